@@ -1,0 +1,37 @@
+# `make demo` and `make test` are the two commands of the README; each does all the set-up that is missing, and says what it does.
+.PHONY: demo test check setup figures clean
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+demo: setup weights
+	$(BIN)/python tests/benchmarks/demo.py
+
+test: setup smoke-weights check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed
+	$(BIN)/ruff check codagent train tests
+	$(BIN)/ruff format --check codagent train tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(VENV)/installed
+	.ci/engine
+	$(BIN)/codagent sandbox build python
+
+weights: $(VENV)/installed
+	$(BIN)/codagent models pull qwen2.5-coder-1.5b
+
+smoke-weights: $(VENV)/installed
+	$(BIN)/codagent models pull smollm2-135m
+
+$(VENV)/installed: pyproject.toml
+	@echo "setup: installing codagent and its development tools into $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,19 @@
+"""The command line: argv -> calls -> exit code. With `ui`, the only place that prints, and the only one that reads the environment or exits."""
+
+import sys
+
+from codagent.errors import CodagentError
+
+
+def main() -> None:
+    """The `codagent` command. Anything but a CodagentError is a bug: Python prints its traceback and exits with 1."""
+    from codagent.cli.app import app
+
+    try:
+        app(prog_name="codagent")
+    except CodagentError as error:
+        print(f"codagent: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("codagent: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,55 @@
+"""The flags that commands share, and what they and the settings' other layers come to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codagent import config
+
+Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
+Model = Annotated[str | None, typer.Option("--model", help="embedded[:NAME], gguf:FILE, http://HOST:PORT/v1#NAME, or a litellm name.")]
+Sandbox = Annotated[str | None, typer.Option("--sandbox", help="A sandbox by name, or `local`: no isolation at all.")]
+Check = Annotated[list[str] | None, typer.Option("--check", metavar="CMD", help="Decides whether the work is accepted; again and again.")]
+Protect = Annotated[list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they stood at the start.")]
+MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Model replies.  [default: 50]")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens sent and received.  [default: 1,000,000]")]
+MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Seconds in all.  [default: 1,800]")]
+MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0, help="US dollars, where a price is known.  [default: 5]")]
+RecordDir = Annotated[Path | None, typer.Option("--record", help="Where records lie.", show_default=".codagent/loops")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="A loop, by the start or end of its id.", show_default="the latest")]
+
+
+def user_dir(variable: str, default: str) -> Path:
+    """codagent's folder below an XDG directory."""
+    return Path(os.environ.get(variable) or Path.home() / default) / "codagent"
+
+
+def weights_dir() -> Path:
+    """Where model weights lie."""
+    return user_dir("XDG_CACHE_HOME", ".cache") / "models"
+
+
+def settings(root: Path, **flags: Any) -> config.Settings:
+    """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name."""
+    name = flags.pop("sandbox", None)
+    return config.settings(
+        config.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
+        config.read(root / "codagent.toml", repository=True),
+        config.environment(os.environ),
+        {**{key: value or None for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
+    )
+
+
+def api_key() -> str | None:
+    """The key for an endpoint that is spoken to directly."""
+    return os.environ.get("CODAGENT_API_KEY")
+
+
+def colour() -> bool:
+    """Whether the person wants colour on a terminal (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR")

@@ -1,0 +1,129 @@
+"""What can be done with a loop afterwards: show, diff, apply, replay, list, clean."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codagent import git, state
+from codagent.cli import options
+from codagent.cli.outcome import word
+from codagent.errors import RepositoryError
+from codagent.record import load
+from codagent.truncate import harmless
+from codagent.types import Episode, Loop, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A loop on disk."""
+
+    root: Path
+    folder: Path
+    loop: Loop
+
+    @property
+    def episode(self) -> Episode:
+        if not self.loop.episodes:
+            raise RepositoryError(f"loop {self.loop.id} ended before its first episode; there is nothing in it")
+        return self.loop.episodes[-1]
+
+    def change(self) -> tuple[str, str]:
+        """The commits before and after; RepositoryError when nothing was changed."""
+        commit = self.episode.commit
+        if commit is None or commit == self.loop.start_commit:
+            raise RepositoryError(f"loop {self.loop.id} changed nothing")
+        return self.loop.start_commit, commit
+
+
+def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
+    root = git.find_root(repo)
+    loops = state.loops_dir(root, record)
+    folder = loops / state.find_loop(loops, loop_id)
+    return Kept(root, folder, load(folder / state.RECORD))
+
+
+def show(
+    loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False
+) -> None:
+    """Print what was said and done in a loop."""
+    loop = kept(repo, record, loop_id).loop
+    print(f"loop {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
+    for episode in loop.episodes:
+        for message in episode.prompt:
+            _print(message, full)
+        for number, step in enumerate(episode.steps, 1):
+            print(f"\n── step {number} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+            _print(step.reply.message, full)
+            for message in step.observation.messages:
+                _print(message, full)
+        print(f"\n── ended: {episode.end} {episode.cause}".rstrip())
+        if episode.outcome:
+            print(harmless(f"gates: {word(episode)}\n{episode.outcome.feedback}"))
+
+
+def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Print what a loop changed, as a patch."""
+    found = kept(repo, record, loop_id)
+    print(git.diff(found.root, *found.change(), color=sys.stdout.isatty() and options.colour()))
+
+
+def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Put a loop's change on the working tree, three-way; or say what conflicts and change nothing."""
+    found = kept(repo, record, loop_id)
+    conflicts = git.apply(found.root, *found.change())
+    if conflicts:
+        raise RepositoryError(f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch(found.loop.id)} by hand")
+    print(git.diff(found.root, *found.change(), stat=True))
+
+
+def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
+    """List the loops of a repository, the latest last."""
+    loops = state.loops_dir(git.find_root(repo), record)
+    rows = []
+    for loop_id in state.all_loops(loops):
+        loop = load(loops / loop_id / state.RECORD)
+        last = loop.episodes[-1] if loop.episodes else None
+        rows.append({"id": loop_id, "outcome": word(last) if last else "empty", "model": loop.model, "task": last.task.instruction if last else ""})
+    if json_:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(harmless(f"{row['id']}  {row['outcome']:<12} {row['model']:<24} {row['task'].splitlines()[0][:80] if row['task'] else ''}"))
+
+
+def clean(
+    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to forget.", show_default=False)] = None,
+    *,
+    repo: options.Repo = Path(),
+    record: options.RecordDir = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every loop of this repository.")] = False,
+) -> None:
+    """Remove loops with their branches and records, and containers that a killed run left behind."""
+    root = git.find_root(repo)
+    loops = state.loops_dir(root, record)
+    chosen = state.all_loops(loops) if all_ else [state.find_loop(loops, wanted) for wanted in loop_ids or []]
+    for loop_id in chosen:
+        git.unpublish(root, loop_id)
+        shutil.rmtree(loops / loop_id)
+        print(f"removed {loop_id}")
+    from codagent.sandbox.reaper import reap
+
+    for name in reap():
+        print(f"removed container {name}")
+
+
+def _print(message: Message, full: bool) -> None:
+    text = harmless(message.content)
+    calls = [f"[{call.name}] {harmless(call.arguments)}" for call in message.tool_calls]
+    for part in [text, *calls]:
+        if part.strip():
+            short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"
+            print(f"{message.role}: {short}")

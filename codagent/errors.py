@@ -1,0 +1,55 @@
+"""Every error that a person can see, as one tree; the class carries the exit code.
+
+    CodagentError
+    ├── UsageError            2   wrong usage, wrong file, unknown model, unknown price with a money limit
+    ├── ModelError            4   endpoint down, refused or out of quota
+    │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
+    ├── SandboxError          5   engine missing, image missing, container gone
+    ├── RepositoryError       6   not git, or a patch that does not apply
+    ├── RecordError           7   unknown schema, or damaged
+    └── LimitReached          8   tokens, money, time
+
+A message says what, which, and what to do next. Only `cli` turns an error into text and an exit code.
+"""
+
+from typing import ClassVar, Literal
+
+
+class CodagentError(Exception):
+    """The root; never raised itself."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CodagentError):
+    exit_code = 2
+
+
+class ModelError(CodagentError):
+    exit_code = 4
+
+
+class ContextOverflow(ModelError):
+    pass
+
+
+class SandboxError(CodagentError):
+    exit_code = 5
+
+
+class RepositoryError(CodagentError):
+    exit_code = 6
+
+
+class RecordError(CodagentError):
+    exit_code = 7
+
+
+class LimitReached(CodagentError):
+    """`limit` is the one that the next request could have passed."""
+
+    exit_code = 8
+
+    def __init__(self, limit: Literal["tokens", "usd", "seconds"], message: str) -> None:
+        super().__init__(message)
+        self.limit = limit

@@ -1,0 +1,29 @@
+"""The user's repository: a snapshot out, a result back as commits, and a change onto the working tree when asked.
+
+Only objects, `refs/codagent/<id>/<position>` and `refs/heads/codagent/<id>` are ever added; index, stash, checkout, HEAD, configuration,
+other refs and reflogs stay as they are, and nothing that a repository says runs a program on this machine.
+"""
+
+from codagent.git.capture import Snapshot, files, show, snapshot
+from codagent.git.carry import enter, leave
+from codagent.git.host import find_root
+from codagent.git.merge import apply
+from codagent.git.refs import branch, commit, diff, publish, published, tree_of, unpublish
+
+__all__ = [
+    "Snapshot",
+    "apply",
+    "branch",
+    "commit",
+    "diff",
+    "enter",
+    "files",
+    "find_root",
+    "leave",
+    "publish",
+    "published",
+    "show",
+    "snapshot",
+    "tree_of",
+    "unpublish",
+]

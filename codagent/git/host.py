@@ -1,0 +1,158 @@
+"""The one way git runs on the host: nothing that a repository says can start a program, reach a network or ask a question."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from codagent.errors import RepositoryError
+
+_SETTINGS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.splitIndex": "false",  # a split index would be written beside the user's
+    "core.logAllRefUpdates": "false",
+    "core.safecrlf": "false",
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.sshCommand": "false",
+    "core.pager": "cat",
+    "protocol.allow": "never",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "commit.gpgSign": "false",
+    "diff.external": "",
+    "i18n.commitEncoding": "utf-8",
+    "merge.directoryRenames": "false",
+}
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_CONFIG_PARAMETERS": "",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+# Set by whoever runs us from a hook or an alias, these would point every command at another repository.
+_STRAY = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_INDEX_FILE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+_NO_GIT = "git cannot be started; install git 2.38 or later"
+# A custom merge program becomes `false`, which reports a conflict; the rest become nothing at all.
+_DRIVERS = {
+    "filter": {"clean": "", "smudge": "", "process": "", "required": "false"},
+    "diff": {"command": "", "textconv": ""},
+    "merge": {"driver": "false"},
+}
+
+
+class Git:
+    """Calls git at the top of a work tree; `config` is what the repository, the user and the machine have set."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = dict(_parse_config(_execute(root, ("config", "--list", "--null"), _guarded({}))[1]))
+        self._settings: Mapping[str, str] = _guarded(_disarmed(self.config))
+
+    def __call__(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> bytes:
+        code, output, errors = _execute(self.root, args, {**self._settings, **(env or {})}, stdin)
+        if code not in codes:
+            raise RepositoryError(f"git {args[0]} failed in {self.root}: {_cause(errors) or f'exit code {code}'}")
+        return output
+
+    def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """The output as one text without its last newline; what is not UTF-8 survives as surrogates."""
+        return os.fsdecode(self(*args, stdin=stdin, env=env).removesuffix(b"\n"))
+
+    def path(self, name: str) -> Path:
+        """Where this work tree keeps `name` of its git folder, linked work trees and shared folders considered."""
+        return self.root / self.line("rev-parse", "--git-path", name)
+
+    @property
+    def partial(self) -> bool:
+        """Some objects were left at a remote, and are never fetched here."""
+        return "extensions.partialclone" in self.config or any(key.endswith(".promisor") for key in self.config)
+
+
+def find_root(path: Path) -> Path:
+    """The top of the work tree that `path` is in."""
+    if not path.is_dir():
+        raise RepositoryError(f"{path} is not a folder; name the folder of a git repository")
+    code, output, errors = _execute(path, ("rev-parse", "--is-bare-repository", "--is-inside-git-dir", "--show-toplevel"), _guarded({}))
+    bare, inside, *top = os.fsdecode(output.removesuffix(b"\n")).split("\n", 2) if output else ("", "")
+    if bare == "true":
+        raise RepositoryError(f"{path} is a bare repository, which has no files to work on; clone it and run there")
+    if inside == "true":
+        raise RepositoryError(f"{path} is inside the .git folder; run in the repository itself")
+    if "dubious ownership" in errors:
+        raise RepositoryError(f"{path} belongs to another user and git refuses it; run as that user, or add it to git's safe.directory")
+    if code or not top:
+        raise RepositoryError(f"{path} is not in a git repository; run `git init` there first, or name one with --repo")
+    return Path(top[0])
+
+
+def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: bytes = b"") -> tuple[int, bytes, str]:
+    try:
+        from git import Git as Program
+        from git.exc import GitCommandNotFound
+    except ImportError as error:  # GitPython starts the program when it is imported
+        raise RepositoryError(_NO_GIT) from error
+    command = ["env", *(part for name in _STRAY if name not in env for part in ("-u", name)), "git", *args]
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        try:
+            return Program(str(root)).execute(
+                command,
+                istream=given,
+                env=env,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+            )
+        except GitCommandNotFound as error:
+            raise RepositoryError(_NO_GIT) from error
+
+
+def _cause(errors: str) -> str:
+    """The line that says why; warnings come before it and consequences after."""
+    lines = errors.strip().splitlines()
+    return next((line for line in lines if line.startswith(("error: ", "fatal: "))), lines[-1] if lines else "")
+
+
+def _parse_config(listing: bytes) -> Iterator[tuple[str, str]]:
+    for entry in os.fsdecode(listing).split("\0"):
+        key, _, value = entry.partition("\n")
+        if key:
+            yield key, value
+
+
+def _disarmed(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Settings that take the program out of every filter, diff and merge driver that is configured."""
+    for section, driver in {(key.partition(".")[0], key.partition(".")[2].rpartition(".")[0]) for key in config}:
+        if driver:
+            yield from ((f"{section}.{driver}.{name}", value) for name, value in _DRIVERS.get(section, {}).items())
+
+
+def _guarded(drivers: Iterator[tuple[str, str]] | Mapping[str, str]) -> dict[str, str]:
+    settings = _SETTINGS | dict(drivers)
+    env = _ENVIRONMENT | {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env

@@ -1,0 +1,1 @@
+"""Models behind the one Protocol, and what is known of each."""

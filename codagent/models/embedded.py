@@ -1,0 +1,69 @@
+"""llama.cpp inside this process, through xllamacpp: a server on a loopback port, spoken to like any other llama.cpp server."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import ModelError, UsageError
+from codagent.models.background import Background
+from codagent.models.llama import Llama
+from codagent.models.wire import Wire
+from codagent.types import Message, Profile, Reply, Sampling, Tool
+
+
+class Embedded:
+    """A Model over the GGUF `file`, loaded in the background from the start."""
+
+    def __init__(self, name: str, file: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise UsageError("embedded models need xllamacpp; install it with: pip install 'codagent[embedded]'")
+        if not file.is_file():
+            raise UsageError(f"there is no model file {file}")
+        self._name = name
+        self._server: Any = None
+
+        def start() -> Llama:
+            self._server = _serve(file, profile.context_tokens)
+            wire = Wire(self._server.listening_address, local=True)
+            return Llama(wire, name, weights=file.stem, calling=profile.calling, on_text=on_text)
+
+        self._llama = Background(start)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+        return self._llama.get().reply(messages, tools, sampling)
+
+    def close(self) -> None:
+        """Stop the server and give its memory back."""
+        self._llama.get().close()
+        self._server = None
+
+
+def _serve(file: Path, context_tokens: int) -> Any:
+    xllamacpp = importlib.import_module("xllamacpp")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(file)
+    params.n_ctx = context_tokens
+    params.verbosity = 0  # its log would run over the terminal
+    params.warmup = params.ui = False
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads = _physical_cores()
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ModelError(f"llama.cpp cannot load {file.name} ({error}); is it a whole GGUF file, and is there memory for it?") from error
+
+
+def _physical_cores() -> int:
+    """Two threads on one core slow llama.cpp down."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    siblings = {path.read_text() for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")}
+    return max(1, min(allowed, len(siblings) or allowed))

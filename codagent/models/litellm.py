@@ -1,0 +1,148 @@
+"""Any provider that litellm knows. Importing litellm takes seconds, so that happens in the background from the moment a model is opened."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from codagent.errors import ModelError
+from codagent.models.background import Background
+from codagent.models.calling import decode, encode, shown_files
+from codagent.models.endpoint import sampled, stop_of
+from codagent.models.patience import PATIENCE_S, Transient, failure, patiently
+from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
+
+READ_S = 300.0
+
+
+class LiteLLM:
+    """A Model over litellm. `url` and `api_key` replace the provider's own; without them litellm reads its environment variables."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        calling: Calling = "native",
+        on_text: Callable[[str], None] | None = None,
+        url: str | None = None,
+        api_key: str | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._library = Background(load)
+        self._model, self._calling, self._patience_s = model, calling, patience_s
+        self._on_text = on_text or (lambda _: None)
+        self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
+
+    @property
+    def name(self) -> str:
+        return self._model
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+        wire, functions, schema = encode(self._calling, messages, tools)
+        request: dict[str, Any] = {"model": self._model, "messages": wire, **sampled(sampling, "max_tokens"), **self._server}
+        if functions:
+            request["tools"] = functions
+        if schema:
+            request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
+        answer = patiently(lambda: self._once(request), self._patience_s)
+        said, usage = answer.choices[0].message, answer.usage
+        raw = said.content or ""
+        text = raw
+        calls = tuple(
+            ToolCall(call.id or f"call_{len(messages)}_{at}", call.function.name or "", call.function.arguments or "")
+            for at, call in enumerate(said.tool_calls or [])
+        )
+        if not calls:
+            text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages))
+        return Reply(
+            message=Message("assistant", text, calls),
+            stop=stop_of(answer.choices[0].finish_reason, calls),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=_cost(self._model, usage),
+            tokens=None,
+            sampling=sampling,
+            policy=f"{self._model} {self._calling}",
+            raw=raw,
+        )
+
+    def close(self) -> None:
+        pass
+
+    def _once(self, request: dict[str, Any]) -> Any:
+        litellm = self._library.get()
+        openai = importlib.import_module("openai")  # litellm's errors derive from its errors
+        try:
+            chunks = []
+            stream = litellm.completion(
+                **request,
+                stream=True,
+                stream_options={"include_usage": True},
+                num_retries=0,
+                max_retries=0,
+                timeout=READ_S,
+                drop_params=True,
+            )
+            for chunk in stream:
+                chunks.append(chunk)
+                self._on_text(_written(chunk))
+            answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
+        except (openai.APITimeoutError, openai.APIConnectionError) as error:
+            # A refused connection and a broken stream arrive as internal server errors with their cause in the text.
+            raise Transient(f"{self._model} cannot be reached: {_short(error)}; check the network") from error
+        except openai.APIStatusError as error:
+            raise _refused(self._model, error) from error
+        except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(f"{self._model}: litellm failed: {_short(error)}") from error
+        if answer is None or not answer.choices:
+            raise Transient(f"{self._model} sent an empty answer")
+        return answer
+
+
+def load() -> Any:
+    """litellm, told to fetch nothing and to stay silent."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm: Any = importlib.import_module("litellm")
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    return litellm
+
+
+def prices(model: str) -> dict[str, Any] | None:
+    """litellm's entry for `model`, with US dollars per token; None when it has none."""
+    costs = load().model_cost
+    entry = costs.get(model) or costs.get(model.partition("/")[2])
+    return entry if entry and "input_cost_per_token" in entry and "output_cost_per_token" in entry else None
+
+
+def _cost(model: str, usage: Any) -> float | None:
+    entry = prices(model)
+    if entry is None:
+        return None
+    details = getattr(usage, "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", None) or 0
+    price: float = entry["input_cost_per_token"]
+    cached_price: float = entry.get("cache_read_input_token_cost") or price
+    return float((usage.prompt_tokens - cached) * price + cached * cached_price + usage.completion_tokens * entry["output_cost_per_token"])
+
+
+def _written(chunk: Any) -> str:
+    text = ""
+    for choice in chunk.choices[:1]:
+        text += choice.delta.content or ""
+        text += "".join(call.function.arguments or "" for call in choice.delta.tool_calls or [] if call.function)
+    return text
+
+
+def _refused(model: str, error: Any) -> Transient | ModelError:
+    headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
+    said = f"{type(error).__name__}: {_short(error)}"
+    if type(error).__name__ == "ContextWindowExceededError":
+        said += " [context_length_exceeded]"
+    return failure(int(error.status_code or 500), said, headers, model)
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,95 @@
+"""When a failed request is made again, and which failures mean that it was too long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from codagent.errors import ContextOverflow, ModelError
+
+PATIENCE_S = 20.0
+RETRY_AFTER_CAP_S = 60.0
+_NAMED_WAIT = 6  # a server that names its wait is alive, and is given this many times the patience
+_TOO_LONG = (
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "maximum context length",
+    "maximum model length",
+    "model's context length",
+    "available context size",
+    "context window",
+    "prompt is too long",
+    "input is too long",
+    "input length and `max_tokens` exceed",
+    "reduce the length of the messages",
+)
+_NO_MONEY = ("insufficient_quota", "exceeded your current quota", "credit balance is too low", "billing")
+
+T = TypeVar("T")
+
+
+class Transient(Exception):
+    """A failure that may pass. `wait_s` is how long the server asked us to wait."""
+
+    def __init__(self, message: str, wait_s: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class Refused(ModelError):
+    """The server did not like what the request says."""
+
+
+def patiently(act: Callable[[], T], patience_s: float) -> T:
+    """What `act` returns, tried again after each Transient. ModelError when `patience_s` have passed since the first one."""
+    tries, began = 0, 0.0
+    while True:
+        try:
+            return act()
+        except Transient as failure:
+            now = time.monotonic()
+            began = began or now
+            # The first wait is none: a server that closed an idle connection answers at once on another.
+            wait = min(0.1 * 2**tries, 4.0) if tries else 0.0
+            left = began + patience_s - now
+            if failure.wait_s is not None:
+                wait = max(wait, min(failure.wait_s, RETRY_AFTER_CAP_S))
+                left = began + _NAMED_WAIT * patience_s - now
+            if wait >= left:
+                raise ModelError(str(failure)) from failure
+            tries += 1
+            time.sleep(wait)
+
+
+def failure(status: int, said: str, headers: Mapping[str, str], who: str) -> Transient | ModelError:
+    """What a refusal with an HTTP status means."""
+    low = said.lower()
+    short = " ".join(said.split())[:300]
+    if status == 413 or (status not in (401, 403, 429) and any(phrase in low for phrase in _TOO_LONG)):
+        return ContextOverflow(f"{who} says that the request is too long: {short}")
+    if status in (401, 403):
+        return ModelError(f"{who} refused the key ({status}): {short}; check the API key that is set for it")
+    if status == 404:
+        return ModelError(f"{who} has no such model or path ({status}): {short}; check the model's name")
+    if status == 402 or (status == 429 and any(phrase in low for phrase in _NO_MONEY)):
+        return ModelError(f"{who} is out of quota ({status}): {short}")
+    if status in (408, 409, 425, 429) or status >= 500:
+        return Transient(f"{who} keeps failing ({status}): {short}; try again later", _retry_after(headers.get("retry-after")))
+    return Refused(f"{who} refused the request ({status}): {short}")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, from seconds or a date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,81 @@
+"""Replies from a script or from recorded steps, as they are; for tests, for benchmarks and for replay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import ContextOverflow, ModelError, UsageError
+from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
+
+_BYTES_PER_TOKEN = 4
+_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply, and the messages that it was given to when that matters
+
+
+class Scripted:
+    """A Model that gives `replies` in their order. A step's `context` must be asked with before its reply comes."""
+
+    def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted", on_text: Callable[[str], None] | None = None) -> None:
+        self._replies, self._name, self._next = replies, name, 0
+        self._on_text = on_text or (lambda _: None)
+
+    @classmethod
+    def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None) -> Scripted:
+        """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else."""
+        try:
+            items = json.loads(file.read_text(encoding="utf-8"))
+            replies: list[_Cue] = [(_reply(item, at), None) for at, item in enumerate(items)]
+        except OSError as error:
+            raise UsageError(f"cannot read the script {file}: {(error.strerror or str(error)).lower()}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"{file} is not a script of replies: {error!r}; it is a JSON list of texts and objects with `calls`"
+            ) from error
+        return cls(replies, name=f"scripted:{file}", on_text=on_text)
+
+    @classmethod
+    def from_steps(cls, steps: Sequence[Step], name: str = "recorded") -> Scripted:
+        """The replies of recorded steps. Where the context had been shortened, ContextOverflow asks for the same again."""
+        return cls([(step.reply, step.context) for step in steps], name=name)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+        del tools, sampling
+        if self._next == len(self._replies):
+            raise ModelError(f"the script of {self._name} has ended after {self._next} replies")
+        reply, context = self._replies[self._next]
+        if context is not None and messages != context:
+            raise ContextOverflow(f"reply {self._next + 1} of {self._name} was given to a shorter context")
+        self._next += 1
+        self._on_text(reply.raw)
+        return reply
+
+    def close(self) -> None:
+        pass
+
+
+def _reply(item: Any, at: int) -> Reply:
+    content = item if isinstance(item, str) else item.get("content", "")
+    calls = [] if isinstance(item, str) else item.get("calls", [])
+    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments(call.get("arguments", {}))) for i, call in enumerate(calls))
+    written = len(content) + sum(len(call.arguments) for call in made)
+    return Reply(
+        message=Message("assistant", content, made),
+        stop="tool_calls" if made else "stop",
+        prompt_tokens=1,
+        completion_tokens=written // _BYTES_PER_TOKEN + 1,
+        cost_usd=0.0,
+        tokens=None,
+        sampling=Sampling(),
+        policy="scripted",
+        raw=content,
+    )
+
+
+def _arguments(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,164 @@
+"""The environment of a git repository: its tree goes into a sandbox, the agent works there, a commit comes out and is graded in a second one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from codagent import gate, git, tools
+from codagent.fill import fill, overview
+from codagent.ledger import Ledger
+from codagent.prompts import prompt
+from codagent.truncate import harmless, shorten
+from codagent.types import End, Message, Observation, Outcome, Profile, Sandbox, Task, Tool, ToolCall
+
+NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
+RULES_BYTES = 8_000
+RULES_FILES = ("AGENTS.md", "CLAUDE.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a repository's episodes work with. `open_sandbox` gives a fresh, pristine one each time."""
+
+    snapshot: git.Snapshot
+    open_sandbox: Callable[[], Sandbox]
+    loop_id: str
+    ledger: Ledger
+    protect: tuple[str, ...] = ()
+
+
+class Repository:
+    """An Environment. One sandbox lives from `reset` to the next, or to `close`."""
+
+    def __init__(self, place: Workplace, profile: Profile) -> None:
+        self._place, self._profile = place, profile
+        self._sandbox: Sandbox | None = None
+        self._task = Task("", "")
+        self._summary = ""
+        self._commit: str | None = None
+
+    @property
+    def commit(self) -> str | None:
+        return self._commit
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        return tools.offered(self._profile)
+
+    def reset(self, task: Task) -> tuple[Message, ...]:
+        self.close()
+        self._task, self._summary, self._commit = task, "", None
+        self._sandbox = self._place.open_sandbox()
+        git.enter(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit)
+        return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox))
+
+    def step(self, message: Message) -> Observation:
+        assert self._sandbox is not None, "reset comes before step"
+        if not message.tool_calls:
+            return Observation((Message("user", NUDGE),))
+        answers: list[Message] = []
+        end: End | None = None
+        for call in message.tool_calls:
+            if call.name == tools.FINISH.name:
+                text, end = self._finish(call), "finished"
+            else:
+                text = tools.call(self._sandbox, call, self._profile, seconds_left=self._place.ledger.seconds_left)
+            answers.append(Message("tool", text, tool_call_id=call.id))
+        if end is None and self._profile.checks_after_write and _wrote(message, answers):
+            said, passed = self._checks(self._sandbox)
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{said}")
+            end = "finished" if passed else None
+        return Observation(tuple(answers), end)
+
+    def grade(self) -> Outcome | None:
+        """Bring the work out as a commit and ask the gates in a second, pristine sandbox. None when the task has no checks."""
+        start = self._place.snapshot
+        tree = self.tree()
+        commit = git.commit(start.root, tree, start.commit, self._summary, trailers={}) if tree else start.commit
+        outcome = self._gates(commit)
+        if tree:
+            trailers = {"Codagent-Loop": self._place.loop_id, "Codagent-Iteration": "0", "Codagent-Gates": _word(outcome)}
+            trailers["Codagent-Cost"] = f"{self._place.ledger.spent.tokens} tokens, ${self._place.ledger.spent.usd:.4f}"
+            commit = git.commit(start.root, tree, start.commit, self._summary or self._task.instruction, trailers=trailers)
+            git.publish(start.root, self._place.loop_id, 0, commit)
+        self._commit = commit
+        return outcome
+
+    def tree(self) -> str | None:
+        """The work as a tree object in the user's repository; None when nothing differs from the start."""
+        assert self._sandbox is not None, "reset comes first"
+        return git.leave(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit)
+
+    def close(self) -> None:
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = None
+
+    def _gates(self, commit: str) -> Outcome | None:
+        if not self._task.checks:
+            return None
+        with closing(self._place.open_sandbox()) as pristine:
+            git.enter(pristine, self._place.snapshot.root, commit)
+            gate.restore(pristine, self._place.protect, self._place.snapshot.commit)
+            return gate.grade(pristine, self._task.checks)
+
+    def _finish(self, call: ToolCall) -> str:
+        try:
+            self._summary = str(json.loads(call.arguments, strict=False).get("summary", ""))
+        except (json.JSONDecodeError, AttributeError):
+            self._summary = call.arguments
+        return "ok"
+
+    def _first(self, sandbox: Sandbox) -> str:
+        """Task, rules of the repository, its files; for a model that wants it, what the checks say and the files that they are about."""
+        task = self._task
+        paths = git.files(self._place.snapshot.root, self._place.snapshot.commit)
+        parts = [f"Task: {task.instruction}", *self._rules(sandbox, paths)]
+        if not self._profile.fill_tokens:
+            parts += [overview(paths)]
+            parts += ["These checks decide: " + "; ".join(f"`{check}`" for check in task.checks)] if task.checks else []
+            return "\n\n".join(parts)
+        said = self._checks(sandbox)[0] if task.checks else ""
+        shown = fill(sandbox, paths, f"{task.instruction}\n{said}", self._profile.fill_tokens)
+        parts += [f"The checks say now:\n{said}"] if said else []
+        parts += [_fenced(path, sandbox.read(path)) for path in reversed(shown)]
+        parts += [prompt("fill").replace("{path}", shown[0])] if shown else [overview(paths)]
+        return "\n\n".join(parts)
+
+    def _rules(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
+        name = next((name for name in RULES_FILES if name in paths), None)
+        if name is None:
+            return []
+        text = shorten(harmless(sandbox.read(name).decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
+        return [f"The repository's own instructions ({name}):\n{text.strip()}"]
+
+    def _checks(self, sandbox: Sandbox) -> tuple[str, bool]:
+        """What the checks say in the agent's own sandbox, up to the first that fails; a hint for the agent, decided elsewhere."""
+        said = []
+        for check in self._task.checks:
+            result = gate.run_check(sandbox, check, seconds=self._place.ledger.seconds_left)
+            said.append(f"$ {check}\n{tools.show(result, self._profile)}")
+            if result.exit_code:
+                return "\n".join(said), False
+        return "\n".join(said), bool(said)
+
+
+def _wrote(message: Message, answers: list[Message]) -> bool:
+    pairs = zip(message.tool_calls, answers, strict=True)
+    return any(call.name in (tools.WRITE.name, tools.EDIT.name) and answer.content.startswith("ok") for call, answer in pairs)
+
+
+def _fenced(path: str, data: bytes) -> str:
+    text = data.decode(errors="replace")
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", text, re.MULTILINE)), default=0))
+    return f"{path}:\n{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _word(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "none"
+    return "passed" if outcome.passed else f"failed, reward {outcome.reward:.2f}"

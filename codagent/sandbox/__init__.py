@@ -1,0 +1,1 @@
+"""Where commands run: a Docker container, or, on request, this machine."""

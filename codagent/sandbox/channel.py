@@ -1,0 +1,118 @@
+"""One long-lived shell in the container, asked over an attached exec. Knows the framing of both, and nothing of Docker's API."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+MAX_OUTPUT = 256 * 1024  # bytes of a command's output that come back
+_SLACK = 64 * 1024  # bytes of anything else that may stand before an answer
+_STDOUT = 1
+
+
+class ChannelClosed(Exception):
+    """The shell is gone, or answers nonsense: whoever holds the channel opens another."""
+
+
+class Connection(Protocol):
+    """What is needed of a socket."""
+
+    def settimeout(self, value: float | None, /) -> None: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`size` is what there is, `data` what came of it."""
+
+    code: int
+    size: int
+    data: bytes
+
+
+class Channel:
+    """Raises TimeoutError past a deadline and ChannelClosed when the shell is gone; after either it is of no more use."""
+
+    def __init__(self, connection: Connection, *, output_bytes: int) -> None:
+        self._connection = connection
+        self._buffer = bytearray()
+        script = Path(__file__).with_name("channel.sh").read_text()
+        # Whatever an earlier shell left alive ends here: this one excepted, the signal reaches all that this user may signal.
+        self._send(f"kill -KILL -1 2>/dev/null\nHALF={MAX_OUTPUT // 2} QUOTA={output_bytes} COUNT=0\n{script}\n".encode(), timeout=10)
+
+    def ask(self, *words: str, timeout: float, data: Iterable[bytes] = (), limit: int = MAX_OUTPUT) -> Answer:
+        """Calls a function of channel.sh and reads its answer, of `limit` bytes at most."""
+        nonce = secrets.token_hex(16)
+        verb, *arguments = words
+        deadline = time.monotonic() + timeout
+        self._send((shlex.join([verb, nonce, *arguments]) + "\n").encode(errors="surrogateescape"), timeout=timeout)
+        for chunk in data:
+            self._send(chunk, timeout=deadline - time.monotonic())
+        head = self._until(re.compile(rb"%s (\d+) (\d+)\n" % nonce.encode()), deadline, keep=False)
+        # The command is over; what follows is only its answer's way here.
+        body = self._until(re.compile(rb"\n%s\n" % nonce.encode()), max(deadline, time.monotonic() + 10), keep=True, limit=limit)
+        return Answer(int(head[1]), int(head[2]), body[0])
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _until(self, pattern: re.Pattern[bytes], deadline: float, *, keep: bool, limit: int = 0) -> tuple[bytes, bytes, bytes]:
+        """What stands before the pattern, and its groups, if any. Without `keep` what stands before is let go of as it comes."""
+        seen = 0
+        while (match := pattern.search(self._buffer, max(0, seen - 128))) is None:
+            if len(self._buffer) > limit + _SLACK:
+                if keep:
+                    raise ChannelClosed("the answer is longer than it may be")
+                del self._buffer[:-_SLACK]
+            seen = len(self._buffer)
+            self._buffer += self._stdout(deadline)
+        before, groups = bytes(self._buffer[: match.start()]) if keep else b"", match.groups() or (b"", b"")
+        end = match.end()
+        del match  # it holds the buffer, which could not shrink
+        del self._buffer[:end]
+        return before, groups[0], groups[1]
+
+    def _stdout(self, deadline: float) -> bytes:
+        """The next piece of standard output; what the shell says on standard error is dropped."""
+        while True:
+            kind, size = struct.unpack(">BxxxL", self._exactly(8, deadline))
+            data = self._exactly(size, deadline)
+            if kind == _STDOUT:
+                return data
+
+    def _exactly(self, size: int, deadline: float) -> bytes:
+        parts = []
+        while size > 0:
+            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                part = self._connection.recv(min(size, 1 << 20))
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise ChannelClosed(str(error)) from error
+            if not part:
+                raise ChannelClosed("the shell ended")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _send(self, data: bytes, *, timeout: float) -> None:
+        self._connection.settimeout(max(0.001, timeout))
+        try:
+            self._connection.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error

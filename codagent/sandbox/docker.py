@@ -1,0 +1,163 @@
+"""Commands in a container that has no network, no rights and no way back to this machine, through one long-lived shell.
+
+Each claim made here is attacked in tests/docker. What is not claimed: a hole in the kernel or in the engine is a way out; and the agent can
+forge the output of its own commands, whose programs run as the same user as the shell, so its work is judged in another container.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import time
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Self
+
+from codagent.errors import SandboxError
+from codagent.sandbox.channel import MAX_OUTPUT, Answer, Channel, ChannelClosed
+from codagent.sandbox.container import create, pids_limit
+from codagent.sandbox.definition import WORKSPACE, Definition
+from codagent.sandbox.engine import Stream, connect, speaking
+from codagent.sandbox.reaper import reap
+from codagent.types import CommandResult
+
+MAX_READ = 256 * 1024 * 1024  # bytes of one file
+_MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
+_PATIENCE = 60.0  # seconds for what is not a command
+_KILLED = "\n[the sandbox's shell was killed, and all that ran with it; it was opened again]"
+_CUT = "\n[the output was longer than the sandbox keeps]"
+
+
+class DockerSandbox:
+    """Made by `start`. The container lives as long as the connection to its main process: when this process ends, however it ends,
+    the engine removes it. One caller at a time."""
+
+    def __init__(self, client: Any, container: str, lifeline: Stream, definition: Definition) -> None:
+        self._client = client
+        self._container = container
+        self._lifeline = lifeline
+        self._definition = definition
+        self._commands = 0
+        self._closed = False
+        self._channel = self._open()
+
+    @classmethod
+    def start(cls, definition: Definition, *, loop: str, image: str | None = None) -> Self:
+        """`loop` is the id on the container's label; `image` is what ensure_image gave, else the definition's own."""
+        client = connect()
+        with speaking("starting the sandbox"):
+            reap(client)
+            container = create(client, image or definition.image, definition, loop)
+            try:
+                lifeline = Stream(client.attach_socket(container, params={"stdin": 1, "stream": 1}))
+                client.start(container)
+                return cls(client, container, lifeline, definition)
+            except BaseException:
+                client.remove_container(container, force=True, v=True)
+                raise
+
+    def run(self, command: str, *, timeout: float) -> CommandResult:
+        """Past `timeout`, everything that was started here and still runs is killed, and the exit code is 124.
+        A command that kills the sandbox's own shell is answered with 137."""
+        if "\0" in command:
+            return CommandResult(126, "a command cannot hold a NUL byte", timed_out=False, seconds=0.0)
+        self._commands += 1
+        log = f"/output/{self._commands:06}.log"
+        started, timed_out, note = time.monotonic(), False, ""
+        try:
+            answer = self._ask("run", log, self._short(command), timeout=timeout)
+        except TimeoutError:
+            timed_out, answer = True, self._ask("show", log, "124", timeout=_PATIENCE)
+        except ChannelClosed:
+            note, answer = _KILLED, self._ask("show", log, "137", timeout=_PATIENCE)
+        return self._result(answer, log, note, started, timed_out)
+
+    def read(self, path: str) -> bytes:
+        """A regular file of at most MAX_READ bytes; raises the OSError that reading a local file would."""
+        return self._file("get", path, str(MAX_READ)).data
+
+    def write(self, path: str, data: bytes | BinaryIO) -> None:
+        """Makes the folders on the way; raises the OSError that writing a local file would."""
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        self._file("put", path, str(stream.seek(0, io.SEEK_END)), stream)
+
+    def close(self) -> None:
+        """Does not wait: the engine removes the container as soon as its main process reads the end of this connection."""
+        if not self._closed:
+            self._closed = True
+            self._channel.close()
+            self._lifeline.close()
+            self._client.close()
+
+    def _file(self, verb: str, path: str, size: str, stream: BinaryIO | None = None) -> Answer:
+        """A shell that something in the sandbox has killed since the last call is no reason to fail, once."""
+        words = (verb, posixpath.join(WORKSPACE, path), size)
+        try:
+            answer = self._ask(*words, timeout=_PATIENCE, stream=stream)
+        except (TimeoutError, ChannelClosed):
+            answer = self._ask(*words, timeout=_PATIENCE, stream=stream)
+        if answer.code:
+            raise OSError(answer.code, os.strerror(answer.code), path)
+        return answer
+
+    def _ask(self, *words: str, timeout: float, stream: BinaryIO | None = None) -> Answer:
+        """Whatever goes wrong, the next caller finds a fresh shell and no process of the agent's."""
+        if self._closed:
+            raise SandboxError("the sandbox is closed; start another")
+        try:
+            limit = MAX_READ if words[0] == "get" else MAX_OUTPUT
+            return self._channel.ask(*words, timeout=timeout, data=_chunks(stream) if stream else (), limit=limit)
+        except (TimeoutError, ChannelClosed, KeyboardInterrupt):
+            self._reopen()
+            raise
+
+    def _open(self) -> Channel:
+        """A shell by a fresh exec. It first kills every other process of the agent's user; only then it can be asked."""
+        exec_id = self._client.exec_create(self._container, ["bash", "--noprofile", "--norc"], stdin=True, user=self._definition.user)["Id"]
+        connection = self._client.exec_start(exec_id, socket=True)
+        return Channel(Stream(connection), output_bytes=self._definition.output_mb * 1024 * 1024)
+
+    def _reopen(self) -> None:
+        """Where the agent's processes have used up the pids limit an exec fails too, so the limit is lifted for as long as that takes."""
+        self._channel.close()
+        with speaking("the sandbox's container is gone, perhaps for want of memory"):
+            for factor in (1, 4, 16, 64):
+                try:
+                    if factor > 1:
+                        pids_limit(self._client, self._container, self._definition.pids * factor)
+                    self._channel = self._open()
+                    self._channel.ask("hello", timeout=_PATIENCE)
+                except (TimeoutError, ChannelClosed):
+                    continue
+                if factor > 1:
+                    pids_limit(self._client, self._container, self._definition.pids)
+                return
+        raise SandboxError("the sandbox's shell cannot be opened again; start another sandbox")
+
+    def _short(self, command: str) -> str:
+        """A command that is too long for an argument goes through a file."""
+        data = command.encode(errors="surrogateescape")
+        if len(data) <= _MAX_COMMAND:
+            return command
+        script = f"/output/{self._commands:06}.sh"
+        self.write(script, data)
+        return f"bash {script}"
+
+    def _result(self, answer: Answer, log: str, note: str, started: float, timed_out: bool) -> CommandResult:
+        omitted = answer.size - len(answer.data)
+        if answer.size >= self._definition.output_mb * 1024 * 1024 - 4096:
+            note += _CUT
+        return CommandResult(
+            exit_code=answer.code,
+            output=answer.data.decode(errors="replace") + note,
+            timed_out=timed_out,
+            seconds=time.monotonic() - started,
+            omitted_bytes=max(0, omitted),
+            log=log if omitted > 0 else None,
+        )
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    stream.seek(0)
+    while chunk := stream.read(1024 * 1024):
+        yield chunk

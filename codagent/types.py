@@ -1,0 +1,244 @@
+"""The values that flow through codagent and the four seams they cross; no behaviour, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Role = Literal["system", "user", "assistant", "tool"]
+Stop = Literal["stop", "tool_calls", "length"]
+Calling = Literal["native", "constrained", "text"]
+Kind = Literal["solve", "notes"]
+# finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
+# model, sandbox: these broke for good · the others: a limit, or a person
+End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call as the model made it; `arguments` is its raw text, valid JSON or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model is told of a tool; `parameters` is a JSON schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What was sampled: natural-log probabilities, one per completion id, under the policy that sampled them."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is sampled. None leaves the choice to the server, which makes a record unfit for replay training."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int = 4096
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a model. `policy` names the weights and how tools were called; `raw` is the text as it was sampled."""
+
+    message: Message
+    stop: Stop
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    tokens: Tokens | None
+    sampling: Sampling
+    policy: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came back for a reply; `end` is set when the episode is over by it."""
+
+    messages: tuple[Message, ...]
+    end: End | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One reply and what came back; `context` is what the model was asked with, when that was not simply all that came before."""
+
+    reply: Reply
+    observation: Observation
+    seconds: float
+    context: tuple[Message, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to do. `checks` are shell commands whose exit code 0 means passed."""
+
+    id: str
+    instruction: str
+    checks: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the gates said: `reward` in 0..1, `feedback` for the next episode and for a person."""
+
+    reward: float
+    passed: bool
+    feedback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one loop may use in all. `usd` None: no price is known and no limit was asked for."""
+
+    steps: int = 50
+    tokens: int = 1_000_000
+    seconds: float = 1800.0
+    usd: float | None = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for one token."""
+
+    prompt_usd: float
+    completion_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a model is best worked with; data of its catalogue entry, so that the agent has one code path."""
+
+    prompt: str = "system"  # which of prompts/*.md
+    calling: Calling = "native"
+    tools: tuple[str, ...] = ()  # names it is offered; empty: all
+    steps: int | None = None  # an episode is no longer than this, whatever the limits say
+    sampling: Sampling = Sampling()
+    context_tokens: int = 128_000
+    fill_tokens: int = 0  # how much of the files and check output is shown up front
+    checks_after_write: bool = False  # a write is answered with what the checks say now
+    output_lines: int = 200
+    output_bytes: int = 16_000
+    repeats: int = 3  # at least 2; the same call with the same answer this often ends the episode
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One attempt at a task, or one rewrite of the notes."""
+
+    kind: Kind
+    position: int
+    task: Task
+    notes_before: str
+    prompt: tuple[Message, ...]
+    steps: tuple[Step, ...] = ()
+    end: End | None = None
+    cause: str = ""  # the sentence behind an end that was not the agent's
+    outcome: Outcome | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The whole sequence of episodes, as a record keeps it."""
+
+    id: str
+    group: str
+    environment: str
+    model: str
+    start_commit: str
+    episodes: tuple[Episode, ...] = ()
+    notes: str = ""
+    end: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command in a sandbox did. `output` is stdout and stderr as they came, decoded with replacement, bounded in memory;
+    where it is not whole, `omitted_bytes` says how much of the middle is missing and `log` is the path in the sandbox that holds more."""
+
+    exit_code: int
+    output: str
+    timed_out: bool
+    seconds: float
+    omitted_bytes: int = 0
+    log: str | None = None
+
+
+class Model(Protocol):
+    """Anything that answers. Raises ModelError, nothing else."""
+
+    @property
+    def name(self) -> str: ...
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply: ...
+
+    def close(self) -> None: ...
+
+
+class Sandbox(Protocol):
+    """A place where commands run. A failed command is a value; a broken sandbox is a SandboxError."""
+
+    def run(self, command: str, *, timeout: float) -> CommandResult: ...
+
+    def read(self, path: str) -> bytes: ...
+
+    def write(self, path: str, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Environment(Protocol):
+    """What an episode happens in. `reset` gives the prompt (rules, then task), `step` answers a reply, `grade` asks the gates
+    (None: the task has none), after which `commit` names the work where the environment keeps it as one."""
+
+    @property
+    def commit(self) -> str | None: ...
+
+    @property
+    def tools(self) -> tuple[Tool, ...]: ...
+
+    def reset(self, task: Task) -> tuple[Message, ...]: ...
+
+    def step(self, message: Message) -> Observation: ...
+
+    def grade(self) -> Outcome | None: ...
+
+
+class Observer(Protocol):
+    """Hears of everything as it happens; the record and the display are observers."""
+
+    def started(self, episode: Episode) -> None: ...
+
+    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
+
+    def stepped(self, step: Step) -> None: ...
+
+    def ended(self, episode: Episode) -> None: ...

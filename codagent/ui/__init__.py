@@ -1,0 +1,1 @@
+"""The prompt-toolkit session and the live display."""

@@ -1,0 +1,85 @@
+"""Progress on stderr: one line per step, and on a terminal a live line while the model writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+
+from codagent.truncate import harmless
+from codagent.types import Episode, Message, Reply, Step, ToolCall
+
+
+class Progress:
+    """An observer of episodes. Quiet but for `say` when `steps` is False."""
+
+    def __init__(self, *, steps: bool = True) -> None:
+        self._steps = steps
+        self._live = steps and sys.stderr.isatty()
+        self._count = 0
+        self._written = ""
+        self._chunks = 0
+        self._drawn = 0.0
+
+    def say(self, line: str) -> None:
+        """One sentence for the person who waits."""
+        self._clear()
+        print(harmless(line), file=sys.stderr, flush=True)
+
+    def wrote(self, text: str) -> None:
+        """A piece of a reply, as it is sampled."""
+        self._chunks += 1
+        self._written = (self._written + text)[-400:]
+        if self._live and time.monotonic() - self._drawn > 0.1:
+            self._drawn = time.monotonic()
+            width = shutil.get_terminal_size().columns - 24
+            tail = " ".join(harmless(self._written).split())[-max(0, width) :]
+            print(f"\r\x1b[K  … {self._chunks:>5} pieces  {tail}", end="", file=sys.stderr, flush=True)
+
+    def started(self, episode: Episode) -> None:
+        self._count = 0
+        if self._steps:
+            self.say(f"task: {_first_line(episode.task.instruction)}")
+
+    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+        self._written, self._chunks = "", 0
+        if context is not None and self._steps:
+            self.say("  (the conversation was shortened to fit the model's context)")
+
+    def stepped(self, step: Step) -> None:
+        self._count += 1
+        if self._steps:
+            self.say(step_line(self._count, step))
+
+    def ended(self, episode: Episode) -> None:
+        if not self._steps:
+            return
+        self.say(f"ended: {episode.end}" + (f" ({episode.cause})" if episode.cause else ""))
+        if episode.outcome:
+            self.say(f"gates: {'passed' if episode.outcome.passed else f'not passed, reward {episode.outcome.reward:.2f}'}")
+
+    def _clear(self) -> None:
+        if self._live:
+            print("\r\x1b[K", end="", file=sys.stderr)
+
+
+def step_line(number: int, step: Step) -> str:
+    """`  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`, one line whatever the model wrote."""
+    calls = step.reply.message.tool_calls
+    answers = [message.content.partition("\n")[0] for message in step.observation.messages]
+    done = "; ".join(f"{_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "no tool call"
+    return harmless(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+
+
+def _call(call: ToolCall) -> str:
+    try:
+        first = next(iter(json.loads(call.arguments, strict=False).values()), "")
+    except (ValueError, AttributeError):
+        first = call.arguments
+    return f"{call.name} {_first_line(str(first))}".rstrip()
+
+
+def _first_line(text: str) -> str:
+    line, _, rest = text.strip().partition("\n")
+    return line[:80] + ("…" if rest or len(line) > 80 else "")

@@ -1,0 +1,28 @@
+"""What needs an engine gets one: it is started and the image is built, or the test fails; it is never skipped."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from codagent.sandbox.definition import Definition, definition
+from codagent.sandbox.image import build
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """An engine that answers."""
+    done = subprocess.run([ROOT / ".ci" / "engine"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def python_sandbox(engine: None) -> Definition:
+    """The definition of the python sandbox, whose image is there."""
+    said: list[str] = []
+    build("python", said.append)
+    return definition("python")

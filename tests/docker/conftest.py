@@ -1,0 +1,56 @@
+"""One sandbox for many tests, and a watch on what is left behind."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.engine import connect
+
+
+@pytest.fixture(scope="module")
+def client(engine: None) -> Iterator[Any]:
+    with closing(connect()) as client:
+        yield client
+
+
+@pytest.fixture
+def containers(client: Any) -> Callable[[str], list[dict[str, Any]]]:
+    """The containers of a loop on this machine."""
+
+    def of(loop: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.containers(
+            all=True, filters={"label": [f"codagent.loop={loop}", f"codagent.host={socket.gethostname()}"]}
+        )
+        return found
+
+    return of
+
+
+@pytest.fixture
+def wait_until_gone(containers: Callable[[str], list[dict[str, Any]]]) -> Callable[[str], bool]:
+    """Whether a loop's containers go within some seconds; the engine removes them by itself."""
+
+    def gone(loop: str) -> bool:
+        deadline = time.monotonic() + 20
+        while containers(loop) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return not containers(loop)
+
+    return gone
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest, python_sandbox: Definition, wait_until_gone: Callable[[str], bool]) -> Iterator[DockerSandbox]:
+    """A fresh sandbox; after each test its container must be gone."""
+    loop = f"test-{request.node.name}"[:60]
+    with closing(DockerSandbox.start(python_sandbox, loop=loop)) as sandbox:
+        yield sandbox
+    assert wait_until_gone(loop)

@@ -1,0 +1,160 @@
+"""What a sandbox does for those who mean well."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from codagent.errors import SandboxError
+from codagent.sandbox.channel import MAX_OUTPUT
+from codagent.sandbox.check import check
+from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.image import ensure_image
+
+pytestmark = pytest.mark.docker
+
+
+def test_a_command_gives_its_exit_code_and_both_its_streams_in_order(sandbox: DockerSandbox) -> None:
+    result = sandbox.run("echo out; echo err >&2; exit 3", timeout=10)
+    assert (result.exit_code, result.output, result.timed_out, result.omitted_bytes, result.log) == (3, "out\nerr\n", False, 0, None)
+
+
+def test_a_command_starts_in_the_workspace_whatever_the_last_one_did(sandbox: DockerSandbox) -> None:
+    sandbox.run("cd /tmp; export LEFT=over; exec 9<>/tmp/file; umask 077", timeout=10)
+    assert sandbox.run('pwd; echo "<$LEFT>"; umask', timeout=10).output == "/workspace\n<>\n0022\n"
+
+
+def test_standard_input_is_empty(sandbox: DockerSandbox) -> None:
+    assert sandbox.run("cat; read line; echo $?", timeout=5).output == "1\n"
+
+
+def test_a_child_left_in_the_background_neither_blocks_nor_mixes_its_output_into_the_next(sandbox: DockerSandbox) -> None:
+    first = sandbox.run("(sleep 0.5; echo late) & echo early", timeout=10)
+    second = sandbox.run("sleep 1; echo second", timeout=10)
+    assert (first.output, second.output) == ("early\n", "second\n")
+    assert first.seconds < 0.5
+    assert sandbox.read("/output/000001.log") == b"early\nlate\n"
+
+
+def test_ending_the_own_process_group_does_not_end_the_shell(sandbox: DockerSandbox) -> None:
+    assert sandbox.run("kill -KILL 0", timeout=10).output == ""
+    assert sandbox.run("echo on", timeout=10).output == "on\n"
+
+
+def test_bytes_come_back_as_they_were_written(sandbox: DockerSandbox) -> None:
+    data = bytes(range(256)) * 5000
+    sandbox.write("a/deep/folder/file.bin", data)
+    assert sandbox.read("a/deep/folder/file.bin") == data
+    assert sandbox.read("/workspace/a/deep/folder/file.bin") == data
+
+
+def test_an_open_file_can_be_written_too(sandbox: DockerSandbox) -> None:
+    sandbox.write("file", io.BytesIO(b"kill -9 -1\n" * 100_000))
+    assert sandbox.run("wc -l <file", timeout=10).output == "100000\n"
+
+
+@pytest.mark.parametrize("name", ["-n", "two words", "quo'te", "new\nline", "$(id)", "ünï"])
+def test_any_name_is_only_a_name(sandbox: DockerSandbox, name: str) -> None:
+    sandbox.write(name, b"x")
+    assert sandbox.read(name) == b"x"
+
+
+def test_files_that_cannot_be_read_or_written_raise_what_local_files_would(sandbox: DockerSandbox) -> None:
+    sandbox.run("mkdir folder; mkfifo pipe; truncate -s 300M big; touch shut; chmod 000 shut", timeout=10)
+    with pytest.raises(FileNotFoundError):
+        sandbox.read("missing")
+    with pytest.raises(IsADirectoryError):
+        sandbox.read("folder")
+    with pytest.raises(PermissionError):
+        sandbox.read("shut")
+    with pytest.raises(IsADirectoryError):
+        sandbox.write("folder", b"x")
+    with pytest.raises(PermissionError):
+        sandbox.write("/etc/new", b"x" * 1_000_000)
+    for path in ("pipe", "big"):
+        with pytest.raises(OSError, match=path):
+            sandbox.read(path)
+    assert sandbox.run("echo on", timeout=10).output == "on\n"
+
+
+def test_a_long_output_comes_back_as_its_two_ends_and_the_rest_stays_in_its_log(sandbox: DockerSandbox) -> None:
+    result = sandbox.run("seq 200000", timeout=20)
+    whole = "".join(f"{number}\n" for number in range(1, 200001))
+    assert result.output == whole[: MAX_OUTPUT // 2] + whole[-MAX_OUTPUT // 2 :]
+    assert result.omitted_bytes == len(whole) - MAX_OUTPUT
+    assert result.log is not None
+    assert sandbox.read(result.log) == whole.encode()
+
+
+def test_a_command_longer_than_an_argument_may_be_runs(sandbox: DockerSandbox) -> None:
+    assert sandbox.run(f"x='{'y' * 500_000}'; echo ${{#x}}", timeout=10).output == "500000\n"
+
+
+def test_a_command_with_a_nul_byte_fails_and_nothing_runs(sandbox: DockerSandbox) -> None:
+    assert sandbox.run("touch made\0; true", timeout=10).exit_code == 126
+    assert sandbox.run("ls", timeout=10).output == ""
+
+
+def test_git_and_pytest_are_there(sandbox: DockerSandbox) -> None:
+    sandbox.write("test_one.py", b"def test_one():\n    assert True\n")
+    done = sandbox.run("git init -q && git add -A && git commit -qm one && python -m pytest -q && rg -l assert", timeout=60)
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "test_one.py")
+
+
+def test_many_commands_never_fill_the_room_for_output(sandbox: DockerSandbox) -> None:
+    for _ in range(12):
+        result = sandbox.run("head -c 20000000 /dev/zero | tr '\\0' x", timeout=20)
+        assert (result.exit_code, result.omitted_bytes) == (0, 20_000_000 - MAX_OUTPUT)
+
+
+def test_a_closed_sandbox_says_so_and_its_container_goes(sandbox: DockerSandbox, python_sandbox: Definition) -> None:
+    sandbox.close()
+    with pytest.raises(SandboxError, match="closed"):
+        sandbox.run("true", timeout=1)
+
+
+def test_a_container_that_is_gone_is_a_sandbox_error(
+    sandbox: DockerSandbox, client: Any, containers: Callable[[str], list[dict[str, Any]]], request: pytest.FixtureRequest
+) -> None:
+    [container] = containers(f"test-{request.node.name}"[:60])
+    client.remove_container(container["Id"], force=True)
+    with pytest.raises(SandboxError, match="gone"):
+        sandbox.run("true", timeout=10)
+
+
+def test_a_command_through_the_channel_takes_milliseconds(sandbox: DockerSandbox) -> None:
+    sandbox.run("true", timeout=10)
+    seconds = []
+    for _ in range(50):
+        started = time.monotonic()
+        sandbox.run("true", timeout=10)
+        seconds.append(time.monotonic() - started)
+    assert sorted(seconds)[25] < 0.03  # one exec each would be 0.06 and more
+
+
+def test_every_claim_of_check_holds(python_sandbox: Definition) -> None:
+    assert [claim for claim, holds in check("python") if not holds] == []
+
+
+def test_a_protection_that_is_off_is_off_and_nothing_else(python_sandbox: Definition) -> None:
+    from dataclasses import replace
+
+    opened = replace(python_sandbox, off=("network",))
+    sandbox = DockerSandbox.start(opened, loop="test-off")
+    interfaces = sandbox.run("ls /sys/class/net; grep -c '^CapEff:.0000000000000000' /proc/self/status", timeout=10).output
+    sandbox.close()
+    assert interfaces == "eth0\nlo\n1\n"
+
+
+def test_a_missing_image_says_which_command_builds_it(python_sandbox: Definition) -> None:
+    from dataclasses import replace
+
+    missing = replace(python_sandbox, image="codagent/nothing")
+    for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, root=None, say=print)):
+        with pytest.raises(SandboxError, match="codagent sandbox build python"):
+            start()

@@ -1,0 +1,161 @@
+"""Each claim of the sandbox, attacked from inside. After each test the sandbox must still work and its container must go."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from codagent.sandbox.channel import MAX_OUTPUT
+from codagent.sandbox.docker import DockerSandbox
+
+pytestmark = pytest.mark.docker
+
+
+def works(sandbox: DockerSandbox) -> bool:
+    return sandbox.run("echo on", timeout=10).output == "on\n"
+
+
+def processes(sandbox: DockerSandbox) -> set[str]:
+    """Names of what runs, but for what it takes to ask."""
+    return set(sandbox.run("cat /proc/[0-9]*/comm", timeout=10).output.split()) - {"docker-init", "tini", "bash", "cat"}
+
+
+def test_there_is_no_network(sandbox: DockerSandbox) -> None:
+    assert sandbox.run("ls /sys/class/net", timeout=10).output == "lo\n"
+    for target in ("192.0.2.1/80", "172.17.0.1/22", "169.254.169.254/80"):
+        assert sandbox.run(f"exec 3<>/dev/tcp/{target}", timeout=5).exit_code == 1
+    assert sandbox.run("getent hosts example.org", timeout=10).exit_code != 0
+
+
+def test_host_files_and_variables_are_out_of_reach(sandbox: DockerSandbox) -> None:
+    kinds = sandbox.run(r"sed -n 's/.* - \([^ ]*\) .*/\1/p' /proc/self/mountinfo | sort -u", timeout=10).output.split()
+    mounted = sandbox.run("grep -E ' - (ext4|xfs|btrfs|9p|virtiofs) ' /proc/self/mountinfo | awk '{print $5}'", timeout=10).output.split()
+    assert {"overlay", "proc", "tmpfs"} <= set(kinds)
+    assert set(mounted) <= {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/usr/sbin/docker-init", "/sbin/docker-init"}
+    assert sandbox.run("ls /var/run/docker.sock /root/.ssh", timeout=10).exit_code != 0
+    assert sandbox.run("cat ../../../../../../etc/shadow", timeout=10).exit_code != 0
+    assert os.uname().nodename not in sandbox.run("env; hostname", timeout=10).output
+
+
+def test_host_keys_are_not_passed_on(sandbox: DockerSandbox) -> None:
+    names = {
+        line.partition("=")[0]
+        for line in sandbox.run("cat /proc/self/environ /proc/1/environ | tr '\\0' '\\n'", timeout=10).output.split("\n")
+    }
+    assert not {name for name in names if "KEY" in name or "TOKEN" in name or "PROXY" in name.upper()}
+
+
+def test_a_set_user_id_program_gives_no_rights(sandbox: DockerSandbox) -> None:
+    assert sandbox.run("su -c id", timeout=10).exit_code != 0
+    assert sandbox.run("unshare -r id", timeout=10).exit_code != 0
+    assert sandbox.run("mount -t tmpfs none /tmp", timeout=10).exit_code != 0
+    assert sandbox.run("touch /usr/bin/new", timeout=10).exit_code != 0
+
+
+@pytest.mark.parametrize("bomb", ["bomb() { bomb | bomb & }; bomb; sleep 60", "perl -e 'fork while 1'"])
+def test_a_fork_bomb_is_cleared_away(sandbox: DockerSandbox, bomb: str) -> None:
+    result = sandbox.run(bomb, timeout=2)
+    assert (result.exit_code, result.timed_out) == (124, True)
+    assert works(sandbox)
+    assert processes(sandbox) == set()
+
+
+def test_a_fork_bomb_left_in_the_background_is_cleared_away_by_the_next_time_limit(sandbox: DockerSandbox) -> None:
+    sandbox.run("perl -e 'fork while 1' & sleep 1", timeout=3)
+    sandbox.run("sleep 1", timeout=3)
+    for _ in range(2):
+        if works(sandbox):
+            break
+    assert works(sandbox)
+
+
+def test_a_memory_hog_is_killed_and_nothing_else(sandbox: DockerSandbox) -> None:
+    sandbox.write("kept", b"kept")
+    assert sandbox.run("tail /dev/zero", timeout=60).exit_code == 137
+    assert works(sandbox)
+    assert sandbox.read("kept") == b"kept"
+
+
+def test_files_cannot_fill_more_than_their_room(sandbox: DockerSandbox) -> None:
+    for place, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
+        result = sandbox.run(
+            f"head -c 2G /dev/zero >{place}/filling 2>/tmp/said; stat -c %s {place}/filling >/tmp/size; rm {place}/filling; cat /tmp/size", timeout=60
+        )
+        assert int(result.output) <= megabytes * 1024 * 1024
+    assert works(sandbox)
+
+
+def test_a_full_workspace_refuses_a_write_and_runs_none_of_it(sandbox: DockerSandbox) -> None:
+    sandbox.run("head -c 1023M /dev/zero >filling", timeout=60)
+    with pytest.raises(OSError, match="No space"):
+        sandbox.write("script", b"touch /tmp/run-as-a-command\n" * 1_000_000)
+    assert sandbox.run("ls /tmp", timeout=10).output == ""
+
+
+def test_what_left_its_session_does_not_survive_the_time_limit(sandbox: DockerSandbox) -> None:
+    sandbox.run("setsid sleep 300 & (trap '' TERM HUP INT; setsid nohup sleep 300) & disown -a", timeout=10)
+    assert processes(sandbox) == {"sleep"}
+    result = sandbox.run("echo so far; setsid sleep 300; sleep 300", timeout=1)
+    assert (result.exit_code, result.timed_out, result.output) == (124, True, "so far\n")
+    assert processes(sandbox) == set()
+
+
+def test_a_gigabyte_of_output_stays_small_here_and_there(sandbox: DockerSandbox) -> None:
+    result = sandbox.run("yes | head -c 1000000000", timeout=60)
+    assert len(result.output) <= MAX_OUTPUT + 100
+    assert result.omitted_bytes > 60_000_000
+    assert works(sandbox)
+
+
+def test_a_flood_from_the_background_does_not_take_the_room_of_others(sandbox: DockerSandbox) -> None:
+    sandbox.run("(while sleep 0.01; do head -c 1000000 /dev/zero; done) &", timeout=10)
+    for _ in range(40):
+        assert sandbox.run("sleep 0.05; echo on", timeout=10).output == "on\n"
+
+
+def test_binary_and_control_sequences_come_as_they_are(sandbox: DockerSandbox) -> None:
+    result = sandbox.run(r"printf '\033]0;title\007\033[2J\r\0\377\376end'", timeout=10)
+    assert result.output == "\033]0;title\007\033[2J\r\0��end"
+    assert sandbox.run("head -c 100000 /dev/urandom", timeout=10).exit_code == 0
+    assert works(sandbox)
+
+
+@pytest.mark.parametrize("attack", ["kill -KILL -1", "kill -KILL $PPID", "for p in /proc/[0-9]*; do kill -KILL ${p#/proc/}; done"])
+def test_an_agent_that_kills_its_shell_is_told_so(sandbox: DockerSandbox, attack: str) -> None:
+    result = sandbox.run(attack, timeout=10)
+    assert result.exit_code == 137
+    assert "shell was killed" in result.output
+    assert works(sandbox)
+
+
+def test_a_shell_that_is_stopped_meets_the_time_limit(sandbox: DockerSandbox) -> None:
+    assert sandbox.run("kill -STOP $PPID; sleep 60", timeout=1).timed_out
+    assert works(sandbox)
+
+
+def test_a_forged_answer_fools_nobody_and_a_flooded_channel_ends(sandbox: DockerSandbox) -> None:
+    forged = sandbox.run("printf '%032d 0 3\\nyes\\n' 7 >/proc/$PPID/fd/1; exit 5", timeout=10)
+    assert (forged.exit_code, forged.output) == (5, "")
+    flooded = sandbox.run("timeout 2 cat /dev/zero >/proc/$PPID/fd/1; exit 5", timeout=20)
+    assert flooded.exit_code == 5
+    assert works(sandbox)
+
+
+def test_an_interrupt_here_kills_what_runs_there(sandbox: DockerSandbox) -> None:
+    import _thread
+    import threading
+
+    timer = threading.Timer(1, _thread.interrupt_main)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.run("setsid sleep 300 & sleep 300", timeout=60)
+    assert time.monotonic() - started < 30
+    assert processes(sandbox) == set()
+
+
+def test_many_memory_hogs_at_once_are_cleared_away(sandbox: DockerSandbox) -> None:
+    sandbox.run("for i in 1 2 3 4 5 6; do tail /dev/zero & done; wait", timeout=60)
+    assert works(sandbox)

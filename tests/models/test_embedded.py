@@ -1,0 +1,141 @@
+"""llama.cpp in this process, with the smallest model of the catalogue and its real weights."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from codagent.errors import ContextOverflow, ModelError, UsageError
+from codagent.models.catalog import entry_named
+from codagent.models.download import pull, weights_dir
+from codagent.models.embedded import Embedded
+from codagent.models.endpoint import Endpoint
+from codagent.models.llama import Llama
+from codagent.models.opening import open_model
+from codagent.models.wire import Wire
+from codagent.types import Message, Profile, Sampling, Tool, ToolCall
+
+BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})
+EXACT = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=24, seed=7)
+GREEDY = Sampling(temperature=0.0, max_tokens=24)
+ASK = (Message("system", "Be brief."), Message("user", "What is 2+2? Answer only the number."))
+HEARD: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def weights() -> Path:
+    entry = entry_named("smollm2-135m")
+    assert entry is not None
+    return pull(entry, weights_dir(None), progress=lambda what, done, total: None)
+
+
+@pytest.fixture(scope="module")
+def model(weights: Path) -> Iterator[Embedded]:
+    model = Embedded("embedded:smollm2-135m", weights, profile=Profile(calling="text", context_tokens=1024), on_text=HEARD.append)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def server(model: Embedded) -> str:
+    model.reply((Message("user", "hi"),), (), GREEDY)
+    address: str = model._server.listening_address
+    return address
+
+
+def test_a_reply_has_an_id_and_a_logprob_for_every_token_and_the_last_is_the_end(model: Embedded, server: str) -> None:
+    HEARD.clear()
+    reply = model.reply(ASK, (), GREEDY)
+    assert reply.tokens is not None
+    assert reply.stop == "stop"
+    assert len(reply.tokens.completion_ids) == len(reply.tokens.logprobs) == reply.completion_tokens
+    assert all(-30 < logprob <= 0 for logprob in reply.tokens.logprobs)
+    assert "".join(HEARD) == reply.raw == reply.message.content
+    text = httpx.post(f"{server}/detokenize", json={"tokens": reply.tokens.completion_ids}).json()["content"]
+    assert text == f"{reply.raw}<|im_end|>"
+
+
+def test_the_prompt_ids_are_those_that_the_servers_chat_would_use(model: Embedded, server: str) -> None:
+    reply = model.reply(ASK, (), GREEDY)
+    assert reply.tokens is not None
+    chat = httpx.post(f"{server}/v1/chat/completions", timeout=60, json={
+        "messages": [{"role": message.role, "content": message.content} for message in ASK], "max_tokens": 1, "verbose": True,
+    }).json()  # fmt: skip
+    prompt = httpx.post(f"{server}/detokenize", json={"tokens": reply.tokens.prompt_ids}).json()["content"]
+    assert prompt == chat["__verbose"]["prompt"]
+    assert len(reply.tokens.prompt_ids) == reply.prompt_tokens == chat["usage"]["prompt_tokens"]
+
+
+def test_recorded_sampling_is_all_the_sampling_there_is(model: Embedded, server: str) -> None:
+    first, second = model.reply(ASK, (), EXACT), model.reply(ASK, (), EXACT)
+    assert first.tokens is not None
+    assert first.raw == second.raw
+    assert first.stop in ("stop", "length")
+    slot = httpx.get(f"{server}/slots").json()[0]["params"]
+    assert (slot["top_k"], slot["top_p"], slot["min_p"], slot["repeat_penalty"], slot["seed"]) == (0, 1.0, 0.0, 1.0, 7)
+
+
+def test_logprobs_are_the_models_own_whatever_the_temperature(model: Embedded) -> None:
+    cold, warm = (model.reply(ASK, (), Sampling(temperature=t, top_k=1, top_p=1.0, max_tokens=4)).tokens for t in (0.5, 1.0))
+    assert cold is not None
+    assert warm is not None
+    assert cold.completion_ids == warm.completion_ids
+    assert all(math.isclose(a, b, abs_tol=0.02) for a, b in zip(cold.logprobs, warm.logprobs, strict=True))
+
+
+def test_characters_of_several_tokens_leave_no_half_record(model: Embedded) -> None:
+    reply = model.reply((Message("user", "Repeat: 🎉🎉🦜"),), (), Sampling(temperature=0.0, max_tokens=12))
+    assert "🎉" in reply.raw
+    assert reply.tokens is None
+
+
+def test_a_reply_stops_at_its_longest(model: Embedded) -> None:
+    reply = model.reply((Message("user", "Count to one hundred."),), (), Sampling(temperature=0.0, max_tokens=5))
+    assert (reply.stop, reply.completion_tokens) == ("length", 5)
+
+
+def test_a_prompt_beyond_the_context_is_an_overflow(model: Embedded) -> None:
+    with pytest.raises(ContextOverflow):
+        model.reply((Message("user", "word " * 2000),), (), GREEDY)
+
+
+def test_a_schema_makes_even_the_smallest_model_call(server: str) -> None:
+    model = Llama(Wire(server, local=True), "x", weights="smollm2", calling="constrained")
+    before = (Message("assistant", "I look.", (ToolCall("1", "bash", '{"command": "ls"}'),)), Message("tool", "a.py", tool_call_id="1"))
+    reply = model.reply((Message("user", "List the files."), *before), (BASH,), Sampling(temperature=0.0, max_tokens=80))
+    (call,) = reply.message.tool_calls
+    assert call.name == "bash"
+    assert isinstance(json.loads(call.arguments)["command"], str)
+    assert (reply.stop, reply.policy) == ("tool_calls", "smollm2 constrained")
+
+
+def test_a_llama_server_elsewhere_is_spoken_to_in_its_own_way(server: str) -> None:
+    model = open_model(f"{server}/v1", profile=Profile(calling="text"))
+    assert model.reply(ASK, (), GREEDY).tokens is not None
+    native = open_model(f"{server}/v1")
+    assert isinstance(native, Endpoint)
+    reply = native.reply(ASK, (BASH,), GREEDY)
+    assert reply.tokens is None
+    assert reply.prompt_tokens > 0
+
+
+def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(ModelError, match=r"cannot load broken\.gguf"):
+        Embedded("gguf:broken", broken, profile=Profile()).reply(ASK, (), GREEDY)
+
+
+def test_missing_weights_say_how_to_fetch_them(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="codagent models pull smollm2-135m"):
+        open_model("embedded:smollm2-135m", weights=tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no model file .*none\.gguf"):
+        open_model(f"gguf:{tmp_path}/none.gguf")

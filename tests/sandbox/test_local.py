@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from codagent.errors import SandboxError
+from codagent.sandbox.channel import MAX_OUTPUT
+from codagent.sandbox.local import LocalSandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalSandbox]:
+    with closing(LocalSandbox()) as sandbox:
+        yield sandbox
+
+
+def test_a_command_gives_its_exit_code_and_both_its_streams(sandbox: LocalSandbox) -> None:
+    result = sandbox.run("echo out; echo err >&2; exit 3", timeout=10)
+    assert (result.exit_code, result.output, result.timed_out) == (3, "out\nerr\n", False)
+
+
+def test_a_command_past_its_time_limit_is_killed_with_its_children(sandbox: LocalSandbox) -> None:
+    started = time.monotonic()
+    result = sandbox.run("echo so far; sleep 60 & sleep 60", timeout=0.5)
+    assert (result.exit_code, result.timed_out, result.output) == (124, True, "so far\n")
+    assert time.monotonic() - started < 10
+
+
+def test_a_killed_command_has_the_exit_code_of_a_shell(sandbox: LocalSandbox) -> None:
+    assert sandbox.run("kill -KILL $$", timeout=10).exit_code == 137
+
+
+def test_keys_in_variables_are_not_passed_on(sandbox: LocalSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "secret")
+    assert "secret" not in sandbox.run("env", timeout=10).output
+
+
+def test_a_long_output_comes_back_as_its_two_ends(sandbox: LocalSandbox) -> None:
+    whole = "".join(f"{number}\n" for number in range(1, 100001))
+    result = sandbox.run("seq 100000", timeout=10)
+    assert result.output == whole[: MAX_OUTPUT // 2] + whole[-MAX_OUTPUT // 2 :]
+    assert result.omitted_bytes == len(whole) - MAX_OUTPUT
+    assert result.log is not None
+    assert sandbox.read(result.log) == whole.encode()
+
+
+def test_files_go_in_and_come_out(sandbox: LocalSandbox) -> None:
+    sandbox.write("a/b", b"\0\xff")
+    assert sandbox.read("a/b") == b"\0\xff"
+    with pytest.raises(FileNotFoundError):
+        sandbox.read("missing")
+
+
+def test_closing_removes_what_it_made_and_keeps_what_it_was_given(tmp_path: Path) -> None:
+    sandbox = LocalSandbox(tmp_path)
+    sandbox.write("kept", b"")
+    sandbox.close()
+    assert (tmp_path / "kept").exists()
+    with pytest.raises(SandboxError, match="closed"):
+        sandbox.run("true", timeout=1)

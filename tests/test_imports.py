@@ -1,0 +1,27 @@
+"""Import weight is a feature: what a command does not need, it does not load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = {"docker", "requests", "git", "httpx", "litellm", "prompt_toolkit", "xllamacpp", "huggingface_hub", "torch", "rich"}
+PACKAGES = [Path(__file__).parents[1] / name for name in ("codagent", "train/codagent_train")]
+
+
+def loaded_by(statement):
+    code = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()[-1].split())
+
+
+def test_help_loads_nothing_heavy():
+    loaded = loaded_by("sys.argv = ['codagent', '--help']; import codagent.cli; codagent.cli.main()")
+    assert loaded & HEAVY == set()
+
+
+def test_the_agent_never_loads_torch():
+    assert "torch" not in loaded_by("import codagent.agent, codagent.repository, codagent.loop, codagent.models.opening")
+
+
+def test_no_file_has_more_than_250_lines():
+    sizes = {path: len(path.read_text().splitlines()) for package in PACKAGES for path in package.rglob("*.py")}
+    assert {str(path): size for path, size in sizes.items() if size > 250} == {}

@@ -1,0 +1,39 @@
+from codagent.truncate import harmless, shorten
+
+
+def test_text_within_both_limits_is_untouched():
+    assert shorten("a\nb\n", max_lines=2, max_bytes=4) == "a\nb\n"
+
+
+def test_too_many_lines_keep_head_and_tail_and_say_what_is_missing():
+    text = "".join(f"{n}\n" for n in range(10))
+    assert shorten(text, max_lines=4, max_bytes=100) == "0\n1\n[… 6 lines, 12 bytes left out …]\n8\n9\n"
+
+
+def test_too_many_bytes_never_cut_inside_a_line():
+    text = "aaaa\nbbbb\ncccc\ndddd\n"
+    assert shorten(text, max_lines=100, max_bytes=12) == "aaaa\n[… 2 lines, 10 bytes left out …]\ndddd\n"
+
+
+def test_one_enormous_line_is_left_out_whole():
+    assert shorten("x" * 1000, max_lines=10, max_bytes=100) == "[… 1 lines, 1,000 bytes left out …]\n"
+
+
+def test_bytes_are_counted_and_not_characters():
+    assert "left out" in shorten("ééé\nb\n", max_lines=10, max_bytes=7)
+
+
+def test_colours_titles_and_links_vanish():
+    assert harmless("\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\") == "red  link"
+
+
+def test_other_controls_are_spelt_out():
+    assert harmless("a\x00b\x08\x9bc\u202ed") == "a\\x00b\\x08\\x9bc\\u202ed"
+
+
+def test_a_progress_bar_leaves_its_last_state():
+    assert harmless("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+
+
+def test_an_unfinished_escape_sequence_cannot_swallow_what_a_terminal_prints_next():
+    assert "\x1b" not in harmless("text\x1b[") + harmless("text\x1b]0;never ended")

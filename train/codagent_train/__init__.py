@@ -1,0 +1,1 @@
+"""Connect the Dots on recorded loops; not built yet."""
