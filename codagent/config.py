@@ -78,7 +78,9 @@ def read(path: Path, *, repository: bool = False) -> Values:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     if repository and "model" in data:
-        raise UsageError(f"{_where(path, text, 'model')}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file")
+        raise UsageError(
+            f"{_where(path, text, 'model')}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file"
+        )
     _check(data, path, text)
     return data
 

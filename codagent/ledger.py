@@ -46,7 +46,9 @@ class Ledger:
         self.check_time()
         allowed = min(max_tokens, self._limits.tokens - self.spent.tokens - prompt_tokens)
         if allowed < LEAST_REPLY:
-            raise LimitReached("tokens", f"{self._limits.tokens:,} tokens would be passed by the next request; --max-tokens raises the limit")
+            raise LimitReached(
+                "tokens", f"{self._limits.tokens:,} tokens would be passed by the next request; --max-tokens raises the limit"
+            )
         if self._price and self._limits.usd is not None:
             left = self._limits.usd - self.spent.usd - self._cost(prompt_tokens, 0)
             if self._price.completion_usd:

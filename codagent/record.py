@@ -103,7 +103,9 @@ def _line(path: Path, number: int, line: bytes) -> tuple[str, dict[str, Any]]:
     try:
         ((kind, value),) = json.loads(line).items()
     except (ValueError, AttributeError):
-        raise RecordError(f"{path}, line {number}, is damaged; the lines before it are whole and can be kept by cutting the file there") from None
+        raise RecordError(
+            f"{path}, line {number}, is damaged; the lines before it are whole and can be kept by cutting the file there"
+        ) from None
     return kind, value
 
 

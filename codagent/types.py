@@ -181,8 +181,8 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command in a sandbox did. `output` is stdout and stderr as they came, decoded with replacement, bounded in memory;
-    where it is not whole, `omitted_bytes` says how much of the middle is missing and `log` is the path in the sandbox that holds more."""
+    """What a command in a sandbox did. `output` is stdout and stderr as they came, decoded with replacement; `omitted_bytes` of its
+    middle were left out to bound memory. `log` is the path in the sandbox where more of it lies."""
 
     exit_code: int
     output: str

@@ -125,10 +125,11 @@ class Narrow:
         self.most, self.inner, self.asked = most, script(*[go()] * 50), []
 
     def reply(self, messages, tools, sampling):
-        if sum(len(message.content) for message in messages) > self.most:
+        size = sum(len(message.content) for message in messages)
+        if size > self.most:
             raise ContextOverflow("too long")
         self.asked.append(messages)
-        return self.inner.reply(messages, tools, sampling)
+        return replace(self.inner.reply(messages, tools, sampling), prompt_tokens=size // 3)
 
     def close(self):
         pass

@@ -87,7 +87,7 @@ def test_an_unanswered_call_is_closed_as_interrupted(tmp_path):
         (lambda raw: raw.replace(b'"kind":"solve"', b'"kind":"dance"'), "'dance' is none of"),
         (lambda raw: raw.replace(b'"prompt_tokens":10', b'"prompt_tokens":"10"'), "'10' where"),
         (lambda raw: raw.replace(b'{"observation"', b'{"observatory"', 1), "kind 'observatory'"),
-        (lambda raw: raw.replace(b'{"reply"', b'\x00\x00', 1), "line 3"),
+        (lambda raw: raw.replace(b'{"reply"', b"\x00\x00", 1), "line 3"),
     ],
 )
 def test_damage_in_the_middle_is_refused_with_its_place(tmp_path, damage, match):

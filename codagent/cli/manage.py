@@ -106,7 +106,10 @@ def _image() -> str:
 def _weights() -> str:
     folder = options.weights_dir()
     files = sorted(path.name for path in folder.glob("*.gguf"))
-    return ", ".join(files) or f"none in {folder}; `codagent models pull` fetches them ({shutil.disk_usage(folder.anchor).free / 1e9:.0f} GB free)"
+    return (
+        ", ".join(files)
+        or f"none in {folder}; `codagent models pull` fetches them ({shutil.disk_usage(folder.anchor).free / 1e9:.0f} GB free)"
+    )
 
 
 def _probe(model: str) -> str:

@@ -14,7 +14,9 @@ Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folde
 Model = Annotated[str | None, typer.Option("--model", help="embedded[:NAME], gguf:FILE, http://HOST:PORT/v1#NAME, or a litellm name.")]
 Sandbox = Annotated[str | None, typer.Option("--sandbox", help="A sandbox by name, or `local`: no isolation at all.")]
 Check = Annotated[list[str] | None, typer.Option("--check", metavar="CMD", help="Decides whether the work is accepted; again and again.")]
-Protect = Annotated[list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they stood at the start.")]
+Protect = Annotated[
+    list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they stood at the start.")
+]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Model replies.  [default: 50]")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens sent and received.  [default: 1,000,000]")]
 MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Seconds in all.  [default: 1,800]")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -19,6 +20,7 @@ from codagent.errors import RepositoryError
 from codagent.record import load
 from codagent.truncate import harmless
 from codagent.types import Episode, Loop, Message
+from codagent.ui.paint import paint
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,11 @@ def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
 
 
 def show(
-    loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False
+    loop_id: options.LoopId = None,
+    *,
+    repo: options.Repo = Path(),
+    record: options.RecordDir = None,
+    full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False,
 ) -> None:
     """Print what was said and done in a loop."""
     loop = kept(repo, record, loop_id).loop
@@ -72,7 +78,10 @@ def show(
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print what a loop changed, as a patch."""
     found = kept(repo, record, loop_id)
-    print(git.diff(found.root, *found.change(), color=sys.stdout.isatty() and options.colour()))
+    if sys.stdout.isatty():
+        print(paint(git.diff(found.root, *found.change()), color=options.colour()))
+    else:  # exact, for `git apply` and the like
+        sys.stdout.buffer.write(os.fsencode(git.diff(found.root, *found.change(), binary=True)))
 
 
 def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
@@ -81,7 +90,7 @@ def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record
     conflicts = git.apply(found.root, *found.change())
     if conflicts:
         raise RepositoryError(f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch(found.loop.id)} by hand")
-    print(git.diff(found.root, *found.change(), stat=True))
+    print(harmless(git.diff(found.root, *found.change(), stat=True)), end="")
 
 
 def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
@@ -91,7 +100,9 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
     for loop_id in state.all_loops(loops):
         loop = load(loops / loop_id / state.RECORD)
         last = loop.episodes[-1] if loop.episodes else None
-        rows.append({"id": loop_id, "outcome": word(last) if last else "empty", "model": loop.model, "task": last.task.instruction if last else ""})
+        rows.append(
+            {"id": loop_id, "outcome": word(last) if last else "empty", "model": loop.model, "task": last.task.instruction if last else ""}
+        )
     if json_:
         print(json.dumps(rows))
         return

@@ -19,7 +19,9 @@ from codagent.errors import UsageError
 from codagent.truncate import harmless
 from codagent.ui.progress import Progress
 
-TaskText = Annotated[str | None, typer.Argument(metavar="[TASK]", help="What to do; `-`: from standard input; none: a session.", show_default=False)]
+TaskText = Annotated[
+    str | None, typer.Argument(metavar="[TASK]", help="What to do; `-`: from standard input; none: a session.", show_default=False)
+]
 
 
 def run(

@@ -21,6 +21,8 @@ from codagent.repository import Repository, Workplace
 from codagent.types import Episode, Limits, Loop, Model, Price, Profile, Sandbox, Task
 from codagent.ui.progress import Progress
 
+LOCAL = "local"
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -54,11 +56,15 @@ class Result:
 class Desk:
     """Everything that stays from task to task: where, with which settings, with which model. Tasks are done by `do`."""
 
-    def __init__(self, root: Path, settings: Settings, *, loops: Path | None, progress: Progress, open_model: Callable[[Desk], Ready]) -> None:
+    def __init__(
+        self, root: Path, settings: Settings, *, loops: Path | None, progress: Progress, open_model: Callable[[Desk], Ready]
+    ) -> None:
         self.root, self.settings, self.progress = root, settings, progress
         self._loops = state.loops_dir(root, loops)
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._deadline_check: Callable[[], None] = lambda: None
+        if settings.sandbox == LOCAL:
+            progress.say("the local sandbox does not isolate: commands run on this machine, as you")
         self._model = self._pool.submit(open_model, self)
 
     def wrote(self, text: str) -> None:
@@ -73,7 +79,9 @@ class Desk:
         folder = self._loops / loop_id
         with ExitStack() as stack:
             stack.callback(_drop_if_empty, folder)
-            sandboxes = stack.enter_context(closing(_Sandboxes(self._pool, lambda: open_sandbox(self.root, self.settings, loop_id, self.progress.say))))
+            sandboxes = stack.enter_context(
+                closing(_Sandboxes(self._pool, lambda: open_sandbox(self.root, self.settings, loop_id, self.progress.say)))
+            )
             snapshot = git.snapshot(self.root)
             ready = self._model.result()
             limits = self._limits(ready)
@@ -105,7 +113,11 @@ class Desk:
         return replace(limits, usd=None)
 
     def _told(self, limits: Limits, profile: Profile) -> dict[str, Any]:
-        kept = {"sandbox": self.settings.sandbox, "sandbox_setup": dict(self.settings.sandbox_setup), "protect": list(self.settings.protect)}
+        kept = {
+            "sandbox": self.settings.sandbox,
+            "sandbox_setup": dict(self.settings.sandbox_setup),
+            "protect": list(self.settings.protect),
+        }
         return {**kept, "limits": asdict(limits), "profile": asdict(profile)}
 
 
@@ -127,7 +139,7 @@ class _Sandboxes:
 
 def open_sandbox(root: Path, settings: Settings, loop_id: str, say: Callable[[str], None]) -> Sandbox:
     """A fresh sandbox as the settings want it."""
-    if settings.sandbox == "local":
+    if settings.sandbox == LOCAL:
         from codagent.sandbox.local import LocalSandbox
 
         return LocalSandbox()

@@ -41,7 +41,7 @@ def snapshot(root: Path) -> Snapshot:
         tree = git.line("write-tree", "--missing-ok", env=index)
     if git.partial and b"?" in git("rev-list", "--objects", "--no-object-names", "--missing=print", tree):
         raise RepositoryError(
-            f"{root} is a partial clone that lacks some of its files; run `git fetch --refetch --filter=blob:limit=1t` first"
+            f"{root} is a partial clone that lacks some of its files; run `git sparse-checkout disable`, or clone it without --filter"
         )
     if head and tree == head_tree:
         return Snapshot(root, head, head, dirty=False)

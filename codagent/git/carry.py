@@ -40,14 +40,15 @@ _CONFIG = """\
 
 _UNPACK = f"""
 command -v git >/dev/null && command -v tar >/dev/null || exit {_NO_GIT}
-rm -rf .git && mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN}
+[ -L .git ] || chmod -R u+rwX .git 2>/dev/null
+rm -rf .git && mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} || exit 1
 """
 _CHECK_OUT = "git reset -q --hard"
 
 # The agent may have done anything to .git, so the tree is made in a git folder of its own, from the commit that went in. Of the
 # agent's, only the objects (which spares sending all back) and the index (which spares reading unchanged files) are used.
 _COLLECT = f"""
-[ -d .git ] && [ ! -L .git ] || rm -rf .git
+[ -d .git ] && [ ! -L .git ] && chmod u+rwx .git || rm -rf .git
 rm -rf {_OUT} && mkdir -p {_OUT} || exit 1
 export GIT_DIR="$PWD/{_OUT}/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
 unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
@@ -81,19 +82,28 @@ def leave(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
     tree = _tree(result)
     if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
         return None
-    pack = sandbox.read(f"{_OUT}/pack")
+    try:
+        pack = sandbox.read(f"{_OUT}/pack")
+    except OSError as error:
+        raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
     sandbox.run(f"rm -rf {_OUT}", timeout=_SECONDS)
     receive(root, snapshot_commit, tree, pack)
     return tree
 
 
 def _bring(sandbox: Sandbox, root: Path, commit: str, *, then: str = "") -> None:
-    sandbox.write(_IN, _git_folder(Git(root), commit))
-    result = sandbox.run(f"set -e\n{_UNPACK}{then}", timeout=_SECONDS)
+    folder = _git_folder(Git(root), commit)
+    try:
+        sandbox.write(_IN, folder)
+    except OSError as error:
+        raise SandboxError(
+            f"{len(folder) >> 20} MB of repository did not fit into the sandbox ({error.strerror}); give it more workspace_mb"
+        ) from error
+    result = sandbox.run(_UNPACK + then, timeout=_SECONDS)
     if result.exit_code == _NO_GIT:
         raise SandboxError("the sandbox's image lacks git or tar; add them to its Dockerfile and build it again")
     if result.exit_code:
-        raise SandboxError(f"the repository did not fit into the sandbox: {_last_line(result)}")
+        raise SandboxError(f"the repository could not be checked out in the sandbox: {_last_line(result)}")
 
 
 def _git_folder(git: Git, commit: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,10 +51,11 @@ def tree_of(root: Path, commit_id: str) -> str:
     return Git(root).line("rev-parse", f"{commit_id}^{{tree}}")
 
 
-def diff(root: Path, a: str, b: str, *, stat: bool = False, color: bool = False) -> str:
-    form = "--stat" if stat else "--patch"
-    colour = f"--color={'always' if color else 'never'}"
-    return Git(root)("diff", "--no-ext-diff", "--no-textconv", form, colour, a, b, "--").decode("utf-8", "replace")
+def diff(root: Path, a: str, b: str, *, stat: bool = False, binary: bool = False) -> str:
+    """The change from `a` to `b`; bytes that are not UTF-8 survive as surrogates. With `binary` it can be applied whatever is in it."""
+    form = "--stat" if stat else "--binary" if binary else "--patch"
+    plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    return os.fsdecode(Git(root)("diff", *plain, form, a, b, "--"))
 
 
 def _kept(loop_id: str) -> str:

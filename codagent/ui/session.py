@@ -12,6 +12,7 @@ from prompt_toolkit.shortcuts import confirm
 from codagent import git
 from codagent.errors import CodagentError
 from codagent.truncate import harmless
+from codagent.ui.paint import paint
 
 Change = tuple[str, str]  # the commits before and after
 
@@ -36,7 +37,7 @@ def session(root: Path, do: Callable[[str], tuple[list[str], Change | None]], *,
 
 def _offer(root: Path, lines: list[str], change: Change | None, *, color: bool) -> None:
     if change:
-        print(git.diff(root, *change, color=color))
+        print(paint(git.diff(root, *change), color=color))
     print("\n".join(harmless(line) for line in lines))
     if change and confirm("put it on the working tree?"):
         conflicts = git.apply(root, *change)

@@ -1,6 +1,6 @@
 """The demo: a small repository with a real bug, and a model on this machine that works on it in Docker. With --seeds N, how often it succeeds.
 
-    .venv/bin/python tests/benchmarks/demo.py [--task NAME] [--seeds N] [--model embedded]
+.venv/bin/python tests/benchmarks/demo.py [--task NAME] [--seeds N] [--model embedded]
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ def seeds(task: Sample, model: str, count: int, folder: Path) -> None:
     for seed in range(1, count + 1):
         repository = check_out(task.name, folder / f"{task.name}-{seed}")
         done = subprocess.run(
-            command(task, model, "--seed", str(seed), "--json"), cwd=repository, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command(task, model, "--seed", str(seed), "--json"),
+            cwd=repository,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if not done.stdout:
             raise SystemExit(f"seed {seed}: exit {done.returncode}: {done.stderr[-2000:]}")

@@ -1,6 +1,6 @@
 """A long episode: 1,000 scripted steps in Docker. Time per step at its end over that at its start, and how the record grows.
 
-    .venv/bin/python tests/benchmarks/endurance.py [--steps 1000]
+.venv/bin/python tests/benchmarks/endurance.py [--steps 1000]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A large repository: 5,000 files and 100 MB. Seconds from the start of `codagent run` until the agent's first command, warm.
 
-    .venv/bin/python tests/benchmarks/large.py [--files 5000] [--megabytes 100] [--runs 5]
+.venv/bin/python tests/benchmarks/large.py [--files 5000] [--megabytes 100] [--runs 5]
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def main() -> None:
         script.write_text(json.dumps([{"calls": [{"name": tool, "arguments": arguments}]} for tool, arguments in calls]))
         first_command(repository, script)
         times = [first_command(repository, script) for _ in range(given.runs)]
-    print(f"{given.files:,} files, {given.megabytes} MB: {statistics.median(times):.2f} s until the first command (from {min(times):.2f} to {max(times):.2f})")
+    print(
+        f"{given.files:,} files, {given.megabytes} MB: {statistics.median(times):.2f} s until the first command (from {min(times):.2f} to {max(times):.2f})"
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,16 @@ class Agent:
 
 def agents(peers: Path) -> list[Agent]:
     mini = ["-y", "--exit-immediately", "-m", "openai/mock", "-t", TASK, "-o", "/dev/null", "-c", "mini.yaml"]
-    aider = ["--model", "openai/mock", "--message", TASK, "--yes-always", "--no-check-update", "--no-show-model-warnings", "--analytics-disable"]
+    aider = [
+        "--model",
+        "openai/mock",
+        "--message",
+        TASK,
+        "--yes-always",
+        "--no-check-update",
+        "--no-show-model-warnings",
+        "--analytics-disable",
+    ]
     quiet = {"MSWEA_CONFIGURED": "true", "MSWEA_COST_TRACKING": "ignore_errors", "MSWEA_SILENT_STARTUP": "1", "AIDER_ANALYTICS": "false"}
 
     def keyed(url: str) -> dict[str, str]:
@@ -53,16 +62,22 @@ def agents(peers: Path) -> list[Agent]:
 
     return [
         Agent("codagent, in Docker", lambda url: [str(BIN / "codagent"), "run", TASK, "--model", f"{url}#mock"]),
-        Agent("mini-swe-agent, local shell", lambda url: [str(peers / "bin/mini"), *mini], keyed, "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"),
+        Agent(
+            "mini-swe-agent, local shell", lambda url: [str(peers / "bin/mini"), *mini], keyed, "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+        ),
         Agent("aider, no shell", lambda url: [str(peers / "bin/aider"), *aider], keyed),
     ]
 
 
 def measure(agent: Agent, repository: Path) -> Run:
     with Endpoint(["echo hi"] * TURNS, last=agent.last) as endpoint, (repository.parent / "log").open("wb") as log:
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | agent.environment(endpoint.url)
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | agent.environment(
+            endpoint.url
+        )
         began = time.time()
-        child = subprocess.Popen(agent.command(endpoint.url), cwd=repository, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        child = subprocess.Popen(
+            agent.command(endpoint.url), cwd=repository, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
         _, _, usage = os.wait4(child.pid, 0)
         if not endpoint.times:
             raise SystemExit(f"{agent.name} made no request:\n{(repository.parent / 'log').read_text()[-3000:]}")
@@ -111,9 +126,14 @@ def main() -> None:
     ours = runs[chosen[0].name]
     print("| agent | start → first request | gap per turn | first request body | memory |\n|---|---|---|---|---|")
     for label, got in runs.items():
-        cells = [cell(got, ours, field, unit) for field, unit in (("start_s", "{:.2f} s"), ("gap_ms", "{:.1f} ms"), ("body_bytes", "{:,.0f} B"), ("memory_mb", "{:.0f} MB"))]
+        cells = [
+            cell(got, ours, field, unit)
+            for field, unit in (("start_s", "{:.2f} s"), ("gap_ms", "{:.1f} ms"), ("body_bytes", "{:,.0f} B"), ("memory_mb", "{:.0f} MB"))
+        ]
         print(f"| {label} | {' | '.join(cells)} |")
-    print(f"\n`codagent --version`: {version_seconds(given.runs):.2f} s. Medians of {given.runs} runs after one to warm up; in brackets, times ours.")
+    print(
+        f"\n`codagent --version`: {version_seconds(given.runs):.2f} s. Medians of {given.runs} runs after one to warm up; in brackets, times ours."
+    )
 
 
 def cell(got: Sequence[Run], ours: Sequence[Run], field: str, unit: str) -> str:

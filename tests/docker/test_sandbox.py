@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docker
 
 def test_a_command_gives_its_exit_code_and_both_its_streams_in_order(sandbox: DockerSandbox) -> None:
     result = sandbox.run("echo out; echo err >&2; exit 3", timeout=10)
-    assert (result.exit_code, result.output, result.timed_out, result.omitted_bytes, result.log) == (3, "out\nerr\n", False, 0, None)
+    assert (result.exit_code, result.output, result.timed_out, result.omitted_bytes) == (3, "out\nerr\n", False, 0)
 
 
 def test_a_command_starts_in_the_workspace_whatever_the_last_one_did(sandbox: DockerSandbox) -> None:

@@ -81,7 +81,8 @@ def test_a_memory_hog_is_killed_and_nothing_else(sandbox: DockerSandbox) -> None
 def test_files_cannot_fill_more_than_their_room(sandbox: DockerSandbox) -> None:
     for place, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
         result = sandbox.run(
-            f"head -c 2G /dev/zero >{place}/filling 2>/tmp/said; stat -c %s {place}/filling >/tmp/size; rm {place}/filling; cat /tmp/size", timeout=60
+            f"head -c 2G /dev/zero >{place}/filling 2>/tmp/said; stat -c %s {place}/filling >/tmp/size; rm {place}/filling; cat /tmp/size",
+            timeout=60,
         )
         assert int(result.output) <= megabytes * 1024 * 1024
     assert works(sandbox)

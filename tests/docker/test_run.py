@@ -1,0 +1,96 @@
+"""`codagent run` as it is used: the installed command, a Docker sandbox, a second one for the gates."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.cli.conftest import CHECK, CODAGENT, FIX, call, codagent, repository, script
+
+pytestmark = pytest.mark.docker
+__all__ = ["codagent", "repository", "script"]
+
+
+@pytest.fixture(autouse=True)
+def image(python_sandbox):
+    """Every test here needs it."""
+
+
+def ours(client):
+    return client.containers(all=True, filters={"label": [f"codagent.host={socket.gethostname()}"]})
+
+
+def wait_for_no_container(client):
+    deadline = time.monotonic() + 20
+    while ours(client) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return ours(client) == []
+
+
+def test_a_bug_is_mended_in_docker_and_judged_in_a_second_container(codagent, script, repository, client):
+    done = codagent("run", "mend it", "--model", script(FIX), "--check", CHECK, "--check", "test $(id -u) = 1000", "--json")
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["outcome"]) == (0, "passed")
+    shown = subprocess.run(["git", "show", f"{result['branch']}:answer.txt"], cwd=repository, capture_output=True, text=True, check=True)
+    assert shown.stdout == "right\n"
+    assert wait_for_no_container(client)
+
+
+def test_what_the_agent_leaves_outside_of_the_repository_does_not_reach_the_gates(codagent, script):
+    cheat = [call("bash", command="echo right > /tmp/answer; echo right > answer.txt; git update-index --assume-unchanged answer.txt"), *FIX[1:]]
+    done = codagent("run", "x", "--model", script(cheat), "--check", "test -e /tmp/answer", "--json")
+    assert json.loads(done.stdout)["passed"] is False
+
+
+def test_a_poisoned_repository_coming_back_runs_nothing_here(codagent, script, repository, tmp_path):
+    mark = tmp_path / "executed"
+    poison = f"""
+        printf '#!/bin/sh\\ntouch {mark}\\n' | tee .git/hooks/post-checkout .git/hooks/reference-transaction .git/hooks/pre-commit > /dev/null
+        chmod +x .git/hooks/*
+        git config core.fsmonitor 'touch {mark}'; git config filter.evil.clean 'touch {mark}'; git config filter.evil.smudge 'touch {mark}'
+        git config diff.external 'touch {mark}'; git config core.sshCommand 'touch {mark}'
+        echo '* filter=evil diff=evil' > .gitattributes; echo right > answer.txt
+    """
+    steps = [call("bash", command=poison), call("finish", summary="$(touch /tmp/x) `id`")]
+    assert codagent("run", "x", "--model", script(steps), "--check", CHECK).returncode == 0
+    assert codagent("diff").returncode == codagent("apply").returncode == 0
+    assert (repository / "answer.txt").read_text() == "right\n"
+    assert not mark.exists()
+    assert "evil" not in (repository / ".git/config").read_text()
+    assert not (repository / ".git/hooks/post-checkout").exists()
+
+
+def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script, codagent, client, tmp_path):
+    model = script([call("bash", command="echo begun"), call("bash", command="sleep 60")])
+    environment = os.environ | {"HOME": str(tmp_path)}
+    running = subprocess.Popen([CODAGENT, "run", "x", "--model", model], cwd=repository, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    assert any(b"echo begun" in line for line in running.stderr)
+    running.send_signal(signal.SIGKILL)
+    running.wait(20)
+    assert wait_for_no_container(client)
+    assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "interrupted"
+
+
+def test_set_up_of_a_repository_runs_once_with_its_tools(codagent, script, repository):
+    (repository / "codagent.toml").write_text('[sandbox]\nsetup = "echo ready > /opt/ready"\n')
+    steps = [call("bash", command="cat /opt/ready"), *FIX]
+    first = codagent("run", "x", "--model", script(steps), "--check", "cat /opt/ready", "--json")
+    assert json.loads(first.stdout)["passed"] is True, first.stderr
+    again = codagent("run", "x", "--model", script(steps), "--check", "cat /opt/ready", "--json")
+    assert json.loads(again.stdout)["seconds"] < json.loads(first.stdout)["seconds"] + 5
+    assert "build" not in again.stderr
+
+
+def test_a_replay_in_a_fresh_container_is_the_same(codagent, script):
+    codagent("run", "mend it", "--model", script(FIX))
+    done = codagent("replay")
+    assert (done.returncode, done.stdout.partition(":")[0]) == (0, "the same"), done.stdout
+
+
+def test_sandbox_check_proves_every_line(codagent):
+    done = codagent("sandbox", "check", "python")
+    assert (done.returncode, [line for line in done.stdout.splitlines() if not line.startswith("yes ")]) == (0, [])
