@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codagent.agent import run_episode
-from codagent.errors import SandboxError
+from codagent.errors import RepositoryError, SandboxError
 from codagent.types import Environment, Episode, Loop, Model, Observer, Profile, Task
 
 
 def run_loop(
     model: Model, environment: Environment, tasks: Sequence[Task], *, loop: Loop, profile: Profile, observers: Sequence[Observer] = ()
 ) -> Loop:
-    """`loop` with an episode for each task. Stops after one that a broken model, a broken sandbox or a person ended."""
+    """`loop` with an episode for each task. Stops after one that something broken or a person ended."""
     for position, task in enumerate(tasks):
         episode = _grade(environment, run_episode(model, environment, task, profile=profile, observers=observers))
         loop = replace(loop, episodes=(*loop.episodes, replace(episode, position=position)))
         for observer in observers:
             observer.ended(loop.episodes[-1])
-        if episode.end in ("model", "sandbox", "interrupted"):
+        if episode.end in ("model", "sandbox", "repository", "interrupted"):
             break
     return loop
 
@@ -33,3 +33,5 @@ def _grade(environment: Environment, episode: Episode) -> Episode:
         return replace(episode, outcome=outcome, commit=environment.commit)
     except SandboxError as error:
         return replace(episode, end="sandbox", cause=episode.cause or str(error))
+    except RepositoryError as error:
+        return replace(episode, end="repository", cause=str(error))

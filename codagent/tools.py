@@ -178,7 +178,9 @@ def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:
     try:
         arguments = json.loads(raw or "{}", strict=False)
     except json.JSONDecodeError as error:
-        return f"error: the arguments of {tool.name} are not valid JSON ({error})"
+        return (
+            f"error: the arguments of {tool.name} are not whole or not valid JSON ({error}); if the reply was cut off, do less in one call"
+        )
     if not isinstance(arguments, dict):
         return f"error: the arguments of {tool.name} are not a JSON object"
     properties: Mapping[str, Any] = tool.parameters["properties"]

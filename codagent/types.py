@@ -11,8 +11,8 @@ Stop = Literal["stop", "tool_calls", "length"]
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
-# model, sandbox: these broke for good · the others: a limit, or a person
-End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "interrupted"]
+# model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
+End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)

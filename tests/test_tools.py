@@ -101,7 +101,7 @@ def test_search_finds_and_says_when_nothing_is_found(sandbox):
     ("call", "said"),
     [
         (ToolCall("c", "dance", "{}"), "there is no tool 'dance'; there are bash, read"),
-        (ToolCall("c", "bash", "{not json"), "not valid JSON"),
+        (ToolCall("c", "bash", "{not json"), "are not whole or not valid JSON"),
         (ToolCall("c", "bash", "[1]"), "not a JSON object"),
         (ToolCall("c", "bash", "{}"), "bash needs 'command', a string"),
         (ToolCall("c", "bash", '{"command": "true", "seconds": "soon"}'), "must be a whole number"),

@@ -115,4 +115,5 @@ def _weights() -> str:
 def _probe(model: str) -> str:
     from codagent.models.opening import probe
 
-    return f"calls tools the {probe(model, weights=options.weights_dir(), api_key=options.api_key())} way"
+    way = probe(model, weights=options.weights_dir(), api_key=options.api_key())
+    return f"calls tools the {options.probed(model, way)} way, which `codagent run` now uses with it"

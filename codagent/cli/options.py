@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from codagent import config
+from codagent.types import Calling
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
 Model = Annotated[str | None, typer.Option("--model", help="embedded[:NAME], gguf:FILE, http://HOST:PORT/v1#NAME, or a litellm name.")]
@@ -45,6 +47,17 @@ def settings(root: Path, **flags: Any) -> config.Settings:
         config.environment(os.environ),
         {**{key: value or None for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
     )
+
+
+def probed(spec: str, found: Calling | None = None) -> Calling | None:
+    """The way of calling tools that `doctor` found to work with a model; `found` is kept for the next time."""
+    file = user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"
+    known: dict[str, Calling] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if found:
+        known[spec] = found
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return known.get(spec)
 
 
 def api_key() -> str | None:

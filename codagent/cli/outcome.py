@@ -7,7 +7,7 @@ from typing import Any
 
 from codagent import git
 from codagent.cli.work import Result
-from codagent.errors import LimitReached, ModelError, SandboxError
+from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
 from codagent.types import Episode
 
 UNFINISHED = 3
@@ -16,6 +16,7 @@ _CODES: Mapping[str, int] = {
     "interrupted": INTERRUPTED,
     "model": ModelError.exit_code,
     "sandbox": SandboxError.exit_code,
+    "repository": RepositoryError.exit_code,
     "tokens": LimitReached.exit_code,
     "seconds": LimitReached.exit_code,
     "usd": LimitReached.exit_code,

@@ -93,6 +93,6 @@ def _open(desk: Desk, seed: int | None) -> Ready:
 
     spec = desk.settings.model
     profile = profile_for(spec)
-    profile = replace(profile, sampling=replace(profile.sampling, seed=seed))
+    profile = replace(profile, calling=options.probed(spec) or profile.calling, sampling=replace(profile.sampling, seed=seed))
     model = open_model(spec, on_text=desk.wrote, profile=profile, weights=options.weights_dir(), api_key=options.api_key())
     return Ready(model, profile, price_for(spec))

@@ -148,7 +148,7 @@ def _excludes(git: Git) -> str:
     """What the user ignores outside of the repository's own files."""
     personal = Path(git.config.get("core.excludesfile") or "~/.config/git/ignore").expanduser()
     texts = [os.fsdecode(file.read_bytes()) for file in (personal, git.path("info/exclude")) if file.is_file()]
-    return "\n".join([*texts, "/.codagent/", ""])
+    return "\n".join([*texts, "/.codagent/", "__pycache__/", ""])  # compiled while the agent tries things out
 
 
 def _tree(result: CommandResult) -> str:

@@ -75,8 +75,8 @@ def _closing(lines: Sequence[str], start: int, fence: str, names: Sequence[str] 
     return last
 
 
-def find_calls(text: str, tools: Sequence[Tool]) -> list[Found]:
-    """The calls that `text` makes by blocks that name a tool."""
+def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[Found]:
+    """The calls that `text` makes by blocks that name a tool. Where the text was `cut`, an open block's arguments are torn JSON."""
     offered = {tool.name: tool for tool in tools}
     aliases = dict.fromkeys(_SHELLS, "bash")
     found: list[Found] = []
@@ -84,11 +84,11 @@ def find_calls(text: str, tools: Sequence[Tool]) -> list[Found]:
         name, _, rest = block.info.partition(" ")
         tool = offered.get(name) or offered.get(aliases.get(name, ""))
         if tool:
-            found += [(tool.name, json.dumps(arguments, ensure_ascii=False)) for arguments in _arguments(tool, rest, block.body)]
+            found += [(tool.name, _json(arguments, torn=cut and not block.closed)) for arguments in _arguments(tool, rest, block.body)]
     return found
 
 
-def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = ()) -> list[Found]:
+def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[Found]:
     """Writes that `text` makes by showing a whole file under its path, as small models do whatever they are told."""
     if not any(tool.name == "write" for tool in tools):
         return []
@@ -96,7 +96,7 @@ def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = ()) -> l
     for block in read_blocks(text):
         path, body = named_path(block.info, block.before, block.body, files)
         if path and body.strip():
-            found.append(("write", json.dumps({"path": path, "content": body + "\n"}, ensure_ascii=False)))
+            found.append(("write", _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
     return found
 
 
@@ -159,6 +159,12 @@ def _options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, A
         arguments[name] = int(value) if properties[name].get("type") == "integer" and value.isdigit() else value
         rest = rest[: match.start()]
     return rest.strip(), arguments
+
+
+def _json(arguments: Mapping[str, Any], *, torn: bool) -> str:
+    """As a server would have sent it; without its end when the model did not get that far, so that nothing half is ever done."""
+    whole = json.dumps(arguments, ensure_ascii=False)
+    return whole[:-1] if torn else whole
 
 
 def _text(name: str, value: str) -> str:

@@ -42,19 +42,20 @@ def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool])
 
 
 def decode(
-    calling: Calling, content: str, tools: Sequence[Tool], *, files: Sequence[str] = (), turn: int = 0
+    calling: Calling, content: str, tools: Sequence[Tool], *, files: Sequence[str] = (), turn: int = 0, cut: bool = False
 ) -> tuple[str, tuple[ToolCall, ...]]:
     """The text and the calls of a reply. Calls are part of the text but in native, where they are taken out of it.
 
-    `files` are paths that a block without a path may mean; `turn` keeps the ids of one conversation apart.
+    `files` are paths that a block without a path may mean; `turn` keeps the ids of one conversation apart; `cut`: the reply
+    ended at its length limit.
     """
     text = content
-    found = find_calls(content, tools) if calling == "text" else []
+    found = find_calls(content, tools, cut=cut) if calling == "text" else []
     if not found:
         found, rest = find_spoken(content, [tool.name for tool in tools])
         text = rest if calling == "native" else content
     if not found and calling == "text":
-        found = find_files(content, tools, files)
+        found = find_files(content, tools, files, cut=cut)
     return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(found))
 
 

@@ -60,7 +60,9 @@ class Endpoint:
         answer = patiently(lambda: self._once(body), self._patience_s)
         text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
-            text, calls = decode(self._calling, answer.content, tools, files=shown_files(messages), turn=len(messages))
+            text, calls = decode(
+                self._calling, answer.content, tools, files=shown_files(messages), turn=len(messages), cut=answer.finish == "length"
+            )
         return Reply(
             message=Message("assistant", text, calls),
             stop=stop_of(answer.finish, calls),

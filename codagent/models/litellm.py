@@ -55,7 +55,8 @@ class LiteLLM:
             for at, call in enumerate(said.tool_calls or [])
         )
         if not calls:
-            text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages))
+            cut = answer.choices[0].finish_reason == "length"
+            text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
         return Reply(
             message=Message("assistant", text, calls),
             stop=stop_of(answer.choices[0].finish_reason, calls),

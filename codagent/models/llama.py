@@ -2,11 +2,12 @@
 
 The prompt is rendered by the server's template, made ids once, and sent as ids; the answer streams with the id and logprob of every
 token, the last one included. Over `/chat/completions` llama.cpp drops that one, and gives none at all with tools.
-Logprobs are those of the model itself, before temperature. A character that takes several tokens (an emoji) loses ids: then there are none.
+Logprobs are those of the distribution that was sampled from, after temperature and cuts. A character that takes several tokens (an emoji) loses ids: then there are none.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,11 +46,12 @@ class Llama:
         chat, functions, schema = encode(self._calling, messages, tools)
         prompt_ids, answer = patiently(lambda: self._once(chat, functions, schema, sampling), self._patience_s)
         raw, ids, logprobs, last = answer
-        text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages))
+        cut = last.get("stop_type") == "limit"
+        text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of("length" if last.get("stop_type") == "limit" else None, calls),
+            stop=stop_of("length" if cut else None, calls),
             prompt_tokens=len(prompt_ids),
             completion_tokens=last["tokens_predicted"],
             cost_usd=0.0,
@@ -68,7 +70,7 @@ class Llama:
         try:
             rendered = self._wire.ask("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
             prompt_ids = self._wire.ask("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
-            body = {"prompt": prompt_ids, "stream": True, "n_probs": 1, "return_tokens": True, "cache_prompt": True}
+            body = {"prompt": prompt_ids, "stream": True, "n_probs": 1, "post_sampling_probs": True, "return_tokens": True, "cache_prompt": True}
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # llama.cpp's own choices must not join the ones that are recorded
             body |= sampled(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
@@ -84,7 +86,7 @@ class Llama:
             pieces.append(event["content"])
             self._on_text(event["content"])
             ids += event.get("tokens") or []
-            logprobs += [token["logprob"] for token in event.get("completion_probabilities") or []]
+            logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
             if event["stop"]:
                 return "".join(pieces), ids, logprobs, event
         raise Transient(f"{self._wire.who} broke off in the middle of an answer; is the server running?")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from codagent.errors import ModelError, UsageError
 from codagent.models import catalog
 from codagent.models.download import installed, weights_dir
 from codagent.models.patience import PATIENCE_S, patiently
-from codagent.types import Calling, Message, Model, Profile, Sampling, Tool
+from codagent.types import Calling, Message, Model, Price, Profile, Sampling, Tool
 
 KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
@@ -19,14 +19,6 @@ KNOWN = (
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
 _WORD = "pelican"
 _ECHO = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per token."""
-
-    prompt_usd: float
-    completion_usd: float
 
 
 def open_model(
@@ -86,10 +78,13 @@ def price_for(spec: str) -> Price | None:
     return Price(entry["input_cost_per_token"], entry["output_cost_per_token"]) if entry else None
 
 
-def probe(spec: str, *, api_key: str | None = None, weights: Path | None = None) -> Calling | None:
-    """The first way of calling tools that works with the model, tried for real; None when none does."""
+def probe(spec: str, *, api_key: str | None = None, weights: Path | None = None) -> Calling:
+    """The first way of calling tools that works with the model, tried for real. ModelError when none does."""
     ways: tuple[Calling, ...] = ("native", "constrained", "text")
-    return next((way for way in ways if _calls(spec, way, api_key, weights)), None)
+    for way in ways:
+        if _calls(spec, way, api_key, weights):
+            return way
+    raise ModelError(f"{spec} answers, but calls no tool in any of the ways tried ({', '.join(ways)}); take a model that can")
 
 
 def _calls(spec: str, way: Calling, api_key: str | None, weights: Path | None) -> bool:

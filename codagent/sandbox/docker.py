@@ -6,6 +6,7 @@ forge the output of its own commands, whose programs run as the same user as the
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import posixpath
@@ -70,9 +71,11 @@ class DockerSandbox:
         try:
             answer = self._ask("run", log, self._short(command), timeout=timeout)
         except TimeoutError:
-            timed_out, answer = True, self._ask("show", log, "124", timeout=_PATIENCE)
+            timed_out, answer = True, self._so_far(log, 124)
         except ChannelClosed:
-            note, answer = _KILLED, self._ask("show", log, "137", timeout=_PATIENCE)
+            note, answer = _KILLED, self._so_far(log, 137)
+        except OSError as error:
+            note, answer = f"the command is long and cannot be passed on: {error.strerror}", Answer(126, 0, b"")
         return self._result(answer, log, note, started, timed_out)
 
     def read(self, path: str) -> bytes:
@@ -93,13 +96,25 @@ class DockerSandbox:
             self._lifeline.close()
             self._client.close()
 
+    def _so_far(self, log: str, code: int) -> Answer:
+        """What a command that was ended has said."""
+        try:
+            return self._ask("show", log, str(code), timeout=_PATIENCE)
+        except (TimeoutError, ChannelClosed):
+            return Answer(code, 0, b"")
+
     def _file(self, verb: str, path: str, size: str, stream: BinaryIO | None = None) -> Answer:
         """A shell that something in the sandbox has killed since the last call is no reason to fail, once."""
         words = (verb, posixpath.join(WORKSPACE, path), size)
         try:
             answer = self._ask(*words, timeout=_PATIENCE, stream=stream)
         except (TimeoutError, ChannelClosed):
-            answer = self._ask(*words, timeout=_PATIENCE, stream=stream)
+            try:
+                answer = self._ask(*words, timeout=_PATIENCE, stream=stream)
+            except (TimeoutError, ChannelClosed) as error:
+                raise SandboxError(f"the sandbox does not let go of {path}; start another") from error
+        if answer.code == errno.ENOSPC and verb == "put":
+            self._reopen()
         if answer.code:
             raise OSError(answer.code, os.strerror(answer.code), path)
         return answer

@@ -50,7 +50,14 @@ def codagent(repository, tmp_path):
         home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_"))}
         return subprocess.run(
-            [CODAGENT, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, timeout=120, check=False, env=clean | home | environment
+            [CODAGENT, *arguments],
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=clean | home | environment,
         )
 
     return run

@@ -66,7 +66,9 @@ def test_3_when_a_gate_does_not_pass(codagent, script):
 
 
 def test_3_when_the_steps_are_over(codagent, script):
-    done = codagent("run", "x", "--model", script([call("bash", command=f"echo {n}") for n in range(9)]), "--max-steps", "3", "--json", *LOCAL)
+    done = codagent(
+        "run", "x", "--model", script([call("bash", command=f"echo {n}") for n in range(9)]), "--max-steps", "3", "--json", *LOCAL
+    )
     assert (done.returncode, json.loads(done.stdout)["outcome"]) == (3, "steps")
 
 
@@ -121,7 +123,11 @@ def test_8_when_a_limit_would_be_passed(codagent, script):
 def test_130_when_interrupted_and_the_record_is_whole(repository, script, codagent, tmp_path):
     model = script([call("bash", command="echo begun"), call("bash", command="sleep 60")])
     running = subprocess.Popen(
-        [CODAGENT, "run", "x", "--model", model, *LOCAL], cwd=repository, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"HOME": str(tmp_path)}
+        [CODAGENT, "run", "x", "--model", model, *LOCAL],
+        cwd=repository,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"HOME": str(tmp_path)},
     )
     assert any(b"echo begun" in line for line in running.stderr)
     time.sleep(0.5)

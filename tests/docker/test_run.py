@@ -41,7 +41,10 @@ def test_a_bug_is_mended_in_docker_and_judged_in_a_second_container(codagent, sc
 
 
 def test_what_the_agent_leaves_outside_of_the_repository_does_not_reach_the_gates(codagent, script):
-    cheat = [call("bash", command="echo right > /tmp/answer; echo right > answer.txt; git update-index --assume-unchanged answer.txt"), *FIX[1:]]
+    cheat = [
+        call("bash", command="echo right > /tmp/answer; echo right > answer.txt; git update-index --assume-unchanged answer.txt"),
+        *FIX[1:],
+    ]
     done = codagent("run", "x", "--model", script(cheat), "--check", "test -e /tmp/answer", "--json")
     assert json.loads(done.stdout)["passed"] is False
 
@@ -67,7 +70,9 @@ def test_a_poisoned_repository_coming_back_runs_nothing_here(codagent, script, r
 def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script, codagent, client, tmp_path):
     model = script([call("bash", command="echo begun"), call("bash", command="sleep 60")])
     environment = os.environ | {"HOME": str(tmp_path)}
-    running = subprocess.Popen([CODAGENT, "run", "x", "--model", model], cwd=repository, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    running = subprocess.Popen(
+        [CODAGENT, "run", "x", "--model", model], cwd=repository, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    )
     assert any(b"echo begun" in line for line in running.stderr)
     running.send_signal(signal.SIGKILL)
     running.wait(20)
@@ -94,3 +99,19 @@ def test_a_replay_in_a_fresh_container_is_the_same(codagent, script):
 def test_sandbox_check_proves_every_line(codagent):
     done = codagent("sandbox", "check", "python")
     assert (done.returncode, [line for line in done.stdout.splitlines() if not line.startswith("yes ")]) == (0, [])
+
+
+def test_work_that_cannot_be_brought_back_is_an_outcome_and_on_record(codagent, script):
+    nested = [call("bash", command="mkdir sub && cd sub && git init -q && touch f && git add f && git commit -qm x"), *FIX]
+    done = codagent("run", "x", "--model", script(nested), "--json")
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (6, "repository")
+    assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "repository"
+
+
+def test_compiled_files_do_not_come_back(codagent, script, repository):
+    (repository / "m.py").write_text("x = 1\n")
+    result = json.loads(codagent("run", "x", "--model", script([call("bash", command="python3 -c 'import m'; ls"), *FIX]), "--json").stdout)
+    tree = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", result["branch"]], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert tree.stdout.split() == ["answer.txt", "m.py"]

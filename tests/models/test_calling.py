@@ -203,3 +203,13 @@ def test_a_schema_holds_the_tool_and_its_arguments_together() -> None:
 def test_torn_arguments_of_an_old_call_are_made_whole_for_the_server() -> None:
     wire, _, _ = encode("native", (Message("assistant", "", (ToolCall("1", "bash", '{"command": "l'),)),), TOOLS)
     assert json.loads(wire[0]["tool_calls"][0]["function"]["arguments"]) == {"malformed": '{"command": "l'}
+
+
+def test_a_block_that_was_cut_off_is_never_a_whole_call() -> None:
+    """Half a file must not be written; an open fence at the natural end of a reply is only a small model's carelessness."""
+    text = "```write a.py\nx = 1\ndef f("
+    (careless,) = decode("text", text, TOOLS)[1]
+    (cut,) = decode("text", text, TOOLS, cut=True)[1]
+    assert json.loads(careless.arguments)["content"] == "x = 1\ndef f(\n"
+    with pytest.raises(ValueError, match="Expecting"):
+        json.loads(cut.arguments)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.errors import UsageError
+from codagent.errors import ModelError, UsageError
 from codagent.models.catalog import ENTRIES
-from codagent.models.opening import Price, open_model, price_for, probe, profile_for
-from codagent.types import Message, Profile, Sampling
+from codagent.models.opening import open_model, price_for, probe, profile_for
+from codagent.types import Price, Message, Profile, Sampling
 from tests.models.loopback import Answer, Plain, refusal, serve
 
 
@@ -54,9 +54,13 @@ SILENT = Answer("I cannot.")
         ([TALKS, OBJECT], "constrained"),
         ([SILENT, SILENT, BLOCK], "text"),
         ([refusal(404, "no tools here"), refusal(404, "no schema here"), BLOCK], "text"),
-        ([SILENT], None),
     ],
 )
-def test_a_probe_finds_the_first_way_of_calling_that_works(answers: list[Answer | Plain], way: str | None) -> None:
+def test_a_probe_finds_the_first_way_of_calling_that_works(answers: list[Answer | Plain], way: str) -> None:
     with serve(*answers) as server:
         assert probe(f"{server.url}#m") == way
+
+
+def test_a_model_that_calls_no_tool_is_said_to_be_of_no_use() -> None:
+    with serve(SILENT) as server, pytest.raises(ModelError, match="calls no tool in any of the ways"):
+        probe(f"{server.url}#m")

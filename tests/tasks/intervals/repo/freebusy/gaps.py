@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .clock import parse_time
-from .merge import clip, merge
+from .merge import merge
 from .slot import Slot
 
 
@@ -20,3 +20,13 @@ def free(busy: Iterable[Slot], day_start: str, day_end: str, *, at_least: int = 
     if end - start >= at_least:
         gaps.append(Slot(start, end))
     return gaps
+
+
+def clip(slots: Iterable[Slot], start: int, end: int) -> list[Slot]:
+    """The parts of `slots` that lie between `start` and `end`."""
+    clipped = []
+    for slot in slots:
+        first, last = max(slot.start, start), min(slot.end, end)
+        if first < last:
+            clipped.append(Slot(first, last))
+    return clipped

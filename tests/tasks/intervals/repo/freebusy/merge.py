@@ -15,7 +15,8 @@ def merge(slots: Iterable[Slot]) -> list[Slot]:
     merged: list[Slot] = []
     for slot in sorted(slots):
         if merged and slot.start <= merged[-1].end:
-            merged[-1] = Slot(merged[-1].start, slot.end)
+            last = merged.pop()
+            merged.append(Slot(last.start, slot.end))
         else:
             merged.append(slot)
     return merged
@@ -24,13 +25,3 @@ def merge(slots: Iterable[Slot]) -> list[Slot]:
 def busy_minutes(slots: Iterable[Slot]) -> int:
     """How many minutes are covered; a minute that is covered twice counts once."""
     return sum(slot.minutes for slot in merge(slots))
-
-
-def clip(slots: Iterable[Slot], start: int, end: int) -> list[Slot]:
-    """The parts of `slots` that lie between `start` and `end`."""
-    clipped = []
-    for slot in slots:
-        first, last = max(slot.start, start), min(slot.end, end)
-        if first < last:
-            clipped.append(Slot(first, last))
-    return clipped

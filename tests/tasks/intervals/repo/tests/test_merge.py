@@ -26,4 +26,4 @@ def test_a_slot_inside_a_longer_one_changes_nothing():
 
 
 def test_minutes_covered_twice_count_once():
-    assert busy_minutes(parse_slots("09:00-12:00, 09:30-10:00, 11:00-11:15")) == 180
+    assert busy_minutes(parse_slots("09:00-10:00, 09:30-11:00, 13:00-14:00")) == 180
