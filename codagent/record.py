@@ -67,10 +67,12 @@ class Record:
         self._write("ended", {"end": episode.end, "cause": episode.cause, "outcome": encode(episode.outcome), "commit": episode.commit})
         os.fsync(self._file.fileno())
 
-    def close(self, end: str) -> None:
+    def finish(self, end: str) -> None:
         """The loop is over; why, in a word."""
         self._write("end", {"end": end})
         os.fsync(self._file.fileno())
+
+    def close(self) -> None:
         self._file.close()
 
     def _write(self, kind: str, value: object) -> None:

@@ -22,9 +22,10 @@ RULES_FILES = ("AGENTS.md", "CLAUDE.md")
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What a repository's episodes work with. `open_sandbox` gives a fresh, pristine one each time."""
+    """What a repository's episodes work with: the snapshot, packed for sandboxes; `open_sandbox` gives a fresh, pristine one each time."""
 
     snapshot: git.Snapshot
+    packed: bytes
     open_sandbox: Callable[[], Sandbox]
     loop_id: str
     ledger: Ledger
@@ -53,7 +54,7 @@ class Repository:
         self.close()
         self._task, self._summary, self._commit = task, "", None
         self._sandbox = self._place.open_sandbox()
-        git.enter(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit)
+        git.enter(self._sandbox, self._place.packed)
         return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox))
 
     def step(self, message: Message) -> Observation:
@@ -102,7 +103,7 @@ class Repository:
         if not self._task.checks:
             return None
         with closing(self._place.open_sandbox()) as pristine:
-            git.enter(pristine, self._place.snapshot.root, commit)
+            git.enter(pristine, git.pack(self._place.snapshot.root, commit))
             gate.restore(pristine, self._place.protect, self._place.snapshot.commit)
             return gate.grade(pristine, self._task.checks)
 

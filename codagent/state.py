@@ -35,6 +35,12 @@ def new_loop(loops: Path) -> str:
         return loop_id
 
 
+def forget_empty(folder: Path) -> None:
+    """Remove a loop's folder when the loop did not get as far as a record."""
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def all_loops(loops: Path) -> list[str]:
     """Ids with a record, the oldest first."""
     return [path.parent.name for path in sorted(loops.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime)]

@@ -33,7 +33,8 @@ def write(path, steps, *, ended=True, pending=None):
     if ended:
         episode = replace(episode, steps=tuple(steps), end="finished", outcome=Outcome(0.5, False, "no"), commit="def")
         record.ended(episode)
-        record.close("finished")
+        record.finish("finished")
+    record.close()
     return episode
 
 

@@ -14,7 +14,7 @@ from codagent.agent import run_episode
 from codagent.cli import options
 from codagent.cli.outcome import UNFINISHED
 from codagent.cli.records import Kept, kept
-from codagent.cli.work import open_sandbox
+from codagent.cli.sandboxes import starter
 from codagent.config import Settings
 from codagent.ledger import Ledger
 from codagent.record import decode
@@ -45,8 +45,10 @@ def _differences(found: Kept, episode: Episode, progress: Progress) -> Iterator[
     settings = Settings(sandbox=told["sandbox"], sandbox_setup=told["sandbox_setup"])
     profile = decode(Profile, told["profile"])
     ledger = Ledger(None, settings.limits, None)
+    start_sandbox = starter(found.root, settings, progress.say)
     start = git.Snapshot(root=found.root, head=None, commit=found.loop.start_commit, dirty=False)
-    place = Workplace(start, lambda: open_sandbox(found.root, settings, found.loop.id, progress.say), found.loop.id, ledger)
+    packed = git.pack(start.root, start.commit)
+    place = Workplace(start, packed, lambda: start_sandbox(found.loop.id), found.loop.id, ledger)
     with closing(Repository(place, profile)) as environment:
         again = run_episode(Scripted.from_steps(episode.steps), environment, episode.task, profile=profile, observers=(progress,))
         yield from _compare("prompt", [m.content for m in episode.prompt], [m.content for m in again.prompt])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from codagent import git, state
+from codagent.cli.sandboxes import Sandboxes, starter
 from codagent.config import Settings
 from codagent.errors import UsageError
 from codagent.ledger import Ledger, Metered, Spent
 from codagent.loop import run_loop
 from codagent.record import Record
 from codagent.repository import Repository, Workplace
-from codagent.types import Episode, Limits, Loop, Model, Price, Profile, Sandbox, Task
+from codagent.types import Episode, Limits, Loop, Model, Price, Profile, Task
 from codagent.ui.progress import Progress
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +61,15 @@ class Desk:
         self.root, self.settings, self.progress = root, settings, progress
         self._loops = state.loops_dir(root, loops)
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
-        self._deadline_check: Callable[[], None] = lambda: None
-        if settings.sandbox == LOCAL:
-            progress.say("the local sandbox does not isolate: commands run on this machine, as you")
-        self._model = self._pool.submit(open_model, self)
+        self._check_time: Callable[[], None] = lambda: None
+        self._start_sandbox = starter(root, settings, progress.say)
+        self._open_model = open_model
+        self._model: Future[Ready] | None = None
 
     def wrote(self, text: str) -> None:
         """Hears the model write; ends it when the time is over."""
         self.progress.wrote(text)
-        self._deadline_check()
+        self._check_time()
 
     def do(self, instruction: str) -> Result:
         """Work on one task. Raises only what kept it from beginning."""
@@ -78,30 +77,31 @@ class Desk:
         loop_id = state.new_loop(self._loops)
         folder = self._loops / loop_id
         with ExitStack() as stack:
-            stack.callback(_drop_if_empty, folder)
-            sandboxes = stack.enter_context(
-                closing(_Sandboxes(self._pool, lambda: open_sandbox(self.root, self.settings, loop_id, self.progress.say)))
-            )
+            stack.callback(state.forget_empty, folder)
+            sandboxes = stack.enter_context(closing(Sandboxes(self._pool, self._start_sandbox, loop_id)))
+            self._model = self._model or self._pool.submit(self._open_model, self)
             snapshot = git.snapshot(self.root)
+            packed = git.pack(snapshot.root, snapshot.commit)
             ready = self._model.result()
             limits = self._limits(ready)
-            ledger = Ledger(folder / state.LEDGER, limits, ready.price)
-            self._deadline_check = ledger.check_time
             profile = replace(ready.profile, steps=min(limits.steps, ready.profile.steps or limits.steps))
-            place = Workplace(snapshot, sandboxes.open, loop_id, ledger, self.settings.protect)
+            ledger = Ledger(folder / state.LEDGER, limits, ready.price)
+            self._check_time = ledger.check_time
+            place = Workplace(snapshot, packed, sandboxes.open, loop_id, ledger, self.settings.protect)
             environment = stack.enter_context(closing(Repository(place, profile)))
             loop = Loop(loop_id, loop_id, "repository", ready.model.name, snapshot.commit, settings=self._told(limits, profile))
-            record = Record(folder / state.RECORD, loop)
+            record = stack.enter_context(closing(Record(folder / state.RECORD, loop)))
             task = Task(loop_id, instruction, self.settings.checks)
-            loop = run_loop(
-                Metered(ready.model, ledger), environment, [task], loop=loop, profile=profile, observers=(record, self.progress)
-            )
-            record.close(loop.episodes[-1].end or "")
+            model = Metered(ready.model, ledger)
+            gc.enable()
+            loop = run_loop(model, environment, [task], loop=loop, profile=profile, observers=(record, self.progress))
+            record.finish(loop.episodes[-1].end or "")
         return Result(loop, ledger.spent, time.monotonic() - began, folder / state.RECORD)
 
     def close(self) -> None:
+        """Let the model go, whatever became of it."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if not self._model.cancelled() and self._model.exception() is None:
+        if self._model and not self._model.cancelled() and self._model.exception() is None:
             self._model.result().model.close()
 
     def _limits(self, ready: Ready) -> Limits:
@@ -113,44 +113,10 @@ class Desk:
         return replace(limits, usd=None)
 
     def _told(self, limits: Limits, profile: Profile) -> dict[str, Any]:
+        """What the record says of the settings: all that a replay needs."""
         kept = {
             "sandbox": self.settings.sandbox,
             "sandbox_setup": dict(self.settings.sandbox_setup),
             "protect": list(self.settings.protect),
         }
         return {**kept, "limits": asdict(limits), "profile": asdict(profile)}
-
-
-class _Sandboxes:
-    """Opens sandboxes; the first is being started while everything else gets ready."""
-
-    def __init__(self, pool: ThreadPoolExecutor, start: Callable[[], Sandbox]) -> None:
-        self._start = start
-        self._first: Future[Sandbox] | None = pool.submit(start)
-
-    def open(self) -> Sandbox:
-        first, self._first = self._first, None
-        return first.result() if first else self._start()
-
-    def close(self) -> None:
-        if self._first is not None and self._first.exception() is None:
-            self._first.result().close()
-
-
-def open_sandbox(root: Path, settings: Settings, loop_id: str, say: Callable[[str], None]) -> Sandbox:
-    """A fresh sandbox as the settings want it."""
-    if settings.sandbox == LOCAL:
-        from codagent.sandbox.local import LocalSandbox
-
-        return LocalSandbox()
-    from codagent.sandbox.definition import for_repository
-    from codagent.sandbox.docker import DockerSandbox
-    from codagent.sandbox.image import ensure_image
-
-    definition = for_repository(settings.sandbox, settings.sandbox_setup)
-    return DockerSandbox.start(definition, loop=loop_id, image=ensure_image(definition, root=root, say=say))
-
-
-def _drop_if_empty(folder: Path) -> None:
-    if not any(os.scandir(folder)):
-        folder.rmdir()

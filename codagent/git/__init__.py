@@ -5,7 +5,7 @@ other refs and reflogs stay as they are, and nothing that a repository says runs
 """
 
 from codagent.git.capture import Snapshot, files, show, snapshot
-from codagent.git.carry import enter, leave
+from codagent.git.carry import enter, leave, pack
 from codagent.git.host import find_root
 from codagent.git.merge import apply
 from codagent.git.refs import branch, commit, diff, publish, published, tree_of, unpublish
@@ -20,6 +20,7 @@ __all__ = [
     "files",
     "find_root",
     "leave",
+    "pack",
     "publish",
     "published",
     "show",

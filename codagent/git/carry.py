@@ -38,7 +38,7 @@ _CONFIG = """\
 \trequired = false
 """
 
-_UNPACK = f"""
+_UNPACK_IN = f"""
 command -v git >/dev/null && command -v tar >/dev/null || exit {_NO_GIT}
 [ -L .git ] || chmod -R u+rwX .git 2>/dev/null
 rm -rf .git && mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} || exit 1
@@ -64,9 +64,9 @@ echo "$tree"
 """
 
 
-def enter(sandbox: Sandbox, root: Path, commit: str) -> None:
-    """Checks `commit` out on the branch `work` of a repository in the sandbox's empty workspace, with its latest history."""
-    _bring(sandbox, root, commit, then=_CHECK_OUT)
+def enter(sandbox: Sandbox, packed: bytes) -> None:
+    """Checks the commit that was packed out on the branch `work` of a repository in the sandbox's empty workspace."""
+    _unpack(sandbox, packed, then=_CHECK_OUT)
 
 
 def leave(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
@@ -77,37 +77,37 @@ def leave(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
     script = _COLLECT.replace("BASE", snapshot_commit).replace("FORMAT", _object_format(snapshot_commit))
     result = sandbox.run(script, timeout=_SECONDS)
     if result.exit_code == _BASE_LOST:
-        _bring(sandbox, root, snapshot_commit)
+        _unpack(sandbox, pack(root, snapshot_commit))
         result = sandbox.run(script, timeout=_SECONDS)
     tree = _tree(result)
     if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
         return None
     try:
-        pack = sandbox.read(f"{_OUT}/pack")
+        objects = sandbox.read(f"{_OUT}/pack")
     except OSError as error:
         raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
     sandbox.run(f"rm -rf {_OUT}", timeout=_SECONDS)
-    receive(root, snapshot_commit, tree, pack)
+    receive(root, snapshot_commit, tree, objects)
     return tree
 
 
-def _bring(sandbox: Sandbox, root: Path, commit: str, *, then: str = "") -> None:
-    folder = _git_folder(Git(root), commit)
+def _unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:
     try:
-        sandbox.write(_IN, folder)
+        sandbox.write(_IN, packed)
     except OSError as error:
         raise SandboxError(
-            f"{len(folder) >> 20} MB of repository did not fit into the sandbox ({error.strerror}); give it more workspace_mb"
+            f"{len(packed) >> 20} MB of repository did not fit into the sandbox ({error.strerror}); give it more workspace_mb"
         ) from error
-    result = sandbox.run(_UNPACK + then, timeout=_SECONDS)
+    result = sandbox.run(_UNPACK_IN + then, timeout=_SECONDS)
     if result.exit_code == _NO_GIT:
         raise SandboxError("the sandbox's image lacks git or tar; add them to its Dockerfile and build it again")
     if result.exit_code:
         raise SandboxError(f"the repository could not be checked out in the sandbox: {_last_line(result)}")
 
 
-def _git_folder(git: Git, commit: str) -> bytes:
-    """What becomes .git in the sandbox: a tar with a pack that is indexed already, because indexing is what takes long."""
+def pack(root: Path, commit: str) -> bytes:
+    """What becomes .git in a sandbox, with the latest history: a tar with a pack that is indexed already, because indexing is what takes long."""
+    git = Git(root)
     boundary = _boundary(git, commit)
     texts = {
         "HEAD": "ref: refs/heads/work\n",
@@ -120,8 +120,8 @@ def _git_folder(git: Git, commit: str) -> bytes:
     archive = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="codagent-") as folder, tarfile.open(fileobj=archive, mode="w") as tar:
         git("pack-objects", "--revs", "--window=0", "--compression=0", "--delta-base-offset", "-q", f"{folder}/pack", stdin=wanted.encode())
-        for pack in sorted(Path(folder).iterdir()):
-            tar.add(pack, f"objects/pack/{pack.name}")
+        for file in sorted(Path(folder).iterdir()):
+            tar.add(file, f"objects/pack/{file.name}")
         for name, text in texts.items():
             if text:
                 member = tarfile.TarInfo(name)

@@ -70,7 +70,14 @@ class Llama:
         try:
             rendered = self._wire.ask("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
             prompt_ids = self._wire.ask("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
-            body = {"prompt": prompt_ids, "stream": True, "n_probs": 1, "post_sampling_probs": True, "return_tokens": True, "cache_prompt": True}
+            body = {
+                "prompt": prompt_ids,
+                "stream": True,
+                "n_probs": 1,
+                "post_sampling_probs": True,
+                "return_tokens": True,
+                "cache_prompt": True,
+            }
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # llama.cpp's own choices must not join the ones that are recorded
             body |= sampled(sampling, "n_predict") | ({"json_schema": schema} if schema else {})

@@ -17,7 +17,7 @@ _SLACK = 64 * 1024  # bytes of anything else that may stand before an answer
 _STDOUT = 1
 
 
-class ChannelClosed(Exception):
+class ChannelClosed(ConnectionError):
     """The shell is gone, or answers nonsense: whoever holds the channel opens another."""
 
 
@@ -79,9 +79,9 @@ class Channel:
                 del self._buffer[:-_SLACK]
             seen = len(self._buffer)
             self._buffer += self._stdout(deadline)
-        before, groups = bytes(self._buffer[: match.start()]) if keep else b"", match.groups() or (b"", b"")
-        end = match.end()
+        groups, begin, end = match.groups() or (b"", b""), match.start(), match.end()
         del match  # it holds the buffer, which could not shrink
+        before = bytes(memoryview(self._buffer)[:begin]) if keep else b""
         del self._buffer[:end]
         return before, groups[0], groups[1]
 

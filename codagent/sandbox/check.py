@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 
-from codagent.sandbox.definition import Definition, definition
+from codagent.sandbox.definition import ENVIRONMENT, Definition, definition
 from codagent.sandbox.docker import DockerSandbox
 from codagent.types import Sandbox
 
@@ -41,11 +41,10 @@ def check(name: str) -> list[tuple[str, bool]]:
 
 
 def _environment_is_hidden(sandbox: Sandbox, _: Definition) -> bool:
-    """No value of ours is there, but those that any machine has, such as a PATH."""
+    """No value of ours is there, but those that the sandbox sets and a PATH that any machine may have."""
     seen = {line.partition("=")[2] for line in sandbox.run("env", timeout=10).output.splitlines()}
-    common = {"PATH", "HOME", "LANG", "TERM", "PWD", "SHLVL", "PAGER", "GIT_PAGER", "HOSTNAME", "_"}
-    ours = {value for name, value in os.environ.items() if name not in common and len(value) > 3}
-    return not seen & ours
+    ours = {value for name, value in os.environ.items() if name != "PATH" and len(value) > 3}
+    return not (seen - set(ENVIRONMENT.values())) & ours
 
 
 def _workspace_is_limited(sandbox: Sandbox, wanted: Definition) -> bool:

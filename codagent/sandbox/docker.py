@@ -20,7 +20,7 @@ from codagent.sandbox.channel import MAX_OUTPUT, Answer, Channel, ChannelClosed
 from codagent.sandbox.container import create, pids_limit
 from codagent.sandbox.definition import WORKSPACE, Definition
 from codagent.sandbox.engine import Stream, connect, speaking
-from codagent.sandbox.reaper import reap
+from codagent.sandbox.reaper import reap, remove
 from codagent.types import CommandResult
 
 MAX_READ = 256 * 1024 * 1024  # bytes of one file
@@ -57,7 +57,7 @@ class DockerSandbox:
                 client.start(container)
                 return cls(client, container, lifeline, definition)
             except BaseException:
-                client.remove_container(container, force=True, v=True)
+                remove(client, container)
                 raise
 
     def run(self, command: str, *, timeout: float) -> CommandResult:
@@ -148,7 +148,7 @@ class DockerSandbox:
                 else:
                     break
             else:
-                raise SandboxError("the sandbox's shell cannot be opened again; start another sandbox")
+                raise SandboxError("no shell can be opened in the sandbox: its image has no bash, or it is beyond repair; start another")
             self._spare = self._shell()
 
     def _shells(self) -> Generator[tuple[Stream, float]]:

@@ -36,20 +36,22 @@ def process_start(pid: int) -> str:
 
 def reap(client: Any = None) -> list[str]:
     """Removes the containers whose owner, a process of this machine, is gone; gives their ids."""
-    import docker
-
     client = client or connect()
-    gone = []
     with speaking("looking for containers left behind"):
         ours = {"label": ["codagent=1", f"codagent.host={socket.gethostname()}"]}
-        for container in client.containers(all=True, filters=ours):
-            marks = container["Labels"]
-            if process_start(int(marks["codagent.pid"])) == marks["codagent.start"]:
-                continue
-            try:
-                client.remove_container(container["Id"], force=True, v=True)
-                gone.append(container["Id"])
-            except docker.errors.APIError as error:
-                if error.status_code not in (404, 409):  # removed meanwhile, or being removed
-                    raise
-    return gone
+        found = [(container["Id"], container["Labels"]) for container in client.containers(all=True, filters=ours)]
+        left = [name for name, marks in found if process_start(int(marks["codagent.pid"])) != marks["codagent.start"]]
+        for name in left:
+            remove(client, name)
+        return left
+
+
+def remove(client: Any, container: str) -> None:
+    """Also when the engine is doing so already, or has."""
+    import docker
+
+    try:
+        client.remove_container(container, force=True, v=True)
+    except docker.errors.APIError as error:
+        if error.status_code not in (404, 409):
+            raise

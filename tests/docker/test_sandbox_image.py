@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from codagent.sandbox.image import ensure_image
 
 pytestmark = pytest.mark.docker
 
+LOOP = "test-image"
+
 
 @pytest.fixture(autouse=True)
-def _no_image_stays(client: Any, python_sandbox: Definition) -> Iterator[None]:
+def _no_image_stays(client: Any, python_sandbox: Definition, wait_until_gone: Callable[[str], bool]) -> Iterator[None]:
     before = {image["Id"] for image in client.images("codagent/repo")}
     yield
+    assert wait_until_gone(LOOP)
     for image in client.images("codagent/repo"):
         if image["Id"] not in before:
             client.remove_image(image["Id"], force=True)
@@ -37,7 +40,7 @@ def test_a_setup_runs_once_and_again_when_it_or_its_files_change(tmp_path: Path)
     first, said = made(wanted, tmp_path)
     assert said[0].startswith("building codagent/repo:")
     assert made(wanted, tmp_path) == (first, [])
-    with closing(DockerSandbox.start(wanted, loop="test-setup", image=first)) as sandbox:
+    with closing(DockerSandbox.start(wanted, loop=LOOP, image=first)) as sandbox:
         assert sandbox.run("cat /opt/tools; pwd; id -u", timeout=10).output == "one0\n/workspace\n1000\n"
     (tmp_path / "tools.txt").write_text("two")
     assert made(wanted, tmp_path)[0] != first
@@ -63,7 +66,7 @@ def test_what_an_image_declares_cannot_weaken_the_sandbox(tmp_path: Path) -> Non
     )
     (tmp_path / "Dockerfile").write_text(recipe)
     wanted = for_repository("python", {"dockerfile": "Dockerfile"})
-    with closing(DockerSandbox.start(wanted, loop="test-declares", image=made(wanted, tmp_path)[0])) as sandbox:
+    with closing(DockerSandbox.start(wanted, loop=LOOP, image=made(wanted, tmp_path)[0])) as sandbox:
         result = sandbox.run("sleep 2; id -u; ls /data; stat -f -c %T /data; echo $MARK", timeout=10)
         assert result.output == "1000\ntmpfs\n1\n"
 

@@ -27,7 +27,7 @@ def state(root: Path) -> dict[str, object]:
 
 def whole_round(root, sandbox):
     taken = git.snapshot(root)
-    git.enter(sandbox, root, taken.commit)
+    git.enter(sandbox, git.pack(root, taken.commit))
     sandbox.run("echo agent >>a.txt; echo new >agent.bin; echo new >agent.txt", timeout=60)
     tree = git.leave(sandbox, root, taken.commit)
     result = git.commit(root, tree, taken.commit, "result", trailers={})
@@ -205,7 +205,7 @@ def test_what_a_sandbox_says_is_neither_trusted_nor_shown_as_it_is(repository, s
 
 def test_an_alternate_or_a_replacement_in_the_sandbox_does_not_matter_here(repository, sandbox):
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, repository.root, taken.commit)
+    git.enter(sandbox, git.pack(repository.root, taken.commit))
     sandbox.run("echo evil >evil; git replace -f $(git rev-parse HEAD:a.txt) $(git hash-object -w evil); rm evil; echo x >x", timeout=60)
     tree = git.leave(sandbox, repository.root, taken.commit)
     assert git.show(repository.root, tree, "a.txt") == b"one\ntwo\nthree\n"

@@ -13,7 +13,7 @@ from codagent.git.carry import HISTORY
 def entered(repository, sandbox):
     """The repository's snapshot, checked out in the sandbox."""
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, repository.root, taken.commit)
+    git.enter(sandbox, git.pack(repository.root, taken.commit))
     return taken
 
 
@@ -34,7 +34,7 @@ def test_the_agent_finds_a_clean_repository_with_its_history(entered, sandbox, r
 def test_only_the_latest_history_goes_in(repository, sandbox):
     for number in range(HISTORY + 10):
         repository.git("commit", "--allow-empty", "-qm", str(number))
-    git.enter(sandbox, repository.root, git.snapshot(repository.root).commit)
+    git.enter(sandbox, git.pack(repository.root, git.snapshot(repository.root).commit))
     assert shell(sandbox, "git rev-list --count HEAD; git fsck 2>/dev/null") == str(HISTORY)
     assert git.leave(sandbox, repository.root, git.snapshot(repository.root).commit) is None
 
@@ -44,14 +44,14 @@ def test_a_shallow_clone_goes_in(repository, sandbox, tmp_path):
     repository.commit("second")
     repository.git("clone", "-q", "--depth=1", f"file://{repository.root}", str(tmp_path / "shallow"))
     taken = git.snapshot(tmp_path / "shallow")
-    git.enter(sandbox, tmp_path / "shallow", taken.commit)
+    git.enter(sandbox, git.pack(tmp_path / "shallow", taken.commit))
     assert shell(sandbox, "git log --format=%s; cat a.txt") == "second\nsecond"
 
 
 def test_an_empty_repository_goes_in_and_a_file_comes_out(tmp_path, repository, sandbox):
     repository.git("init", "-q", str(tmp_path / "empty"))
     taken = git.snapshot(tmp_path / "empty")
-    git.enter(sandbox, tmp_path / "empty", taken.commit)
+    git.enter(sandbox, git.pack(tmp_path / "empty", taken.commit))
     shell(sandbox, "echo hello >first.txt")
     assert git.files(tmp_path / "empty", git.leave(sandbox, tmp_path / "empty", taken.commit)) == ("first.txt",)
 
@@ -61,7 +61,7 @@ def test_a_repository_of_the_longer_hash_works(tmp_path, repository, sandbox):
     repository.git("init", "-q", "--object-format=sha256", str(root))
     (root / "a").write_text("a")
     taken = git.snapshot(root)
-    git.enter(sandbox, root, taken.commit)
+    git.enter(sandbox, git.pack(root, taken.commit))
     shell(sandbox, "echo b >b")
     assert git.files(root, git.leave(sandbox, root, taken.commit)) == ("a", "b")
 
@@ -109,7 +109,7 @@ def test_a_tracked_file_that_is_ignored_is_not_lost(repository, sandbox):
     repository.write("kept.log", "tracked\n")
     repository.git("add", "-f", "kept.log")
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, repository.root, taken.commit)
+    git.enter(sandbox, git.pack(repository.root, taken.commit))
     shell(sandbox, "git rm -qr --cached . && git add . && echo x >x.txt")
     assert "kept.log" in git.files(repository.root, git.leave(sandbox, repository.root, taken.commit))
 
@@ -119,7 +119,7 @@ def test_what_only_the_user_ignores_stays_in_the_sandbox(repository, sandbox, tm
     repository.git("config", "core.excludesFile", str(tmp_path / "ignore"))
     repository.write(".git/info/exclude", "scratch\n")
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, repository.root, taken.commit)
+    git.enter(sandbox, git.pack(repository.root, taken.commit))
     shell(sandbox, "echo >a.pyc; echo >scratch; mkdir .codagent; echo >.codagent/notes.md")
     assert git.leave(sandbox, repository.root, taken.commit) is None
 
@@ -129,7 +129,7 @@ def test_names_that_are_not_text_and_line_ends_survive_the_way(repository, sandb
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     repository.write(name, "x")
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, repository.root, taken.commit)
+    git.enter(sandbox, git.pack(repository.root, taken.commit))
     shell(sandbox, "printf 'three\\r\\n' >>dos.txt; for f in caf*; do echo y >>$f; done")
     tree = git.leave(sandbox, repository.root, taken.commit)
     assert git.show(repository.root, tree, "dos.txt") == b"one\r\ntwo\r\nthree\r\n"
@@ -152,4 +152,4 @@ def test_an_image_without_git_is_a_broken_sandbox(repository, sandbox):
             return sandbox.run(f"PATH=/nowhere\n{command}", timeout=timeout)
 
     with pytest.raises(SandboxError, match="lacks git"):
-        git.enter(Bare(), repository.root, git.snapshot(repository.root).commit)
+        git.enter(Bare(), git.pack(repository.root, git.snapshot(repository.root).commit))

@@ -39,7 +39,7 @@ def test_a_folder_that_is_missing_is_refused(tmp_path):
 
 
 def test_a_machine_without_git_is_told_so(repository):
-    code = f"from pathlib import Path; from codagent import git; git.find_root(Path({str(repository.root)!r}))"
+    code = f"from pathlib import Path; from codagent import git; git.snapshot(Path({str(repository.root)!r}))"
     source = str(Path(git.__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": "/nowhere", "PYTHONPATH": source}, capture_output=True, text=True, check=False
