@@ -10,8 +10,10 @@ from pathlib import PurePosixPath
 from codagent.types import Sandbox
 
 LISTED_FILES = 60
+MOST_FILES = 3
 BYTES_PER_TOKEN = 3.5
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
+_TELLING = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -28,11 +30,14 @@ def overview(paths: Sequence[str]) -> str:
 
 
 def fill(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
-    """The files that `about` (the task and what the checks print) is about, the likeliest first, as many as fit whole. Tests come last."""
+    """The files that `about` (the task and what the checks print) is likeliest about, the likeliest first, as many as fit whole.
+
+    Tests are left out where there is anything else: what matters of them is in what the checks print.
+    """
     ranked = _rank(paths, about, _definitions(sandbox))
     left = int(max_tokens * BYTES_PER_TOKEN)
     chosen = []
-    for path in ranked:
+    for path in ranked[:MOST_FILES]:
         try:
             size = len(sandbox.read(path))
         except OSError:
@@ -43,11 +48,26 @@ def fill(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) ->
     return tuple(chosen)
 
 
+def gist(output: str) -> str:
+    """What matters of a failing pytest run: the tests' lines, the errors, the summary. Other output stays as it is."""
+    lines = output.splitlines()
+    return "\n".join(filter(_TELLING.match, lines)) if any(line.startswith("E  ") for line in lines) else output
+
+
 def _rank(paths: Sequence[str], about: str, defined: dict[str, set[str]]) -> list[str]:
     words = set(re.findall(r"[A-Za-z_]\w+", about))
-    score = {path: 3 * (path in about) + len(words & defined.get(path, set())) for path in paths}
-    named = [path for path in paths if score[path]]
-    return sorted(named, key=lambda path: (bool(_TEST.search(path)), -score[path]))
+    score = {path: _score(path, about, words, defined[path]) for path in paths if path in defined}
+    sources = {path: points for path, points in score.items() if not _TEST.search(path)} or score
+    best = max(sources.values(), default=0)
+    return sorted((path for path, points in sources.items() if points and points >= best / 2), key=lambda path: -score[path])
+
+
+def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
+    """Named outright; tested by a test that is named; called like a word of the task; defining what is named."""
+    stem = PurePosixPath(path).stem
+    test = re.compile(rf"test_{re.escape(stem)}\b|\b{re.escape(stem)}(_test|\.test|\.spec)\b")
+    alike = len(stem) > 3 and any(word.lower().startswith(stem.lower()[:-1]) for word in words)
+    return 4 * (path in about) + 3 * bool(test.search(about)) + 2 * alike + len(words & defined)
 
 
 def _definitions(sandbox: Sandbox) -> dict[str, set[str]]:

@@ -42,7 +42,10 @@ class Ledger:
             raise LimitReached("seconds", f"the time limit of {self._limits.seconds:g} s is reached; --max-seconds raises it")
 
     def reserve(self, prompt_tokens: int, max_tokens: int) -> tuple[int, Spent]:
-        """Set aside a request of at most `prompt_tokens`; returns how long its reply may be, and what was set aside. LimitReached when not even a short reply fits."""
+        """Set aside a request of at most `prompt_tokens`: how long its reply may be, and what was set aside.
+
+        LimitReached when not even a short reply fits.
+        """
         self.check_time()
         allowed = min(max_tokens, self._limits.tokens - self.spent.tokens - prompt_tokens)
         if allowed < LEAST_REPLY:

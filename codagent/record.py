@@ -1,7 +1,7 @@
 """A loop as JSON Lines, token by token: appended as it happens, loaded strictly, repaired where a crash tore it.
 
-One line each for the loop, an episode's start, a reply, what came back for it, an episode's end, the loop's end. Prompt ids are kept as what
-differs from the request before, so that a record grows by what was said and not by what was sent.
+One line each for the loop, an episode's start, a reply, what came back for it, an episode's end, the loop's end. Prompt ids are kept as
+what differs from the request before, so that a record grows by what was said and not by what was sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Observed:
 
 
 class Record:
-    """Appends a loop to a file as an observer of its episodes; every line reaches the system at once, and the disk at an episode's end."""
+    """Appends a loop to a file, as an observer of its episodes. A line reaches the system at once, the disk at an episode's end."""
 
     def __init__(self, path: Path, loop: Loop) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class Record:
 
 
 def load(path: Path) -> Loop:
-    """The loop that a record holds. A torn last line is dropped and an unanswered call closed as interrupted; RecordError for any other damage."""
+    """The loop that a record holds. A torn last line is dropped, an unanswered call closed as interrupted; RecordError for other damage."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -216,5 +216,5 @@ def _value(hint: Any, item: Any) -> Any:
 
 def _typed(kind: Any, item: Any) -> Any:
     if not isinstance(item, kind):
-        raise ValueError(f"{item!r:.60} where {kind} belongs")  # noqa: TRY004
+        raise ValueError(f"{item!r:.60} where {kind} belongs")
     return item

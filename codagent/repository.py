@@ -1,4 +1,4 @@
-"""The environment of a git repository: its tree goes into a sandbox, the agent works there, a commit comes out and is graded in a second one."""
+"""The environment of a git repository: its tree goes into a sandbox, work is done there, a commit comes out and is graded in another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from codagent import gate, git, tools
-from codagent.fill import fill, overview
+from codagent.fill import fill, gist, overview
 from codagent.ledger import Ledger
 from codagent.prompts import prompt
 from codagent.truncate import harmless, shorten
@@ -40,6 +40,7 @@ class Repository:
         self._sandbox: Sandbox | None = None
         self._task = Task("", "")
         self._summary = ""
+        self._form = ""  # of an answer, where the profile asks for one
         self._commit: str | None = None
 
     @property
@@ -52,7 +53,7 @@ class Repository:
 
     def reset(self, task: Task) -> tuple[Message, ...]:
         self.close()
-        self._task, self._summary, self._commit = task, "", None
+        self._task, self._summary, self._form, self._commit = task, "", "", None
         self._sandbox = self._place.open_sandbox()
         git.enter(self._sandbox, self._place.packed)
         return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox))
@@ -60,7 +61,7 @@ class Repository:
     def step(self, message: Message) -> Observation:
         assert self._sandbox is not None, "reset comes before step"
         if not message.tool_calls:
-            return Observation((Message("user", NUDGE),))
+            return Observation((Message("user", self._form or NUDGE),))
         answers: list[Message] = []
         end: End | None = None
         for call in message.tool_calls:
@@ -71,7 +72,8 @@ class Repository:
             answers.append(Message("tool", text, tool_call_id=call.id))
         if end is None and self._profile.checks_after_write and _wrote(message, answers):
             said, passed = self._checks(self._sandbox)
-            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{said}")
+            more = "" if passed else f"\n\nThe checks do not pass yet.\n\n{self._form}"
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{gist(said)}{more}")
             end = "finished" if passed else None
         return Observation(tuple(answers), end)
 
@@ -115,20 +117,24 @@ class Repository:
         return "ok"
 
     def _first(self, sandbox: Sandbox) -> str:
-        """Task, rules of the repository, its files; for a model that wants it, what the checks say and the files that they are about."""
+        """Rules of the repository, its files, the task; for a model that wants it, the text of the files that the task is about."""
         task = self._task
         paths = git.files(self._place.snapshot.root, self._place.snapshot.commit)
-        parts = [f"Task: {task.instruction}", *self._rules(sandbox, paths)]
-        if not self._profile.fill_tokens:
-            parts += [overview(paths)]
-            parts += ["These checks decide: " + "; ".join(f"`{check}`" for check in task.checks)] if task.checks else []
-            return "\n\n".join(parts)
-        said = self._checks(sandbox)[0] if task.checks else ""
+        rules = self._rules(sandbox, paths)
+        if self._profile.fill_tokens:
+            return "\n\n".join([*rules, *self._filled(sandbox, paths)])
+        checks = "These checks decide: " + "; ".join(f"`{check}`" for check in task.checks)
+        return "\n\n".join([f"Task: {task.instruction}", *([checks] if task.checks else []), *rules, overview(paths)])
+
+    def _filled(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
+        """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
+        task = self._task
+        said = self._checks(sandbox)[0]
         shown = fill(sandbox, paths, f"{task.instruction}\n{said}", self._profile.fill_tokens)
-        parts += [f"The checks say now:\n{said}"] if said else []
-        parts += [_fenced(path, sandbox.read(path)) for path in reversed(shown)]
-        parts += [prompt("fill").replace("{path}", shown[0])] if shown else [overview(paths)]
-        return "\n\n".join(parts)
+        self._form = prompt("fill").replace("{path}", shown[0] if len(shown) == 1 else "PATH")
+        parts = [_fenced(path, sandbox.read(path)) for path in reversed(shown)] or [overview(paths)]
+        parts += [f"The checks print:\n```\n{gist(said)}\n```"] if said else []
+        return [*parts, f"Task: {task.instruction}", self._form]
 
     def _rules(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
         name = next((name for name in RULES_FILES if name in paths), None)

@@ -163,7 +163,8 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
 def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     pattern, path = shlex.quote(arguments["pattern"]), shlex.quote(arguments.get("path") or ".")
     command = (
-        "if command -v rg >/dev/null; then rg --line-number --no-heading --with-filename --hidden --glob '!.git' --max-columns 300 --sort path"
+        "if command -v rg >/dev/null; then rg --line-number --no-heading --with-filename --hidden --glob '!.git'"
+        " --max-columns 300 --sort path"
         f" -e {pattern} -- {path}; else grep -rnE --exclude-dir=.git -e {pattern} -- {path}; fi"
     )
     result = sandbox.run(command, timeout=30)

@@ -15,7 +15,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2
 
 
 def harmless(text: str) -> str:
-    """`text` as a terminal or a model may see it: no escape sequences, a line that overwrote itself as it last stood, other controls spelt out."""
+    """`text` as a terminal or a model may see it: no escape sequences, a line that overwrote itself as it last stood, controls spelt."""
     text = _ESCAPE.sub("", text.replace("\r\n", "\n"))
     text = _OVERWRITTEN.sub("", text)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r", ""))

@@ -142,7 +142,7 @@ def test_a_request_that_is_too_long_is_shortened_and_the_rules_stay():
     assert (episode.end, len(episode.steps)) == ("finished", 12)
     assert "replied, shortened" in log.heard
     assert all(messages[:2] == episode.prompt for messages in model.asked)
-    assert [step.context for step in episode.steps if step.context][0] in model.asked
+    assert next(step.context for step in episode.steps if step.context) in model.asked
 
 
 def test_replies_from_the_record_shorten_the_context_just_as_then():

@@ -9,7 +9,7 @@ PACKAGES = [Path(__file__).parents[1] / name for name in ("codagent", "train/cod
 
 
 def loaded_by(statement):
-    code = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    code = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()[-1].split())
 
 

@@ -18,9 +18,12 @@ def changed(tmp_path):
     """A repository, and a change of its only file that is not in the working tree."""
     root = tmp_path / "repository"
     root.mkdir()
-    run = lambda *a: subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *a], cwd=root, check=True, capture_output=True, text=True
-    )  # noqa: E731
+
+    def run(*arguments):
+        return subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=root, check=True, capture_output=True, text=True
+        )
+
     (root / "f").write_text("old\n")
     run("init", "-q")
     run("add", "-A")

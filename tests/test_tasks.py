@@ -58,10 +58,6 @@ def changed_functions(before, after):
     return {next((node.name for node in functions if node.lineno <= line <= node.end_lineno), None) for line in lines}
 
 
-def test_there_are_six_tasks():
-    assert len(NAMES) == 6
-
-
 def test_a_task_says_what_a_user_would_say(name):
     task = tomllib.loads((TASKS / name / "task.toml").read_text(encoding="utf-8"))
     assert set(task) == {"instruction", "checks", "bug"}

@@ -1,4 +1,4 @@
-"""The command line: argv -> calls -> exit code. With `ui`, the only place that prints, and the only one that reads the environment or exits."""
+"""The command line: argv -> calls -> exit code. Only it and `ui` print; only it reads the environment and exits."""
 
 import gc
 import sys

@@ -58,9 +58,8 @@ def summary(result: Result) -> dict[str, Any]:
 def lines(result: Result) -> list[str]:
     """The end of a run for a person: what came out, where it lies, what to do next."""
     loop, episode = result.loop, result.episode
-    told = [
-        f"outcome: {word(episode)} after {len(episode.steps)} steps, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
-    ]
+    used = f"{len(episode.steps)} steps, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
+    told = [f"outcome: {word(episode)} after {used}"]
     if episode.outcome and not episode.outcome.passed:
         told.append(episode.outcome.feedback)
     if result.change:

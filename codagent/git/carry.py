@@ -106,7 +106,7 @@ def _unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:
 
 
 def pack(root: Path, commit: str) -> bytes:
-    """What becomes .git in a sandbox, with the latest history: a tar with a pack that is indexed already, because indexing is what takes long."""
+    """What becomes .git in a sandbox, with the latest history: a tar with a pack that has its index, because indexing takes long."""
     git = Git(root)
     boundary = _boundary(git, commit)
     texts = {

@@ -93,7 +93,7 @@ class Git:
 
 
 def find_root(path: Path) -> Path:
-    """The top of the work tree that `path` is in. Found without git, which is a tenth of a second away; the first call of `Git` has the last word."""
+    """The top of the work tree that `path` is in. Looked for without git, whose import is slow; the first `Git` has the last word."""
     path = path.resolve()
     if not path.is_dir():
         raise RepositoryError(f"{path} is not a folder; name the folder of a git repository")

@@ -37,19 +37,20 @@ def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
     return tuple(Package(f"{stem}{n}", version, f"{module}{n}/data/part{n:02}.bin") for n in range(1, count + 1))
 
 
-# Small models go astray over several steps, and solve more in a fresh start: a short episode, whole files, all context up front.
+# Small models go astray over many steps, and solve more from a fresh start: few steps, whole files, all that matters up front.
+# The whole distribution is sampled from, so that what is recorded is fit to train on.
 _SMALL = Profile(
     prompt="small",
     calling="text",
     tools=("write", "finish"),
     steps=3,
-    sampling=Sampling(temperature=0.8, top_p=0.95, top_k=40, max_tokens=2048),
+    sampling=Sampling(temperature=0.5, top_p=1.0, top_k=0, max_tokens=1024),
     context_tokens=8192,
-    fill_tokens=4096,
+    fill_tokens=2000,
     checks_after_write=True,
-    output_lines=40,
-    output_bytes=3000,
-    repeats=1,
+    output_lines=60,
+    output_bytes=4000,
+    repeats=2,
 )
 
 DEFAULT = "qwen2.5-coder-1.5b"

@@ -2,7 +2,8 @@
 
 The prompt is rendered by the server's template, made ids once, and sent as ids; the answer streams with the id and logprob of every
 token, the last one included. Over `/chat/completions` llama.cpp drops that one, and gives none at all with tools.
-Logprobs are those of the distribution that was sampled from, after temperature and cuts. A character that takes several tokens (an emoji) loses ids: then there are none.
+Logprobs are those of the distribution that was sampled from, after temperature and cuts.
+A character that takes several tokens (an emoji) loses ids: then there are none.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Progress:
         if self._steps:
             self.say(f"task: {_first_line(episode.task.instruction)}")
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._written, self._chunks = "", 0
         if context is not None and self._steps:
             self.say("  (the conversation was shortened to fit the model's context)")

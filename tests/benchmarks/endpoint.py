@@ -1,5 +1,7 @@
-"""A loopback endpoint that answers at once: it plays shell commands through whatever shell tool a client offers, then ends, and keeps when each
-request came and how large it was."""
+"""A loopback endpoint that answers at once: it plays shell commands through whatever shell tool a client offers, then ends.
+
+It keeps when each request came and how large it was.
+"""
 
 from __future__ import annotations
 

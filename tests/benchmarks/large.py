@@ -56,9 +56,8 @@ def main() -> None:
         script.write_text(json.dumps([{"calls": [{"name": tool, "arguments": arguments}]} for tool, arguments in calls]))
         first_command(repository, script)
         times = [first_command(repository, script) for _ in range(given.runs)]
-    print(
-        f"{given.files:,} files, {given.megabytes} MB: {statistics.median(times):.2f} s until the first command (from {min(times):.2f} to {max(times):.2f})"
-    )
+    told = f"{statistics.median(times):.2f} s until the first command ({min(times):.2f} to {max(times):.2f})"
+    print(f"{given.files:,} files, {given.megabytes} MB: {told}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/benchmarks/overhead.py [--peers VENV] [--runs 5]
 
-Every agent gets the same prompt in the same repository and plays ten `echo hi` against a loopback endpoint that answers at once. codagent works in
-Docker, mini-swe-agent in a local shell, aider has no shell and makes one request. `--peers` is a virtual environment with both peers; without it,
-one is made and they are installed from PyPI.
+Every agent gets the same prompt in the same repository and plays ten `echo hi` against a loopback endpoint that answers at once.
+codagent works in Docker, mini-swe-agent in a local shell, aider has no shell and makes one request. `--peers` is a virtual environment
+with both peers; without it, one is made and they are installed from PyPI.
 """
 
 from __future__ import annotations
@@ -131,9 +131,8 @@ def main() -> None:
             for field, unit in (("start_s", "{:.2f} s"), ("gap_ms", "{:.1f} ms"), ("body_bytes", "{:,.0f} B"), ("memory_mb", "{:.0f} MB"))
         ]
         print(f"| {label} | {' | '.join(cells)} |")
-    print(
-        f"\n`codagent --version`: {version_seconds(given.runs):.2f} s. Medians of {given.runs} runs after one to warm up; in brackets, times ours."
-    )
+    print(f"\n`codagent --version`: {version_seconds(given.runs):.2f} s.")
+    print(f"Medians of {given.runs} runs after one to warm up; in brackets, times ours.")
 
 
 def cell(got: Sequence[Run], ours: Sequence[Run], field: str, unit: str) -> str:

@@ -52,7 +52,7 @@ def test_what_the_agent_leaves_outside_of_the_repository_does_not_reach_the_gate
 def test_a_poisoned_repository_coming_back_runs_nothing_here(codagent, script, repository, tmp_path):
     mark = tmp_path / "executed"
     poison = f"""
-        printf '#!/bin/sh\\ntouch {mark}\\n' | tee .git/hooks/post-checkout .git/hooks/reference-transaction .git/hooks/pre-commit > /dev/null
+        for hook in post-checkout reference-transaction pre-commit; do printf '#!/bin/sh\\ntouch {mark}\\n' > .git/hooks/$hook; done
         chmod +x .git/hooks/*
         git config core.fsmonitor 'touch {mark}'; git config filter.evil.clean 'touch {mark}'; git config filter.evil.smudge 'touch {mark}'
         git config diff.external 'touch {mark}'; git config core.sshCommand 'touch {mark}'

@@ -7,7 +7,7 @@ import pytest
 from codagent.errors import ModelError, UsageError
 from codagent.models.catalog import ENTRIES
 from codagent.models.opening import open_model, price_for, probe, profile_for
-from codagent.types import Price, Message, Profile, Sampling
+from codagent.types import Message, Price, Profile, Sampling
 from tests.models.loopback import Answer, Plain, refusal, serve
 
 
