@@ -131,10 +131,17 @@ class Repository:
         task = self._task
         said = self._checks(sandbox)[0]
         shown = fill(sandbox, paths, f"{task.instruction}\n{said}", self._profile.fill_tokens)
-        self._form = prompt("fill").replace("{path}", shown[0] if len(shown) == 1 else "PATH")
+        self._form = self._ask_for(shown)
         parts = [_fenced(path, sandbox.read(path)) for path in reversed(shown)] or [overview(paths)]
         parts += [f"The checks print:\n```\n{gist(said)}\n```"] if said else []
         return [*parts, f"Task: {task.instruction}", self._form]
+
+    def _ask_for(self, shown: tuple[str, ...]) -> str:
+        """How the answer should look: a function of a Python file where the model may give one, else a whole file."""
+        python = tools.DEFINE in self.tools and all(path.endswith(".py") for path in shown)
+        tool, what = (tools.DEFINE, "function") if python else (tools.WRITE, "file")
+        values = {"path": shown[0] if len(shown) == 1 else "PATH", "tool": tool.name, "what": what}
+        return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], prompt("fill"))
 
     def _rules(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
         name = next((name for name in RULES_FILES if name in paths), None)
@@ -156,7 +163,7 @@ class Repository:
 
 def _wrote(message: Message, answers: list[Message]) -> bool:
     pairs = zip(message.tool_calls, answers, strict=True)
-    return any(call.name in (tools.WRITE.name, tools.EDIT.name) and answer.content.startswith("ok") for call, answer in pairs)
+    return any(call.name in tools.WRITING and answer.content.startswith("ok") for call, answer in pairs)
 
 
 def _fenced(path: str, data: bytes) -> str:

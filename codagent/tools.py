@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from codagent.definitions import redefine
 from codagent.truncate import harmless, shorten
 from codagent.types import CommandResult, Profile, Sandbox, Tool, ToolCall
 
@@ -45,14 +46,20 @@ EDIT = _tool(
     {"path": "", "old": "", "new": ""},
 )
 WRITE = _tool("write", "Create a file, or replace the whole of one.", {"path": "", "content": ""})
+DEFINE = _tool(
+    "define",
+    "Replace functions or classes of a Python file by the corrected ones in `content`; the rest of the file stays.",
+    {"path": "", "content": ""},
+)
 SEARCH = _tool("search", "Find a regular expression in the repository's files.", {"pattern": ""}, {"path": "file or directory"})
 FINISH = _tool("finish", "End, when the task is done and verified, or cannot be done.", {"summary": "what was done, in a sentence or two"})
 TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)
+WRITING = (EDIT.name, WRITE.name, DEFINE.name)
 
 
 def offered(profile: Profile) -> tuple[Tool, ...]:
     """The tools that a model of this profile is told of."""
-    return tuple(tool for tool in TOOLS if not profile.tools or tool.name in profile.tools)
+    return tuple(tool for tool in (*TOOLS, DEFINE) if tool.name in profile.tools) if profile.tools else TOOLS
 
 
 def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: float = MAX_COMMAND_SECONDS) -> str:
@@ -160,6 +167,16 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     return f"ok wrote {path} ({content.count(chr(10)):,} lines)"
 
 
+def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
+    path = arguments["path"]
+    try:
+        text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
+    except (SyntaxError, ValueError) as error:
+        return f"error: {path} or its new part is not Python ({error})"
+    sandbox.write(path, text.encode(errors="surrogateescape"))
+    return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+
+
 def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     pattern, path = shlex.quote(arguments["pattern"]), shlex.quote(arguments.get("path") or ".")
     command = (
@@ -171,7 +188,13 @@ def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else show(result, profile)
 
 
-_DO: Mapping[str, Callable[[Sandbox, Arguments, Profile], str]] = {"read": _read, "edit": _edit, "write": _write, "search": _search}
+_DO: Mapping[str, Callable[[Sandbox, Arguments, Profile], str]] = {
+    "read": _read,
+    "edit": _edit,
+    "write": _write,
+    "define": _define,
+    "search": _search,
+}
 
 
 def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:

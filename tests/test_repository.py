@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,12 @@ def test_a_small_model_sees_the_files_what_the_checks_print_and_the_form_of_its_
     _, first = environment(SMALL).reset(Task("t", "answer is wrong", ("echo looked; false",)))
     parts = ["answer.py:\n```\ndef answer(): ...\n```", "looked", "Task: answer is wrong", "```write answer.py"]
     assert [first.content.index(part) for part in parts] == sorted(first.content.index(part) for part in parts)
+
+
+def test_a_model_that_may_define_is_asked_for_a_function(environment):
+    _, first = environment(replace(SMALL, tools=("define", "write"))).reset(Task("t", "answer is wrong", ("false",)))
+    assert "write the corrected function" in first.content
+    assert "```define answer.py\n" in first.content
 
 
 def test_every_call_is_answered_in_order_and_finish_ends(environment):

@@ -91,6 +91,14 @@ def test_an_edit_that_cannot_be_done_says_why(content, old, said):
     assert said in why
 
 
+def test_define_replaces_a_function_and_keeps_the_rest(sandbox):
+    profile = Profile(tools=("define",))
+    sandbox.write("m.py", b"def f():\n    return 1\n\n\ndef g():\n    return 2\n")
+    assert use(sandbox, "define", profile, path="m.py", content="def f():\n    return 3\n") == "ok m.py: defined f"
+    assert sandbox.read("m.py") == b"def f():\n    return 3\n\n\ndef g():\n    return 2\n"
+    assert use(sandbox, "define", profile, path="m.py", content="def f(:").startswith("error: m.py or its new part is not Python")
+
+
 def test_search_finds_and_says_when_nothing_is_found(sandbox):
     use(sandbox, "write", path="src/m.py", content="x\ndef target():\n")
     assert "src/m.py:2:def target():" in use(sandbox, "search", pattern=r"def \w+")

@@ -89,14 +89,20 @@ def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[F
 
 
 def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[Found]:
-    """Writes that `text` makes by showing a whole file under its path, as small models do whatever they are told."""
-    if not any(tool.name == "write" for tool in tools):
+    """Writes that `text` makes by showing a file under its path, as small models do whatever they are told."""
+    offered = {tool.name for tool in tools}
+    if "write" not in offered:
         return []
     found = []
     for block in read_blocks(text):
         path, body = named_path(block.info, block.before, block.body, files)
         if path and body.strip():
-            found.append(("write", _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
+            found.append(
+                (
+                    "define" if "define" in offered and path.endswith(".py") else "write",
+                    _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed),
+                )
+            )
     return found
 
 

@@ -37,12 +37,12 @@ def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
     return tuple(Package(f"{stem}{n}", version, f"{module}{n}/data/part{n:02}.bin") for n in range(1, count + 1))
 
 
-# Small models go astray over many steps, and solve more from a fresh start: few steps, whole files, all that matters up front.
+# Small models go astray over many steps, and solve more from a fresh start: few steps, whole functions, all that matters up front.
 # The whole distribution is sampled from, so that what is recorded is fit to train on.
 _SMALL = Profile(
     prompt="small",
     calling="text",
-    tools=("write", "finish"),
+    tools=("define", "write", "finish"),
     steps=3,
     sampling=Sampling(temperature=0.5, top_p=1.0, top_k=0, max_tokens=1024),
     context_tokens=8192,

@@ -9,7 +9,7 @@ import pytest
 
 from codagent.models.calling import decode, encode, shown_files
 from codagent.tools import TOOLS
-from codagent.types import Calling, Message, ToolCall
+from codagent.types import Calling, Message, Tool, ToolCall
 
 NAMES = {tool.name: tool for tool in TOOLS}
 
@@ -213,3 +213,11 @@ def test_a_block_that_was_cut_off_is_never_a_whole_call() -> None:
     assert json.loads(careless.arguments)["content"] == "x = 1\ndef f(\n"
     with pytest.raises(ValueError, match="Expecting"):
         json.loads(cut.arguments)
+
+
+def test_a_shown_python_file_is_a_definition_where_that_is_offered() -> None:
+    define = Tool("define", "", {"type": "object", "properties": {"path": {}, "content": {}}, "required": ["path", "content"]})
+    text = "a.py:\n```python\nx = 1\n```"
+    assert decode("text", text, TOOLS)[1][0].name == "write"
+    assert decode("text", text, (*TOOLS, define))[1][0].name == "define"
+    assert decode("text", text.replace("a.py", "a.md"), (*TOOLS, define))[1][0].name == "write"
