@@ -23,12 +23,6 @@ def test_the_median_of_an_even_number_is_between_the_two_in_the_middle():
     assert median([10, 2, 4, 3]) == 3.5
 
 
-def test_the_median_leaves_the_values_as_they_were():
-    values = [3, 1, 2]
-    median(values)
-    assert values == [3, 1, 2]
-
-
 def test_the_spread_is_from_the_smallest_to_the_largest():
     assert spread([4, -1, 2]) == 5
 
