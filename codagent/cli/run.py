@@ -43,17 +43,8 @@ def run(
     """Work on a task in a git repository, from inside a sandbox; the result is a commit on a branch of its own."""
     instruction = _instruction(task)
     root = git.find_root(repo)
-    settings = options.settings(
-        root,
-        model=model,
-        sandbox=sandbox,
-        checks=check,
-        protect=protect,
-        max_steps=max_steps,
-        max_tokens=max_tokens,
-        max_seconds=max_seconds,
-        max_usd=max_usd,
-    )
+    limits = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
+    settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
     progress = Progress()
     if "model" not in settings.asked:
         progress.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
