@@ -72,7 +72,7 @@ class Repository:
             answers.append(Message("tool", text, tool_call_id=call.id))
         if end is None and self._profile.checks_after_write and _wrote(message, answers):
             said, passed = self._checks(self._sandbox)
-            more = "" if passed else f"\n\nThe checks do not pass yet.\n\n{self._form}"
+            more = "" if passed else f"\n\n{prompt('again')} {self._form}"
             answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{gist(said)}{more}")
             end = "finished" if passed else None
         return Observation(tuple(answers), end)
@@ -134,14 +134,14 @@ class Repository:
         self._form = self._ask_for(shown)
         parts = [_fenced(path, sandbox.read(path)) for path in reversed(shown)] or [overview(paths)]
         parts += [f"The checks print:\n```\n{gist(said)}\n```"] if said else []
-        return [*parts, f"Task: {task.instruction}", self._form]
+        return [*parts, f"Task: {task.instruction}", f"{prompt('first')} {self._form}"]
 
     def _ask_for(self, shown: tuple[str, ...]) -> str:
         """How the answer should look: a function of a Python file where the model may give one, else a whole file."""
-        python = tools.DEFINE in self.tools and all(path.endswith(".py") for path in shown)
-        tool, what = (tools.DEFINE, "function") if python else (tools.WRITE, "file")
-        values = {"path": shown[0] if len(shown) == 1 else "PATH", "tool": tool.name, "what": what}
-        return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], prompt("fill"))
+        function = tools.DEFINE in self.tools and all(path.endswith(".py") for path in shown)
+        tool, what = (tools.DEFINE, "function") if function else (tools.WRITE, "file")
+        block = "```python" if function and len(shown) == 1 else f"```{tool.name} {shown[0] if len(shown) == 1 else 'PATH'}"
+        return prompt("answer").replace("{what}", what).replace("{block}", block)
 
     def _rules(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
         name = next((name for name in RULES_FILES if name in paths), None)

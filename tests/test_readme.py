@@ -26,7 +26,14 @@ def test_no_flag_is_told_that_there_is_not():
 
 def test_exit_codes_are_those_of_the_errors():
     told = dict(re.findall(r"^\| (\d+) \| (.*) \|$", README, re.MULTILINE))
-    for kind in (errors.UsageError, errors.ModelError, errors.SandboxError, errors.RepositoryError, errors.RecordError, errors.LimitReached):
+    for kind in (
+        errors.UsageError,
+        errors.ModelError,
+        errors.SandboxError,
+        errors.RepositoryError,
+        errors.RecordError,
+        errors.LimitReached,
+    ):
         assert str(kind.exit_code) in told
     assert told["130"].startswith("interrupted")
 

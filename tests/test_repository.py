@@ -50,14 +50,13 @@ def test_the_prompt_is_rules_then_task_checks_and_files(environment):
 
 def test_a_small_model_sees_the_files_what_the_checks_print_and_the_form_of_its_answer(environment):
     _, first = environment(SMALL).reset(Task("t", "answer is wrong", ("echo looked; false",)))
-    parts = ["answer.py:\n```\ndef answer(): ...\n```", "looked", "Task: answer is wrong", "```write answer.py"]
+    parts = ["answer.py:\n```\ndef answer(): ...\n```", "looked", "Task: answer is wrong", "```write answer.py block"]
     assert [first.content.index(part) for part in parts] == sorted(first.content.index(part) for part in parts)
 
 
 def test_a_model_that_may_define_is_asked_for_a_function(environment):
     _, first = environment(replace(SMALL, tools=("define", "write"))).reset(Task("t", "answer is wrong", ("false",)))
-    assert "write the corrected function" in first.content
-    assert "```define answer.py\n" in first.content
+    assert first.content.endswith("Write the corrected function, all of it, in one ```python block.")
 
 
 def test_every_call_is_answered_in_order_and_finish_ends(environment):
@@ -87,6 +86,7 @@ def test_a_write_is_answered_with_the_checks_and_ends_when_they_pass(environment
     assert still.end is None
     assert "exit 1" in still.messages[0].content
     assert "do not pass yet" in still.messages[0].content
+    assert place.step(Message("assistant", "I see.")).messages[0].content.startswith("Write the corrected file")
     assert place.step(calls(("write", {"path": "answer.txt", "content": "right"}))).end == "finished"
 
 
