@@ -11,12 +11,14 @@ from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxEr
 from codagent.types import End, Environment, Episode, Message, Model, Observer, Profile, Reply, Step, Task, Tool
 
 
-def run_episode(model: Model, environment: Environment, task: Task, *, profile: Profile, observers: Sequence[Observer] = ()) -> Episode:
+def run_episode(
+    model: Model, environment: Environment, task: Task, *, profile: Profile, position: int = 0, observers: Sequence[Observer] = ()
+) -> Episode:
     """Work on `task` until it ends; what went wrong is in the episode's `end` and `cause`, never raised.
 
     A sandbox that does not start is the one exception (SandboxError): then there is no episode.
     """
-    episode = Episode("solve", 0, task, "", environment.reset(task))
+    episode = Episode("solve", position, task, "", environment.reset(task))
     for observer in observers:
         observer.started(episode)
     steps: list[Step] = []

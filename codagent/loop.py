@@ -15,8 +15,8 @@ def run_loop(
 ) -> Loop:
     """`loop` with an episode for each task. Stops after one that something broken or a person ended."""
     for position, task in enumerate(tasks):
-        episode = _grade(environment, run_episode(model, environment, task, profile=profile, observers=observers))
-        loop = replace(loop, episodes=(*loop.episodes, replace(episode, position=position)))
+        episode = _grade(environment, run_episode(model, environment, task, profile=profile, position=position, observers=observers))
+        loop = replace(loop, episodes=(*loop.episodes, episode))
         for observer in observers:
             observer.ended(loop.episodes[-1])
         if episode.end in ("model", "sandbox", "repository", "interrupted"):
@@ -25,12 +25,13 @@ def run_loop(
 
 
 def _grade(environment: Environment, episode: Episode) -> Episode:
-    """The episode with its gates' word; work is kept however the episode ended, but a sandbox that broke has none to give."""
+    """The episode with its gates' word and its commit. Work is kept however an episode ended, but a sandbox that broke has none to give,
+    and a person who interrupts does not want to wait for gates."""
     if episode.end == "sandbox":
         return episode
     try:
-        outcome = environment.grade()
-        return replace(episode, outcome=outcome, commit=environment.commit)
+        outcome = None if episode.end == "interrupted" else environment.grade()
+        return replace(episode, outcome=outcome, commit=environment.keep(outcome))
     except SandboxError as error:
         return replace(episode, end="sandbox", cause=episode.cause or str(error))
     except RepositoryError as error:

@@ -41,11 +41,7 @@ class Repository:
         self._task = Task("", "")
         self._summary = ""
         self._form = ""  # of an answer, where the profile asks for one
-        self._commit: str | None = None
-
-    @property
-    def commit(self) -> str | None:
-        return self._commit
+        self._collected: list[str | None] = []
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -53,7 +49,7 @@ class Repository:
 
     def reset(self, task: Task) -> tuple[Message, ...]:
         self.close()
-        self._task, self._summary, self._form, self._commit = task, "", "", None
+        self._task, self._summary, self._form, self._collected = task, "", "", []
         self._sandbox = self._place.open_sandbox()
         git.enter(self._sandbox, self._place.packed)
         return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox))
@@ -78,36 +74,45 @@ class Repository:
         return Observation(tuple(answers), end)
 
     def grade(self) -> Outcome | None:
-        """Bring the work out as a commit and ask the gates in a second, pristine sandbox. None when the task has no checks."""
-        start = self._place.snapshot
-        tree = self.tree()
-        commit = git.commit(start.root, tree, start.commit, self._summary, trailers={}) if tree else start.commit
-        outcome = self._gates(commit)
-        if tree:
-            trailers = {"Codagent-Loop": self._place.loop_id, "Codagent-Iteration": "0", "Codagent-Gates": _word(outcome)}
-            trailers["Codagent-Cost"] = f"{self._place.ledger.spent.tokens} tokens, ${self._place.ledger.spent.usd:.4f}"
-            commit = git.commit(start.root, tree, start.commit, self._summary or self._task.instruction, trailers=trailers)
-            git.publish(start.root, self._place.loop_id, 0, commit)
-        self._commit = commit
-        return outcome
+        """What the gates say of the work, in a second, pristine sandbox. None when the task has no checks."""
+        if not self._task.checks:
+            return None
+        root = self._place.snapshot.root
+        with closing(self._place.open_sandbox()) as pristine:
+            git.enter(pristine, git.pack(root, self._commit({})))
+            gate.restore(pristine, self._place.protect, self._place.snapshot.commit)
+            return gate.grade(pristine, self._task.checks)
+
+    def keep(self, outcome: Outcome | None) -> str:
+        """Bring the work out as a commit on the loop's branch; the snapshot's own commit when nothing was changed."""
+        spent = self._place.ledger.spent
+        trailers = {
+            "Codagent-Loop": self._place.loop_id,
+            "Codagent-Iteration": "0",
+            "Codagent-Gates": _word(outcome),
+            "Codagent-Cost": f"{spent.tokens} tokens, ${spent.usd:.4f}",
+        }
+        commit = self._commit(trailers)
+        if commit != self._place.snapshot.commit:
+            git.publish(self._place.snapshot.root, self._place.loop_id, 0, commit)
+        return commit
 
     def tree(self) -> str | None:
-        """The work as a tree object in the user's repository; None when nothing differs from the start."""
+        """The work as a tree object in the user's repository; None when nothing differs from the start. Collected once: then the work is over."""
         assert self._sandbox is not None, "reset comes first"
-        return git.leave(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit)
+        if not self._collected:
+            self._collected.append(git.leave(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit))
+        return self._collected[0]
+
+    def _commit(self, trailers: dict[str, str]) -> str:
+        start, tree = self._place.snapshot, self.tree()
+        message = self._summary or self._task.instruction
+        return git.commit(start.root, tree, start.commit, message, trailers=trailers) if tree else start.commit
 
     def close(self) -> None:
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = None
-
-    def _gates(self, commit: str) -> Outcome | None:
-        if not self._task.checks:
-            return None
-        with closing(self._place.open_sandbox()) as pristine:
-            git.enter(pristine, git.pack(self._place.snapshot.root, commit))
-            gate.restore(pristine, self._place.protect, self._place.snapshot.commit)
-            return gate.grade(pristine, self._task.checks)
 
     def _finish(self, call: ToolCall) -> str:
         try:

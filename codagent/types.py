@@ -217,10 +217,7 @@ class Sandbox(Protocol):
 
 class Environment(Protocol):
     """What an episode happens in. `reset` gives the prompt (rules, then task), `step` answers a reply, `grade` asks the gates
-    (None: the task has none), after which `commit` names the work where the environment keeps it as one."""
-
-    @property
-    def commit(self) -> str | None: ...
+    (None: the task has none), `keep` makes the work last and names the commit that holds it, where the environment makes any."""
 
     @property
     def tools(self) -> tuple[Tool, ...]: ...
@@ -230,6 +227,8 @@ class Environment(Protocol):
     def step(self, message: Message) -> Observation: ...
 
     def grade(self) -> Outcome | None: ...
+
+    def keep(self, outcome: Outcome | None) -> str | None: ...
 
 
 class Observer(Protocol):

@@ -14,7 +14,6 @@ class Counter:
     """An environment whose only tool answers with what `answer` makes of the call's number."""
 
     tools = (Tool("go", "", {"type": "object", "properties": {}, "required": []}),)
-    commit = None
 
     def __init__(self, answer=lambda n: Observation((Message("tool", f"ok {n}"),))):
         self.answer, self.count = answer, 0
@@ -27,6 +26,9 @@ class Counter:
         return self.answer(self.count)
 
     def grade(self):
+        return None
+
+    def keep(self, outcome):
         return None
 
 
