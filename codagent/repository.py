@@ -98,7 +98,7 @@ class Repository:
         return commit
 
     def tree(self) -> str | None:
-        """The work as a tree object in the user's repository; None when nothing differs from the start. Collected once: then the work is over."""
+        """The work as a tree in the user's repository; None when nothing differs from the start. Collected once: then it is over."""
         assert self._sandbox is not None, "reset comes first"
         if not self._collected:
             self._collected.append(git.leave(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit))

@@ -33,8 +33,8 @@ def demo(task: Sample, model: str, folder: Path) -> int:
     began = time.monotonic()
     code = subprocess.run(command(task, model, "--seed", "1"), cwd=repository, stdin=subprocess.DEVNULL, check=False).returncode
     print(f"time:    {time.monotonic() - began:.0f} s, exit code {code}\n", flush=True)
-    if code in (0, 3):
-        subprocess.run([CODAGENT, "diff"], cwd=repository, check=False)
+    changed = subprocess.run([CODAGENT, "diff"], cwd=repository, capture_output=True, text=True, check=False)
+    print(changed.stdout or changed.stderr, flush=True)
     return code
 
 
