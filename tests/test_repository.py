@@ -56,7 +56,7 @@ def test_a_small_model_sees_the_files_what_the_checks_print_and_the_form_of_its_
 
 def test_a_model_that_may_define_is_asked_for_a_function(environment):
     _, first = environment(replace(SMALL, tools=("define", "write"))).reset(Task("t", "answer is wrong", ("false",)))
-    assert first.content.endswith("Write the corrected function, all of it, in one ```python block.")
+    assert first.content.endswith("Then write the corrected function, all of it, in one ```python block.")
 
 
 def test_every_call_is_answered_in_order_and_finish_ends(environment):
@@ -86,7 +86,7 @@ def test_a_write_is_answered_with_the_checks_and_ends_when_they_pass(environment
     assert still.end is None
     assert "exit 1" in still.messages[0].content
     assert "do not pass yet" in still.messages[0].content
-    assert place.step(Message("assistant", "I see.")).messages[0].content.startswith("Write the corrected file")
+    assert place.step(Message("assistant", "I see.")).messages[0].content.startswith("Then write the corrected file")
     assert place.step(calls(("write", {"path": "answer.txt", "content": "right"}))).end == "finished"
 
 

@@ -44,7 +44,7 @@ _SMALL = Profile(
     calling="text",
     tools=("define", "write", "finish"),
     steps=5,
-    sampling=Sampling(temperature=0.6, top_p=1.0, top_k=0, max_tokens=1024),
+    sampling=Sampling(temperature=0.6, top_p=1.0, top_k=0, max_tokens=800),
     context_tokens=8192,
     fill_tokens=2000,
     checks_after_write=True,
