@@ -24,7 +24,7 @@ def run_episode(
     steps: list[Step] = []
     end, cause = None, ""
     try:
-        context = Context(episode.prompt)
+        context = Context(episode.prompt, profile.memory)
         while end is None:
             step = _step(model, environment, context, profile, observers)
             steps.append(step)
@@ -53,14 +53,18 @@ def _step(model: Model, environment: Environment, context: Context, profile: Pro
 
 
 def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile) -> tuple[Reply, tuple[Message, ...] | None]:
-    """A reply, and the messages it answers when the context had to be shortened for it."""
-    shortened = None
+    """A reply, and the messages it answers when they are not simply all that came before."""
+    shortened = context.messages if context.forgets else None
+    seed = profile.sampling.seed
+    sampling = (
+        profile.sampling if seed is None else replace(profile.sampling, seed=seed + context.steps)
+    )  # the same question, another answer
     while context.overflows(profile.context_tokens, profile.sampling):
         context.shrink()
         shortened = context.messages
     while True:
         try:
-            return model.reply(context.messages, tools, profile.sampling), shortened
+            return model.reply(context.messages, tools, sampling), shortened
         except ContextOverflow:
             context.shrink()
             shortened = context.messages

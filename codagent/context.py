@@ -20,8 +20,8 @@ BYTES_PER_TOKEN = 3  # cautious, for text that the server has not counted yet
 class Context:
     """Grows by a step at a time; `messages` is the request to come."""
 
-    def __init__(self, prompt: tuple[Message, ...]) -> None:
-        self._prompt = prompt
+    def __init__(self, prompt: tuple[Message, ...], memory: int | None = None) -> None:
+        self._prompt, self._memory = prompt, memory
         self._steps: list[tuple[Message, ...]] = []
         self._shortened = 0  # steps before this one have short answers
         self._summarised = 0  # steps before this one are a line each
@@ -33,9 +33,22 @@ class Context:
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
 
+    @property
+    def steps(self) -> int:
+        return len(self._steps)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether steps are left out because the model is not to remember them."""
+        return self._memory is not None and len(self._steps) > self._memory
+
     def add(self, step: Step) -> None:
         messages = (step.reply.message, *step.observation.messages)
         self._steps.append(messages)
+        if self.forgets:
+            kept = self._steps[len(self._steps) - (self._memory or 0) :]
+            self._messages = [*self._prompt, *(message for step in kept for message in step)]
+            return
         self._messages.extend(messages)
         self._counted = counted(step.reply)
         self._fresh_bytes = sum(size(message) for message in step.observation.messages)

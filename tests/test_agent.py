@@ -124,13 +124,14 @@ class Narrow:
     name = "narrow"
 
     def __init__(self, most):
-        self.most, self.inner, self.asked = most, script(*[go()] * 50), []
+        self.most, self.inner, self.asked, self.seeds = most, script(*[go()] * 50), [], []
 
     def reply(self, messages, tools, sampling):
         size = sum(len(message.content) for message in messages)
         if size > self.most:
             raise ContextOverflow("too long")
         self.asked.append(messages)
+        self.seeds.append(sampling.seed)
         return replace(self.inner.reply(messages, tools, sampling), prompt_tokens=size // 3)
 
     def close(self):
@@ -153,6 +154,15 @@ def test_replies_from_the_record_shorten_the_context_just_as_then():
     again = run_episode(Scripted.from_steps(first.steps), Counter(long), TASK, profile=Profile())
     timeless = lambda episode: [replace(step, seconds=0.0) for step in episode.steps]  # noqa: E731
     assert timeless(again) == timeless(first)
+
+
+def test_without_memory_each_step_asks_the_same_with_another_seed_and_the_record_says_so():
+    model, log = Narrow(7000), Log()
+    profile = Profile(memory=0, sampling=Sampling(seed=7))
+    episode = run_episode(model, Counter(stop_at(3)), TASK, profile=profile, observers=[log])
+    assert model.asked == [episode.prompt] * 3
+    assert [step.context for step in episode.steps] == [None, episode.prompt, episode.prompt]
+    assert model.seeds == [7, 8, 9]
 
 
 def test_a_request_is_shortened_before_it_overflows_what_is_known_of_the_model():

@@ -59,6 +59,20 @@ def test_what_the_server_counted_and_what_came_since_tell_when_it_overflows():
     assert context.overflows(1000, Sampling(max_tokens=100))
 
 
+def test_a_model_without_memory_is_asked_with_the_prompt_alone_each_time():
+    context = Context(PROMPT, memory=0)
+    context.add(step(1))
+    assert (context.messages, context.forgets) == (PROMPT, True)
+
+
+def test_a_short_memory_holds_the_latest_steps():
+    context, steps = Context(PROMPT, memory=1), [step(1), step(2)]
+    context.add(steps[0])
+    assert not context.forgets
+    context.add(steps[1])
+    assert context.messages == (*PROMPT, steps[1].reply.message, *steps[1].observation.messages)
+
+
 def test_a_shortened_context_keeps_growing_at_its_end_only():
     context = grown(KEEP + 2)
     context.shrink()

@@ -37,20 +37,22 @@ def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
     return tuple(Package(f"{stem}{n}", version, f"{module}{n}/data/part{n:02}.bin") for n in range(1, count + 1))
 
 
-# Small models go astray over many steps, and solve more from a fresh start: few steps, whole functions, all that matters up front.
+# Small models repeat a first mistake word for word when they see it, and solve more from a fresh start: so they remember no step, but
+# answer the same prompt, with all that matters in it, a few times, each time with a whole function, until the checks pass.
 # The whole distribution is sampled from, so that what is recorded is fit to train on.
 _SMALL = Profile(
     prompt="small",
     calling="text",
     tools=("define", "write", "finish"),
     steps=5,
-    sampling=Sampling(temperature=0.6, top_p=1.0, top_k=0, max_tokens=800),
+    memory=0,
+    sampling=Sampling(temperature=0.7, top_p=1.0, top_k=0, max_tokens=800),
     context_tokens=8192,
     fill_tokens=2000,
     checks_after_write=True,
     output_lines=60,
     output_bytes=4000,
-    repeats=2,
+    repeats=5,
 )
 
 DEFAULT = "qwen2.5-coder-1.5b"

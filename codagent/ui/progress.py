@@ -45,7 +45,7 @@ class Progress:
     def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._written, self._chunks = "", 0
         if context is not None and self._steps:
-            self.say("  (the conversation was shortened to fit the model's context)")
+            self.say("  (asked with less than all that came before)")
 
     def stepped(self, step: Step) -> None:
         self._count += 1
