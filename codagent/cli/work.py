@@ -79,9 +79,9 @@ class Desk:
         with ExitStack() as stack:
             stack.callback(state.forget_empty, folder)
             sandboxes = stack.enter_context(closing(Sandboxes(self._pool, self._start_sandbox, loop_id)))
-            self._model = self._model or self._pool.submit(self._open_model, self)
             snapshot = git.snapshot(self.root)
             packed = git.pack(snapshot.root, snapshot.commit)
+            self._model = self._model or self._pool.submit(self._open_model, self)
             ready = self._model.result()
             limits = self._limits(ready)
             profile = replace(ready.profile, steps=min(limits.steps, ready.profile.steps or limits.steps))
