@@ -12,13 +12,20 @@ from codagent.types import End, Environment, Episode, Message, Model, Observer, 
 
 
 def run_episode(
-    model: Model, environment: Environment, task: Task, *, profile: Profile, position: int = 0, observers: Sequence[Observer] = ()
+    model: Model,
+    environment: Environment,
+    task: Task,
+    *,
+    profile: Profile,
+    notes: str = "",
+    position: int = 0,
+    observers: Sequence[Observer] = (),
 ) -> Episode:
     """Work on `task` until it ends; what went wrong is in the episode's `end` and `cause`, never raised.
 
     A sandbox that does not start is the one exception (SandboxError): then there is no episode.
     """
-    episode = Episode("solve", position, task, "", environment.reset(task))
+    episode = Episode("solve", position, task, notes, environment.reset(task, notes))
     for observer in observers:
         observer.started(episode)
     steps: list[Step] = []

@@ -47,7 +47,7 @@ class Repository:
     def tools(self) -> tuple[Tool, ...]:
         return tools.offered(self._profile)
 
-    def reset(self, task: Task) -> tuple[Message, ...]:
+    def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         self.close()
         self._task, self._summary, self._form, self._collected = task, "", "", []
         self._sandbox = self._place.open_sandbox()
@@ -96,6 +96,11 @@ class Repository:
         if commit != self._place.snapshot.commit:
             git.publish(self._place.snapshot.root, self._place.loop_id, 0, commit)
         return commit
+
+    def account(self) -> str:
+        """What differs from the start, as a patch."""
+        tree = self.tree()
+        return git.diff(self._place.snapshot.root, self._place.snapshot.commit, tree) if tree else "Nothing was changed."
 
     def tree(self) -> str | None:
         """The work as a tree in the user's repository; None when nothing differs from the start. Collected once: then it is over."""

@@ -106,17 +106,22 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the gates said: `reward` in 0..1, `feedback` for the next episode and for a person."""
+    """What the gates said: `reward` in 0..1, `feedback` for the next episode and for a person, `failed` by name what did not pass.
+    Of a notes episode: 0, or what malformed notes cost."""
 
     reward: float
     passed: bool
     feedback: str
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one loop may use in all. `usd` None: no price is known and no limit was asked for."""
+    """What one loop may use in all, and `steps` in each of its episodes. `usd` None: no price is known and no limit was asked for.
+    `patience` is how many iterations in a row may bring no progress."""
 
+    iterations: int = 10
+    patience: int = 5
     steps: int = 50
     tokens: int = 1_000_000
     seconds: float = 1800.0
@@ -163,6 +168,7 @@ class Episode:
     cause: str = ""  # the sentence behind an end that was not the agent's
     outcome: Outcome | None = None
     commit: str | None = None
+    notes_after: str | None = None  # of a notes episode: what is carried on
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,19 +223,22 @@ class Sandbox(Protocol):
 
 
 class Environment(Protocol):
-    """What an episode happens in. `reset` gives the prompt (rules, then task), `step` answers a reply, `grade` asks the gates
-    (None: the task has none), `keep` makes the work last and names the commit that holds it, where the environment makes any."""
+    """What an episode happens in. `reset` gives the prompt (rules, then task, notes and what else is known), `step` answers a reply,
+    `grade` asks the gates (None: the task has none), `keep` makes the work last and names the commit that holds it, where the environment
+    makes any, `account` tells the state that the last step left, for whoever rewrites the notes."""
 
     @property
     def tools(self) -> tuple[Tool, ...]: ...
 
-    def reset(self, task: Task) -> tuple[Message, ...]: ...
+    def reset(self, task: Task, notes: str) -> tuple[Message, ...]: ...
 
     def step(self, message: Message) -> Observation: ...
 
     def grade(self) -> Outcome | None: ...
 
     def keep(self, outcome: Outcome | None) -> str | None: ...
+
+    def account(self) -> str: ...
 
 
 class Observer(Protocol):

@@ -18,7 +18,7 @@ class Counter:
     def __init__(self, answer=lambda n: Observation((Message("tool", f"ok {n}"),))):
         self.answer, self.count = answer, 0
 
-    def reset(self, task):
+    def reset(self, task, notes):
         return Message("system", "rules"), Message("user", task.instruction)
 
     def step(self, message):

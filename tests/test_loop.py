@@ -18,7 +18,7 @@ class Room:
     def __init__(self, step=lambda: Observation((Message("tool", "ok"),), "finished")):
         self._step, self.asked = step, []
 
-    def reset(self, task):
+    def reset(self, task, notes):
         self.asked.append(f"reset {task.id}")
         return (Message("user", task.instruction),)
 
