@@ -6,11 +6,13 @@ other refs and reflogs stay as they are, and nothing that a repository says runs
 
 from codagent.git.capture import Snapshot, files, show, snapshot
 from codagent.git.carry import enter, leave, pack
+from codagent.git.gated import TESTS, gated_tree
 from codagent.git.host import find_root
 from codagent.git.merge import apply
 from codagent.git.refs import branch, commit, diff, publish, published, tree_of, unpublish
 
 __all__ = [
+    "TESTS",
     "Snapshot",
     "apply",
     "branch",
@@ -19,6 +21,7 @@ __all__ = [
     "enter",
     "files",
     "find_root",
+    "gated_tree",
     "leave",
     "pack",
     "publish",
