@@ -1,30 +1,51 @@
-"""Settings: defaults < user file < repository file < environment < flags. Reads files that it is given; knows nothing of where they are."""
+"""Settings: defaults < user file < repository file < task file < environment < flags. Reads files that it is given; knows nothing of where
+they are."""
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from codagent.errors import UsageError
 from codagent.types import Limits
 
 Values = Mapping[str, Any]
+At = tuple[str | int, ...]  # a place in TOML data: keys, and numbers in lists
 
-_KEYS: Mapping[str, type | tuple[type, ...]] = {
-    "model": str,
-    "checks": list,
-    "protect": list,
-    "max_steps": int,
-    "max_tokens": int,
-    "max_seconds": (int, float),
-    "max_usd": (int, float),
-    "sandbox": dict,
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a key may hold, and how a person is told of it."""
+
+    told: str
+    fits: Callable[[Any], bool]
+
+
+Keys = Mapping[str, Union[Kind, "Keys", list["Keys"]]]  # what may stand in a table; a list of one is for [[tables]]
+
+TEXT = Kind("a text that is not blank", lambda value: isinstance(value, str) and bool(value.strip()))
+TEXTS = Kind("a list of texts, none of them blank", lambda value: isinstance(value, list) and all(map(TEXT.fits, value)))
+WHOLE = Kind("a whole number", lambda value: type(value) is int)
+COUNT = Kind("a whole number above zero", lambda value: type(value) is int and value > 0)
+AMOUNT = Kind("a number above zero", lambda value: type(value) in (int, float) and 0 < value < math.inf)
+
+LIMITS: Mapping[str, Kind] = {
+    "iterations": COUNT,
+    "patience": COUNT,
+    "max_steps": COUNT,
+    "max_tokens": COUNT,
+    "max_seconds": AMOUNT,
+    "max_usd": AMOUNT,
 }
+SANDBOX: Keys = {"name": TEXT, "image": TEXT, "dockerfile": TEXT, "setup": TEXT, "files": TEXTS}
+KEYS: Keys = {"model": TEXT, "checks": TEXTS, "protect": TEXTS, **LIMITS, "notes_tokens": COUNT, "sandbox": SANDBOX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +58,21 @@ class Settings:
     sandbox: str = "python"
     sandbox_setup: Values = field(default_factory=dict)
     limits: Limits = Limits()
+    notes_tokens: int = 800
     asked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A TOML file as it was read."""
+
+    path: Path
+    text: str
+    data: Values
+
+    def where(self, at: At) -> str:
+        """The file, and the line on which what lies at `at` begins."""
+        return f"{self.path}, line {_line(self.text, at)}"
 
 
 def settings(*layers: Values) -> Settings:
@@ -48,19 +83,23 @@ def settings(*layers: Values) -> Settings:
         given = {key: value for key, value in layer.items() if value is not None}
         setup |= given.pop("sandbox", {})
         merged |= given
-    default = Limits()
+    default = Settings()
+    limits = default.limits
     return Settings(
-        model=merged.get("model", "embedded"),
+        model=merged.get("model", default.model),
         checks=tuple(merged.get("checks", ())),
         protect=tuple(merged.get("protect", ())),
-        sandbox=setup.pop("name", "python"),
+        sandbox=setup.pop("name", default.sandbox),
         sandbox_setup=setup,
         limits=Limits(
-            steps=merged.get("max_steps", default.steps),
-            tokens=merged.get("max_tokens", default.tokens),
-            seconds=float(merged.get("max_seconds", default.seconds)),
-            usd=merged.get("max_usd", default.usd),
+            iterations=merged.get("iterations", limits.iterations),
+            patience=merged.get("patience", limits.patience),
+            steps=merged.get("max_steps", limits.steps),
+            tokens=merged.get("max_tokens", limits.tokens),
+            seconds=float(merged.get("max_seconds", limits.seconds)),
+            usd=merged.get("max_usd", limits.usd),
         ),
+        notes_tokens=merged.get("notes_tokens", default.notes_tokens),
         asked=frozenset(merged),
     )
 
@@ -71,53 +110,106 @@ def read(path: Path, *, repository: bool = False) -> Values:
     A repository's file may not name the model: a repository must not choose who reads it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        source = load(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    if repository and "model" in data:
+    if repository and "model" in source.data:
         raise UsageError(
-            f"{_where(path, text, 'model')}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file"
+            f"{source.where(('model',))}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file"
         )
-    _check(data, path, text)
-    return data
+    check(source, source.data, KEYS)
+    return source.data
 
 
 def environment(variables: Mapping[str, str]) -> Values:
-    """CODAGENT_MODEL, CODAGENT_SANDBOX and CODAGENT_MAX_…."""
+    """CODAGENT_MODEL, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE and CODAGENT_MAX_…."""
     values: dict[str, Any] = {"model": variables.get("CODAGENT_MODEL")}
     if name := variables.get("CODAGENT_SANDBOX"):
         values["sandbox"] = {"name": name}
-    for key in ("max_steps", "max_tokens", "max_seconds", "max_usd"):
+    for key, kind in LIMITS.items():
         variable = f"CODAGENT_{key.upper()}"
         if raw := variables.get(variable):
-            try:
-                values[key] = int(raw) if _KEYS[key] is int else float(raw)
-            except ValueError:
-                raise UsageError(f"{variable} must be a number, not {raw!r}") from None
+            values[key] = _number(raw)
+            if not kind.fits(values[key]):
+                raise UsageError(f"{variable} must be {kind.told}, not {raw!r}")
     return values
 
 
-def _check(data: Values, path: Path, text: str) -> None:
-    for key, value in data.items():
-        if key not in _KEYS:
-            near = get_close_matches(key, _KEYS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
-            raise UsageError(f"{_where(path, text, key)}: unknown key {key!r}; {hint}")
-        if not _fits(value, _KEYS[key]):
-            raise UsageError(f"{_where(path, text, key)}: {key!r} has a value of the wrong type ({value!r})")
-        if key.startswith("max_") and value <= 0:
-            raise UsageError(f"{_where(path, text, key)}: {key!r} must be above zero")
+def load(path: Path) -> Source:
+    """FileNotFoundError when there is none, UsageError when it is not TOML."""
+    text = text_of(path)
+    try:
+        return Source(path, text, tomllib.loads(text))
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
 
 
-def _fits(value: Any, kind: type | tuple[type, ...]) -> bool:
-    if isinstance(value, list):
-        return kind is list and all(isinstance(item, str) for item in value)
-    return isinstance(value, kind) and not isinstance(value, bool)
+def text_of(path: Path) -> str:
+    """FileNotFoundError when there is none, UsageError when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
 
 
-def _where(path: Path, text: str, key: str) -> str:
-    found = re.search(rf"^\s*\[?{re.escape(key)}\b", text, re.MULTILINE)
-    return f"{path}, line {text.count(chr(10), 0, found.end()) + 1}" if found else str(path)
+def check(source: Source, table: Values, keys: Keys, at: At = ()) -> None:
+    """UsageError with file, line and what would do, unless the table at `at` has but keys that are known, each with a value that fits."""
+    for key, value in table.items():
+        here = (*at, key)
+        if key not in keys:
+            near = get_close_matches(key, keys, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(keys)}"
+            inside = f" in [{at[0]}]" if at else ""
+            raise UsageError(f"{source.where(here)}: unknown key {key!r}{inside}; {hint}")
+        kind = keys[key]
+        if isinstance(kind, Mapping) and isinstance(value, dict):
+            check(source, value, kind, here)
+        elif isinstance(kind, list) and isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value):
+                check(source, item, kind[0], (*here, number))
+        elif not (isinstance(kind, Kind) and kind.fits(value)):
+            raise UsageError(f"{source.where(here)}: {key!r} must be {_told(key, kind)}, not {value!r:.80}")
+
+
+def _told(key: str, kind: Kind | Keys | list[Keys]) -> str:
+    if isinstance(kind, Kind):
+        return kind.told
+    return f"a table, [{key}]" if isinstance(kind, Mapping) else f"tables, [[{key}]]"
+
+
+def _number(raw: str) -> float | None:
+    for kind in (int, float):
+        try:
+            return kind(raw)
+        except ValueError:
+            continue
+    return None
+
+
+def _line(text: str, at: At) -> int:
+    """Statements are told apart, and the one that brings `at` is found, by parsing: whatever TOML allows for writing it, it is found."""
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    ends = [0]
+    for number in range(1, len(lines) + 1):
+        if _parsed(lines[ends[-1] : number]) is not None:
+            ends.append(number)
+    first = bisect_left(ends, True, key=lambda end: _holds(_parsed(lines[:end]), at))
+    return ends[first - 1] + 1
+
+
+def _parsed(lines: list[str]) -> Any:
+    try:
+        return tomllib.loads("".join(lines))
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _holds(data: Any, at: At) -> bool:
+    try:
+        for step in at:
+            data = data[step]
+    except (KeyError, IndexError):
+        return False
+    return True

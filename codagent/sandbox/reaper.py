@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-from pathlib import Path
 from typing import Any
 
+from codagent.lock import process_start
 from codagent.sandbox.engine import connect, speaking
 
 
@@ -20,18 +19,6 @@ def labels(loop: str) -> dict[str, str]:
         "codagent.pid": str(pid),
         "codagent.start": process_start(pid),
     }
-
-
-def process_start(pid: int) -> str:
-    """When a process of this machine started, as a text to compare; empty when there is none. A pid alone is used again."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return ""
-    except ProcessLookupError:
-        return ""
-    return subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def reap(client: Any = None) -> list[str]:
