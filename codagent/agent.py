@@ -1,42 +1,50 @@
-"""One attempt at a task: ask the model, let the environment answer, until one of them ends it."""
+"""One episode: ask the model, let the environment answer, until one of them ends it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from codagent.context import Context
 from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
-from codagent.types import End, Environment, Episode, Message, Model, Observer, Profile, Reply, Step, Task, Tool
+from codagent.types import End, Environment, Episode, Message, Model, Observer, Profile, Reply, Step, Tool
 
 
-def run_episode(
-    model: Model,
-    environment: Environment,
-    task: Task,
-    *,
-    profile: Profile,
-    notes: str = "",
-    position: int = 0,
-    observers: Sequence[Observer] = (),
-) -> Episode:
-    """Work on `task` until it ends; what went wrong is in the episode's `end` and `cause`, never raised.
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who works: a model, how it is best worked with, and who hears of it."""
 
-    A sandbox that does not start is the one exception (SandboxError): then there is no episode.
+    model: Model
+    profile: Profile = Profile()
+    observers: Sequence[Observer] = ()
+
+
+def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Episode:
+    """Work on `episode` until it ends; what went wrong is in its `end` and `cause`, never raised.
+
+    One without a prompt begins. One that was broken off goes on: what its steps did is done again in the environment, which is a fresh
+    one, and the model is asked for no reply that it has given already. A sandbox that does not start is the one exception (SandboxError).
     """
-    episode = Episode("solve", position, task, notes, environment.reset(task, notes))
-    for observer in observers:
-        observer.started(episode)
-    steps: list[Step] = []
+    prompt = environment.reset(episode.task, episode.notes_before)
+    steps, given = _so_far(episode)
+    if not episode.prompt:
+        episode = replace(episode, prompt=prompt)
+        for observer in agent.observers:
+            observer.started(episode)
     end, cause = None, ""
     try:
-        context = Context(episode.prompt, profile.memory)
+        context = Context(episode.prompt, agent.profile.memory)
+        for step in steps:
+            environment.step(step.reply.message)
+            context.add(step)
+        end = _ended(steps, agent.profile)
         while end is None:
-            step = _step(model, environment, context, profile, observers)
+            step = _step(agent, environment, context, given)
+            given = None
             steps.append(step)
             context.add(step)
-            end = step.observation.end or _ended(steps, profile)
+            end = _ended(steps, agent.profile)
     except KeyboardInterrupt:
         end = "interrupted"
     except LimitReached as error:
@@ -48,13 +56,25 @@ def run_episode(
     return replace(episode, steps=tuple(steps), end=end, cause=cause)
 
 
-def _step(model: Model, environment: Environment, context: Context, profile: Profile, observers: Sequence[Observer]) -> Step:
+def _so_far(episode: Episode) -> tuple[list[Step], Step | None]:
+    """The steps of an episode that was broken off, and its last one apart when that reply was not answered."""
+    steps = list(episode.steps)
+    if steps and steps[-1].observation.end == "interrupted":
+        return steps[:-1], steps[-1]
+    return steps, None
+
+
+def _step(agent: Agent, environment: Environment, context: Context, given: Step | None) -> Step:
+    """The next step; `given` has the reply of a step that was broken off before its answer."""
     began = time.monotonic()
-    reply, shortened = _ask(model, context, environment.tools, profile)
-    for observer in observers:
-        observer.replied(reply, shortened)
+    if given:
+        reply, shortened = given.reply, given.context
+    else:
+        reply, shortened = _ask(agent.model, context, environment.tools, agent.profile)
+        for observer in agent.observers:
+            observer.replied(reply, shortened)
     step = Step(reply, environment.step(reply.message), time.monotonic() - began, shortened)
-    for observer in observers:
+    for observer in agent.observers:
         observer.stepped(step)
     return step
 
@@ -62,10 +82,9 @@ def _step(model: Model, environment: Environment, context: Context, profile: Pro
 def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile) -> tuple[Reply, tuple[Message, ...] | None]:
     """A reply, and the messages it answers when they are not simply all that came before."""
     shortened = context.messages if context.forgets else None
-    seed = profile.sampling.seed
-    sampling = (
-        profile.sampling if seed is None else replace(profile.sampling, seed=seed + context.steps)
-    )  # the same question, another answer
+    sampling = profile.sampling
+    if sampling.seed is not None:
+        sampling = replace(sampling, seed=sampling.seed + context.steps)  # the same question, another answer
     while context.overflows(profile.context_tokens, profile.sampling):
         context.shrink()
         shortened = context.messages
@@ -79,6 +98,8 @@ def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profi
 
 def _ended(steps: Sequence[Step], profile: Profile) -> End | None:
     """Why no further step is worth taking."""
+    if steps and steps[-1].observation.end:
+        return steps[-1].observation.end
     if profile.steps is not None and len(steps) >= profile.steps:
         return "steps"
     last = [_exchange(step) for step in steps[-profile.repeats :]]

@@ -1,17 +1,19 @@
 """Tokens, money and time of one loop: a request reserves its worst case before it is sent and settles after it, so no limit is ever passed.
 
-A reservation that was never settled (a crash, a connection that broke half-way) counts as spent: it may have been billed.
+A reservation that was never settled (a crash, a connection that broke half-way) counts as spent: it may have been billed. A loop that is
+taken up again goes on with what its file says was spent.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.context import counted, size
-from codagent.errors import ContextOverflow, LimitReached
+from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.types import Limits, Message, Model, Price, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
@@ -27,17 +29,36 @@ class Spent:
 class Ledger:
     """Holds `limits` over all requests of a loop, and keeps each on disk. `price` None: money is neither known nor limited."""
 
-    def __init__(self, path: Path | None, limits: Limits, price: Price | None) -> None:
+    def __init__(self, path: Path | None, limits: Limits, price: Price | None, *, last_sign: float | None = None) -> None:
+        """`last_sign` is when the loop was last seen alive (Unix time), for one that is taken up again."""
         self._path, self._limits, self._price = path, limits, price
-        self._deadline = time.monotonic() + limits.seconds
-        self.spent = Spent()
+        self.spent, seconds = _replayed(path, last_sign) if path and path.exists() else (Spent(), 0.0)
+        self._deadline = time.monotonic() + limits.seconds - seconds
+        self._held = 0.0
+        self._interrupted = False
+        self._book("open", Spent())
 
     @property
     def seconds_left(self) -> float:
+        """For the agent: what is held back for the gates is not its."""
+        return self.seconds_until_end - self._held
+
+    @property
+    def seconds_until_end(self) -> float:
         return self._deadline - time.monotonic()
 
+    def hold(self, seconds: float) -> None:
+        """Keep so much time back for the gates."""
+        self._held = max(self._held, seconds)
+
+    def interrupt(self) -> None:
+        """From another thread: what next asks for time is interrupted."""
+        self._interrupted = True
+
     def check_time(self) -> None:
-        """LimitReached once the time is over."""
+        """LimitReached once the time is over; KeyboardInterrupt after `interrupt`."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         if self.seconds_left <= 0:
             raise LimitReached("seconds", f"the time limit of {self._limits.seconds:g} s is reached; --max-seconds raises it")
 
@@ -79,6 +100,27 @@ class Ledger:
         if self._path:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"entry": entry, "tokens": change.tokens, "usd": change.usd, "at": time.time()}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _replayed(path: Path, last_sign: float | None) -> tuple[Spent, float]:
+    """What a ledger's file says was spent, and the seconds that its sessions took. A torn last line is dropped."""
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        path.write_bytes(whole)
+    spent, seconds, opened, at = Spent(), 0.0, 0.0, 0.0
+    try:
+        for entry in map(json.loads, whole.splitlines()):
+            if entry["entry"] == "open":
+                seconds += at - opened
+                opened = entry["at"]
+            at = entry["at"]
+            spent = Spent(spent.tokens + entry["tokens"], spent.usd + entry["usd"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path} is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
+    return spent, seconds + max(at, last_sign or 0.0) - opened
 
 
 class Metered:

@@ -1,26 +1,25 @@
 """A loop as JSON Lines, token by token: appended as it happens, loaded strictly, repaired where a crash tore it.
 
-One line each for the loop, an episode's start, a reply, what came back for it, an episode's end, the loop's end. Prompt ids are kept as
-what differs from the request before, so that a record grows by what was said and not by what was sent.
+One line each for the loop, an episode's start, a reply, what came back for it, an episode's end, the loop's end; and one where a loop that
+was broken off went on. Prompt ids are kept as what differs from the request before, so that a record grows by what was said and not by
+what was sent.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import types
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any
 
+from codagent.codec import decode, encode
 from codagent.errors import RecordError
 from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Tokens
 
-SCHEMA = 1
-T = TypeVar("T")
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,17 @@ class Record:
     """Appends a loop to a file, as an observer of its episodes. A line reaches the system at once, the disk at an episode's end."""
 
     def __init__(self, path: Path, loop: Loop) -> None:
+        """Begins the file at `path`, or goes on in the one that `loop` was loaded from."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("x", encoding="utf-8")
         self._seen: tuple[int, ...] = ()
-        self._write("loop", {"schema": SCHEMA, **encode(loop)})
+        resumed = path.exists()
+        if resumed:
+            _drop_torn_line(path)
+        self._file = path.open("a" if resumed else "x", encoding="utf-8")
+        if resumed:
+            self._write("resumed", {})
+        else:
+            self._write("loop", {"schema": SCHEMA, **encode(loop)})
 
     def started(self, episode: Episode) -> None:
         self._seen = ()
@@ -64,7 +70,7 @@ class Record:
         self._write("observation", encode(_Observed(step.observation, step.seconds)))
 
     def ended(self, episode: Episode) -> None:
-        self._write("ended", {"end": episode.end, "cause": episode.cause, "outcome": encode(episode.outcome), "commit": episode.commit})
+        self._write("ended", {name: encode(getattr(episode, name)) for name in ("end", "cause", "outcome", "commit", "notes_after")})
         os.fsync(self._file.fileno())
 
     def finish(self, end: str) -> None:
@@ -96,7 +102,10 @@ def load(path: Path) -> Loop:
     if schema != SCHEMA:
         raise RecordError(f"{path} has schema {schema!r}, and this codagent reads {SCHEMA}; use the version that wrote it")
     try:
-        return _assemble(decode(Loop, head), iter(parsed[1:]))
+        assembly = _Assembly(decode(Loop, head))
+        for kind, value in parsed[1:]:
+            assembly.add(kind, value)
+        return assembly.whole()
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise RecordError(f"{path} is damaged: {error}") from None
 
@@ -111,55 +120,90 @@ def _line(path: Path, number: int, line: bytes) -> tuple[str, dict[str, Any]]:
     return kind, value
 
 
-def _assemble(loop: Loop, lines: Iterator[tuple[str, dict[str, Any]]]) -> Loop:
-    episodes: list[Episode] = []
-    pending: _Replied | None = None
-    seen: tuple[int, ...] = ()
-    for kind, value in lines:
-        if kind == "episode":
-            episodes.append(decode(Episode, value))
-            seen = ()
-        elif kind == "reply":
-            pending = decode(_Replied, value)
-            reply, seen = _whole(pending, seen)
-            pending = replace(pending, reply=reply)
-        elif kind == "observation" and pending:
-            observed = decode(_Observed, value)
-            episodes[-1] = _with(episodes[-1], Step(pending.reply, observed.observation, observed.seconds, pending.context))
-            pending = None
-        elif kind == "ended":
-            episodes[-1] = _end(_interrupted(episodes[-1], pending), value)
-            pending = None
-        elif kind == "end":
-            loop = replace(loop, end=value["end"])
-        else:
-            raise ValueError(f"a line of kind {kind!r} has no place here")
-    if episodes and episodes[-1].end is None:
-        episodes[-1] = replace(_interrupted(episodes[-1], pending), end="interrupted")
-    return replace(loop, episodes=tuple(episodes))
+class _Assembly:
+    """A loop put together from its lines."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._episodes: list[Episode] = []
+        self._pending: _Replied | None = None  # a reply that has no answer so far
+        self._seen: tuple[int, ...] = ()
+
+    def add(self, kind: str, value: dict[str, Any]) -> None:
+        """ValueError for a line that has no place here."""
+        match kind:
+            case "episode":
+                self._episodes.append(decode(Episode, value))
+                self._seen = ()
+            case "reply":
+                self._replied(decode(_Replied, value))
+            case "observation" if self._pending:
+                self._observed(decode(_Observed, value))
+            case "ended":
+                self._episodes[-1] = _end(self._closed(), value)
+                self._pending = None
+            case "end":
+                self._loop = replace(self._loop, end=value["end"])
+            case "resumed":
+                self._resumed()
+            case _:
+                raise ValueError(f"a line of kind {kind!r} has no place here")
+
+    def whole(self) -> Loop:
+        if self._episodes and self._episodes[-1].end is None:
+            self._episodes[-1] = replace(self._closed(), end="interrupted")
+        return replace(self._loop, episodes=tuple(self._episodes))
+
+    def _replied(self, replied: _Replied) -> None:
+        tokens = replied.reply.tokens
+        if tokens:
+            tokens = Tokens(self._seen[: replied.shared] + tokens.prompt_ids, tokens.completion_ids, tokens.logprobs)
+            self._seen = tokens.prompt_ids + tokens.completion_ids
+        self._pending = replace(replied, reply=replace(replied.reply, tokens=tokens))
+
+    def _observed(self, observed: _Observed) -> None:
+        assert self._pending
+        step = Step(self._pending.reply, observed.observation, observed.seconds, self._pending.context)
+        self._episodes[-1] = _with(self._episodes[-1], step)
+        self._pending = None
+
+    def _closed(self) -> Episode:
+        """The latest episode; a reply that was not answered counts as a step that was interrupted."""
+        if self._pending is None:
+            return self._episodes[-1]
+        reply = self._pending.reply
+        answers = tuple(Message("tool", "error: interrupted", tool_call_id=call.id) for call in reply.message.tool_calls)
+        return _with(self._episodes[-1], Step(reply, Observation(answers, "interrupted"), 0.0, self._pending.context))
+
+    def _resumed(self) -> None:
+        """The latest episode goes on, if it was broken off; so does a step of it that has no answer."""
+        self._loop, self._seen = replace(self._loop, end=None), ()
+        if not self._episodes or not broken_off(self._episodes[-1]):
+            return
+        last = self._closed()
+        self._pending = None
+        if last.steps and last.steps[-1].observation.end == "interrupted":
+            self._pending = _Replied(last.steps[-1].reply, 0, last.steps[-1].context)
+            last = replace(last, steps=last.steps[:-1])
+        self._episodes[-1] = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
 
 
-def _whole(replied: _Replied, seen: tuple[int, ...]) -> tuple[Reply, tuple[int, ...]]:
-    tokens = replied.reply.tokens
-    if tokens is None:
-        return replied.reply, seen
-    tokens = Tokens(seen[: replied.shared] + tokens.prompt_ids, tokens.completion_ids, tokens.logprobs)
-    return replace(replied.reply, tokens=tokens), tokens.prompt_ids + tokens.completion_ids
+def broken_off(episode: Episode) -> bool:
+    """Whether the episode goes on once that is possible: it has no end, or one that neither the agent nor a limit gave it."""
+    return episode.end in ("model", "sandbox", "interrupted", None) and not (episode.outcome and episode.outcome.passed)
 
 
 def _with(episode: Episode, step: Step) -> Episode:
     return replace(episode, steps=(*episode.steps, step))
 
 
-def _interrupted(episode: Episode, pending: _Replied | None) -> Episode:
-    if pending is None:
-        return episode
-    answers = tuple(Message("tool", "error: interrupted", tool_call_id=call.id) for call in pending.reply.message.tool_calls)
-    return _with(episode, Step(pending.reply, Observation(answers, "interrupted"), 0.0, pending.context))
-
-
 def _end(episode: Episode, value: Mapping[str, Any]) -> Episode:
     return decode(Episode, {**encode(replace(episode, steps=())), **value}, steps=episode.steps)
+
+
+def _drop_torn_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def requests(episode: Episode) -> Iterator[tuple[Message, ...]]:
@@ -170,51 +214,3 @@ def requests(episode: Episode) -> Iterator[tuple[Message, ...]]:
             asked = step.context
         yield asked
         asked = (*asked, step.reply.message, *step.observation.messages)
-
-
-def encode(value: Any) -> Any:
-    """A value of `types` as plain JSON; fields at their default are left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(v) for f in fields(value) if (v := getattr(value, f.name)) != f.default or f.default is MISSING}
-    if isinstance(value, tuple | list):
-        return [encode(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
-    return value
-
-
-def decode(kind: type[T], data: Mapping[str, Any], **given: Any) -> T:
-    """The dataclass `kind` out of plain JSON; unknown keys and values of another type are a ValueError."""
-    hints = _hints(cast("Hashable", kind))
-    unknown = data.keys() - hints.keys()
-    if unknown:
-        raise ValueError(f"unknown key {sorted(unknown)[0]!r} in {kind.__name__.strip('_').lower()}")
-    return kind(**{key: _value(hints[key], item) for key, item in data.items()}, **given)
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _value(hint: Any, item: Any) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return item
-    if origin in (Union, types.UnionType):
-        return None if item is None else _value(next(a for a in arguments if a is not types.NoneType), item)
-    if origin is tuple:
-        return tuple(_value(arguments[0], part) for part in _typed(list, item))
-    if origin is Literal:
-        if item not in arguments:
-            raise ValueError(f"{item!r} is none of {', '.join(map(repr, arguments))}")
-        return item
-    if is_dataclass(hint):
-        return decode(hint, _typed(dict, item))  # type: ignore[arg-type]
-    return _typed(dict if origin else (int, float) if hint is float else hint, item)
-
-
-def _typed(kind: Any, item: Any) -> Any:
-    if not isinstance(item, kind):
-        raise ValueError(f"{item!r:.60} where {kind} belongs")
-    return item

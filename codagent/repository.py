@@ -1,47 +1,61 @@
-"""The environment of a git repository: its tree goes into a sandbox, work is done there, a commit comes out and is graded in another."""
+"""The environment of a git repository: its tree goes into a sandbox, work is done there, a commit comes out and is judged in another."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from codagent import gate, git, tools
-from codagent.fill import fill, gist, overview
+from codagent import git, tools
+from codagent.attempts import Attempt, Claim, Start, choose, claim, told, word
+from codagent.briefing import Known, filled, fit, plain
+from codagent.context import BYTES_PER_TOKEN
+from codagent.fill import gist
+from codagent.gate import Gates, run_check
 from codagent.ledger import Ledger
 from codagent.prompts import prompt
-from codagent.truncate import harmless, shorten
-from codagent.types import End, Message, Observation, Outcome, Profile, Sandbox, Task, Tool, ToolCall
+from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
 
 NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
-RULES_BYTES = 8_000
-RULES_FILES = ("AGENTS.md", "CLAUDE.md")
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What a repository's episodes work with: the snapshot, packed for sandboxes; `open_sandbox` gives a fresh, pristine one each time."""
+    """What a repository's episodes work with. `open_sandbox` gives a fresh, pristine one each time. The first attempt starts from `begin`,
+    which is `packed` as it goes in. In a loop (`limits`) an attempt is told what is left, and what the gates say of its start."""
 
-    snapshot: git.Snapshot
+    root: Path
+    start_commit: str
+    begin: str
     packed: bytes
     open_sandbox: Callable[[], Sandbox]
     loop_id: str
     ledger: Ledger
-    protect: tuple[str, ...] = ()
+    gates: Gates
+    start: Start = "best"
+    limits: Limits | None = None
 
 
 class Repository:
     """An Environment. One sandbox lives from `reset` to the next, or to `close`."""
 
-    def __init__(self, place: Workplace, profile: Profile) -> None:
+    def __init__(self, place: Workplace, profile: Profile, earlier: Sequence[Episode] = ()) -> None:
+        """`earlier` are the episodes of a loop that is taken up again."""
         self._place, self._profile = place, profile
         self._sandbox: Sandbox | None = None
         self._task = Task("", "")
-        self._summary = ""
+        self._begin = self._base = Attempt(place.begin, None)  # where the task began, and where this attempt does
+        self._attempts: list[Attempt] = []  # at this task
+        self._done = 0  # attempts at all tasks
+        self._claim = Claim()
         self._form = ""  # of an answer, where the profile asks for one
         self._collected: list[str | None] = []
+        self._first_bytes = _first_bytes(earlier)
+        for episode in earlier:
+            if episode.kind == "solve":
+                self._enter(episode.task)
+                self._remember(Attempt(episode.commit or self._base.commit, episode.outcome, claim(_replies(episode))))
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -49,10 +63,13 @@ class Repository:
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         self.close()
-        self._task, self._summary, self._form, self._collected = task, "", "", []
+        self._enter(task)
+        self._claim, self._form, self._collected = Claim(), "", []
+        known = self._known(notes)
         self._sandbox = self._place.open_sandbox()
-        git.enter(self._sandbox, self._place.packed)
-        return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox))
+        place = self._place
+        git.enter(self._sandbox, place.packed if self._base.commit == place.begin else git.pack(place.root, self._base.commit))
+        return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox, known))
 
     def step(self, message: Message) -> Observation:
         assert self._sandbox is not None, "reset comes before step"
@@ -62,7 +79,7 @@ class Repository:
         end: End | None = None
         for call in message.tool_calls:
             if call.name == tools.FINISH.name:
-                text, end = self._finish(call), "finished"
+                text, end, self._claim = "ok", "finished", claim([message])
             else:
                 text = tools.call(self._sandbox, call, self._profile, seconds_left=self._place.ledger.seconds_left)
             answers.append(Message("tool", text, tool_call_id=call.id))
@@ -75,114 +92,118 @@ class Repository:
 
     def grade(self) -> Outcome | None:
         """What the gates say of the work, in a second, pristine sandbox. None when the task has no checks."""
-        if not self._task.checks:
-            return None
-        root = self._place.snapshot.root
-        with closing(self._place.open_sandbox()) as pristine:
-            git.enter(pristine, git.pack(root, self._commit({})))
-            gate.restore(pristine, self._place.protect, self._place.snapshot.commit)
-            return gate.grade(pristine, self._task.checks)
+        return self._judge(self._commit({})) if self._task.checks else None
 
     def keep(self, outcome: Outcome | None) -> str:
-        """Bring the work out as a commit on the loop's branch; the snapshot's own commit when nothing was changed."""
-        spent = self._place.ledger.spent
+        """Bring the work out as a commit, and the loop's branch to the best so far; nothing changed gives the commit it started from."""
+        place, spent = self._place, self._place.ledger.spent
         trailers = {
-            "Codagent-Loop": self._place.loop_id,
-            "Codagent-Iteration": "0",
-            "Codagent-Gates": _word(outcome),
+            "Codagent-Loop": place.loop_id,
+            "Codagent-Iteration": str(self._done),
+            "Codagent-Gates": word(outcome),
             "Codagent-Cost": f"{spent.tokens} tokens, ${spent.usd:.4f}",
         }
         commit = self._commit(trailers)
-        if commit != self._place.snapshot.commit:
-            git.publish(self._place.snapshot.root, self._place.loop_id, 0, commit)
+        position = self._done
+        self._remember(Attempt(commit, outcome, self._claim))
+        best = choose(self._begin, self._attempts, "best").commit
+        if commit != place.start_commit:
+            git.publish(place.root, place.loop_id, position, commit, best=best)
         return commit
 
     def account(self) -> str:
-        """What differs from the start, as a patch."""
-        tree = self.tree()
-        return git.diff(self._place.snapshot.root, self._place.snapshot.commit, tree) if tree else "Nothing was changed."
+        """What the latest attempt changed, as a patch."""
+        commit = self._attempts[-1].commit if self._attempts else self._base.commit
+        root = self._place.root
+        return git.diff(root, self._base.commit, commit) if commit != self._base.commit else "Nothing was changed."
 
     def tree(self) -> str | None:
-        """The work as a tree in the user's repository; None when nothing differs from the start. Collected once: then it is over."""
+        """The work as a tree in the user's repository; None when nothing differs from where it started. Collected once: then it is over."""
         assert self._sandbox is not None, "reset comes first"
         if not self._collected:
-            self._collected.append(git.leave(self._sandbox, self._place.snapshot.root, self._place.snapshot.commit))
+            self._collected.append(git.leave(self._sandbox, self._place.root, self._base.commit))
         return self._collected[0]
 
-    def _commit(self, trailers: dict[str, str]) -> str:
-        start, tree = self._place.snapshot, self.tree()
-        message = self._summary or self._task.instruction
-        return git.commit(start.root, tree, start.commit, message, trailers=trailers) if tree else start.commit
+    def base_tree(self) -> str:
+        """The tree that the attempt started from."""
+        return git.tree_of(self._place.root, self._base.commit)
 
     def close(self) -> None:
         if self._sandbox is not None:
             self._sandbox.close()
             self._sandbox = None
 
-    def _finish(self, call: ToolCall) -> str:
-        try:
-            self._summary = str(json.loads(call.arguments, strict=False).get("summary", ""))
-        except (json.JSONDecodeError, AttributeError):
-            self._summary = call.arguments
-        return "ok"
+    def _enter(self, task: Task) -> None:
+        """Come to an attempt at `task`; a task begins with the best of the one before."""
+        if task.id != self._task.id:
+            self._begin, self._attempts = Attempt(choose(self._begin, self._attempts, "best").commit, None), []
+        self._task = task
+        if self._attempts and self._begin.outcome is None and task.checks:
+            self._begin = replace(self._begin, outcome=self._judge(self._begin.commit))
+        self._base = choose(self._begin, self._attempts, self._place.start)
 
-    def _first(self, sandbox: Sandbox) -> str:
-        """Rules of the repository, its files, the task; for a model that wants it, the text of the files that the task is about."""
-        task = self._task
-        paths = git.files(self._place.snapshot.root, self._place.snapshot.commit)
-        rules = self._rules(sandbox, paths)
+    def _remember(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+        self._done += 1
+
+    def _judge(self, commit: str) -> Outcome:
+        """The gates' word. So much time as they took once and a half is kept back for the next time."""
+        ledger, began = self._place.ledger, time.monotonic()
+        outcome = self._place.gates.grade(self._task.checks, commit, seconds=max(1.0, ledger.seconds_until_end))
+        ledger.hold(1.5 * (time.monotonic() - began))
+        return outcome
+
+    def _commit(self, trailers: dict[str, str]) -> str:
+        tree = self.tree()
+        message = self._claim.blocked or self._claim.summary or self._task.instruction
+        return git.commit(self._place.root, tree, self._base.commit, message, trailers=trailers) if tree else self._base.commit
+
+    def _known(self, notes: str) -> Known:
+        limits, ledger = self._place.limits, self._place.ledger
+        if limits is None:
+            return Known(notes=notes)
+        outcome = self._base.outcome or (self._judge(self._base.commit) if self._task.checks else None)
+        self._base = replace(self._base, outcome=outcome)
+        if not self._attempts:
+            self._begin = self._base
+        money = "" if limits.usd is None else f", ${limits.usd - ledger.spent.usd:.2f}"
+        tokens, minutes = limits.tokens - ledger.spent.tokens, max(0.0, ledger.seconds_left) / 60
+        turn = f"This is attempt {len(self._attempts) + 1} of {limits.iterations}."
+        left = f"{turn} Left in all: {tokens:,} tokens, {minutes:.0f} minutes{money}."
+        return Known(left, told(self._attempts), outcome.feedback if outcome else "", notes)
+
+    def _first(self, sandbox: Sandbox, known: Known) -> str:
+        """Later attempts are told no more than the first was, but for the notes."""
+        paths = git.files(self._place.root, self._base.commit)
         if self._profile.fill_tokens:
-            return "\n\n".join([*rules, *self._filled(sandbox, paths)])
-        checks = "These checks decide: " + "; ".join(f"`{check}`" for check in task.checks)
-        return "\n\n".join([f"Task: {task.instruction}", *([checks] if task.checks else []), *rules, overview(paths)])
-
-    def _filled(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
-        """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
-        task = self._task
-        said = self._checks(sandbox)[0]
-        shown = fill(sandbox, paths, f"{task.instruction}\n{said}", self._profile.fill_tokens)
-        self._form = self._ask_for(shown)
-        parts = [_fenced(path, sandbox.read(path)) for path in reversed(shown)] or [overview(paths)]
-        parts += [f"The checks print:\n```\n{gist(said)}\n```"] if said else []
-        return [*parts, f"Task: {task.instruction}", f"{prompt('first')} {self._form}"]
-
-    def _ask_for(self, shown: tuple[str, ...]) -> str:
-        """How the answer should look: a function of a Python file where the model may give one, else a whole file."""
-        function = tools.DEFINE in self.tools and all(path.endswith(".py") for path in shown)
-        tool, what = (tools.DEFINE, "function") if function else (tools.WRITE, "file")
-        block = "```python" if function and len(shown) == 1 else f"```{tool.name} {shown[0] if len(shown) == 1 else 'PATH'}"
-        return prompt("answer").replace("{what}", what).replace("{block}", block)
-
-    def _rules(self, sandbox: Sandbox, paths: tuple[str, ...]) -> list[str]:
-        name = next((name for name in RULES_FILES if name in paths), None)
-        if name is None:
-            return []
-        text = shorten(harmless(sandbox.read(name).decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
-        return [f"The repository's own instructions ({name}):\n{text.strip()}"]
+            said = self._checks(sandbox)[0]
+            parts, self._form = filled(self._task, sandbox, paths, known, profile=self._profile, said=said)
+        else:
+            parts = plain(self._task, sandbox, paths, known)
+        text = fit(parts, self._first_bytes and self._first_bytes + self._profile.notes_tokens * BYTES_PER_TOKEN)
+        self._first_bytes = self._first_bytes or len(text.encode(errors="surrogateescape"))
+        return text
 
     def _checks(self, sandbox: Sandbox) -> tuple[str, bool]:
         """What the checks say in the agent's own sandbox, up to the first that fails; a hint for the agent, decided elsewhere."""
         said = []
         for check in self._task.checks:
-            result = gate.run_check(sandbox, check, seconds=self._place.ledger.seconds_left)
+            result = run_check(sandbox, check, seconds=self._place.ledger.seconds_left)
             said.append(f"$ {check}\n{tools.show(result, self._profile)}")
             if result.exit_code:
                 return "\n".join(said), False
         return "\n".join(said), bool(said)
 
 
-def _wrote(message: Message, answers: list[Message]) -> bool:
+def _first_bytes(earlier: Sequence[Episode]) -> int | None:
+    """How long the loop's first first message was."""
+    return len(earlier[0].prompt[-1].content.encode(errors="surrogateescape")) if earlier else None
+
+
+def _replies(episode: Episode) -> list[Message]:
+    return [step.reply.message for step in episode.steps]
+
+
+def _wrote(message: Message, answers: Iterable[Message]) -> bool:
     pairs = zip(message.tool_calls, answers, strict=True)
     return any(call.name in tools.WRITING and answer.content.startswith("ok") for call, answer in pairs)
-
-
-def _fenced(path: str, data: bytes) -> str:
-    text = data.decode(errors="replace")
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", text, re.MULTILINE)), default=0))
-    return f"{path}:\n{fence}\n{text.rstrip()}\n{fence}"
-
-
-def _word(outcome: Outcome | None) -> str:
-    if outcome is None:
-        return "none"
-    return "passed" if outcome.passed else f"failed, reward {outcome.reward:.2f}"

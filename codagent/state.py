@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codagent.errors import RecordError
 
-RECORD, LEDGER = "record.jsonl", "ledger.jsonl"
+RECORD, LEDGER, LOCK = "record.jsonl", "ledger.jsonl", "lock"
 
 
 def loops_dir(root: Path, chosen: Path | None = None) -> Path:
@@ -24,6 +24,21 @@ def loops_dir(root: Path, chosen: Path | None = None) -> Path:
     return chosen
 
 
+def notes_file(loops: Path) -> Path:
+    """The notes of the repository whose loops lie in `loops`."""
+    return loops.parent / "notes.md"
+
+
+def notes_dir(loops: Path) -> Path:
+    """Every version that any notes ever had."""
+    return loops.parent / "notes"
+
+
+def verdicts_file(loops: Path) -> Path:
+    """What the gates said of which tree."""
+    return loops.parent / "verdicts.jsonl"
+
+
 def new_loop(loops: Path) -> str:
     """A fresh id, sorted by time, with its folder made."""
     while True:
@@ -37,7 +52,7 @@ def new_loop(loops: Path) -> str:
 
 def forget_empty(folder: Path) -> None:
     """Remove a loop's folder when the loop did not get as far as a record."""
-    if not any(folder.iterdir()):
+    if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 
 

@@ -33,7 +33,7 @@ def is_task_file(text: str) -> bool:
 
 
 def read_tasks(path: Path) -> TaskFile:
-    """UsageError names the file, the line and what would do. The tasks of a .md file have no checks; those of a .toml file have."""
+    """UsageError names the file, the line and what would do. Tasks without checks are left to the settings' ones."""
     try:
         return _instruction(path) if path.suffix == ".md" else _tasks(load(path))
     except FileNotFoundError:
@@ -76,9 +76,7 @@ def _task(source: Source, table: Values, at: tuple[str | int, ...], *, number: i
     checks = table.get("checks", source.data.get("checks"))
     if "instruction" not in table:
         raise UsageError(f"{source.where(at)}: this [[task]] has no instruction; say what is to be done")
-    if not checks:
-        raise UsageError(f"{source.where(at)}: this task has no checks, which a loop needs to know when it is done; give it `checks`")
-    return Task(table.get("id", f"task-{number}"), table["instruction"].strip(), tuple(checks), table.get("seed", 0))
+    return Task(table.get("id", f"task-{number}"), table["instruction"].strip(), tuple(checks or ()), table.get("seed", 0))
 
 
 def _distinct(source: Source, tasks: tuple[Task, ...]) -> None:

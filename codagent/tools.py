@@ -52,7 +52,12 @@ DEFINE = _tool(
     {"path": "", "content": ""},
 )
 SEARCH = _tool("search", "Find a regular expression in the repository's files.", {"pattern": ""}, {"path": "file or directory"})
-FINISH = _tool("finish", "End, when the task is done and verified, or cannot be done.", {"summary": "what was done, in a sentence or two"})
+FINISH = _tool(
+    "finish",
+    "End, when the task is done and verified, or cannot be done.",
+    {"summary": "what was done, in a sentence or two"},
+    {"blocked": "what stands in the way, if only a person can remove it"},
+)
 TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)
 WRITING = (EDIT.name, WRITE.name, DEFINE.name)
 

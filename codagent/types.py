@@ -151,6 +151,7 @@ class Profile:
     checks_after_write: bool = False  # a write is answered with what the checks say now
     output_lines: int = 200
     output_bytes: int = 16_000
+    notes_tokens: int = 800  # how long the notes may be that it writes and is given
     repeats: int = 3  # at least 2; the same call with the same answer this often ends the episode
 
 
@@ -204,9 +205,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str: ...
-
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply: ...
-
     def close(self) -> None: ...
 
 
@@ -214,11 +213,8 @@ class Sandbox(Protocol):
     """A place where commands run. A failed command is a value; a broken sandbox is a SandboxError."""
 
     def run(self, command: str, *, timeout: float) -> CommandResult: ...
-
     def read(self, path: str) -> bytes: ...
-
     def write(self, path: str, data: bytes) -> None: ...
-
     def close(self) -> None: ...
 
 
@@ -229,25 +225,17 @@ class Environment(Protocol):
 
     @property
     def tools(self) -> tuple[Tool, ...]: ...
-
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]: ...
-
     def step(self, message: Message) -> Observation: ...
-
     def grade(self) -> Outcome | None: ...
-
     def keep(self, outcome: Outcome | None) -> str | None: ...
-
     def account(self) -> str: ...
 
 
 class Observer(Protocol):
-    """Hears of everything as it happens; the record and the display are observers."""
+    """Hears of everything as it happens: the record and the display do. An episode that was broken off does not start again."""
 
     def started(self, episode: Episode) -> None: ...
-
     def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
-
     def stepped(self, step: Step) -> None: ...
-
     def ended(self, episode: Episode) -> None: ...

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.agent import run_episode
+from codagent.agent import Agent, run_episode
 from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
 from codagent.models.scripted import Scripted
-from codagent.types import Message, Observation, Profile, Sampling, Task, Tool
+from codagent.types import Episode, Message, Observation, Profile, Sampling, Task, Tool
 
-TASK = Task("t", "count")
+BEGUN = Episode("solve", 0, Task("t", "count"), "", ())
 
 
 class Counter:
@@ -31,6 +31,9 @@ class Counter:
     def keep(self, outcome):
         return None
 
+    def account(self):
+        return ""
+
 
 class Log:
     """An observer that keeps what it hears."""
@@ -51,6 +54,10 @@ class Log:
         self.heard.append("ended")
 
 
+def work(model, environment, profile=None, observers=(), begun=BEGUN):
+    return run_episode(Agent(model, profile or Profile(), observers), environment, begun)
+
+
 def go(*, text=""):
     return {"content": text, "calls": [{"name": "go", "arguments": {}}]}
 
@@ -65,28 +72,28 @@ def stop_at(number, end="finished"):
 
 def test_an_episode_goes_on_until_the_environment_ends_it():
     log = Log()
-    episode = run_episode(script(*[go()] * 5), Counter(stop_at(3)), TASK, profile=Profile(), observers=[log])
+    episode = work(script(*[go()] * 5), Counter(stop_at(3)), observers=[log])
     assert (episode.end, len(episode.steps)) == ("finished", 3)
     assert log.heard == ["started", *["replied", "stepped"] * 3]
 
 
 def test_the_same_call_with_the_same_answer_three_times_ends_it():
-    episode = run_episode(script(*[go()] * 9), Counter(lambda n: Observation((Message("tool", "error: no"),))), TASK, profile=Profile())
+    episode = work(script(*[go()] * 9), Counter(lambda n: Observation((Message("tool", "error: no"),))))
     assert (episode.end, len(episode.steps)) == ("repeated", 3)
 
 
 def test_the_same_call_with_another_answer_goes_on():
-    assert len(run_episode(script(*[go()] * 9), Counter(stop_at(8)), TASK, profile=Profile()).steps) == 8
+    assert len(work(script(*[go()] * 9), Counter(stop_at(8))).steps) == 8
 
 
 def test_a_model_that_stops_calling_tools_ends_it():
     nudge = Observation((Message("user", "call a tool"),))
-    episode = run_episode(script("one", "two", "three", "four"), Counter(lambda n: nudge), TASK, profile=Profile())
+    episode = work(script("one", "two", "three", "four"), Counter(lambda n: nudge))
     assert (episode.end, len(episode.steps)) == ("silent", 3)
 
 
 def test_the_profile_bounds_the_steps():
-    episode = run_episode(script(*[go()] * 9), Counter(), TASK, profile=Profile(steps=4))
+    episode = work(script(*[go()] * 9), Counter(), Profile(steps=4))
     assert (episode.end, len(episode.steps)) == ("steps", 4)
 
 
@@ -105,7 +112,7 @@ def test_what_goes_wrong_is_data_and_the_steps_so_far_are_kept(error, end):
             raise error
         return Observation((Message("tool", "ok"),))
 
-    episode = run_episode(script(*[go()] * 9), Counter(answer), TASK, profile=Profile())
+    episode = work(script(*[go()] * 9), Counter(answer))
     assert (episode.end, len(episode.steps)) == (end, 1)
     assert episode.cause == str(error)
 
@@ -115,7 +122,7 @@ def test_a_bug_is_not_swallowed():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_episode(script(go()), Counter(answer), TASK, profile=Profile())
+        work(script(go()), Counter(answer))
 
 
 class Narrow:
@@ -141,7 +148,7 @@ class Narrow:
 def test_a_request_that_is_too_long_is_shortened_and_the_rules_stay():
     long = lambda n: Observation((Message("tool", f"ok {n}\n" + "long line of output\n" * 50),), "finished" if n == 12 else None)  # noqa: E731
     model, log = Narrow(7000), Log()
-    episode = run_episode(model, Counter(long), TASK, profile=Profile(), observers=[log])
+    episode = work(model, Counter(long), observers=[log])
     assert (episode.end, len(episode.steps)) == ("finished", 12)
     assert "replied, shortened" in log.heard
     assert all(messages[:2] == episode.prompt for messages in model.asked)
@@ -150,8 +157,8 @@ def test_a_request_that_is_too_long_is_shortened_and_the_rules_stay():
 
 def test_replies_from_the_record_shorten_the_context_just_as_then():
     long = lambda n: Observation((Message("tool", f"ok {n}\n" + "long line of output\n" * 50),), "finished" if n == 12 else None)  # noqa: E731
-    first = run_episode(Narrow(7000), Counter(long), TASK, profile=Profile())
-    again = run_episode(Scripted.from_steps(first.steps), Counter(long), TASK, profile=Profile())
+    first = work(Narrow(7000), Counter(long))
+    again = work(Scripted.from_steps(first.steps), Counter(long))
     timeless = lambda episode: [replace(step, seconds=0.0) for step in episode.steps]  # noqa: E731
     assert timeless(again) == timeless(first)
 
@@ -159,7 +166,7 @@ def test_replies_from_the_record_shorten_the_context_just_as_then():
 def test_without_memory_each_step_asks_the_same_with_another_seed_and_the_record_says_so():
     model, log = Narrow(7000), Log()
     profile = Profile(memory=0, sampling=Sampling(seed=7))
-    episode = run_episode(model, Counter(stop_at(3)), TASK, profile=profile, observers=[log])
+    episode = work(model, Counter(stop_at(3)), profile, [log])
     assert model.asked == [episode.prompt] * 3
     assert [step.context for step in episode.steps] == [None, episode.prompt, episode.prompt]
     assert model.seeds == [7, 8, 9]
@@ -169,5 +176,29 @@ def test_a_request_is_shortened_before_it_overflows_what_is_known_of_the_model()
     long = lambda n: Observation((Message("tool", "x\n" * 900),), "finished" if n == 20 else None)  # noqa: E731
     profile = Profile(context_tokens=8_000, sampling=Sampling(max_tokens=500), repeats=99)
     model = Narrow(1_000_000)
-    run_episode(model, Counter(long), TASK, profile=profile)
+    work(model, Counter(long), profile)
     assert max(sum(len(message.content) for message in messages) for messages in model.asked) < 8_000 * 3
+
+
+def test_an_episode_that_was_broken_off_goes_on_with_its_next_step_and_asks_for_nothing_twice():
+    whole = work(script(*[go(text=str(n)) for n in range(4)]), Counter(stop_at(4)))
+    log, environment = Log(), Counter(stop_at(4))
+    begun = replace(whole, steps=whole.steps[:2], end=None)
+    again = work(script(go(text="2"), go(text="3")), environment, observers=[log], begun=begun)
+    assert [step.reply.message.content for step in again.steps] == ["0", "1", "2", "3"]
+    assert (again.end, environment.count) == ("finished", 4)
+    assert log.heard == ["replied", "stepped"] * 2
+
+
+def test_a_reply_that_was_not_answered_is_answered_when_the_episode_goes_on():
+    whole = work(script(go(text="0"), go(text="1")), Counter(stop_at(2)))
+    unanswered = replace(whole.steps[1], observation=Observation((), "interrupted"))
+    log = Log()
+    again = work(script(), Counter(stop_at(2)), observers=[log], begun=replace(whole, steps=(whole.steps[0], unanswered), end=None))
+    assert [step.observation.messages for step in again.steps] == [step.observation.messages for step in whole.steps]
+    assert log.heard == ["stepped"]
+
+
+def test_an_episode_whose_last_step_ended_it_is_over_when_it_goes_on():
+    whole = work(script(go()), Counter(stop_at(1)))
+    assert work(script(), Counter(stop_at(1)), begun=replace(whole, end=None)).end == "finished"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.errors import ContextOverflow, LimitReached
+from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.ledger import Ledger, Metered, Spent
 from codagent.types import Limits, Message, Price, Reply, Sampling
 
@@ -105,5 +105,50 @@ def test_every_booking_is_on_disk_and_adds_up(tmp_path):
     for _ in range(3):
         model.reply(PROMPT, (), Sampling(max_tokens=50))
     lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
-    assert [line["entry"] for line in lines] == ["reserve", "settle"] * 3
+    assert [line["entry"] for line in lines] == ["open", *["reserve", "settle"] * 3]
     assert sum(line["tokens"] for line in lines) == ledger.spent.tokens == 3 * 51
+
+
+def test_a_loop_that_is_taken_up_again_goes_on_with_what_was_spent(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    first = Ledger(path, Limits(tokens=1000, usd=1.0), Price(1e-3, 1e-3))
+    allowed, reserved = first.reserve(100, 50)
+    first.settle(reserved, Spent(120, 0.12))
+    first.reserve(100, 50)  # never settled: it may have been billed
+    again = Ledger(path, Limits(tokens=1000, usd=1.0), Price(1e-3, 1e-3))
+    assert again.spent.tokens == 120 + 150
+    assert again.spent.usd == pytest.approx(0.27)
+
+
+def test_the_time_of_earlier_sessions_counts_up_to_the_last_sign_of_life(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    entries = [("open", 1000.0), ("reserve", 1010.0), ("open", 5000.0), ("settle", 5003.0)]
+    path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
+    assert Ledger(path, Limits(seconds=100.0), None).seconds_left == pytest.approx(100 - 10 - 3, abs=0.5)
+    path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
+    assert Ledger(path, Limits(seconds=100.0), None, last_sign=5020.0).seconds_left == pytest.approx(100 - 10 - 20, abs=0.5)
+
+
+def test_a_torn_last_line_is_dropped_and_other_damage_refused(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    whole = json.dumps({"entry": "reserve", "tokens": 7, "usd": 0.0, "at": 1.0}) + "\n"
+    path.write_text(whole + whole[:20])
+    assert Ledger(path, Limits(), None).spent.tokens == 7
+    path.write_text("nonsense\n" + whole)
+    with pytest.raises(RecordError, match="damaged"):
+        Ledger(path, Limits(), None)
+
+
+def test_time_is_held_back_for_the_gates(tmp_path):
+    ledger = Ledger(None, Limits(seconds=100.0), None)
+    ledger.hold(30.0)
+    ledger.hold(10.0)
+    assert ledger.seconds_left == pytest.approx(70, abs=0.5)
+    assert ledger.seconds_until_end == pytest.approx(100, abs=0.5)
+
+
+def test_a_ledger_that_is_interrupted_from_another_thread_lets_nothing_more_happen():
+    ledger = Ledger(None, Limits(), None)
+    ledger.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        ledger.reserve(1, 100)

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import RecordError
-from codagent.record import Record, decode, encode, load, requests
+from codagent.codec import decode, encode
+from codagent.record import Record, load, requests
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
 
 PROMPT = (Message("system", "rules"), Message("user", "a name that is no UTF-8: \udcff"))
@@ -83,7 +84,7 @@ def test_an_unanswered_call_is_closed_as_interrupted(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (lambda raw: raw.replace(b'"schema":1', b'"schema":99'), "schema 99"),
+        (lambda raw: raw.replace(b'"schema":', b'"schema":9'), "schema 9"),
         (lambda raw: raw.replace(b'"seconds":', b'"secunds":'), "unknown key 'secunds'"),
         (lambda raw: raw.replace(b'"kind":"solve"', b'"kind":"dance"'), "'dance' is none of"),
         (lambda raw: raw.replace(b'"prompt_tokens":10', b'"prompt_tokens":"10"'), "'10' where"),
@@ -98,10 +99,33 @@ def test_damage_in_the_middle_is_refused_with_its_place(tmp_path, damage, match)
         load(tmp_path / "r")
 
 
-def test_a_record_is_never_overwritten(tmp_path):
-    write(tmp_path / "r", [])
-    with pytest.raises(FileExistsError):
-        write(tmp_path / "r", [])
+def test_a_record_goes_on_where_it_was_broken_off_and_never_starts_over(tmp_path):
+    path = tmp_path / "r"
+    write(path, [step(1), step(2)])
+    for cut in range(path.read_bytes().index(b"\n") + 1, len(path.read_bytes()) + 1):
+        torn = tmp_path / f"r{cut}"
+        torn.write_bytes(path.read_bytes()[:cut])
+        before = load(torn)
+        record = Record(torn, before)
+        record.close()
+        again = load(torn)
+        assert (again.id, len(again.episodes)) == (before.id, len(before.episodes))
+        if before.episodes and before.episodes[-1].end == "interrupted":
+            assert [s.reply for s in again.episodes[-1].steps] == [s.reply for s in before.episodes[-1].steps]
+
+
+def test_an_unanswered_reply_is_answered_in_the_record_once_it_goes_on(tmp_path):
+    path = tmp_path / "r"
+    record = Record(path, Loop("id", "group", "repository", "model", "abc"))
+    record.started(Episode("solve", 0, Task("t", "x"), "", PROMPT))
+    record.replied(step(1).reply, None)
+    record.close()
+    again = Record(path, load(path))
+    again.stepped(step(1))
+    again.ended(Episode("solve", 0, Task("t", "x"), "", PROMPT, (step(1),), "finished"))
+    again.close()
+    (episode,) = load(path).episodes
+    assert (episode.end, episode.steps) == ("finished", (step(1),))
 
 
 def test_requests_are_what_each_step_was_asked_with():

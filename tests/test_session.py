@@ -84,5 +84,7 @@ def test_an_error_ends_the_task_and_not_the_session(changed, tmp_path, capsys):
 
 
 def test_a_patch_cannot_paint_the_terminal_itself():
-    assert paint("+\x1b]0;title\x07\x1b[31mred\n-gone", color=True) == "\x1b[32m+red\x1b[0m\n\x1b[31m-gone\x1b[0m"
-    assert paint("+\x1b[31mred", color=False) == "+red"
+    assert (
+        paint("+\x1b]0;title\x07\x1b[31mred\n-gone", color=True) == "\x1b[32m+\\x1b]0;title\\x07\\x1b[31mred\x1b[0m\n\x1b[31m-gone\x1b[0m"
+    )
+    assert paint("+\x1b[31mred", color=False) == "+\\x1b[31mred"

@@ -23,11 +23,23 @@ def codagent(
 
 
 def _register() -> None:
-    from codagent.cli import manage, records, replay, run
+    from codagent.cli import loop, manage, notes, records, replay, report, run
 
-    for command in (run.run, records.show, records.diff, records.apply, replay.replay, records.list_, records.clean):
+    for command in (
+        run.run,
+        loop.loop,
+        loop.branch,
+        records.show,
+        records.diff,
+        records.apply,
+        replay.replay,
+        records.list_,
+        records.clean,
+    ):
         app.command(name=command.__name__.rstrip("_"))(command)
     app.command()(manage.doctor)
+    app.command()(report.report)
+    app.add_typer(notes.notes, name="notes")
     app.add_typer(manage.models, name="models")
     app.add_typer(manage.sandbox, name="sandbox")
 

@@ -22,7 +22,9 @@ Protect = Annotated[
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Model replies.  [default: 50]")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens sent and received.  [default: 1,000,000]")]
 MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Seconds in all.  [default: 1,800]")]
-MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0, help="US dollars, where a price is known.  [default: 5]")]
+MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0.0001, help="US dollars, where a price is known.  [default: 5]")]
+Iterations = Annotated[int | None, typer.Option("--iterations", min=1, help="Attempts at each task.  [default: 10]")]
+Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Attempts in a row without progress.  [default: 5]")]
 RecordDir = Annotated[Path | None, typer.Option("--record", help="Where records lie.", show_default=".codagent/loops")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="A loop, by the start or end of its id.", show_default="the latest")]
@@ -38,14 +40,15 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def settings(root: Path, **flags: Any) -> config.Settings:
+def settings(root: Path, task_file: config.Values | None = None, **flags: Any) -> config.Settings:
     """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name."""
     name = flags.pop("sandbox", None)
     return config.settings(
         config.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
         config.read(root / "codagent.toml", repository=True),
         config.environment(os.environ),
-        {**{key: value or None for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
+        task_file or {},
+        {**{key: None if value == [] else value for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
     )
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from codagent import git
-from codagent.cli.work import Result
+from codagent.attempts import best
+from codagent.cli.job import Result
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
-from codagent.types import Episode
+from codagent.types import Episode, Loop
 
 UNFINISHED = 3
+NO_PROGRESS = 9
 INTERRUPTED = 130
 _CODES: Mapping[str, int] = {
     "interrupted": INTERRUPTED,
@@ -20,34 +22,54 @@ _CODES: Mapping[str, int] = {
     "tokens": LimitReached.exit_code,
     "seconds": LimitReached.exit_code,
     "usd": LimitReached.exit_code,
+    "stalled": NO_PROGRESS,
+    "blocked": NO_PROGRESS,
 }
 
 
-def exit_code(episode: Episode) -> int:
-    """0: the gates passed or, where there are none, the agent finished. Else what ended it."""
-    done = episode.outcome.passed if episode.outcome else episode.end == "finished"
-    return 0 if done and episode.end != "interrupted" else _CODES.get(episode.end or "", UNFINISHED)
-
-
-def word(episode: Episode) -> str:
+def word(loop: Loop) -> str:
     """The outcome in a word: passed, done, failed, or what ended it."""
-    if exit_code(episode) == 0:
-        return "passed" if episode.outcome else "done"
-    return "failed" if episode.outcome and episode.end not in _CODES else str(episode.end)
+    last = solved(loop)[-1]
+    if _iterates(loop):
+        end = loop.end or "interrupted"
+        return "failed" if end == "iterations" else end
+    if last.end == "interrupted":
+        return "interrupted"
+    if last.outcome is None:
+        return "done" if last.end == "finished" else str(last.end)
+    if last.outcome.passed:
+        return "passed"
+    return str(last.end) if last.end in _CODES else "failed"
+
+
+def exit_code(loop: Loop) -> int:
+    """0: the gates passed or, where there are none, the agent finished. Else what ended it."""
+    return 0 if word(loop) in ("passed", "done") else _CODES.get(word(loop), UNFINISHED)
+
+
+def solved(loop: Loop) -> list[Episode]:
+    """The attempts at its tasks."""
+    return [episode for episode in loop.episodes if episode.kind == "solve"]
+
+
+def change(loop: Loop) -> tuple[str, str] | None:
+    """The commits before and after its best attempt, where there is a difference."""
+    commit = best(loop)
+    return (loop.start_commit, commit) if commit and commit != loop.start_commit else None
 
 
 def summary(result: Result) -> dict[str, Any]:
     """The object that `--json` prints."""
-    episode, loop = result.episode, result.loop
+    loop, last, changed = result.loop, solved(result.loop)[-1], change(result.loop)
     return {
-        "outcome": word(episode),
-        "exit_code": exit_code(episode),
+        "outcome": word(loop),
+        "exit_code": exit_code(loop),
         "id": loop.id,
-        "branch": git.branch(loop.id) if result.change else None,
-        "commit": episode.commit if result.change else None,
-        "iterations": len(loop.episodes),
-        "passed": episode.outcome.passed if episode.outcome else None,
-        "claimed": episode.end == "finished",
+        "branch": git.branch(loop.id) if changed else None,
+        "commit": changed[1] if changed else None,
+        "iterations": len(solved(loop)),
+        "passed": last.outcome.passed if last.outcome else None,
+        "claimed": last.end == "finished",
         "usd": result.spent.usd,
         "tokens": result.spent.tokens,
         "seconds": round(result.seconds, 3),
@@ -56,14 +78,28 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def lines(result: Result) -> list[str]:
-    """The end of a run for a person: what came out, where it lies, what to do next."""
-    loop, episode = result.loop, result.episode
-    used = f"{len(episode.steps)} steps, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
-    told = [f"outcome: {word(episode)} after {used}"]
-    if episode.outcome and not episode.outcome.passed:
-        told.append(episode.outcome.feedback)
-    if result.change:
+    """The end of a loop for a person: what came out, where it lies, what to do next."""
+    loop, attempts = result.loop, solved(result.loop)
+    last, code = attempts[-1], exit_code(loop)
+    took = f"{len(attempts)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
+    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
+    told = [f"outcome: {word(loop)} after {used}"]
+    if last.outcome and not last.outcome.passed:
+        told.append(last.outcome.feedback)
+    if _iterates(loop):
+        told.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
+    if change(loop):
         told += [f"branch:  {git.branch(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
         told.append("nothing was changed")
+    if _iterates(loop):
+        told += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}"] if code else [])]
     return [*told, f"record:  {result.record}"]
+
+
+def _score(attempt: Episode) -> str:
+    return f"{attempt.outcome.reward:.2f}" if attempt.outcome else "-"
+
+
+def _iterates(loop: Loop) -> bool:
+    return bool(loop.settings.get("job", {}).get("iterate"))

@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from codagent import git, state
+from codagent.attempts import word as verdict
 from codagent.cli import options
-from codagent.cli.outcome import word
+from codagent.cli.outcome import change, solved, word
 from codagent.errors import RepositoryError
 from codagent.record import load
 from codagent.truncate import harmless
-from codagent.types import Episode, Loop, Message
+from codagent.types import Loop, Message
 from codagent.ui.paint import paint
 
 
@@ -30,18 +31,12 @@ class Kept:
     folder: Path
     loop: Loop
 
-    @property
-    def episode(self) -> Episode:
-        if not self.loop.episodes:
-            raise RepositoryError(f"loop {self.loop.id} ended before its first episode; there is nothing in it")
-        return self.loop.episodes[-1]
-
     def change(self) -> tuple[str, str]:
         """The commits before and after; RepositoryError when nothing was changed."""
-        commit = self.episode.commit
-        if commit is None or commit == self.loop.start_commit:
+        changed = change(self.loop)
+        if changed is None:
             raise RepositoryError(f"loop {self.loop.id} changed nothing")
-        return self.loop.start_commit, commit
+        return changed
 
 
 def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
@@ -62,6 +57,8 @@ def show(
     loop = kept(repo, record, loop_id).loop
     print(f"loop {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
     for episode in loop.episodes:
+        if len(loop.episodes) > 1:
+            print(f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
         for message in episode.prompt:
             _print(message, full)
         for number, step in enumerate(episode.steps, 1):
@@ -71,7 +68,7 @@ def show(
                 _print(message, full)
         print(f"\n── ended: {episode.end} {episode.cause}".rstrip())
         if episode.outcome:
-            print(harmless(f"gates: {word(episode)}\n{episode.outcome.feedback}"))
+            print(harmless(f"gates: {verdict(episode.outcome)}\n{episode.outcome.feedback}"))
 
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
@@ -98,15 +95,15 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
     rows = []
     for loop_id in state.all_loops(loops):
         loop = load(loops / loop_id / state.RECORD)
-        last = loop.episodes[-1] if loop.episodes else None
-        rows.append(
-            {"id": loop_id, "outcome": word(last) if last else "empty", "model": loop.model, "task": last.task.instruction if last else ""}
-        )
+        attempts = solved(loop)
+        told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
+        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": len(attempts), **told})
     if json_:
         print(json.dumps(rows))
         return
     for row in rows:
-        print(harmless(f"{row['id']}  {row['outcome']:<12} {row['model']:<24} {row['task'].splitlines()[0][:80] if row['task'] else ''}"))
+        task = str(row["task"]).partition("\n")[0][:80]
+        print(harmless(f"{row['id']}  {row['outcome']:<12} {row['iterations']:>3}  {row['model']:<24} {task}"))
 
 
 def clean(

@@ -3,54 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import typer
 
-from codagent import git
-from codagent.agent import run_episode
+from codagent import git, state
+from codagent.agent import Agent, run_episode
 from codagent.cli import options
-from codagent.cli.outcome import UNFINISHED
+from codagent.cli.job import recorded
+from codagent.cli.outcome import UNFINISHED, solved
 from codagent.cli.records import Kept, kept
-from codagent.cli.sandboxes import starter
-from codagent.config import Settings
+from codagent.cli.sandboxes import Starter
+from codagent.gate import Gates
 from codagent.ledger import Ledger
-from codagent.record import decode
 from codagent.repository import Repository, Workplace
 from codagent.truncate import harmless
-from codagent.types import Episode, Profile, Step
+from codagent.types import Episode, Step
 from codagent.ui.progress import Progress
 
-_VARYING = re.compile(r"\b\d+(\.\d+)? ?m?s\b|\bin \d+\.\d+ ?s(econds)?\b|0x[0-9a-f]{6,}")
+# what a clock, a ledger or an allocator says
+_VARYING = re.compile(r"\b\d+(\.\d+)? ?m?s\b|\bin \d+\.\d+ ?s(econds)?\b|0x[0-9a-f]{6,}|Left in all: .*")
 
 
 def replay(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Run a record again at the model's boundary and report the first difference. Durations and addresses may differ."""
     found = kept(repo, record, loop_id)
     progress = Progress()
-    for episode in found.loop.episodes:
-        difference = next(_differences(found, episode, progress), None)
+    attempts = solved(found.loop)
+    for position in range(len(attempts)):
+        difference = next(_differences(found, attempts, position, progress), None)
         if difference:
             print(harmless(difference))
             raise typer.Exit(UNFINISHED)
-    print(f"the same: {sum(len(episode.steps) for episode in found.loop.episodes)} steps, and the tree that they end in")
+    print(f"the same: {sum(len(episode.steps) for episode in attempts)} steps, and the tree that they end in")
 
 
-def _differences(found: Kept, episode: Episode, progress: Progress) -> Iterator[str]:
+def _differences(found: Kept, attempts: Sequence[Episode], position: int, progress: Progress) -> Iterator[str]:
     from codagent.models.scripted import Scripted
 
-    told = found.loop.settings
-    settings = Settings(sandbox=told["sandbox"], sandbox_setup=told["sandbox_setup"])
-    profile = decode(Profile, told["profile"])
-    ledger = Ledger(None, settings.limits, None)
-    start_sandbox = starter(found.root, settings, progress.say)
-    start = git.Snapshot(root=found.root, head=None, commit=found.loop.start_commit, dirty=False)
-    packed = git.pack(start.root, start.commit)
-    place = Workplace(start, packed, lambda: start_sandbox(found.loop.id), found.loop.id, ledger)
-    with closing(Repository(place, profile)) as environment:
-        again = run_episode(Scripted.from_steps(episode.steps), environment, episode.task, profile=profile, observers=(progress,))
+    episode = attempts[position]
+    with closing(_environment(found, attempts[:position], progress)) as environment:
+        _, _, profile = recorded(found.loop)
+        agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))
+        fresh = Episode("solve", position, episode.task, episode.notes_before, ())
+        again = run_episode(agent, environment, fresh)
         yield from _compare("prompt", [m.content for m in episode.prompt], [m.content for m in again.prompt])
         for number, (then, now) in enumerate(zip(episode.steps, again.steps, strict=False), 1):
             if then.observation.end != "interrupted":
@@ -58,8 +57,28 @@ def _differences(found: Kept, episode: Episode, progress: Progress) -> Iterator[
         if len(again.steps) < len(episode.steps):
             yield f"step {len(again.steps) + 1}: the episode ended before it ({again.end} {again.cause})"
         if episode.commit:
-            tree = environment.tree() or git.tree_of(found.root, found.loop.start_commit)
-            yield from _compare("tree", [git.tree_of(found.root, episode.commit)], [tree])
+            yield from _compare("tree", [git.tree_of(found.root, episode.commit)], [environment.tree() or environment.base_tree()])
+
+
+def _environment(found: Kept, earlier: Sequence[Episode], progress: Progress) -> Repository:
+    """The repository as the attempt after `earlier` found it."""
+    job, settings, profile = recorded(found.loop)
+    start_sandbox = Starter(found.root, settings, progress.say)
+    open_sandbox = partial(start_sandbox, found.loop.id)
+    cache = state.verdicts_file(found.folder.parent)
+    place = Workplace(
+        found.root,
+        job.start_commit,
+        job.begin,
+        git.pack(found.root, job.begin),
+        open_sandbox,
+        job.loop_id,
+        Ledger(None, settings.limits, None),
+        Gates(found.root, job.start_commit, open_sandbox, protect=settings.protect, image=start_sandbox.image(), cache=cache),
+        job.start,
+        settings.limits if job.iterate else None,
+    )
+    return Repository(place, profile, earlier)
 
 
 def _answers(step: Step) -> list[str]:

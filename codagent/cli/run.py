@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from codagent import git
+from codagent import git, state
 from codagent.cli import options
-from codagent.cli.outcome import exit_code, lines, summary
-from codagent.cli.work import Desk, Ready
-from codagent.errors import UsageError
+from codagent.cli.job import Job
+from codagent.cli.outcome import change, exit_code, lines, summary
+from codagent.cli.ready import instruction_of, opener, say_which_model
+from codagent.cli.work import Desk
 from codagent.truncate import harmless
+from codagent.types import Task
 from codagent.ui.progress import Progress
 
 TaskText = Annotated[
@@ -41,49 +41,34 @@ def run(
     json_: options.Json = False,
 ) -> None:
     """Work on a task in a git repository, from inside a sandbox; the result is a commit on a branch of its own."""
-    instruction = _instruction(task)
+    instruction = instruction_of(task)
     root = git.find_root(repo)
-    limits = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
+    limits: dict[str, Any] = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
     settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-    progress = Progress()
-    if "model" not in settings.asked:
-        progress.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
-    with closing(Desk(root, settings, loops=record, progress=progress, open_model=lambda desk: _open(desk, seed))) as desk:
+    loops, progress = state.loops_dir(root, record), Progress()
+    say_which_model(settings, progress)
+    with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener())) as desk:
         if instruction is None:
-            _session(desk)
+            _session(desk, seed)
             return
-        result = desk.do(instruction)
+        result = desk.do(_job(desk, instruction, seed))
     if json_:
         print(json.dumps(summary(result)))
     else:
         print("\n".join(harmless(line) for line in lines(result)))
-    raise typer.Exit(exit_code(result.episode))
+    raise typer.Exit(exit_code(result.loop))
 
 
-def _instruction(task: str | None) -> str | None:
-    if task is None and sys.stdin.isatty():
-        return None
-    text = sys.stdin.read() if task in (None, "-") else task
-    if not text or not text.strip():
-        raise UsageError("the task is empty; say what to do, as in `codagent run 'mend the failing test'`")
-    return text.strip()
+def _job(desk: Desk, instruction: str, seed: int | None) -> Job:
+    loop_id = state.new_loop(desk.loops)
+    return Job(loop_id, loop_id, (Task(loop_id, instruction, desk.settings.checks),), seed=seed)
 
 
-def _session(desk: Desk) -> None:
+def _session(desk: Desk, seed: int | None) -> None:
     from codagent.ui.session import session
 
     def do(instruction: str) -> tuple[list[str], tuple[str, str] | None]:
-        result = desk.do(instruction)
-        return lines(result), result.change
+        result = desk.do(_job(desk, instruction, seed))
+        return lines(result), change(result.loop)
 
     session(desk.root, do, history=options.user_dir("XDG_STATE_HOME", ".local/state") / "history", color=options.colour())
-
-
-def _open(desk: Desk, seed: int | None) -> Ready:
-    from codagent.models.opening import open_model, price_for, profile_for
-
-    spec = desk.settings.model
-    profile = profile_for(spec)
-    profile = replace(profile, calling=options.probed(spec) or profile.calling, sampling=replace(profile.sampling, seed=seed))
-    model = open_model(spec, on_text=desk.wrote, profile=profile, weights=options.weights_dir(), api_key=options.api_key())
-    return Ready(model, profile, price_for(spec))

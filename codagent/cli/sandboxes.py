@@ -1,52 +1,83 @@
-"""Sandboxes as the settings want them, the first one started ahead of its use."""
+"""Sandboxes as the settings want them, the next one started ahead of its use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 from codagent.config import Settings
 from codagent.types import Sandbox
 
 LOCAL = "local"
-Start = Callable[[str], Sandbox]  # from a loop's id
 
 
-def starter(root: Path, settings: Settings, say: Callable[[str], None]) -> Start:
-    """What starts a sandbox. Its imports happen here, in the caller's thread: a start then only waits, and others can work meanwhile."""
-    if settings.sandbox == LOCAL:
-        from codagent.sandbox.local import LocalSandbox
+class Starter:
+    """Starts sandboxes. Its imports happen as it is made, in its maker's thread: a start then only waits, and others can work meanwhile."""
 
-        say("the local sandbox does not isolate: commands run on this machine, as you")
-        return lambda _: LocalSandbox()
-    import docker  # noqa: F401
+    def __init__(self, root: Path, settings: Settings, say: Callable[[str], None]) -> None:
+        self._root, self._setup, self._say = root, bool(settings.sandbox_setup), say
+        self._local = settings.sandbox == LOCAL
+        if self._local:
+            say("the local sandbox does not isolate: commands run on this machine, as you")
+            return
+        import docker  # noqa: F401
 
-    from codagent.sandbox.definition import for_repository
-    from codagent.sandbox.docker import DockerSandbox
-    from codagent.sandbox.image import ensure_image
+        from codagent.sandbox import docker as _  # noqa: F401
+        from codagent.sandbox.definition import for_repository
 
-    definition = for_repository(settings.sandbox, settings.sandbox_setup)
+        self._definition = for_repository(settings.sandbox, settings.sandbox_setup)
 
-    def start(loop_id: str) -> Sandbox:
-        image = ensure_image(definition, root=root, say=say) if settings.sandbox_setup else None
-        return DockerSandbox.start(definition, loop=loop_id, image=image)
+    def __call__(self, loop_id: str) -> Sandbox:
+        """A fresh sandbox, labelled with the loop that it is for."""
+        if self._local:
+            from codagent.sandbox.local import LocalSandbox
 
-    return start
+            return LocalSandbox()
+        from codagent.sandbox.docker import DockerSandbox
+
+        return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._setup else None)
+
+    def image(self) -> str:
+        """What names the image by its content: the gates' verdicts hold for it alone."""
+        if self._local:
+            return LOCAL
+        from codagent.sandbox.engine import connect, speaking
+
+        with speaking("looking at the sandbox's image"):
+            return str(connect().inspect_image(self._image())["Id"])
+
+    def _image(self) -> str:
+        from codagent.sandbox.image import ensure_image
+
+        return ensure_image(self._definition, root=self._root, say=self._say)
 
 
 class Sandboxes:
-    """Opens sandboxes for one loop; the first is being started while everything else gets ready."""
+    """Opens sandboxes for one loop; the first is being started while all else gets ready, and with `ahead` so is each that follows."""
 
-    def __init__(self, pool: ThreadPoolExecutor, start: Start, loop_id: str) -> None:
-        self._start, self._loop_id = start, loop_id
-        self._first: Future[Sandbox] | None = pool.submit(start, loop_id)
+    def __init__(self, pool: ThreadPoolExecutor, start: Callable[[str], Sandbox], loop_id: str, *, ahead: bool = False) -> None:
+        self._pool, self._start, self._loop_id, self._ahead = pool, start, loop_id, ahead
+        self._lock = Lock()
+        self._opened: list[Sandbox] = []
+        self._next: Future[Sandbox] | None = pool.submit(start, loop_id)
 
     def open(self) -> Sandbox:
-        first, self._first = self._first, None
-        return first.result() if first else self._start(self._loop_id)
+        with self._lock:
+            coming, self._next = self._next, self._pool.submit(self._start, self._loop_id) if self._ahead else None
+        sandbox = coming.result() if coming else self._start(self._loop_id)
+        self._opened.append(sandbox)
+        return sandbox
+
+    def interrupt(self) -> None:
+        """End whatever runs in them, from another thread."""
+        for sandbox in self._opened:
+            sandbox.close()
 
     def close(self) -> None:
-        """End the first one if nobody asked for it."""
-        if self._first is not None and self._first.exception() is None:
-            self._first.result().close()
+        """End the one that nobody asked for."""
+        with self._lock:
+            coming, self._next = self._next, None
+        if coming is not None and coming.exception() is None:
+            coming.result().close()

@@ -1,102 +1,95 @@
-"""What one command works with, and one task done with it: sandbox, snapshot and model made ready side by side, a loop run, a result."""
+"""What one command works with, and one loop done with it: sandbox, snapshot and model made ready side by side, a loop run, a result."""
 
 from __future__ import annotations
 
 import gc
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from codagent import git, state
-from codagent.cli.sandboxes import Sandboxes, starter
+from codagent.agent import Agent
+from codagent.cli.job import Job, Ready, Result, fresh_loop, terms
+from codagent.cli.sandboxes import Sandboxes, Starter
 from codagent.config import Settings
-from codagent.errors import UsageError
-from codagent.ledger import Ledger, Metered, Spent
-from codagent.loop import run_loop
-from codagent.record import Record
+from codagent.gate import Gates
+from codagent.ledger import Ledger, Metered
+from codagent.lock import Lock
+from codagent.loop import Carry, in_order, notes, run_loop
+from codagent.notebook import Notebook
+from codagent.plan import again
+from codagent.record import Record, broken_off
 from codagent.repository import Repository, Workplace
-from codagent.types import Episode, Limits, Loop, Model, Price, Profile, Task
+from codagent.types import Loop
 from codagent.ui.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A model that answers, how it is best worked with, and what it costs (None: unknown)."""
+class _Running:
+    """What has to be stopped when a loop has to."""
 
-    model: Model
-    profile: Profile
-    price: Price | None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One finished loop, as a command reports it."""
-
-    loop: Loop
-    spent: Spent
-    seconds: float
-    record: Path
-
-    @property
-    def episode(self) -> Episode:
-        return self.loop.episodes[-1]
-
-    @property
-    def change(self) -> tuple[str, str] | None:
-        """The commits before and after, where there is a difference."""
-        start, commit = self.loop.start_commit, self.episode.commit
-        return (start, commit) if commit and commit != start else None
+    ledger: Ledger
+    sandboxes: Sandboxes
 
 
 class Desk:
-    """Everything that stays from task to task: where, with which settings, with which model. Tasks are done by `do`."""
+    """Everything that stays from loop to loop: where, with which settings, with which model. Loops are done by `do`, side by side too."""
 
-    def __init__(
-        self, root: Path, settings: Settings, *, loops: Path | None, progress: Progress, open_model: Callable[[Desk], Ready]
-    ) -> None:
-        self.root, self.settings, self.progress = root, settings, progress
-        self._loops = state.loops_dir(root, loops)
+    def __init__(self, root: Path, settings: Settings, *, loops: Path, progress: Progress, open_model: Callable[[Desk], Ready]) -> None:
+        self.root, self.settings, self.progress, self.loops = root, settings, progress, loops
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
-        self._check_time: Callable[[], None] = lambda: None
-        self._start_sandbox = starter(root, settings, progress.say)
+        self._start_sandbox = Starter(root, settings, progress.say)
         self._open_model = open_model
         self._model: Future[Ready] | None = None
+        self._here = threading.local()
+        self._running: list[_Running] = []
 
     def wrote(self, text: str) -> None:
-        """Hears the model write; ends it when the time is over."""
+        """Hears a model write; ends it when the time of the loop in whose thread it writes is over."""
         self.progress.wrote(text)
-        self._check_time()
+        if ledger := getattr(self._here, "ledger", None):
+            ledger.check_time()
 
-    def do(self, instruction: str) -> Result:
-        """Work on one task. Raises only what kept it from beginning."""
-        began = time.monotonic()
-        loop_id = state.new_loop(self._loops)
-        folder = self._loops / loop_id
-        with ExitStack() as stack:
-            stack.callback(state.forget_empty, folder)
-            sandboxes = stack.enter_context(closing(Sandboxes(self._pool, self._start_sandbox, loop_id)))
-            snapshot = git.snapshot(self.root)
-            packed = git.pack(snapshot.root, snapshot.commit)
-            self._model = self._model or self._pool.submit(self._open_model, self)
-            ready = self._model.result()
-            limits = self._limits(ready)
-            profile = replace(ready.profile, steps=min(limits.steps, ready.profile.steps or limits.steps))
-            ledger = Ledger(folder / state.LEDGER, limits, ready.price)
-            self._check_time = ledger.check_time
-            place = Workplace(snapshot, packed, sandboxes.open, loop_id, ledger, self.settings.protect)
-            environment = stack.enter_context(closing(Repository(place, profile)))
-            loop = Loop(loop_id, loop_id, "repository", ready.model.name, snapshot.commit, settings=self._told(limits, profile))
-            record = stack.enter_context(closing(Record(folder / state.RECORD, loop)))
-            task = Task(loop_id, instruction, self.settings.checks)
-            model = Metered(ready.model, ledger)
-            gc.enable()
-            loop = run_loop(model, environment, [task], loop=loop, profile=profile, observers=(record, self.progress))
-            record.finish(loop.episodes[-1].end or "")
+    def do(self, job: Job, so_far: Loop | None = None) -> Result:
+        """Work on one loop, or go on with one. Raises only what kept it from beginning."""
+        began, folder = time.monotonic(), self.loops / job.loop_id
+        with self._held(folder), closing(Sandboxes(self._pool, self._start_sandbox, job.loop_id, ahead=job.iterate)) as sandboxes:
+            start = job.start_commit or git.snapshot(self.root).commit
+            job = replace(job, start_commit=start, begin=job.begin or start)
+            packed = git.pack(self.root, job.begin)
+            ready = self._ready()
+            held = terms(self.settings, ready, job.seed)
+            last_sign = (folder / state.RECORD).stat().st_mtime if so_far else None
+            ledger = Ledger(folder / state.LEDGER, held.limits, ready.price, last_sign=last_sign)
+            with self._stoppable(ledger, sandboxes):
+                gates = self._gates(start, sandboxes, any(task.checks for task in job.tasks))
+                place = Workplace(
+                    self.root,
+                    start,
+                    job.begin,
+                    packed,
+                    sandboxes.open,
+                    job.loop_id,
+                    ledger,
+                    gates,
+                    job.start,
+                    held.limits if job.iterate else None,
+                )
+                loop = so_far or fresh_loop(job, ready.model.name, self.settings, held)
+                self.progress.watch(held.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
+                loop = self._run(job, loop, place, Agent(Metered(ready.model, ledger), held.profile))
         return Result(loop, ledger.spent, time.monotonic() - began, folder / state.RECORD)
+
+    def stop(self) -> None:
+        """End what is being worked on, from another thread; it can be taken up again."""
+        for running in list(self._running):
+            running.ledger.interrupt()
+            running.sandboxes.interrupt()
 
     def close(self) -> None:
         """Let the model go, whatever became of it."""
@@ -104,19 +97,57 @@ class Desk:
         if self._model and not self._model.cancelled() and self._model.exception() is None:
             self._model.result().model.close()
 
-    def _limits(self, ready: Ready) -> Limits:
-        limits = self.settings.limits
-        if ready.price is not None:
-            return limits
-        if "max_usd" in self.settings.asked:
-            raise UsageError(f"the price of {ready.model.name} is not known, so --max-usd cannot hold; limit it with --max-tokens instead")
-        return replace(limits, usd=None)
+    def _run(self, job: Job, loop: Loop, place: Workplace, agent: Agent) -> Loop:
+        record = Record(self.loops / job.loop_id / state.RECORD, loop)
+        book = self._notebook(job, loop)
+        earlier = [episode for episode in loop.episodes if not broken_off(episode)]
+        with closing(record), closing(Repository(place, agent.profile, earlier)) as environment:
+            agent = replace(agent, observers=(record, self.progress))
+            plan = (
+                again(job.tasks, place.limits, tree_of=partial(git.tree_of, self.root), say=self.progress.say)
+                if place.limits
+                else in_order(job.tasks)
+            )
+            carry = Carry(job.rewrite, book.read, book.keep) if book else Carry(job.rewrite)
+            gc.enable()
+            loop = run_loop(agent, environment, plan, loop=loop, carry=carry)
+            record.finish(loop.end or "")
+        return loop
 
-    def _told(self, limits: Limits, profile: Profile) -> dict[str, Any]:
-        """What the record says of the settings: all that a replay needs."""
-        kept = {
-            "sandbox": self.settings.sandbox,
-            "sandbox_setup": dict(self.settings.sandbox_setup),
-            "protect": list(self.settings.protect),
-        }
-        return {**kept, "limits": asdict(limits), "profile": asdict(profile)}
+    def _notebook(self, job: Job, loop: Loop) -> Notebook | None:
+        if not job.notes_file:
+            return None
+        book = Notebook(Path(job.notes_file), state.notes_dir(self.loops), who=job.loop_id)
+        if loop.episodes:
+            book.settle(notes(loop))
+        return book
+
+    def _ready(self) -> Ready:
+        self._model = self._model or self._pool.submit(self._open_model, self)
+        return self._model.result()
+
+    def _gates(self, start: str, sandboxes: Sandboxes, checked: bool) -> Gates:
+        image = self._start_sandbox.image() if checked else ""
+        return Gates(self.root, start, sandboxes.open, protect=self.settings.protect, image=image, cache=state.verdicts_file(self.loops))
+
+    @contextmanager
+    def _held(self, folder: Path) -> Iterator[None]:
+        """The loop's folder for this process alone; removed when the loop did not get as far as a record."""
+        try:
+            with Lock(folder / state.LOCK) as lock:
+                if lock.took_over:
+                    self.progress.say(f"taken over from {lock.took_over}, which is gone")
+                yield
+        finally:
+            state.forget_empty(folder)
+
+    @contextmanager
+    def _stoppable(self, ledger: Ledger, sandboxes: Sandboxes) -> Iterator[None]:
+        running = _Running(ledger, sandboxes)
+        self._running.append(running)
+        self._here.ledger = ledger
+        try:
+            yield
+        finally:
+            self._running.remove(running)
+            self._here.ledger = None

@@ -20,12 +20,12 @@ def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers:
     return Git(root).line("commit-tree", tree, *parents, stdin=text.encode("utf-8", "replace"), env=IDENTITY)
 
 
-def publish(root: Path, loop_id: str, position: int, commit_id: str) -> None:
-    """Keeps the commit under its position, and points the loop's branch to it."""
+def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: str) -> None:
+    """Keeps the commit under its position, and points the loop's branch to `best`, unless it is checked out: then it is left alone."""
     git = Git(root)
     _update(git, f"update {_kept(loop_id)}/{position} {commit_id}\n")
-    _refuse_checked_out(git, loop_id)
-    _update(git, f"update {_branch(loop_id)} {commit_id}\n")
+    if not _checked_out(git, loop_id):
+        _update(git, f"update {_branch(loop_id)} {best}\n")
 
 
 def published(root: Path, loop_id: str) -> dict[int, str]:
@@ -37,7 +37,8 @@ def published(root: Path, loop_id: str) -> dict[int, str]:
 def unpublish(root: Path, loop_id: str) -> None:
     """Forgets a loop's branch and all that was kept for it; git clears the objects away in its own time."""
     git = Git(root)
-    _refuse_checked_out(git, loop_id)
+    if _checked_out(git, loop_id):
+        raise RepositoryError(f"the branch codagent/{loop_id} is checked out and is left alone; switch to another branch and try again")
     names = git.line("for-each-ref", "--format=%(refname)", f"{_kept(loop_id)}/", _branch(loop_id)).splitlines()
     _update(git, "".join(f"delete {name}\n" for name in names))
 
@@ -72,6 +73,5 @@ def _update(git: Git, commands: str) -> None:
     git("update-ref", "--stdin", stdin=commands.encode())
 
 
-def _refuse_checked_out(git: Git, loop_id: str) -> None:
-    if git.line("for-each-ref", "--format=%(worktreepath)", _branch(loop_id)):
-        raise RepositoryError(f"the branch codagent/{loop_id} is checked out and is left alone; switch to another branch and try again")
+def _checked_out(git: Git, loop_id: str) -> bool:
+    return bool(git.line("for-each-ref", "--format=%(worktreepath)", _branch(loop_id)))

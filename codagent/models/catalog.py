@@ -52,6 +52,7 @@ _SMALL = Profile(
     checks_after_write=True,
     output_lines=60,
     output_bytes=4000,
+    notes_tokens=250,
     repeats=5,
 )
 

@@ -28,10 +28,12 @@ def open_model(
     profile: Profile | None = None,
     api_key: str | None = None,
     weights: Path | None = None,
+    answered: int = 0,
 ) -> Model:
     """The model called `spec`. Slow preparation begins in the background. UsageError for a name or file that is not there.
 
     `api_key` is for endpoints only: litellm reads its own. `weights` is where `pull` keeps files, by default in the user's cache.
+    `answered` is for scripts only, which otherwise have no memory: so many replies of it were given before.
     """
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")
@@ -40,7 +42,7 @@ def open_model(
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
-        return Scripted.from_file(Path(rest), on_text=on_text)
+        return Scripted.from_file(Path(rest), on_text=on_text, answered=answered)
     if kind in ("embedded", "gguf"):
         from codagent.models.embedded import Embedded
 

@@ -22,8 +22,11 @@ class Scripted:
         self._on_text = on_text or (lambda _: None)
 
     @classmethod
-    def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None) -> Scripted:
-        """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else."""
+    def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None, answered: int = 0) -> Scripted:
+        """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else.
+
+        The first `answered` were given before.
+        """
         try:
             replies = _cues(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
@@ -32,7 +35,9 @@ class Scripted:
             raise UsageError(
                 f"{file} is not a script of replies: {error!r}; it is a JSON list of texts and objects with `calls`"
             ) from error
-        return cls(replies, name=f"scripted:{file}", on_text=on_text)
+        script = cls(replies, name=f"scripted:{file}", on_text=on_text)
+        script._next = min(answered, len(replies))
+        return script
 
     @classmethod
     def from_items(cls, items: Sequence[Any]) -> Scripted:

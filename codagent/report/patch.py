@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from codagent.report.markup import Html, tag
-from codagent.truncate import harmless, shorten
+from codagent.truncate import shorten, spelt
 
 MOST_LINES, MOST_BYTES = 800, 80_000  # what is longer loses its middle
 _KINDS = {"+": "added", "-": "removed", "@": "place", "\\": "quiet"}
@@ -14,7 +14,7 @@ _KINDS = {"+": "added", "-": "removed", "@": "place", "\\": "quiet"}
 
 def patch(raw: str) -> tuple[str, Html]:
     """git's patch: how much it is in a few words, and its lines."""
-    whole = _spelt(raw).strip("\n")
+    whole = spelt(raw).strip("\n")
     kinds = [kind for kind, _ in _lines(whole)]
     size = f"{kinds.count('added'):,} lines added, {kinds.count('removed'):,} removed"
     return size, _painted(_lines(cut(whole)))
@@ -22,7 +22,7 @@ def patch(raw: str) -> tuple[str, Html]:
 
 def rewritten(before: str, after: str) -> Html | None:
     """What became of a text, shown whole; None when it is the same."""
-    old, new = (cut(_spelt(text)).split("\n") if text else [] for text in (before, after))
+    old, new = (cut(spelt(text)).split("\n") if text else [] for text in (before, after))
     lines = list(unified_diff(old, new, n=len(old), lineterm=""))[3:]  # without its names and its place
     return _painted((_KINDS.get(line[:1], "same"), line) for line in lines) if lines else None
 
@@ -43,8 +43,3 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 def _painted(lines: Iterator[tuple[str, str]]) -> Html:
     return tag("pre", tag("code", *(tag("span", f"{line}\n", class_=kind) for kind, line in lines)))
-
-
-def _spelt(text: str) -> str:
-    """With the sequences that `harmless` would take out spelt: they may stand in a file, and around what should not be seen."""
-    return harmless(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))

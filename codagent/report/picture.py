@@ -22,8 +22,8 @@ def draw(loop: Loop, file: Path) -> None:
     passed = [iteration for iteration in judged if iteration.passed]
     figure = Figure(figsize=(8, 4), dpi=150, layout="constrained")
     axes = figure.subplots()
-    axes.plot([i.number for i in judged], [i.score for i in judged], "o-", color="#57606a", markerfacecolor="white")
-    axes.plot([i.number for i in passed], [i.score for i in passed], "o", color="#1a7f37", label="passed")
+    axes.plot([i.number for i in judged], [i.score or 0.0 for i in judged], "o-", color="#57606a", markerfacecolor="white")
+    axes.plot([i.number for i in passed], [i.score or 0.0 for i in passed], "o", color="#1a7f37", label="passed")
     axes.set(xlabel="iteration", ylabel="gate score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(told)) + 0.5))
     axes.set_title(f"{harmless(loop.id)} · {harmless(loop.model)} · {verdict(told)}", fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

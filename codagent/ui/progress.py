@@ -6,17 +6,21 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 
+from codagent.attempts import word
+from codagent.ledger import Spent
 from codagent.truncate import harmless
-from codagent.types import Episode, Message, Reply, Step, ToolCall
+from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
 
 
 class Progress:
-    """An observer of episodes. Quiet but for `say` when `steps` is False."""
+    """An observer of episodes. With a `prefix`, for one of several loops, steps are not told, and each line begins with it."""
 
-    def __init__(self, *, steps: bool = True) -> None:
-        self._steps = steps
-        self._live = steps and sys.stderr.isatty()
+    def __init__(self, *, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._steps = not prefix
+        self._live = self._steps and sys.stderr.isatty()
         self._count = 0
         self._written = ""
         self._chunks = 0
@@ -25,7 +29,16 @@ class Progress:
     def say(self, line: str) -> None:
         """One sentence for the person who waits."""
         self._clear()
-        print(harmless(line), file=sys.stderr, flush=True)
+        print(harmless(f"{self._prefix}{line}"), file=sys.stderr, flush=True)
+
+    def watch(
+        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
+    ) -> None:
+        """A loop begins, or goes on after `earlier` episodes, within these limits."""
+
+    def close(self) -> None:
+        """Nothing more is told."""
+        self._clear()
 
     def wrote(self, text: str) -> None:
         """A piece of a reply, as it is sampled."""
@@ -39,8 +52,12 @@ class Progress:
 
     def started(self, episode: Episode) -> None:
         self._count = 0
-        if self._steps:
-            self.say(f"task: {_first_line(episode.task.instruction)}")
+        if not self._steps:
+            return
+        if episode.kind == "notes":
+            self.say("notes:")
+        else:
+            self.say(f"task: {_first_line(episode.task.instruction)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
 
     def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._written, self._chunks = "", 0
@@ -53,11 +70,14 @@ class Progress:
             self.say(step_line(self._count, step))
 
     def ended(self, episode: Episode) -> None:
-        if not self._steps:
+        why = f" ({episode.cause})" if episode.cause else ""
+        if episode.kind == "notes":
+            if episode.outcome and not episode.outcome.passed:
+                self.say(f"the old notes stay: {episode.outcome.feedback}{why}")
             return
-        self.say(f"ended: {episode.end}" + (f" ({episode.cause})" if episode.cause else ""))
+        self.say(f"ended: {episode.end}{why}")
         if episode.outcome:
-            self.say(f"gates: {'passed' if episode.outcome.passed else f'not passed, reward {episode.outcome.reward:.2f}'}")
+            self.say(f"gates: {word(episode.outcome)}")
 
     def _clear(self) -> None:
         if self._live:
@@ -68,7 +88,7 @@ def step_line(number: int, step: Step) -> str:
     """`  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`, one line whatever the model wrote."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
-    done = "; ".join(f"{_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "no tool call"
+    done = "; ".join(f"{_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
     return harmless(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
 
 

@@ -104,9 +104,9 @@ def test_6_when_a_change_does_not_apply_and_nothing_is_changed(codagent, script,
 def test_7_for_a_damaged_record(codagent, script, repository):
     codagent("run", "mend it", "--model", script(FIX), *LOCAL)
     record = next(repository.glob(".codagent/loops/*/record.jsonl"))
-    record.write_text(record.read_text().replace('"schema":1', '"schema":2'))
+    record.write_text(record.read_text().replace('"schema":', '"schema":9'))
     done = codagent("show")
-    assert (done.returncode, "has schema 2" in done.stderr) == (7, True)
+    assert (done.returncode, "has schema 9" in done.stderr) == (7, True)
 
 
 def test_7_when_there_is_no_such_loop(codagent):

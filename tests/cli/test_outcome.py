@@ -1,7 +1,7 @@
 import pytest
 
 from codagent.cli.outcome import exit_code, word
-from codagent.types import Episode, Outcome, Task
+from codagent.types import Episode, Loop, Outcome, Task
 
 PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
 
@@ -29,4 +29,25 @@ PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
 )
 def test_every_end_has_its_word_and_code(end, outcome, code, said):
     episode = Episode("solve", 0, Task("t", "x"), "", (), (), end, "", outcome)
-    assert (exit_code(episode), word(episode)) == (code, said)
+    loop = Loop("id", "id", "repository", "m", "start", (episode,), end=end)
+    assert (exit_code(loop), word(loop)) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("passed", 0, "passed"),
+        ("iterations", 3, "failed"),
+        ("stalled", 9, "stalled"),
+        ("blocked", 9, "blocked"),
+        ("tokens", 8, "tokens"),
+        ("model", 4, "model"),
+        ("sandbox", 5, "sandbox"),
+        ("interrupted", 130, "interrupted"),
+        (None, 130, "interrupted"),
+    ],
+)
+def test_a_loop_that_iterates_is_over_as_it_says(end, code, said):
+    episodes = (Episode("solve", 0, Task("t", "x"), "", (), (), "finished", "", FAILED), Episode("notes", 0, Task("t", "x"), "", ()))
+    loop = Loop("id", "id", "repository", "m", "start", episodes, end=end, settings={"job": {"iterate": True}})
+    assert (exit_code(loop), word(loop)) == (code, said)

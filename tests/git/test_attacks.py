@@ -31,7 +31,7 @@ def whole_round(root, sandbox):
     sandbox.run("echo agent >>a.txt; echo new >agent.bin; echo new >agent.txt", timeout=60)
     tree = git.leave(sandbox, root, taken.commit)
     result = git.commit(root, tree, taken.commit, "result", trailers={})
-    git.publish(root, "l1", 0, result)
+    git.publish(root, "l1", 0, result, best=result)
     git.diff(root, taken.commit, result)
     return taken.commit, result
 

@@ -27,8 +27,8 @@ def test_a_commit_is_by_codagent_and_carries_its_trailers(repository, result):
 def test_published_commits_are_found_by_position_and_forgotten_together(repository, result):
     head = repository.git("rev-parse", "HEAD")
     for position, commit in ((0, head), (10, result), (2, result)):
-        git.publish(repository.root, "l1", position, commit)
-    git.publish(repository.root, "l10", 0, head)
+        git.publish(repository.root, "l1", position, commit, best=result)
+    git.publish(repository.root, "l10", 0, head, best=head)
     assert git.published(repository.root, "l1") == {0: head, 2: result, 10: result}
     assert repository.git("rev-parse", git.branch("l1")) == result
     git.unpublish(repository.root, "l1")
@@ -41,10 +41,11 @@ def test_published_commits_are_found_by_position_and_forgotten_together(reposito
 
 def test_a_branch_that_is_checked_out_is_left_alone_and_the_commit_is_kept(repository, result):
     head = repository.git("rev-parse", "HEAD")
-    git.publish(repository.root, "l1", 0, head)
+    git.publish(repository.root, "l1", 0, head, best=head)
     repository.git("checkout", "-q", "codagent/l1")
+    git.publish(repository.root, "l1", 1, result, best=result)
     with pytest.raises(RepositoryError, match="codagent/l1 is checked out"):
-        git.publish(repository.root, "l1", 1, result)
+        git.unpublish(repository.root, "l1")
     assert repository.git("rev-parse", "HEAD") == head
     assert git.published(repository.root, "l1") == {0: head, 1: result}
 
@@ -52,7 +53,7 @@ def test_a_branch_that_is_checked_out_is_left_alone_and_the_commit_is_kept(repos
 def test_a_branch_in_the_way_is_named(repository, result):
     repository.git("branch", "codagent")
     with pytest.raises(RepositoryError, match="refs/heads/codagent"):
-        git.publish(repository.root, "l1", 0, result)
+        git.publish(repository.root, "l1", 0, result, best=result)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "a\ndelete refs/heads/main", "-x", "a/b"])

@@ -1,0 +1,73 @@
+"""The notes file on disk: read before each attempt, since a person may edit it; replaced whole; every version kept beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from codagent.types import Episode
+
+PERSON = "person"
+
+
+class Notebook:
+    """`path` is the file, `versions` the folder of all that it ever held, one file each: `0007-<who>.md`."""
+
+    def __init__(self, path: Path, versions: Path, *, who: str) -> None:
+        self.path, self._versions, self._who = path, versions, who
+        self._seen: str | None = None
+
+    def text(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def read(self, ours: str) -> str:
+        """The notes as they stand. What differs from `ours`, which the loop left, is a person's edit; it wins and is kept as a version."""
+        self._seen = text = self.text()
+        if text != ours.strip():
+            self._keep(text, PERSON)
+        return text
+
+    def write(self, text: str, *, who: str | None = None) -> None:
+        """Replace the file; a crash leaves the old one or the new one."""
+        self._keep(text, who or self._who)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        beside.write_text(f"{text.strip()}\n", encoding="utf-8")
+        beside.replace(self.path)
+
+    def keep(self, episode: Episode) -> None:
+        """Write down the notes that an episode wrote, unless a person has edited the file meanwhile."""
+        if episode.notes_after is None or not (episode.outcome and episode.outcome.passed):
+            return
+        if self._seen in (None, self.text()):
+            self.write(episode.notes_after)
+        else:
+            self._keep(episode.notes_after, self._who)
+
+    def settle(self, ours: str) -> None:
+        """After a crash: write what the loop left, where its record says so and the file does not yet."""
+        text = self.text()
+        written = {file.read_text(encoding="utf-8").strip() for file in self._files(self._who)}
+        if text != ours.strip() and (text in written or not text):
+            self.write(ours)
+
+    def _keep(self, text: str, who: str) -> None:
+        self._versions.mkdir(parents=True, exist_ok=True)
+        files = self._files()
+        if files and files[-1].read_text(encoding="utf-8").strip() == text.strip():
+            return
+        number = int(files[-1].name[:4]) + 1 if files else 1
+        while True:
+            try:
+                with (self._versions / f"{number:04}-{who}.md").open("x", encoding="utf-8") as file:
+                    file.write(f"{text.strip()}\n")
+            except FileExistsError:
+                number += 1
+            else:
+                return
+
+    def _files(self, who: str = "*") -> list[Path]:
+        return sorted(self._versions.glob(f"[0-9][0-9][0-9][0-9]-{who}.md"))
