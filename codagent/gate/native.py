@@ -17,7 +17,8 @@ from codagent.errors import SandboxError
 from codagent.git import TESTS
 from codagent.types import CommandResult, Sandbox
 
-RUNNER = Path(__file__).with_name("runner.py")
+_INSIDE = Path(__file__).with_name("inside")
+_START = "from inside.main import main\n\nraise SystemExit(main())\n"
 _PLAIN = re.compile(
     r"""(?P<settings>(?:[A-Za-z_]\w*=(?:'[^']*'|"[^"]*"|[^\s'"])*\s+)*)
         (?:(?P<python>(?:/\S*/)?python(?:3(?:\.\d+)?)?)\s+-m\s+pytest|(?P<script>(?:/\S*/)?(?:pytest|py\.test)))
@@ -74,11 +75,13 @@ def run_tests(sandbox: Sandbox, native: Native, *, seconds: float) -> tuple[Comm
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
     plan = {"key": key.hex(), "module": native.module, "tests": TESTS.pattern}
     try:
-        sandbox.write(f"{folder}/runner.py", RUNNER.read_bytes())
+        for file in _INSIDE.glob("*.py"):
+            sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
+        sandbox.write(f"{folder}/__main__.py", _START.encode())
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
         raise SandboxError(f"no room in the sandbox for what runs the tests ({error.strerror}); give it more tmp_mb") from error
-    command = f"{_ALONE} {native.settings}{native.python} {folder}/runner.py {native.arguments}"
+    command = f"{_ALONE} {native.settings}{native.python} {folder} {native.arguments}"
     result = sandbox.run(command, timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from codagent.sandbox.docker import DockerSandbox
 from tests.gate.conftest import SOLVED, START, Shop
 
 pytestmark = pytest.mark.docker
-CHECK = "python3 -m pytest -q"
+CHECK = "PYTHONPATH=. python3 -m pytest -q"
+NOTHING_DONE = 2 / 6
 TASKS = Path(__file__).parents[1] / "tasks"
 TOTAL = START["shop/price.py"]
 TESTS = START["tests/test_price.py"]
@@ -87,17 +90,23 @@ CHEATS: dict[str, dict[str, str | None]] = {
     "exit of pytest in the function": price(last="def total(prices):\n    import pytest; pytest.exit('done', returncode=0)"),
     "hard exit at the end": price("import atexit, os; atexit.register(os._exit, 0)"),
     "skip at import": price("import pytest; pytest.skip('x', allow_module_level=True)"),
-    "skip of unittest at import": price("import unittest; raise unittest.SkipTest('x')"),
+    "skip of unittest at import": price("import unittest; raise unittest.SkipTest('x')") | {"tests/test_a.py": "def test_a(): pass"},
     "skip in the function": price(last="def total(prices):\n    import pytest; pytest.skip('x')"),
     "xfail in the function": price(last="def total(prices):\n    import pytest; pytest.xfail('x')"),
     "patched report": price(PATCHED_REPORT),
     "patched report in the function": price(last=f"def total(prices):\n    exec({PATCHED_REPORT!r}, {{}}); return 0"),
     "patched call": price(PATCHED_CALL),
     "patched run": price(PATCHED_RUN),
+    "patched assertions": price("import unittest; unittest.TestCase.assertEqual = unittest.TestCase.fail = lambda *a: None"),
+    "patched builtins": price("import builtins; builtins.abs = lambda x: 0"),
     "patched exit status": price("import _pytest.main; _pytest.main.Session.exitstatus = property(lambda s: 0, lambda s, v: None)"),
     "conftest": {"conftest.py": HOOK},
     "conftest beside the tests": {"tests/conftest.py": HOOK},
-    "conftest that collects nothing": {"conftest.py": "collect_ignore_glob = ['*']"},
+    "conftest that chooses": {"conftest.py": "def pytest_collection_modifyitems(items): del items[1:]"},
+    "plugin that chooses": {
+        "tests/test_a.py": "pytest_plugins = ['shop.hook']\ndef test_a(): pass",
+        "shop/hook.py": "def pytest_collection_modifyitems(items): del items[1:]",
+    },
     "plugin named by a test file": {"tests/test_a.py": "pytest_plugins = ['shop.hook']", "shop/hook.py": HOOK},
     "plugin that replaces tests": {
         "tests/test_a.py": "pytest_plugins = ['shop.hook']\ndef test_a(): pass",
@@ -109,7 +118,7 @@ CHEATS: dict[str, dict[str, str | None]] = {
     "shadowing pytest": {"pytest.py": "import sys; sys.exit(0)"},
     "shadowing _pytest": {"_pytest/__init__.py": "import sys; sys.exit(0)"},
     "shadowing the runner": {"runner.py": "import sys; sys.exit(0)", "codagent_gate/__init__.py": "import sys; sys.exit(0)"},
-    "shadowing unittest": {"unittest/__init__.py": "class TestCase: pass"},
+    "shadowing unittest": {"unittest/__init__.py": "import os; os._exit(0)"},
     "shadowing a helper": {"tests/helpers/__init__.py": "def near(a, b): return True"},
     "edited helper": {"tests/helpers.py": "def near(a, b): return True"},
     "edited test": {"tests/test_price.py": "def test_total(): pass"},
@@ -160,7 +169,7 @@ def test_an_honest_solution_passes(gates: Gates, shop: Shop, check: str) -> None
 
 def test_nothing_done_is_worth_what_passed_before(gates: Gates, shop: Shop) -> None:
     outcome = gates.grade((CHECK,), shop.start)
-    assert (outcome.passed, outcome.reward) == (False, 2 / 6)
+    assert (outcome.passed, outcome.reward) == (False, NOTHING_DONE)
     assert len(outcome.failed) == 4
 
 
@@ -168,5 +177,23 @@ def test_nothing_done_is_worth_what_passed_before(gates: Gates, shop: Shop) -> N
 def test_a_cheat_is_seen_through(gates: Gates, shop: Shop, cheat: str) -> None:
     outcome = gates.grade((CHECK,), shop.commit(CHEATS[cheat]))
     assert not outcome.passed
-    assert outcome.reward < 0.9
+    assert outcome.reward <= NOTHING_DONE
     assert outcome.failed
+
+
+def test_a_sample_task_is_worth_its_share_unsolved_and_passes_solved(python_sandbox: Definition, tmp_path: Path) -> None:
+    def git(*args: str) -> str:
+        identity = ("-c", "user.name=user", "-c", "user.email=user@localhost")
+        return subprocess.run(["git", *identity, *args], cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+
+    shutil.copytree(TASKS / "order" / "repo", tmp_path, dirs_exist_ok=True)
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    gates = Gates(tmp_path, git("rev-parse", "HEAD"), lambda: DockerSandbox.start(python_sandbox, loop="test-gate"))
+    unsolved = gates.grade(("python3 -m pytest -q",), git("rev-parse", "HEAD"))
+    git("apply", str(TASKS / "order" / "solution.patch"))
+    git("commit", "-qam", "solved")
+    solved = gates.grade(("python3 -m pytest -q",), git("rev-parse", "HEAD"))
+    assert (unsolved.reward, unsolved.passed, len(unsolved.failed)) == (12 / 15, False, 3)
+    assert (solved.reward, solved.passed) == (1.0, True)

@@ -50,7 +50,7 @@ def test_the_start_is_worth_what_passes_and_is_run_once(gates, shop, sandboxes):
 def test_canaries_are_not_in_the_output(gates, shop):
     feedback = gates.grade((PYTEST,), shop.start).feedback
     assert "4 failed, 2 passed" in feedback
-    assert "runner.py" not in feedback
+    assert "plugin.py" not in feedback
 
 
 def test_classes_of_the_tests_and_of_libraries_that_they_name_may_agree_with_anything(gates, shop):

@@ -1,0 +1,79 @@
+"""Accounts for every test of a pytest session, and proves with canaries that the session reports what happens."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from .watch import Watch
+
+_PLACES = 5  # tests that have canaries before them
+
+
+class Gate:
+    """The plugin. Tests are run as pytest itself runs them; in the same way, but unreported, run canaries."""
+
+    def __init__(self, journal: Callable[..., None], watch: Watch) -> None:
+        self._journal, self._watch = journal, watch
+        self._places: set[str] = set()
+
+    def pytest_configure(self, config: Any) -> None:
+        config.option.maxfail = 0
+
+    def pytest_plugin_registered(self, plugin: object) -> None:
+        self._watch.plugin(plugin)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.outcome != "passed":
+            self._journal("uncollected", id=report.nodeid, outcome=report.outcome)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: Any) -> None:
+        fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
+        self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
+        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:
+        if item.nodeid in self._places:
+            self._sing(_canaries(item), item)
+        last = _canaries(item) if nextitem is None else []
+        self._run(item, last[0][1] if last else nextitem)
+        self._sing(last, None)
+        return True
+
+    def _run(self, item: Any, nextitem: Any) -> None:
+        self._watch.test, self._watch.file = item.nodeid, str(item.fspath)
+        self._journal("running", id=item.nodeid)
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            self._journal("report", id=item.nodeid, when=report.when, outcome=report.outcome, xfail=hasattr(report, "wasxfail"))
+            item.ihook.pytest_runtest_logreport(report=report)
+        self._watch.look()
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    def _sing(self, canaries: list[tuple[str, Any]], then: Any) -> None:
+        following = [canary for _, canary in canaries[1:]] + [then]
+        for (want, canary), nextitem in zip(canaries, following):  # noqa: B905 - Python 3.9
+            said = {report.when: report.outcome for report in runtestprotocol(canary, log=False, nextitem=nextitem)}
+            self._journal("canary", want=want, setup=said.get("setup"), call=said.get("call"))
+
+
+def _canaries(near: Any) -> list[tuple[str, Any]]:
+    """Tests that must fail and pass, in the module of a test and named like it."""
+    module = near.getparent(pytest.Module)
+    return [(want, _canary(module, near.name, want)) for want in ("failed", "passed")] if module else []
+
+
+def _canary(module: Any, like: str, want: str) -> Any:
+    def test() -> None:
+        if want == "failed":
+            raise AssertionError(f"assert {secrets.randbelow(100)} == {100 + secrets.randbelow(100)}")
+
+    words = re.findall(r"[a-z]{3,}", like) or ["case"]
+    return pytest.Function.from_parent(module, name=f"test_{secrets.choice(words)}_{secrets.token_hex(2)}", callobj=test)
