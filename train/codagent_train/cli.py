@@ -1,9 +1,73 @@
-"""The `codagent-train` command."""
+"""The `codagent-train` command: argv -> calls -> exit code. Only it prints."""
+
+from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import typer
+
+from codagent.errors import CodagentError
+from codagent.types import Environment, Message, Task
+
+TASKS = 4  # of a pack that a person plays
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def main() -> None:
-    """Says that there is no trainer yet, and exits with 2."""
-    print("codagent-train: the trainer is not built yet; `codagent run` records what it will learn from", file=sys.stderr)
-    sys.exit(2)
+    """Anything but a CodagentError is a bug: Python prints its traceback and exits with 1."""
+    try:
+        app(prog_name="codagent-train")
+    except CodagentError as error:
+        print(f"codagent-train: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("codagent-train: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.callback()
+def codagent_train() -> None:
+    """Train a model to get better from task to task by what it writes into its notes."""
+
+
+@app.command()
+def play(
+    environment: Annotated[Literal["frozenlake"], typer.Argument(help="What to play.")],  # noqa: ARG001
+    hard: Annotated[bool, typer.Option("--hard", help="Larger lakes.")] = False,
+    seed: Annotated[int, typer.Option(help="Which pack.")] = 0,
+) -> None:
+    """Play a pack of four tasks yourself; Ctrl-D leaves."""
+    from codagent_train.environments.frozenlake import TERSE, FrozenLake, pack
+    from codagent_train.environments.lakes import EASY, HARD
+
+    level = HARD if hard else EASY
+    drawn = pack(level, "test", seed, tasks=TASKS)
+    lakes = FrozenLake(level, drawn.seed, TERSE)
+    total = 0.0
+    print(lakes.reset(drawn.tasks[0], "(your memory)")[0].content)
+    try:
+        for number, task in enumerate(drawn.tasks, 1):
+            print(f"\n# task {number} of {TASKS}\n")
+            total += _played(lakes, task, TERSE.answer)
+    except EOFError:
+        print()
+    print(f"\ntotal {total:.2f} of {TASKS}")
+
+
+def _played(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:
+    """The reward of a task that a person played. EOFError when they leave."""
+    said, end = environment.reset(task, "")[1:], None
+    while end is None:
+        print("\n\n".join(message.content for message in said))
+        answer = input("> ")
+        while valid(answer) is None:
+            answer = input("a digit from 1 to 4, please > ")
+        observation = environment.step(Message("assistant", answer))
+        said, end = observation.messages, observation.end
+    outcome = environment.grade()
+    reward, feedback = (outcome.reward, outcome.feedback) if outcome else (0.0, "")
+    print(f"{environment.account()}\n{feedback} Reward {reward:.2f}.")
+    return reward
