@@ -35,7 +35,7 @@ class Ledger:
         self.spent, seconds = _replayed(path, last_sign) if path and path.exists() else (Spent(), 0.0)
         self._deadline = time.monotonic() + limits.seconds - seconds
         self._held = 0.0
-        self._interrupted = False
+        self.interrupted = False
         self._book("open", Spent())
 
     @property
@@ -53,11 +53,11 @@ class Ledger:
 
     def interrupt(self) -> None:
         """From another thread: what next asks for time is interrupted."""
-        self._interrupted = True
+        self.interrupted = True
 
     def check_time(self) -> None:
         """LimitReached once the time is over; KeyboardInterrupt after `interrupt`."""
-        if self._interrupted:
+        if self.interrupted:
             raise KeyboardInterrupt
         if self.seconds_left <= 0:
             raise LimitReached("seconds", f"the time limit of {self._limits.seconds:g} s is reached; --max-seconds raises it")

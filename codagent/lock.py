@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Literal, Self, TextIO
+from typing import IO, Literal, Self
 
 from codagent.errors import UsageError
 

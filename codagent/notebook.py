@@ -47,17 +47,23 @@ class Notebook:
         else:
             self._keep(episode.notes_after, self._who)
 
-    def settle(self, ours: str) -> None:
-        """After a crash: write what the loop left, where its record says so and the file does not yet."""
+    def settle(self, ours: str, before: str) -> None:
+        """As a loop begins or goes on: write `ours`, as its record has them, where the file is not there or a crash left it at `before`."""
         text = self.text()
-        written = {file.read_text(encoding="utf-8").strip() for file in self._files(self._who)}
-        if text != ours.strip() and (text in written or not text):
+        if text != ours.strip() and (not text or (text == before.strip() and not self._put_back(text, ours))):
             self.write(ours)
+        self._seen = ours.strip()
+
+    def _put_back(self, text: str, ours: str) -> bool:
+        """Whether `text` is what a person went back to when `ours` had been written."""
+        files = self._files()
+        written = set(map(_text, self._files(self._who)))
+        return ours.strip() in written and files[-1].name.endswith(f"-{PERSON}.md") and _text(files[-1]) == text
 
     def _keep(self, text: str, who: str) -> None:
         self._versions.mkdir(parents=True, exist_ok=True)
         files = self._files()
-        if files and files[-1].read_text(encoding="utf-8").strip() == text.strip():
+        if files and _text(files[-1]) == text.strip():
             return
         number = int(files[-1].name[:4]) + 1 if files else 1
         while True:
@@ -71,3 +77,7 @@ class Notebook:
 
     def _files(self, who: str = "*") -> list[Path]:
         return sorted(self._versions.glob(f"[0-9][0-9][0-9][0-9]-{who}.md"))
+
+
+def _text(version: Path) -> str:
+    return version.read_text(encoding="utf-8").strip()

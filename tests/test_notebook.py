@@ -56,12 +56,33 @@ def test_notes_that_were_not_good_are_not_written(book):
 
 def test_after_a_crash_the_file_catches_up_with_the_record(book):
     book.keep(wrote("one"))
-    book.settle("two")
+    book.settle("two", "one")
     assert book.text() == "two"
 
 
-def test_after_a_crash_the_edit_of_a_person_still_wins(book):
+def test_after_a_crash_it_does_so_from_notes_that_were_there_before_the_loop(book):
+    book.path.write_text("from before\n")
+    book.settle("one", "from before")
+    assert book.text() == "one"
+
+
+def test_a_loop_that_begins_with_notes_but_no_file_writes_them(book):
+    book.settle("from elsewhere", "")
+    assert book.read("from elsewhere") == book.text() == "from elsewhere"
+
+
+@pytest.mark.parametrize("edit", ["mine", "one"])
+def test_after_a_crash_the_edit_of_a_person_still_wins(book, tmp_path, edit):
+    book.keep(wrote("one"))
+    book.keep(wrote("two"))
+    Notebook(book.path, tmp_path / "notes", who="person").write(edit)
+    book.settle("two", "one")
+    assert book.read("two") == edit
+
+
+def test_an_edit_before_the_loop_went_on_is_not_written_over(book):
     book.keep(wrote("one"))
     book.path.write_text("mine\n")
-    book.settle("two")
+    book.settle("one", "one")
+    book.keep(wrote("two"))
     assert book.text() == "mine"

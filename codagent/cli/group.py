@@ -15,14 +15,16 @@ Member = tuple[Desk, Job]
 def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Result]:
     """The results of those that began, in the order of their end. Unless `all_`, the first that passes ends the others."""
     results: list[Result] = []
+    stopped = False
     with ThreadPoolExecutor(at_once, thread_name_prefix="loop") as pool:
         futures = [pool.submit(desk.do, job) for desk, job in members]
         try:
             for future in as_completed(futures):
-                if future.cancelled():
+                if future.cancelled() or (stopped and future.exception()):  # one that was stopped before it had begun
                     continue
                 results.append(future.result())
                 if exit_code(results[-1].loop) == 0 and not all_:
+                    stopped = True
                     _stop(members, futures)
         except BaseException:
             _stop(members, futures)

@@ -100,6 +100,7 @@ def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack,
     group = ""
     for number in range(launch.count):
         loop_id = state.new_loop(launch.loops)
+        stack.callback(state.forget_empty, launch.loops / loop_id)  # of one that never began
         group = group or loop_id
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number

@@ -9,6 +9,7 @@ from codagent import git
 from codagent.attempts import best
 from codagent.cli.job import Result
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
+from codagent.record import broken_off
 from codagent.types import Episode, Loop
 
 UNFINISHED = 3
@@ -52,6 +53,11 @@ def solved(loop: Loop) -> list[Episode]:
     return [episode for episode in loop.episodes if episode.kind == "solve"]
 
 
+def iterations(loop: Loop) -> int:
+    """How many attempts came to their end; one that was broken off goes on, and counts then."""
+    return sum(not broken_off(attempt) for attempt in solved(loop))
+
+
 def change(loop: Loop) -> tuple[str, str] | None:
     """The commits before and after its best attempt, where there is a difference."""
     commit = best(loop)
@@ -67,7 +73,7 @@ def summary(result: Result) -> dict[str, Any]:
         "id": loop.id,
         "branch": git.branch(loop.id) if changed else None,
         "commit": changed[1] if changed else None,
-        "iterations": len(solved(loop)),
+        "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
         "claimed": last.end == "finished",
         "usd": result.spent.usd,
@@ -81,7 +87,7 @@ def lines(result: Result) -> list[str]:
     """The end of a loop for a person: what came out, where it lies, what to do next."""
     loop, attempts = result.loop, solved(result.loop)
     last, code = attempts[-1], exit_code(loop)
-    took = f"{len(attempts)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
+    took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
     used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
     told = [f"outcome: {word(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:

@@ -15,7 +15,7 @@ import typer
 from codagent import git, state
 from codagent.attempts import word as verdict
 from codagent.cli import options
-from codagent.cli.outcome import change, solved, word
+from codagent.cli.outcome import change, iterations, solved, word
 from codagent.errors import RepositoryError
 from codagent.record import load
 from codagent.truncate import harmless
@@ -97,7 +97,7 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
         loop = load(loops / loop_id / state.RECORD)
         attempts = solved(loop)
         told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
-        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": len(attempts), **told})
+        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **told})
     if json_:
         print(json.dumps(rows))
         return

@@ -111,6 +111,8 @@ class Desk:
             carry = Carry(job.rewrite, book.read, book.keep) if book else Carry(job.rewrite)
             gc.enable()
             loop = run_loop(agent, environment, plan, loop=loop, carry=carry)
+            if place.ledger.interrupted and loop.end != "passed":  # its sandboxes were closed, which is not what ended it
+                loop = replace(loop, end="interrupted")
             record.finish(loop.end or "")
         return loop
 
@@ -118,8 +120,7 @@ class Desk:
         if not job.notes_file:
             return None
         book = Notebook(Path(job.notes_file), state.notes_dir(self.loops), who=job.loop_id)
-        if loop.episodes:
-            book.settle(notes(loop))
+        book.settle(notes(loop), loop.episodes[-1].notes_before if loop.episodes else "")
         return book
 
     def _ready(self) -> Ready:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,7 @@ class LocalSandbox:
         path_variable = os.environ.get("PATH", os.defpath)
         self._environment = {**ENVIRONMENT, "PATH": path_variable, "HOME": str(self._own / "home"), "PWD": str(self._workspace)}
         self._commands = 0
+        self._running: subprocess.Popen[bytes] | None = None
 
     def run(self, command: str, *, timeout: float) -> CommandResult:
         if not self._own.exists():
@@ -44,7 +46,7 @@ class LocalSandbox:
         log = self._output / f"{self._commands:06}.log"
         started, timed_out = time.monotonic(), False
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            process = self._running = subprocess.Popen(
                 ["bash", "-c", command],
                 cwd=self._workspace,
                 env=self._environment,
@@ -58,9 +60,9 @@ class LocalSandbox:
         except subprocess.TimeoutExpired:
             code, timed_out = 124, True
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _end(process)
+        if not log.exists():
+            raise SandboxError("the sandbox was closed while a command ran; start another")
         output_bytes, omitted = _ends(log)
         return CommandResult(
             exit_code=code if code >= 0 else 128 - code,
@@ -82,7 +84,18 @@ class LocalSandbox:
             shutil.copyfileobj(io.BytesIO(data) if isinstance(data, bytes) else data, file)
 
     def close(self) -> None:
+        """From another thread too, which ends the command that runs."""
         shutil.rmtree(self._own, ignore_errors=True)
+        if self._running:
+            _end(self._running)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With all of its session."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _ends(log: Path) -> tuple[bytes, int]:
