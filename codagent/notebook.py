@@ -34,9 +34,7 @@ class Notebook:
         """Replace the file; a crash leaves the old one or the new one."""
         self._keep(text, who or self._who)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        beside.write_text(f"{text.strip()}\n", encoding="utf-8")
-        beside.replace(self.path)
+        _written(self.path.with_name(f".{self.path.name}.{os.getpid()}"), text).replace(self.path)
 
     def keep(self, episode: Episode) -> None:
         """Write down the notes that an episode wrote, unless a person has edited the file meanwhile."""
@@ -66,17 +64,21 @@ class Notebook:
         if files and _text(files[-1]) == text.strip():
             return
         number = int(files[-1].name[:4]) + 1 if files else 1
-        while True:
+        beside = _written(self._versions / f".{os.getpid()}", text)
+        while beside.exists():
             try:
-                with (self._versions / f"{number:04}-{who}.md").open("x", encoding="utf-8") as file:
-                    file.write(f"{text.strip()}\n")
+                (self._versions / f"{number:04}-{who}.md").hardlink_to(beside)
+                beside.unlink()
             except FileExistsError:
                 number += 1
-            else:
-                return
 
     def _files(self, who: str = "*") -> list[Path]:
         return sorted(self._versions.glob(f"[0-9][0-9][0-9][0-9]-{who}.md"))
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(f"{text.strip()}\n", encoding="utf-8")
+    return file
 
 
 def _text(version: Path) -> str:

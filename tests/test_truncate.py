@@ -33,6 +33,12 @@ def test_other_controls_are_spelt_out():
 
 def test_a_progress_bar_leaves_its_last_state():
     assert harmless("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+    assert harmless("1\n2\r3\r\n4\r\r5\r") == "1\n3\n5"
+
+
+def test_a_line_of_a_million_characters_takes_no_longer_than_many_short_ones():
+    line = "x" * 1_000_000
+    assert harmless(line) == line
 
 
 def test_an_unfinished_escape_sequence_cannot_swallow_what_a_terminal_prints_next():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from codagent.agent import Agent
 from codagent.cli.job import Job, Ready, Result, fresh_loop, terms
 from codagent.cli.sandboxes import Sandboxes, Starter
 from codagent.config import Settings
+from codagent.errors import RecordError
 from codagent.gate import Gates
 from codagent.ledger import Ledger, Metered
 from codagent.lock import Lock
@@ -27,6 +30,8 @@ from codagent.record import Record, broken_off
 from codagent.repository import Repository, Workplace
 from codagent.types import Loop
 from codagent.ui.progress import Progress
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +138,18 @@ class Desk:
 
     @contextmanager
     def _held(self, folder: Path) -> Iterator[None]:
-        """The loop's folder for this process alone; removed when the loop did not get as far as a record."""
+        """The loop's folder for this process alone; removed when no record came to be. RecordError when a disk is full."""
         try:
             with Lock(folder / state.LOCK) as lock:
                 if lock.took_over:
                     self.progress.say(f"taken over from {lock.took_over}, which is gone")
                 yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            where = error.filename or f"{folder} or {tempfile.gettempdir()}"
+            told = f"the record could not be written: {where}: {error.strerror}"
+            raise RecordError(f"{told}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
             state.forget_empty(folder)
 
