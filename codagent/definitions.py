@@ -23,11 +23,12 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     """`old` with each definition of `new` in the place of the one of the same name, and the names that were replaced.
 
     A class that lacks methods gives only those that it has; a function that is a method in `old` finds its place there; imports and
-    definitions that are not in `old` are added. A `new` that has all of `old` replaces it whole. SyntaxError when either is not Python.
+    definitions that are not in `old` are added. A `new` that has all of `old`, imports too, replaces it whole.
+    SyntaxError when either is not Python.
     """
     before, after = ast.parse(old), ast.parse(new)
     names = _names(after.body)
-    if set(_names(before.body)) <= set(names):
+    if set(_names(before.body)) <= set(names) and _rest(before.body) <= _rest(after.body):
         return new, tuple(names)
     changes = list(_changes(before.body, after.body, old, new))
     places = {name: place for name, place in _places(before).items() if name not in _names(before.body)}
@@ -76,6 +77,15 @@ def _places(tree: ast.Module) -> dict[str, Definition]:
     """Methods by their name, where only one class has it."""
     methods = [method for node in tree.body if isinstance(node, ast.ClassDef) for method in _defined(node.body)]
     return {method.name: method for method in methods if sum(method.name == other.name for other in methods) == 1}
+
+
+def _rest(body: Sequence[ast.stmt]) -> set[str]:
+    """The names that stand beside the definitions: what is imported, and what is given a value."""
+    rest = [node for node in body if not isinstance(node, Definition)]
+    imported = {alias.asname or alias.name for node in rest if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
+    return imported | {
+        name.id for node in rest for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    }
 
 
 def _defined(body: Sequence[ast.stmt]) -> Iterator[Definition]:

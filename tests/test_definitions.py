@@ -75,3 +75,10 @@ def test_a_name_that_two_classes_have_is_not_guessed():
 def test_what_is_not_python_is_refused():
     with pytest.raises(SyntaxError):
         redefine(OLD, "def f(:\n")
+
+
+def test_what_lacks_the_imports_is_no_whole_file():
+    old = '"""Text."""\n\nimport re\n\n\ndef words(text):\n    return text.split()\n'
+    text, names = redefine(old, "def words(text):\n    return re.findall('a', text)\n")
+    assert text == old.replace("text.split()", "re.findall('a', text)")
+    assert names == ("words",)

@@ -44,12 +44,13 @@ def test_the_writer_is_shown_the_old_notes_the_attempt_what_it_changed_and_the_g
     assert system.content.startswith("You keep the notes")
     for part in (
         "mend the parser",
-        "# Old notes\nold",
+        "Old notes: old",
         "[bash]",
         "2 failed",
         "It ended: finished.",
         "-x\n+y",
-        "Reward: 0.50 of 1\ntest_a failed",
+        "What the gates say: test_a failed",
+        "Reward: 0.50 of 1",
     ):
         assert part in asked.content
 
@@ -85,10 +86,14 @@ def test_notes_of_a_person_are_bounded_by_whole_lines():
 
 
 def test_a_hostile_attempt_cannot_make_the_request_long():
-    long = Rewrite(
-        Episode("solve", 0, TASK, "", (), tuple(step("x" * 5000, "y\n" * 9000) for _ in range(50)), "steps"),
-        "z\n" * 99999,
-        max_tokens=100,
-        room=4000,
-    )
-    assert len(long.reset(TASK, "old")[1].content) < 5 * 4000
+    steps = tuple(step("x" * 5000, "y\n" * 9000) for _ in range(50))
+    long = Rewrite(Episode("solve", 0, TASK, "", (), steps, "steps"), "z\n" * 99999, Profile(output_bytes=4000))
+    assert len(long.reset(TASK, "old")[1].content) < 3 * 4000
+
+
+def test_a_model_without_memory_is_shown_only_what_came_of_its_steps():
+    small = Rewrite(SOLVED, "-x\n+y", Profile(prompt="small", memory=0))
+    system, asked = small.reset(TASK, "")
+    assert "The attempt" not in asked.content
+    assert "+y" in asked.content
+    assert system.content.startswith("You keep short notes")

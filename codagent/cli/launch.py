@@ -94,7 +94,17 @@ def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack,
     """A desk and a job for each loop; a model that takes much memory sits at one desk for all."""
 
     def desk_for(shown: Progress) -> Desk:
-        return stack.enter_context(closing(Desk(launch.root, launch.settings, loops=launch.loops, progress=shown, open_model=opener())))
+        return stack.enter_context(
+            closing(
+                Desk(
+                    launch.root,
+                    launch.settings,
+                    loops=launch.loops,
+                    progress=shown,
+                    open_model=opener(at_once=min(launch.count, launch.at_once)),
+                )
+            )
+        )
 
     one = desk_for(progress) if launch.count == 1 or launch.settings.model.startswith(_SHARED) else None
     group = ""

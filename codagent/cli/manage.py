@@ -113,7 +113,7 @@ def _weights() -> str:
 
 
 def _probe(model: str) -> str:
-    from codagent.models.opening import probe
+    from codagent.models.opening import Given, probe
 
-    way = probe(model, weights=options.weights_dir(), api_key=options.api_key())
+    way = probe(model, Given(options.api_key(), options.weights_dir()))
     return f"calls tools the {options.probed(model, way)} way, which `codagent run` now uses with it"

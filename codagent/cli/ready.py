@@ -50,19 +50,18 @@ def worst_case(settings: Settings) -> list[str]:
     ]
 
 
-def opener(recorded: Profile | None = None, *, answered: int = 0) -> Callable[[Desk], Ready]:
-    """What opens a desk's model. A loop that is taken up again has its profile on record, and so many replies behind it."""
+def opener(recorded: Profile | None = None, *, answered: int = 0, at_once: int = 1) -> Callable[[Desk], Ready]:
+    """What opens a desk's model, for `at_once` loops. One taken up again has its profile on record, and so many replies behind it."""
 
     def open_it(desk: Desk) -> Ready:
-        from codagent.models.opening import open_model, price_for, profile_for
+        from codagent.models.opening import Given, open_model, price_for, profile_for
 
         spec = desk.settings.model
         profile = recorded or profile_for(spec)
         if recorded is None:
             profile = replace(profile, calling=options.probed(spec) or profile.calling)
-        model = open_model(
-            spec, on_text=desk.wrote, profile=profile, weights=options.weights_dir(), api_key=options.api_key(), answered=answered
-        )
+        given = Given(options.api_key(), options.weights_dir(), answered, at_once)
+        model = open_model(spec, on_text=desk.wrote, profile=profile, given=given)
         return Ready(model, profile, price_for(spec))
 
     return open_it

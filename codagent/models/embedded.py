@@ -17,9 +17,10 @@ from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 
 class Embedded:
-    """A Model over the GGUF `file`, loaded in the background from the start."""
+    """A Model over the GGUF `file`, loaded in the background from the start. It answers `at_once` callers side by side, each of which then
+    waits less than for the others."""
 
-    def __init__(self, name: str, file: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(self, name: str, file: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None, at_once: int = 1) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise UsageError("embedded models need xllamacpp; install it with: pip install 'codagent[embedded]'")
         if not file.is_file():
@@ -28,7 +29,7 @@ class Embedded:
         self._server: Any = None
 
         def start() -> Llama:
-            self._server = _serve(file, profile.context_tokens)
+            self._server = _serve(file, profile.context_tokens, at_once)
             wire = Wire(self._server.listening_address, local=True)
             return Llama(wire, name, weights=file.stem, calling=profile.calling, on_text=on_text)
 
@@ -47,13 +48,13 @@ class Embedded:
         self._server = None
 
 
-def _serve(file: Path, context_tokens: int) -> Any:
+def _serve(file: Path, context_tokens: int, at_once: int) -> Any:
     # Threads that spin while they wait fall to one token in two seconds as soon as something else wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
-    params.n_ctx = context_tokens
+    params.n_ctx, params.n_parallel = context_tokens * at_once, at_once
     params.verbosity = 0  # its log would run over the terminal
     params.warmup = params.ui = False
     for threads in (params.cpuparams, params.cpuparams_batch):

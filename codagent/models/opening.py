@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.errors import ModelError, UsageError
@@ -21,33 +21,33 @@ _WORD = "pelican"
 _ECHO = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
 
 
-def open_model(
-    spec: str,
-    *,
-    on_text: Callable[[str], None] | None = None,
-    profile: Profile | None = None,
-    api_key: str | None = None,
-    weights: Path | None = None,
-    answered: int = 0,
-) -> Model:
-    """The model called `spec`. Slow preparation begins in the background. UsageError for a name or file that is not there.
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a model is opened with beside its name. `api_key` is for endpoints: litellm reads its own. `weights` is where `pull` keeps files,
+    by default in the user's cache. `answered`: a script, which has no other memory, gave so many replies before. `at_once`: so many
+    callers will ask an embedded one side by side."""
 
-    `api_key` is for endpoints only: litellm reads its own. `weights` is where `pull` keeps files, by default in the user's cache.
-    `answered` is for scripts only, which otherwise have no memory: so many replies of it were given before.
-    """
+    api_key: str | None = None
+    weights: Path | None = None
+    answered: int = 0
+    at_once: int = 1
+
+
+def open_model(spec: str, *, on_text: Callable[[str], None] | None = None, profile: Profile | None = None, given: Given = Given()) -> Model:
+    """The model called `spec`. Slow preparation begins in the background. UsageError for a name or file that is not there."""
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
-        return _endpoint(spec, profile.calling, on_text, api_key)
+        return _endpoint(spec, profile.calling, on_text, given.api_key)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
-        return Scripted.from_file(Path(rest), on_text=on_text, answered=answered)
+        return Scripted.from_file(Path(rest), on_text=on_text, answered=given.answered)
     if kind in ("embedded", "gguf"):
         from codagent.models.embedded import Embedded
 
-        file = Path(rest).expanduser() if kind == "gguf" else _weights(_entry(spec), weights or weights_dir(None))
-        return Embedded(spec, file, profile=profile, on_text=on_text)
+        file = Path(rest).expanduser() if kind == "gguf" else _weights(_entry(spec), given.weights or weights_dir(None))
+        return Embedded(spec, file, profile=profile, on_text=on_text, at_once=given.at_once)
     from codagent.models.litellm import LiteLLM
 
     return LiteLLM(spec, calling=profile.calling, on_text=on_text)
@@ -80,18 +80,18 @@ def price_for(spec: str) -> Price | None:
     return Price(entry["input_cost_per_token"], entry["output_cost_per_token"]) if entry else None
 
 
-def probe(spec: str, *, api_key: str | None = None, weights: Path | None = None) -> Calling:
+def probe(spec: str, given: Given = Given()) -> Calling:
     """The first way of calling tools that works with the model, tried for real. ModelError when none does."""
     ways: tuple[Calling, ...] = ("native", "constrained", "text")
     for way in ways:
-        if _calls(spec, way, api_key, weights):
+        if _calls(spec, way, given):
             return way
     raise ModelError(f"{spec} answers, but calls no tool in any of the ways tried ({', '.join(ways)}); take a model that can")
 
 
-def _calls(spec: str, way: Calling, api_key: str | None, weights: Path | None) -> bool:
+def _calls(spec: str, way: Calling, given: Given) -> bool:
     profile = replace(profile_for(spec), calling=way)
-    model = open_model(spec, profile=profile, api_key=api_key, weights=weights)
+    model = open_model(spec, profile=profile, given=given)
     question = Message("user", f"Call the tool `say` with the word {_WORD}.")
     try:
         reply = model.reply((question,), (_ECHO,), replace(profile.sampling, temperature=0.0, max_tokens=200))

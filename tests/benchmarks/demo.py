@@ -1,4 +1,4 @@
-"""The demo: a small repository with a real bug, and a model on this machine that works on it in Docker.
+"""The demo: a small repository with a real bug, and a model on this machine that works on it in a loop, in Docker.
 
 With --seeds N, how often it succeeds.
 
@@ -23,7 +23,7 @@ CODAGENT = Path(sys.executable).parent / "codagent"
 
 def command(task: Sample, model: str, *more: str) -> list[str]:
     checks = [part for check in task.checks for part in ("--check", check)]
-    return [str(CODAGENT), "run", task.instruction, "--model", model, *checks, *more]
+    return [str(CODAGENT), "loop", task.instruction, "--iterations", "8", "--model", model, *checks, *more]
 
 
 def demo(task: Sample, model: str, folder: Path) -> int:
@@ -56,8 +56,10 @@ def seeds(task: Sample, model: str, count: int, folder: Path) -> None:
         result = json.loads(done.stdout)
         passed += result["passed"]
         times.append(result["seconds"])
-        print(f"{task.name}, seed {seed:>2}: {result['outcome']:<8} {result['seconds']:5.0f} s  {result['record']}", flush=True)
-    print(f"{task.name}: {passed} of {count} passed, median {statistics.median(times):.0f} s", flush=True)
+        tries = f"{result['iterations']} iterations {result['seconds']:5.0f} s"
+        print(f"{task.name}, seed {seed:>2}: {result['outcome']:<8} {tries}  {result['record']}", flush=True)
+    spread = f"median {statistics.median(times):.0f} s, {min(times):.0f} to {max(times):.0f}"
+    print(f"{task.name}: {passed} of {count} passed, {spread}", flush=True)
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from codagent.models.download import pull, weights_dir
 from codagent.models.embedded import Embedded
 from codagent.models.endpoint import Endpoint
 from codagent.models.llama import Llama
-from codagent.models.opening import open_model
+from codagent.models.opening import Given, open_model
 from codagent.models.wire import Wire
 from codagent.types import Message, Profile, Sampling, Tool, ToolCall
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:
 
 def test_missing_weights_say_how_to_fetch_them(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="codagent models pull smollm2-135m"):
-        open_model("embedded:smollm2-135m", weights=tmp_path)
+        open_model("embedded:smollm2-135m", given=Given(weights=tmp_path))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
