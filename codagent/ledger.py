@@ -17,6 +17,7 @@ from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.types import Limits, Message, Model, Price, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
+_LAST_SECONDS = 2.0  # or a tenth of the limit: for bringing the work home
 LEAST_REPLY = 16  # tokens; a reply that may not even be this long is not asked for
 
 
@@ -34,7 +35,7 @@ class Ledger:
         self._path, self._limits, self._price = path, limits, price
         self.spent, seconds = _replayed(path, last_sign) if path and path.exists() else (Spent(), 0.0)
         self._deadline = time.monotonic() + limits.seconds - seconds
-        self._held = 0.0
+        self._held = min(_LAST_SECONDS, limits.seconds / 10)
         self.interrupted = False
         self._book("open", Spent())
 

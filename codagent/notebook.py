@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from codagent.types import Episode
@@ -64,7 +65,7 @@ class Notebook:
         if files and _text(files[-1]) == text.strip():
             return
         number = int(files[-1].name[:4]) + 1 if files else 1
-        beside = _written(self._versions / f".{os.getpid()}", text)
+        beside = _written(self._versions / f".{os.getpid()}-{threading.get_ident()}", text)
         while beside.exists():
             try:
                 (self._versions / f"{number:04}-{who}.md").hardlink_to(beside)

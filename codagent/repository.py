@@ -92,7 +92,7 @@ class Repository:
 
     def grade(self) -> Outcome | None:
         """What the gates say of the work, in a second, pristine sandbox. None when the task has no checks."""
-        return self._judge(self._commit({})) if self._task.checks else None
+        return self._judge() if self._task.checks else None
 
     def keep(self, outcome: Outcome | None) -> str:
         """Bring the work out as a commit, and the loop's branch to the best so far; nothing changed gives the commit it started from."""
@@ -146,10 +146,10 @@ class Repository:
         self._attempts.append(attempt)
         self._done += 1
 
-    def _judge(self, commit: str) -> Outcome:
-        """The gates' word. So much time as they took once and a half is kept back for the next time."""
+    def _judge(self, commit: str | None = None) -> Outcome:
+        """The gates' word, None: on the work. So much time as that took once and a half is kept back for the next time."""
         ledger, began = self._place.ledger, time.monotonic()
-        outcome = self._place.gates.grade(self._task.checks, commit, seconds=max(1.0, ledger.seconds_until_end))
+        outcome = self._place.gates.grade(self._task.checks, commit or self._commit({}), seconds=ledger.seconds_until_end)
         ledger.hold(1.5 * (time.monotonic() - began))
         return outcome
 

@@ -78,7 +78,7 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
     try:
         if tool is BASH:
             limit = float(arguments.get("seconds") or COMMAND_SECONDS)
-            return show(sandbox.run(arguments["command"], timeout=max(1.0, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
+            return show(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
         return _DO[tool.name](sandbox, arguments, profile)
     except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"

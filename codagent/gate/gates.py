@@ -83,7 +83,7 @@ def _run(sandbox: Sandbox, check: str, seconds: float) -> Run:
 
 
 def _limit(seconds: float) -> float:
-    return max(1.0, min(seconds, CHECK_SECONDS))
+    return max(0.1, min(seconds, CHECK_SECONDS))
 
 
 @functools.cache

@@ -23,8 +23,8 @@ _ECHO = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"t
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a model is opened with beside its name. `api_key` is for endpoints: litellm reads its own. `weights` is where `pull` keeps files,
-    by default in the user's cache. `answered`: a script, which has no other memory, gave so many replies before. `at_once`: so many
+    """What a model is opened with beside its name. `api_key` is for endpoints: litellm reads its own. `weights` is where `pull` keeps
+    files, by default in the user's cache. `answered`: a script, which has no other memory, gave so many replies before. `at_once`: so many
     callers will ask an embedded one side by side."""
 
     api_key: str | None = None

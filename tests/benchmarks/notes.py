@@ -24,7 +24,7 @@ from codagent.cli.work import Desk
 from codagent.config import Settings
 from codagent.models.opening import Given, open_model, profile_for
 from codagent.notebook import Notebook
-from codagent.types import Limits, Price, Profile, Task
+from codagent.types import Limits, Price, Task
 from codagent.ui.progress import Progress
 
 CONDITIONS = ("notes", "none", "shuffled")
@@ -45,7 +45,7 @@ class Shared:
         pass
 
 
-def mend(name: str, condition: str, folder: Path, model: Shared, profile: Profile, seed: int, notes: str) -> int | None:
+def mend(name: str, condition: str, folder: Path, ready: Ready, *, seed: int, notes: str) -> int | None:
     """The iteration that passed, from 1; None: none did. Kept in a file beside the repository."""
     result = folder / condition / f"{name}.json"
     if result.exists():
@@ -60,19 +60,13 @@ def mend(name: str, condition: str, folder: Path, model: Shared, profile: Profil
         Notebook(file, loops.parent / "notes", who="another").write(notes)
     job = Job(loop_id, loop_id, (Task(name, task.instruction, task.checks),), True, rewrite, notes=notes, notes_file=str(file), seed=seed)
     settings = Settings(model="embedded", limits=LIMITS)
-    with closing(
-        Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=opened(model, profile))
-    ) as desk:
+    with closing(Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=lambda _: ready)) as desk:
         loop = desk.do(job).loop
     attempts = solved(loop)
     passed = len(attempts) if loop.end == "passed" else None
     rewards = [attempt.outcome.reward if attempt.outcome else None for attempt in attempts]
     result.write_text(json.dumps({"passed": passed, "rewards": rewards, "notes": loop.episodes[-1].notes_after or "", "end": loop.end}))
     return passed
-
-
-def opened(model: Shared, profile: Profile):
-    return lambda desk: Ready(model, profile, Price(0.0, 0.0))
 
 
 def main() -> None:
@@ -89,12 +83,11 @@ def main() -> None:
         closing(open_model("embedded", profile=profile, given=Given(at_once=given.at_once))) as model,
         ThreadPoolExecutor(given.at_once) as pool,
     ):
+        ready = Ready(Shared(model), profile, Price(0.0, 0.0))
         for condition in given.conditions:
             (given.folder / condition).mkdir(parents=True, exist_ok=True)
             others = written(given.folder, given.only) if condition == "shuffled" else dict.fromkeys(given.only, "")
-            work = [
-                pool.submit(mend, name, condition, given.folder, Shared(model), profile, given.seed, others[name]) for name in given.only
-            ]
+            work = [pool.submit(mend, name, condition, given.folder, ready, seed=given.seed, notes=others[name]) for name in given.only]
             passed = [future.result() for future in work]
             shares = "  ".join(f"within {k}: {sum(p is not None and p <= k for p in passed)}" for k in WITHIN)
             print(f"{condition}: of {len(given.only)}  {shares}", flush=True)
