@@ -85,6 +85,8 @@ def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[F
         tool = offered.get(name) or offered.get(aliases.get(name, ""))
         if tool:
             found += [(tool.name, _json(arguments, torn=cut and not block.closed)) for arguments in _arguments(tool, rest, block.body)]
+        elif _FENCE.match(block.body.partition("\n")[0]):  # a call wrapped in a block of its own
+            found += find_calls(block.body, tools, cut=cut)
     return found
 
 

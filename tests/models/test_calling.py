@@ -51,6 +51,13 @@ def test_blocks_are_called_in_their_order_and_other_languages_are_not_calls() ->
     assert [name for name, _ in calls(text)] == ["write", "bash", "finish"]
 
 
+def test_a_call_within_a_block_that_holds_nothing_else_is_a_call() -> None:
+    text = "Like this:\n```python\n```write a.py\nx = 1\n```\n```"
+    assert [(call.name, json.loads(call.arguments)) for call in decode("text", text, TOOLS)[1]] == [
+        ("write", {"path": "a.py", "content": "x = 1\n"})
+    ]
+
+
 def test_each_pair_of_an_edit_is_an_edit() -> None:
     pair = "<<<<<<<\n{0}\n=======\n{0}{0}\n>>>>>>>\n"
     assert calls(f"```edit a\n{pair.format('x')}{pair.format('y')}```") == [
