@@ -112,7 +112,7 @@ def test_every_booking_is_on_disk_and_adds_up(tmp_path):
 def test_a_loop_that_is_taken_up_again_goes_on_with_what_was_spent(tmp_path):
     path = tmp_path / "ledger.jsonl"
     first = Ledger(path, Limits(tokens=1000, usd=1.0), Price(1e-3, 1e-3))
-    allowed, reserved = first.reserve(100, 50)
+    _, reserved = first.reserve(100, 50)
     first.settle(reserved, Spent(120, 0.12))
     first.reserve(100, 50)  # never settled: it may have been billed
     again = Ledger(path, Limits(tokens=1000, usd=1.0), Price(1e-3, 1e-3))
@@ -124,9 +124,9 @@ def test_the_time_of_earlier_sessions_counts_up_to_the_last_sign_of_life(tmp_pat
     path = tmp_path / "ledger.jsonl"
     entries = [("open", 1000.0), ("reserve", 1010.0), ("open", 5000.0), ("settle", 5003.0)]
     path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
-    assert Ledger(path, Limits(seconds=100.0), None).seconds_left == pytest.approx(100 - 10 - 3, abs=0.5)
+    assert Ledger(path, Limits(seconds=100.0), None).seconds_until_end == pytest.approx(100 - 10 - 3, abs=0.5)
     path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
-    assert Ledger(path, Limits(seconds=100.0), None, last_sign=5020.0).seconds_left == pytest.approx(100 - 10 - 20, abs=0.5)
+    assert Ledger(path, Limits(seconds=100.0), None, last_sign=5020.0).seconds_until_end == pytest.approx(100 - 10 - 20, abs=0.5)
 
 
 def test_a_torn_last_line_is_dropped_and_other_damage_refused(tmp_path):
@@ -145,6 +145,12 @@ def test_time_is_held_back_for_the_gates(tmp_path):
     ledger.hold(10.0)
     assert ledger.seconds_left == pytest.approx(70, abs=0.5)
     assert ledger.seconds_until_end == pytest.approx(100, abs=0.5)
+
+
+def test_a_little_time_is_always_held_back_for_bringing_the_work_home():
+    for seconds, held in ((10.0, 1.0), (100.0, 2.0)):
+        ledger = Ledger(None, Limits(seconds=seconds), None)
+        assert ledger.seconds_until_end - ledger.seconds_left == pytest.approx(held, abs=0.01)
 
 
 def test_a_ledger_that_is_interrupted_from_another_thread_lets_nothing_more_happen():

@@ -60,7 +60,11 @@ class Started:
         return self
 
     def end(self, number=signal.SIGKILL):
-        """The exit code."""
+        """The exit code after a signal."""
         self._running.send_signal(number)
+        return self.code()
+
+    def code(self):
+        """The exit code, when it has ended by itself."""
         self._running.stderr.read()
         return self._running.wait(20)
