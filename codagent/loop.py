@@ -62,7 +62,8 @@ def run_loop(agent: Agent, environment: Environment, plan: Plan, *, loop: Loop, 
         if episode.kind == "notes":
             carry.keep(episode)
         if episode.end in OVER:
-            return replace(loop, end="passed" if plan(loop) == "passed" else episode.end)
+            unfinished = episode.kind == "solve" and broken_off(episode)
+            return replace(loop, end="passed" if not unfinished and plan(loop) == "passed" else episode.end)
 
 
 def notes(loop: Loop) -> str:

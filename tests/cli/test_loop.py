@@ -88,6 +88,8 @@ def test_4_when_the_model_is_down_which_is_no_iteration(codagent, script):
     down = codagent(*LOOP, "--model", script(tries("1")), "--json")
     assert (down.returncode, told(down)["outcome"]) == (4, "model")
     assert told(down)["iterations"] == 1
+    assert "iteration 1 of 10" in down.stderr
+    assert "iteration 2 of 10" not in down.stderr
     listed = json.loads(codagent("list", "--json").stdout)
     assert (listed[0]["outcome"], listed[0]["iterations"]) == ("model", 1)
 
