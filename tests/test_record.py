@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.errors import RecordError
 from codagent.codec import decode, encode
+from codagent.errors import RecordError
 from codagent.record import Record, load, requests
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
 

@@ -10,10 +10,9 @@ import argparse
 import time
 from itertools import cycle, islice
 
+from codagent.types import Message
 from codagent_train.environments.frozenlake import PAPER, TERSE, Form, FrozenLake, pack
 from codagent_train.environments.lakes import EASY, HARD, Level
-
-from codagent.types import Message
 
 GROUP = 8  # loops over one pack, as in training
 

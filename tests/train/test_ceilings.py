@@ -1,6 +1,7 @@
 """The solver, by hand on a lake of four cells, and by sample against the reference figures."""
 
 import pytest
+
 from codagent_train.ceilings import ANY, Solver, by_chance, ceilings, narrowed, play
 from codagent_train.environments.lakes import EASY, HARD, MAPPINGS, Lake, Moment, verdict
 

@@ -4,6 +4,8 @@ from functools import partial
 from math import log
 
 import pytest
+
+from codagent.types import Episode, Loop, Outcome, Task
 from codagent_train.credit import (
     advantages,
     dead,
@@ -17,8 +19,6 @@ from codagent_train.credit import (
     temperature,
     windowed,
 )
-
-from codagent.types import Episode, Loop, Outcome, Task
 
 
 def scores(solve, notes=()):

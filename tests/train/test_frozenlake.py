@@ -1,11 +1,11 @@
 """FrozenLake-Obscure as a model meets it: what it is shown, what counts as an answer, what it is told at the end."""
 
 import pytest
+
+from codagent.types import Message, Outcome
 from codagent_train.ceilings import Solver, play
 from codagent_train.environments.frozenlake import PAPER, TERSE, FrozenLake, pack
 from codagent_train.environments.lakes import EASY, HARD, MAPPINGS, lake, mapping, moved
-
-from codagent.types import Message, Outcome
 
 PACK = pack(EASY, "test", 3)
 TASK = PACK.tasks[0]

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from codagent_train.environments.lakes import EASY, HARD, MAPPINGS, Lake, Moment, lake, mapping, moved, played, shaped, verdict
 from codagent_train.environments.packs import seed_of
 

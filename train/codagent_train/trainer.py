@@ -1,0 +1,221 @@
+"""CoD-Train: a policy learns from loops that it has played itself, each episode by what it brought to all that came after it.
+
+After arXiv 2606.20002, section 3, in the order of its method:
+
+1. Play. Each of P packs of related tasks is played G times, task after task with a rewrite of the notes between (`rollout`).
+2. Credit. The return of an episode is the mean of its own reward and those of all later tasks; its advantage is that less the mean of
+   its counterparts, the same kind and position, in the other loops of its group; optionally re-weighted (`credit`, `rows`).
+3. Learn. Each token of a reply has its episode's advantage, under the one-sided loss (`loss`). One AdamW step, and all begins anew.
+
+Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
+attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
+the weights of the step itself, where the paper's lag behind by up to 20; LoRA in place of all weights, where the recipe says so.
+
+trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from torch import Tensor
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from codagent.errors import CodagentError, UsageError
+from codagent.types import Loop, Profile, Sampling
+from codagent_train import checkpoint, metrics
+from codagent_train.engines.local import Local
+from codagent_train.loss import clipped, one_sided, token_mean
+from codagent_train.policy import Policy, adapter
+from codagent_train.recipe import Recipe
+from codagent_train.rollout import Sampler, roll_out
+from codagent_train.rows import BASELINES, RETURNS, Row, harvest, parts
+from codagent_train.starts import groups
+
+IGNORED = -100  # as a label
+
+
+class Diverged(CodagentError):
+    """The loss is no number any more."""
+
+    exit_code = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that go through the model together: `ids`, `mask` and `labels` (B, T) int64; `old` (B, T - 1) float32, the logprob of the label
+    after each place when it was sampled; `advantages` (B,) float32. `total` is the trained tokens of the step, over the processes."""
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor
+    old: Tensor
+    advantages: Tensor
+    total: float
+
+
+class Trainer(GRPOTrainer):  # type: ignore[misc]
+    """Trains `policy` as `recipe` says, into the folder `out`."""
+
+    def __init__(self, recipe: Recipe, policy: Policy, out: Path) -> None:
+        packs = recipe.batch.packs * recipe.learning.steps
+        super().__init__(
+            model=policy.model,
+            reward_funcs=_unused,
+            args=arguments(recipe, out),
+            train_dataset=Dataset.from_dict({"prompt": [""] * packs, "pack": list(range(packs))}),
+            processing_class=policy.processor,
+            peft_config=adapter(recipe.policy),
+            callbacks=[Journal(out)],
+        )
+        self.remove_callback(PrinterCallback)
+        self._recipe, self._policy = recipe, policy
+        self._parts: list[Part] = []
+
+    def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Part:
+        """The part of the step that is due. Before the first, the packs of the batch are played; each row names one, once per loop."""
+        due = self._step % self.args.gradient_accumulation_steps
+        if due == 0:
+            self._parts = self._collected(list(dict.fromkeys(row["pack"] for row in generation_batch)))
+        part: Part = self._parts[due]
+        return part
+
+    def _compute_loss(self, model: Any, inputs: Part) -> Tensor:
+        """The share of a part in the loss of its step, times the number of parts, by which transformers divides."""
+        if not inputs.total:
+            return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
+        out = model(input_ids=inputs.ids, attention_mask=inputs.mask, labels=inputs.labels, fused_lm_head=True)
+        mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
+        policy = token_mean(one_sided(out.log_probs, inputs.old, inputs.advantages, clip=learning.clip), mask, inputs.total)
+        entropy = token_mean(out.entropy, mask, inputs.total)
+        loss = policy - learning.entropy * entropy
+        if not math.isfinite(loss.item()):
+            raise Diverged(
+                f"the loss of step {self.state.global_step + 1} is {loss.item()}; the last checkpoint is whole:"
+                " lower `rate` in [learning] and --resume"
+            )
+        outside = clipped(out.log_probs, inputs.old, inputs.advantages, clip=learning.clip)
+        drift = (out.log_probs.detach() - inputs.old).abs()
+        count = self.current_gradient_accumulation_steps
+        told = {"loss/policy": policy, "loss/entropy": entropy}
+        told |= {name: token_mean(each, mask, inputs.total) for name, each in (("rows/clipped_share", outside), ("drift/mean", drift))}
+        self._tell({name: each.item() * count for name, each in told.items()})
+        return loss * count
+
+    def _collected(self, packs: Sequence[int]) -> list[Part]:
+        recipe, pad = self._recipe, self._policy.pad
+        played = self._played(packs)
+        found = harvest(
+            played,
+            returns=RETURNS[recipe.credit.returns],
+            baseline=BASELINES[recipe.credit.baseline],
+            reweight=recipe.credit.reweight,
+        )
+        self._tell(metrics.measured(played, found))
+        trained = torch.tensor(float(sum(row.trained for row in found.rows)), device=self.accelerator.device)
+        total = self.accelerator.reduce(trained, "mean").item()
+        return [tensors(part, pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]
+
+    def _played(self, packs: Sequence[int]) -> list[list[Loop]]:
+        recipe, policy = self._recipe, self._policy
+        name = f"{recipe.policy.weights}@{self.state.global_step}"
+        starts = groups(recipe, packs, step=self.state.global_step, policy=name)
+        engine = Local(self.accelerator.unwrap_model(self.model), pad=policy.pad, ends=policy.ends)
+        sampler = Sampler(engine, policy.tokenizer, name, recipe.replies.temperature)
+        loops = iter(roll_out(sampler, [start for group in starts for start in group], profile(recipe)))
+        return [[next(loops) for _ in group] for group in starts]
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._metrics["train"][name].append(value)
+
+
+class Journal(TrainerCallback):  # type: ignore[misc]
+    """Keeps the folder of a run: a line of metrics for each step, a checkpoint under its name once it is whole."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def on_log(self, args: Any, state: Any, control: Any, *, logs: Mapping[str, float], **_: Any) -> None:
+        del args, control
+        if state.is_world_process_zero and "loss" in logs:
+            named = {metrics.RENAMED.get(name, name): value for name, value in logs.items() if name != "epoch"}
+            metrics.write(self._out / metrics.FILE, state.global_step, named)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        del args, control
+        if state.is_world_process_zero:
+            checkpoint.publish(self._out, state.global_step)
+
+
+def arguments(recipe: Recipe, out: Path) -> GRPOConfig:
+    """A recipe in the words of trl. UsageError when its packs cannot be shared out among the processes."""
+    batch, learning, on_cpu = recipe.batch, recipe.learning, recipe.policy.device == "cpu"
+    processes = PartialState(cpu=on_cpu).num_processes
+    if batch.packs % processes or batch.packs * batch.loops // processes % batch.parts:
+        raise UsageError(f"{batch.packs} packs in {batch.parts} parts cannot be shared out among {processes} processes")
+    return GRPOConfig(
+        output_dir=str(checkpoint.unfinished(out)),
+        max_steps=learning.steps,
+        per_device_train_batch_size=batch.packs * batch.loops // processes // batch.parts,
+        gradient_accumulation_steps=batch.parts,
+        num_generations=batch.loops,
+        shuffle_dataset=False,
+        remove_unused_columns=False,
+        temperature=recipe.replies.temperature,
+        beta=0.0,
+        learning_rate=learning.rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=learning.warmup,
+        weight_decay=learning.decay,
+        max_grad_norm=learning.max_norm,
+        save_steps=learning.save_every,
+        logging_steps=1,
+        disable_tqdm=True,
+        report_to="none",
+        seed=recipe.seed,
+        use_cpu=on_cpu,
+        bf16=not on_cpu,
+        gradient_checkpointing=not on_cpu,
+        dataloader_pin_memory=not on_cpu,
+    )
+
+
+def profile(recipe: Recipe) -> Profile:
+    """How the policy is worked with. No temperature: that would rise with the position."""
+    replies = recipe.replies
+    return Profile(
+        sampling=Sampling(max_tokens=replies.max_tokens), notes_tokens=replies.notes_tokens, context_tokens=replies.context_tokens
+    )
+
+
+def tensors(rows: Sequence[Row], pad: int, total: float, device: torch.device) -> Part:
+    """Rows padded on the right. Without any, one of a single token that is not trained: processes take their steps together."""
+    sequences = [(*row.tokens.prompt_ids, *row.tokens.completion_ids) for row in rows] or [(pad, pad)]
+    width = max(map(len, sequences))
+    ids = torch.full((len(sequences), width), pad)
+    labels, mask = torch.full_like(ids, IGNORED), torch.zeros_like(ids)
+    old = torch.zeros(len(sequences), width - 1)
+    for place, sequence in enumerate(sequences):
+        ids[place, : len(sequence)] = torch.tensor(sequence)
+        mask[place, : len(sequence)] = 1
+    for place, row in enumerate(rows):
+        first = len(row.tokens.prompt_ids)
+        labels[place, first : row.length] = ids[place, first : row.length]
+        old[place, first - 1 : row.length - 1] = torch.tensor(row.tokens.logprobs)
+    advantages = torch.tensor([row.advantage for row in rows] or [0.0])
+    return Part(ids.to(device), mask.to(device), labels.to(device), old.to(device), advantages.to(device), total)
+
+
+def _unused(completions: Sequence[str], **_: Any) -> list[float]:
+    """trl insists on a function of rewards; credit comes from elsewhere."""
+    return [0.0] * len(completions)
