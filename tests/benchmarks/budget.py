@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,7 @@ def last(folder: Path, rng: random.Random) -> float:
     (folder / "script.json").write_text(json.dumps(script * 200))
     flags = ["--sandbox", "local", "--max-seconds", f"{limit:.3f}", "--iterations", "99", "--patience", "99"]
     command = [CODAGENT, "loop", "x", "--check", f"sleep {rng.uniform(0, 0.5):.2f}; false", "--model", f"scripted:{folder}/script.json"]
-    code, took = _until_its_end([*command, *flags], root, kill_after=rng.uniform(1.0, limit) if rng.random() < 0.5 else None)
+    code, took = _until_its_end([*command, *flags], root, kill_after=rng.uniform(0.5, limit) if rng.random() < 0.5 else None)
     while code == -signal.SIGKILL:
         loop_id = next(root.glob(".codagent/loops/*/record.jsonl")).parent.name
         code, took = _until_its_end([CODAGENT, "loop", "--resume", loop_id], root, earlier=took)
@@ -137,8 +138,10 @@ def last(folder: Path, rng: random.Random) -> float:
 
 
 def _until_its_end(command: list[Any], root: Path, *, kill_after: float | None = None, earlier: float = 0.0) -> tuple[int, float]:
-    """The exit code, and the seconds of this session and the earlier ones."""
+    """The exit code, and the seconds of this session and the earlier ones. It is killed so long after it has begun its record."""
     running = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while kill_after and not any(root.glob(".codagent/loops/*/record.jsonl")):
+        time.sleep(0.02)
     try:
         running.wait(kill_after)
     except subprocess.TimeoutExpired:

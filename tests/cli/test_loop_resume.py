@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_loop_that_was_broken_off_goes_on_with_its_next_step(codagent, script,
     running = Started(repository, *LOOP, "--model", script(slow)).until("iteration 2:")
     record = next(repository.glob(".codagent/loops/*/record.jsonl"))
     while b"waiting" not in record.read_bytes():
-        pass
+        time.sleep(0.05)
     assert running.end(number) == code
     listed = json.loads(codagent("list", "--json").stdout)
     assert (listed[0]["outcome"], listed[0]["iterations"]) == ("interrupted", 1)

@@ -17,4 +17,5 @@ def whole(python_sandbox, tmp_path_factory):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_killed_loop_ends_as_if_nothing_had_happened(whole, tmp_path, seed):
-    assert disturbed(tmp_path / "loop", random.Random(seed), *whole).kills
+    rng = random.Random(seed)
+    assert any(disturbed(tmp_path / str(number), rng, *whole).kills for number in range(5))  # one may end before it is killed
