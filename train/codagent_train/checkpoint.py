@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from codagent.codec import encode
 from codagent.errors import UsageError
 from codagent_train import metrics
 from codagent_train.recipe import Recipe
@@ -16,50 +17,71 @@ _UNFINISHED, _RUN = "unfinished", "run.json"
 
 
 def begin(out: Path, recipe: Recipe) -> None:
-    """Make the folder. UsageError when there is a run in it already."""
+    """Make the folder of a run. UsageError when there is a run in it already."""
     if (out / _RUN).exists():
         raise UsageError(f"{out} holds a run already; --resume goes on with it, another --out begins anew")
     out.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(unfinished(out), ignore_errors=True)
-    (out / _RUN).write_text(json.dumps(encode(recipe), indent=2) + "\n", encoding="utf-8")
+    (out / _RUN).write_text(json.dumps(_told(recipe), indent=2) + "\n", encoding="utf-8")
 
 
 def resume(out: Path, recipe: Recipe) -> Path | None:
-    """The checkpoint to go on from; None to start over, when the run ended before its first. UsageError when it was another recipe."""
-    try:
-        recorded = json.loads((out / _RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UsageError(f"there is no run in {out} to resume; without --resume one begins") from None
-    given = json.loads(json.dumps(encode(recipe)))
-    for part in given.keys() | recorded.keys():
-        if part != "learning" and given.get(part) != recorded.get(part):
-            raise UsageError(
-                f"the run in {out} had another {part}: {recorded.get(part)}, not {given.get(part)}; begin anew in another --out"
-            )
-    shutil.rmtree(unfinished(out), ignore_errors=True)
+    """The checkpoint to go on from; None to start over, when the run ended before its first. UsageError when it was another recipe.
+
+    What was measured after that checkpoint is forgotten: it will be done again.
+    """
+    given, recorded = _told(recipe), _recorded(out)
+    for part in given:
+        if given[part] != recorded[part]:
+            raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {given[part]}; begin anew in another --out")
     found = latest(out)
     metrics.cut(out / metrics.FILE, step_of(found) if found else 0)
     return found
 
 
+def seed_of(out: Path) -> int:
+    """The seed of the run in the folder. UsageError when there is none."""
+    return int(_recorded(out)["seed"])
+
+
 def unfinished(out: Path) -> Path:
-    """Where checkpoints are written."""
+    """Where checkpoints are written; whatever is in it may go."""
     return out / _UNFINISHED
 
 
 def publish(out: Path, step: int) -> None:
     """Give the checkpoint of `step`, which is written, its name, and drop those that are older than the one before it."""
-    (unfinished(out) / f"checkpoint-{step}").replace(out / f"checkpoint-{step}")
+    there = out / f"checkpoint-{step}"
+    (unfinished(out) / there.name).replace(there)
     for old in _checkpoints(out)[:-KEEP]:
         shutil.rmtree(old)
 
 
+def end(out: Path) -> None:
+    """Nothing is written any more."""
+    shutil.rmtree(unfinished(out), ignore_errors=True)
+
+
 def latest(out: Path) -> Path | None:
+    """The last checkpoint that is whole."""
     return found[-1] if (found := _checkpoints(out)) else None
 
 
 def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.partition("-")[2])
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """All that a run must have in common with the one that it goes on with: for how long, and how often it is saved, may be changed."""
+    told = asdict(recipe)
+    del told["learning"]["steps"], told["learning"]["save_every"]
+    return told
+
+
+def _recorded(out: Path) -> Any:
+    try:
+        return json.loads((out / _RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(f"there is no run in {out} to resume; without --resume one begins") from None
 
 
 def _checkpoints(out: Path) -> list[Path]:

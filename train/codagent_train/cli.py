@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -55,6 +56,32 @@ def play(
     except EOFError:
         print()
     print(f"\ntotal {total:.2f} of {TASKS}")
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A .toml file, or the name of a recipe that ships: toy, smoke, frozenlake, paper.")],
+    out: Annotated[Path, typer.Option(help="The folder for metrics and checkpoints.")],
+    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+) -> None:
+    """Train a policy; at the end the folder of its last checkpoint is printed."""
+    from codagent_train import checkpoint, policy, quiet
+    from codagent_train import recipe as recipes
+    from codagent_train.progress import Progress
+
+    given = recipes.read(recipe, seed=checkpoint.seed_of(out) if resume and seed is None else seed)
+    last = checkpoint.resume(out, given) if resume else None
+    if not resume:
+        checkpoint.begin(out, given)
+    print(f"codagent-train: {recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}", file=sys.stderr)
+    quiet.hush()
+    loaded = policy.load(given.policy, seed=given.seed)
+    from codagent_train.trainer import train  # after what is quick to fail: it takes seconds
+
+    progress = Progress(sys.stderr, given.learning.steps, done=checkpoint.step_of(last) if last else 0)
+    train(given, loaded, out, last=last, on_step=progress)
+    print(checkpoint.latest(out))
 
 
 def _played(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -143,10 +143,6 @@ def read(name: str, *, seed: int | None = None) -> Recipe:
 def shipped() -> Sequence[str]:
     """The names of the recipes that come with codagent."""
     return sorted(entry.name.removesuffix(".toml") for entry in resources.files(__package__).joinpath("recipes").iterdir())
-
-
-def seeded(recipe: Recipe, seed: int) -> Recipe:
-    return replace(recipe, seed=seed)
 
 
 def _keys(section: Any) -> Keys:

@@ -17,7 +17,7 @@ trl brings the optimizer, accumulation, clipping, several processes and resuming
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from codagent_train.rows import BASELINES, RETURNS, Row, harvest, parts
 from codagent_train.starts import groups
 
 IGNORED = -100  # as a label
+OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
 
 
 class Diverged(CodagentError):
@@ -63,10 +64,17 @@ class Part:
     total: float
 
 
+def train(recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None) -> None:
+    """Take the steps that are left after the checkpoint `last`. Diverged when the loss is no number."""
+    trainer = Trainer(recipe, policy, out, on_step=on_step)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    checkpoint.end(out)
+
+
 class Trainer(GRPOTrainer):  # type: ignore[misc]
     """Trains `policy` as `recipe` says, into the folder `out`."""
 
-    def __init__(self, recipe: Recipe, policy: Policy, out: Path) -> None:
+    def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None) -> None:
         packs = recipe.batch.packs * recipe.learning.steps
         super().__init__(
             model=policy.model,
@@ -75,7 +83,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             train_dataset=Dataset.from_dict({"prompt": [""] * packs, "pack": list(range(packs))}),
             processing_class=policy.processor,
             peft_config=adapter(recipe.policy),
-            callbacks=[Journal(out)],
+            callbacks=[Journal(out, on_step)],
         )
         self.remove_callback(PrinterCallback)
         self._recipe, self._policy = recipe, policy
@@ -100,8 +108,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         loss = policy - learning.entropy * entropy
         if not math.isfinite(loss.item()):
             raise Diverged(
-                f"the loss of step {self.state.global_step + 1} is {loss.item()}; the last checkpoint is whole:"
-                " lower `rate` in [learning] and --resume"
+                f"the loss of step {self.state.global_step + 1} is {loss.item()}, and the step was not taken;"
+                " begin anew with a lower `rate` in [learning]; what was saved before is whole"
             )
         outside = clipped(out.log_probs, inputs.old, inputs.advantages, clip=learning.clip)
         drift = (out.log_probs.detach() - inputs.old).abs()
@@ -142,17 +150,19 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
 class Journal(TrainerCallback):  # type: ignore[misc]
     """Keeps the folder of a run: a line of metrics for each step, a checkpoint under its name once it is whole."""
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
+    def __init__(self, out: Path, on_step: OnStep) -> None:
+        self._out, self._on_step = out, on_step
 
     def on_log(self, args: Any, state: Any, control: Any, *, logs: Mapping[str, float], **_: Any) -> None:
         del args, control
         if state.is_world_process_zero and "loss" in logs:
             named = {metrics.RENAMED.get(name, name): value for name, value in logs.items() if name != "epoch"}
             metrics.write(self._out / metrics.FILE, state.global_step, named)
+            self._on_step(state.global_step, named)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         del args, control
+        PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             checkpoint.publish(self._out, state.global_step)
 
@@ -199,21 +209,23 @@ def profile(recipe: Recipe) -> Profile:
 
 
 def tensors(rows: Sequence[Row], pad: int, total: float, device: torch.device) -> Part:
-    """Rows padded on the right. Without any, one of a single token that is not trained: processes take their steps together."""
-    sequences = [(*row.tokens.prompt_ids, *row.tokens.completion_ids) for row in rows] or [(pad, pad)]
-    width = max(map(len, sequences))
-    ids = torch.full((len(sequences), width), pad)
-    labels, mask = torch.full_like(ids, IGNORED), torch.zeros_like(ids)
-    old = torch.zeros(len(sequences), width - 1)
-    for place, sequence in enumerate(sequences):
-        ids[place, : len(sequence)] = torch.tensor(sequence)
-        mask[place, : len(sequence)] = 1
-    for place, row in enumerate(rows):
-        first = len(row.tokens.prompt_ids)
-        labels[place, first : row.length] = ids[place, first : row.length]
-        old[place, first - 1 : row.length - 1] = torch.tensor(row.tokens.logprobs)
-    advantages = torch.tensor([row.advantage for row in rows] or [0.0])
-    return Part(ids.to(device), mask.to(device), labels.to(device), old.to(device), advantages.to(device), total)
+    """Rows padded on the right. Without any, a blank one of which nothing is trained: processes take their steps together."""
+    width = max((row.length for row in rows), default=2)
+    ids, mask, labels, old = [], [], [], []
+    for row in rows:
+        asked, said, left = row.tokens.prompt_ids, row.tokens.completion_ids, width - row.length
+        ids.append([*asked, *said, *[pad] * left])
+        mask.append([1] * row.length + [0] * left)
+        labels.append([*[IGNORED] * len(asked), *said, *[IGNORED] * left])
+        old.append([*[0.0] * (len(asked) - 1), *row.tokens.logprobs, *[0.0] * left])
+    return Part(
+        ids=torch.tensor(ids or [[pad] * width], device=device),
+        mask=torch.tensor(mask or [[1] * width], device=device),
+        labels=torch.tensor(labels or [[IGNORED] * width], device=device),
+        old=torch.tensor(old or [[0.0] * (width - 1)], device=device),
+        advantages=torch.tensor([row.advantage for row in rows] or [0.0], device=device),
+        total=total,
+    )
 
 
 def _unused(completions: Sequence[str], **_: Any) -> list[float]:
