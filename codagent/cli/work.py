@@ -64,6 +64,8 @@ class Desk:
         """Work on one loop, or go on with one. Raises only what kept it from beginning."""
         began, folder = time.monotonic(), self.loops / job.loop_id
         with self._held(folder), closing(Sandboxes(self._pool, self._start_sandbox, job.loop_id, ahead=job.iterate)) as sandboxes:
+            if so_far:
+                git.unlock(self.root, job.loop_id)
             start = job.start_commit or git.snapshot(self.root).commit
             job = replace(job, start_commit=start, begin=job.begin or start)
             packed = git.pack(self.root, job.begin)

@@ -9,7 +9,7 @@ from codagent.git.carry import enter, leave, pack
 from codagent.git.gated import TESTS, gated_tree
 from codagent.git.host import find_root
 from codagent.git.merge import apply
-from codagent.git.refs import branch, commit, diff, publish, published, tree_of, unpublish
+from codagent.git.refs import branch, commit, diff, publish, published, tree_of, unlock, unpublish
 
 __all__ = [
     "TESTS",
@@ -29,5 +29,6 @@ __all__ = [
     "show",
     "snapshot",
     "tree_of",
+    "unlock",
     "unpublish",
 ]

@@ -43,6 +43,14 @@ def unpublish(root: Path, loop_id: str) -> None:
     _update(git, "".join(f"delete {name}\n" for name in names))
 
 
+def unlock(root: Path, loop_id: str) -> None:
+    """Removes the locks that a git which was killed left on a loop's refs. Only for whoever alone works on the loop."""
+    git = Git(root)
+    for ref in map(git.path, (_kept(loop_id), _branch(loop_id))):
+        for left in (*ref.glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
+            left.unlink(missing_ok=True)
+
+
 def branch(loop_id: str) -> str:
     """The name of the branch that holds a loop's best."""
     return _branch(loop_id).removeprefix("refs/heads/")

@@ -104,8 +104,8 @@ class Trial:
             (one.kind, one.position, one.end, one.outcome, one.notes_before, one.notes_after, [_said(step) for step in one.steps])
             for one in loop.episodes
         ]
-        names = [f"codagent/{loop.id}", *(f"refs/codagent/{loop.id}/{at}" for at in range(len(story) // 2))]
-        trees = _git(self.root, "rev-parse", *(f"{name}^{{tree}}" for name in names)).split()
+        refs = (f"refs/codagent/{loop.id}/", f"refs/heads/codagent/{loop.id}")
+        trees = _git(self.root, "for-each-ref", "--format=%(tree)", *refs).split()
         return Ended((story, loop.end), trees, (self.root / ".codagent/notes.md").read_text())
 
 

@@ -114,3 +114,13 @@ def test_notes_that_were_there_before_give_way_to_those_that_a_crash_kept_from_t
         version.unlink()
     done = resumed(codagent, repository, "--iterations", "3")
     assert [one.notes_before for one in record_of(done).episodes if one.kind == "solve"] == ["from before", "after 1", "after 2"]
+
+
+def test_refs_that_a_killed_git_left_locked_are_not_in_the_way(codagent, script, repository, slow):
+    Started(repository, *LOOP, "--model", script(slow)).until("iteration 2:").end()
+    loop_id = json.loads(codagent("list", "--json").stdout)[0]["id"]
+    (repository / f".git/refs/codagent/{loop_id}/1.lock").touch()
+    (repository / f".git/refs/heads/codagent/{loop_id}.lock").touch()
+    done = resumed(codagent, repository)
+    assert (done.returncode, [one.end for one in record_of(done).episodes]) == (0, ["finished"] * 4), done.stderr
+    assert not list(repository.glob(".git/refs/**/*.lock"))

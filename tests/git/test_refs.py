@@ -39,6 +39,19 @@ def test_published_commits_are_found_by_position_and_forgotten_together(reposito
     ]
 
 
+def test_what_a_killed_git_left_locked_is_unlocked_and_no_other_loop_with_it(repository, result):
+    git.publish(repository.root, "l1", 0, result, best=result)
+    git.publish(repository.root, "l2", 0, result, best=result)
+    locks = [repository.root / ".git/refs" / name for name in ("codagent/l1/1.lock", "heads/codagent/l1.lock", "codagent/l2/1.lock")]
+    for lock in locks:
+        lock.touch()
+    git.unlock(repository.root, "l1")
+    assert [lock.exists() for lock in locks] == [False, False, True]
+    git.publish(repository.root, "l1", 1, result, best=result)
+    with pytest.raises(RepositoryError, match="cannot lock ref"):
+        git.publish(repository.root, "l2", 1, result, best=result)
+
+
 def test_a_branch_that_is_checked_out_is_left_alone_and_the_commit_is_kept(repository, result):
     head = repository.git("rev-parse", "HEAD")
     git.publish(repository.root, "l1", 0, head, best=head)
