@@ -11,7 +11,7 @@ demo: setup weights
 test: setup smoke-weights check
 	$(BIN)/python -m pytest
 
-check: $(VENV)/installed
+check: $(VENV)/trainer
 	$(BIN)/ruff check codagent train tests
 	$(BIN)/ruff format --check codagent train tests
 	$(BIN)/mypy
@@ -31,6 +31,13 @@ $(VENV)/installed: pyproject.toml
 	@echo "setup: installing codagent and its development tools into $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@
+
+# The release of torch whose wheel for Python 3.11 runs on a CPU alone; a later one may bring gigabytes for GPUs.
+$(VENV)/trainer: $(VENV)/installed
+	@echo "setup: installing the trainer's packages into $(VENV)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]'
 	@touch $@
 
 clean:

@@ -32,7 +32,7 @@ class Snapshot:
 
 def snapshot(root: Path) -> Snapshot:
     """HEAD, what is uncommitted and what is untracked and not ignored; `.codagent` and untracked repositories inside stay out."""
-    git = Git(root)
+    git = Git(root, work_tree=True)
     found = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
     head, head_tree = (None, None) if found[0].endswith(" missing") else found
     with temporary_index(git) as index:

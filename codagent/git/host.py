@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from codagent.errors import RepositoryError
@@ -62,14 +63,16 @@ _DRIVERS = {
 
 
 class Git:
-    """Calls git at the top of a work tree; `config` is what the repository, the user and the machine have set."""
+    """Calls git at the top of a work tree; `config` is what the repository, the user and the machine have set.
 
-    def __init__(self, root: Path) -> None:
+    With `work_tree`, for commands that read or write files there, it is read anew, since they would run the filters that it names.
+    """
+
+    def __init__(self, root: Path, *, work_tree: bool = False) -> None:
         self.root = root
-        code, listing, errors = _execute(root, ("config", "--list", "--null"), _guarded({}))
-        if code:
-            raise RepositoryError(_why(root, errors))
-        self.config = dict(_parse_config(listing))
+        if work_tree:
+            _read_config.cache_clear()
+        self.config = _read_config(root)
         self._settings: Mapping[str, str] = _guarded(_disarmed(self.config))
 
     def __call__(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> bytes:
@@ -105,6 +108,14 @@ def find_root(path: Path) -> Path:
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
             raise RepositoryError(f"{path} is a bare repository, which has no files to work on; clone it and run there")
     raise RepositoryError(f"{path} is not in a git repository; run `git init` there first, or name one with --repo")
+
+
+@cache
+def _read_config(root: Path) -> Mapping[str, str]:
+    code, listing, errors = _execute(root, ("config", "--list", "--null"), _guarded({}))
+    if code:
+        raise RepositoryError(_why(root, errors))
+    return dict(_parse_config(listing))
 
 
 def _why(root: Path, errors: str) -> str:

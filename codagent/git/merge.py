@@ -24,7 +24,7 @@ class _Changes:
 
 def apply(root: Path, base: str, result: str) -> tuple[str, ...]:
     """Puts the change from `base` to `result` on the working tree as it is now; or changes nothing and returns the paths in conflict."""
-    git = Git(root)
+    git = Git(root, work_tree=True)
     now = snapshot(root).commit
     merged, conflicts = _merge(git, base, now, result)
     if conflicts:
