@@ -8,8 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from codagent.cli.job import Job, Result
 from codagent.cli.outcome import exit_code
 from codagent.cli.work import Desk
+from codagent.ui.progress import Progress
 
-Member = tuple[Desk, Job]
+Member = tuple[Desk, Job, Progress]
 
 
 def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Result]:
@@ -17,7 +18,7 @@ def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Re
     results: list[Result] = []
     stopped = False
     with ThreadPoolExecutor(at_once, thread_name_prefix="loop") as pool:
-        futures = [pool.submit(desk.do, job) for desk, job in members]
+        futures = [pool.submit(desk.do, job, shown=shown) for desk, job, shown in members]
         try:
             for future in as_completed(futures):
                 if future.cancelled() or (stopped and future.exception()):  # one that was stopped before it had begun
@@ -35,5 +36,5 @@ def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Re
 def _stop(members: Sequence[Member], futures: Sequence[Future[Result]]) -> None:
     for future in futures:
         future.cancel()
-    for desk, _ in members:
+    for desk, _, _ in members:
         desk.stop()

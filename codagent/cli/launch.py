@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent import git, state
-from codagent.cli.group import run_group
+from codagent.cli.group import Member, run_group
 from codagent.cli.job import Job, Result, recorded
 from codagent.cli.outcome import exit_code, solved
 from codagent.cli.ready import opener, say_which_model, worst_case
@@ -51,9 +51,10 @@ def start(launch: Launch, pattern: Job, notes_file: Path | None) -> list[Result]
             pattern = replace(pattern, notes=Notebook(notes_file, state.notes_dir(launch.loops), who="").text())
         if not pattern.start_commit:
             pattern = replace(pattern, start_commit=git.snapshot(launch.root).commit)
-        members = [(desk, job) for desk, job in _members(launch, pattern, progress, stack, shared)]
+        members = list(_members(launch, pattern, progress, stack, shared))
         if launch.count == 1:
-            return [members[0][0].do(members[0][1])]
+            ((desk, job, _),) = members
+            return [desk.do(job)]
         results = run_group(members, at_once=launch.at_once, all_=launch.all_)
         if shared and (won := next((result for result in results if exit_code(result.loop) == 0), None)):
             Notebook(shared, state.notes_dir(launch.loops), who=won.loop.id).write(notes(won.loop))
@@ -90,23 +91,15 @@ def branched(loops: Path, wanted: str | None, at: int, flags: Flags) -> tuple[Se
     return replace(settings, limits=_raised(settings.limits, flags)), began
 
 
-def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack, shared: Path | None) -> Iterator[tuple[Desk, Job]]:
+def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
     """A desk and a job for each loop; a model that takes much memory sits at one desk for all."""
 
-    def desk_for(shown: Progress) -> Desk:
-        return stack.enter_context(
-            closing(
-                Desk(
-                    launch.root,
-                    launch.settings,
-                    loops=launch.loops,
-                    progress=shown,
-                    open_model=opener(at_once=min(launch.count, launch.at_once)),
-                )
-            )
-        )
+    opened = opener(at_once=min(launch.count, launch.at_once))
 
-    one = desk_for(progress) if launch.count == 1 or launch.settings.model.startswith(_SHARED) else None
+    def desk() -> Desk:
+        return stack.enter_context(closing(Desk(launch.root, launch.settings, loops=launch.loops, progress=progress, open_model=opened)))
+
+    one = desk() if launch.count == 1 or launch.settings.model.startswith(_SHARED) else None
     group = ""
     for number in range(launch.count):
         loop_id = state.new_loop(launch.loops)
@@ -115,13 +108,13 @@ def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack,
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number
         job = replace(pattern, loop_id=loop_id, group=group, notes_file=str(file), seed=seed)
-        yield one or desk_for(Progress(prefix=f"{number + 1}: ")), job
+        yield one or desk(), job, Progress(prefix=f"{number + 1}: ")
 
 
 def _display(*, alone: bool) -> Progress:
     """A live one for a loop alone on a terminal, else plain lines."""
     if not alone or not sys.stderr.isatty():
-        return Progress()
+        return Progress(live=alone)
     from codagent.ui.live import Live
 
     return Live()

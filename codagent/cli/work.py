@@ -60,8 +60,8 @@ class Desk:
         if ledger := getattr(self._here, "ledger", None):
             ledger.check_time()
 
-    def do(self, job: Job, so_far: Loop | None = None) -> Result:
-        """Work on one loop, or go on with one. Raises only what kept it from beginning."""
+    def do(self, job: Job, so_far: Loop | None = None, *, shown: Progress | None = None) -> Result:
+        """Work on one loop, or go on with one, `shown` by itself where there are several. Raises only what kept it from beginning."""
         began, folder = time.monotonic(), self.loops / job.loop_id
         with self._held(folder), closing(Sandboxes(self._pool, self._start_sandbox, job.loop_id, ahead=job.iterate)) as sandboxes:
             if so_far:
@@ -74,22 +74,22 @@ class Desk:
             last_sign = (folder / state.RECORD).stat().st_mtime if so_far else None
             ledger = Ledger(folder / state.LEDGER, held.limits, ready.price, last_sign=last_sign)
             with self._stoppable(ledger, sandboxes):
-                gates = self._gates(start, sandboxes, any(task.checks for task in job.tasks))
                 place = Workplace(
-                    self.root,
-                    start,
-                    job.begin,
-                    packed,
-                    sandboxes.open,
-                    job.loop_id,
-                    ledger,
-                    gates,
-                    job.start,
-                    held.limits if job.iterate else None,
+                    root=self.root,
+                    start_commit=start,
+                    begin=job.begin,
+                    packed=packed,
+                    open_sandbox=sandboxes.open,
+                    loop_id=job.loop_id,
+                    ledger=ledger,
+                    gates=self._gates(start, sandboxes, any(task.checks for task in job.tasks)),
+                    start=job.start,
+                    limits=held.limits if job.iterate else None,
                 )
                 loop = so_far or fresh_loop(job, ready.model.name, self.settings, held)
-                self.progress.watch(held.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
-                loop = self._run(job, loop, place, Agent(Metered(ready.model, ledger), held.profile))
+                shown = shown or self.progress
+                shown.watch(held.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
+                loop = self._run(job, loop, place, Agent(Metered(ready.model, ledger), held.profile), shown)
         return Result(loop, ledger.spent, time.monotonic() - began, folder / state.RECORD)
 
     def stop(self) -> None:
@@ -104,17 +104,15 @@ class Desk:
         if self._model and not self._model.cancelled() and self._model.exception() is None:
             self._model.result().model.close()
 
-    def _run(self, job: Job, loop: Loop, place: Workplace, agent: Agent) -> Loop:
+    def _run(self, job: Job, loop: Loop, place: Workplace, agent: Agent, shown: Progress) -> Loop:
         record = Record(self.loops / job.loop_id / state.RECORD, loop)
         book = self._notebook(job, loop)
         earlier = [episode for episode in loop.episodes if not broken_off(episode)]
         with closing(record), closing(Repository(place, agent.profile, earlier)) as environment:
-            agent = replace(agent, observers=(record, self.progress))
-            plan = (
-                again(job.tasks, place.limits, tree_of=partial(git.tree_of, self.root), say=self.progress.say)
-                if place.limits
-                else in_order(job.tasks)
-            )
+            plan = in_order(job.tasks)
+            if place.limits:
+                plan = again(job.tasks, place.limits, tree_of=partial(git.tree_of, self.root), say=shown.say)
+            agent = replace(agent, observers=(record, shown))
             carry = Carry(job.rewrite, book.read, book.keep) if book else Carry(job.rewrite)
             gc.enable()
             loop = run_loop(agent, environment, plan, loop=loop, carry=carry)

@@ -15,12 +15,13 @@ from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
 
 
 class Progress:
-    """An observer of episodes. With a `prefix`, for one of several loops, steps are not told, and each line begins with it."""
+    """An observer of episodes. With a `prefix`, for one of several loops, steps are not told, and each line begins with it. `live`: what
+    the model writes is shown on a terminal."""
 
-    def __init__(self, *, prefix: str = "") -> None:
+    def __init__(self, *, prefix: str = "", live: bool = True) -> None:
         self._prefix = prefix
         self._steps = not prefix
-        self._live = self._steps and sys.stderr.isatty()
+        self._live = live and self._steps and sys.stderr.isatty()
         self._count = 0
         self._written = ""
         self._chunks = 0
