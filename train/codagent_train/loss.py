@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codagent.errors import CodagentError
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Diverged(CodagentError):
+    """What is computed is no number any more."""
+
+    exit_code = 10
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; begin anew with a lower `rate` in [learning]; the last checkpoint is from before")
 
 
 def one_sided(logprobs: Tensor, old: Tensor, advantages: Tensor, *, clip: float) -> Tensor:

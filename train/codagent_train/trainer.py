@@ -30,11 +30,11 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from codagent.errors import CodagentError, UsageError
+from codagent.errors import UsageError
 from codagent.types import Loop, Profile, Sampling
 from codagent_train import checkpoint, metrics
 from codagent_train.engines.local import Local
-from codagent_train.loss import clipped, one_sided, token_mean
+from codagent_train.loss import Diverged, clipped, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
 from codagent_train.rollout import Sampler, roll_out
@@ -43,12 +43,6 @@ from codagent_train.starts import groups
 
 IGNORED = -100  # as a label
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
-
-
-class Diverged(CodagentError):
-    """The loss is no number any more."""
-
-    exit_code = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ class Part:
 
 
 def train(recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None) -> None:
-    """Take the steps that are left after the checkpoint `last`. Diverged when the loss is no number."""
+    """Take the steps that are left after the checkpoint `last`. Diverged when they lead nowhere."""
     trainer = Trainer(recipe, policy, out, on_step=on_step)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     checkpoint.end(out)
@@ -98,7 +92,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return part
 
     def _compute_loss(self, model: Any, inputs: Part) -> Tensor:
-        """The share of a part in the loss of its step, times the number of parts, by which transformers divides."""
+        """The share of a part in the loss of its step."""
         if not inputs.total:
             return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
         out = model(input_ids=inputs.ids, attention_mask=inputs.mask, labels=inputs.labels, fused_lm_head=True)
@@ -107,17 +101,13 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         entropy = token_mean(out.entropy, mask, inputs.total)
         loss = policy - learning.entropy * entropy
         if not math.isfinite(loss.item()):
-            raise Diverged(
-                f"the loss of step {self.state.global_step + 1} is {loss.item()}, and the step was not taken;"
-                " begin anew with a lower `rate` in [learning]; what was saved before is whole"
-            )
+            raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}")
         outside = clipped(out.log_probs, inputs.old, inputs.advantages, clip=learning.clip)
         drift = (out.log_probs.detach() - inputs.old).abs()
-        count = self.current_gradient_accumulation_steps
         told = {"loss/policy": policy, "loss/entropy": entropy}
         told |= {name: token_mean(each, mask, inputs.total) for name, each in (("rows/clipped_share", outside), ("drift/mean", drift))}
-        self._tell({name: each.item() * count for name, each in told.items()})
-        return loss * count
+        self._tell({name: each.item() * self._recipe.batch.parts for name, each in told.items()})
+        return loss
 
     def _collected(self, packs: Sequence[int]) -> list[Part]:
         recipe, pad = self._recipe, self._policy.pad
@@ -156,6 +146,8 @@ class Journal(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, *, logs: Mapping[str, float], **_: Any) -> None:
         del args, control
         if state.is_world_process_zero and "loss" in logs:
+            if not math.isfinite(logs["grad_norm"]):
+                raise Diverged(f"the gradient is {logs['grad_norm']} in step {state.global_step}")  # before the weights are saved
             named = {metrics.RENAMED.get(name, name): value for name, value in logs.items() if name != "epoch"}
             metrics.write(self._out / metrics.FILE, state.global_step, named)
             self._on_step(state.global_step, named)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from codagent.types import Sampling, Tokens
 from codagent_train.engines import Ids
+from codagent_train.loss import Diverged
 
 
 class Local:
@@ -72,8 +73,11 @@ def left_padded(rows: Sequence[Ids], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """A token of each row and its natural logprob, both (B,), from logits (B, V), temperatures (B,) and uniforms (B,) in [0, 1)."""
+    """A token of each row and its natural logprob, both (B,), from logits (B, V), temperatures (B,) and uniforms (B,) in [0, 1).
+    Diverged when there is no such thing."""
     logprobs = (logits.float() / temperatures[:, None]).log_softmax(dim=-1)
+    if logprobs.isnan().any():
+        raise Diverged("the policy's weights give no probabilities")
     ladder = logprobs.double().exp().cumsum(dim=-1)
     reach = uniforms.to(ladder.device) * ladder[:, -1]
     chosen = torch.searchsorted(ladder, reach[:, None], right=True).clamp(max=logits.shape[-1] - 1)

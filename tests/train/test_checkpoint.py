@@ -1,0 +1,55 @@
+"""The folder of a run: begun once, gone on with as it was, whole at every moment."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent_train import checkpoint, metrics, recipe
+
+TOY = recipe.read("toy")
+
+
+def saved(out, *steps):
+    for step in steps:
+        (checkpoint.unfinished(out) / f"checkpoint-{step}").mkdir(parents=True)
+        checkpoint.publish(out, step)
+
+
+def test_a_folder_with_a_run_in_it_is_not_begun_again(tmp_path):
+    checkpoint.begin(tmp_path, TOY)
+    with pytest.raises(UsageError, match="--resume"):
+        checkpoint.begin(tmp_path, TOY)
+
+
+def test_there_is_no_going_on_where_nothing_began(tmp_path):
+    with pytest.raises(UsageError, match="no run in"):
+        checkpoint.resume(tmp_path, TOY)
+
+
+def test_a_run_goes_on_with_its_own_recipe_only_but_as_long_as_one_likes(tmp_path):
+    checkpoint.begin(tmp_path, TOY)
+    assert checkpoint.resume(tmp_path, replace(TOY, learning=replace(TOY.learning, steps=999))) is None
+    with pytest.raises(UsageError, match="had another seed: 0, not 1"):
+        checkpoint.resume(tmp_path, replace(TOY, seed=1))
+
+
+def test_the_last_two_checkpoints_are_kept_and_one_that_is_not_whole_does_not_count(tmp_path):
+    checkpoint.begin(tmp_path, TOY)
+    saved(tmp_path, 9, 10, 11)
+    (checkpoint.unfinished(tmp_path) / "checkpoint-12").mkdir()
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-11"]
+    assert checkpoint.resume(tmp_path, TOY) == tmp_path / "checkpoint-11"
+
+
+def test_what_was_measured_after_the_checkpoint_is_forgotten(tmp_path):
+    checkpoint.begin(tmp_path, TOY)
+    file = tmp_path / metrics.FILE
+    for step in (1, 2, 3):
+        metrics.write(file, step, {"loss/total": step / 2})
+    with file.open("a") as torn:
+        torn.write('{"step": 4, "loss')
+    saved(tmp_path, 2)
+    checkpoint.resume(tmp_path, TOY)
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [{"step": 1, "loss/total": 0.5}, {"step": 2, "loss/total": 1.0}]

@@ -1,0 +1,76 @@
+"""A recipe says all of a run, and what does not fit is refused where it stands."""
+
+from pathlib import Path
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent_train import recipe
+
+GOOD = """
+seed = 3
+[policy]
+weights = "random"
+[environment]
+name = "keycode"
+[batch]
+packs = 3
+loops = 4
+parts = 2
+[replies]
+max_tokens = 1
+[learning]
+steps = 5
+rate = 1e-3
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def refused(folder: Path, old: str, new: str) -> str:
+    assert old in GOOD
+    with pytest.raises(UsageError) as caught:
+        recipe.read(written(folder, GOOD.replace(old, new)))
+    return str(caught.value)
+
+
+def test_what_is_not_said_has_a_default(tmp_path):
+    found = recipe.read(written(tmp_path, GOOD))
+    assert (found.seed, found.batch.packs, found.learning.clip, found.credit.returns) == (3, 3, 0.2, "paper")
+
+
+def test_a_seed_given_apart_comes_first(tmp_path):
+    assert recipe.read(written(tmp_path, GOOD), seed=0).seed == 0
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_what_ships_can_be_read(name):
+    assert recipe.read(name).learning.steps > 0
+
+
+def test_an_unknown_key_is_told_with_its_line_and_the_nearest(tmp_path):
+    assert "mine.toml, line 9: unknown key 'lops' in [batch]; did you mean 'loops'?" in refused(tmp_path, "loops =", "lops =")
+
+
+def test_a_value_that_does_not_fit_is_told_what_would(tmp_path):
+    assert "line 4: 'weights' must be a text" in refused(tmp_path, '"random"', "3")
+    assert "'name' must be one of keycode, frozenlake, not 'chess'" in refused(tmp_path, "keycode", "chess")
+
+
+def test_a_key_that_is_missing_is_named(tmp_path):
+    assert "[learning] lacks 'rate', a number above zero" in refused(tmp_path, "rate = 1e-3", "")
+
+
+def test_an_impossible_batch_is_refused_with_its_numbers(tmp_path):
+    assert "line 10: 3 packs of 4 loops are 12, which cannot be divided into 5 parts" in refused(tmp_path, "parts = 2", "parts = 5")
+    assert "a group of one loop" in refused(tmp_path, "loops = 4", "loops = 1")
+    assert "leaves nothing of a context of 4096" in refused(tmp_path, "max_tokens = 1", "max_tokens = 4096")
+
+
+def test_a_name_that_is_none_is_answered_with_those_that_are():
+    with pytest.raises(UsageError, match=r"one of .*, toy"):
+        recipe.read("tony")

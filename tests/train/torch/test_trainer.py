@@ -1,0 +1,118 @@
+"""The trainer against a bare torch loop, and what it does when there is nothing to learn, or too much."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from codagent.types import Tokens
+from codagent_train import metrics, policy
+from codagent_train.engines.local import Local
+from codagent_train.loss import Diverged
+from codagent_train.rollout import Sampler, roll_out
+from codagent_train.rows import BASELINES, RETURNS, Row, harvest
+from codagent_train.starts import groups
+from codagent_train.trainer import Trainer, profile, tensors, train
+
+UNEVEN = [((4, 6), (1,)), ((5, 1, 2, 3), (0, 2, 6)), ((5,), (2, 2)), ((4, 2, 2, 0, 0, 1), (3, 0, 1, 6)), ((4, 4, 1), (5,))]
+
+
+def weights(model):
+    return torch.cat([each.detach().flatten() for each in model.parameters()])
+
+
+def bare_loss(model, rows, recipe):
+    """One row at a time, unpadded, with logits; on-policy, so that nothing is clipped."""
+    total = sum(row.trained for row in rows)
+    loss = torch.zeros(())
+    for row in rows:
+        ids = torch.tensor([row.tokens.prompt_ids + row.tokens.completion_ids])
+        logprobs = model(input_ids=ids).logits[0, -row.trained - 1 : -1].log_softmax(-1)
+        taken = logprobs.gather(1, ids[0, -row.trained :, None]).sum()
+        entropy = -(logprobs.exp() * logprobs).sum()
+        loss = loss - (row.advantage * taken + recipe.learning.entropy * entropy) / total
+    return loss
+
+
+def test_the_gradient_is_that_of_rows_taken_one_at_a_time_without_padding(small, out):
+    loaded = policy.load(small.policy, seed=0)
+    trainer = Trainer(small, loaded, out)
+    model = loaded.model
+    rows = []
+    for number, (asked, said) in enumerate(UNEVEN):
+        with torch.no_grad():
+            logprobs = model(input_ids=torch.tensor([asked + said])).logits[0, -len(said) - 1 : -1].log_softmax(-1)
+        old = tuple(logprobs[place, one].item() for place, one in enumerate(said))
+        rows.append(Row(Tokens(asked, said, old), (-1) ** number * (0.5 + number), "solve", 0))
+    total = float(sum(row.trained for row in rows))
+    for part in (rows[:3], rows[3:], []):
+        trainer._compute_loss(model, tensors(part, 6, total, torch.device("cpu"))).backward()
+    found = [each.grad.clone() for each in model.parameters()]
+    model.zero_grad()
+    bare_loss(model, rows, small).backward()
+    assert max((mine - each.grad).abs().max().item() for mine, each in zip(found, model.parameters(), strict=True)) < 1e-6
+
+
+def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
+    trained, bare = policy.load(small.policy, seed=0), policy.load(small.policy, seed=0)
+    parted = replace(small, batch=replace(small.batch, parts=4))
+    train(parted, trained, out)
+    optimizer = torch.optim.AdamW(bare.model.parameters(), lr=small.learning.rate, weight_decay=0.0)
+    sampler = Sampler(Local(bare.model, pad=bare.pad, ends=bare.ends), bare.tokenizer, "bare")
+    for step in range(small.learning.steps):
+        packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
+        starts = groups(small, packs, step=step, policy="bare")
+        played = [roll_out(sampler, group, profile(small)) for group in starts]
+        rows = harvest(played, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).rows
+        bare_loss(bare.model, rows, small).backward()
+        torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+    assert (weights(trained.model) - weights(bare.model)).abs().max().item() < 1e-4
+
+
+def test_a_step_with_nothing_to_learn_is_not_taken_not_even_by_weight_decay(small, out):
+    cold = replace(small.replies, temperature=1e-6)  # all loops of a group do the same
+    loaded = policy.load(small.policy, seed=0)
+    before = weights(loaded.model)
+    train(replace(small, replies=cold, learning=replace(small.learning, decay=0.5)), loaded, out)
+    assert [(line["groups/dead"], line["rows/count"]) for line in metrics.read(out / metrics.FILE)] == [(4, 0)] * 4
+    assert torch.equal(weights(loaded.model), before)
+
+
+def test_weights_that_lead_nowhere_stop_the_run_and_the_checkpoint_before_is_kept(small, out):
+    wild = replace(small, learning=replace(small.learning, rate=1e15, save_every=1))
+    with pytest.raises(Diverged, match="begin anew with a lower `rate`"):
+        train(wild, policy.load(small.policy, seed=0), out)
+    assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step(small, out):
+    trainer = Trainer(small, policy.load(small.policy, seed=0), out)
+    rows = [Row(Tokens((4, 6), (1,), (-1.0,)), float("nan"), "solve", 0)]
+    with pytest.raises(Diverged, match="the loss is nan in step 1"):
+        trainer._compute_loss(trainer.model, tensors(rows, 6, 1.0, torch.device("cpu")))
+
+
+def test_a_run_that_goes_on_ends_as_one_that_was_never_broken_off(small, out, tmp_path):
+    whole = policy.load(small.policy, seed=0)
+    train(small, whole, tmp_path / "whole")
+    train(replace(small, learning=replace(small.learning, steps=2)), policy.load(small.policy, seed=0), out)
+    resumed = policy.load(small.policy, seed=99)
+    train(small, resumed, out, last=out / "checkpoint-2")
+    assert torch.equal(weights(whole.model), weights(resumed.model))
+    timeless = [
+        [{name: value for name, value in line.items() if name != "seconds/step"} for line in metrics.read(folder / metrics.FILE)]
+        for folder in (tmp_path / "whole", out)
+    ]
+    assert timeless[0] == timeless[1]
+    assert len(timeless[0]) == 4
+
+
+def test_every_step_is_told_and_written(small, out):
+    told = []
+    train(small, policy.load(small.policy, seed=0), out, on_step=lambda step, values: told.append((step, values)))
+    lines = [json.loads(line) for line in (out / metrics.FILE).read_text().splitlines()]
+    assert [{"step": step, **values} for step, values in told] == lines
+    assert {"reward/position_3", "loss/policy", "rows/clipped_share", "groups/dead", "notes/malformed"} <= lines[0].keys()
