@@ -3,11 +3,15 @@
 import gc
 import sys
 
+from codagent import __version__
 from codagent.errors import CodagentError
 
 
 def main() -> None:
     """The `codagent` command. Anything but a CodagentError is a bug: Python prints its traceback and exits with 1."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"codagent {__version__}")
+        return
     gc.disable()  # imports make no garbage, and collecting it takes a fifteenth of the start; `run` turns it on again
     from codagent.cli.app import app
 

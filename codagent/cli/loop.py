@@ -13,12 +13,10 @@ import typer
 from codagent import git, state
 from codagent.cli import options
 from codagent.cli.job import Job, Result
-from codagent.cli.launch import Launch, branched, go_on, start
 from codagent.cli.outcome import exit_code, lines, summary
 from codagent.cli.ready import instruction_of, worst_case
 from codagent.config import Values
 from codagent.errors import UsageError
-from codagent.taskfile import is_task_file, read_tasks
 from codagent.truncate import harmless
 from codagent.types import Task
 
@@ -63,6 +61,8 @@ def loop(
     json_: options.Json = False,
 ) -> None:
     """Work on a task again and again, each time afresh, until its checks pass on the host. Only files and notes are carried on."""
+    from codagent.cli.launch import Launch, go_on, start
+
     root = git.find_root(repo)
     limits: dict[str, Any] = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
     limits |= {"iterations": iterations, "patience": patience}
@@ -103,6 +103,8 @@ def branch(
     json_: options.Json = False,
 ) -> None:
     """Start loops from where another loop stood after iteration K, with its notes and its gates."""
+    from codagent.cli.launch import Launch, branched, start
+
     root = git.find_root(repo)
     limits = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
     loops = state.loops_dir(root, record)
@@ -127,6 +129,8 @@ def finish(results: Sequence[Result], *, json_: bool) -> None:
 
 def _tasks(given: str | None) -> tuple[tuple[Task, ...], Values]:
     """The tasks, and the settings that came with them."""
+    from codagent.taskfile import is_task_file, read_tasks
+
     if given is not None and is_task_file(given):
         file = read_tasks(Path(given))
         return file.tasks, file.settings
