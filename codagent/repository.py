@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codagent import git, tools
 from codagent.attempts import Attempt, Claim, Start, choose, claim, told, word
 from codagent.briefing import Known, filled, fit, plain
 from codagent.context import BYTES_PER_TOKEN
 from codagent.fill import gist
-from codagent.gate import Gates, run_check
 from codagent.ledger import Ledger
 from codagent.prompts import prompt
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
+
+if TYPE_CHECKING:
+    from codagent.gate import Gates
 
 NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
 
@@ -186,6 +189,8 @@ class Repository:
 
     def _checks(self, sandbox: Sandbox) -> tuple[str, bool]:
         """What the checks say in the agent's own sandbox, up to the first that fails; a hint for the agent, decided elsewhere."""
+        from codagent.gate import run_check
+
         said = []
         for check in self._task.checks:
             result = run_check(sandbox, check, seconds=self._place.ledger.seconds_left)

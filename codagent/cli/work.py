@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codagent import git, state
 from codagent.agent import Agent
@@ -20,7 +21,6 @@ from codagent.cli.job import Job, Ready, Result, fresh_loop, terms
 from codagent.cli.sandboxes import Sandboxes, Starter
 from codagent.config import Settings
 from codagent.errors import RecordError
-from codagent.gate import Gates
 from codagent.ledger import Ledger, Metered
 from codagent.lock import Lock
 from codagent.loop import Carry, in_order, notes, run_loop
@@ -30,6 +30,9 @@ from codagent.record import Record, broken_off
 from codagent.repository import Repository, Workplace
 from codagent.types import Loop
 from codagent.ui.progress import Progress
+
+if TYPE_CHECKING:
+    from codagent.gate import Gates
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -133,6 +136,8 @@ class Desk:
         return self._model.result()
 
     def _gates(self, start: str, sandboxes: Sandboxes, checked: bool) -> Gates:
+        from codagent.gate import Gates
+
         image = self._start_sandbox.image() if checked else ""
         return Gates(self.root, start, sandboxes.open, protect=self.settings.protect, image=image, cache=state.verdicts_file(self.loops))
 
