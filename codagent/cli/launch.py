@@ -69,6 +69,8 @@ def go_on(root: Path, loops: Path, wanted: str, flags: Flags) -> Result:
         job, settings, profile = recorded(so_far)
         if so_far.end == "passed" or not job.iterate:
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
+        if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
+            raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")
         settings = replace(settings, limits=_raised(settings.limits, flags))
         progress = stack.enter_context(closing(_display(alone=True)))
         if job.notes_file and not stack.enter_context(_ours(Path(job.notes_file), progress)):

@@ -66,9 +66,10 @@ def test_a_loop_at_a_limit_goes_on_when_that_is_raised(codagent, script, reposit
 def test_tokens_that_were_spent_stay_spent(codagent, script, repository):
     stopped = codagent(*LOOP, "--model", script(tries("1", "2", "3", "4", "right")), "--max-tokens", "3200", "--json")
     assert (stopped.returncode, told(stopped)["outcome"]) == (8, "tokens")
-    again = resumed(codagent, repository)
-    assert again.returncode == 8
-    assert told(stopped)["tokens"] <= told(again)["tokens"] <= 3200
+    refused = resumed(codagent, repository)
+    assert (refused.returncode, "--max-tokens raises it" in refused.stderr) == (2, True)
+    again = resumed(codagent, repository, "--max-tokens", "3300")
+    assert told(stopped)["tokens"] <= told(again)["tokens"] <= 3300
     done = resumed(codagent, repository, "--max-tokens", "100000")
     assert done.returncode == 0, done.stderr
 
