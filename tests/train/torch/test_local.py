@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from codagent.types import Sampling
-from codagent_train.engines.local import Local, draw, uniforms
+from codagent_train.engines.local import Local, batches, draw, uniforms
 from codagent_train.policy import tiny
 
 PROMPTS = [(4, 6), (5, 1, 2, 3, 0), (5,), (4, 2, 2)]
@@ -48,6 +48,10 @@ def test_a_completion_ends_with_an_end_or_when_it_is_long_enough(engine):
         each.completion_ids[-1] == 3 or len(each.completion_ids) == longest
         for each, longest in zip(found, [6] * 100 + [2] * 100, strict=True)
     )
+
+
+def test_a_batch_has_room_for_its_rows_padded():
+    assert batches([5, 30, 2, 11, 4, 10], room=20) == [[2, 4, 0], [5], [3], [1]]
 
 
 def test_the_model_is_left_in_the_mode_that_it_was_in(engine):

@@ -16,6 +16,8 @@ from codagent.types import Sampling, Tokens
 from codagent_train.engines import Ids
 from codagent_train.loss import Diverged
 
+TOGETHER = 2**16  # tokens, padding and what is to come included, that go through the model at a time
+
 
 class Local:
     """An Engine over a causal language model that may be trained in between; it is left in the mode that it was in."""
@@ -26,11 +28,15 @@ class Local:
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         training = self._model.training
         self._model.eval()
+        found: dict[int, Tokens] = {}
         try:
             with torch.no_grad():
-                return self._generate(prompts, samplings)
+                for batch in batches([len(prompt) + each.max_tokens for prompt, each in zip(prompts, samplings, strict=True)]):
+                    done = self._generate([prompts[row] for row in batch], [samplings[row] for row in batch])
+                    found |= zip(batch, done, strict=True)
         finally:
             self._model.train(training)
+        return [found[row] for row in range(len(prompts))]
 
     def _generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         device = self._model.device
@@ -62,6 +68,17 @@ class Local:
             cache, ids = out.past_key_values, chosen[:, None]
             mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
         return [Tokens(prompt, tuple(ids), tuple(logs)) for prompt, (ids, logs) in zip(prompts, found, strict=True)]
+
+
+def batches(lengths: Sequence[int], room: int = TOGETHER) -> list[list[int]]:
+    """The rows, the short ones first, in batches that have room when padded; a row that alone has none is a batch."""
+    found: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if found and (len(found[-1]) + 1) * lengths[row] <= room:
+            found[-1].append(row)
+        else:
+            found.append([row])
+    return found
 
 
 def left_padded(rows: Sequence[Ids], pad: int) -> tuple[Tensor, Tensor]:
