@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,39 @@ def run(
     progress = Progress(sys.stderr, given.learning.steps, done=checkpoint.step_of(last) if last else 0)
     train(given, loaded, out, last=last, on_step=progress)
     print(checkpoint.latest(out))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="A name of `codagent models list`, a .gguf file, a folder, or OWNER/NAME of the hub.")],
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+) -> None:
+    """Make a folder of weights that loads fast, for the `weights` of a recipe."""
+    from codagent.models.download import show_on, weights_dir
+    from codagent_train.importing import import_model
+
+    weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
+    import_model(source, out, weights=weights, progress=show_on(sys.stderr), say=_say)
+    print(out)
+
+
+@app.command()
+def plot(
+    out: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the picture goes.", show_default="reward.png in the folder")
+    ] = None,
+) -> None:
+    """Draw reward by position over the steps of a run, with what can be reached, and print where the picture is."""
+    from codagent_train.plots import draw
+
+    file = png or out / "reward.png"
+    draw(out, file)
+    print(file)
+
+
+def _say(line: str) -> None:
+    print(f"codagent-train: {line}", file=sys.stderr)
 
 
 def _played(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:

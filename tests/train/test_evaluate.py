@@ -1,0 +1,174 @@
+"""Reports on loops: worked by hand, and on loops that the solver plays through codagent's own run_loop."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from codagent.agent import Agent
+from codagent.errors import UsageError
+from codagent.loop import Carry, in_order, run_loop
+from codagent.models.scripted import Scripted
+from codagent.types import Loop, Profile
+from codagent_train import controls
+from codagent_train.ceilings import ANY, Solver, play
+from codagent_train.environments.frozenlake import TERSE, FrozenLake
+from codagent_train.environments.lakes import DIRECTIONS, lake, mapping
+from codagent_train.evaluate import SETTINGS, Noted, Played, Setting, estimate, report, share
+from codagent_train.starts import LEVELS
+from codagent_train.table import as_json, markdown
+
+EASY = Setting("easy", tasks=4)
+BETWEEN = Carry("between")
+
+
+def told(pack):
+    return ", ".join(f"{code} = {DIRECTIONS[way]}" for code, way in enumerate(mapping(pack.seed), 1))
+
+
+def solver_replies(setting, pack, notes):
+    """What best play with a belief that is carried says, and the same notes after each task."""
+    belief, said = ANY, []
+    for task in pack.tasks:
+        moments = play(Solver(lake(LEVELS[setting.level], task.seed)), mapping(pack.seed), belief)
+        belief = moments[-1][1]
+        said += [*(str(moment.code) for moment, _ in moments), f"<notes>{notes}</notes>"]
+    return said[:-1]
+
+
+def rolled(setting, pack, replies, carry=BETWEEN):
+    environment = FrozenLake(LEVELS[setting.level], pack.seed, TERSE)
+    agent = Agent(Scripted.from_items(replies), Profile())
+    return run_loop(agent, environment, in_order(pack.tasks), loop=Loop("l", "g", "frozenlake", "solver", ""), carry=carry)
+
+
+def solved(setting, packs, notes=told):
+    drawn = [setting.pack(number) for number in range(packs)]
+    return [Played(pack, (rolled(setting, pack, solver_replies(setting, pack, notes(pack))),)) for pack in drawn]
+
+
+def test_the_interval_of_four_packs():
+    found = estimate([0.0, 1.0, 1.0, 0.0])
+    assert (found.mean, found.margin) == (0.5, pytest.approx(1.96 * (1 / 3) ** 0.5 / 2))
+
+
+def test_loops_of_one_pack_count_as_one():
+    assert estimate([0.25, 0.75]).margin == pytest.approx(1.96 * 0.25)
+
+
+def test_a_share_that_is_always_one_still_has_a_margin():
+    found = share([1.0] * 6)
+    assert (found.mean, found.margin) == (1.0, pytest.approx(1.96 * (0.8 * 0.2 / 10) ** 0.5))
+
+
+@pytest.mark.parametrize("setting", [EASY, Setting("hard", 4), Setting("easy", 8, "ralph")], ids=str)
+def test_the_solver_reaches_its_own_bounds(setting):
+    found = report("solver", setting, solved(setting, 6))
+    assert found.success == found.bounds.success
+    assert found.reward == found.bounds.reward
+    assert (found.packs, found.loops, found.broken_off) == (6, 6, 0)
+
+
+def test_notes_are_read_where_they_are_used():
+    found = report("solver", EASY, solved(EASY, 4))
+    assert [noted.whole.mean for noted in found.notes] == [0, 1, 1, 1]
+    assert [noted.right.mean for noted in found.notes] == [0, 1, 1, 1]
+
+
+def test_half_right_and_half_wrong():
+    def notes(pack):
+        ways = mapping(pack.seed)
+        return f"1 = {DIRECTIONS[ways[0]]}, 2 = {DIRECTIONS[ways[1]]}, 3 = {DIRECTIONS[ways[3]]}"
+
+    found = report("solver", EASY, solved(EASY, 4, notes)).notes[1]
+    assert found == Noted(share([0] * 4), share([0.5] * 4), share([0.25] * 4))
+
+
+def test_seeds_are_averaged_within_their_pack():
+    played = solved(EASY, 2)
+    lost = [rolled(EASY, each.pack, ["no"] + ["<notes>none</notes>", "no"] * 3) for each in played]
+    both = [Played(each.pack, (*each.loops, bad)) for each, bad in zip(played, lost, strict=True)]
+    alone, mixed = report("a", EASY, played), report("b", EASY, both)
+    assert mixed.loops == 4
+    assert [one.mean for one in mixed.success] == [one.mean / 2 for one in alone.success]
+
+
+def test_the_gain_is_within_packs():
+    played = solved(EASY, 5)
+    gains = [each.loops[0].episodes[-1].outcome.reward - each.loops[0].episodes[0].outcome.reward for each in played]
+    assert report("solver", EASY, played).gain == estimate(gains)
+
+
+def test_loops_that_were_broken_off_are_counted_and_left_out():
+    played = solved(EASY, 3)
+    broken = rolled(EASY, played[0].pack, ["1"])
+    found = report("solver", EASY, [replace(played[0], loops=(*played[0].loops, broken)), *played[1:]])
+    assert (found.loops, found.broken_off) == (3, 1)
+    assert found.success == report("solver", EASY, played).success
+
+
+def test_one_pack_has_no_interval():
+    with pytest.raises(UsageError, match="at least 2"):
+        report("solver", EASY, solved(EASY, 1))
+
+
+def test_by_ralph_packing_the_first_task_comes_again():
+    pack = Setting("hard", 8, "ralph").pack(3)
+    assert pack.tasks == Setting("hard", 8).pack(3).tasks[:1] * 8
+
+
+def test_there_are_eight_settings():
+    assert len(set(SETTINGS)) == 8
+    assert str(SETTINGS[0]) == "easy, 4 tasks"
+
+
+def test_test_packs_are_not_those_of_training():
+    assert EASY.pack(0).seed % 2 == 1
+
+
+def test_the_table_has_a_column_for_each_position_and_a_row_for_each_measure():
+    lines = markdown(report("solver", EASY, solved(EASY, 4))).splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert lines[0] == "**solver** on easy, 4 tasks: 4 packs, 4 loops"
+    assert {row.count("|") for row in rows} == {6}
+    assert next(row for row in rows if "notes tell" in row) == (
+        "| notes tell the mapping | 0.00 ± 0.30 | 1.00 ± 0.30 | 1.00 ± 0.30 | 1.00 ± 0.30 |"  # of 0, 0, 0, 0 and the four beside them
+    )
+
+
+def test_json_says_the_same():
+    found = report("solver", EASY, solved(EASY, 4))
+    (read,) = json.loads(as_json([found]))
+    assert (read["player"], read["packs"]) == ("solver", 4)
+    assert [one["mean"] for one in read["reward"]] == [one.mean for one in found.reward]
+
+
+def used(loop):
+    return [episode.notes_before for episode in loop.episodes if episode.kind == "solve"]
+
+
+def test_without_notes_none_are_used_or_written():
+    pack = EASY.pack(0)
+    loop = rolled(EASY, pack, ["no"] * 4, controls.without())
+    assert used(loop) == [""] * 4
+    assert len(loop.episodes) == 4
+
+
+def test_given_notes_are_used_position_by_position():
+    pack = EASY.pack(0)
+    untrained = rolled(EASY, pack, ["no", "<notes>a</notes>", "no", "<notes>b</notes>", "no", "<notes>c</notes>", "no"])
+    assert used(rolled(EASY, pack, ["no"] * 4, controls.given(untrained))) == ["", "a", "b", "c"]
+
+
+def test_notes_of_another_pack_come_from_one_with_another_mapping():
+    played = solved(EASY, 6)
+    for each, carries in zip(played, controls.of_another_pack(played), strict=True):
+        found = rolled(EASY, each.pack, ["no"] * 4, carries[0])
+        assert used(found)[0] == ""
+        assert set(used(found)[1:]) <= {told(other.pack) for other in played} - {told(each.pack)}
+
+
+def test_packs_that_are_all_alike_have_no_other():
+    (only,) = solved(EASY, 1)
+    with pytest.raises(ValueError, match="same mapping"):
+        list(controls.of_another_pack([only, only]))
