@@ -21,6 +21,7 @@ MAX_COMMAND_SECONDS = 1200.0
 READ_LINES = 400
 
 Arguments = Mapping[str, Any]
+Do = Callable[[Sandbox, Arguments, Profile], str]
 
 
 def _tool(name: str, description: str, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Tool:
@@ -79,9 +80,20 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
         if tool is BASH:
             limit = float(arguments.get("seconds") or COMMAND_SECONDS)
             return show(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
-        return _DO[tool.name](sandbox, arguments, profile)
+        return _in_the_repository(_DO[tool.name], sandbox, arguments, profile)
     except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
+
+
+def _in_the_repository(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    """Small models begin paths with a slash; where that leads nowhere, the repository's root is meant."""
+    try:
+        return do(sandbox, arguments, profile)
+    except OSError:
+        path = str(arguments.get("path") or "")
+        if not path.startswith("/"):
+            raise
+        return do(sandbox, {**arguments, "path": path.lstrip("/")}, profile)
 
 
 def show(result: CommandResult, profile: Profile) -> str:
@@ -193,7 +205,7 @@ def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else show(result, profile)
 
 
-_DO: Mapping[str, Callable[[Sandbox, Arguments, Profile], str]] = {
+_DO: Mapping[str, Do] = {
     "read": _read,
     "edit": _edit,
     "write": _write,

@@ -51,6 +51,12 @@ def test_reading_what_is_not_there_or_not_text_is_answered(sandbox):
     assert use(sandbox, "read", path="bin") == "error: bin is binary (3 bytes)"
 
 
+def test_a_path_that_begins_with_a_slash_and_leads_nowhere_is_one_of_the_repository(sandbox):
+    sandbox.write("src/a.py", b"x = 1\n")
+    assert use(sandbox, "edit", path="/src/a.py", old="x = 1", new="x = 2") == "ok src/a.py: replaced 1 match"
+    assert use(sandbox, "read", path="/nowhere/b.py").startswith("error: /nowhere/b.py: no such file")
+
+
 def test_edit_replaces_the_only_match(sandbox):
     use(sandbox, "write", path="f", content="a = 1\nb = 2\n")
     assert use(sandbox, "edit", path="f", old="b = 2", new="b = 3") == "ok f: replaced 1 match"
