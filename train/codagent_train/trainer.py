@@ -189,6 +189,7 @@ def arguments(recipe: Recipe, out: Path) -> GRPOConfig:
         bf16=not on_cpu,
         gradient_checkpointing=not on_cpu,
         dataloader_pin_memory=not on_cpu,
+        ddp_find_unused_parameters=False,
     )
 
 
