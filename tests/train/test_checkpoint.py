@@ -17,22 +17,25 @@ def saved(out, *steps):
         checkpoint.publish(out, step)
 
 
-def test_a_folder_with_a_run_in_it_is_not_begun_again(tmp_path):
+def test_a_run_that_has_taken_steps_is_not_begun_again_but_one_that_failed_at_once_is(tmp_path):
     checkpoint.begin(tmp_path, TOY)
+    checkpoint.begin(tmp_path, replace(TOY, seed=1))
+    assert checkpoint.seed_of(tmp_path) == 1
+    metrics.write(tmp_path / metrics.FILE, 1, {})
     with pytest.raises(UsageError, match="--resume"):
         checkpoint.begin(tmp_path, TOY)
 
 
 def test_there_is_no_going_on_where_nothing_began(tmp_path):
     with pytest.raises(UsageError, match="no run in"):
-        checkpoint.resume(tmp_path, TOY)
+        checkpoint.gone_on(tmp_path, TOY)
 
 
 def test_a_run_goes_on_with_its_own_recipe_only_but_as_long_as_one_likes(tmp_path):
     checkpoint.begin(tmp_path, TOY)
-    assert checkpoint.resume(tmp_path, replace(TOY, learning=replace(TOY.learning, steps=999))) is None
+    assert checkpoint.gone_on(tmp_path, replace(TOY, learning=replace(TOY.learning, steps=999))) is None
     with pytest.raises(UsageError, match="had another seed: 0, not 1"):
-        checkpoint.resume(tmp_path, replace(TOY, seed=1))
+        checkpoint.gone_on(tmp_path, replace(TOY, seed=1))
 
 
 def test_the_last_two_checkpoints_are_kept_and_one_that_is_not_whole_does_not_count(tmp_path):
@@ -40,7 +43,7 @@ def test_the_last_two_checkpoints_are_kept_and_one_that_is_not_whole_does_not_co
     saved(tmp_path, 9, 10, 11)
     (checkpoint.unfinished(tmp_path) / "checkpoint-12").mkdir()
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-11"]
-    assert checkpoint.resume(tmp_path, TOY) == tmp_path / "checkpoint-11"
+    assert checkpoint.gone_on(tmp_path, TOY) == tmp_path / "checkpoint-11"
 
 
 def test_what_was_measured_after_the_checkpoint_is_forgotten(tmp_path):
@@ -51,5 +54,13 @@ def test_what_was_measured_after_the_checkpoint_is_forgotten(tmp_path):
     with file.open("a") as torn:
         torn.write('{"step": 4, "loss')
     saved(tmp_path, 2)
-    checkpoint.resume(tmp_path, TOY)
+    checkpoint.gone_on(tmp_path, TOY)
     assert [json.loads(line) for line in file.read_text().splitlines()] == [{"step": 1, "loss/total": 0.5}, {"step": 2, "loss/total": 1.0}]
+
+
+def test_only_the_first_of_several_processes_touches_the_folder(tmp_path):
+    assert checkpoint.prepared(tmp_path / "out", TOY, resume=False, first=False) is None
+    assert not (tmp_path / "out").exists()
+    checkpoint.prepared(tmp_path / "out", TOY, resume=False)
+    saved(tmp_path / "out", 7)
+    assert checkpoint.prepared(tmp_path / "out", TOY, resume=True, first=False) == tmp_path / "out" / "checkpoint-7"

@@ -16,15 +16,25 @@ KEEP = 2
 _UNFINISHED, _RUN = "unfinished", "run.json"
 
 
+def prepared(out: Path, recipe: Recipe, *, resume: bool, first: bool = True) -> Path | None:
+    """The checkpoint to go on from, if one is to. Only the first of several processes changes anything in the folder."""
+    if not first:
+        return latest(out) if resume else None
+    if resume:
+        return gone_on(out, recipe)
+    begin(out, recipe)
+    return None
+
+
 def begin(out: Path, recipe: Recipe) -> None:
-    """Make the folder of a run. UsageError when there is a run in it already."""
-    if (out / _RUN).exists():
+    """Make the folder of a run. UsageError when one has taken steps in it already."""
+    if (out / metrics.FILE).exists():
         raise UsageError(f"{out} holds a run already; --resume goes on with it, another --out begins anew")
     out.mkdir(parents=True, exist_ok=True)
     (out / _RUN).write_text(json.dumps(_told(recipe), indent=2) + "\n", encoding="utf-8")
 
 
-def resume(out: Path, recipe: Recipe) -> Path | None:
+def gone_on(out: Path, recipe: Recipe) -> Path | None:
     """The checkpoint to go on from; None to start over, when the run ended before its first. UsageError when it was another recipe.
 
     What was measured after that checkpoint is forgotten: it will be done again.

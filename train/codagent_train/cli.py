@@ -72,9 +72,7 @@ def run(
     from codagent_train.progress import Progress
 
     given = recipes.read(recipe, seed=checkpoint.seed_of(out) if resume and seed is None else seed)
-    last = checkpoint.resume(out, given) if resume else None
-    if not resume:
-        checkpoint.begin(out, given)
+    last = checkpoint.prepared(out, given, resume=resume, first=os.environ.get("RANK", "0") == "0")  # as torchrun numbers processes
     print(f"codagent-train: {recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}", file=sys.stderr)
     quiet.hush()
     loaded = policy.load(given.policy, seed=given.seed)
