@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from codagent.errors import CodagentError
+from codagent.errors import CodagentError, UsageError
 from codagent.types import Environment, Message, Task
 
+_EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "torch", "transformers", "trl")
 TASKS = 4  # of a pack that a person plays
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -25,6 +26,11 @@ def main() -> None:
     except CodagentError as error:
         print(f"codagent-train: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        print(f"codagent-train: this needs {error.name}; install it with: pip install 'codagent[train]'", file=sys.stderr)
+        sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         print("codagent-train: interrupted", file=sys.stderr)
         sys.exit(130)
