@@ -23,12 +23,13 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     """`old` with each definition of `new` in the place of the one of the same name, and the names that were replaced.
 
     A class that lacks methods gives only those that it has; a function that is a method in `old` finds its place there; imports and
-    definitions that are not in `old` are added. A `new` that has all of `old`, imports too, replaces it whole.
+    definitions that are not in `old` are added. A `new` that has all of `old`, imports and docstring too, replaces it whole.
     SyntaxError when either is not Python.
     """
     before, after = ast.parse(old), ast.parse(new)
     names = _names(after.body)
-    if set(_names(before.body)) <= set(names) and _rest(before.body) <= _rest(after.body):
+    told = ast.get_docstring(after) or not ast.get_docstring(before)
+    if told and set(_names(before.body)) <= set(names) and _rest(before.body) <= _rest(after.body):
         return new, tuple(names)
     changes = list(_changes(before.body, after.body, old, new))
     places = {name: place for name, place in _places(before).items() if name not in _names(before.body)}

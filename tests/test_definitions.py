@@ -77,6 +77,11 @@ def test_what_is_not_python_is_refused():
         redefine(OLD, "def f(:\n")
 
 
+def test_what_lacks_the_docstring_of_the_file_is_no_whole_file():
+    old = '"""Numbers."""\n\n\ndef one():\n    return 2\n'
+    assert redefine(old, "def one():\n    return 1\n")[0] == old.replace("2", "1")
+
+
 def test_what_lacks_the_imports_is_no_whole_file():
     old = '"""Text."""\n\nimport re\n\n\ndef words(text):\n    return text.split()\n'
     text, names = redefine(old, "def words(text):\n    return re.findall('a', text)\n")
