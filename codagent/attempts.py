@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from codagent.record import solved
 from codagent.tools import FINISH
-from codagent.types import Loop, Message, Outcome
+from codagent.types import Episode, Loop, Message, Outcome
 
 Start = Literal["best", "last", "start"]
 
@@ -46,6 +47,11 @@ def claim(replies: Sequence[Message]) -> Claim:
         return Claim(calls[-1].arguments)
 
 
+def claimed(episode: Episode) -> Claim:
+    """What its agent said when it finished."""
+    return claim([step.reply.message for step in episode.steps])
+
+
 def choose(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
     """The one to start from; of equally good ones the latest."""
     if rule == "start" or not attempts:
@@ -55,7 +61,7 @@ def choose(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
 
 def best(loop: Loop, task_id: str | None = None) -> str | None:
     """The commit of the best attempt at a task; None: at its last one, since each begins with the best of the one before."""
-    kept = [episode for episode in loop.episodes if episode.kind == "solve" and episode.commit]
+    kept = [episode for episode in solved(loop) if episode.commit]
     attempts = [Attempt(str(episode.commit), episode.outcome) for episode in kept if episode.task.id == (task_id or kept[-1].task.id)]
     return choose(attempts[0], attempts, "best").commit if attempts else None
 

@@ -12,7 +12,7 @@ from typing import Literal
 from codagent.agent import Agent, run_episode
 from codagent.errors import RepositoryError, SandboxError
 from codagent.notes import bounded, rewrite_notes
-from codagent.record import broken_off
+from codagent.record import broken_off, solved
 from codagent.types import Environment, Episode, Loop, Outcome, Profile, Task
 
 Plan = Callable[[Loop], Task | str]  # the next task, or in a word why there is none
@@ -35,8 +35,8 @@ def in_order(tasks: Sequence[Task]) -> Plan:
     """Each task once; the end of the last is the loop's."""
 
     def plan(loop: Loop) -> Task | str:
-        solved = [episode for episode in loop.episodes if episode.kind == "solve"]
-        return tasks[len(solved)] if len(solved) < len(tasks) else str(solved[-1].end)
+        done = solved(loop)
+        return tasks[len(done)] if len(done) < len(tasks) else str(done[-1].end)
 
     return plan
 
@@ -54,7 +54,7 @@ def run_loop(agent: Agent, environment: Environment, plan: Plan, *, loop: Loop, 
             task = plan(loop)
             if isinstance(task, str):
                 return replace(loop, end=task)
-            begun = Episode("solve", _solved(loop), task, bounded(carry.read(notes(loop)), agent.profile.notes_tokens), ())
+            begun = Episode("solve", len(solved(loop)), task, bounded(carry.read(notes(loop)), agent.profile.notes_tokens), ())
         episode = _work(agent, environment, loop, begun)
         loop = replace(loop, episodes=(*loop.episodes, episode))
         for observer in agent.observers:
@@ -91,10 +91,6 @@ def _due(loop: Loop, plan: Plan, carry: Carry) -> Episode | None:
     if carry.rewrite == "between" and isinstance(plan(loop), str):
         return None
     return Episode("notes", last.position, last.task, last.notes_before, ())
-
-
-def _solved(loop: Loop) -> int:
-    return sum(episode.kind == "solve" for episode in loop.episodes)
 
 
 def _work(agent: Agent, environment: Environment, loop: Loop, begun: Episode) -> Episode:

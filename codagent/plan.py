@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from codagent.attempts import best, claim
+from codagent.attempts import best, claimed
 from codagent.loop import Plan
+from codagent.record import solved
 from codagent.stop import Iteration, progress, verdict
 from codagent.types import Episode, Limits, Loop, Task
 
@@ -42,7 +43,7 @@ def again(tasks: Sequence[Task], limits: Limits, *, tree_of: Callable[[str], str
 def _history(loop: Loop, task: Task, tree_of: Callable[[str], str]) -> list[Iteration]:
     """The iterations of a task, each with the notes that it left."""
     carried = {episode.position: episode.notes_after or "" for episode in loop.episodes if episode.kind == "notes"}
-    mine = [episode for episode in loop.episodes if episode.kind == "solve" and episode.task.id == task.id]
+    mine = [episode for episode in solved(loop) if episode.task.id == task.id]
     return [_iteration(episode, carried.get(episode.position, episode.notes_before), tree_of) for episode in mine]
 
 
@@ -54,5 +55,5 @@ def _iteration(episode: Episode, notes: str, tree_of: Callable[[str], str]) -> I
         failed=outcome.failed if outcome else (),
         passed=bool(outcome and outcome.passed),
         notes=notes,
-        blocker=claim([step.reply.message for step in episode.steps]).blocked,
+        blocker=claimed(episode).blocked,
     )

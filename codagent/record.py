@@ -188,6 +188,11 @@ class _Assembly:
         self._episodes[-1] = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
 
 
+def solved(loop: Loop) -> list[Episode]:
+    """The attempts at its tasks."""
+    return [episode for episode in loop.episodes if episode.kind == "solve"]
+
+
 def broken_off(episode: Episode) -> bool:
     """Whether the episode goes on once that is possible: it has no end, or one that neither the agent nor a limit gave it."""
     return episode.end in ("model", "sandbox", "interrupted", None) and not (episode.outcome and episode.outcome.passed)

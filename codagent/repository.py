@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codagent import git, tools
-from codagent.attempts import Attempt, Claim, Start, choose, claim, told, word
+from codagent.attempts import Attempt, Claim, Start, choose, claim, claimed, told, word
 from codagent.briefing import Known, filled, fit, plain
 from codagent.context import BYTES_PER_TOKEN
 from codagent.fill import gist
@@ -58,7 +58,7 @@ class Repository:
         for episode in earlier:
             if episode.kind == "solve":
                 self._enter(episode.task)
-                self._remember(Attempt(episode.commit or self._base.commit, episode.outcome, claim(_replies(episode))))
+                self._remember(Attempt(episode.commit or self._base.commit, episode.outcome, claimed(episode)))
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -152,7 +152,7 @@ class Repository:
     def _judge(self, commit: str | None = None) -> Outcome:
         """The gates' word, None: on the work. So much time as that took once and a half is kept back for the next time."""
         ledger, began = self._place.ledger, time.monotonic()
-        outcome = self._place.gates.grade(self._task.checks, commit or self._commit({}), seconds=ledger.seconds_until_end)
+        outcome = self._place.gates.grade(self._task.checks, commit or self.tree() or self._base.commit, seconds=ledger.seconds_until_end)
         ledger.hold(1.5 * (time.monotonic() - began))
         return outcome
 
@@ -203,10 +203,6 @@ class Repository:
 def _first_bytes(earlier: Sequence[Episode]) -> int | None:
     """How long the loop's first first message was."""
     return len(earlier[0].prompt[-1].content.encode(errors="surrogateescape")) if earlier else None
-
-
-def _replies(episode: Episode) -> list[Message]:
-    return [step.reply.message for step in episode.steps]
 
 
 def _wrote(message: Message, answers: Iterable[Message]) -> bool:

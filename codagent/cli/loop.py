@@ -6,16 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from codagent import git, state
 from codagent.cli import options
 from codagent.cli.job import Job, Result
-from codagent.cli.outcome import exit_code, lines, summary
+from codagent.cli.outcome import exit_code, iterations, lines, summary, word
 from codagent.cli.ready import instruction_of, worst_case
-from codagent.config import Values
+from codagent.config import Settings, Values
 from codagent.errors import UsageError
 from codagent.truncate import harmless
 from codagent.types import Task
@@ -56,32 +56,24 @@ def loop(
     jobs: Jobs = 2,
     all_: All = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print limits and the worst-case bill, and do nothing.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sampling, where the model takes one.")] = None,
+    seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
 ) -> None:
     """Work on a task again and again, each time afresh, until its checks pass on the host. Only files and notes are carried on."""
     from codagent.cli.launch import Launch, go_on, start
 
-    root = git.find_root(repo)
-    limits: dict[str, Any] = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
-    limits |= {"iterations": iterations, "patience": patience}
-    loops = state.loops_dir(root, record)
+    loops = state.loops_dir(root := git.find_root(repo), record)
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     if resume:
-        results = [go_on(root, loops, resume, limits)]
-    else:
-        tasks, layer = _tasks(task)
-        settings = options.settings(root, layer, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-        tasks = tuple(replace(one, checks=one.checks or settings.checks) for one in tasks)
-        if unchecked := [one.id for one in tasks if not one.checks]:
-            raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; say with --check CMD what decides that it is done")
-        if dry_run:
-            print("\n".join(worst_case(settings)))
-            return
-        pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
-        launch = Launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-        results = start(launch, pattern, (notes or state.notes_file(loops)).resolve())
-    finish(results, json_=json_)
+        finish([go_on(root, loops, resume, limits)], json_=json_)
+    tasks, settings = _asked(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
+    if dry_run:
+        print("\n".join(worst_case(settings)))
+        return
+    pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
+    launch = Launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
+    finish(start(launch, pattern, (notes or state.notes_file(loops)).resolve()), json_=json_)
 
 
 def branch(
@@ -98,7 +90,7 @@ def branch(
     group: Group = 1,
     jobs: Jobs = 2,
     all_: All = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sampling, where the model takes one.")] = None,
+    seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
 ) -> None:
@@ -106,14 +98,14 @@ def branch(
     from codagent.cli.launch import Launch, branched, start
 
     root = git.find_root(repo)
-    limits = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     loops = state.loops_dir(root, record)
-    settings, pattern = branched(loops, loop_id, at, {**limits, "iterations": iterations, "patience": patience})
+    settings, pattern = branched(loops, loop_id, at, limits)
     launch = Launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
 
 
-def finish(results: Sequence[Result], *, json_: bool) -> None:
+def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     """Tell of the best of the loops, and end with its exit code."""
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     if json_:
@@ -122,9 +114,19 @@ def finish(results: Sequence[Result], *, json_: bool) -> None:
     else:
         for result in results:
             if len(results) > 1:
-                print(f"loop {result.loop.id}: {summary(result)['outcome']} after {summary(result)['iterations']} iterations")
+                print(f"loop {result.loop.id}: {word(result.loop)} after {iterations(result.loop)} iterations")
         print("\n".join(harmless(line) for line in lines(first)))
     raise typer.Exit(exit_code(first.loop))
+
+
+def _asked(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
+    """The tasks, each with what decides that it is done, and all settings. UsageError for one that nothing decides."""
+    tasks, layer = _tasks(task)
+    settings = options.settings(root, layer, **flags)
+    tasks = tuple(replace(one, checks=one.checks or settings.checks) for one in tasks)
+    if unchecked := [one.id for one in tasks if not one.checks]:
+        raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; say with --check CMD what decides that it is done")
+    return tasks, settings
 
 
 def _tasks(given: str | None) -> tuple[tuple[Task, ...], Values]:

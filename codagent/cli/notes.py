@@ -15,6 +15,7 @@ from codagent.cli.records import Kept, kept
 from codagent.errors import UsageError
 from codagent.loop import notes as notes_of
 from codagent.notebook import PERSON, Notebook
+from codagent.record import solved
 from codagent.truncate import harmless
 from codagent.types import Loop
 from codagent.ui.paint import paint
@@ -54,7 +55,7 @@ def _after(loop: Loop, at: int | None) -> str:
     """The notes after iteration `at`, counted from 1; None: after the last."""
     if at is None:
         return notes_of(loop)
-    attempts = sum(episode.kind == "solve" for episode in loop.episodes)
+    attempts = len(solved(loop))
     if at > attempts:
         raise UsageError(f"loop {loop.id} has {attempts} iterations, not {at}")
     past = [episode for episode in loop.episodes if episode.position < at]

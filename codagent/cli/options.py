@@ -25,6 +25,7 @@ MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="
 MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0.0001, help="US dollars, where a price is known.  [default: 5]")]
 Iterations = Annotated[int | None, typer.Option("--iterations", min=1, help="Attempts at each task.  [default: 10]")]
 Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Attempts in a row without progress.  [default: 5]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the sampling, where the model takes one.")]
 RecordDir = Annotated[Path | None, typer.Option("--record", help="Where records lie.", show_default=".codagent/loops")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="A loop, by the start or end of its id.", show_default="the latest")]
@@ -50,6 +51,11 @@ def settings(root: Path, task_file: config.Values | None = None, **flags: Any) -
         task_file or {},
         {**{key: None if value == [] else value for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
     )
+
+
+def limits(steps: int | None, tokens: int | None, seconds: float | None, usd: float | None) -> dict[str, Any]:
+    """Flags by the names of the settings' keys."""
+    return {"max_steps": steps, "max_tokens": tokens, "max_seconds": seconds, "max_usd": usd}
 
 
 def probed(spec: str, found: Calling | None = None) -> Calling | None:

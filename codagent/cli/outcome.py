@@ -9,7 +9,7 @@ from codagent import git
 from codagent.attempts import best
 from codagent.cli.job import Result
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
-from codagent.record import broken_off
+from codagent.record import broken_off, solved
 from codagent.types import Episode, Loop
 
 UNFINISHED = 3
@@ -46,11 +46,6 @@ def word(loop: Loop) -> str:
 def exit_code(loop: Loop) -> int:
     """0: the gates passed or, where there are none, the agent finished. Else what ended it."""
     return 0 if word(loop) in ("passed", "done") else _CODES.get(word(loop), UNFINISHED)
-
-
-def solved(loop: Loop) -> list[Episode]:
-    """The attempts at its tasks."""
-    return [episode for episode in loop.episodes if episode.kind == "solve"]
 
 
 def iterations(loop: Loop) -> int:

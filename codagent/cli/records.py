@@ -15,9 +15,9 @@ import typer
 from codagent import git, state
 from codagent.attempts import word as verdict
 from codagent.cli import options
-from codagent.cli.outcome import change, iterations, solved, word
+from codagent.cli.outcome import change, iterations, word
 from codagent.errors import RepositoryError
-from codagent.record import load
+from codagent.record import load, solved
 from codagent.truncate import harmless
 from codagent.types import Loop, Message
 from codagent.ui.paint import paint

@@ -14,11 +14,12 @@ from codagent import git, state
 from codagent.agent import Agent, run_episode
 from codagent.cli import options
 from codagent.cli.job import recorded
-from codagent.cli.outcome import UNFINISHED, solved
+from codagent.cli.outcome import UNFINISHED
 from codagent.cli.records import Kept, kept
 from codagent.cli.sandboxes import Starter
 from codagent.gate import Gates
 from codagent.ledger import Ledger
+from codagent.record import solved
 from codagent.repository import Repository, Workplace
 from codagent.truncate import harmless
 from codagent.types import Episode, Step

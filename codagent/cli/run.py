@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,13 +37,13 @@ def run(
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
     record: options.RecordDir = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the sampling, where the model takes one.")] = None,
+    seed: options.Seed = None,
     json_: options.Json = False,
 ) -> None:
     """Work on a task in a git repository, from inside a sandbox; the result is a commit on a branch of its own."""
     instruction = instruction_of(task)
     root = git.find_root(repo)
-    limits: dict[str, Any] = {"max_steps": max_steps, "max_tokens": max_tokens, "max_seconds": max_seconds, "max_usd": max_usd}
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
     loops, progress = state.loops_dir(root, record), Progress()
     say_which_model(settings, progress)

@@ -42,7 +42,7 @@ class Gates:
         self._cache = Cache(cache)
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
-        """Raises SandboxError and RepositoryError. Past `seconds` what has not been run counts as failed."""
+        """`commit` may be a tree. Raises SandboxError and RepositoryError. Past `seconds` what has not been run counts as failed."""
         deadline = time.monotonic() + seconds
         tree, undone = git.gated_tree(self._root, self._start, commit, (*self._protect, *self._makefiles(checks)))
         start = self._runs(git.tree_of(self._root, self._start), checks, deadline) if any(map(recognise, checks)) else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
-from codagent.attempts import claim
+from codagent.attempts import claimed
 from codagent.errors import RepositoryError
 from codagent.report.markup import Html, tag
 from codagent.report.patch import cut, patch, rewritten
@@ -54,7 +54,7 @@ def _numbers(iteration: Iteration) -> Html:
 
 def _said(solve: Episode) -> Iterator[Html]:
     """What the agent claims when it finishes; a claim and no more."""
-    said = claim([step.reply.message for step in solve.steps])
+    said = claimed(solve)
     if said.summary:
         yield tag("p", tag("b", "The agent says: "), cut(said.summary))
     if said.blocked:

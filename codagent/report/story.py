@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codagent.codec import decode
+from codagent.record import solved
 from codagent.types import Episode, Limits, Loop, Outcome
 
 _ENDS = {
@@ -66,10 +67,9 @@ class Iteration:
 def iterations(loop: Loop) -> tuple[Iteration, ...]:
     rewrites = {episode.position: episode for episode in loop.episodes if episode.kind == "notes"}
     seen, told = {loop.start_commit}, []
-    for episode in loop.episodes:
-        if episode.kind == "solve":
-            told.append(Iteration(episode, rewrites.get(episode.position), _change(episode.commit, seen)))
-            seen.add(episode.commit or "")
+    for episode in solved(loop):
+        told.append(Iteration(episode, rewrites.get(episode.position), _change(episode.commit, seen)))
+        seen.add(episode.commit or "")
     return tuple(told)
 
 
