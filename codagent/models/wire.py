@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import httpx
 
@@ -12,6 +12,7 @@ from codagent.errors import ModelError
 from codagent.models.patience import Transient, failure
 
 Json = dict[str, Any]
+T = TypeVar("T")
 CONNECT_S, READ_S = 10.0, 300.0
 
 
@@ -33,11 +34,15 @@ class Wire:
 
     def ask(self, path: str, body: Json | None = None) -> Json:
         """The JSON object at `path`."""
-        return next(self._objects(path, body), {})
+        return next(self._answer(path, body, _objects), {})
+
+    def tell(self, path: str, body: Json) -> None:
+        """Ask for something to be done, where the answer is in plain words that say no more than that it was."""
+        next(self._answer(path, body, _words))
 
     def stream(self, path: str, body: Json) -> Iterator[Json]:
         """Each event of the answer; a server that does not stream gives its whole answer as one."""
-        for event in self._objects(path, body):
+        for event in self._answer(path, body, _objects):
             error = event.get("error")
             if error:
                 text = error if isinstance(error, str) else json.dumps(error)
@@ -48,7 +53,7 @@ class Wire:
     def close(self) -> None:
         self._client.close()
 
-    def _objects(self, path: str, body: Json | None) -> Iterator[Json]:
+    def _answer(self, path: str, body: Json | None, read: Callable[[httpx.Response], Iterator[T]]) -> Iterator[T]:
         content = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         try:
             with self._client.stream("GET" if body is None else "POST", self.url + path, content=content) as response:
@@ -56,10 +61,7 @@ class Wire:
                 if response.status_code >= 300:
                     said = response.read().decode(errors="replace")
                     raise failure(response.status_code, _message(said), response.headers, self.who)
-                if "event-stream" in response.headers.get("content-type", ""):
-                    yield from _events(response.iter_bytes())
-                else:
-                    yield _object(response.read())
+                yield from read(response)
         except httpx.ConnectError as error:
             raise Transient(f"{self.who} refused the connection ({_why(error)}); is the server running?") from error
         except httpx.TimeoutException as error:
@@ -70,6 +72,17 @@ class Wire:
             raise Transient(f"{self.who} broke off ({_why(error)}); is the server running?") from error
         except ValueError as error:
             raise Transient(f"{self.who} sent something that is not JSON ({error}); is it an OpenAI-compatible server?") from error
+
+
+def _objects(response: httpx.Response) -> Iterator[Json]:
+    if "event-stream" in response.headers.get("content-type", ""):
+        yield from _events(response.iter_bytes())
+    else:
+        yield _object(response.read())
+
+
+def _words(response: httpx.Response) -> Iterator[str]:
+    yield response.read().decode(errors="replace")
 
 
 def _events(chunks: Iterator[bytes]) -> Iterator[Json]:

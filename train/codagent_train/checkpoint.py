@@ -81,9 +81,10 @@ def step_of(checkpoint: Path) -> int:
 
 
 def _told(recipe: Recipe) -> dict[str, Any]:
-    """All that a run must have in common with the one that it goes on with: for how long, and how often it is saved, may be changed."""
+    """All that a run must have in common with the one that it goes on with: for how long, how often it is saved, and what samples its
+    replies may be changed."""
     told = asdict(recipe)
-    del told["learning"]["steps"], told["learning"]["save_every"]
+    del told["learning"]["steps"], told["learning"]["save_every"], told["engine"]
     return told
 
 

@@ -36,6 +36,7 @@ _Form = Literal["terse", "paper"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Device = Literal["cpu", "cuda"]
+_Engine = Literal["local", "continuous", "vllm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class Policy:
     lora_rank: None_or_more = 0
     device: Annotated[_Device, _one_of(_Device)] = "cpu"
     threads: Count = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What samples the replies: one of `engines`. `url`, of a vLLM server that runs already, ends in /v1."""
+
+    name: Annotated[_Engine, _one_of(_Engine)] = "local"
+    url: Text = "http://127.0.0.1:8000/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class Recipe:
     replies: Replies
     learning: Learning
     credit: Credit = field(default_factory=Credit)
+    engine: Engine = field(default_factory=Engine)
     seed: Whole = 0
 
 
@@ -120,6 +130,7 @@ _SECTIONS: dict[str, Any] = {
     "replies": Replies,
     "learning": Learning,
     "credit": Credit,
+    "engine": Engine,
 }
 
 
@@ -173,3 +184,15 @@ def _possible(source: Source, recipe: Recipe) -> None:
         )
     if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
         raise UsageError(f"{source.where(('policy', 'weights'))}: a model with random weights speaks only the words of keycode")
+    if recipe.engine.name == "vllm":
+        _served(source, recipe)
+
+
+def _served(source: Source, recipe: Recipe) -> None:
+    if not recipe.policy.lora_rank:
+        raise UsageError(f"{source.where(('engine', 'name'))}: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]")
+    if recipe.replies.temperature != 1.0:
+        raise UsageError(
+            f"{source.where(('replies', 'temperature'))}: a vLLM server tells logprobs before temperature, which are those sampled from"
+            " at 1 only; take that, or another [engine]"
+        )

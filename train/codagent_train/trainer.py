@@ -33,7 +33,7 @@ from trl import GRPOConfig, GRPOTrainer
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile, Sampling
 from codagent_train import checkpoint, metrics
-from codagent_train.engines.local import Local
+from codagent_train.engines.opening import engine_for
 from codagent_train.loss import Diverged, clipped, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
@@ -81,6 +81,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         )
         self.remove_callback(PrinterCallback)
         self._recipe, self._policy = recipe, policy
+        self._engine = engine_for(recipe, policy, out)
         self._parts: list[Part] = []
 
     def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Part:
@@ -127,7 +128,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         recipe, policy = self._recipe, self._policy
         name = f"{recipe.policy.weights}@{self.state.global_step}"
         starts = groups(recipe, packs, step=self.state.global_step, policy=name)
-        engine = Local(self.accelerator.unwrap_model(self.model), pad=policy.pad, ends=policy.ends)
+        engine = self._engine(self.accelerator.unwrap_model(self.model), self.state.global_step)
         sampler = Sampler(engine, policy.tokenizer, name, recipe.replies.temperature)
         loops = iter(roll_out(sampler, [start for group in starts for start in group], profile(recipe)))
         return [[next(loops) for _ in group] for group in starts]

@@ -1,0 +1,57 @@
+"""Which engine serves a run, by its recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from codagent_train import checkpoint
+from codagent_train.engines import Engine
+from codagent_train.policy import Policy
+from codagent_train.recipe import Recipe
+
+At = Callable[[Any, int], Engine]  # what samples by the model that is given, as it stands in the step of that number
+
+
+def engine_for(recipe: Recipe, policy: Policy, out: Path) -> At:
+    """The engine of each step of the run in the folder `out`."""
+    if recipe.engine.name == "vllm":
+        return _served(recipe.engine.url, policy.ends, out)
+    if recipe.engine.name == "continuous":
+        from codagent_train.engines.continuous import Continuous
+
+        return lambda model, _: Continuous(model, pad=policy.pad, ends=policy.ends)
+    from codagent_train.engines.local import Local
+
+    return lambda model, _: Local(model, pad=policy.pad, ends=policy.ends)
+
+
+def _served(url: str, ends: frozenset[int], out: Path) -> At:
+    """Of several processes, which hold the same weights, the first gives them to the server."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    from codagent_train.engines.vllm import Vllm
+
+    server, folder = Vllm(url, ends=ends), checkpoint.unfinished(out) / "adapter"
+
+    def at(model: Any, step: int) -> Engine:
+        if PartialState().is_main_process:
+            model.save_pretrained(folder)
+            server.publish(folder, f"{out.resolve().name}@{step}-{digest(folder)}")
+        name = [server.model]
+        broadcast_object_list(name)
+        server.model = name[0]
+        return server
+
+    return at
+
+
+def digest(folder: Path) -> str:
+    """What tells the adapters in two folders apart."""
+    found = hashlib.sha256()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        found.update((folder / name).read_bytes())
+    return found.hexdigest()[:12]
