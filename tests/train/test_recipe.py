@@ -71,6 +71,19 @@ def test_an_impossible_batch_is_refused_with_its_numbers(tmp_path):
     assert "leaves nothing of a context of 4096" in refused(tmp_path, "max_tokens = 1", "max_tokens = 4096")
 
 
+def test_a_server_gets_adapters_only_and_samples_at_temperature_1(tmp_path):
+    engine = '[engine]\nname = "vllm"\n[learning]'
+    assert "line 14: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]" in refused(tmp_path, "[learning]", engine)
+    warm = (
+        GOOD.replace("[learning]", engine)
+        .replace('"random"', '"random"\nlora_rank = 4')
+        .replace("[replies]", "[replies]\ntemperature = 0.7")
+    )
+    with pytest.raises(UsageError, match="line 13: a vLLM server tells logprobs before temperature"):
+        recipe.read(written(tmp_path, warm))
+    assert recipe.read(written(tmp_path, warm.replace("0.7", "1"))).engine == recipe.Engine("vllm", "http://127.0.0.1:8000/v1")
+
+
 def test_a_name_that_is_none_is_answered_with_those_that_are():
     with pytest.raises(UsageError, match=r"one of .*, toy"):
         recipe.read("tony")

@@ -8,6 +8,7 @@ import pytest
 
 from codagent.errors import ContextOverflow, ModelError
 from codagent.types import Sampling, Tokens
+from codagent_train.engines.opening import digest
 from codagent_train.engines.vllm import Vllm
 from tests.train.vllm_double import BASE, HANG_UP, refusal, serve
 
@@ -101,6 +102,15 @@ def test_an_adapter_that_the_server_holds_already_needs_no_loading():
         served = Vllm(server.url, ends=frozenset({END}))
         served.publish(Path("/there"), "run@4")
         assert served.generate(PROMPTS[:1], samplings(1)) == [dice("/there", PROMPTS[0], samplings(1)[0])]
+
+
+def test_adapters_that_differ_in_weights_or_scale_never_share_a_name(tmp_path):
+    names = set()
+    for config, weights in [(b"1", b"1"), (b"1", b"2"), (b"2", b"1"), (b"1", b"1")]:
+        (tmp_path / "adapter_config.json").write_bytes(config)
+        (tmp_path / "adapter_model.safetensors").write_bytes(weights)
+        names.add(digest(tmp_path))
+    assert len(names) == 3
 
 
 @pytest.mark.parametrize("trouble", [404, 500, HANG_UP])

@@ -1,7 +1,13 @@
 """Continuous batching, and whole runs by the engines of a recipe."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 
 import pytest
@@ -24,7 +30,7 @@ END = 3
 @pytest.fixture
 def engine():
     torch.manual_seed(0)
-    return Continuous(policy.tiny().model, pad=6, ends=frozenset({END}))
+    return Continuous(policy.tiny().model, ends=frozenset({END}))
 
 
 def samplings(*seeds, max_tokens=6, temperature=1.0):
@@ -122,22 +128,51 @@ def test_a_run_by_continuous_batching_is_on_policy(tmp_path, adapted):
     assert max(line["drift/mean"] for line in lines) < 1e-5
 
 
-def test_a_run_by_a_server_that_is_given_each_adapter_is_the_run_in_this_process(tmp_path, adapted):
+@contextmanager
+def serving(given):
+    """A vLLM server of the base of a recipe, as far as it can be told from outside."""
     lock = Lock()
 
     def sample(folder, prompt, sampling):
         with lock:
-            base = policy.load(adapted.policy, seed=adapted.seed)
+            base = policy.load(given.policy, seed=given.seed)
             tuned = PeftModel.from_pretrained(base.model, folder)
             return Local(tuned, pad=base.pad, ends=base.ends).generate([prompt], [sampling])[0]
 
     with serve(sample) as server:
+        yield server
+
+
+def test_a_run_by_a_server_that_is_given_each_adapter_is_the_run_in_this_process(tmp_path, adapted):
+    with serving(adapted) as server:
         served = trained(replace(adapted, engine=Engine("vllm", server.url)), tmp_path / "served")
     here = trained(adapted, tmp_path / "here")
     assert [body["lora_name"].partition("-")[0] for body in server.asked("/v1/load_lora_adapter")] == ["served@0", "served@1"]
     assert len(server.adapters) == 1
     assert [fixed(line) for line in served] == [pytest.approx(fixed(line), abs=1e-4) for line in here]
     assert max(line["drift/mean"] for line in served) < 1e-5
+
+
+def test_of_two_processes_one_gives_the_server_its_adapters_and_both_ask_it(tmp_path, adapted):
+    out, launcher = tmp_path / "out", ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    checkpoint.begin(out, adapted)
+    with serving(adapted) as server:
+        command = [sys.executable, *launcher, Path(__file__).with_name("served.py"), out, server.url]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as process:
+            try:
+                _, said = process.communicate(timeout=240)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)  # the launcher and those that it launched
+    assert process.returncode == 0, said
+    names = [body["lora_name"] for body in server.asked("/v1/load_lora_adapter")]
+    assert [name.partition("-")[0] for name in names] == ["out@0", "out@1"]
+    asked = [body["model"] for body in server.asked("/v1/completions")]
+    assert asked == sorted(asked)
+    assert set(asked) == set(names)
+    assert len(asked) >= 2 * 2 * 4 * 7  # steps, packs, loops, replies of a loop
+    assert max(line["drift/mean"] for line in metrics.read(out / metrics.FILE)) < 1e-5
 
 
 def fixed(line):

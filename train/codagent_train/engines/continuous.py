@@ -22,14 +22,14 @@ from codagent_train.loss import Diverged
 TOGETHER = 2**16  # tokens of keys and values that are held; by themselves they would take most of the memory that is free
 STEP = 2**11  # tokens that go through the model at a time
 PAGE = 256  # tokens; flash attention reads no smaller ones
-_OTHER = 2.0  # a temperature for the whole must be there, and not 1, for each request to have its own
+_OTHER = 2.0  # requests have temperatures of their own only where that of the batch is not 1
 
 
 class Continuous:
     """An Engine over a causal language model that may be trained in between; it is left in the mode that it was in."""
 
-    def __init__(self, model: Any, *, pad: int, ends: frozenset[int]) -> None:
-        self._model, self._pad, self.ends = model, pad, ends
+    def __init__(self, model: Any, *, ends: frozenset[int]) -> None:
+        self._model, self.ends = model, ends
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         training = self._model.training
@@ -45,9 +45,7 @@ class Continuous:
         """By row. The manager lives no longer than its batch: it would go on with keys and values of weights that have changed since."""
         pages = [ceil((len(prompt) + each.max_tokens) / PAGE) for prompt, each in zip(prompts, samplings, strict=True)]
         manager = self._model.init_continuous_batching(
-            generation_config=GenerationConfig(
-                do_sample=True, temperature=_OTHER, top_k=0, top_p=1.0, pad_token_id=self._pad, eos_token_id=-1
-            ),
+            generation_config=GenerationConfig(do_sample=True, temperature=_OTHER, top_k=0, top_p=1.0, eos_token_id=-1),
             continuous_batching_config=_config(pages, samplings[0].seed or 0),
         )
         found: dict[int, Tokens] = {}

@@ -22,7 +22,7 @@ def engine_for(recipe: Recipe, policy: Policy, out: Path) -> At:
     if recipe.engine.name == "continuous":
         from codagent_train.engines.continuous import Continuous
 
-        return lambda model, _: Continuous(model, pad=policy.pad, ends=policy.ends)
+        return lambda model, _: Continuous(model, ends=policy.ends)
     from codagent_train.engines.local import Local
 
     return lambda model, _: Local(model, pad=policy.pad, ends=policy.ends)
@@ -50,8 +50,7 @@ def _served(url: str, ends: frozenset[int], out: Path) -> At:
 
 
 def digest(folder: Path) -> str:
-    """What tells the adapters in two folders apart."""
-    found = hashlib.sha256()
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        found.update((folder / name).read_bytes())
-    return found.hexdigest()[:12]
+    """What tells the adapters in two folders apart, so that a run begun anew under an old name is not taken for the old one."""
+    files = (folder / name for name in ("adapter_config.json", "adapter_model.safetensors"))
+    parts = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
