@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 
-from codagent_train.ceilings import Estimate, ceilings
+from codagent_train.ceilings import ceilings
+from codagent_train.environments.frozenlake import pack
 from codagent_train.environments.lakes import EASY, HARD
+from codagent_train.intervals import Estimate
 
 REFERENCE = {"easy": "0.16 0.606 | 0.60 0.93 0.99 1.00 | 0.964", "hard": "0.10 0.567 | 0.56 0.93 0.99 1.00 | 0.960"}
 
@@ -25,11 +27,11 @@ def main() -> None:
     parser.add_argument("--hard", type=int, default=300, help="packs of four")
     arguments = parser.parse_args()
     for level, packs in ((EASY, arguments.easy), (HARD, arguments.hard)):
-        found = ceilings(level, packs)
+        found = ceilings(level, [pack(level, "train", number) for number in range(packs)])
         print(f"{level.name}, {packs} packs of four   reference (chance, alone | carried | known): {REFERENCE[level.name]}")
         print(f"  success by chance          {shown(found.chance)}")
         print(f"  success without notes      {shown(found.alone)}")
-        print(f"  success, all carried       {shown(*found.carried)}")
+        print(f"  success, all carried       {shown(*found.success)}")
         print(f"  reward, all carried        {shown(*found.reward)}")
         print(f"  reward, mapping known      {shown(found.known)}")
 

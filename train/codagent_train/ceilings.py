@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 
-from codagent_train.environments.frozenlake import pack
 from codagent_train.environments.lakes import MAPPINGS, Lake, Level, Moment, lake, mapping, moved, played, shaped, verdict
+from codagent_train.environments.packs import Pack
+from codagent_train.intervals import Estimate, estimate, share
 
 Belief = int  # a bit for each of MAPPINGS that is still possible
 ANY: Belief = (1 << len(MAPPINGS)) - 1
@@ -22,40 +22,32 @@ _WHERE = {(k, way): sum(1 << i for i, ways in enumerate(MAPPINGS) if ways[k - 1]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A mean over a sample, and half the width of its 95 % interval."""
-
-    mean: float
-    margin: float
-
-
-@dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Success by `chance`, `alone` without notes, and by position with all `carried`; the `reward` of that, and with all `known`."""
+    """What packs give: success by `chance`, and of best play `alone`, without notes; `success` and `reward`, by position, of best play that
+    carries all it has seen; the reward of best play with the mapping `known`."""
 
     chance: Estimate
     alone: Estimate
-    carried: tuple[Estimate, ...]
+    success: tuple[Estimate, ...]
     reward: tuple[Estimate, ...]
     known: Estimate
 
 
-def ceilings(level: Level, packs: int, *, tasks: int = 4) -> Ceilings:
-    """Over that many training packs, at least two."""
+def ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:
+    """Of these very packs, at least two, all equally long."""
     chance, alone, known = [], [], []
-    ends: list[list[Moment]] = [[] for _ in range(tasks)]
-    for number in range(packs):
-        drawn, belief = pack(level, "train", number, tasks=tasks), ANY
-        for position, task in enumerate(drawn.tasks):
-            solver = Solver(lake(level, task.seed))
-            chance.append(by_chance(solver.lake))
-            alone.append(solver.value(solver.lake.start, ANY, level.turns))
-            known.append(shaped(solver.distance(solver.lake.start), level.turns))
-            last, belief = play(solver, mapping(drawn.seed), belief)[-1]
-            ends[position].append(last)
-    carried = [[verdict(end) == "goal" for end in there] for there in ends]
+    ends: list[list[Moment]] = [[] for _ in packs[0].tasks]
+    for each in packs:
+        belief, solvers = ANY, [Solver(lake(level, task.seed)) for task in each.tasks]
+        chance.append(fmean(by_chance(solver.lake) for solver in solvers))
+        alone.append(fmean(solver.value(solver.lake.start, ANY, level.turns) for solver in solvers))
+        known.append(fmean(shaped(solver.distance(solver.lake.start), level.turns) for solver in solvers))
+        for solver, there in zip(solvers, ends, strict=True):
+            last, belief = play(solver, mapping(each.seed), belief)[-1]
+            there.append(last)
+    success = [[float(verdict(end) == "goal") for end in there] for there in ends]
     reward = [[shaped(end.turn, level.turns) * (verdict(end) == "goal") for end in there] for there in ends]
-    return Ceilings(_estimate(chance), _estimate(alone), tuple(map(_share, carried)), tuple(map(_estimate, reward)), _estimate(known))
+    return Ceilings(estimate(chance), estimate(alone), tuple(map(share, success)), tuple(map(estimate, reward)), estimate(known))
 
 
 class Solver:
@@ -141,22 +133,11 @@ def by_chance(lake: Lake) -> float:
     reached, here = 0.0, {lake.start: 1.0}
     for _ in range(lake.turns):
         there: dict[int, float] = {}
-        for cell, share in here.items():
+        for cell, part in here.items():
             for way in range(4):
                 near = moved(lake.side, cell, way)
                 if near not in lake.holes:
-                    there[near] = there.get(near, 0.0) + share / 4
+                    there[near] = there.get(near, 0.0) + part / 4
         reached += there.pop(lake.goal, 0.0)
         here = there
     return reached
-
-
-def _estimate(sample: Sequence[float]) -> Estimate:
-    return Estimate(fmean(sample), 1.96 * stdev(sample) / sqrt(len(sample)))
-
-
-def _share(sample: Sequence[bool]) -> Estimate:
-    """Of yes and no; the margin is Agresti and Coull's, which is not 0 when all went well."""
-    size = len(sample) + 4
-    nearer = (sum(sample) + 2) / size
-    return Estimate(fmean(sample), 1.96 * sqrt(nearer * (1 - nearer) / size))

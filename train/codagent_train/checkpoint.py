@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from codagent.codec import decode
 from codagent.errors import UsageError
 from codagent_train import metrics
 from codagent_train.recipe import Recipe
@@ -51,6 +53,24 @@ def gone_on(out: Path, recipe: Recipe) -> Path | None:
 def seed_of(out: Path) -> int:
     """The seed of the run in the folder. UsageError when there is none."""
     return int(_recorded(out)["seed"])
+
+
+def recipe_of(out: Path) -> Recipe:
+    """The recipe of the run in the folder, but for what a run may change as it goes on. UsageError when there is none that can be read."""
+    told = _recorded(out)
+    try:
+        return decode(Recipe, {**told, "learning": {"steps": 0, **told.get("learning", {})}})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{out / _RUN} is not the recipe of a run: {error}") from None
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / _RUN).is_file()
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether the folder has the name of a checkpoint."""
+    return re.fullmatch(r"checkpoint-\d+", folder.name) is not None
 
 
 def unfinished(out: Path) -> Path:

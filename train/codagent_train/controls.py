@@ -1,38 +1,53 @@
-"""Notes from elsewhere: what a policy is given to solve with in place of notes of its own, so that what these are worth can be told.
+"""Whose notes are solved with: a policy's own, or in their place none or those from elsewhere, so that what its own are worth can be told.
 
-Each Carry here serves one loop, from its start to its end, and nothing is rewritten in it.
+Each Carry here serves one loop, from its start to its end; all but the own rewrite nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from codagent.errors import UsageError
 from codagent.loop import Carry
 from codagent.types import Loop
 from codagent_train.environments.lakes import mapping
-from codagent_train.evaluate import Played
+from codagent_train.evaluate import Played, whole
+
+Cast = dict[int, tuple[Carry, ...]]  # for each pack, by its number: its loops, by how they come to their notes
 
 
-def without() -> Carry:
+def own(packs: int, loops: int) -> Cast:
+    """What the policy itself wrote after the task before."""
+    return {number: (Carry("between"),) * loops for number in range(packs)}
+
+
+def without(packs: int, loops: int) -> Cast:
     """No notes at any position."""
-    return Carry("never", lambda _: "")
+    return {number: (Carry("never", lambda _: ""),) * loops for number in range(packs)}
 
 
-def given(loop: Loop) -> Carry:
-    """At each position the notes that `loop` had there. With a loop that the untrained model played over the same pack, the notes are
-    frozen at what that model writes, and only the solving is that of the policy under test."""
-    notes = iter([episode.notes_before for episode in loop.episodes if episode.kind == "solve"])
-    return Carry("never", lambda _: next(notes))
+def again(played: Sequence[Played]) -> Cast:
+    """In the place of each whole loop, its notes position by position. With loops of the untrained model, the notes are frozen at what
+    that writes, and only the solving is that of the policy under test."""
+    return {each.number: tuple(map(_notes_of, each.loops)) for each in whole(played)}
 
 
-def of_another_pack(played: Sequence[Played]) -> Iterator[tuple[Carry, ...]]:
-    """For each pack, in order, and each of its loops, the notes of a loop over the next pack with another mapping: as good in form.
+def of_another_pack(played: Sequence[Played]) -> Cast:
+    """In the place of each whole loop, the notes of one over the next pack with another mapping: as good in form.
 
-    ValueError when all packs have the same mapping.
+    UsageError when all packs have the same mapping.
     """
-    for place, each in enumerate(played):
-        others = [*played[place + 1 :], *played[:place]]
+    kept = whole(played)
+    found: Cast = {}
+    for place, each in enumerate(kept):
+        others = [*kept[place + 1 :], *kept[:place]]
         other = next((other for other in others if mapping(other.pack.seed) != mapping(each.pack.seed)), None)
         if other is None:
-            raise ValueError("all packs have the same mapping")
-        yield tuple(given(other.loops[number % len(other.loops)]) for number in range(len(each.loops)))
+            raise UsageError(f"all of these packs, {len(kept)}, have the same mapping, so that none has notes of another; play more packs")
+        found[each.number] = tuple(_notes_of(other.loops[number % len(other.loops)]) for number in range(len(each.loops)))
+    return found
+
+
+def _notes_of(loop: Loop) -> Carry:
+    notes = iter([episode.notes_before for episode in loop.episodes if episode.kind == "solve"])
+    return Carry("never", lambda _: next(notes))

@@ -8,38 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
-from statistics import fmean, pstdev, stdev
+from statistics import fmean
 from typing import Literal
 
 from codagent.errors import UsageError
 from codagent.types import Episode, Loop, Outcome
-from codagent_train.ceilings import ANY, Estimate, Solver, by_chance, play
+from codagent_train.ceilings import Ceilings, ceilings
 from codagent_train.credit import rewards
-from codagent_train.environments.frozenlake import pack
-from codagent_train.environments.lakes import Moment, lake, mapping, shaped, verdict
+from codagent_train.environments.lakes import mapping
 from codagent_train.environments.packs import Pack
+from codagent_train.intervals import Estimate, estimate, share
 from codagent_train.readings import CODES, reading
 from codagent_train.starts import LEVELS
 
-_Z = 1.96
+Packing = Literal["cod", "ralph"]
+Notes = Literal["own", "none", "shuffled", "frozen"]
+_AGAIN = {"cod": "", "ralph": ", the same task again and again"}
+_WITH = {"own": "", "none": ", without notes", "shuffled": ", with notes of other packs", "frozen": ", with the untrained model's notes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is played. By `ralph` packing, a pack is its first task `tasks` times."""
+    """What is played, `level` being one of `LEVELS`, and whose notes it is played with. By `ralph` packing, a pack is its first task
+    `tasks` times. `shuffled` notes are those of another pack, `frozen` ones those that the untrained model wrote for the same pack."""
 
-    level: Literal["easy", "hard"] = "easy"
+    level: str = "easy"
     tasks: int = 4
-    packing: Literal["cod", "ralph"] = "cod"
+    packing: Packing = "cod"
+    notes: Notes = "own"
 
     def __str__(self) -> str:
-        return f"{self.level}, {self.tasks} tasks" + (", the same task again and again" if self.packing == "ralph" else "")
+        return f"{self.level}, {self.tasks} tasks{_AGAIN[self.packing]}{_WITH[self.notes]}"
 
-    def pack(self, number: int) -> Pack:
-        """A test pack."""
-        drawn = pack(LEVELS[self.level], "test", number, tasks=self.tasks)
-        return drawn if self.packing == "cod" else replace(drawn, tasks=drawn.tasks[:1] * self.tasks)
+    def packed(self, pack: Pack) -> Pack:
+        """A pack of as many tasks, as it is played."""
+        return pack if self.packing == "cod" else replace(pack, tasks=pack.tasks[:1] * self.tasks)
 
 
 SETTINGS = tuple(Setting(level, tasks, packing) for level in ("easy", "hard") for tasks in (4, 8) for packing in ("cod", "ralph"))
@@ -47,8 +50,9 @@ SETTINGS = tuple(Setting(level, tasks, packing) for level in ("easy", "hard") fo
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A pack and the loops over it, as many as there were seeds."""
+    """A test pack, its number, and the loops over it, as many as there were seeds."""
 
+    number: int
     pack: Pack
     loops: tuple[Loop, ...]
 
@@ -61,18 +65,6 @@ class Noted:
     whole: Estimate
     right: Estimate
     wrong: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the same packs give: success by `chance`, and of best play `alone`, without notes; `success` and `reward`, by position, of best
-    play that carries all it has seen; the reward of best play with the mapping `known`."""
-
-    chance: Estimate
-    alone: Estimate
-    success: tuple[Estimate, ...]
-    reward: tuple[Estimate, ...]
-    known: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +81,12 @@ class Report:
     success: tuple[Estimate, ...]
     gain: Estimate
     notes: tuple[Noted, ...]
-    bounds: Bounds
+    ceilings: Ceilings
 
 
 def report(player: str, setting: Setting, played: Sequence[Played]) -> Report:
     """The report on at least two packs; UsageError when fewer have a whole loop."""
-    whole = [replace(each, loops=tuple(loop for loop in each.loops if rewards(loop))) for each in played]
-    kept = [each for each in whole if each.loops]
+    kept = whole(played)
     if len(kept) < 2:
         raise UsageError(f"{len(kept)} of {len(played)} packs have loops that were played to their end; an interval takes at least 2")
     loops = sum(len(each.loops) for each in kept)
@@ -113,37 +104,14 @@ def report(player: str, setting: Setting, played: Sequence[Played]) -> Report:
         success=tuple(map(share, success)),
         gain=estimate([last - first for first, last in zip(reward[0], reward[-1], strict=True)]),
         notes=tuple(_noted(at, mappings) for at in solved),
-        bounds=bounds(setting, [each.pack for each in kept]),
+        ceilings=ceilings(LEVELS[setting.level], [each.pack for each in kept]),
     )
 
 
-def bounds(setting: Setting, packs: Sequence[Pack]) -> Bounds:
-    """What can be had of these very packs, at least two."""
-    level = LEVELS[setting.level]
-    chance, alone, known = [], [], []
-    ends: list[list[Moment]] = [[] for _ in range(setting.tasks)]
-    for each in packs:
-        belief, solvers = ANY, [Solver(lake(level, task.seed)) for task in each.tasks]
-        chance.append(fmean(by_chance(solver.lake) for solver in solvers))
-        alone.append(fmean(solver.value(solver.lake.start, ANY, level.turns) for solver in solvers))
-        known.append(fmean(shaped(solver.distance(solver.lake.start), level.turns) for solver in solvers))
-        for solver, there in zip(solvers, ends, strict=True):
-            last, belief = play(solver, mapping(each.seed), belief)[-1]
-            there.append(last)
-    success = [[float(verdict(end) == "goal") for end in there] for there in ends]
-    reward = [[shaped(end.turn, level.turns) * (verdict(end) == "goal") for end in there] for there in ends]
-    return Bounds(estimate(chance), estimate(alone), tuple(map(share, success)), tuple(map(estimate, reward)), estimate(known))
-
-
-def estimate(packs: Sequence[float]) -> Estimate:
-    """The mean of a number for each pack, at least two; its margin is normal, good from about 30 packs on."""
-    return Estimate(fmean(packs), _Z * stdev(packs) / sqrt(len(packs)))
-
-
-def share(packs: Sequence[float]) -> Estimate:
-    """The mean of a share for each pack. The margin counts two packs of none and two of all beside them (Agresti and Coull 1998, carried
-    over to shares between), and so is not 0 when all went alike."""
-    return Estimate(fmean(packs), _Z * pstdev([*packs, 0, 0, 1, 1]) / sqrt(len(packs) + 4))
+def whole(played: Sequence[Played]) -> list[Played]:
+    """Without the loops that were broken off, and the packs that have no others."""
+    found = [replace(each, loops=tuple(loop for loop in each.loops if rewards(loop))) for each in played]
+    return [each for each in found if each.loops]
 
 
 def _solved(played: Played, position: int) -> list[Episode]:

@@ -11,6 +11,7 @@ from typing import Any
 from codagent.errors import UsageError
 from codagent_train import metrics
 from codagent_train.ceilings import ceilings
+from codagent_train.environments.frozenlake import pack
 from codagent_train.environments.keycode import KEYS
 from codagent_train.starts import LEVELS
 
@@ -57,7 +58,9 @@ def tops(place: Mapping[str, Any]) -> list[float]:
     """The reward at each position of best play that carries all it has seen, in the environment that a recipe names."""
     if place["name"] == "keycode":
         return [1 / len(KEYS), *[1.0] * (place["tasks"] - 1)]
-    return [top.mean for top in ceilings(LEVELS[place["level"]], PACKS, tasks=place["tasks"]).reward]
+    level = LEVELS[place["level"]]
+    packs = [pack(level, "train", number, tasks=place["tasks"]) for number in range(PACKS)]
+    return [top.mean for top in ceilings(level, packs).reward]
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:

@@ -65,7 +65,7 @@ def tiny() -> Policy:
 
 
 def pretrained(setting: recipe.Policy) -> Policy:
-    """A model out of a folder or from the hub."""
+    """A model out of a folder or from the hub; where that holds an adapter, its base with the adapter on it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

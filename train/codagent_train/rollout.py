@@ -56,12 +56,13 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A loop that is to be played: its tasks, where, and the seed that its replies draw on."""
+    """A loop that is to be played: its tasks, where, the seed that its replies draw on, and how notes come from task to task."""
 
     loop: Loop
     environment: Environment
     tasks: tuple[Task, ...]
     seed: int
+    carry: Carry = Carry("between")
 
 
 def roll_out(sampler: Sampler, starts: Sequence[Start], profile: Profile, *, patience_s: float = PATIENCE_S) -> list[Loop]:
@@ -152,7 +153,7 @@ class _Seat:
 
 def _play(table: _Table, seat: int, start: Start, profile: Profile) -> Loop:
     agent = Agent(_Seat(table, seat, start.seed), profile)
-    return run_loop(agent, start.environment, in_order(start.tasks), loop=start.loop, carry=Carry("between"))
+    return run_loop(agent, start.environment, in_order(start.tasks), loop=start.loop, carry=start.carry)
 
 
 def _threaded(work: Callable[[], Loop], after: Callable[[], None]) -> Future[Loop]:

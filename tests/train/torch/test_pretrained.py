@@ -1,7 +1,10 @@
 """The path of a pretrained model: a folder, a chat template, LoRA, a lake; with weights that are small and know nothing."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from string import printable
 
 import pytest
@@ -15,6 +18,7 @@ from codagent_train import checkpoint, metrics, policy, recipe
 from codagent_train.recipe import Batch, Place, Replies
 from codagent_train.trainer import train
 
+TRAIN = Path(sys.executable).parent / "codagent-train"
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 MARKS = ["<system>", "<user>", "<assistant>", "<end>", "<none>"]
 
@@ -94,3 +98,41 @@ def test_a_folder_without_weights_and_a_model_that_cannot_converse_are_refused(l
             (mute / file.name).write_bytes(file.read_bytes())
     with pytest.raises(UsageError, match="has no chat template"):
         policy.load(replace(lake.policy, weights=str(mute)), seed=0)
+
+
+@pytest.fixture
+def run(lake, tmp_path):
+    """The folder of a run that took a step far enough to be seen, and its policy as it was then."""
+    out, bold = tmp_path / "run", replace(lake, learning=replace(lake.learning, rate=0.1))
+    loaded = policy.load(bold.policy, seed=0)
+    checkpoint.begin(out, bold)
+    train(bold, loaded, out)
+    return out, loaded
+
+
+def logits(model, ids):
+    with torch.no_grad():
+        return model.eval()(input_ids=torch.tensor([ids])).logits
+
+
+def test_a_checkpoint_that_is_an_adapter_is_loaded_onto_its_base(run, lake):
+    out, trained = run
+    again = policy.load(replace(lake.policy, weights=str(out / "checkpoint-1")), seed=0)
+    ids = again.tokenizer.encode((Message("user", "which way?"),))
+    assert torch.equal(logits(again.model, ids), logits(trained.model, ids))
+    assert not torch.equal(logits(again.model, ids), logits(policy.load(lake.policy, seed=0).model, ids))
+    assert again.ends == trained.ends
+
+
+def test_a_run_is_evaluated_from_its_folder(run, tmp_path):
+    out, _ = run
+    file = tmp_path / "reports.json"
+    command = [TRAIN, "eval", out, "--packs", "3", "--loops", "2", "--notes", "frozen", "--json", file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "**run@1** on easy, 2 tasks, with the untrained model's notes: 3 packs, 6 loops\n\n|  | position 0 | position 1 |"
+    )
+    assert done.stderr.splitlines()[-1] == "codagent-train: run@1 on easy, 2 tasks, with the untrained model's notes: 0 of 6 loops played"
+    (read,) = json.loads(file.read_text())
+    assert (read["player"], read["setting"]["notes"], len(read["reward"])) == ("run@1", "frozen", 2)
