@@ -44,6 +44,7 @@ def test_the_last_two_checkpoints_are_kept_and_one_that_is_not_whole_does_not_co
     (checkpoint.unfinished(tmp_path) / "checkpoint-12").mkdir()
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-11"]
     assert checkpoint.gone_on(tmp_path, TOY) == tmp_path / "checkpoint-11"
+    assert not checkpoint.unfinished(tmp_path).exists()
 
 
 def test_what_was_measured_after_the_checkpoint_is_forgotten(tmp_path):

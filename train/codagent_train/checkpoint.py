@@ -39,12 +39,13 @@ def begin(out: Path, recipe: Recipe) -> None:
 def gone_on(out: Path, recipe: Recipe) -> Path | None:
     """The checkpoint to go on from; None to start over, when the run ended before its first. UsageError when it was another recipe.
 
-    What was measured after that checkpoint is forgotten: it will be done again.
+    What was measured after that checkpoint is forgotten: it will be done again. What is of no use goes first, to make room.
     """
     given, recorded = _told(recipe), _recorded(out)
     for part in given:
         if given[part] != recorded[part]:
             raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {given[part]}; begin anew in another --out")
+    end(out)
     found = latest(out)
     metrics.cut(out / metrics.FILE, step_of(found) if found else 0)
     return found
@@ -89,6 +90,11 @@ def publish(out: Path, step: int) -> None:
 def end(out: Path) -> None:
     """Nothing is written any more."""
     shutil.rmtree(unfinished(out), ignore_errors=True)
+
+
+def to_come(out: Path) -> int:
+    """For how many more checkpoints there must be room: those that are kept, and one that is being written."""
+    return KEEP + 1 - min(KEEP, len(_checkpoints(out)))
 
 
 def latest(out: Path) -> Path | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from codagent.errors import CodagentError, UsageError
 from codagent.types import Environment, Message, Task
 
-_EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "torch", "transformers", "trl")
+if TYPE_CHECKING:
+    from codagent_train.recipe import Recipe
+
+_EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "safetensors", "torch", "transformers", "trl")
 TASKS = 4  # of a pack that a person plays
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -71,22 +74,50 @@ def run(
     out: Annotated[Path, typer.Option(help="The folder for metrics and checkpoints.")],
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
 ) -> None:
     """Train a policy; at the end the folder of its last checkpoint is printed."""
-    from codagent_train import checkpoint, policy, quiet
+    from codagent_train import checkpoint, disk, logs, policy, quiet
     from codagent_train import recipe as recipes
     from codagent_train.progress import Progress
 
     given = recipes.read(recipe, seed=checkpoint.seed_of(out) if resume and seed is None else seed)
-    last = checkpoint.prepared(out, given, resume=resume, first=os.environ.get("RANK", "0") == "0")  # as torchrun numbers processes
-    print(f"codagent-train: {recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}", file=sys.stderr)
-    quiet.hush()
-    loaded = policy.load(given.policy, seed=given.seed)
-    from codagent_train.trainer import train  # after what is quick to fail: it takes seconds
+    first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers processes
+    drawn_by = log if log and first else ()
+    logs.check(drawn_by)
+    if first:
+        _fits(given, out)
+    with disk.written(out):
+        last = checkpoint.prepared(out, given, resume=resume, first=first)
+        _say(f"{recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}")
+        quiet.hush()
+        loaded = policy.load(given.policy, seed=given.seed)
+        from codagent_train.trainer import train  # after what is quick to fail: it takes seconds
 
-    progress = Progress(sys.stderr, given.learning.steps, done=checkpoint.step_of(last) if last else 0)
-    train(given, loaded, out, last=last, on_step=progress)
+        progress = Progress(sys.stderr, given.learning.steps, done=checkpoint.step_of(last) if last else 0)
+        with logs.opened(drawn_by, out) as tell:
+
+            def on_step(step: int, values: Mapping[str, float]) -> None:
+                progress(step, values)
+                tell(step, values)
+
+            train(given, loaded, out, last=last, on_step=on_step)
     print(checkpoint.latest(out))
+
+
+@app.command()
+def check(
+    recipe: Annotated[str, typer.Argument(help="As for run.")],
+    out: Annotated[Path, typer.Option(help="The folder that a run would have.")] = Path(),
+) -> None:
+    """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused."""
+    from codagent_train import estimate
+    from codagent_train import recipe as recipes
+
+    given = recipes.read(recipe)
+    model = estimate.sized(given)
+    print(estimate.told(given, model, out))
+    estimate.fits(given, model, out)
 
 
 @app.command("eval")
@@ -158,6 +189,17 @@ def plot(
     file = png or out / "reward.png"
     draw(out, file)
     print(file)
+
+
+def _fits(recipe: Recipe, out: Path) -> None:
+    """UsageError for a run that cannot fit; where it cannot be told, that is said."""
+    from codagent_train import estimate
+    from codagent_train.shape import shape
+
+    if model := shape(recipe.policy.weights):
+        estimate.fits(recipe, model, out)
+    else:
+        _say(f"whether the run fits is not known: the weights {recipe.policy.weights} are not on this machine as safetensors")
 
 
 def _say(line: str) -> None:

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from codagent.types import Episode, Loop
 from codagent_train.credit import rewards
+from codagent_train.intervals import estimate
 from codagent_train.rows import Harvest
 
 FILE = "metrics.jsonl"
@@ -22,6 +23,7 @@ def measured(groups: Sequence[Sequence[Loop]], harvest: Harvest) -> dict[str, fl
     replies = [step.reply for loop in loops for episode in loop.episodes for step in episode.steps]
     found = {
         **_by_position(loops),
+        **_margins(groups),
         "notes/malformed": _mean(float(not episode.outcome.passed) for episode in _episodes(loops, "notes") if episode.outcome),
         "loops/broken_off": _mean(float(not rewards(loop)) for loop in loops),
         "groups/dead": float(harvest.dead),
@@ -64,6 +66,13 @@ def _by_position(loops: Sequence[Loop]) -> dict[str, float]:
         found[f"reward/position_{position}"] = _mean(outcome.reward for outcome in outcomes)
         found[f"success/position_{position}"] = _mean(float(outcome.passed) for outcome in outcomes)
     return found
+
+
+def _margins(groups: Sequence[Sequence[Loop]]) -> dict[str, float]:
+    """Half of the 95 % interval of the reward at each position. The unit is the pack, whose loops are averaged first; one pack has none."""
+    packs = [_by_position(group) for group in groups]
+    names = [name for name in packs[0] if name.startswith("reward/") and all(name in pack for pack in packs)] if len(packs) > 1 else []
+    return {name.replace("reward/", "margin/"): estimate([pack[name] for pack in packs]).margin for name in names}
 
 
 def _episodes(loops: Sequence[Loop], kind: str) -> list[Episode]:

@@ -45,3 +45,13 @@ def test_weights_that_are_nowhere_are_a_usage_error(tmp_path):
     done = run(recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "nothing cannot be loaded" in done.stderr
+
+
+def test_a_run_that_leads_nowhere_has_an_exit_code_of_its_own_and_keeps_its_last_good_checkpoint(tmp_path):
+    recipe, out = tmp_path / "wild.toml", tmp_path / "out"
+    wild = TOY.replace("rate = 1e-3", "rate = 1e15").replace("save_every = 50", "save_every = 1")
+    recipe.write_text(wild.replace("packs = 16", "packs = 4"))
+    done = run(recipe, "--out", out)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (10, "", False)
+    assert "begin anew with a lower `rate` in [learning]" in done.stderr
+    assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]

@@ -9,6 +9,8 @@ from codagent.types import Sampling, Tokens
 
 Ids = tuple[int, ...]
 
+TOGETHER = 2**16  # tokens, what is to come included, whose keys and values an engine in this process holds at a time
+
 
 class Engine(Protocol):
     """Samples a completion for each prompt, all of them in one batch.

@@ -16,10 +16,9 @@ from transformers.utils import is_flash_attn_2_available
 
 from codagent.errors import ModelError
 from codagent.types import Sampling, Tokens
-from codagent_train.engines import Ids
+from codagent_train.engines import TOGETHER, Ids
 from codagent_train.loss import Diverged
 
-TOGETHER = 2**16  # tokens of keys and values that are held; by themselves they would take most of the memory that is free
 STEP = 2**11  # tokens that go through the model at a time
 PAGE = 256  # tokens; flash attention reads no smaller ones
 _OTHER = 2.0  # requests have temperatures of their own only where that of the batch is not 1

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from codagent.types import Sampling, Tokens
-from codagent_train.engines import Ids
+from codagent_train.engines import TOGETHER, Ids
 from codagent_train.loss import Diverged
-
-TOGETHER = 2**16  # tokens, padding and what is to come included, that go through the model at a time
 
 
 class Local:
