@@ -18,7 +18,6 @@ from codagent_train import policy, recipe, starts
 from codagent_train.engines.local import Local
 from codagent_train.recipe import Batch
 from codagent_train.rollout import Sampler, roll_out
-from codagent_train.trainer import profile
 
 
 def said(loops: Sequence[Loop]) -> list[str]:
@@ -41,9 +40,9 @@ def main() -> None:
             all_starts = [start for group in starts.groups(toy, range(arguments.packs), step=0, policy="toy") for start in group]
             began = time.perf_counter()
             if way == "side by side":
-                loops = roll_out(sampler, all_starts, profile(toy))
+                loops = roll_out(sampler, all_starts, starts.profile(toy))
             else:
-                loops = [loop for start in all_starts for loop in roll_out(sampler, [start], profile(toy))]
+                loops = [loop for start in all_starts for loop in roll_out(sampler, [start], starts.profile(toy))]
             texts.append(said(loops))
             found.append(len(texts[-1]) / (time.perf_counter() - began))
         assert texts[0] == texts[1]

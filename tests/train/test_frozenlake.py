@@ -4,7 +4,7 @@ import pytest
 
 from codagent.types import Message, Outcome
 from codagent_train.ceilings import Solver, play
-from codagent_train.environments.frozenlake import PAPER, TERSE, FrozenLake, pack
+from codagent_train.environments.frozenlake import BRIEF, PAPER, TERSE, FrozenLake, pack
 from codagent_train.environments.lakes import EASY, HARD, MAPPINGS, lake, mapping, moved
 
 PACK = pack(EASY, "test", 3)
@@ -51,6 +51,15 @@ def test_the_rules_name_the_length_of_an_answer():
     rules = FrozenLake(EASY, PACK.seed, PAPER, tokens=1500).reset(TASK, "")[0].content
     assert "1500 tokens" in rules
     assert "{" not in rules
+
+
+def test_the_brief_form_tells_where_the_goal_lies_and_what_is_near():
+    environment, messages = begun(BRIEF)
+    assert messages[1].content == "turn 1 of 8; goal left 1; down ice, right edge, up edge, left goal"
+    assert said(environment, str(code("down"))).messages[0].content == (
+        f"turn 2 of 8; {code('down')} went down; goal up 1 left 1; down ice, right edge, up ice, left ice"
+    )
+    assert pack(EASY, "test", 3, form=BRIEF).tasks[0].instruction == "Cross the lake."
 
 
 def test_the_terse_form_shows_the_lake_and_what_lies_around():

@@ -87,3 +87,8 @@ def test_a_server_gets_adapters_only_and_samples_at_temperature_1(tmp_path):
 def test_a_name_that_is_none_is_answered_with_those_that_are():
     with pytest.raises(UsageError, match=r"one of .*, toy"):
         recipe.read("tony")
+
+
+def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_there_is_refused(tmp_path):
+    assert "nothing to learn from" in refused(tmp_path, "[learning]", "[sources]\nplay = 0\n[learning]")
+    assert "line 14: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")

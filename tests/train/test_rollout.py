@@ -52,6 +52,10 @@ def replies(loops):
     return [[step.reply for episode in loop.episodes for step in episode.steps] for loop in loops]
 
 
+def test_nothing_to_play_is_played_at_once():
+    assert roll_out(Sampler(Dice(), keycode, "dice"), [], PROFILE) == []
+
+
 def test_loops_of_one_length_are_answered_in_batches_of_all():
     engine = Dice()
     loops = roll_out(Sampler(engine, keycode, "dice"), starts(8), PROFILE)

@@ -2,7 +2,7 @@
 
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 from codagent_train.credit import mean, own, paper
-from codagent_train.rows import Row, harvest, parts
+from codagent_train.rows import Row, chained, copied, harvest, parts
 
 
 def step(ids=(1,)):
@@ -44,6 +44,22 @@ def test_an_episode_of_several_replies_has_a_row_for_each():
     assert [(row.trained, row.advantage) for row in reaped([long, short]).rows] == [(1, 0.5), (2, 0.5), (1, -0.5)]
 
 
+def test_replies_that_go_on_where_the_one_before_ended_share_a_row():
+    first, second, third = Tokens((5,), (1, 6), (-1.0, -1.0)), Tokens((5, 1, 6, 5, 5), (2,), (-2.0,)), Tokens((5, 1), (3,), (-3.0,))
+    assert chained([first, second, third]) == [(first, second), (third,)]
+    row = Row((first, second), 1.0, "solve", 0)
+    assert (row.ids, row.length, row.trained) == ((5, 1, 6, 5, 5, 2), 6, 3)
+
+
+def test_a_reply_that_was_read_otherwise_than_it_was_written_begins_a_row():
+    said, read = Tokens((5,), (1, 1), (-1.0, -1.0)), Tokens((5, 11, 5), (2,), (-1.0,))
+    assert chained([said, read]) == [(said,), (read,)]
+
+
+def test_loops_that_are_imitated_count_alike_whatever_came_of_them():
+    assert [row.advantage for row in copied([loop(0, 1), loop(0, 0)])] == [1.0] * 6
+
+
 def test_a_group_that_has_nothing_to_teach_is_counted_and_left_out():
     found = reaped([loop(1, 1), loop(1, 1)], [loop(0, 1), loop(0, 0)])
     assert (found.dead, len(found.rows)) == (1, 6)
@@ -69,7 +85,7 @@ def test_reweighting_turns_a_batch_that_pushes_down_into_one_that_does_not():
 
 
 def rows(*lengths):
-    return [Row(Tokens((0,) * (length - 1), (1,), (-1.0,)), 1.0, "solve", 0) for length in lengths]
+    return [Row((Tokens((0,) * (length - 1), (1,), (-1.0,)),), 1.0, "solve", 0) for length in lengths]
 
 
 def test_parts_have_about_the_same_number_of_tokens():

@@ -21,7 +21,7 @@ from codagent_train.evaluate import SETTINGS, Notes, Played, Report, Setting, re
 from codagent_train.players import Player, untrained
 from codagent_train.recipe import Place
 from codagent_train.rollout import Sampler, Start, roll_out
-from codagent_train.starts import LEVELS, drawn
+from codagent_train.starts import LEVELS, drawn, profile
 
 SEATS = 128  # loops that are played side by side, each in a thread
 
@@ -67,7 +67,6 @@ def opened(player: Player) -> tuple[Sampler, Profile]:
 
     from codagent_train import policy
     from codagent_train.engines.local import Local
-    from codagent_train.trainer import profile
 
     recipe, given = player.recipe, player.recipe.policy
     if given.device == "cuda" and not torch.cuda.is_available():

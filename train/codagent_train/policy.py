@@ -109,5 +109,9 @@ class Chat:
         chat = [{"role": message.role, "content": message.content} for message in messages]
         return tuple(self._processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))
 
+    def written(self, text: str, /) -> Ids:
+        """The ids of a whole reply."""
+        return (*self._processor.encode(text, add_special_tokens=False), int(self._processor.eos_token_id))
+
     def decode(self, ids: Sequence[int], /) -> str:
         return str(self._processor.decode(ids, skip_special_tokens=True))

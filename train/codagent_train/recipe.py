@@ -28,11 +28,12 @@ Whole = Annotated[int, WHOLE]
 Count = Annotated[int, COUNT]
 None_or_more = Annotated[int, Kind("a whole number, 0 or above", lambda value: type(value) is int and value >= 0)]
 Amount = Annotated[float, AMOUNT]
+Weight = Annotated[float, Kind("a number, 0 or above", lambda value: _number(value) and 0 <= value < float("inf"))]
 Share = Annotated[float, Kind("a number from 0 to below 1", lambda value: _number(value) and 0 <= value < 1)]
 Flag = Annotated[bool, Kind("true or false", lambda value: type(value) is bool)]
 _Place = Literal["keycode", "frozenlake"]
-_Level = Literal["easy", "hard"]
-_Form = Literal["terse", "paper"]
+Level = Literal["small", "easy", "hard"]
+Form = Literal["brief", "terse", "paper"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Device = Literal["cpu", "cuda"]
@@ -62,8 +63,8 @@ class Place:
     """The environment. `level` and `form` are for frozenlake; a pack has `tasks` tasks."""
 
     name: Annotated[_Place, _one_of(_Place)]
-    level: Annotated[_Level, _one_of(_Level)] = "easy"
-    form: Annotated[_Form, _one_of(_Form)] = "terse"
+    level: Annotated[Level, _one_of(Level)] = "easy"
+    form: Annotated[Form, _one_of(Form)] = "terse"
     tasks: Count = 4
 
 
@@ -74,6 +75,15 @@ class Batch:
     packs: Count
     loops: Count
     parts: Count = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a step learns from, by weight: the policy's own `play`, or that of the `teacher`, who plays as well as can be and is imitated.
+    Each pack of a step has one source."""
+
+    play: Weight = 1.0
+    teacher: Weight = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,7 @@ class Recipe:
     learning: Learning
     credit: Credit = field(default_factory=Credit)
     engine: Engine = field(default_factory=Engine)
+    sources: Sources = field(default_factory=Sources)
     seed: Whole = 0
 
 
@@ -131,6 +142,7 @@ _SECTIONS: dict[str, Any] = {
     "learning": Learning,
     "credit": Credit,
     "engine": Engine,
+    "sources": Sources,
 }
 
 
@@ -184,6 +196,10 @@ def _possible(source: Source, recipe: Recipe) -> None:
         )
     if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
         raise UsageError(f"{source.where(('policy', 'weights'))}: a model with random weights speaks only the words of keycode")
+    if not (recipe.sources.play or recipe.sources.teacher):
+        raise UsageError(f"{source.path}: there is nothing to learn from; set `play` or `teacher` in [sources] above 0")
+    if recipe.sources.teacher and recipe.environment.name != "frozenlake":
+        raise UsageError(f"{source.where(('sources', 'teacher'))}: the teacher plays frozenlake only")
     if recipe.engine.name == "vllm":
         _served(source, recipe)
 

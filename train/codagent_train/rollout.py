@@ -25,9 +25,10 @@ PATIENCE_S = 3600.0  # for what loops do between two replies
 
 
 class Tokenizer(Protocol):
-    """The ids of a request as the model reads it, and the text of a reply."""
+    """The ids of a request as the model reads it, and of a whole reply as it would write it; the text of a reply."""
 
     def encode(self, messages: Sequence[Message], /) -> Ids: ...
+    def written(self, text: str, /) -> Ids: ...
     def decode(self, ids: Sequence[int], /) -> str: ...
 
 
@@ -70,7 +71,7 @@ def roll_out(sampler: Sampler, starts: Sequence[Start], profile: Profile, *, pat
     table = _Table(len(starts), patience_s)
     played = [_threaded(partial(_play, table, seat, start, profile), table.leave) for seat, start in enumerate(starts)]
     try:
-        while asked := table.wait():
+        while starts and (asked := table.wait()):
             seats = sorted(asked)
             requests = [sampler.request(asked[seat]) for seat in seats]
             table.serve(dict(zip(seats, sampler.replies(requests), strict=True)))

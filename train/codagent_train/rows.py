@@ -1,4 +1,4 @@
-"""Rows: what one step trains on, a reply each, with what it was worth. Knows nothing of torch."""
+"""Rows: what one step trains on, replies with what they were worth. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Group = Sequence[Loop]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One reply, whose every token has the advantage of its episode."""
+    """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
+    one pass over the last one's tokens serves them all."""
 
-    tokens: Tokens
+    replies: tuple[Tokens, ...]
     advantage: float
     kind: Kind
     position: int
@@ -24,11 +25,16 @@ class Row:
     @property
     def trained(self) -> int:
         """How many of its tokens are trained."""
-        return len(self.tokens.completion_ids)
+        return sum(len(reply.completion_ids) for reply in self.replies)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All of its tokens."""
+        return self.replies[-1].prompt_ids + self.replies[-1].completion_ids
 
     @property
     def length(self) -> int:
-        return len(self.tokens.prompt_ids) + self.trained
+        return len(self.replies[-1].prompt_ids) + len(self.replies[-1].completion_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +76,30 @@ def parts(rows: Sequence[Row], count: int) -> list[list[Row]]:
     return found
 
 
+def copied(loops: Sequence[Loop]) -> list[Row]:
+    """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
+    return [row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes})]
+
+
+def chained(replies: Sequence[Tokens]) -> list[tuple[Tokens, ...]]:
+    """The replies of an episode, those together that each go on where the one before ended."""
+    chains: list[tuple[Tokens, ...]] = []
+    for reply in replies:
+        before = chains[-1][-1] if chains else None
+        so_far = before.prompt_ids + before.completion_ids if before else ()
+        if before and reply.prompt_ids[: len(so_far)] == so_far:
+            chains[-1] += (reply,)
+        else:
+            chains.append((reply,))
+    return chains
+
+
 def _rows(loop: Loop, worth: credit.Scores) -> list[Row]:
     return [
-        Row(step.reply.tokens, worth[episode.kind, episode.position], episode.kind, episode.position)
+        Row(chain, worth[episode.kind, episode.position], episode.kind, episode.position)
         for episode in loop.episodes
         if (episode.kind, episode.position) in worth
-        for step in episode.steps
-        if step.reply.tokens
+        for chain in chained([step.reply.tokens for step in episode.steps if step.reply.tokens])
     ]
 
 

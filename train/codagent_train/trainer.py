@@ -9,7 +9,8 @@ After arXiv 2606.20002, section 3, in the order of its method:
 
 Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
 attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
-the weights of the step itself, where the paper's lag behind by up to 20; LoRA in place of all weights, where the recipe says so.
+the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in
+place of all weights, and the play of a teacher that is imitated (`teacher`) in place of the policy's own.
 
 trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,15 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from codagent.errors import UsageError
-from codagent.types import Loop, Profile, Sampling
+from codagent.types import Loop
 from codagent_train import checkpoint, metrics
 from codagent_train.engines.opening import engine_for
 from codagent_train.loss import Diverged, clipped, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
 from codagent_train.rollout import Sampler, roll_out
-from codagent_train.rows import BASELINES, RETURNS, Row, harvest, parts
-from codagent_train.starts import groups
+from codagent_train.rows import BASELINES, RETURNS, Row, copied, harvest, parts
+from codagent_train.starts import by_source, groups, lessons, profile
 
 IGNORED = -100  # as a label
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
@@ -111,18 +112,20 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return loss
 
     def _collected(self, packs: Sequence[int]) -> list[Part]:
-        recipe, pad = self._recipe, self._policy.pad
-        played = self._played(packs)
+        recipe, policy = self._recipe, self._policy
+        chosen = by_source(recipe, packs)
+        played = self._played(chosen["play"])
         found = harvest(
             played,
             returns=RETURNS[recipe.credit.returns],
             baseline=BASELINES[recipe.credit.baseline],
             reweight=recipe.credit.reweight,
         )
+        found = replace(found, rows=(*found.rows, *copied(lessons(recipe, chosen["teacher"], policy.tokenizer))))
         self._tell(metrics.measured(played, found))
         trained = torch.tensor(float(sum(row.trained for row in found.rows)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()
-        return [tensors(part, pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]
+        return [tensors(part, policy.pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]
 
     def _played(self, packs: Sequence[int]) -> list[list[Loop]]:
         recipe, policy = self._recipe, self._policy
@@ -194,24 +197,20 @@ def arguments(recipe: Recipe, out: Path) -> GRPOConfig:
     )
 
 
-def profile(recipe: Recipe) -> Profile:
-    """How the policy is worked with. No temperature: that would rise with the position."""
-    replies = recipe.replies
-    return Profile(
-        sampling=Sampling(max_tokens=replies.max_tokens), notes_tokens=replies.notes_tokens, context_tokens=replies.context_tokens
-    )
-
-
 def tensors(rows: Sequence[Row], pad: int, total: float, device: torch.device) -> Part:
     """Rows padded on the right. Without any, a blank one of which nothing is trained: processes take their steps together."""
     width = max((row.length for row in rows), default=2)
     ids, mask, labels, old = [], [], [], []
     for row in rows:
-        asked, said, left = row.tokens.prompt_ids, row.tokens.completion_ids, width - row.length
-        ids.append([*asked, *said, *[pad] * left])
+        left = width - row.length
+        ids.append([*row.ids, *[pad] * left])
         mask.append([1] * row.length + [0] * left)
-        labels.append([*[IGNORED] * len(asked), *said, *[IGNORED] * left])
-        old.append([*[0.0] * (len(asked) - 1), *row.tokens.logprobs, *[0.0] * left])
+        labels.append([IGNORED] * width)
+        old.append([0.0] * (width - 1))
+        for reply in row.replies:
+            begin, end = len(reply.prompt_ids), len(reply.prompt_ids) + len(reply.completion_ids)
+            labels[-1][begin:end] = reply.completion_ids
+            old[-1][begin - 1 : end - 1] = reply.logprobs
     return Part(
         ids=torch.tensor(ids or [[pad] * width], device=device),
         mask=torch.tensor(mask or [[1] * width], device=device),

@@ -12,10 +12,17 @@ from codagent_train.engines.local import Local
 from codagent_train.loss import Diverged
 from codagent_train.rollout import Sampler, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, harvest
-from codagent_train.starts import groups
-from codagent_train.trainer import Trainer, profile, tensors, train
+from codagent_train.starts import groups, profile
+from codagent_train.trainer import Trainer, tensors, train
 
-UNEVEN = [((4, 6), (1,)), ((5, 1, 2, 3), (0, 2, 6)), ((5,), (2, 2)), ((4, 2, 2, 0, 0, 1), (3, 0, 1, 6)), ((4, 4, 1), (5,))]
+# prompts and replies, row by row
+UNEVEN = [
+    [((4, 6), (1,)), ((4, 6, 1, 3), (2, 0)), ((4, 6, 1, 3, 2, 0, 5, 5), (6,))],
+    [((5, 1, 2, 3), (0, 2, 6))],
+    [((5,), (2, 2))],
+    [((4, 2, 2, 0, 0, 1), (3, 0, 1, 6))],
+    [((4, 4, 1), (5,)), ((4, 4, 1, 5, 1), (1,))],
+]
 
 
 def weights(model):
@@ -23,28 +30,35 @@ def weights(model):
 
 
 def bare_loss(model, rows, recipe):
-    """One row at a time, unpadded, with logits; on-policy, so that nothing is clipped."""
+    """One reply at a time, unpadded, with logits; on-policy, so that nothing is clipped."""
     total = sum(row.trained for row in rows)
     loss = torch.zeros(())
     for row in rows:
-        ids = torch.tensor([row.tokens.prompt_ids + row.tokens.completion_ids])
-        logprobs = model(input_ids=ids).logits[0, -row.trained - 1 : -1].log_softmax(-1)
-        taken = logprobs.gather(1, ids[0, -row.trained :, None]).sum()
-        entropy = -(logprobs.exp() * logprobs).sum()
-        loss = loss - (row.advantage * taken + recipe.learning.entropy * entropy) / total
+        for reply in row.replies:
+            logprobs = of_reply(model, reply.prompt_ids, reply.completion_ids)
+            taken = logprobs.gather(1, torch.tensor(reply.completion_ids)[:, None]).sum()
+            entropy = -(logprobs.exp() * logprobs).sum()
+            loss = loss - (row.advantage * taken + recipe.learning.entropy * entropy) / total
     return loss
 
 
-def test_the_gradient_is_that_of_rows_taken_one_at_a_time_without_padding(small, out):
+def of_reply(model, asked, said):
+    """Logprobs of all tokens at each place of a reply."""
+    return model(input_ids=torch.tensor([asked + said])).logits[0, -len(said) - 1 : -1].log_softmax(-1)
+
+
+def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(small, out):
     loaded = policy.load(small.policy, seed=0)
     trainer = Trainer(small, loaded, out)
     model = loaded.model
     rows = []
-    for number, (asked, said) in enumerate(UNEVEN):
-        with torch.no_grad():
-            logprobs = model(input_ids=torch.tensor([asked + said])).logits[0, -len(said) - 1 : -1].log_softmax(-1)
-        old = tuple(logprobs[place, one].item() for place, one in enumerate(said))
-        rows.append(Row(Tokens(asked, said, old), (-1) ** number * (0.5 + number), "solve", 0))
+    for number, chain in enumerate(UNEVEN):
+        replies = []
+        for asked, said in chain:
+            with torch.no_grad():
+                logprobs = of_reply(model, asked, said)
+            replies.append(Tokens(asked, said, tuple(logprobs[place, one].item() for place, one in enumerate(said))))
+        rows.append(Row(tuple(replies), (-1) ** number * (0.5 + number), "solve", 0))
     total = float(sum(row.trained for row in rows))
     for part in (rows[:3], rows[3:], []):
         trainer._compute_loss(model, tensors(part, 6, total, torch.device("cpu"))).backward()
@@ -90,7 +104,7 @@ def test_weights_that_lead_nowhere_stop_the_run_and_the_checkpoint_before_is_kep
 
 def test_a_loss_that_is_no_number_is_told_with_its_step(small, out):
     trainer = Trainer(small, policy.load(small.policy, seed=0), out)
-    rows = [Row(Tokens((4, 6), (1,), (-1.0,)), float("nan"), "solve", 0)]
+    rows = [Row((Tokens((4, 6), (1,), (-1.0,)),), float("nan"), "solve", 0)]
     with pytest.raises(Diverged, match="the loss is nan in step 1"):
         trainer._compute_loss(trainer.model, tensors(rows, 6, 1.0, torch.device("cpu")))
 

@@ -1,6 +1,7 @@
 """FrozenLake-Obscure: cross a lake with four actions whose directions are hidden, the same for all tasks of a pack.
 
-After arXiv 2606.20002; `PAPER` words a lake much as it does, `TERSE` in few tokens. Different here: packs have stable seeds, those of
+After arXiv 2606.20002; `PAPER` words a lake much as it does, `TERSE` in few tokens, `BRIEF` in fewer, without a map: where the goal
+lies, and what is near. Different here: packs have stable seeds, those of
 training and of tests never meet, and the account has the state after the last action, so that what a fatal step did can be noted.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -30,10 +31,12 @@ _DIGIT = re.compile(r"\s*([1-4])(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How lakes are put into words: which file has the `rules`, what is `asked` for, and which action an `answer` is, if it is one."""
+    """How lakes are put into words: which file has the `rules`, what is `asked` for, what the `task` is, and which action an `answer` is,
+    if it is one."""
 
     rules: str
     asked: str
+    task: Callable[[Lake], str]
     state: Callable[[Moment], str]
     answer: Callable[[str], int | None]
 
@@ -47,6 +50,11 @@ class FrozenLake:
         self._level, self._form, self._mapping = level, form, mapping(pack_seed)
         self._rules = rules(form.rules).replace("{tokens}", str(tokens))
         self._over: Verdict | Literal["form"] | None = None
+
+    @property
+    def moment(self) -> Moment:
+        """Where play stands. Not for the policy: the lake as it is."""
+        return self._moment
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         here = lake(self._level, task.seed)
@@ -77,17 +85,13 @@ class FrozenLake:
         return self._form.state(self._moment)
 
 
-def pack(level: Level, split: Split, seed: int, *, tasks: int = 4) -> Pack:
-    """Pack number `seed` of a split; a longer one begins with the same tasks."""
-    name = f"frozenlake-{level.name}"
-    seeds = [seed_of(split, name, seed, position) for position in range(tasks)]
-    return Pack(seed_of(split, name, seed), tuple(_task(name, level, task_seed) for task_seed in seeds))
+def _map(lake: Lake) -> str:
+    return "\n".join(["Cross the lake from P to G; O is a hole.", *_rows(lake, lake.start, " ")])
 
 
-def _task(name: str, level: Level, seed: int) -> Task:
-    here = lake(level, seed)
-    grid = "\n".join(_rows(here, here.start, " "))
-    return Task(f"{name}-{seed}", f"Cross the lake from P to G; O is a hole.\n{grid}", seed=seed)
+def _no_map(lake: Lake) -> str:
+    del lake
+    return "Cross the lake."
 
 
 def _paper_state(moment: Moment) -> str:
@@ -127,8 +131,12 @@ def _terse_state(moment: Moment) -> str:
 
 @lru_cache(maxsize=4096)
 def _around(lake: Lake, here: int) -> str:
-    near = (f"{name} {_ground(lake, here, moved(lake.side, here, way))}" for way, name in enumerate(DIRECTIONS))
-    return f"P {_place(lake, here)} G {_place(lake, lake.goal)}: {', '.join(near)}"
+    return f"P {_place(lake, here)} G {_place(lake, lake.goal)}: {_near(lake, here)}"
+
+
+@lru_cache(maxsize=4096)
+def _near(lake: Lake, here: int) -> str:
+    return ", ".join(f"{name} {_ground(lake, here, moved(lake.side, here, way))}" for way, name in enumerate(DIRECTIONS))
 
 
 def _terse_move(moment: Moment) -> str:
@@ -136,6 +144,24 @@ def _terse_move(moment: Moment) -> str:
         return f"{moment.code} hit the edge"
     went = next(name for way, name in enumerate(DIRECTIONS) if moved(moment.lake.side, moment.before, way) == moment.position)
     return f"{moment.code} went {went}{' into a hole' if moment.position in moment.lake.holes else ''}"
+
+
+def _brief_state(moment: Moment) -> str:
+    lake, here = moment.lake, moment.position
+    parts = [f"turn {moment.turn + 1} of {lake.turns}"] if verdict(moment) is None else []
+    if moment.code:
+        parts.append(_terse_move(moment))
+    if here not in lake.holes:
+        parts += [_bearing(lake, here), _near(lake, here)]
+    return "; ".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _bearing(lake: Lake, here: int) -> str:
+    """Where the goal lies."""
+    rows, columns = lake.goal // lake.side - here // lake.side, lake.goal % lake.side - here % lake.side
+    ways = [(rows, "down" if rows > 0 else "up"), (columns, "right" if columns > 0 else "left")]
+    return "goal " + (" ".join(f"{way} {abs(cells)}" for cells, way in ways if cells) or "here")
 
 
 def _terse_answer(text: str) -> int | None:
@@ -164,5 +190,13 @@ def _ground(lake: Lake, here: int, near: int) -> str:
     return "hole" if near in lake.holes else "goal" if near == lake.goal else "ice"
 
 
-PAPER = Form("frozenlake", "<answer>Direction k</answer> once, k from 1 to 4", _paper_state, _paper_answer)
-TERSE = Form("frozenlake-terse", "a digit from 1 to 4", _terse_state, _terse_answer)
+PAPER = Form("frozenlake", "<answer>Direction k</answer> once, k from 1 to 4", _map, _paper_state, _paper_answer)
+TERSE = Form("frozenlake-terse", "a digit from 1 to 4", _map, _terse_state, _terse_answer)
+BRIEF = replace(TERSE, rules="frozenlake-brief", task=_no_map, state=_brief_state)
+
+
+def pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:
+    """Pack number `seed` of a split; a longer one begins with the same tasks, and the form changes only how they are told."""
+    name = f"frozenlake-{level.name}"
+    seeds = [seed_of(split, name, seed, position) for position in range(tasks)]
+    return Pack(seed_of(split, name, seed), tuple(Task(f"{name}-{one}", form.task(lake(level, one)), seed=one) for one in seeds))

@@ -64,6 +64,11 @@ def encode(messages: Sequence[Message]) -> tuple[int, ...]:
     return tuple(VOCABULARY.index(word) for word in words[mark : mark + PROMPT_TOKENS])
 
 
+def written(text: str) -> tuple[int, ...]:
+    """The ids of a reply."""
+    return tuple(VOCABULARY.index(word) for word in _WORD.findall(text))
+
+
 def decode(ids: Sequence[int]) -> str:
     """The text of a reply. A key stands in the tags of notes, so that it is good as notes and as a guess; other words are neither."""
     return "".join(f"<notes>{VOCABULARY[i]}</notes>" if VOCABULARY[i] in KEYS else VOCABULARY[i] for i in ids)

@@ -29,6 +29,7 @@ class Level:
     turns: int
 
 
+SMALL = Level("small", (3, 3), depth=3, turns=4)  # not in the paper; for models that learn on a CPU
 EASY = Level("easy", (4, 5), depth=6, turns=8)
 HARD = Level("hard", (6, 7), depth=8, turns=10)
 
