@@ -98,7 +98,7 @@ def load(path: Path) -> Loop:
         raise RecordError(f"{path} holds no whole line; the run ended before it began")
     parsed = [_line(path, number, line) for number, line in enumerate(lines, 1)]
     kind, head = parsed[0]
-    schema = head.pop("schema", None) if kind == "loop" else None
+    schema = head.pop("schema", None) if kind == "loop" and isinstance(head, dict) else None
     if schema != SCHEMA:
         raise RecordError(f"{path} has schema {schema!r}, and this codagent reads {SCHEMA}; use the version that wrote it")
     try:
@@ -113,7 +113,7 @@ def load(path: Path) -> Loop:
 def _line(path: Path, number: int, line: bytes) -> tuple[str, dict[str, Any]]:
     try:
         ((kind, value),) = json.loads(line).items()
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise RecordError(
             f"{path}, line {number}, is damaged; the lines before it are whole and can be kept by cutting the file there"
         ) from None

@@ -138,3 +138,10 @@ def test_requests_are_what_each_step_was_asked_with():
 def test_defaults_are_left_out_and_come_back():
     assert encode(Message("user", "hi")) == {"role": "user", "content": "hi"}
     assert decode(Message, {"role": "user", "content": "hi"}) == Message("user", "hi")
+
+
+@pytest.mark.parametrize("line", ['{"loop":5}', '{"loop":[1]}', "[" * 5000])
+def test_a_first_line_that_is_no_loop_is_an_error_and_not_a_crash(tmp_path, line):
+    (tmp_path / "r").write_text(line + "\n")
+    with pytest.raises(RecordError):
+        load(tmp_path / "r")

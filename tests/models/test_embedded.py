@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from codagent.errors import ContextOverflow, ModelError, UsageError
 from codagent.models.catalog import entry_named
 from codagent.models.download import pull, weights_dir
-from codagent.models.embedded import Embedded
+from codagent.models.embedded import Embedded, fingerprint
 from codagent.models.endpoint import Endpoint
 from codagent.models.llama import Llama
 from codagent.models.opening import Given, open_model
@@ -129,6 +130,25 @@ def test_a_llama_server_elsewhere_is_spoken_to_in_its_own_way(server: str) -> No
     reply = native.reply(ASK, (BASH,), GREEDY)
     assert reply.tokens is None
     assert reply.prompt_tokens > 0
+
+
+def test_a_reply_names_its_weights_by_what_is_in_their_file(model: Embedded, weights: Path) -> None:
+    reply = model.reply(ASK, (), Sampling(temperature=0.0, max_tokens=1))
+    assert reply.policy == f"{weights.stem}#{fingerprint(weights)} text"
+
+
+def test_files_that_differ_in_a_tensor_or_in_size_have_other_fingerprints(tmp_path: Path) -> None:
+    file = tmp_path / "large.gguf"
+    file.touch()
+    os.truncate(file, 100 << 20)
+    empty = fingerprint(file)
+    with file.open("r+b") as opened:
+        opened.seek(60 << 20)
+        opened.write(b"x" * (2 << 20))
+    changed = fingerprint(file)
+    os.truncate(file, (100 << 20) + 1)
+    assert len({empty, changed, fingerprint(file)}) == 3
+    assert len(changed) == 16
 
 
 def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:

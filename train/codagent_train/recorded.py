@@ -1,0 +1,233 @@
+"""Recorded loops as training data: which of them can be learned from, group by group, and why the others cannot. Knows nothing of torch.
+
+A row is as it was sampled, or it is not used: ids and logprobs of every token, out of the whole distribution, by the weights that are
+trained. Loops can be compared when they did the same tasks from the same start in the same image with the same weights. Those that
+were started together are all there or none is used: what is left of a group where some broke off is the quick ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from codagent.codec import encode
+from codagent.errors import RecordError, UsageError
+from codagent.loop import OVER
+from codagent.record import load
+from codagent.state import RECORD
+from codagent.trainable import author, unfit
+from codagent.types import Episode, Loop, Reply, Step
+from codagent_train import credit
+from codagent_train.rows import copied
+
+STALENESS = 4  # versions that a reply may lag behind
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """Who is to learn: weights as a reply's policy names them, and how often they were trained so far."""
+
+    weights: str
+    version: int = 0
+    max_staleness: int = STALENESS
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What is not used: a record, a loop or a reply of one; `where` names the record."""
+
+    kind: str
+    where: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Loops that can be learned from, in groups; a reply in them that cannot be has no tokens. What was left out; and how much was read:
+    records, replies, and those of them that are `text` without tokens."""
+
+    groups: tuple[tuple[Loop, ...], ...] = ()
+    refused: tuple[Refused, ...] = ()
+    records: int = 0
+    replies: int = 0
+    text: int = 0
+
+    @property
+    def dead(self) -> int:
+        """How many groups have nothing to teach, by the paper's credit."""
+        return sum(credit.dead(credit.advantages([credit.rewards(loop) for loop in group])) for group in self.groups)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(copied(group)) for group in self.groups)
+
+    @property
+    def trained(self) -> int:
+        """How many replies the rows hold."""
+        return sum(reply.tokens is not None for group in self.groups for loop in group for reply in _replies(loop))
+
+    def told(self) -> str:
+        """Lines for a person."""
+        dead, loops = self.dead, sum(map(len, self.groups))
+        lines = [
+            f"records  {self.records} read, with {self.replies} replies, {self.text} of them text only",
+            f"groups   {len(self.groups)} of {loops} loops: {len(self.groups) - dead} alive, {dead} dead",
+            f"rows     {self.rows}, out of {self.trained} replies",
+        ]
+        counted = Counter((each.kind, each.reason) for each in self.refused)
+        lines += [f"refused  {count} {_plural(kind, count)}: {reason}" for (kind, reason), count in sorted(counted.items())]
+        named = [f"         {each.where}: {each.reason}" for each in self.refused if each.kind != "reply"]
+        return "\n".join([*lines, *named])
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """What is known of the records so far: loops that are whole, what is refused, groups that miss a loop, ids and replies of all loops."""
+
+    whole: list[tuple[Path, Loop]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    broken: set[tuple[Path, str]] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    replies: list[Reply] = field(default_factory=list)
+
+    def refuse(self, kind: str, where: Path, reason: str) -> None:
+        self.refused.append(Refused(kind, where, reason))
+
+
+def read(given: Sequence[Path], learner: Learner | None = None) -> Found:
+    """What can be learned from in these folders and records; without a learner, by each loop's own weights.
+
+    UsageError for a path that is not there, or without a record.
+    """
+    files = records(given)
+    sorting = _Sorting()
+    for file in files:
+        _read(file, sorting, learner)
+    groups = tuple(_groups(sorting, learner))
+    text = sum(reply.tokens is None for reply in sorting.replies)
+    return Found(groups, tuple(sorting.refused), len(files), len(sorting.replies), text)
+
+
+def records(given: Sequence[Path]) -> list[Path]:
+    """The records in these folders, in order, each once."""
+    found: dict[Path, Path] = {}
+    for path in given:
+        if not path.exists():
+            raise UsageError(f"there is no {path}; give folders with records, such as .codagent/loops")
+        inside = [path] if path.is_file() else sorted(path.rglob(RECORD))
+        if not inside:
+            raise UsageError(f"there is no {RECORD} in {path}; loops leave theirs in .codagent/loops of their repository")
+        found |= {file.resolve(): file for file in inside}
+    return list(found.values())
+
+
+def _read(file: Path, sorting: _Sorting, learner: Learner | None) -> None:
+    try:
+        loop = load(file)
+    except RecordError as error:
+        sorting.refuse("record", file, str(error).removeprefix(f"{file} ").removeprefix(f"{file}, "))
+        sorting.broken.add(_mates(file, _group_named(file)))
+        return
+    if loop.id in sorting.seen:
+        sorting.refuse("loop", file, "there twice")
+        return
+    sorting.seen.add(loop.id)
+    sorting.replies += _replies(loop)
+    reason = _unfit(loop, learner)
+    if reason:
+        sorting.refuse("loop", file, reason)
+        sorting.broken.add(_mates(file, loop.group))
+    else:
+        sorting.whole.append((file, loop))
+
+
+def _unfit(loop: Loop, learner: Learner | None) -> str:
+    """Why a loop cannot be compared with others, whatever its replies."""
+    if not loop.episodes or loop.end is None or loop.end in OVER:
+        return "broken off"
+    outcomes = [episode.outcome for episode in loop.episodes]
+    if any(outcome is None for outcome in outcomes):
+        return "not judged"
+    if not all(outcome and -1 <= outcome.reward <= 1 for outcome in outcomes):
+        return "a reward that there cannot be"
+    weights = {author(reply.policy).weights for reply in _replies(loop)}
+    if len(weights) != 1:
+        return "several models" if weights else "no replies"
+    return "another model" if learner and weights != {learner.weights} else ""
+
+
+def _groups(sorting: _Sorting, learner: Learner | None) -> Iterator[tuple[Loop, ...]]:
+    cohorts: dict[str, list[tuple[Path, Loop]]] = defaultdict(list)
+    for file, loop in sorting.whole:
+        if _mates(file, loop.group) in sorting.broken:
+            sorting.refuse("loop", file, "its group is not whole")
+        else:
+            cohorts[_alike(loop)].append((file, loop))
+    for cohort in cohorts.values():
+        if len(cohort) == 1:
+            sorting.refuse("loop", cohort[0][0], "alone, with nothing to be compared with")
+            continue
+        group = tuple(_stripped(file, loop, sorting, learner) for file, loop in cohort)
+        if any(reply.tokens for loop in group for reply in _replies(loop)):
+            yield group
+
+
+def _alike(loop: Loop) -> str:
+    """The same for loops that can be compared."""
+    told: Mapping[str, Any] = loop.settings
+    job = told.get("job")
+    tasks = job.get("tasks") if isinstance(job, dict) else None
+    if tasks is None:
+        tasks = list(dict.fromkeys(json.dumps(encode(episode.task)) for episode in loop.episodes))
+    weights = author(_replies(loop)[0].policy).weights
+    image = [told.get("sandbox"), told.get("sandbox_setup")]
+    return json.dumps([loop.environment, tasks, loop.start_commit, image, weights], sort_keys=True)
+
+
+def _stripped(file: Path, loop: Loop, sorting: _Sorting, learner: Learner | None) -> Loop:
+    """The loop, without the tokens of replies that cannot be trained on."""
+
+    def step(one: Step) -> Step:
+        reason = unfit(one.reply) or _stale(one.reply, learner)
+        if not reason:
+            return one
+        sorting.refuse("reply", file, reason)
+        return replace(one, reply=replace(one.reply, tokens=None))
+
+    def episode(one: Episode) -> Episode:
+        return replace(one, steps=tuple(map(step, one.steps)))
+
+    return replace(loop, episodes=tuple(map(episode, loop.episodes)))
+
+
+def _stale(reply: Reply, learner: Learner | None) -> str:
+    version = author(reply.policy).version
+    if learner is None or version is None:
+        return ""
+    return "" if 0 <= learner.version - version <= learner.max_staleness else "stale"
+
+
+def _mates(file: Path, group: str) -> tuple[Path, str]:
+    """Names the loops that were started together: their folders lie side by side."""
+    return file.resolve().parent.parent, group
+
+
+def _group_named(file: Path) -> str:
+    """The group of a damaged record, as far as it still tells; else the loop's own id, which is that of the first of a group."""
+    try:
+        with file.open("rb") as opened:
+            return str(json.loads(opened.readline())["loop"]["group"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return file.resolve().parent.name
+
+
+def _replies(loop: Loop) -> list[Reply]:
+    return [step.reply for episode in loop.episodes for step in episode.steps]
+
+
+def _plural(kind: str, count: int) -> str:
+    return kind if count == 1 else {"reply": "replies"}.get(kind, f"{kind}s")
