@@ -1,7 +1,8 @@
-"""Whether a recorded reply can be trained on as it was sampled. Knows of no trainer, and of no policy but the one that a record names."""
+"""Which recorded replies can be trained on as they were sampled, and which of them go on from each other. Knows of no trainer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -50,6 +51,19 @@ def unfit(reply: Reply) -> str:
         GREEDY: sampling.temperature is None or not 0 < sampling.temperature <= _HOTTEST,
     }
     return next((reason for reason, found in wrong.items() if found), "")
+
+
+def chained(replies: Sequence[Tokens]) -> list[tuple[Tokens, ...]]:
+    """The replies of an episode, those together that each go on where the one before ended."""
+    chains: list[tuple[Tokens, ...]] = []
+    for reply in replies:
+        before = chains[-1][-1] if chains else None
+        so_far = before.prompt_ids + before.completion_ids if before else ()
+        if before and reply.prompt_ids[: len(so_far)] == so_far:
+            chains[-1] += (reply,)
+        else:
+            chains.append((reply,))
+    return chains
 
 
 def _whole(reply: Reply, tokens: Tokens) -> bool:

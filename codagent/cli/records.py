@@ -18,6 +18,7 @@ from codagent.cli import options
 from codagent.cli.outcome import change, iterations, word
 from codagent.errors import RepositoryError
 from codagent.record import load, solved
+from codagent.trainable import TEXT_ONLY, chained, unfit
 from codagent.truncate import harmless
 from codagent.types import Loop, Message
 from codagent.ui.paint import paint
@@ -52,9 +53,13 @@ def show(
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
     full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Instead, which replies hold their tokens and can be trained on.")] = False,
 ) -> None:
     """Print what was said and done in a loop."""
     loop = kept(repo, record, loop_id).loop
+    if tokens:
+        _print_tokens(loop)
+        return
     print(f"loop {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
     for episode in loop.episodes:
         if len(loop.episodes) > 1:
@@ -125,6 +130,23 @@ def clean(
 
     for name in reap():
         print(f"removed container {name}")
+
+
+def _print_tokens(loop: Loop) -> None:
+    replies = [step.reply for episode in loop.episodes for step in episode.steps]
+    for episode in loop.episodes:
+        print(f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
+        for number, reply in enumerate((step.reply for step in episode.steps), 1):
+            held = f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens" if reply.tokens else TEXT_ONLY
+            reason = unfit(reply) if reply.tokens else ""
+            print(harmless(f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}"))
+    text, fit = sum(reply.tokens is None for reply in replies), sum(not unfit(reply) for reply in replies)
+    rows = sum(
+        len(chained([step.reply.tokens for step in episode.steps if step.reply.tokens and not unfit(step.reply)]))
+        for episode in loop.episodes
+    )
+    print(f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only")
+    print(f"rows to train on: {rows}, from {fit} of the replies")
 
 
 def _print(message: Message, full: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from codagent.trainable import chained
 from codagent.types import Kind, Loop, Tokens
 from codagent_train import credit
 
@@ -79,19 +80,6 @@ def parts(rows: Sequence[Row], count: int) -> list[list[Row]]:
 def copied(loops: Sequence[Loop]) -> list[Row]:
     """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
     return [row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes})]
-
-
-def chained(replies: Sequence[Tokens]) -> list[tuple[Tokens, ...]]:
-    """The replies of an episode, those together that each go on where the one before ended."""
-    chains: list[tuple[Tokens, ...]] = []
-    for reply in replies:
-        before = chains[-1][-1] if chains else None
-        so_far = before.prompt_ids + before.completion_ids if before else ()
-        if before and reply.prompt_ids[: len(so_far)] == so_far:
-            chains[-1] += (reply,)
-        else:
-            chains.append((reply,))
-    return chains
 
 
 def _rows(loop: Loop, worth: credit.Scores) -> list[Row]:
