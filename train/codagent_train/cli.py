@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from codagent.errors import CodagentError, UsageError
+from codagent.truncate import harmless
 from codagent.types import Environment, Message, Task
 
 if TYPE_CHECKING:
@@ -107,14 +108,21 @@ def run(
 
 @app.command()
 def check(
-    recipe: Annotated[str, typer.Argument(help="As for run.")],
+    what: Annotated[
+        list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="As for run; or folders of recorded loops.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="The folder that a run would have.")] = Path(),
 ) -> None:
-    """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused."""
-    from codagent_train import estimate
+    """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused. Or, of recorded loops, what can be learned
+    from them, and why not from the others."""
+    from codagent_train import estimate, recorded
     from codagent_train import recipe as recipes
 
-    given = recipes.read(recipe)
+    one = what[0] if len(what) == 1 else None
+    if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in recipes.shipped()):
+        print(harmless(recorded.read([Path(each) for each in what]).told()))
+        return
+    given = recipes.read(one)
     model = estimate.sized(given)
     print(estimate.told(given, model, out))
     estimate.fits(given, model, out)
