@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -168,6 +169,26 @@ def eval_(
         reports.append(report)
         if json:
             table.write(json, reports)
+
+
+@app.command()
+def serve(
+    weights: Annotated[str, typer.Argument(help="A run, then its last checkpoint; a checkpoint; a folder of weights; a name on the hub.")],
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+) -> None:
+    """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
+    from codagent_train import quiet
+
+    quiet.hush()
+    from codagent_train.serve import listening
+    from codagent_train.serve_weights import opened
+
+    with suppress(KeyboardInterrupt), listening(opened(weights), host=host, port=port) as endpoint:
+        print(f"{endpoint.url} {endpoint.key}", flush=True)
+        _say(f"serving {', '.join(endpoint.weights.names)}; codagent takes the key from CODAGENT_API_KEY")
+        endpoint.serve_forever()
 
 
 @app.command("import")

@@ -1,12 +1,14 @@
 """The engine in this process."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import MistralConfig
 
 from codagent.types import Sampling
-from codagent_train.engines.local import Local, batches, draw, uniforms
+from codagent_train.engines.local import Local, Row, Rows, batches, draw, mergeable, uniforms
 from codagent_train.policy import tiny
 
 PROMPTS = [(4, 6), (5, 1, 2, 3, 0), (5,), (4, 2, 2)]
@@ -48,6 +50,27 @@ def test_a_completion_ends_with_an_end_or_when_it_is_long_enough(engine):
         each.completion_ids[-1] == 3 or len(each.completion_ids) == longest
         for each, longest in zip(found, [6] * 100 + [2] * 100, strict=True)
     )
+
+
+def test_rows_that_join_while_others_grow_and_leave_change_nothing(engine):
+    prompts = [*PROMPTS, (6, 5, 4) * 4, (4,)]
+    expected = [engine.generate([prompt], samplings(seed, max_tokens=12))[0] for seed, prompt in enumerate(prompts)]
+    waiting = [Row(prompt, *samplings(seed, max_tokens=12)) for seed, prompt in enumerate(prompts)]
+    asked, rows = [*waiting], Rows(engine._model, pad=6, ends=engine.ends)
+    with torch.no_grad():
+        while waiting or rows.growing:
+            if waiting:
+                rows.join([waiting.pop(0)])
+            if rows.growing:
+                rows.step()
+    assert [row.tokens().completion_ids for row in asked] == [each.completion_ids for each in expected]
+    assert [row.logprobs for row in asked] == [pytest.approx(each.logprobs, abs=1e-5) for each in expected]
+
+
+def test_rows_do_not_join_where_layers_have_windows():
+    config = tiny().model.config
+    assert mergeable(SimpleNamespace(config=config))
+    assert not mergeable(SimpleNamespace(config=MistralConfig(num_hidden_layers=2, sliding_window=8)))
 
 
 def test_a_batch_has_room_for_its_rows_padded():
