@@ -35,7 +35,7 @@ class Embedded:
         def start() -> Llama:
             self._server = _serve(file, profile.context_tokens, at_once)
             wire = Wire(self._server.listening_address, local=True)
-            return Llama(wire, name, weights=f"{file.stem}#{fingerprint(file)}", calling=profile.calling, on_text=on_text)
+            return Llama(wire, name, weights=weights_named(file), calling=profile.calling, on_text=on_text)
 
         self._llama = Background(start)
 
@@ -50,6 +50,11 @@ class Embedded:
         """Stop the server and give its memory back."""
         self._llama.get().close()
         self._server = None
+
+
+def weights_named(file: Path) -> str:
+    """How the policy of a reply names the weights in a GGUF file."""
+    return f"{file.stem}#{fingerprint(file)}"
 
 
 def fingerprint(file: Path) -> str:

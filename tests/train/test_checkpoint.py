@@ -65,3 +65,12 @@ def test_only_the_first_of_several_processes_touches_the_folder(tmp_path):
     checkpoint.prepared(tmp_path / "out", TOY, resume=False)
     saved(tmp_path / "out", 7)
     assert checkpoint.prepared(tmp_path / "out", TOY, resume=True, first=False) == tmp_path / "out" / "checkpoint-7"
+
+
+def test_a_run_whose_recipe_says_less_goes_on_with_what_that_meant(tmp_path):
+    checkpoint.begin(tmp_path, TOY)
+    told = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({name: part for name, part in told.items() if name != "records"}))
+    assert checkpoint.gone_on(tmp_path, TOY) is None
+    with pytest.raises(UsageError, match="another records"):
+        checkpoint.gone_on(tmp_path, replace(TOY, records=replace(TOY.records, max_staleness=1)))

@@ -92,3 +92,12 @@ def test_a_name_that_is_none_is_answered_with_those_that_are():
 def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_there_is_refused(tmp_path):
     assert "nothing to learn from" in refused(tmp_path, "[learning]", "[sources]\nplay = 0\n[learning]")
     assert "line 14: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")
+
+
+def test_a_replay_of_no_records_is_refused(tmp_path):
+    assert "line 14: there is nothing to replay" in refused(tmp_path, "[learning]", "[sources]\nreplay = 1\n[learning]")
+
+
+def test_the_folders_of_records_are_read(tmp_path):
+    text = GOOD + '[sources]\nplay = 0\nreplay = 1\n[records]\nfolders = ["a", "b"]\n'
+    assert recipe.read(written(tmp_path, text)).records == recipe.Records(("a", "b"), 4)

@@ -1,10 +1,7 @@
 """Recorded loops as training data: what is taken, and what is refused for which reason."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +13,6 @@ from codagent_train.credit import mean, paper
 from codagent_train.recorded import Learner, read
 from codagent_train.rows import harvest
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 WHOLE = Sampling(0.7, 1.0, 0, 100)
 SETTINGS = {"sandbox": "python", "sandbox_setup": {}}
 SAID = Tokens((5, 6), (1, 2), (-0.5, -0.25))
@@ -80,6 +76,12 @@ def test_loops_that_differ_in_what_they_were_given_are_not_compared(tmp_path, ot
     write(tmp_path, "b", 0.0, loop=replace(PLAIN, **{"group": "h", **other}))
     alone = "alone, with nothing to be compared with"
     assert refused(read([tmp_path])) == [("loop", "a", alone), ("loop", "b", alone)]
+
+
+def test_loops_that_were_started_together_have_one_start_though_uncommitted_work_has_a_commit_for_each(tmp_path):
+    write(tmp_path, "a", 1.0)
+    write(tmp_path, "b", 0.0, loop=replace(PLAIN, start_commit="abd"))
+    assert ids(read([tmp_path])) == [["a", "b"]]
 
 
 def test_loops_of_two_models_are_not_compared(tmp_path):
@@ -158,8 +160,8 @@ def test_a_group_in_which_all_did_alike_is_dead(tmp_path):
 def test_records_of_other_weights_than_the_learners_are_refused(tmp_path):
     for name in "ab":
         write(tmp_path, name, float(name == "a"))
-    assert len(read([tmp_path], Learner("tiny#00")).groups) == 1
-    other = read([tmp_path], Learner("tiny#11"))
+    assert len(read([tmp_path], Learner(("other", "tiny#00"))).groups) == 1
+    other = read([tmp_path], Learner(("tiny#11",)))
     assert refused(other) == [("loop", "a", "another model"), ("loop", "b", "another model")]
 
 
@@ -167,8 +169,21 @@ def test_replies_of_too_old_a_version_are_refused_and_so_are_those_of_a_later_on
     old, fresh, later = (reply(policy=f"tiny@{version} text") for version in (5, 6, 11))
     write(tmp_path, "a", 1.0, old, fresh, later)
     write(tmp_path, "b", 0.0, fresh)
-    found = read([tmp_path], Learner("tiny", version=10, max_staleness=4))
+    found = read([tmp_path], Learner(("tiny",), version=10, max_staleness=4))
     assert (refused(found), found.trained) == ([("reply", "a", "stale"), ("reply", "a", "stale")], 2)
+
+
+def test_replies_at_another_temperature_or_with_ids_that_there_are_not_are_refused(tmp_path):
+    write(tmp_path, "a", 1.0, reply(), reply(sampling=replace(WHOLE, temperature=0.8)), reply(tokens=replace(SAID, completion_ids=(1, 9))))
+    write(tmp_path, "b", 0.0)
+    found = read([tmp_path], Learner(("tiny#00",), temperature=0.7, words=9))
+    assert refused(found) == [("reply", "a", "another temperature"), ("reply", "a", "ids of another tokenizer")]
+
+
+def test_what_training_begins_with_is_its_version_0(tmp_path):
+    for name in "ab":
+        write(tmp_path, name, float(name == "a"))
+    assert [len(read([tmp_path], Learner(("tiny#00",), version, 4)).groups) for version in (0, 4, 5)] == [1, 1, 0]
 
 
 def test_a_record_cut_at_any_byte_is_refused_by_name_and_so_is_its_group(tmp_path):
@@ -233,33 +248,3 @@ def test_a_folder_that_is_not_there_or_has_no_records_is_said(tmp_path):
         read([tmp_path / "gone"])
     with pytest.raises(UsageError, match=r"there is no record\.jsonl in"):
         read([tmp_path])
-
-
-def check(*arguments, cwd):
-    return subprocess.run([TRAIN, "check", *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
-
-
-def test_the_command_tells_what_folders_hold_whatever_is_in_them(tmp_path):
-    write(tmp_path / "one", "a", 1.0)
-    write(tmp_path / "two", "b", 0.0)
-    damaged = write(tmp_path / "two", "c", 0.0, loop=replace(PLAIN, group="h"))
-    damaged.write_text("[" * 5000 + "\n")
-    done = check("one", "two", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[:3] == [
-        "records  3 read, with 2 replies, 0 of them text only",
-        "groups   1 of 2 loops: 1 alive, 0 dead",
-        "rows     2, out of 2 replies",
-    ]
-    assert done.stdout.splitlines()[-1].startswith("         two/c/record.jsonl: line 1, is damaged")
-
-
-def test_the_command_takes_a_folder_that_is_named_as_a_recipe_for_the_recipe(tmp_path):
-    write(tmp_path / "toy", "a", 1.0)
-    assert check("toy", cwd=tmp_path).stdout.startswith("model ")
-    assert check("./toy", cwd=tmp_path).stdout.startswith("records ")
-
-
-def test_the_command_refuses_what_is_not_there(tmp_path):
-    write(tmp_path, "a", 1.0)
-    assert [check(*given, cwd=tmp_path).returncode for given in (["gone"], ["a", "gone"])] == [2, 2]

@@ -78,7 +78,7 @@ def test_lessons_are_as_many_as_the_policys_loops_and_none_is_twice():
 
 def test_each_pack_has_one_source_by_weight():
     imitate = recipe.read("imitate")
-    assert by_source(imitate, range(5)) == {"play": [], "teacher": [0, 1, 2, 3, 4]}
+    assert by_source(imitate, range(5)) == {"play": [], "teacher": [0, 1, 2, 3, 4], "replay": []}
     both = by_source(replace(imitate, sources=recipe.Sources(play=3, teacher=1)), range(400))
     assert sorted(both["play"] + both["teacher"]) == list(range(400))
     assert 270 <= len(both["play"]) <= 330

@@ -41,7 +41,7 @@ def gone_on(out: Path, recipe: Recipe) -> Path | None:
 
     What was measured after that checkpoint is forgotten: it will be done again. What is of no use goes first, to make room.
     """
-    given, recorded = _told(recipe), _recorded(out)
+    given, recorded = _told(recipe), _told(recipe_of(out))
     for part in given:
         if given[part] != recorded[part]:
             raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {given[part]}; begin anew in another --out")

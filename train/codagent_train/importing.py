@@ -16,6 +16,7 @@ from codagent.codec import encode
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import Progress, pull
+from codagent.models.embedded import weights_named
 from codagent_train import quiet
 
 CARD = "codagent.json"
@@ -28,11 +29,12 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Card:
     """What a folder was made of, as its `codagent.json` says. `weights` is the SHA-256 of the files that the weights came in, one after the
-    other by name; `tokenizer` is its fingerprint."""
+    other by name; `tokenizer` is its fingerprint. `recorded`: how records name the weights of a GGUF."""
 
     source: str
     weights: str
     tokenizer: str
+    recorded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def import_model(source: str, out: Path, *, weights: Path, progress: Progress, s
     quiet.hush()
     tokenizer = _tokenizer(source, found)
     model = _model(source, found)
-    card = Card(source, digest(found.files), fingerprint(tokenizer))
+    card = Card(source, digest(found.files), fingerprint(tokenizer), weights_named(found.files[0]) if found.gguf else "")
     say(f"writing {out}")
     _write(out, model, tokenizer, card)
     return card

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from codagent.config import AMOUNT, COUNT, TEXT, WHOLE, Keys, Kind, Source, check, load
+from codagent.config import AMOUNT, COUNT, TEXT, TEXTS, WHOLE, Keys, Kind, Source, check, load
 from codagent.errors import UsageError
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
@@ -24,6 +24,7 @@ def _number(value: object) -> bool:
 
 
 Text = Annotated[str, TEXT]
+Texts = Annotated[tuple[str, ...], TEXTS]
 Whole = Annotated[int, WHOLE]
 Count = Annotated[int, COUNT]
 None_or_more = Annotated[int, Kind("a whole number, 0 or above", lambda value: type(value) is int and value >= 0)]
@@ -79,11 +80,20 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a step learns from, by weight: the policy's own `play`, or that of the `teacher`, who plays as well as can be and is imitated.
-    Each pack of a step has one source."""
+    """What a step learns from, by weight: the policy's own `play`; that of the `teacher`, who plays as well as can be and is imitated;
+    the `replay` of recorded loops. Each pack of a step has one source."""
 
     play: Weight = 1.0
     teacher: Weight = 0.0
+    replay: Weight = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The `folders` of recorded loops that are replayed, while their weights are no more than `max_staleness` steps behind."""
+
+    folders: Texts = ()
+    max_staleness: None_or_more = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ class Recipe:
     credit: Credit = field(default_factory=Credit)
     engine: Engine = field(default_factory=Engine)
     sources: Sources = field(default_factory=Sources)
+    records: Records = field(default_factory=Records)
     seed: Whole = 0
 
 
@@ -143,6 +154,7 @@ _SECTIONS: dict[str, Any] = {
     "credit": Credit,
     "engine": Engine,
     "sources": Sources,
+    "records": Records,
 }
 
 
@@ -177,7 +189,7 @@ def _section(source: Source, name: str) -> Any:
     for each in fields(section):
         if each.default is MISSING and each.name not in given:
             raise UsageError(f"{source.path}: [{name}] lacks {each.name!r}, {_keys(section)[each.name].told}")  # type: ignore[union-attr]
-    return section(**given)
+    return section(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
 
 def _possible(source: Source, recipe: Recipe) -> None:
@@ -196,8 +208,10 @@ def _possible(source: Source, recipe: Recipe) -> None:
         )
     if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
         raise UsageError(f"{source.where(('policy', 'weights'))}: a model with random weights speaks only the words of keycode")
-    if not (recipe.sources.play or recipe.sources.teacher):
-        raise UsageError(f"{source.path}: there is nothing to learn from; set `play` or `teacher` in [sources] above 0")
+    if not (recipe.sources.play or recipe.sources.teacher or recipe.sources.replay):
+        raise UsageError(f"{source.path}: there is nothing to learn from; set `play`, `teacher` or `replay` in [sources] above 0")
+    if recipe.sources.replay and not recipe.records.folders:
+        raise UsageError(f"{source.where(('sources', 'replay'))}: there is nothing to replay; name the `folders` of loops in [records]")
     if recipe.sources.teacher and recipe.environment.name != "frozenlake":
         raise UsageError(f"{source.where(('sources', 'teacher'))}: the teacher plays frozenlake only")
     if recipe.engine.name == "vllm":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,21 @@ from codagent.loop import OVER
 from codagent.record import load
 from codagent.state import RECORD
 from codagent.trainable import author, unfit
-from codagent.types import Episode, Loop, Reply, Step
+from codagent.types import Loop, Reply, Step
 from codagent_train import credit
 from codagent_train.rows import copied
-
-STALENESS = 4  # versions that a reply may lag behind
 
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """Who is to learn: weights as a reply's policy names them, and how often they were trained so far."""
+    """Who is to learn: weights as a reply's policy names them, how often they were trained so far, the temperature that logprobs are
+    computed at, and the number of ids that there are. None: any."""
 
-    weights: str
-    version: int = 0
-    max_staleness: int = STALENESS
+    weights: tuple[str, ...]
+    version: int | None = None
+    max_staleness: int = 0
+    temperature: float | None = None
+    words: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,11 @@ def read(given: Sequence[Path], learner: Learner | None = None) -> Found:
     return Found(groups, tuple(sorting.refused), len(files), len(sorting.replies), text)
 
 
+def fresh(loop: Loop, learner: Learner) -> Loop:
+    """A loop that was read, with the tokens of only those replies that the learner can still learn from."""
+    return _without_tokens(loop, lambda reply: not _unlike(reply, learner))
+
+
 def records(given: Sequence[Path]) -> list[Path]:
     """The records in these folders, in order, each once."""
     found: dict[Path, Path] = {}
@@ -157,16 +163,19 @@ def _unfit(loop: Loop, learner: Learner | None) -> str:
     weights = {author(reply.policy).weights for reply in _replies(loop)}
     if len(weights) != 1:
         return "several models" if weights else "no replies"
-    return "another model" if learner and weights != {learner.weights} else ""
+    return "another model" if learner and not weights <= set(learner.weights) else ""
 
 
 def _groups(sorting: _Sorting, learner: Learner | None) -> Iterator[tuple[Loop, ...]]:
     cohorts: dict[str, list[tuple[Path, Loop]]] = defaultdict(list)
+    starts: dict[tuple[Path, str], str] = {}
     for file, loop in sorting.whole:
-        if _mates(file, loop.group) in sorting.broken:
+        mates = _mates(file, loop.group)
+        if mates in sorting.broken:
             sorting.refuse("loop", file, "its group is not whole")
-        else:
-            cohorts[_alike(loop)].append((file, loop))
+        else:  # of uncommitted work each has a commit of its own, which tells the second
+            start = starts.setdefault(mates, loop.start_commit)
+            cohorts[_alike(replace(loop, start_commit=start))].append((file, loop))
     for cohort in cohorts.values():
         if len(cohort) == 1:
             sorting.refuse("loop", cohort[0][0], "alone, with nothing to be compared with")
@@ -189,26 +198,32 @@ def _alike(loop: Loop) -> str:
 
 
 def _stripped(file: Path, loop: Loop, sorting: _Sorting, learner: Learner | None) -> Loop:
-    """The loop, without the tokens of replies that cannot be trained on."""
+    def kept(reply: Reply) -> bool:
+        reason = unfit(reply) or (_unlike(reply, learner) if learner else "")
+        if reason:
+            sorting.refuse("reply", file, reason)
+        return not reason
+
+    return _without_tokens(loop, kept)
+
+
+def _without_tokens(loop: Loop, kept: Callable[[Reply], bool]) -> Loop:
+    """The loop, with the tokens of only those replies that are kept."""
 
     def step(one: Step) -> Step:
-        reason = unfit(one.reply) or _stale(one.reply, learner)
-        if not reason:
-            return one
-        sorting.refuse("reply", file, reason)
-        return replace(one, reply=replace(one.reply, tokens=None))
+        return one if kept(one.reply) else replace(one, reply=replace(one.reply, tokens=None))
 
-    def episode(one: Episode) -> Episode:
-        return replace(one, steps=tuple(map(step, one.steps)))
-
-    return replace(loop, episodes=tuple(map(episode, loop.episodes)))
+    return replace(loop, episodes=tuple(replace(one, steps=tuple(map(step, one.steps))) for one in loop.episodes))
 
 
-def _stale(reply: Reply, learner: Learner | None) -> str:
-    version = author(reply.policy).version
-    if learner is None or version is None:
-        return ""
-    return "" if 0 <= learner.version - version <= learner.max_staleness else "stale"
+def _unlike(reply: Reply, learner: Learner) -> str:
+    """Why a reply is not what the learner could have said. Weights without a version are those that training begins with."""
+    if learner.temperature not in (None, reply.sampling.temperature):
+        return "another temperature"
+    if learner.words is not None and reply.tokens and max(reply.tokens.prompt_ids + reply.tokens.completion_ids) >= learner.words:
+        return "ids of another tokenizer"
+    behind = 0 if learner.version is None else learner.version - (author(reply.policy).version or 0)
+    return "" if 0 <= behind <= learner.max_staleness else "stale"
 
 
 def _mates(file: Path, group: str) -> tuple[Path, str]:

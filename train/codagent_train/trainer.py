@@ -10,7 +10,8 @@ After arXiv 2606.20002, section 3, in the order of its method:
 Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
 attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
 the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in
-place of all weights, and the play of a teacher that is imitated (`teacher`) in place of the policy's own.
+place of all weights, and the play of a teacher that is imitated (`teacher`), or loops that were recorded (`replay`), in place of the
+policy's own.
 
 trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
 """
@@ -38,6 +39,7 @@ from codagent_train.engines.opening import engine_for
 from codagent_train.loss import Diverged, clipped, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
+from codagent_train.replay import Replay
 from codagent_train.rollout import Sampler, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, copied, harvest, parts
 from codagent_train.starts import by_source, groups, lessons, profile
@@ -83,6 +85,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)
         self._recipe, self._policy = recipe, policy
         self._engine = engine_for(recipe, policy, out)
+        self._replay = Replay(recipe, out, words=policy.model.get_input_embeddings().num_embeddings)
         self._parts: list[Part] = []
 
     def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Part:
@@ -115,14 +118,16 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         recipe, policy = self._recipe, self._policy
         chosen = by_source(recipe, packs)
         played = self._played(chosen["play"])
+        replayed = self._replay.groups(chosen["replay"], self.state.global_step)
         found = harvest(
-            played,
+            [*played, *replayed],
             returns=RETURNS[recipe.credit.returns],
             baseline=BASELINES[recipe.credit.baseline],
             reweight=recipe.credit.reweight,
         )
         found = replace(found, rows=(*found.rows, *copied(lessons(recipe, chosen["teacher"], policy.tokenizer))))
         self._tell(metrics.measured(played, found))
+        self._tell({"rows/replayed": float(sum(len(copied(group)) for group in replayed))} if replayed else {})
         trained = torch.tensor(float(sum(row.trained for row in found.rows)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()
         return [tensors(part, policy.pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import weights_dir
+from codagent.models.embedded import weights_named
 from codagent_train import policy
 from codagent_train.importing import CARD, Card, fingerprint, fits, import_model
 
@@ -80,6 +81,7 @@ def test_a_catalogue_entry_becomes_plain_weights(smol: Path) -> None:
     assert SMOL
     assert card["weights"] == SMOL.sha256
     assert card["tokenizer"] == fingerprint(tokenizer)
+    assert card["recorded"] == weights_named(WEIGHTS / SMOL.file)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
     assert "quantization_config" not in json.loads((smol / "config.json").read_text())

@@ -1,0 +1,49 @@
+"""Recorded loops in place of play: which group each pack of a step learns from, without what is too old by then. Knows nothing of torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from codagent.errors import UsageError
+from codagent.types import Loop
+from codagent_train.environments.packs import seed_of
+from codagent_train.importing import CARD
+from codagent_train.recipe import Recipe
+from codagent_train.recorded import Learner, fresh, read
+
+
+class Replay:
+    """The groups that a run may learn from again, read once: where the first step that asks for any is. `words`: ids are below that."""
+
+    def __init__(self, recipe: Recipe, out: Path, *, words: int) -> None:
+        self._recipe = recipe
+        weights = (recipe.policy.weights, out.resolve().name, *_recorded_as(Path(recipe.policy.weights)))
+        self._learner = Learner(weights, None, recipe.records.max_staleness, recipe.replies.temperature, words)
+        self._groups: Sequence[Sequence[Loop]] = ()
+
+    def groups(self, packs: Sequence[int], step: int) -> list[list[Loop]]:
+        """A group for each pack; replies that are stale in that step teach nothing. UsageError when there is nothing whatever the step."""
+        if packs and not self._groups:
+            folders = self._recipe.records.folders
+            self._groups = read([Path(folder) for folder in folders], self._learner).groups
+            if not self._groups:
+                raise UsageError(
+                    f"no record in {', '.join(folders)} is fit for {' or '.join(self._learner.weights)} at temperature"
+                    f" {self._learner.temperature}; `codagent-train check` tells what they hold"
+                )
+        now, seed = replace(self._learner, version=step), self._recipe.seed
+        draws = [Random(seed_of("train", "replay", seed, number)) for number in packs]  # noqa: S311
+        return [[fresh(loop, now) for loop in draw.choice(self._groups)] for draw in draws]
+
+
+def _recorded_as(weights: Path) -> tuple[str, ...]:
+    """How records name the weights that a folder was made of, where it says so."""
+    try:
+        name = json.loads((weights / CARD).read_text(encoding="utf-8")).get("recorded")
+    except (OSError, ValueError, AttributeError):
+        return ()
+    return (name,) if isinstance(name, str) else ()
