@@ -17,6 +17,8 @@ KNOWN = (
     f"embedded ones are {', '.join(entry.name for entry in catalog.ENTRIES)}"
 )
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
+# the whole distribution, so that what is recorded can be trained on
+_ADAPTER = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=0))
 _WORD = "pelican"
 _ECHO = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
 
@@ -48,6 +50,10 @@ def open_model(spec: str, *, on_text: Callable[[str], None] | None = None, profi
 
         file = Path(rest).expanduser() if kind == "gguf" else _weights(_entry(spec), given.weights or weights_dir(None))
         return Embedded(spec, file, profile=profile, on_text=on_text, at_once=given.at_once)
+    if kind == "adapter":
+        from codagent.models.adapter import Adapter
+
+        return Adapter(spec, Path(rest).expanduser(), profile=profile, on_text=on_text)
     from codagent.models.litellm import LiteLLM
 
     return LiteLLM(spec, calling=profile.calling, on_text=on_text)
@@ -61,7 +67,7 @@ def profile_for(spec: str) -> Profile:
     if kind == "gguf":
         return _GGUF
     if kind == "adapter":
-        raise UsageError(f"{spec} is a model of the trainer; serve it with codagent-train, which is not built yet")
+        return _ADAPTER
     if kind in ("http", "https", "scripted") or "/" in spec:
         return Profile()
     raise UsageError(f"unknown model {spec!r}: {KNOWN}")
@@ -70,7 +76,7 @@ def profile_for(spec: str) -> Profile:
 def price_for(spec: str) -> Price | None:
     """What a token costs; None when that is not known. For litellm's models this imports litellm."""
     kind = spec.partition(":")[0]
-    if kind in ("embedded", "gguf", "scripted"):
+    if kind in ("adapter", "embedded", "gguf", "scripted"):
         return Price(0.0, 0.0)
     if kind in ("http", "https"):
         return None

@@ -17,8 +17,8 @@ def test_an_unknown_model_is_answered_with_the_known(spec: str) -> None:
         open_model(spec)
 
 
-def test_an_adapter_is_the_trainers() -> None:
-    with pytest.raises(UsageError, match="codagent-train"):
+def test_an_adapter_lies_in_a_folder_of_the_trainers() -> None:
+    with pytest.raises(UsageError, match=r"there is no folder runs/1; give the --out of a codagent-train run"):
         open_model("adapter:runs/1")
 
 
@@ -29,7 +29,7 @@ def test_profiles_come_with_the_catalogue() -> None:
 
 
 def test_what_runs_here_costs_nothing_and_an_endpoint_nobody_knows() -> None:
-    assert price_for("embedded") == price_for("gguf:x") == price_for("scripted:x") == Price(0.0, 0.0)
+    assert price_for("embedded") == price_for("gguf:x") == price_for("adapter:x") == price_for("scripted:x") == Price(0.0, 0.0)
     assert price_for("http://127.0.0.1:1/v1#m") is None
 
 

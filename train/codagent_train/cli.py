@@ -180,11 +180,10 @@ def serve(
 ) -> None:
     """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
     from codagent_train import quiet
-
-    quiet.hush()
     from codagent_train.serve import listening
     from codagent_train.serve_weights import opened
 
+    quiet.hush()
     with suppress(KeyboardInterrupt), listening(opened(weights), host=host, port=port) as endpoint:
         print(f"{endpoint.url} {endpoint.key}", flush=True)
         _say(f"serving {', '.join(endpoint.weights.names)}; codagent takes the key from CODAGENT_API_KEY")

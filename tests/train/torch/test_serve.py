@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from string import printable
 from time import sleep
@@ -14,14 +15,16 @@ import httpx
 import openai
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from codagent.errors import ModelError
 from codagent.models.endpoint import Endpoint as Client
+from codagent.models.opening import open_model
 from codagent.types import Message, Sampling
 from codagent_train.serve import listening
-from codagent_train.serve_weights import opened
+from codagent_train.serve_weights import base_of, opened
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 TEMPLATE = (
@@ -293,6 +296,20 @@ def test_the_command_prints_its_address_and_key_first(folder):
                 assert [model.id for model in client.models.list()] == [str(folder)]
         finally:
             served.terminate()
+
+
+def test_an_adapter_is_a_model_of_codagents_that_ends_with_it(adapters):
+    with closing(open_model(f"adapter:{adapters[0]}")) as model:
+        reply = model.reply((Message("user", "which way?"),), (), Sampling(1.0, 1.0, 0, 20, 7))
+    assert model._child.returncode == 0
+    assert reply.policy == f"{adapters[0].parent.name}@1 text"
+    trained = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base_of(adapters[0])), adapters[0])
+    assert reply.tokens.logprobs == pytest.approx(recomputed(trained, reply.tokens, 1.0), abs=1e-4)
+
+
+def test_a_folder_that_cannot_be_served_is_told_of_in_the_trainers_words(tmp_path):
+    with closing(open_model(f"adapter:{tmp_path}")) as model, pytest.raises(ModelError, match=r"cannot be served: the folder .* be loaded"):
+        model.reply((Message("user", "which way?"),), (), Sampling())
 
 
 def test_a_port_in_use_and_a_folder_without_weights_end_the_command(folder, tmp_path):

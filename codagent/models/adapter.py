@@ -1,0 +1,85 @@
+"""Weights that the trainer made, or trains from: `codagent-train serve` as a child process, spoken to like any other endpoint."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from codagent.errors import ModelError, UsageError
+from codagent.models.background import Background
+from codagent.models.endpoint import Endpoint
+from codagent.models.patience import patiently
+from codagent.types import Message, Profile, Reply, Sampling, Tool
+
+_STOP_S = 5.0
+# The child ends when its stdin does, and so with this process, however that ends.
+_SERVE = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+from codagent_train.cli import main
+sys.argv[0] = "codagent-train"
+main()
+"""
+
+
+class Adapter:
+    """A Model over a run, a checkpoint or a folder of weights, loaded in the background from the start."""
+
+    def __init__(self, name: str, folder: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None) -> None:
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder}; give the --out of a codagent-train run, or a checkpoint in it")
+        self._name = name
+        self._said = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", _SERVE, "serve", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            start_new_session=True,  # Ctrl-C is this process's to hear of
+        )
+        self._endpoint = Background(lambda: self._started(profile, on_text))
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+        return self._endpoint.get().reply(messages, tools, sampling)
+
+    def close(self) -> None:
+        """Stop the child and give its memory back."""
+        if self._child.stdin:
+            self._child.stdin.close()
+        try:
+            self._child.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        with suppress(ModelError):
+            self._endpoint.get().close()
+        if self._child.stdout:
+            self._child.stdout.close()
+        self._said.close()
+
+    def _started(self, profile: Profile, on_text: Callable[[str], None] | None) -> Endpoint:
+        """Its first line is its address and its key; of its models the first is the one that is meant."""
+        from codagent.models.wire import Wire
+
+        line = self._child.stdout.readline() if self._child.stdout else ""
+        if not line:
+            raise ModelError(f"{self._name} cannot be served: {self._last_words()}")
+        url, key = line.split()
+        wire = Wire(url, api_key=key, local=True)
+        model = str(patiently(lambda: wire.ask("/models"), _STOP_S)["data"][0]["id"])
+        wire.close()
+        return Endpoint(url, model, calling=profile.calling, api_key=key, on_text=on_text)
+
+    def _last_words(self) -> str:
+        self._said.seek(0)
+        lines = self._said.read().strip().splitlines() or ["it ended without a word"]
+        return lines[-1].removeprefix("codagent-train: ")
