@@ -64,6 +64,8 @@ def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Ask
     if not (0 <= temperature < float("inf")) or (longest is not None and longest < 1):
         raise UsageError("temperature must be 0 or more, and max_tokens 1 or more")
     prompt = _rendered(chat, tools, processor)
+    if tools and prompt == _rendered(chat, None, processor):
+        raise UsageError("the model's chat template shows it no tools; describe them in the messages, as codagent's calling in text does")
     room = context_tokens - len(prompt)
     if room < (longest or 1):
         raise UsageError(

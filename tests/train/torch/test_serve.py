@@ -17,13 +17,14 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from codagent.errors import ModelError
+from codagent.errors import ModelError, UsageError
 from codagent.models.endpoint import Endpoint as Client
 from codagent.models.opening import open_model
 from codagent.types import Message, Sampling
 from codagent_train.serve import listening
+from codagent_train.serve_chat import asked
 from codagent_train.serve_weights import base_of, opened
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
@@ -280,6 +281,13 @@ def test_what_is_not_to_be_had_is_refused(endpoint, given, why):
     )
     assert answer.status_code == 400
     assert why in answer.json()["error"]["message"]
+
+
+def test_tools_that_the_template_would_not_show_are_refused(folder):
+    processor = AutoTokenizer.from_pretrained(folder)
+    processor.chat_template = TEMPLATE.partition("{% endfor %}")[2]
+    with pytest.raises(UsageError, match="chat template shows it no tools"):
+        asked({"messages": user("hi"), "tools": TOOLS}, processor, model="m", context_tokens=100)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
