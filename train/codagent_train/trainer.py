@@ -42,9 +42,9 @@ from codagent_train.recipe import Recipe
 from codagent_train.replay import Replay
 from codagent_train.rollout import Sampler, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, copied, harvest, parts
+from codagent_train.scoring import IGNORED, scored
 from codagent_train.starts import by_source, groups, lessons, profile
 
-IGNORED = -100  # as a label
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
 
 
@@ -100,19 +100,27 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         """The share of a part in the loss of its step."""
         if not inputs.total:
             return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
-        out = model(input_ids=inputs.ids, attention_mask=inputs.mask, labels=inputs.labels, fused_lm_head=True)
+        logprobs, entropies = self._scored(model, inputs)
         mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
-        policy = token_mean(one_sided(out.log_probs, inputs.old, inputs.advantages, clip=learning.clip), mask, inputs.total)
-        entropy = token_mean(out.entropy, mask, inputs.total)
+        policy = token_mean(one_sided(logprobs, inputs.old, inputs.advantages, clip=learning.clip), mask, inputs.total)
+        entropy = token_mean(entropies, mask, inputs.total)
         loss = policy - learning.entropy * entropy
         if not math.isfinite(loss.item()):
             raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}")
-        outside = clipped(out.log_probs, inputs.old, inputs.advantages, clip=learning.clip)
-        drift = (out.log_probs.detach() - inputs.old).abs()
+        outside = clipped(logprobs, inputs.old, inputs.advantages, clip=learning.clip)
+        drift = (logprobs.detach() - inputs.old).abs()
         told = {"loss/policy": policy, "loss/entropy": entropy}
         told |= {name: token_mean(each, mask, inputs.total) for name, each in (("rows/clipped_share", outside), ("drift/mean", drift))}
         self._tell({name: each.item() * self._recipe.batch.parts for name, each in told.items()})
         return loss
+
+    def _scored(self, model: Any, part: Part) -> tuple[Tensor, Tensor]:
+        """By trl's kernel where that runs; without Triton it would score all places, trained or not."""
+        if part.ids.is_cuda:
+            out = model(input_ids=part.ids, attention_mask=part.mask, labels=part.labels, fused_lm_head=True)
+            return out.log_probs, out.entropy
+        head = self.accelerator.unwrap_model(model).get_output_embeddings()
+        return scored(model, part.ids, part.mask, part.labels, head=head, temperature=self.temperature)
 
     def _collected(self, packs: Sequence[int]) -> list[Part]:
         recipe, policy = self._recipe, self._policy

@@ -12,6 +12,7 @@ from codagent_train.engines.local import Local
 from codagent_train.loss import Diverged
 from codagent_train.rollout import Sampler, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, harvest
+from codagent_train.scoring import IGNORED
 from codagent_train.starts import groups, profile
 from codagent_train.trainer import Trainer, tensors, train
 
@@ -66,6 +67,19 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
     model.zero_grad()
     bare_loss(model, rows, small).backward()
     assert max((mine - each.grad).abs().max().item() for mine, each in zip(found, model.parameters(), strict=True)) < 1e-6
+
+
+def test_what_is_scored_is_what_trl_would_score(small, out):
+    warm = replace(small, replies=replace(small.replies, temperature=0.7))
+    trainer = Trainer(warm, policy.load(small.policy, seed=0), out)
+    rows = [Row(tuple(Tokens(asked, said, (0.0,) * len(said)) for asked, said in chain), 1.0, "solve", 0) for chain in UNEVEN]
+    part = tensors(rows, 6, 1.0, torch.device("cpu"))
+    mine = trainer._scored(trainer.model, part)
+    theirs = trainer.model(input_ids=part.ids, attention_mask=part.mask, labels=part.labels, fused_lm_head=True)
+    kept = part.labels[:, 1:] != IGNORED
+    assert kept.sum() == sum(row.trained for row in rows)
+    assert torch.allclose(mine[0][kept], theirs.log_probs[kept], atol=1e-5)
+    assert torch.allclose(mine[1][kept], theirs.entropy[kept], atol=1e-5)
 
 
 def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
