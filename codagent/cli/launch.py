@@ -25,7 +25,7 @@ from codagent.types import Limits
 from codagent.ui.progress import Progress
 
 Flags = Mapping[str, Any]
-_SHARED = ("embedded", "gguf")  # models that are there once, for all loops of a group
+_SHARED = ("embedded", "gguf", "adapter")  # models that are there once, for all loops of a group
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from codagent import config
 from codagent.types import Calling
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
-Model = Annotated[str | None, typer.Option("--model", help="embedded[:NAME], gguf:FILE, http://HOST:PORT/v1#NAME, or a litellm name.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name.")
+]
 Sandbox = Annotated[str | None, typer.Option("--sandbox", help="A sandbox by name, or `local`: no isolation at all.")]
 Check = Annotated[list[str] | None, typer.Option("--check", metavar="CMD", help="Decides whether the work is accepted; again and again.")]
 Protect = Annotated[
