@@ -72,7 +72,7 @@ def play(
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A .toml file, or the name of a recipe that ships: toy, smoke, frozenlake, paper.")],
+    recipe: Annotated[str, typer.Argument(help="A .toml file, or one that ships: toy, smoke, imitate, frozenlake, paper.")],
     out: Annotated[Path, typer.Option(help="The folder for metrics and checkpoints.")],
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,

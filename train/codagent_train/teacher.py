@@ -25,14 +25,13 @@ def taught(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop:
 
 def told(belief: Belief) -> str:
     """Notes: each action of which something is known, with the directions in which it may move."""
-    known = [(code, _ways(belief, code)) for code in CODES]
-    lines = [f"{code} {' or '.join(DIRECTIONS[way] for way in ways)}" for code, ways in known if len(ways) <= len(DIRECTIONS) // 2]
+    lines = [f"{code} {' or '.join(DIRECTIONS[way] for way in ways)}" for code, ways in _known(belief).items()]
     return ", ".join(lines) or _NOTHING
 
 
 def kept(belief: Belief) -> Belief:
     """What `told` leaves of a belief."""
-    known = {code: ways for code in CODES if len(ways := _ways(belief, code)) <= len(DIRECTIONS) // 2}
+    known = _known(belief)
     return sum(1 << place for place, mapping in enumerate(MAPPINGS) if all(mapping[code - 1] in ways for code, ways in known.items()))
 
 
@@ -43,6 +42,7 @@ class _Teacher:
 
     def __init__(self, tokenizer: Tokenizer, lakes: FrozenLake) -> None:
         self._tokenizer, self._lakes, self._belief = tokenizer, lakes, ANY
+        self._solver: Solver | None = None  # of the task at hand; what it has found out serves all its turns
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
         """A reply whose tokens were not sampled; their logprobs are 0, as of one who is certain."""
@@ -64,9 +64,12 @@ class _Teacher:
             notes = told(self._belief)
             self._belief = kept(self._belief)
             return f"<notes>{notes}</notes>"
-        return str(Solver(moment.lake).best(moment.position, self._belief, moment.lake.turns - moment.turn))
+        if self._solver is None or not moment.turn:
+            self._solver = Solver(moment.lake)
+        return str(self._solver.best(moment.position, self._belief, moment.lake.turns - moment.turn))
 
 
-def _ways(belief: Belief, code: int) -> list[int]:
-    """The directions in which an action may move."""
-    return sorted({mapping[code - 1] for place, mapping in enumerate(MAPPINGS) if belief >> place & 1})
+def _known(belief: Belief) -> dict[int, list[int]]:
+    """The directions in which each action may move that is worth a note: half of all, or fewer."""
+    found = {code: sorted({mapping[code - 1] for place, mapping in enumerate(MAPPINGS) if belief >> place & 1}) for code in CODES}
+    return {code: ways for code, ways in found.items() if len(ways) <= len(DIRECTIONS) // 2}

@@ -9,9 +9,8 @@ After arXiv 2606.20002, section 3, in the order of its method:
 
 Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
 attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
-the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in
-place of all weights, and the play of a teacher that is imitated (`teacher`), or loops that were recorded (`replay`), in place of the
-policy's own.
+the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in place of all weights, and, in
+place of the policy's own play, that of a teacher that is imitated (`teacher`), or loops that were recorded (`replay`).
 
 trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
 """
