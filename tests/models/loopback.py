@@ -109,12 +109,18 @@ def serve(*answers: Answer | Plain) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(body)
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with listening(Handler) as server.url:
+        yield server
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL at which requests are handled meanwhile."""
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     http.daemon_threads = True
-    server.url = f"http://127.0.0.1:{http.server_port}/v1"
     threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
-        yield server
+        yield f"http://127.0.0.1:{http.server_port}/v1"
     finally:
         http.shutdown()
         http.server_close()

@@ -7,14 +7,14 @@ Shapes, statuses and defaults after vLLM's `entrypoints/openai/completion/protoc
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from codagent.types import Sampling, Tokens
+from tests.models.loopback import listening
 
 Json = dict[str, Any]
 Sample = Callable[[str, tuple[int, ...], Sampling], Tokens]  # by the folder of an adapter, "" of none
@@ -119,12 +119,5 @@ def serve(sample: Sample) -> Iterator[Double]:
             self.end_headers()
             self.wfile.write(data)
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    double.url = f"http://127.0.0.1:{http.server_port}/v1"
-    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
+    with listening(Handler) as double.url:
         yield double
-    finally:
-        http.shutdown()
-        http.server_close()

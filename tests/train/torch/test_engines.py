@@ -1,9 +1,5 @@
 """Continuous batching, and whole runs by the engines of a recipe."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +17,7 @@ from codagent_train.engines.local import Local
 from codagent_train.loss import Diverged
 from codagent_train.recipe import Batch, Engine
 from codagent_train.trainer import train
+from tests.train.torch.test_processes import LAUNCHED, finished
 from tests.train.vllm_double import serve
 
 PROMPTS = [(4, 6), (5, 1, 2, 3, 0), (5,), (4, 2, 2)]
@@ -154,18 +151,10 @@ def test_a_run_by_a_server_that_is_given_each_adapter_is_the_run_in_this_process
 
 
 def test_of_two_processes_one_gives_the_server_its_adapters_and_both_ask_it(tmp_path, adapted):
-    out, launcher = tmp_path / "out", ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    out = tmp_path / "out"
     checkpoint.begin(out, adapted)
     with serving(adapted) as server:
-        command = [sys.executable, *launcher, Path(__file__).with_name("served.py"), out, server.url]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as process:
-            try:
-                _, said = process.communicate(timeout=240)
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)  # the launcher and those that it launched
-    assert process.returncode == 0, said
+        finished(*LAUNCHED, Path(__file__).with_name("served.py"), out, server.url)
     names = [body["lora_name"] for body in server.asked("/v1/load_lora_adapter")]
     assert [name.partition("-")[0] for name in names] == ["out@0", "out@1"]
     asked = [body["model"] for body in server.asked("/v1/completions")]

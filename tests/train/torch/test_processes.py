@@ -12,10 +12,10 @@ SHARED = Path(__file__).with_name("shared.py")
 LAUNCHED = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def run(out, *launcher):
-    out.mkdir()
-    command = [sys.executable, *launcher, SHARED, out]
+def finished(*command):
+    """Run Python so, to an end that is good."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *command]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as process:
         try:
             _, said = process.communicate(timeout=240)
@@ -26,8 +26,9 @@ def run(out, *launcher):
 
 
 def test_two_processes_end_with_the_weights_of_one(tmp_path):
-    run(tmp_path / "one")
-    run(tmp_path / "two", *LAUNCHED)
+    for name, launcher in (("one", ()), ("two", LAUNCHED)):
+        (tmp_path / name).mkdir()
+        finished(*launcher, SHARED, tmp_path / name)
     one = torch.load(tmp_path / "one" / "alone.pt")
     for rank in (0, 1):
         found = torch.load(tmp_path / "two" / f"{rank}.pt")
