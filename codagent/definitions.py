@@ -42,6 +42,11 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     return "".join(lines), tuple(name for name in names if name in found)
 
 
+def defined(text: str) -> tuple[str, ...]:
+    """The names of a file's functions and classes. SyntaxError when it is not Python."""
+    return tuple(_names(ast.parse(text).body))
+
+
 def _changes(before: Sequence[ast.stmt], after: Sequence[ast.stmt], old: str, new: str) -> Iterator[_Change]:
     theirs = {node.name: node for node in _defined(before)}
     for node in _defined(after):

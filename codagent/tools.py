@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from codagent.definitions import redefine
+from codagent.definitions import defined, redefine
 from codagent.truncate import harmless, shorten
 from codagent.types import CommandResult, Profile, Sandbox, Tool, ToolCall
 
@@ -187,11 +187,20 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
 def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
     try:
+        path = _home(sandbox, path, defined(arguments["content"]))
         text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
     sandbox.write(path, text.encode(errors="surrogateescape"))
     return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+
+
+def _home(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
+    """The one Python file that defines any of `names`: small models give the right function and the wrong file. Else `path`."""
+    pattern = rf"^ *(async )?(def|class) +({'|'.join(names)})\b"
+    found = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
+    files = found.output.splitlines() if names and found.exit_code == 0 else []
+    return files[0] if len(files) == 1 else path
 
 
 def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:

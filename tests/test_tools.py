@@ -105,6 +105,18 @@ def test_define_replaces_a_function_and_keeps_the_rest(sandbox):
     assert use(sandbox, "define", profile, path="m.py", content="def f(:").startswith("error: m.py or its new part is not Python")
 
 
+def test_define_finds_the_only_file_that_has_the_function(sandbox):
+    profile = Profile(tools=("define",))
+    sandbox.run("git init -q", timeout=10)
+    sandbox.write("m.py", b"def f():\n    return 1\n\n\ndef both():\n    return 1\n")
+    sandbox.write("other.py", b"def both():\n    return 2\n")
+    assert use(sandbox, "define", profile, path="other.py", content="def f():\n    return 3\n") == "ok m.py: defined f"
+    assert use(sandbox, "define", profile, path="PATH", content="def f():\n    return 4\n") == "ok m.py: defined f"
+    assert use(sandbox, "define", profile, path="other.py", content="def both():\n    return 5\n") == "ok other.py: defined both"
+    assert use(sandbox, "define", profile, path="PATH", content="def both():\n    return 6\n") == "error: PATH: no such file or directory"
+    assert use(sandbox, "define", profile, path="other.py", content="x = 1\n") == "ok other.py: defined what was not there"
+
+
 def test_search_finds_and_says_when_nothing_is_found(sandbox):
     use(sandbox, "write", path="src/m.py", content="x\ndef target():\n")
     assert "src/m.py:2:def target():" in use(sandbox, "search", pattern=r"def \w+")
