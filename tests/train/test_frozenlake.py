@@ -53,13 +53,16 @@ def test_the_rules_name_the_length_of_an_answer():
     assert "{" not in rules
 
 
-def test_the_brief_form_tells_where_the_goal_lies_and_what_is_near():
+def test_the_brief_form_tells_where_the_goal_lies_and_where_there_is_no_ice():
     environment, messages = begun(BRIEF)
-    assert messages[1].content == "turn 1 of 8; goal left 1; down ice, right edge, up edge, left goal"
-    assert said(environment, str(code("down"))).messages[0].content == (
-        f"turn 2 of 8; {code('down')} went down; goal up 1 left 1; down ice, right edge, up ice, left ice"
-    )
-    assert pack(EASY, "test", 3, form=BRIEF).tasks[0].instruction == "Cross the lake."
+    assert messages[1].content == "1/8; goal left 1; edge right up"
+    assert said(environment, f"down {code('down')}").messages[0].content == f"2/8; {code('down')} went down; goal up 1 left 1; edge right"
+    assert pack(EASY, "test", 3, form=BRIEF).tasks[0].instruction == ""
+
+
+def test_in_the_brief_form_an_action_comes_after_the_direction_that_is_hoped_for():
+    assert [BRIEF.answer(text) for text in ("left 3", "try 4 ", "3", "left3", "left 34", "away 3")] == [3, 4, None, None, None, None]
+    assert [form.answer(form.said(2, way)) for form in (PAPER, TERSE, BRIEF) for way in (None, "up")] == [2] * 6
 
 
 def test_the_terse_form_shows_the_lake_and_what_lies_around():

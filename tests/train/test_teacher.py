@@ -1,5 +1,6 @@
 """Best play to be imitated: it carries from task to task what its notes say, and no more."""
 
+import re
 from dataclasses import replace
 
 from codagent.types import Loop, Profile
@@ -43,14 +44,14 @@ def lesson(number: int) -> Loop:
 
 def test_notes_say_what_is_known_of_each_action():
     assert told(ANY) == "nothing yet"
-    assert told(believed(1)) == "1 right"
-    assert told(believed(1, 2)) == "1 right, 2 down, 3 up or left, 4 up or left"
-    assert told(believed(1, 2, 3)) == "1 right, 2 down, 3 up, 4 left"
+    assert told(believed(1)) == "right 1"
+    assert told(believed(1, 2)) == "right 1, down 2, up or left 3, up or left 4"
+    assert told(believed(1, 2, 3)) == "right 1, down 2, up 3, left 4"
 
 
 def test_what_the_notes_do_not_say_is_forgotten():
     edge = narrowed(ANY, Moment(Lake(3, frozenset(), 1, 8, 9), 1, 1, 1, 1))  # up at the upper edge, and nothing else, leads nowhere
-    assert (told(edge), kept(edge)) == ("1 up", edge)
+    assert (told(edge), kept(edge)) == ("up 1", edge)
     not_up = sum(1 << place for place, ways in enumerate(MAPPINGS) if ways[0] != 2)
     assert (told(not_up), kept(not_up)) == ("nothing yet", ANY)
 
@@ -66,8 +67,15 @@ def test_a_lesson_is_a_loop_whose_notes_are_never_wrong_and_end_up_whole():
 def test_a_lessons_tokens_are_what_the_model_would_read_and_write():
     first = lesson(0).episodes[0]
     reply = first.steps[0].reply
-    assert (reply.tokens.prompt_ids, reply.tokens.completion_ids) == (Letters().encode(first.prompt), (ord(reply.raw), 0))
+    assert (reply.tokens.prompt_ids, reply.tokens.completion_ids) == (Letters().encode(first.prompt), Letters().written(reply.raw))
     assert set(reply.tokens.logprobs) == {0.0}
+
+
+def test_an_action_is_said_with_the_direction_that_the_notes_tell():
+    said = [step.reply.raw for number in range(4) for step in lesson(number).episodes[-1].steps]
+    assert all(re.fullmatch("(down|right|up|left|try) [1-4]", each) for each in said)
+    assert not all(each.startswith("try") for each in said)
+    assert all(each.raw.startswith("try") for each in [lesson(number).episodes[0].steps[0].reply for number in range(4)])
 
 
 def test_lessons_are_as_many_as_the_policys_loops_and_none_is_twice():

@@ -37,7 +37,11 @@ def load(setting: recipe.Policy, *, seed: int) -> Policy:
 
     torch.set_num_threads(setting.threads)
     torch.manual_seed(seed)
-    return tiny() if setting.weights == recipe.RANDOM else pretrained(setting)
+    policy = tiny() if setting.weights == recipe.RANDOM else pretrained(setting)
+    if setting.layers and not setting.lora_rank:
+        policy.model.requires_grad_(False)
+        policy.model.get_decoder().layers[-setting.layers :].requires_grad_(True)
+    return policy
 
 
 def tiny() -> Policy:
@@ -87,15 +91,20 @@ def pretrained(setting: recipe.Policy) -> Policy:
     return Policy(model, Chat(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
 
 
-def adapter(setting: recipe.Policy) -> Any:
+def adapter(setting: recipe.Policy, model: Any) -> Any:
     """The LoRA adapter that is trained in place of the weights; None to train these."""
     from peft import LoraConfig
 
     if not setting.lora_rank:
         return None
-    # dropout would make the logprobs of training differ from those of sampling
+    layers = range(model.config.get_text_config().num_hidden_layers)
     return LoraConfig(
-        r=setting.lora_rank, lora_alpha=2 * setting.lora_rank, target_modules=_LINEAR, lora_dropout=0.0, task_type="CAUSAL_LM"
+        r=setting.lora_rank,
+        lora_alpha=2 * setting.lora_rank,
+        target_modules=_LINEAR,
+        layers_to_transform=list(layers[-setting.layers :]) if setting.layers else None,
+        lora_dropout=0.0,  # else the logprobs of training would differ from those of sampling
+        task_type="CAUSAL_LM",
     )
 
 

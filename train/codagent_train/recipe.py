@@ -43,10 +43,13 @@ _Engine = Literal["local", "continuous", "vllm"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The model that is trained: a folder, a name on the hub, or "random". `lora_rank` 0 trains all parameters."""
+    """The model that is trained: a folder, a name on the hub, or "random". `lora_rank` 0 trains the parameters themselves; of these, or of
+    adapters, only those of the last `layers`, where that is not 0. `bf16` computes in it on a CPU that can; a GPU always does."""
 
     weights: Text
     lora_rank: None_or_more = 0
+    layers: None_or_more = 0
+    bf16: Flag = False
     device: Annotated[_Device, _one_of(_Device)] = "cpu"
     threads: Count = 1
 

@@ -25,7 +25,7 @@ def taught(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop:
 
 def told(belief: Belief) -> str:
     """Notes: each action of which something is known, with the directions in which it may move."""
-    lines = [f"{code} {' or '.join(DIRECTIONS[way] for way in ways)}" for code, ways in _known(belief).items()]
+    lines = [f"{' or '.join(DIRECTIONS[way] for way in ways)} {code}" for code, ways in _known(belief).items()]
     return ", ".join(lines) or _NOTHING
 
 
@@ -66,10 +66,17 @@ class _Teacher:
             return f"<notes>{notes}</notes>"
         if self._solver is None or not moment.turn:
             self._solver = Solver(moment.lake)
-        return str(self._solver.best(moment.position, self._belief, moment.lake.turns - moment.turn))
+        code = self._solver.best(moment.position, self._belief, moment.lake.turns - moment.turn)
+        ways = _ways(self._belief, code)
+        return self._lakes.form.said(code, DIRECTIONS[ways[0]] if len(ways) == 1 else None)
 
 
 def _known(belief: Belief) -> dict[int, list[int]]:
     """The directions in which each action may move that is worth a note: half of all, or fewer."""
-    found = {code: sorted({mapping[code - 1] for place, mapping in enumerate(MAPPINGS) if belief >> place & 1}) for code in CODES}
+    found = {code: _ways(belief, code) for code in CODES}
     return {code: ways for code, ways in found.items() if len(ways) <= len(DIRECTIONS) // 2}
+
+
+def _ways(belief: Belief, code: int) -> list[int]:
+    """The directions in which an action may move."""
+    return sorted({mapping[code - 1] for place, mapping in enumerate(MAPPINGS) if belief >> place & 1})

@@ -78,7 +78,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             args=arguments(recipe, out),
             train_dataset=Dataset.from_dict({"prompt": [""] * packs, "pack": list(range(packs))}),
             processing_class=policy.processor,
-            peft_config=adapter(recipe.policy),
+            peft_config=adapter(recipe.policy, policy.model),
             callbacks=[Journal(out, on_step)],
         )
         self.remove_callback(PrinterCallback)
@@ -202,7 +202,7 @@ def arguments(recipe: Recipe, out: Path) -> GRPOConfig:
         report_to="none",
         seed=recipe.seed,
         use_cpu=on_cpu,
-        bf16=not on_cpu,
+        bf16=not on_cpu or recipe.policy.bf16,
         gradient_checkpointing=not on_cpu,
         dataloader_pin_memory=not on_cpu,
         ddp_find_unused_parameters=False,

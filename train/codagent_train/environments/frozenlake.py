@@ -1,15 +1,15 @@
 """FrozenLake-Obscure: cross a lake with four actions whose directions are hidden, the same for all tasks of a pack.
 
 After arXiv 2606.20002; `PAPER` words a lake much as it does, `TERSE` in few tokens, `BRIEF` in fewer, without a map: where the goal
-lies, and what is near. Different here: packs have stable seeds, those of
+lies, and where no ice; there an answer also says the direction that it hopes for. Different here: packs have stable seeds, those of
 training and of tests never meet, and the account has the state after the last action, so that what a fatal step did can be noted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
@@ -18,27 +18,32 @@ from codagent_train.environments.lakes import DIRECTIONS, Lake, Level, Moment, V
 from codagent_train.environments.packs import Pack, Split, seed_of
 from codagent_train.prompts import rules
 
-FEEDBACK: dict[Verdict | Literal["form"] | None, str] = {
+Verdicts = Mapping[Verdict | Literal["form"] | None, str]
+FEEDBACK: Verdicts = {
     "goal": "Success: the goal was reached in {turn} of {turns} turns.",
     "hole": "Failed: the player fell into a hole in turn {turn} of {turns}. Plan a safe path before the first step.",
     "turns": "Failed: {turn} of {turns} turns are used up and the goal is not reached. Look for a shorter path.",
     "form": "Failed: the answer in turn {next} of {turns} has the wrong form. Expected: {form}.",
     None: "Failed: broken off after {turn} of {turns} turns.",
 }
+_IN_A_WORD: Verdicts = {"goal": "goal", "hole": "hole", "turns": "no turns left", "form": "not {form}", None: "broken off"}
 _ACTION = re.compile(r"<answer>\s*[dD]irection\s+([1-4])(?!\d).*</answer>", re.DOTALL)
 _DIGIT = re.compile(r"\s*([1-4])(?!\d)")
+_TOLD = re.compile(rf"\s*(?:{'|'.join(DIRECTIONS)}|try) ([1-4])(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How lakes are put into words: which file has the `rules`, what is `asked` for, what the `task` is, and which action an `answer` is,
-    if it is one."""
+    """How lakes are put into words: which file has the `rules`, what is `asked` for, what the `task` is, which action an `answer` is, if it
+    is one, how an action is `said`, with the direction that it is hoped to take, if any, and what is said at the end."""
 
     rules: str
     asked: str
     task: Callable[[Lake], str]
     state: Callable[[Moment], str]
     answer: Callable[[str], int | None]
+    said: Callable[[int, str | None], str]
+    feedback: Verdicts = field(default_factory=lambda: FEEDBACK)
 
 
 class FrozenLake:
@@ -50,6 +55,10 @@ class FrozenLake:
         self._level, self._form, self._mapping = level, form, mapping(pack_seed)
         self._rules = rules(form.rules).replace("{tokens}", str(tokens))
         self._over: Verdict | Literal["form"] | None = None
+
+    @property
+    def form(self) -> Form:
+        return self._form
 
     @property
     def moment(self) -> Moment:
@@ -75,7 +84,7 @@ class FrozenLake:
 
     def grade(self) -> Outcome:
         turn, turns, passed = self._moment.turn, self._moment.lake.turns, self._over == "goal"
-        feedback = FEEDBACK[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.asked)
+        feedback = self._form.feedback[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.asked)
         return Outcome(shaped(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
 
     def keep(self, outcome: Outcome | None) -> None:
@@ -89,9 +98,10 @@ def _map(lake: Lake) -> str:
     return "\n".join(["Cross the lake from P to G; O is a hole.", *_rows(lake, lake.start, " ")])
 
 
-def _no_map(lake: Lake) -> str:
+def _untold(lake: Lake) -> str:
+    """What there is to do is the same in all tasks, and the rules have it."""
     del lake
-    return "Cross the lake."
+    return ""
 
 
 def _paper_state(moment: Moment) -> str:
@@ -148,11 +158,9 @@ def _terse_move(moment: Moment) -> str:
 
 def _brief_state(moment: Moment) -> str:
     lake, here = moment.lake, moment.position
-    parts = [f"turn {moment.turn + 1} of {lake.turns}"] if verdict(moment) is None else []
-    if moment.code:
-        parts.append(_terse_move(moment))
-    if here not in lake.holes:
-        parts += [_bearing(lake, here), _near(lake, here)]
+    parts = [_terse_move(moment)] if moment.code else []
+    if verdict(moment) is None:
+        parts = [f"{moment.turn + 1}/{lake.turns}", *parts, _bearing(lake, here), *_hazards(lake, here)]
     return "; ".join(parts)
 
 
@@ -161,12 +169,26 @@ def _bearing(lake: Lake, here: int) -> str:
     """Where the goal lies."""
     rows, columns = lake.goal // lake.side - here // lake.side, lake.goal % lake.side - here % lake.side
     ways = [(rows, "down" if rows > 0 else "up"), (columns, "right" if columns > 0 else "left")]
-    return "goal " + (" ".join(f"{way} {abs(cells)}" for cells, way in ways if cells) or "here")
+    return "goal " + " ".join(f"{way} {abs(cells)}" for cells, way in ways if cells)
+
+
+@lru_cache(maxsize=4096)
+def _hazards(lake: Lake, here: int) -> tuple[str, ...]:
+    """In which directions there is no ice."""
+    near = {name: _ground(lake, here, moved(lake.side, here, way)) for way, name in enumerate(DIRECTIONS)}
+    found = {what: " ".join(name for name, ground in near.items() if ground == what) for what in ("hole", "edge")}
+    return tuple(f"{what} {names}" for what, names in found.items() if names)
 
 
 def _terse_answer(text: str) -> int | None:
     """A digit at the beginning."""
     found = _DIGIT.match(text)
+    return int(found[1]) if found else None
+
+
+def _brief_answer(text: str) -> int | None:
+    """A digit after the direction that is hoped for."""
+    found = _TOLD.match(text)
     return int(found[1]) if found else None
 
 
@@ -190,9 +212,24 @@ def _ground(lake: Lake, here: int, near: int) -> str:
     return "hole" if near in lake.holes else "goal" if near == lake.goal else "ice"
 
 
-PAPER = Form("frozenlake", "<answer>Direction k</answer> once, k from 1 to 4", _map, _paper_state, _paper_answer)
-TERSE = Form("frozenlake-terse", "a digit from 1 to 4", _map, _terse_state, _terse_answer)
-BRIEF = replace(TERSE, rules="frozenlake-brief", task=_no_map, state=_brief_state)
+PAPER = Form(
+    "frozenlake",
+    "<answer>Direction k</answer> once, k from 1 to 4",
+    _map,
+    _paper_state,
+    _paper_answer,
+    lambda code, _: f"<answer>Direction {code}</answer>",
+)
+TERSE = Form("frozenlake-terse", "a digit from 1 to 4", _map, _terse_state, _terse_answer, lambda code, _: str(code))
+BRIEF = Form(
+    "frozenlake-brief",
+    "way digit, or: try digit",
+    _untold,
+    _brief_state,
+    _brief_answer,
+    lambda code, way: f"{way or 'try'} {code}",
+    _IN_A_WORD,
+)
 
 
 def pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:

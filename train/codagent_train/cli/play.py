@@ -1,0 +1,51 @@
+"""`codagent-train play`: a person plays a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import typer
+
+from codagent.types import Environment, Message, Task
+
+TASKS = 4  # of a pack that a person plays
+
+
+def play(
+    environment: Annotated[Literal["frozenlake"], typer.Argument(help="What to play.")],  # noqa: ARG001
+    hard: Annotated[bool, typer.Option("--hard", help="Larger lakes.")] = False,
+    seed: Annotated[int, typer.Option(help="Which pack.")] = 0,
+) -> None:
+    """Play a pack of four tasks yourself; Ctrl-D leaves."""
+    from codagent_train.environments.frozenlake import TERSE, FrozenLake, pack
+    from codagent_train.environments.lakes import EASY, HARD
+
+    level = HARD if hard else EASY
+    drawn = pack(level, "test", seed, tasks=TASKS)
+    lakes = FrozenLake(level, drawn.seed, TERSE)
+    total = 0.0
+    print(lakes.reset(drawn.tasks[0], "(your memory)")[0].content)
+    try:
+        for number, task in enumerate(drawn.tasks, 1):
+            print(f"\n# task {number} of {TASKS}\n")
+            total += _played(lakes, task, TERSE.answer)
+    except EOFError:
+        print()
+    print(f"\ntotal {total:.2f} of {TASKS}")
+
+
+def _played(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:
+    """The reward of a task that a person played. EOFError when they leave."""
+    said, end = environment.reset(task, "")[1:], None
+    while end is None:
+        print("\n\n".join(message.content for message in said))
+        answer = input("> ")
+        while valid(answer) is None:
+            answer = input("a digit from 1 to 4, please > ")
+        observation = environment.step(Message("assistant", answer))
+        said, end = observation.messages, observation.end
+    outcome = environment.grade()
+    reward, feedback = (outcome.reward, outcome.feedback) if outcome else (0.0, "")
+    print(f"{environment.account()}\n{feedback} Reward {reward:.2f}.")
+    return reward

@@ -1,0 +1,67 @@
+"""`codagent-train eval` and `plot`: what came of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from codagent_train.cli.say import say
+
+if TYPE_CHECKING:
+    from codagent_train.evaluate import Report
+
+
+def eval_(
+    weights: Annotated[str, typer.Argument(help="A run, then its last checkpoint; a checkpoint; a folder of weights; a name on the hub.")],
+    *,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe or a run: how to ask weights, and on which device.", show_default="the run's own")
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="small, easy or hard.", show_default="the recipe's")] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="In a pack.", show_default="the recipe's")] = None,
+    packing: Annotated[
+        Literal["cod", "ralph"] | None,
+        typer.Option(help="cod: different tasks; ralph: the first one again and again.", show_default="cod"),
+    ] = None,
+    notes: Annotated[
+        Literal["own", "none", "shuffled", "frozen"],
+        typer.Option(help="Whose notes are solved with: its own, none, those for another pack, those of the untrained model."),
+    ] = "own",
+    every: Annotated[bool, typer.Option("--all", help="Easy and hard, 4 and 8 tasks, both packings, but for what is given.")] = False,
+    packs: Annotated[int, typer.Option(min=2, help="Test packs in a setting.")] = 100,
+    loops: Annotated[int, typer.Option(min=1, help="Over each pack, with different draws.")] = 1,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the reports to a file, too.", show_default=False)] = None,
+) -> None:
+    """Play test packs of FrozenLake and print reward, success and notes by position, beside what can be reached."""
+    from codagent_train import quiet, table
+    from codagent_train.examine import Size, examine, opened, settings
+    from codagent_train.players import player
+
+    found = player(weights, asked=recipe)
+    given = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
+    chosen = settings(found.recipe.environment, given, notes=notes, every=every)
+    reports: list[Report] = []
+    if json:
+        table.writable(json)  # before hours of play
+    quiet.hush()
+    for report in examine(found, chosen, Size(packs, loops), say=say, opener=opened):
+        print(("\n" if reports else "") + table.markdown(report), flush=True)
+        reports.append(report)
+        if json:
+            table.write(json, reports)
+
+
+def plot(
+    out: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the picture goes.", show_default="reward.png in the folder")
+    ] = None,
+) -> None:
+    """Draw reward by position over the steps of a run, with what can be reached, and print where the picture is."""
+    from codagent_train.plots import draw
+
+    file = png or out / "reward.png"
+    draw(out, file)
+    print(file)

@@ -1,0 +1,85 @@
+"""`codagent-train run` and `check`: what a run will take, and the run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from codagent.truncate import harmless
+from codagent_train.cli.say import say
+
+if TYPE_CHECKING:
+    from codagent_train.recipe import Recipe
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A .toml file, or one that ships: toy, smoke, imitate, frozenlake, paper.")],
+    out: Annotated[Path, typer.Option(help="The folder for metrics and checkpoints.")],
+    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
+) -> None:
+    """Train a policy; at the end the folder of its last checkpoint is printed."""
+    from codagent_train import checkpoint, disk, logs, policy, quiet
+    from codagent_train import recipe as recipes
+    from codagent_train.progress import Progress
+
+    given = recipes.read(recipe, seed=checkpoint.seed_of(out) if resume and seed is None else seed)
+    first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers processes
+    drawn_by = log if log and first else ()
+    logs.check(drawn_by)
+    if first:
+        _fits(given, out)
+    with disk.written(out):
+        last = checkpoint.prepared(out, given, resume=resume, first=first)
+        say(f"{recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}")
+        quiet.hush()
+        loaded = policy.load(given.policy, seed=given.seed)
+        from codagent_train.trainer import train  # after what is quick to fail: it takes seconds
+
+        progress = Progress(sys.stderr, given.learning.steps, done=checkpoint.step_of(last) if last else 0)
+        with logs.opened(drawn_by, out) as tell:
+
+            def on_step(step: int, values: Mapping[str, float]) -> None:
+                progress(step, values)
+                tell(step, values)
+
+            train(given, loaded, out, last=last, on_step=on_step)
+    print(checkpoint.latest(out))
+
+
+def check(
+    what: Annotated[
+        list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="As for run; or folders of recorded loops.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The folder that a run would have.")] = Path(),
+) -> None:
+    """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused. Or, of recorded loops, what can be learned
+    from them, and why not from the others."""
+    from codagent_train import estimate, recorded
+    from codagent_train import recipe as recipes
+
+    one = what[0] if len(what) == 1 else None
+    if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in recipes.shipped()):
+        print(harmless(recorded.read([Path(each) for each in what]).told()))
+        return
+    given = recipes.read(one)
+    model = estimate.sized(given)
+    print(estimate.told(given, model, out))
+    estimate.fits(given, model, out)
+
+
+def _fits(recipe: Recipe, out: Path) -> None:
+    """UsageError for a run that cannot fit; where it cannot be told, that is said."""
+    from codagent_train import estimate
+    from codagent_train.shape import shape
+
+    if model := shape(recipe.policy.weights):
+        estimate.fits(recipe, model, out)
+    else:
+        say(f"whether the run fits is not known: the weights {recipe.policy.weights} are not on this machine as safetensors")

@@ -1,0 +1,44 @@
+"""`codagent-train import` and `serve`: weights come in, and are made use of."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codagent_train.cli.say import say
+
+
+def import_(
+    source: Annotated[str, typer.Argument(help="A name of `codagent models list`, a .gguf file, a folder, or OWNER/NAME of the hub.")],
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+) -> None:
+    """Make a folder of weights that loads fast, for the `weights` of a recipe."""
+    from codagent.models.download import show_on, weights_dir
+    from codagent_train.importing import import_model
+
+    weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
+    import_model(source, out, weights=weights, progress=show_on(sys.stderr), say=say)
+    print(out)
+
+
+def serve(
+    weights: Annotated[str, typer.Argument(help="A run, then its last checkpoint; a checkpoint; a folder of weights; a name on the hub.")],
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+) -> None:
+    """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
+    from codagent_train import quiet
+    from codagent_train.serve import listening
+    from codagent_train.serve_weights import opened
+
+    quiet.hush()
+    with suppress(KeyboardInterrupt), listening(opened(weights), host=host, port=port) as endpoint:
+        print(f"{endpoint.url} {endpoint.key}", flush=True)
+        say(f"serving {', '.join(endpoint.weights.names)}; codagent takes the key from CODAGENT_API_KEY")
+        endpoint.serve_forever()
