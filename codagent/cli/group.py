@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
-from codagent.cli.job import Job, Result
 from codagent.cli.outcome import exit_code
 from codagent.cli.work import Desk
+from codagent.job import Job, Result
 from codagent.ui.progress import Progress
 
 Member = tuple[Desk, Job, Progress]

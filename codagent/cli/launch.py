@@ -11,12 +11,12 @@ from typing import Any
 
 from codagent import git, state
 from codagent.cli.group import Member, run_group
-from codagent.cli.job import Job, Result, recorded
 from codagent.cli.outcome import exit_code
 from codagent.cli.ready import opener, say_which_model, worst_case
 from codagent.cli.work import Desk
 from codagent.config import Settings
 from codagent.errors import UsageError
+from codagent.job import Job, Result, recorded
 from codagent.lock import Lock
 from codagent.loop import notes
 from codagent.notebook import Notebook

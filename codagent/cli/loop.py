@@ -12,11 +12,11 @@ import typer
 
 from codagent import git, state
 from codagent.cli import options
-from codagent.cli.job import Job, Result
 from codagent.cli.outcome import exit_code, iterations, lines, summary, word
 from codagent.cli.ready import instruction_of, worst_case
 from codagent.config import Settings, Values
 from codagent.errors import UsageError
+from codagent.job import Job, Result
 from codagent.truncate import harmless
 from codagent.types import Task
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from codagent import git
 from codagent.attempts import best
-from codagent.cli.job import Result
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
+from codagent.job import Result
 from codagent.record import broken_off, solved
 from codagent.types import Episode, Loop
 

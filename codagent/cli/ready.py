@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from codagent.cli import options
-from codagent.cli.job import Ready
 from codagent.cli.work import Desk
 from codagent.config import Settings
 from codagent.errors import UsageError
+from codagent.job import Ready
 from codagent.types import Profile
 from codagent.ui.progress import Progress
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import typer
 
-from codagent import git, state
+from codagent import git
 from codagent.agent import Agent, run_episode
 from codagent.cli import options
-from codagent.cli.job import recorded
 from codagent.cli.outcome import UNFINISHED
 from codagent.cli.records import Kept, kept
-from codagent.cli.sandboxes import Starter
-from codagent.gate import Gates
-from codagent.ledger import Ledger
+from codagent.job import recorded
 from codagent.record import solved
-from codagent.repository import Repository, Workplace
+from codagent.reopened import reopened
 from codagent.truncate import harmless
 from codagent.types import Episode, Step
 from codagent.ui.progress import Progress
@@ -46,7 +42,7 @@ def _differences(found: Kept, attempts: Sequence[Episode], position: int, progre
     from codagent.models.scripted import Scripted
 
     episode = attempts[position]
-    with closing(_environment(found, attempts[:position], progress)) as environment:
+    with closing(reopened(found.root, found.loop, loops=found.folder.parent, say=progress.say, earlier=attempts[:position])) as environment:
         _, _, profile = recorded(found.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))
         fresh = Episode("solve", position, episode.task, episode.notes_before, ())
@@ -59,27 +55,6 @@ def _differences(found: Kept, attempts: Sequence[Episode], position: int, progre
             yield f"step {len(again.steps) + 1}: the episode ended before it ({again.end} {again.cause})"
         if episode.commit:
             yield from _compare("tree", [git.tree_of(found.root, episode.commit)], [environment.tree() or environment.base_tree()])
-
-
-def _environment(found: Kept, earlier: Sequence[Episode], progress: Progress) -> Repository:
-    """The repository as the attempt after `earlier` found it."""
-    job, settings, profile = recorded(found.loop)
-    start_sandbox = Starter(found.root, settings, progress.say)
-    open_sandbox = partial(start_sandbox, found.loop.id)
-    cache = state.verdicts_file(found.folder.parent)
-    place = Workplace(
-        found.root,
-        job.start_commit,
-        job.begin,
-        git.pack(found.root, job.begin),
-        open_sandbox,
-        job.loop_id,
-        Ledger(None, settings.limits, None),
-        Gates(found.root, job.start_commit, open_sandbox, protect=settings.protect, image=start_sandbox.image(), cache=cache),
-        job.start,
-        settings.limits if job.iterate else None,
-    )
-    return Repository(place, profile, earlier)
 
 
 def _answers(step: Step) -> list[str]:

@@ -11,10 +11,10 @@ import typer
 
 from codagent import git, state
 from codagent.cli import options
-from codagent.cli.job import Job
 from codagent.cli.outcome import change, exit_code, lines, summary
 from codagent.cli.ready import instruction_of, opener, say_which_model
 from codagent.cli.work import Desk
+from codagent.job import Job
 from codagent.truncate import harmless
 from codagent.types import Task
 from codagent.ui.progress import Progress

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 from codagent import git, state
 from codagent.agent import Agent
-from codagent.cli.job import Job, Ready, Result, fresh_loop, terms
-from codagent.cli.sandboxes import Sandboxes, Starter
 from codagent.config import Settings
 from codagent.errors import RecordError
+from codagent.job import Job, Ready, Result, fresh_loop, terms
 from codagent.ledger import Ledger, Metered
 from codagent.lock import Lock
 from codagent.loop import Carry, in_order, notes, run_loop
@@ -28,6 +27,7 @@ from codagent.notebook import Notebook
 from codagent.plan import again
 from codagent.record import Record, broken_off
 from codagent.repository import Repository, Workplace
+from codagent.sandboxes import Sandboxes, Starter
 from codagent.types import Loop
 from codagent.ui.progress import Progress
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from samples import check_out, names, sample
 
 from codagent import state
-from codagent.cli.job import Job, Ready
 from codagent.cli.outcome import solved
 from codagent.cli.work import Desk
 from codagent.config import Settings
+from codagent.job import Job, Ready
 from codagent.models.opening import Given, open_model, profile_for
 from codagent.notebook import Notebook
 from codagent.types import Limits, Price, Task
