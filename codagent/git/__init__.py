@@ -4,6 +4,7 @@ Only objects, `refs/codagent/<id>/<position>` and `refs/heads/codagent/<id>` are
 other refs and reflogs stay as they are, and nothing that a repository says runs a program on this machine.
 """
 
+from codagent.git.borrow import borrow
 from codagent.git.capture import Snapshot, files, show, snapshot
 from codagent.git.carry import enter, leave, pack
 from codagent.git.gated import TESTS, gated_tree
@@ -15,6 +16,7 @@ __all__ = [
     "TESTS",
     "Snapshot",
     "apply",
+    "borrow",
     "branch",
     "commit",
     "diff",

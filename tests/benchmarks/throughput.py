@@ -54,7 +54,7 @@ def main() -> None:
 def measured(given: argparse.Namespace) -> dict[str, float]:
     """One way, in this process."""
     from codagent_train import policy
-    from codagent_train.starts import lessons
+    from codagent_train.sources import lessons
 
     imitate = recipe.read("imitate")
     setting = replace(imitate.policy, weights=given.weights)

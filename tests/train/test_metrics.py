@@ -10,6 +10,7 @@ import pytest
 from codagent.types import Episode, Loop, Outcome, Task
 from codagent_train import metrics
 from codagent_train.rows import Harvest
+from codagent_train.sources import Learned
 
 TASK = Task("guess", "Guess.")
 
@@ -20,7 +21,7 @@ def loop(*rewards):
 
 
 def measured(*groups):
-    return metrics.measured(groups, Harvest((), 0))
+    return metrics.measured(Learned({"play": groups, "again": (), "replay": ()}, {"teacher": (), "warm": ()}), Harvest((), 0))
 
 
 def test_the_margin_of_a_reward_is_over_packs_whose_loops_are_averaged_first():

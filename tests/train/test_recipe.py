@@ -94,8 +94,16 @@ def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_t
     assert "line 14: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")
 
 
-def test_a_replay_of_no_records_is_refused(tmp_path):
-    assert "line 14: there is nothing to replay" in refused(tmp_path, "[learning]", "[sources]\nreplay = 1\n[learning]")
+@pytest.mark.parametrize("source", ["replay", "again", "warm"])
+def test_recorded_loops_that_are_not_named_are_asked_for(tmp_path, source):
+    said = refused(tmp_path, "[learning]", f"[sources]\n{source} = 1\n[learning]")
+    assert f"line 14: {source} needs recorded loops; name their `folders` in [records]" in said
+
+
+@pytest.mark.parametrize("source", ["again", "warm"])
+def test_a_model_that_knows_nothing_has_no_use_for_recorded_tasks(tmp_path, source):
+    said = refused(tmp_path, "[learning]", f'[sources]\n{source} = 1\n[records]\nfolders = ["loops"]\n[learning]')
+    assert "line 14: a model with random weights cannot read recorded tasks" in said
 
 
 def test_the_folders_of_records_are_read(tmp_path):

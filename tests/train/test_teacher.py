@@ -9,7 +9,7 @@ from codagent_train.ceilings import ANY, narrowed
 from codagent_train.environments.frozenlake import BRIEF, FrozenLake, pack
 from codagent_train.environments.lakes import MAPPINGS, SMALL, Lake, Moment, mapping, played
 from codagent_train.readings import reading
-from codagent_train.starts import by_source, lessons
+from codagent_train.sources import by_source, lessons
 from codagent_train.teacher import kept, taught, told
 
 RIGHT_FIRST = (1, 0, 2, 3)  # action 1 moves right, 2 down, 3 up, 4 left
@@ -86,7 +86,7 @@ def test_lessons_are_as_many_as_the_policys_loops_and_none_is_twice():
 
 def test_each_pack_has_one_source_by_weight():
     imitate = recipe.read("imitate")
-    assert by_source(imitate, range(5)) == {"play": [], "teacher": [0, 1, 2, 3, 4], "replay": []}
+    assert by_source(imitate, range(5)) == {"play": [], "teacher": [0, 1, 2, 3, 4], "replay": [], "again": [], "warm": []}
     both = by_source(replace(imitate, sources=recipe.Sources(play=3, teacher=1)), range(400))
     assert sorted(both["play"] + both["teacher"]) == list(range(400))
     assert 270 <= len(both["play"]) <= 330

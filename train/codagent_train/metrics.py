@@ -10,16 +10,18 @@ from statistics import fmean
 from codagent.types import Episode, Loop
 from codagent_train.credit import rewards
 from codagent_train.intervals import estimate
-from codagent_train.rows import Harvest
+from codagent_train.rows import Harvest, copied
+from codagent_train.sources import Learned
 
 FILE = "metrics.jsonl"
 # names that transformers and trl give
 RENAMED = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
 
 
-def measured(groups: Sequence[Sequence[Loop]], harvest: Harvest) -> dict[str, float]:
+def measured(learned: Learned, harvest: Harvest) -> dict[str, float]:
     """What was played in a step, and what is learned from."""
-    loops = [loop for group in groups for loop in group]
+    groups = learned.compared["play"]
+    loops, again = _all(groups), _all(learned.compared["again"])
     replies = [step.reply for loop in loops for episode in loop.episodes for step in episode.steps]
     found = {
         **_by_position(loops),
@@ -32,6 +34,10 @@ def measured(groups: Sequence[Sequence[Loop]], harvest: Harvest) -> dict[str, fl
         "tokens/completion": float(sum(reply.completion_tokens for reply in replies)),
         "tokens/trained": float(sum(row.trained for row in harvest.rows)),
     }
+    if again:
+        found |= {f"again/{name}": value for name, value in _by_position(again).items()}
+    recorded = {"replayed": _all(learned.compared["replay"]), "again": again, "warm": learned.imitated["warm"]}
+    found |= {f"rows/{name}": float(len(copied(loops))) for name, loops in recorded.items() if loops}
     if harvest.temperature is not None:
         found["credit/temperature"] = harvest.temperature
     return found
@@ -56,6 +62,10 @@ def cut(path: Path, step: int) -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
     unfinished.replace(path)
+
+
+def _all(groups: Sequence[Sequence[Loop]]) -> list[Loop]:
+    return [loop for group in groups for loop in group]
 
 
 def _by_position(loops: Sequence[Loop]) -> dict[str, float]:

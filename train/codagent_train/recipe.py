@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -12,6 +12,7 @@ from codagent.config import AMOUNT, COUNT, TEXT, TEXTS, WHOLE, Keys, Kind, Sourc
 from codagent.errors import UsageError
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
+RECORDED = ("replay", "again", "warm")  # sources that want recorded loops
 
 
 def _one_of(choices: Any) -> Kind:
@@ -83,20 +84,24 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a step learns from, by weight: the policy's own `play`; that of the `teacher`, who plays as well as can be and is imitated;
-    the `replay` of recorded loops. Each pack of a step has one source."""
+    """What a step learns from, by weight. Each pack of a step has one source: the policy's own `play`; that of the `teacher`, who plays as
+    well as can be and is imitated; of recorded loops their `replay`, the same tasks done `again`, or what is worth imitating (`warm`)."""
 
     play: Weight = 1.0
     teacher: Weight = 0.0
     replay: Weight = 0.0
+    again: Weight = 0.0
+    warm: Weight = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The `folders` of recorded loops that are replayed, while their weights are no more than `max_staleness` steps behind."""
+    """The `folders` of recorded loops. They are replayed while their weights are no more than `max_staleness` steps behind; a task that is
+    done again is attempted `iterations` times."""
 
     folders: Texts = ()
     max_staleness: None_or_more = 4
+    iterations: Count = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +216,23 @@ def _possible(source: Source, recipe: Recipe) -> None:
         )
     if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
         raise UsageError(f"{source.where(('policy', 'weights'))}: a model with random weights speaks only the words of keycode")
-    if not (recipe.sources.play or recipe.sources.teacher or recipe.sources.replay):
-        raise UsageError(f"{source.path}: there is nothing to learn from; set `play`, `teacher` or `replay` in [sources] above 0")
-    if recipe.sources.replay and not recipe.records.folders:
-        raise UsageError(f"{source.where(('sources', 'replay'))}: there is nothing to replay; name the `folders` of loops in [records]")
-    if recipe.sources.teacher and recipe.environment.name != "frozenlake":
-        raise UsageError(f"{source.where(('sources', 'teacher'))}: the teacher plays frozenlake only")
     if recipe.engine.name == "vllm":
         _served(source, recipe)
+    _taught(source, recipe)
+
+
+def _taught(source: Source, recipe: Recipe) -> None:
+    sources = asdict(recipe.sources)
+    if not any(sources.values()):
+        raise UsageError(f"{source.path}: there is nothing to learn from; set one of {', '.join(sources)} in [sources] above 0")
+    for name in RECORDED:
+        where = source.where(("sources", name))
+        if sources[name] and not recipe.records.folders:
+            raise UsageError(f"{where}: {name} needs recorded loops; name their `folders` in [records]")
+        if sources[name] and name != "replay" and recipe.policy.weights == RANDOM:
+            raise UsageError(f"{where}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]")
+    if recipe.sources.teacher and recipe.environment.name != "frozenlake":
+        raise UsageError(f"{source.where(('sources', 'teacher'))}: the teacher plays frozenlake only")
 
 
 def _served(source: Source, recipe: Recipe) -> None:

@@ -21,8 +21,7 @@ class Replay:
 
     def __init__(self, recipe: Recipe, out: Path, *, words: int) -> None:
         self._recipe = recipe
-        weights = (recipe.policy.weights, out.resolve().name, *_recorded_as(Path(recipe.policy.weights)))
-        self._learner = Learner(weights, None, recipe.records.max_staleness, recipe.replies.temperature, words)
+        self._learner = Learner(known_as(recipe, out), None, recipe.records.max_staleness, recipe.replies.temperature, words)
         self._groups: Sequence[Sequence[Loop]] = ()
 
     def groups(self, packs: Sequence[int], step: int) -> list[list[Loop]]:
@@ -38,6 +37,11 @@ class Replay:
         now, seed = replace(self._learner, version=step), self._recipe.seed
         draws = [Random(seed_of("train", "replay", seed, number)) for number in packs]  # noqa: S311
         return [[fresh(loop, now) for loop in draw.choice(self._groups)] for draw in draws]
+
+
+def known_as(recipe: Recipe, out: Path) -> tuple[str, ...]:
+    """The names by which records may call the weights of the run in the folder `out`."""
+    return (recipe.policy.weights, out.resolve().name, *_recorded_as(Path(recipe.policy.weights)))
 
 
 def _recorded_as(weights: Path) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from codagent.loop import Carry, in_order, run_loop
 from codagent.types import Environment, Loop, Message, Profile, Reply, Sampling, Stop, Task, Tokens, Tool
 from codagent_train.engines import Engine, Ids
 from codagent_train.environments.packs import seed_of
+from codagent_train.spoken import CALLING, conversation, heard
 
 PATIENCE_S = 3600.0  # for what loops do between two replies
 
@@ -33,6 +34,15 @@ class Tokenizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a loop asks the policy for."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
 class Sampler:
     """A policy at work. `policy` names its weights; the temperature is one for all replies."""
 
@@ -41,18 +51,19 @@ class Sampler:
     policy: str
     temperature: float = 1.0
 
-    def replies(self, requests: Sequence[tuple[Ids, Sampling]]) -> list[Reply]:
-        drawn = self.engine.generate([ids for ids, _ in requests], [sampling for _, sampling in requests])
-        return [self._reply(tokens, sampling) for tokens, (_, sampling) in zip(drawn, requests, strict=True)]
+    def replies(self, requests: Sequence[Asked]) -> list[Reply]:
+        prompts = [self.tokenizer.encode(conversation(each.messages, each.tools)) for each in requests]
+        samplings = [replace(each.sampling, temperature=self.temperature, top_p=1.0, top_k=0) for each in requests]
+        drawn = self.engine.generate(prompts, samplings)
+        return [self._reply(*each) for each in zip(requests, drawn, samplings, strict=True)]
 
-    def request(self, asked: _Asked) -> tuple[Ids, Sampling]:
-        return self.tokenizer.encode(asked.messages), replace(asked.sampling, temperature=self.temperature, top_p=1.0, top_k=0)
-
-    def _reply(self, tokens: Tokens, sampling: Sampling) -> Reply:
+    def _reply(self, asked: Asked, tokens: Tokens, sampling: Sampling) -> Reply:
         ids = tokens.completion_ids
-        text = self.tokenizer.decode(ids)
-        stop: Stop = "stop" if ids[-1] in self.engine.ends else "length"
-        return Reply(Message("assistant", text), stop, len(tokens.prompt_ids), len(ids), 0.0, tokens, sampling, self.policy, text)
+        text, cut = self.tokenizer.decode(ids), ids[-1] not in self.engine.ends
+        message = heard(text, asked.messages, asked.tools, cut=cut)
+        stop: Stop = "length" if cut else "tool_calls" if message.tool_calls else "stop"
+        policy = f"{self.policy} {CALLING}" if asked.tools else self.policy
+        return Reply(message, stop, len(tokens.prompt_ids), len(ids), 0.0, tokens, sampling, policy, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +84,10 @@ def roll_out(sampler: Sampler, starts: Sequence[Start], profile: Profile, *, pat
     try:
         while starts and (asked := table.wait()):
             seats = sorted(asked)
-            requests = [sampler.request(asked[seat]) for seat in seats]
-            table.serve(dict(zip(seats, sampler.replies(requests), strict=True)))
+            table.serve(dict(zip(seats, sampler.replies([asked[seat] for seat in seats]), strict=True)))
     finally:
         table.close()
     return [loop.result() for loop in played]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    messages: tuple[Message, ...]
-    sampling: Sampling
 
 
 class _Table:
@@ -91,11 +95,11 @@ class _Table:
 
     def __init__(self, seats: int, patience_s: float) -> None:
         self._seats, self._patience_s = seats, patience_s
-        self._lock, self._asked, self._closed = Lock(), dict[int, _Asked](), False
-        self._full: SimpleQueue[dict[int, _Asked]] = SimpleQueue()
+        self._lock, self._asked, self._closed = Lock(), dict[int, Asked](), False
+        self._full: SimpleQueue[dict[int, Asked]] = SimpleQueue()
         self._served: list[SimpleQueue[Reply | None]] = [SimpleQueue() for _ in range(seats)]
 
-    def ask(self, seat: int, asked: _Asked) -> Reply:
+    def ask(self, seat: int, asked: Asked) -> Reply:
         """ModelError once the table is closed."""
         with self._lock:
             self._asked[seat] = asked
@@ -110,7 +114,7 @@ class _Table:
             self._seats -= 1
             self._pass_on()
 
-    def wait(self) -> dict[int, _Asked]:
+    def wait(self) -> dict[int, Asked]:
         """What is asked, by seat; empty when all have left."""
         try:
             return self._full.get(timeout=self._patience_s)
@@ -143,10 +147,9 @@ class _Seat:
         self._table, self._seat, self._seed, self._count = table, seat, seed, 0
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        del tools
         seed = seed_of("train", self._seed, self._count)
         self._count += 1
-        return self._table.ask(self._seat, _Asked(messages, replace(sampling, seed=seed)))
+        return self._table.ask(self._seat, Asked(messages, tools, replace(sampling, seed=seed)))
 
     def close(self) -> None:
         pass

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
-from random import Random
 
 from codagent.types import Environment, Loop, Profile, Sampling
 from codagent_train.environments import frozenlake, keycode
 from codagent_train.environments.lakes import EASY, HARD, SMALL
 from codagent_train.environments.packs import Pack, Split, seed_of
 from codagent_train.recipe import Recipe
-from codagent_train.rollout import Start, Tokenizer
-from codagent_train.teacher import taught
+from codagent_train.rollout import Start
 
 APART = 1_000_000  # between the first packs of two seeds
 LEVELS = {"small": SMALL, "easy": EASY, "hard": HARD}
@@ -43,28 +40,6 @@ def groups(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str) -> l
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(Start(loop, environment(), pack.tasks, seed))
         found.append(group)
-    return found
-
-
-def by_source(recipe: Recipe, packs: Sequence[int]) -> dict[str, list[int]]:
-    """The packs that are learned from in each way that the recipe weighs."""
-    weights = asdict(recipe.sources)
-    found: dict[str, list[int]] = {name: [] for name in weights}
-    for number in packs:
-        draw = Random(seed_of("train", "source", recipe.seed, number))  # noqa: S311
-        found[draw.choices(list(weights), list(weights.values()))[0]].append(number)
-    return found
-
-
-def lessons(recipe: Recipe, packs: Sequence[int], tokenizer: Tokenizer) -> list[Loop]:
-    """What the teacher plays: as many loops as the policy would, each over a pack of its own, for it plays a pack always alike."""
-    found = []
-    for number in (recipe.batch.loops * pack + member for pack in packs for member in range(recipe.batch.loops)):
-        pack, environment = drawn(recipe, "train", recipe.seed * APART + number)
-        lakes = environment()
-        assert isinstance(lakes, frozenlake.FrozenLake)
-        loop = Loop(f"lesson-{number}", f"lesson-{number}", f"frozenlake-{pack.seed}", "teacher", "")
-        found.append(taught(tokenizer, lakes, pack.tasks, loop, profile(recipe)))
     return found
 
 

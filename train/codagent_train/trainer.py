@@ -10,7 +10,7 @@ After arXiv 2606.20002, section 3, in the order of its method:
 Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
 attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
 the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in place of all weights, and, in
-place of the policy's own play, that of a teacher that is imitated (`teacher`), or loops that were recorded (`replay`).
+place of the policy's own play, other `sources`: a teacher that is imitated, or loops that were recorded.
 
 trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
 """
@@ -32,19 +32,19 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from codagent.errors import UsageError
-from codagent.types import Loop
+from codagent.types import Loop, Profile
 from codagent_train import checkpoint, metrics
 from codagent_train.engines.opening import engine_for
 from codagent_train.loss import Diverged, clipped, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
-from codagent_train.replay import Replay
-from codagent_train.rollout import Sampler, roll_out
+from codagent_train.rollout import Sampler, Start, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, copied, harvest, parts
 from codagent_train.scoring import IGNORED, scored
-from codagent_train.starts import by_source, groups, lessons, profile
+from codagent_train.sources import Sources
 
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
+Say = Callable[[str], None]  # is told what a person should know
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,11 @@ class Part:
     total: float
 
 
-def train(recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None) -> None:
+def train(
+    recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None, say: Say = lambda _: None
+) -> None:
     """Take the steps that are left after the checkpoint `last`. Diverged when they lead nowhere."""
-    trainer = Trainer(recipe, policy, out, on_step=on_step)
+    trainer = Trainer(recipe, policy, out, on_step=on_step, say=say)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     checkpoint.end(out)
 
@@ -70,7 +72,7 @@ def train(recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None
 class Trainer(GRPOTrainer):  # type: ignore[misc]
     """Trains `policy` as `recipe` says, into the folder `out`."""
 
-    def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None) -> None:
+    def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
         packs = recipe.batch.packs * recipe.learning.steps
         super().__init__(
             model=policy.model,
@@ -84,7 +86,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)
         self._recipe, self._policy = recipe, policy
         self._engine = engine_for(recipe, policy, out)
-        self._replay = Replay(recipe, out, words=policy.model.get_input_embeddings().num_embeddings)
+        words = policy.model.get_input_embeddings().num_embeddings
+        self._sources = Sources(recipe, out, policy.tokenizer, words=words, say=say)
         self._parts: list[Part] = []
 
     def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Part:
@@ -122,31 +125,26 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return scored(model, part.ids, part.mask, part.labels, head=head, temperature=self.temperature)
 
     def _collected(self, packs: Sequence[int]) -> list[Part]:
-        recipe, policy = self._recipe, self._policy
-        chosen = by_source(recipe, packs)
-        played = self._played(chosen["play"])
-        replayed = self._replay.groups(chosen["replay"], self.state.global_step)
+        recipe, policy, step = self._recipe, self._policy, self.state.global_step
+        learned = self._sources.learned(packs, step=step, policy=f"{recipe.policy.weights}@{step}", play=self._played)
         found = harvest(
-            [*played, *replayed],
+            [group for groups in learned.compared.values() for group in groups],
             returns=RETURNS[recipe.credit.returns],
             baseline=BASELINES[recipe.credit.baseline],
             reweight=recipe.credit.reweight,
         )
-        found = replace(found, rows=(*found.rows, *copied(lessons(recipe, chosen["teacher"], policy.tokenizer))))
-        self._tell(metrics.measured(played, found))
-        self._tell({"rows/replayed": float(sum(len(copied(group)) for group in replayed))} if replayed else {})
+        found = replace(found, rows=(*found.rows, *(row for loops in learned.imitated.values() for row in copied(loops))))
+        self._tell(metrics.measured(learned, found))
         trained = torch.tensor(float(sum(row.trained for row in found.rows)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()
         return [tensors(part, policy.pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]
 
-    def _played(self, packs: Sequence[int]) -> list[list[Loop]]:
-        recipe, policy = self._recipe, self._policy
-        name = f"{recipe.policy.weights}@{self.state.global_step}"
-        starts = groups(recipe, packs, step=self.state.global_step, policy=name)
-        engine = self._engine(self.accelerator.unwrap_model(self.model), self.state.global_step)
-        sampler = Sampler(engine, policy.tokenizer, name, recipe.replies.temperature)
-        loops = iter(roll_out(sampler, [start for group in starts for start in group], profile(recipe)))
-        return [[next(loops) for _ in group] for group in starts]
+    def _played(self, groups: Sequence[Sequence[Start]], profile: Profile) -> list[list[Loop]]:
+        recipe, policy, step = self._recipe, self._policy, self.state.global_step
+        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
+        sampler = Sampler(engine, policy.tokenizer, f"{recipe.policy.weights}@{step}", recipe.replies.temperature)
+        loops = iter(roll_out(sampler, [start for group in groups for start in group], profile))
+        return [[next(loops) for _ in group] for group in groups]
 
     def _tell(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -49,7 +49,7 @@ def run(
                 progress(step, values)
                 tell(step, values)
 
-            train(given, loaded, out, last=last, on_step=on_step)
+            train(given, loaded, out, last=last, on_step=on_step, say=say if first else lambda _: None)
     print(checkpoint.latest(out))
 
 
