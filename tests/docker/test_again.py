@@ -1,0 +1,99 @@
+"""A recorded task done again inside the trainer: sandboxes in Docker, the gates' scores, rows."""
+
+import json
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent_train import checkpoint, metrics, policy, quiet, recipe
+from codagent_train.again import origins
+from codagent_train.recipe import Batch, Learning, Records, Replies, Sources
+from codagent_train.trainer import train
+from tests.cli.conftest import CHECK, codagent, repository, script
+from tests.cli.loops import attempt, noted, told
+from tests.train.phrases import phrasebook
+
+pytestmark = pytest.mark.docker
+__all__ = ["codagent", "repository", "script"]
+
+PHRASES = (
+    "```bash\necho right > answer.txt\n```",
+    "```bash\necho worse > answer.txt\n```",
+    "```bash\ncat answer.txt\n```",
+    "<notes>it wants right</notes>",
+    "<notes>leave it</notes>",
+)
+
+
+@pytest.fixture
+def recorded(codagent, script, python_sandbox):
+    """The id of a loop of two attempts, recorded in Docker."""
+    done = codagent(
+        "loop", "mend it", "--check", CHECK, "--model", script([*attempt("worse"), noted("n"), *attempt("right"), noted("n")]), "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    return told(done)["id"]
+
+
+@pytest.fixture
+def given(repository, tmp_path):
+    quiet.hush()
+    smoke = recipe.read("smoke")
+    return replace(
+        smoke,
+        policy=replace(smoke.policy, weights=str(phrasebook(tmp_path / "weights", PHRASES))),
+        sources=Sources(play=0, again=1),
+        records=Records((str(repository / ".codagent" / "loops"),)),
+        batch=Batch(packs=1, loops=4),
+        replies=Replies(max_tokens=1, notes_tokens=100, context_tokens=4096),
+        learning=Learning(steps=1, rate=1e-3),
+    )
+
+
+def refs(repository):
+    return subprocess.run(["git", "for-each-ref"], cwd=repository, capture_output=True, check=True).stdout
+
+
+def test_a_group_of_four_does_it_again_and_is_scored_by_the_gates_and_yields_rows(given, recorded, repository, tmp_path, client):
+    before = refs(repository)
+    out = tmp_path / "out"
+    checkpoint.begin(out, given)
+    train(given, policy.load(given.policy, seed=0), out)
+    (line,) = metrics.read(out / metrics.FILE)
+    assert line["rows/again"] > 0
+    assert line["rows/count"] > 0
+    assert 0 < line["again/success/position_1"] < 1
+    assert refs(repository) == before
+    labelled = client.containers(all=True, filters={"label": "codagent.loop"})
+    assert not [each for each in labelled if each["Labels"]["codagent.loop"].startswith("again-")]
+
+
+def test_a_record_away_from_its_repository_or_of_a_lake_cannot_be_done_again(recorded, repository, tmp_path):
+    file = repository / ".codagent" / "loops" / recorded / "record.jsonl"
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / "record.jsonl").write_bytes(file.read_bytes())
+    lines = file.read_text().splitlines(keepends=True)
+    first = json.loads(lines[0])
+    first["loop"] |= {"id": "lake", "environment": "frozenlake-1"}
+    (file.parent.parent / "lake").mkdir()
+    (file.parent.parent / "lake" / "record.jsonl").write_text("".join([json.dumps(first) + "\n", *lines[1:]]))
+    found, refused = origins([file.parent.parent, tmp_path / "moved"])
+    assert [origin.loop.id for origin in found] == [recorded]
+    assert sorted(each.reason for each in refused) == sorted(
+        [
+            "loop lake was played in frozenlake-1, not in a repository",
+            f"the record of {recorded} does not lie in .codagent/loops of its repository",
+        ]
+    )
+
+
+def test_a_run_with_no_task_to_do_again_ends_with_the_reasons(given, tmp_path, recorded, repository):
+    file = repository / ".codagent" / "loops" / recorded / "record.jsonl"
+    (tmp_path / "moved").mkdir()
+    file.rename(tmp_path / "moved" / "record.jsonl")
+    lost = replace(given, records=Records((str(tmp_path / "moved"),)))
+    checkpoint.begin(tmp_path / "out", lost)
+    with pytest.raises(UsageError, match=r"tells of a task that can be done again: the record of .* does not lie in"):
+        train(lost, policy.load(lost.policy, seed=0), tmp_path / "out")
