@@ -1,4 +1,4 @@
-"""`codagent-train eval` and `plot`: what came of training."""
+"""`codagent-train eval`, `plot` and `export-data`: what came of training, and of recorded loops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from codagent.truncate import harmless
 from codagent_train.cli.say import say
 
 if TYPE_CHECKING:
@@ -65,3 +66,13 @@ def plot(
     file = png or out / "reward.png"
     draw(out, file)
     print(file)
+
+
+def export_data(
+    loops: Annotated[list[str], typer.Argument(metavar="LOOPS...", help="Folders of recorded loops, or records.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+) -> None:
+    """Write recorded loops for other trainers: rows with their tokens and episodes as `datasets` folders, trajectories as ATIF files."""
+    from codagent_train.export_data import export
+
+    print(harmless(export([Path(each) for each in loops], out).told()))
