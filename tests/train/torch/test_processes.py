@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 SHARED = Path(__file__).with_name("shared.py")
 LAUNCHED = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+# --cpu, or no flag, starts one process, whatever --num_processes says; this starts two, without a GPU, too
+ACCELERATED = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0")
 
 
 def finished(*command):
@@ -25,13 +28,20 @@ def finished(*command):
     assert process.returncode == 0, said
 
 
-def test_two_processes_end_with_the_weights_of_one(tmp_path):
-    for name, launcher in (("one", ()), ("two", LAUNCHED)):
-        (tmp_path / name).mkdir()
-        finished(*launcher, SHARED, tmp_path / name)
-    one = torch.load(tmp_path / "one" / "alone.pt")
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The weights of one process."""
+    out = tmp_path_factory.mktemp("one")
+    finished(SHARED, out)
+    return torch.load(out / "alone.pt")
+
+
+@pytest.mark.parametrize("launcher", [LAUNCHED, ACCELERATED], ids=["torchrun", "accelerate"])
+def test_two_processes_end_with_the_weights_of_one(alone, launcher, tmp_path):
+    finished(*launcher, SHARED, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["0.pt", "1.pt"]
     for rank in (0, 1):
-        found = torch.load(tmp_path / "two" / f"{rank}.pt")
-        assert max((found[name] - one[name]).abs().max().item() for name in one) < 1e-4
-    assert (tmp_path / "two" / "checkpoint-3" / "trainer_state.json").exists()
-    assert len((tmp_path / "two" / "metrics.jsonl").read_text().splitlines()) == 3
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert max((found[name] - alone[name]).abs().max().item() for name in alone) < 1e-5
+    assert (tmp_path / "checkpoint-3" / "trainer_state.json").exists()
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
