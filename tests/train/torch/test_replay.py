@@ -59,6 +59,19 @@ def test_a_replay_of_what_the_policy_has_just_said_is_learned_from_as_the_play_i
         assert torch.equal(getattr(played, name), getattr(replayed, name))
 
 
+def gradient(given, out):
+    trainer = Trainer(given, policy.load(given.policy, seed=0), out)
+    (part,) = trainer._collected([0])
+    trainer._compute_loss(trainer.model, part).backward()
+    return torch.cat([each.grad.flatten() for each in trainer.model.parameters()])
+
+
+def test_the_gradient_of_a_replay_of_what_the_policy_has_just_said_is_that_of_the_play(one, again, out):
+    played, replayed = gradient(one, out), gradient(again, out)
+    assert played.abs().max() > 1e-3
+    assert (played - replayed).abs().max().item() < 1e-5
+
+
 def test_what_is_too_old_by_now_is_not_learned_from(again, out):
     assert [collected(again, out, step).total > 0 for step in (2, 3)] == [True, False]
 
