@@ -1,5 +1,5 @@
 # `make demo` and `make test` are the two commands of the README; each does all the set-up that is missing, and says what it does.
-.PHONY: demo test check setup figures clean
+.PHONY: demo circle test check setup figures clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 
 demo: setup weights
 	$(BIN)/python tests/benchmarks/demo.py
+
+circle: setup $(VENV)/trainer
+	$(BIN)/python tests/benchmarks/circle.py
 
 test: setup smoke-weights check
 	$(BIN)/python -m pytest

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codagent.errors import ModelError, UsageError
 from codagent.models.background import Background
-from codagent.models.endpoint import Endpoint
+from codagent.models.endpoint import Endpoint, meant
 from codagent.models.patience import patiently
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
@@ -35,7 +35,7 @@ class Adapter:
         self._name = name
         self._said = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, "serve", str(folder)],
+            [sys.executable, "-c", _SERVE, "serve", str(folder.resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -67,7 +67,7 @@ class Adapter:
         self._said.close()
 
     def _started(self, profile: Profile, on_text: Callable[[str], None] | None) -> Endpoint:
-        """Its first line is its address and its key; of its models the first is the one that is meant."""
+        """Its first line is its address and its key; of its models one is meant."""
         from codagent.models.wire import Wire
 
         line = self._child.stdout.readline() if self._child.stdout else ""
@@ -75,7 +75,7 @@ class Adapter:
             raise ModelError(f"{self._name} cannot be served: {self._last_words()}")
         url, key = line.split()
         wire = Wire(url, api_key=key, local=True)
-        model = str(patiently(lambda: wire.ask("/models"), _STOP_S)["data"][0]["id"])
+        model = meant(patiently(lambda: wire.ask("/models"), _STOP_S))
         wire.close()
         return Endpoint(url, model, calling=profile.calling, api_key=key, on_text=on_text)
 

@@ -97,12 +97,12 @@ def adapter(setting: recipe.Policy, model: Any) -> Any:
 
     if not setting.lora_rank:
         return None
-    layers = range(model.config.get_text_config().num_hidden_layers)
+    bare = range(model.config.get_text_config().num_hidden_layers)[: -setting.layers]  # none where `layers` is 0
     return LoraConfig(
         r=setting.lora_rank,
         lora_alpha=2 * setting.lora_rank,
         target_modules=_LINEAR,
-        layers_to_transform=list(layers[-setting.layers :]) if setting.layers else None,
+        exclude_modules=rf".*\.layers\.({'|'.join(map(str, bare))})\..*" if bare else None,
         lora_dropout=0.0,  # else the logprobs of training would differ from those of sampling
         task_type="CAUSAL_LM",
     )

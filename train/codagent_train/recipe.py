@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -178,6 +178,8 @@ def read(name: str, *, seed: int | None = None) -> Recipe:
     keys: Keys = {name: _keys(section) for name, section in _SECTIONS.items()}
     check(source, source.data, {**keys, "seed": WHOLE})
     parts = {name: _section(source, name) for name in _SECTIONS}
+    if (folder := Path(parts["policy"].weights)).is_dir():  # an adapter must find its base from wherever it is served
+        parts["policy"] = replace(parts["policy"], weights=str(folder.resolve()))
     recipe = Recipe(**parts, seed=source.data.get("seed", 0) if seed is None else seed)
     _possible(source, recipe)
     return recipe

@@ -1,56 +1,33 @@
 """The path of a pretrained model: a folder, a chat template, LoRA, a lake; with weights that are small and know nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from string import printable
 
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from codagent.errors import UsageError
 from codagent.types import Message
 from codagent_train import checkpoint, metrics, policy, recipe
 from codagent_train.recipe import Batch, Place, Replies
-from codagent_train.trainer import train
+from codagent_train.trainer import Trainer, train
+from tests.train.torch.characters import made, save
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
-TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
-MARKS = ["<system>", "<user>", "<assistant>", "<end>", "<none>"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A two-layer model that reads and writes characters."""
-    torch.manual_seed(0)
-    tokenizer = Tokenizer(
-        models.WordLevel({character: at for at, character in enumerate(printable)} | {"<none>": len(printable)}, "<none>")
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("[\\s\\S]"), "isolated")
-    tokenizer.decoder = decoders.Fuse()
-    processor = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", unk_token="<none>", additional_special_tokens=MARKS)
-    processor.chat_template = TEMPLATE
-    config = LlamaConfig(
-        vocab_size=len(processor),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        eos_token_id=processor.eos_token_id,
-        bos_token_id=None,
-    )
-    path = tmp_path_factory.mktemp("weights")
-    model = LlamaForCausalLM(config)
+    model, processor = made()
     with torch.no_grad():  # when it is its turn it mostly says a digit that is an action
         hidden = model.model(input_ids=torch.tensor([processor("<assistant>").input_ids])).last_hidden_state[0, -1]
         model.lm_head.weight[processor("1234").input_ids] = hidden / 4
-    model.save_pretrained(path)
-    processor.save_pretrained(path)
-    return path
+    return save(model, processor, tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture
@@ -86,6 +63,38 @@ def test_an_adapter_is_trained_and_the_weights_beneath_it_are_not(lake, folder, 
     assert (saved["r"], saved["base_model_name_or_path"]) == (4, str(folder))
     after = {name.replace(".base_layer", ""): each for name, each in loaded.model.state_dict().items()}
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_last_layers_alone_are_trained_where_the_recipe_says_so(lake, tmp_path):
+    whole = replace(lake, policy=replace(lake.policy, lora_rank=0, layers=1))
+    loaded = policy.load(whole.policy, seed=0)
+    before = {name: each.clone() for name, each in loaded.model.state_dict().items()}
+    checkpoint.begin(tmp_path, whole)
+    train(whole, loaded, tmp_path)
+    changed = {name for name, each in loaded.model.state_dict().items() if not torch.equal(before[name], each)}
+    assert changed
+    assert all(name.startswith("model.layers.1.") for name in changed)
+
+
+def test_the_last_layers_alone_have_an_adapter_where_the_recipe_says_so(lake, tmp_path):
+    checkpoint.begin(tmp_path, lake)
+    trained = {}
+    for layers in (0, 1):
+        setting = replace(lake.policy, layers=layers)
+        trainer = Trainer(replace(lake, policy=setting), policy.load(setting, seed=0), tmp_path)
+        names = [name for name, each in trainer.model.named_parameters() if each.requires_grad]
+        trained[layers] = {re.search(r"layers\.(\d)\.", name)[1] for name in names}
+    assert trained == {0: {"0", "1"}, 1: {"1"}}
+
+
+def test_bf16_on_a_cpu_is_for_computing_and_the_weights_stay_as_they_are(lake, tmp_path):
+    half = replace(lake, policy=replace(lake.policy, bf16=True))
+    loaded = policy.load(half.policy, seed=0)
+    checkpoint.begin(tmp_path, half)
+    train(half, loaded, tmp_path)
+    assert {each.dtype for each in loaded.model.parameters()} == {torch.float32}
+    (line,) = metrics.read(tmp_path / metrics.FILE)
+    assert 0 < line["drift/mean"] < 0.05  # sampled in bf16 as well, in other batches
 
 
 def test_a_folder_without_weights_and_a_model_that_cannot_converse_are_refused(lake, folder, tmp_path):

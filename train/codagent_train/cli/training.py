@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A .toml file, or one that ships: toy, smoke, imitate, frozenlake, paper.")],
+    recipe: Annotated[str, typer.Argument(help="A .toml file, or one that ships: toy, smoke, imitate, learn, circle, frozenlake, paper.")],
     out: Annotated[Path, typer.Option(help="The folder for metrics and checkpoints.")],
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,

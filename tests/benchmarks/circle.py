@@ -1,0 +1,95 @@
+"""The whole circle, at toy size: a tiny model goes through loops in Docker, an adapter is trained on their records, and works in its place.
+
+The model speaks a dozen phrases, among them the right change to a sample repository and a wrong one; at first it draws them at random.
+
+.venv/bin/python tests/benchmarks/circle.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from samples import check_out, sample
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.train.phrases import phrasebook
+
+BIN = Path(sys.executable).parent
+NAME, FILE = "median", "tally/summary.py"
+GROUP = 8
+KEYS = ("key-a", "key-b", "key-c", "key-d")
+
+
+def phrases(repository: Path) -> list[str]:
+    """What the model can say."""
+    wrong = (repository / FILE).read_text()
+    patch = Path(__file__).parents[1] / "tasks" / NAME / "solution.patch"
+    subprocess.run(["git", "apply", patch], cwd=repository, check=True)
+    right = (repository / FILE).read_text()
+    subprocess.run(["git", "checkout", "-q", "."], cwd=repository, check=True)
+    writes = [f"```write {FILE}\n{text}```" for text in (right, wrong.replace("// 2]", "// 3]"))]
+    return [
+        *writes,
+        "```finish\nit is mended\n```",
+        "```bash\nls\n```",
+        "<notes>\n- sort them first\n</notes>",
+        *(f"<notes>{key}</notes>" for key in KEYS),
+    ]
+
+
+def told(*command: str | Path, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
+    """What a command printed. SystemExit when it ended otherwise."""
+    done = subprocess.run([BIN / command[0], *command[1:]], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode not in codes:
+        raise SystemExit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def loops(repository: Path, model: Path, *, iterations: int, seed: int) -> list[dict[str, Any]]:
+    """A group of loops on the sample with a model, as `--json` tells of it."""
+    task = sample(NAME)
+    checks = [part for check in task.checks for part in ("--check", check)]
+    group = ("--group", str(GROUP), "--jobs", "2", "--all", "--iterations", str(iterations), "--max-steps", "4", "--seed", str(seed))
+    command = ("codagent", "loop", task.instruction, "--model", f"adapter:{model}", *checks, *group, "--json")
+    found: list[dict[str, Any]] = json.loads(told(*command, cwd=repository, codes=(0, 3, 9)))["loops"]
+    return found
+
+
+def passed(found: list[dict[str, Any]]) -> int:
+    return sum(loop["outcome"] == "passed" for loop in found)
+
+
+def circle(folder: Path) -> tuple[int, int, str]:
+    """How many of a group pass at the first attempt before and after, and the outcome of a run with the adapter."""
+    repository = check_out(NAME, folder / "repository")
+    phrasebook(folder / "model", phrases(repository), read=("@guess", "@secret", "no-key", *KEYS))
+    print("1. loops of the untrained model, recorded", flush=True)
+    before = passed(loops(repository, folder / "model", iterations=1, seed=1))
+    loops(repository, folder / "model", iterations=2, seed=2)
+    print("2. what can be learned from the records", flush=True)
+    print(told("codagent-train", "check", "repository/.codagent/loops", cwd=folder), flush=True)
+    print("3. replay, and play of keycode, into an adapter", flush=True)
+    told("codagent-train", "run", "circle", "--out", "adapter", cwd=folder)
+    print("4. the agent with the adapter", flush=True)
+    elsewhere = check_out(NAME, folder / "elsewhere")
+    after = passed(loops(elsewhere, folder / "adapter", iterations=1, seed=1))
+    task = sample(NAME)
+    run = ("codagent", "run", task.instruction, "--model", "adapter:../adapter", "--check", task.checks[0], "--max-steps", "6", "--json")
+    outcome = json.loads(told(*run, "--seed", "3", cwd=elsewhere, codes=(0, 3)))["outcome"]
+    print(f"passed at the first attempt: {before} of {GROUP} before, {after} of {GROUP} after; then `codagent run`: {outcome}")
+    return before, after, outcome
+
+
+def main() -> int:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="codagent-circle-"))
+    before, after, outcome = circle(folder)
+    return 0 if after > before and outcome == "passed" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
