@@ -98,6 +98,14 @@ class Endpoint:
                 return answer
 
 
+def meant(listed: Json) -> str:
+    """The model that a server is there for, of all that `/models` lists: the first adapter, which names its base as `parent`, or else the
+    first of all. "" where none has a name."""
+    models = [model for model in listed.get("data") or [] if isinstance(model, dict)]
+    found = next((model for model in models if model.get("parent")), models[0] if models else {})
+    return str(found.get("id") or "")
+
+
 def sampled(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
     """The fields of a request, without those that are left to the server."""
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k, "seed": sampling.seed}

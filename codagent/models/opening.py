@@ -129,16 +129,15 @@ def _weights(entry: catalog.Entry, directory: Path) -> Path:
 
 def _endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] | None, api_key: str | None) -> Model:
     """A server whose model is not named is asked what it has; llama.cpp is then spoken to in its own way, unless calls are native."""
-    from codagent.models.endpoint import Endpoint
+    from codagent.models.endpoint import Endpoint, meant
     from codagent.models.llama import Llama
     from codagent.models.wire import Wire
 
     url, _, name = spec.partition("#")
     if not name:
         wire = Wire(url, api_key=api_key)
-        models = patiently(lambda: wire.ask("/models"), PATIENCE_S).get("data") or []
+        name = meant(patiently(lambda: wire.ask("/models"), PATIENCE_S))
         wire.close()
-        name = next((str(model.get("id")) for model in models if isinstance(model, dict)), "")
         if not name:
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
         if wire.server == "llama.cpp" and calling != "native":

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError
-from codagent.models.endpoint import Endpoint
+from codagent.models.endpoint import Endpoint, meant
 from codagent.types import Message, Sampling, Tokens, Tool, ToolCall
 from tests.models.loopback import Answer, Plain, refusal, serve
 
@@ -212,3 +212,17 @@ def test_a_constrained_model_is_held_to_a_schema() -> None:
     assert reply.message.tool_calls == (ToolCall("call_2_0", "bash", '{"command": "ls"}'),)
     assert server.requests[0]["response_format"]["json_schema"]["schema"]["properties"]["tool"] == {"const": "bash"}
     assert "tools" not in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("models", "name"),
+    [
+        ([{"id": "a"}, {"id": "b", "parent": None}], "a"),
+        ([{"id": "base", "parent": None}, {"id": "run@2", "parent": "base"}], "run@2"),  # as vLLM lists them
+        ([{"id": "run@2", "parent": "base"}, {"id": "run@1", "parent": "base"}, {"id": "base"}], "run@2"),
+        (["a", {}], ""),
+        (None, ""),
+    ],
+)
+def test_of_the_models_of_a_server_an_adapter_is_meant_or_else_the_first(models: list[object] | None, name: str) -> None:
+    assert meant({"data": models}) == name

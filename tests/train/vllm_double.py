@@ -1,4 +1,5 @@
-"""A server on a loopback port that speaks vLLM's completions and its routes for adapters, with replies out of a function.
+"""A server on a loopback port that speaks vLLM's completions, its list of models and its routes for adapters, with replies out of a
+function.
 
 Shapes, statuses and defaults after vLLM's `entrypoints/openai/completion/protocol.py`, `entrypoints/openai/models/serving.py` and
 `entrypoints/serve/lora/api_router.py`.
@@ -29,6 +30,8 @@ class Double:
 
     sample: Sample
     url: str = ""
+    key: str = ""
+    base: str = BASE
     updating: bool = True  # VLLM_ALLOW_RUNTIME_LORA_UPDATING
     adapters: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, Json]] = field(default_factory=list)
@@ -52,9 +55,13 @@ class Double:
             return self._unloaded(body["lora_name"])
         return 404, {"detail": "Not Found"}
 
+    def models(self) -> Json:
+        adapters = [{"id": name, "root": path, "parent": self.base} for name, path in self.adapters.items()]
+        return {"object": "list", "data": [{"id": self.base, "root": self.base, "parent": None}, *adapters]}
+
     def _completed(self, body: Json) -> tuple[int, Json]:
         name, prompt = body["model"], tuple(body["prompt"])
-        if name not in self.adapters and name != BASE:
+        if name not in self.adapters and name != self.base:
             return 404, refusal(404, f"The model `{name}` does not exist.")
         sampling = Sampling(body["temperature"], body["top_p"], body["top_k"], body["max_tokens"], body["seed"])
         tokens = self.sample(self.adapters.get(name, ""), prompt, sampling)
@@ -96,8 +103,8 @@ def refusal(status: int, message: str, kind: str = "NotFoundError") -> Json:
 
 
 @contextmanager
-def serve(sample: Sample) -> Iterator[Double]:
-    double = Double(sample)
+def serve(sample: Sample, *, port: int = 0, key: str = "", base: str = BASE) -> Iterator[Double]:
+    double = Double(sample, key=key, base=base)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -105,9 +112,16 @@ def serve(sample: Sample) -> Iterator[Double]:
 
         def log_message(self, *_: Any) -> None: ...
 
+        def do_GET(self) -> None:
+            self._send(200, double.models())
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            status, answer = double.answer(self.path, body)
+            self._send(*double.answer(self.path, body))
+
+        def _send(self, status: int, answer: Json | str) -> None:
+            if double.key and self.headers["authorization"] != f"Bearer {double.key}":
+                status, answer = 401, {"error": "Unauthorized"}
             if status == HANG_UP:
                 self.close_connection = True
                 return
@@ -119,5 +133,5 @@ def serve(sample: Sample) -> Iterator[Double]:
             self.end_headers()
             self.wfile.write(data)
 
-    with listening(Handler) as double.url:
+    with listening(Handler, port) as double.url:
         yield double

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train import checkpoint, recipe
+from codagent_train import recipe
 from codagent_train.policy import Policy, pretrained
-
-_CONFIG, _TENSORS = "adapter_config.json", "adapter_model.safetensors"
+from codagent_train.serve_source import base_of, located
 
 
 class Weights:
@@ -95,42 +93,15 @@ def opened(source: str) -> Weights:
     """The weights in a folder, or of the hub; of a run, of its last checkpoint; of an adapter its base, too. UsageError for others."""
     import torch
 
-    folder = _checkpoint(Path(source))
-    is_adapter = (folder / _CONFIG).exists()
-    base = base_of(folder) if is_adapter else source if folder == Path(source) else str(folder)
-    asked = recipe.Policy(weights=base, device="cuda" if torch.cuda.is_available() else "cpu")
+    found = located(source)
+    asked = recipe.Policy(weights=found.base, device="cuda" if torch.cuda.is_available() else "cpu")
     policy = pretrained(asked)
     policy.model.to(asked.device)
-    weights = Weights(policy, base)
-    if is_adapter:
-        weights.add(_name(folder), folder)
+    weights = Weights(policy, found.base)
+    if found.adapter:
+        weights.add(found.name, found.adapter)
     return weights
-
-
-def base_of(folder: Path) -> str:
-    """The base that an adapter was trained on. UsageError when the folder holds none that says so."""
-    try:
-        found = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"there is no adapter in {folder}: no {_CONFIG} that names its base; give the folder of a checkpoint") from None
-    if not (folder / _TENSORS).is_file():
-        raise UsageError(f"there are no weights in {folder}: no {_TENSORS}; give the folder of a checkpoint")
-    return str(found)
 
 
 def _same(one: str, other: str) -> bool:
     return one == other or (Path(one).exists() and Path(other).exists() and Path(one).samefile(other))
-
-
-def _checkpoint(folder: Path) -> Path:
-    if not checkpoint.is_run(folder):
-        return folder
-    if (last := checkpoint.latest(folder)) is None:
-        raise UsageError(f"the run in {folder} has no checkpoint yet; wait for its first")
-    return last
-
-
-def _name(folder: Path) -> str:
-    if checkpoint.is_checkpoint(folder):
-        return f"{folder.resolve().parent.name}@{checkpoint.step_of(folder)}"
-    return folder.resolve().name

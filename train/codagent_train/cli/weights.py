@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,14 +32,29 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    engine: Annotated[
+        Literal["local", "vllm"] | None,
+        typer.Option(help="local: this process; vllm: `vllm serve`, as its child.", show_default="vllm where it and a GPU are, else local"),
+    ] = None,
 ) -> None:
     """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
-    from codagent_train import quiet
-    from codagent_train.serve import listening
-    from codagent_train.serve_weights import opened
+    from codagent_train import quiet, serve_vllm
+    from codagent_train.serve_source import located
 
-    quiet.hush()
-    with suppress(KeyboardInterrupt), listening(opened(weights), host=host, port=port) as endpoint:
-        print(f"{endpoint.url} {endpoint.key}", flush=True)
-        say(f"serving {', '.join(endpoint.weights.names)}; codagent takes the key from CODAGENT_API_KEY")
-        endpoint.serve_forever()
+    with suppress(KeyboardInterrupt):
+        if engine == "vllm" or (engine is None and serve_vllm.present()):
+            with serve_vllm.serving(located(weights), host=host, port=port) as served:
+                _tell(served.url, served.key, served.names)
+                served.wait()
+        from codagent_train.serve import listening
+        from codagent_train.serve_weights import opened
+
+        quiet.hush()
+        with listening(opened(weights), host=host, port=port) as endpoint:
+            _tell(endpoint.url, endpoint.key, endpoint.weights.names)
+            endpoint.serve_forever()
+
+
+def _tell(url: str, key: str, names: Sequence[str]) -> None:
+    print(f"{url} {key}", flush=True)
+    say(f"serving {', '.join(names)}; codagent takes the key from CODAGENT_API_KEY")
