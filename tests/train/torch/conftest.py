@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -28,3 +31,52 @@ def out(tmp_path: Path, small: Recipe) -> Path:
     """A folder in which a run of `small` began."""
     checkpoint.begin(tmp_path / "out", small)
     return tmp_path / "out"
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that read and write characters, and answer with a call where they are offered a tool."""
+    from tests.train.torch.characters import save_caller
+
+    return save_caller(tmp_path_factory.mktemp("served") / "weights")
+
+
+@pytest.fixture(scope="session")
+def adapters(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two adapters of those weights that change what they say."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), LoraConfig(r=4, target_modules="all-linear"))
+        for name, each in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(each, std=0.3)
+        path = tmp_path_factory.mktemp("adapters") / f"checkpoint-{seed}"
+        model.save_pretrained(path)
+        found.append(path)
+    return found
+
+
+@pytest.fixture
+def endpoint(folder: Path) -> Iterator[Any]:
+    from codagent_train.serve import listening
+    from codagent_train.serve_weights import opened
+
+    with listening(opened(str(folder))) as found:
+        thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(endpoint: Any) -> Iterator[Any]:
+    import openai
+
+    with openai.OpenAI(base_url=endpoint.url, api_key=endpoint.key, max_retries=0, timeout=60) as found:
+        yield found
