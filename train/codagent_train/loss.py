@@ -35,6 +35,13 @@ def clipped(logprobs: Tensor, old: Tensor, advantages: Tensor, *, clip: float) -
     return (good & (ratio > 1 + clip)) | (~good & (ratio < 1 - clip))
 
 
+def drift(logprobs: Tensor, old: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the policy is from the one that sampled: |log p - old| of each token, 0 where the (B, T) `mask` is not, and its mean over
+    each row, (B,)."""
+    found = (logprobs.detach() - old).abs() * mask
+    return found, found.sum(1) / mask.sum(1).clamp(min=1)
+
+
 def token_mean(values: Tensor, mask: Tensor, total: float) -> Tensor:
     """The sum of the (B, T) `values` where the (B, T) `mask` is, over the tokens of the whole step, of which these are a part."""
     return (values * mask).sum() / total

@@ -96,11 +96,12 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The `folders` of recorded loops. They are replayed while their weights are no more than `max_staleness` steps behind; a task that is
-    done again is attempted `iterations` times."""
+    """The `folders` of recorded loops. They are replayed while their weights are no more than `max_staleness` steps behind, and a row's
+    logprobs have not moved by more than `max_drift` on average; a task that is done again is attempted `iterations` times."""
 
     folders: Texts = ()
     max_staleness: None_or_more = 4
+    max_drift: Amount = 1.0
     iterations: Count = 2
 
 

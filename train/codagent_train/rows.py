@@ -16,12 +16,13 @@ Group = Sequence[Loop]
 @dataclass(frozen=True, slots=True)
 class Row:
     """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
-    one pass over the last one's tokens serves them all."""
+    one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy."""
 
     replies: tuple[Tokens, ...]
     advantage: float
     kind: Kind
     position: int
+    imitated: bool = False
 
     @property
     def trained(self) -> int:
@@ -79,7 +80,8 @@ def parts(rows: Sequence[Row], count: int) -> list[list[Row]]:
 
 def copied(loops: Sequence[Loop]) -> list[Row]:
     """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
-    return [row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes})]
+    found = (row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}))
+    return [replace(row, imitated=True) for row in found]
 
 
 def _rows(loop: Loop, worth: credit.Scores) -> list[Row]:

@@ -35,7 +35,7 @@ from codagent.errors import UsageError
 from codagent.types import Loop, Profile
 from codagent_train import checkpoint, metrics
 from codagent_train.engines.opening import engine_for
-from codagent_train.loss import Diverged, clipped, one_sided, token_mean
+from codagent_train.loss import Diverged, clipped, drift, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
 from codagent_train.rollout import Sampler, Start, roll_out
@@ -50,13 +50,15 @@ Say = Callable[[str], None]  # is told what a person should know
 @dataclass(frozen=True, slots=True)
 class Part:
     """Rows that go through the model together: `ids`, `mask` and `labels` (B, T) int64; `old` (B, T - 1) float32, the logprob of the label
-    after each place when it was sampled; `advantages` (B,) float32. `total` is the trained tokens of the step, over the processes."""
+    after each place when it was sampled; `advantages` (B,) float32; `imitated` (B,) bool. `total` is the trained tokens of the step, over
+    the processes."""
 
     ids: Tensor
     mask: Tensor
     labels: Tensor
     old: Tensor
     advantages: Tensor
+    imitated: Tensor
     total: float
 
 
@@ -104,16 +106,18 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
         logprobs, entropies = self._scored(model, inputs)
         mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
-        policy = token_mean(one_sided(logprobs, inputs.old, inputs.advantages, clip=learning.clip), mask, inputs.total)
-        entropy = token_mean(entropies, mask, inputs.total)
+        moved, by_row = drift(logprobs, inputs.old, mask & ~inputs.imitated[:, None])
+        far = by_row > self._recipe.records.max_drift  # from whoever sampled it: a row that is left out
+        losses = one_sided(logprobs, inputs.old, inputs.advantages, clip=learning.clip) * ~far[:, None]
+        policy, entropy = (token_mean(each, mask, inputs.total) for each in (losses, entropies))
         loss = policy - learning.entropy * entropy
         if not math.isfinite(loss.item()):
             raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}")
         outside = clipped(logprobs, inputs.old, inputs.advantages, clip=learning.clip)
-        drift = (logprobs.detach() - inputs.old).abs()
-        told = {"loss/policy": policy, "loss/entropy": entropy}
-        told |= {name: token_mean(each, mask, inputs.total) for name, each in (("rows/clipped_share", outside), ("drift/mean", drift))}
+        told = {"loss/policy": policy, "loss/entropy": entropy, "rows/far": far.sum().float()}
+        told |= {name: token_mean(each, mask, inputs.total) for name, each in (("rows/clipped_share", outside), ("drift/mean", moved))}
         self._tell({name: each.item() * self._recipe.batch.parts for name, each in told.items()})
+        self._metrics["train"]["drift/largest"] = [max(moved.max().item(), *self._metrics["train"]["drift/largest"], 0.0)]
         return loss
 
     def _scored(self, model: Any, part: Part) -> tuple[Tensor, Tensor]:
@@ -227,6 +231,7 @@ def tensors(rows: Sequence[Row], pad: int, total: float, device: torch.device) -
         labels=torch.tensor(labels or [[IGNORED] * width], device=device),
         old=torch.tensor(old or [[0.0] * (width - 1)], device=device),
         advantages=torch.tensor([row.advantage for row in rows] or [0.0], device=device),
+        imitated=torch.tensor([row.imitated for row in rows] or [False], device=device),
         total=total,
     )
 

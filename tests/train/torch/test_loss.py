@@ -5,7 +5,7 @@ from math import log
 import pytest
 import torch
 
-from codagent_train.loss import clipped, one_sided, token_mean
+from codagent_train.loss import clipped, drift, one_sided, token_mean
 
 # two rows of two tokens; old probabilities 0.5, so that the ratio is twice the probability
 OLD = torch.full((2, 2), log(0.5))
@@ -34,3 +34,10 @@ def test_the_gradient_is_that_of_plain_policy_gradient_where_nothing_is_clipped(
 def test_the_mean_is_over_the_tokens_of_the_whole_step():
     values, mask = torch.tensor([[1.0, 2.0], [4.0, 8.0]]), torch.tensor([[True, False], [True, True]])
     assert token_mean(values, mask, 26.0).item() == 0.5
+
+
+def test_drift_is_how_far_logprobs_moved_and_its_mean_is_over_what_was_sampled_in_a_row():
+    old, now = torch.tensor([[-1.0, -2.0, -3.0], [-1.0, -1.0, -1.0]]), torch.tensor([[-1.5, -1.0, -9.0], [-7.0, -7.0, -7.0]])
+    each, by_row = drift(now, old, torch.tensor([[True, True, False], [False, False, False]]))
+    assert each.tolist() == [[0.5, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    assert by_row.tolist() == [0.75, 0.0]

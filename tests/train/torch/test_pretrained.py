@@ -59,6 +59,7 @@ def test_an_adapter_is_trained_and_the_weights_beneath_it_are_not(lake, folder, 
     assert [line["step"] for line in lines] == [1]
     assert lines[0]["rows/count"] > 0
     assert all(line["drift/mean"] < 1e-5 and line["rows/clipped_share"] == 0 for line in lines)  # trained on as it was sampled
+    assert all(0 < line["drift/largest"] < 1e-4 for line in lines)
     saved = json.loads((tmp_path / "checkpoint-1" / "adapter_config.json").read_text())
     assert (saved["r"], saved["base_model_name_or_path"]) == (4, str(folder))
     after = {name.replace(".base_layer", ""): each for name, each in loaded.model.state_dict().items()}

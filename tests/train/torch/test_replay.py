@@ -87,6 +87,17 @@ def test_more_is_clipped_the_older_the_records_are_and_the_last_step_of_nothing_
     assert lines[3]["gradient/norm"] == 0.0
 
 
+def test_rows_that_the_policy_has_moved_too_far_from_are_left_out_and_counted(again, out):
+    fast = replace(again, records=replace(again.records, max_drift=0.01), learning=replace(again.learning, rate=0.01, steps=3, entropy=0.0))
+    loaded = policy.load(fast.policy, seed=0)
+    train(fast, loaded, out)
+    first, second, third = metrics.read(out / metrics.FILE)
+    assert (first["rows/far"], first["drift/largest"]) == (0.0, pytest.approx(0.0, abs=1e-5))
+    assert 0 < second["rows/far"] <= second["rows/count"]
+    assert third["rows/far"] == third["rows/count"]
+    assert third["gradient/norm"] == 0.0
+
+
 def test_records_of_another_model_alone_are_refused(again, tmp_path, out):
     for path in (tmp_path / "loops").rglob("record.jsonl"):
         path.write_text(path.read_text().replace("random@0", "other@0"))
