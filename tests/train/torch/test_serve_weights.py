@@ -86,7 +86,9 @@ def test_the_command_prints_its_address_and_key_first(folder):
             served.terminate()
 
 
-def test_an_adapter_is_a_model_of_codagents_that_ends_with_it(adapters):
+def test_an_adapter_is_a_model_of_codagents_that_ends_with_it_and_imports_nothing_of_the_repository(adapters, tmp_path, monkeypatch):
+    (tmp_path / "threading.py").write_text("raise SystemExit('imported out of the repository')\n")
+    monkeypatch.chdir(tmp_path)
     with closing(open_model(f"adapter:{adapters[0]}")) as model:
         reply = model.reply((Message("user", "which way?"),), (), Sampling(1.0, 1.0, 0, 20, 7))
     assert model._child.returncode == 0
