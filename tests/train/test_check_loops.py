@@ -26,7 +26,11 @@ def test_the_command_tells_what_folders_hold_whatever_is_in_them(tmp_path):
         "groups   1 of 2 loops: 1 alive, 0 dead",
         "rows     2, out of 2 replies",
     ]
-    assert done.stdout.splitlines()[-1].startswith("         two/c/record.jsonl: line 1, is damaged")
+    assert done.stdout.splitlines()[-3].startswith("         two/c/record.jsonl: line 1, is damaged")
+    assert done.stdout.splitlines()[-2:] == [
+        "again    0 tasks that can be done again",
+        "warm     1 attempts and 0 notes worth imitating",
+    ]
 
 
 def test_the_command_takes_a_folder_that_is_named_as_a_recipe_for_the_recipe(tmp_path):

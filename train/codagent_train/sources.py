@@ -13,7 +13,7 @@ from random import Random
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
 from codagent_train import warm
-from codagent_train.again import Again
+from codagent_train.again import Again, origins
 from codagent_train.environments.frozenlake import FrozenLake
 from codagent_train.environments.packs import seed_of
 from codagent_train.recipe import Recipe
@@ -68,6 +68,12 @@ class Sources:
             self._say(f"{len(self._examples)} recorded loops are worth imitating, {len(refused)} are not")
         draws = [Random(seed_of("train", "warm", recipe.seed, number)) for number in packs]  # noqa: S311
         return [draw.choice(self._examples) for draw in draws for _ in range(recipe.batch.loops)]
+
+
+def uses(folders: Sequence[Path]) -> str:
+    """What recorded loops serve for beside replay, in lines for a person."""
+    solved, noted = warm.counted(folders)
+    return f"again    {len(origins(folders)[0])} tasks that can be done again\nwarm     {solved} attempts and {noted} notes worth imitating"
 
 
 def by_source(recipe: Recipe, packs: Sequence[int]) -> dict[str, list[int]]:

@@ -7,6 +7,7 @@ made ids anew, which is why it is imitated and never replayed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,15 @@ def examples(
         else:
             refused.append(Refused("loop", file, "too long" if kept else "nothing to imitate"))
     return found, refused
+
+
+def counted(folders: Sequence[Path]) -> tuple[int, int]:
+    """How many attempts, and how many notes, are worth imitating in the records that can be read."""
+    kinds: list[str] = []
+    for file in records(folders):
+        with suppress(RecordError):
+            kinds += [episode.kind for episode in worth(load(file))]
+    return kinds.count("solve"), kinds.count("notes")
 
 
 def worth(loop: Loop) -> Iterator[Episode]:

@@ -61,12 +61,14 @@ def check(
 ) -> None:
     """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused. Or, of recorded loops, what can be learned
     from them, and why not from the others."""
-    from codagent_train import estimate, recorded
+    from codagent_train import estimate, recorded, sources
     from codagent_train import recipe as recipes
 
     one = what[0] if len(what) == 1 else None
     if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in recipes.shipped()):
-        print(harmless(recorded.read([Path(each) for each in what]).told()))
+        folders = [Path(each) for each in what]
+        print(harmless(recorded.read(folders).told()))
+        print(sources.uses(folders))
         return
     given = recipes.read(one)
     model = estimate.sized(given)
