@@ -173,11 +173,11 @@ def test_replies_of_too_old_a_version_are_refused_and_so_are_those_of_a_later_on
     assert (refused(found), found.trained) == ([("reply", "a", "stale"), ("reply", "a", "stale")], 2)
 
 
-def test_replies_at_another_temperature_or_with_ids_that_there_are_not_are_refused(tmp_path):
-    write(tmp_path, "a", 1.0, reply(), reply(sampling=replace(WHOLE, temperature=0.8)), reply(tokens=replace(SAID, completion_ids=(1, 9))))
+def test_replies_with_ids_that_there_are_not_are_refused(tmp_path):
+    write(tmp_path, "a", 1.0, reply(), reply(tokens=replace(SAID, completion_ids=(1, 9))))
     write(tmp_path, "b", 0.0)
-    found = read([tmp_path], Learner(("tiny#00",), temperature=0.7, words=9))
-    assert refused(found) == [("reply", "a", "another temperature"), ("reply", "a", "ids of another tokenizer")]
+    found = read([tmp_path], Learner(("tiny#00",), words=9))
+    assert refused(found) == [("reply", "a", "ids of another tokenizer")]
 
 
 def test_what_training_begins_with_is_its_version_0(tmp_path):

@@ -5,9 +5,9 @@ from codagent_train.credit import mean, own, paper
 from codagent_train.rows import Row, chained, copied, harvest, parts
 
 
-def step(ids=(1,)):
+def step(ids=(1,), temperature=None):
     tokens = Tokens((5, 6), ids, (-0.5,) * len(ids))
-    return Step(Reply(Message("assistant"), "stop", 2, len(ids), 0.0, tokens, Sampling(), "p", ""), Observation(()), 0.0)
+    return Step(Reply(Message("assistant"), "stop", 2, len(ids), 0.0, tokens, Sampling(temperature), "p", ""), Observation(()), 0.0)
 
 
 def episode(kind, position, reward, *steps):
@@ -97,3 +97,10 @@ def test_parts_have_about_the_same_number_of_tokens():
 def test_there_are_always_as_many_parts_as_asked_for():
     assert [len(part) for part in parts(rows(3), 4)] == [0, 0, 1, 0]
     assert parts([], 2) == [[], []]
+
+
+def test_a_row_is_of_one_temperature_and_what_is_imitated_has_none_of_its_own():
+    warmer = Loop("l", "g", "e", "m", "", (episode("solve", 0, 1.0, step(temperature=0.7), step(temperature=0.8)),), end="finished")
+    found = reaped([warmer, loop(0, 0)])
+    assert [row.temperature for row in found.rows if row.advantage > 0] == [0.7, 0.8]
+    assert [(row.temperature, row.imitated) for row in copied([warmer])] == [(1.0, True)] * 2

@@ -27,13 +27,12 @@ from codagent_train.rows import copied
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """Who is to learn: weights as a reply's policy names them, how often they were trained so far, the temperature that logprobs are
-    computed at, and the number of ids that there are. None: any."""
+    """Who is to learn: weights as a reply's policy names them, how often they were trained so far, and the number of ids that there
+    are. None: any."""
 
     weights: tuple[str, ...]
     version: int | None = None
     max_staleness: int = 0
-    temperature: float | None = None
     words: int | None = None
 
 
@@ -218,8 +217,6 @@ def _without_tokens(loop: Loop, kept: Callable[[Reply], bool]) -> Loop:
 
 def _unlike(reply: Reply, learner: Learner) -> str:
     """Why a reply is not what the learner could have said. Weights without a version are those that training begins with."""
-    if learner.temperature not in (None, reply.sampling.temperature):
-        return "another temperature"
     if learner.words is not None and reply.tokens and max(reply.tokens.prompt_ids + reply.tokens.completion_ids) >= learner.words:
         return "ids of another tokenizer"
     behind = 0 if learner.version is None else learner.version - (author(reply.policy).version or 0)

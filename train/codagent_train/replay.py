@@ -21,7 +21,7 @@ class Replay:
 
     def __init__(self, recipe: Recipe, out: Path, *, words: int) -> None:
         self._recipe = recipe
-        self._learner = Learner(known_as(recipe, out), None, recipe.records.max_staleness, recipe.replies.temperature, words)
+        self._learner = Learner(known_as(recipe, out), None, recipe.records.max_staleness, words)
         self._groups: Sequence[Sequence[Loop]] = ()
 
     def groups(self, packs: Sequence[int], step: int) -> list[list[Loop]]:
@@ -31,8 +31,8 @@ class Replay:
             self._groups = read([Path(folder) for folder in folders], self._learner).groups
             if not self._groups:
                 raise UsageError(
-                    f"no record in {', '.join(folders)} is fit for {' or '.join(self._learner.weights)} at temperature"
-                    f" {self._learner.temperature}; `codagent-train check` tells what they hold"
+                    f"no record in {', '.join(folders)} is fit for {' or '.join(self._learner.weights)};"
+                    " `codagent-train check` tells what they hold"
                 )
         now, seed = replace(self._learner, version=step), self._recipe.seed
         draws = [Random(seed_of("train", "replay", seed, number)) for number in packs]  # noqa: S311

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 from codagent.trainable import chained
 from codagent.types import Kind, Loop, Tokens
@@ -16,12 +16,14 @@ Group = Sequence[Loop]
 @dataclass(frozen=True, slots=True)
 class Row:
     """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
-    one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy."""
+    one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy; the others were
+    at `temperature`."""
 
     replies: tuple[Tokens, ...]
     advantage: float
     kind: Kind
     position: int
+    temperature: float = 1.0
     imitated: bool = False
 
     @property
@@ -81,16 +83,16 @@ def parts(rows: Sequence[Row], count: int) -> list[list[Row]]:
 def copied(loops: Sequence[Loop]) -> list[Row]:
     """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
     found = (row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}))
-    return [replace(row, imitated=True) for row in found]
+    return [replace(row, imitated=True, temperature=1.0) for row in found]
 
 
-def _rows(loop: Loop, worth: credit.Scores) -> list[Row]:
-    return [
-        Row(chain, worth[episode.kind, episode.position], episode.kind, episode.position)
-        for episode in loop.episodes
-        if (episode.kind, episode.position) in worth
-        for chain in chained([step.reply.tokens for step in episode.steps if step.reply.tokens])
-    ]
+def _rows(loop: Loop, worth: credit.Scores) -> Iterator[Row]:
+    for episode in loop.episodes:
+        key = episode.kind, episode.position
+        replies = [step.reply for step in episode.steps if step.reply.tokens] if key in worth else []
+        for temperature, alike in groupby(replies, lambda reply: reply.sampling.temperature):
+            for chain in chained([reply.tokens for reply in alike if reply.tokens]):
+                yield Row(chain, worth[key], *key, temperature=temperature or 1.0)
 
 
 RETURNS: dict[str, credit.Returns] = {"paper": credit.paper, "own": credit.own, "one_sum": credit.one_sum}

@@ -12,8 +12,9 @@ from torch import Tensor
 IGNORED = -100  # as a label
 
 
-def scored(model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch.nn.Module, temperature: float) -> tuple[Tensor, Tensor]:
-    """Natural logprobs of the labels and entropies in nats, (B, T - 1) float32 each, from `ids`, `mask` and `labels` (B, T) int64.
+def scored(model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch.nn.Module, temperatures: Tensor) -> tuple[Tensor, Tensor]:
+    """Natural logprobs of the labels and entropies in nats, (B, T - 1) float32 each, from `ids`, `mask` and `labels` (B, T) int64, at the
+    `temperatures` (B,) of the rows.
 
     `head` is the model's last layer. It is applied where there is a label and nowhere else, which on a CPU is most of the saving: of a
     row, few tokens are trained, and the head is as large as all other layers of a small model.
@@ -21,7 +22,8 @@ def scored(model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch
     kept = labels[:, 1:] != IGNORED
     with _only(head, kept):
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    every = (logits.float() / temperature).log_softmax(dim=-1)
+    each = temperatures[:, None].expand(kept.shape)[kept]
+    every = (logits.float() / each[:, None]).log_softmax(dim=-1)
     chosen = every.gather(1, labels[:, 1:][kept][:, None])[:, 0]
     entropy = -(every.exp() * every).sum(dim=-1)
     blank = torch.zeros(kept.shape, device=ids.device)

@@ -50,14 +50,15 @@ Say = Callable[[str], None]  # is told what a person should know
 @dataclass(frozen=True, slots=True)
 class Part:
     """Rows that go through the model together: `ids`, `mask` and `labels` (B, T) int64; `old` (B, T - 1) float32, the logprob of the label
-    after each place when it was sampled; `advantages` (B,) float32; `imitated` (B,) bool. `total` is the trained tokens of the step, over
-    the processes."""
+    after each place when it was sampled; `advantages` and `temperatures` (B,) float32; `imitated` (B,) bool. `total` is the trained tokens
+    of the step, over the processes."""
 
     ids: Tensor
     mask: Tensor
     labels: Tensor
     old: Tensor
     advantages: Tensor
+    temperatures: Tensor
     imitated: Tensor
     total: float
 
@@ -121,12 +122,12 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return loss
 
     def _scored(self, model: Any, part: Part) -> tuple[Tensor, Tensor]:
-        """By trl's kernel where that runs; without Triton it would score all places, trained or not."""
-        if part.ids.is_cuda:
+        """By trl's kernel where that runs, at its one temperature; without Triton it would score all places, trained or not."""
+        if part.ids.is_cuda and (part.temperatures == self.temperature).all():
             out = model(input_ids=part.ids, attention_mask=part.mask, labels=part.labels, fused_lm_head=True)
             return out.log_probs, out.entropy
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
-        return scored(model, part.ids, part.mask, part.labels, head=head, temperature=self.temperature)
+        return scored(model, part.ids, part.mask, part.labels, head=head, temperatures=part.temperatures)
 
     def _collected(self, packs: Sequence[int]) -> list[Part]:
         recipe, policy, step = self._recipe, self._policy, self.state.global_step
@@ -231,6 +232,7 @@ def tensors(rows: Sequence[Row], pad: int, total: float, device: torch.device) -
         labels=torch.tensor(labels or [[IGNORED] * width], device=device),
         old=torch.tensor(old or [[0.0] * (width - 1)], device=device),
         advantages=torch.tensor([row.advantage for row in rows] or [0.0], device=device),
+        temperatures=torch.tensor([row.temperature for row in rows] or [1.0], device=device),
         imitated=torch.tensor([row.imitated for row in rows] or [False], device=device),
         total=total,
     )

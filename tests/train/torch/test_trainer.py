@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
 def test_what_is_scored_is_what_trl_would_score(small, out):
     warm = replace(small, replies=replace(small.replies, temperature=0.7))
     trainer = Trainer(warm, policy.load(small.policy, seed=0), out)
-    rows = [Row(tuple(Tokens(asked, said, (0.0,) * len(said)) for asked, said in chain), 1.0, "solve", 0) for chain in UNEVEN]
+    rows = [Row(tuple(Tokens(asked, said, (0.0,) * len(said)) for asked, said in chain), 1.0, "solve", 0, 0.7) for chain in UNEVEN]
     part = tensors(rows, 6, 1.0, torch.device("cpu"))
     mine = trainer._scored(trainer.model, part)
     theirs = trainer.model(input_ids=part.ids, attention_mask=part.mask, labels=part.labels, fused_lm_head=True)
@@ -80,6 +80,16 @@ def test_what_is_scored_is_what_trl_would_score(small, out):
     assert kept.sum() == sum(row.trained for row in rows)
     assert torch.allclose(mine[0][kept], theirs.log_probs[kept], atol=1e-5)
     assert torch.allclose(mine[1][kept], theirs.entropy[kept], atol=1e-5)
+
+
+def test_each_row_is_scored_at_the_temperature_that_it_was_sampled_at(small, out):
+    trainer = Trainer(small, policy.load(small.policy, seed=0), out)
+    row = Row((Tokens((4, 6), (1, 2), (0.0, 0.0)),), 1.0, "solve", 0)
+    both = tensors([replace(row, temperature=0.5), replace(row, temperature=2.0)], 6, 1.0, torch.device("cpu"))
+    logits = trainer.model(input_ids=both.ids[:1]).logits[0, 1:3]
+    for found, temperature in zip(trainer._scored(trainer.model, both)[0], (0.5, 2.0), strict=True):
+        expected = (logits / temperature).log_softmax(-1).gather(1, torch.tensor([[1], [2]]))[:, 0]
+        assert torch.allclose(found[1:], expected, atol=1e-6)
 
 
 def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
