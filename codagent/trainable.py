@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from codagent.types import Calling, Episode, Message, Reply, Tokens
+from codagent.types import Calling, Reply, Tokens
 
 TEXT_ONLY = "text only"
 CONSTRAINED = "constrained"  # sampled from what a schema left of the distribution
@@ -56,15 +56,6 @@ def unfit(reply: Reply) -> str:
 def exact(reply: Reply) -> bool:
     """Whether all ids that were read and written are on record, whatever they were sampled from."""
     return reply.tokens is not None and _whole(reply, reply.tokens)
-
-
-def asked(episode: Episode) -> list[tuple[Message, ...]]:
-    """What each reply of an episode answers."""
-    so_far, found = episode.prompt, []
-    for step in episode.steps:
-        found.append(so_far if step.context is None else step.context)
-        so_far = (*so_far, step.reply.message, *step.observation.messages)
-    return found
 
 
 def chained(replies: Sequence[Tokens]) -> list[tuple[Tokens, ...]]:

@@ -15,7 +15,8 @@ from codagent_train import metrics
 from codagent_train.recipe import Recipe
 
 KEEP = 2
-_UNFINISHED, _RUN = "unfinished", "run.json"
+RUN = "run.json"
+_UNFINISHED = "unfinished"
 
 
 def prepared(out: Path, recipe: Recipe, *, resume: bool, first: bool = True) -> Path | None:
@@ -33,7 +34,7 @@ def begin(out: Path, recipe: Recipe) -> None:
     if (out / metrics.FILE).exists():
         raise UsageError(f"{out} holds a run already; --resume goes on with it, another --out begins anew")
     out.mkdir(parents=True, exist_ok=True)
-    (out / _RUN).write_text(json.dumps(_told(recipe), indent=2) + "\n", encoding="utf-8")
+    (out / RUN).write_text(json.dumps(_told(recipe), indent=2) + "\n", encoding="utf-8")
 
 
 def gone_on(out: Path, recipe: Recipe) -> Path | None:
@@ -62,11 +63,11 @@ def recipe_of(out: Path) -> Recipe:
     try:
         return decode(Recipe, {**told, "learning": {"steps": 0, **told.get("learning", {})}})
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{out / _RUN} is not the recipe of a run: {error}") from None
+        raise UsageError(f"{out / RUN} is not the recipe of a run: {error}") from None
 
 
 def is_run(folder: Path) -> bool:
-    return (folder / _RUN).is_file()
+    return (folder / RUN).is_file()
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -116,7 +117,7 @@ def _told(recipe: Recipe) -> dict[str, Any]:
 
 def _recorded(out: Path) -> Any:
     try:
-        return json.loads((out / _RUN).read_text(encoding="utf-8"))
+        return json.loads((out / RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UsageError(f"there is no run in {out} to resume; without --resume one begins") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +15,7 @@ from codagent.errors import RecordError, UsageError
 from codagent.record import broken_off, load, requests
 from codagent.types import Episode, Loop, Message
 from codagent_train import credit, recorded
+from codagent_train.folder import vacant, whole
 from codagent_train.trajectories import named, plain, trajectory
 
 ROWS, EPISODES, TRAJECTORIES = "rows", "episodes", "trajectories"
@@ -45,23 +45,17 @@ def export(given: Sequence[Path], out: Path) -> Written:
 
     UsageError for a path that is not there, or without a record; for an `out` that holds something, or that cannot be written.
     """
-    out = out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there and not empty; give another --out")
+    out = vacant(out)
     found = recorded.read(given)
     episodes = list(_episodes(given, found))
-    unfinished = out.with_name(f".{out.name}.unfinished")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # of an export that was killed
-        unfinished.mkdir(parents=True)
-        rows = _write(unfinished / ROWS, (row for group in found.groups for row in _rows(group)), _row_types())
-        _write(unfinished / EPISODES, (_episode(loop, episode) for loop, episode in episodes), _episode_types())
-        _write_trajectories(unfinished / TRAJECTORIES, episodes)
-        unfinished.replace(out)
-    except (OSError, OverflowError) as error:  # the second: a number that no column holds, which a record may have been given
-        raise UsageError(f"{out} cannot be written: {error}; make room or give another --out") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        with whole(out) as unfinished:
+            unfinished.mkdir()
+            rows = _write(unfinished / ROWS, (row for group in found.groups for row in _rows(group)), _row_types())
+            _write(unfinished / EPISODES, (_episode(loop, episode) for loop, episode in episodes), _episode_types())
+            _write_trajectories(unfinished / TRAJECTORIES, episodes)
+    except OverflowError as error:  # a number that no column holds, which a record may have been given
+        raise UsageError(f"{out} cannot be written: {error}; leave out the record that holds it") from error
     return Written(rows, len(episodes), found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import shutil
 import struct
@@ -18,6 +17,7 @@ from codagent.models import catalog
 from codagent.models.download import Progress, pull
 from codagent.models.embedded import weights_named
 from codagent_train import quiet
+from codagent_train.folder import first_line, safetensor_error, vacant, whole
 
 CARD = "codagent.json"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
@@ -54,9 +54,7 @@ def import_model(source: str, out: Path, *, weights: Path, progress: Progress, s
 
     UsageError for a source that is missing or cannot chat, for an `out` that holds something, and for a disk that is too small.
     """
-    out = out.absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there and not empty; give another --out")
+    out = vacant(out)
     found = _found(source, weights, progress)
     if not found.files:
         raise UsageError(f"there are no weights in {found.folder}: no *.safetensors; give a folder that transformers can load")
@@ -120,7 +118,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UsageError(f"the hub does not give {name}: {_first_line(error)}; check the name and the network") from error
+        raise UsageError(f"the hub does not give {name}: {first_line(error)}; check the name and the network") from error
 
 
 def _tokenizer(source: str, found: _Found) -> Any:
@@ -149,32 +147,15 @@ def _loaded(kind: Any, source: str, found: _Found, **settings: Any) -> Any:
     try:
         return kind.from_pretrained(found.folder, local_files_only=True, **settings)
     except ImportError as error:
-        raise UsageError(f"{source} needs what is not installed: {_first_line(error)}; pip install 'codagent[train]'") from error
-    except (OSError, ValueError, LookupError, struct.error, _safetensor_error()) as error:
-        raise UsageError(f"{source} cannot be loaded: {_first_line(error)}") from error
+        raise UsageError(f"{source} needs what is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
+    except (OSError, ValueError, LookupError, struct.error, safetensor_error()) as error:
+        raise UsageError(f"{source} cannot be loaded: {first_line(error)}") from error
 
 
 def _write(out: Path, model: Any, tokenizer: Any, card: Card) -> None:
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # of an import that was killed
-        unfinished.mkdir(parents=True)
+    with whole(out) as unfinished:
+        unfinished.mkdir()
         fits(unfinished, model.get_memory_footprint())
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
         (unfinished / CARD).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(out)
-    except (OSError, _safetensor_error()) as error:
-        raise UsageError(f"{out} cannot be written: {_first_line(error)}; make room or give another --out") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _safetensor_error() -> type[Exception]:
-    """What safetensors raises for all that goes wrong, a full disk included."""
-    found: type[Exception] = importlib.import_module("safetensors").SafetensorError
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -26,9 +26,13 @@ def located(given: str) -> Source:
     """The folder of weights, or their name on the hub; of a run, its last checkpoint; of an adapter its base, too. UsageError for a run
     without a checkpoint, and for what is half an adapter."""
     folder = _checkpoint(Path(given))
-    if (folder / _CONFIG).exists():
+    if is_adapter(folder):
         return Source(base_of(folder), _name(folder), folder)
     return Source(given if folder == Path(given) else str(folder))
+
+
+def is_adapter(folder: Path) -> bool:
+    return (folder / _CONFIG).exists()
 
 
 def base_of(folder: Path) -> str:

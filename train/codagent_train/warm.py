@@ -14,9 +14,9 @@ from typing import Any
 
 from codagent.codec import decode
 from codagent.errors import RecordError
-from codagent.record import load
+from codagent.record import load, requests
 from codagent.tools import offered
-from codagent.trainable import asked, author, exact
+from codagent.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.recorded import Refused, records
 from codagent_train.rollout import Tokenizer
@@ -70,7 +70,7 @@ def worth(loop: Loop) -> Iterator[Episode]:
 
 def _example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
     """An episode's last reply, which is the one that did it, and those that it was given after."""
-    contexts = asked(episode)
+    contexts = list(requests(episode))
     given = contexts[-1] if episode.kind == "solve" else ()
     steps = [
         replace(step, reply=_imitated(step, messages, tools, tokenizer, weights))

@@ -1,4 +1,4 @@
-"""`codagent-train import` and `serve`: weights come in, and are made use of."""
+"""`codagent-train import`, `export` and `serve`: weights come in, go out, and are made use of."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ def import_(
 
     weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
     import_model(source, out, weights=weights, progress=show_on(sys.stderr), say=say)
+    print(out)
+
+
+def export(
+    weights: Annotated[str, typer.Argument(help="A run, then its last checkpoint; a checkpoint; a folder of weights.")],
+    to: Annotated[
+        Literal["merged", "gguf", "hub-folder"],
+        typer.Option(help="merged: a folder that transformers loads; gguf: a file for gguf:FILE; hub-folder: what a hub wants to have."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder, or the file, to make.")],
+) -> None:
+    """Write what was trained for use elsewhere."""
+    from codagent.models.download import weights_dir
+    from codagent_train import quiet
+    from codagent_train.export import export as write
+
+    quiet.hush()
+    write(weights, out, to=to, pulled=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
     print(out)
 
 

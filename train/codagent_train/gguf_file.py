@@ -1,0 +1,80 @@
+"""Weights as a GGUF file, after the one that they came from: its metadata, tokenizer included, with other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import UsageError
+
+# Architectures, and whether the rows of their queries and keys lie in llama.cpp's order, where the two halves of a head alternate.
+_ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
+_OURS = ("GGUF.", "general.architecture", "general.file_type", "general.quantization_version")
+_COPIED = ("rope_freqs.weight",)  # follows from the settings; transformers has none
+
+
+def write(out: Path, weights: Mapping[str, Any], *, template: Path, heads: tuple[int, int]) -> None:
+    """The file `out` with `weights`, numpy arrays by their names in transformers: matrices as float16, the rest as float32.
+
+    `heads` are those of queries and of keys. UsageError when the template is no GGUF of such a model.
+    """
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
+
+    try:
+        reader = GGUFReader(template)
+        kind = str(reader.fields["general.architecture"].contents())
+    except (OSError, ValueError, LookupError) as error:
+        raise UsageError(f"{template} is not a GGUF file that can be read: {error}") from error
+    if kind not in _ROTATED:
+        raise UsageError(f"models of the kind {kind} cannot be written as GGUF, only {', '.join(_ROTATED)}; take --to merged")
+    ours = _named(weights, reader, kind)
+    writer = GGUFWriter(out, kind)
+    for name, field in reader.fields.items():
+        if not name.startswith(_OURS):
+            listed = field.types[0] == GGUFValueType.ARRAY
+            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if listed else None)
+    writer.add_file_type(LlamaFileType.MOSTLY_F16)
+    for tensor in reader.tensors:
+        if tensor.name in _COPIED:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        else:
+            writer.add_tensor(tensor.name, _numbers(tensor, ours, heads if _ROTATED[kind] else None))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _named(weights: Mapping[str, Any], reader: Any, kind: str) -> dict[str, Any]:
+    """By the names of the file."""
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    (arch,) = (arch for arch, name in MODEL_ARCH_NAMES.items() if name == kind)
+    names = get_tensor_name_map(arch, int(reader.fields[f"{kind}.block_count"].contents()))
+    found = {}
+    for name, value in weights.items():
+        theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        if theirs:
+            found[theirs] = value
+    return found
+
+
+def _numbers(tensor: Any, ours: Mapping[str, Any], heads: tuple[int, int] | None) -> Any:
+    """Our tensor in the place of theirs. UsageError when there is none, or one of another shape."""
+    import numpy as np
+
+    value, shape = ours.get(tensor.name), tuple(int(size) for size in reversed(tensor.shape))
+    if value is None or value.shape != shape:
+        there = "none" if value is None else str(value.shape)
+        raise UsageError(f"the weights do not fit the GGUF that they came from: {tensor.name} is {shape} there, and here {there}")
+    if heads and ".attn_q." in tensor.name:
+        value = _alternating(value, heads[0])
+    elif heads and ".attn_k." in tensor.name:
+        value = _alternating(value, heads[1])
+    return np.ascontiguousarray(value, dtype=np.float16 if len(shape) > 1 else np.float32)
+
+
+def _alternating(value: Any, heads: int) -> Any:
+    """The rows of each head, its first half and its second in turn."""
+    return value.reshape(heads, 2, value.shape[0] // heads // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)
