@@ -35,8 +35,9 @@ class Terms:
 class Job:
     """A loop's tasks, and how it goes from episode to episode.
 
-    `iterate`: each task again and again until its checks pass. `start_commit` "": a snapshot is taken. `begin`: the commit that the first
-    attempt starts from, "" for the start. `notes` are what it starts with; `notes_file` is kept up to date, "" for none.
+    `members` loops of a `group` were started together. `iterate`: each task again and again until its checks pass. `start_commit` "": a
+    snapshot is taken. `begin`: the commit that the first attempt starts from, "" for the start. `notes` are what it starts with;
+    `notes_file` is kept up to date, "" for none.
     """
 
     loop_id: str
@@ -50,6 +51,7 @@ class Job:
     notes: str = ""
     notes_file: str = ""
     seed: int | None = None
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,14 @@ def terms(settings: Settings, ready: Ready, seed: int | None) -> Terms:
     return Terms(limits, replace(ready.profile, steps=steps, notes_tokens=notes_tokens, sampling=sampling))
 
 
-def fresh_loop(job: Job, model: str, settings: Settings, held: Terms) -> Loop:
-    """The loop before its first episode, with all that is needed to go on with it, or to replay it."""
+def fresh_loop(job: Job, model: str, settings: Settings, held: Terms, *, image: str = "") -> Loop:
+    """The loop before its first episode, with all that is needed to go on with it, or to replay it. `image` names the one that its work is
+    judged in."""
     told: dict[str, Any] = {
         "model": settings.model,
         "sandbox": settings.sandbox,
         "sandbox_setup": dict(settings.sandbox_setup),
+        "image": image,
         "protect": list(settings.protect),
         "limits": encode(held.limits),
         "profile": encode(held.profile),

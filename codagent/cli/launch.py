@@ -109,7 +109,7 @@ def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack,
         group = group or loop_id
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number
-        job = replace(pattern, loop_id=loop_id, group=group, notes_file=str(file), seed=seed)
+        job = replace(pattern, loop_id=loop_id, group=group, members=launch.count, notes_file=str(file), seed=seed)
         yield one or desk(), job, Progress(prefix=f"{number + 1}: ")
 
 

@@ -77,6 +77,7 @@ class Desk:
             last_sign = (folder / state.RECORD).stat().st_mtime if so_far else None
             ledger = Ledger(folder / state.LEDGER, held.limits, ready.price, last_sign=last_sign)
             with self._stoppable(ledger, sandboxes):
+                image = self._start_sandbox.image() if any(task.checks for task in job.tasks) else ""
                 place = Workplace(
                     root=self.root,
                     start_commit=start,
@@ -85,11 +86,11 @@ class Desk:
                     open_sandbox=sandboxes.open,
                     loop_id=job.loop_id,
                     ledger=ledger,
-                    gates=self._gates(start, sandboxes, any(task.checks for task in job.tasks)),
+                    gates=self._gates(start, sandboxes, image),
                     start=job.start,
                     limits=held.limits if job.iterate else None,
                 )
-                loop = so_far or fresh_loop(job, ready.model.name, self.settings, held)
+                loop = so_far or fresh_loop(job, ready.model.name, self.settings, held, image=image)
                 shown = shown or self.progress
                 shown.watch(held.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
                 loop = self._run(job, loop, place, Agent(Metered(ready.model, ledger), held.profile), shown)
@@ -135,10 +136,9 @@ class Desk:
         self._model = self._model or self._pool.submit(self._open_model, self)
         return self._model.result()
 
-    def _gates(self, start: str, sandboxes: Sandboxes, checked: bool) -> Gates:
+    def _gates(self, start: str, sandboxes: Sandboxes, image: str) -> Gates:
         from codagent.gate import Gates
 
-        image = self._start_sandbox.image() if checked else ""
         return Gates(self.root, start, sandboxes.open, protect=self.settings.protect, image=image, cache=state.verdicts_file(self.loops))
 
     @contextmanager

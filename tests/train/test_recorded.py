@@ -68,6 +68,7 @@ def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
         {"environment": "frozenlake"},
         {"start_commit": "def"},
         {"settings": {"sandbox": "node", "sandbox_setup": {}}},
+        {"settings": {**SETTINGS, "image": "sha256:11"}},
         {"settings": {**SETTINGS, "job": {"tasks": [{"id": "u", "instruction": "do that"}]}}},
     ],
 )
@@ -140,6 +141,16 @@ def test_a_loop_that_cannot_be_compared_takes_those_with_it_that_were_started_to
     write(tmp_path, "c", 0.0)
     gone = "its group is not whole"
     assert refused(read([tmp_path])) == [("loop", "b", reason), ("loop", "a", gone), ("loop", "c", gone)]
+
+
+def test_a_group_of_which_a_record_is_gone_is_not_whole(tmp_path):
+    three = replace(PLAIN, settings={**SETTINGS, "job": {"tasks": [], "members": 3}})
+    for name in "ab":
+        write(tmp_path, name, float(name == "a"), loop=three)
+    gone = "its group is not whole"
+    assert refused(read([tmp_path])) == [("loop", "a", gone), ("loop", "b", gone)]
+    write(tmp_path, "c", 0.0, loop=three)
+    assert ids(read([tmp_path])) == [["a", "b", "c"]]
 
 
 def test_a_loop_that_is_there_twice_counts_once(tmp_path):

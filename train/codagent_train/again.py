@@ -20,8 +20,9 @@ from codagent.record import load
 from codagent.reopened import reopened
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.environments.packs import seed_of
+from codagent_train.found import Refused
 from codagent_train.recipe import Recipe
-from codagent_train.recorded import Refused, records
+from codagent_train.recorded import records
 from codagent_train.rollout import Start
 from codagent_train.spoken import CALLING
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +16,14 @@ from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import weights_named
 from codagent_train import checkpoint, gguf_file, metrics, recipe
-from codagent_train.folder import vacant, whole
+from codagent_train.folder import first_line, safetensor_error, vacant, whole
 from codagent_train.importing import CARD, Card
 from codagent_train.policy import pretrained
 from codagent_train.serve_source import Source, base_of, is_adapter, located
 
 To = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_OF_THE_RUN = ("trainer_state.json",)
+_LEFT = ("trainer_state.json", CARD)  # the state of the run; where on this machine the weights came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,17 @@ class Origin:
     def name(self) -> str:
         """As a hub knows it; of what is on this machine alone, without where."""
         found = self.entry.repository if self.entry else self.card.source if self.card else self.weights
-        return Path(found).name if Path(found).exists() else found
+        local = found.count("/") != 1 or found.startswith((".", "/", "~")) or found.endswith(".gguf") or Path(found).exists()
+        return Path(found).name if local else found
 
     @property
     def licence(self) -> str:
-        return self.entry.licence if self.entry else "unknown"
+        """By the catalogue, else by the card in the folder, else by what the GGUF says of itself."""
+        if self.entry:
+            return self.entry.licence
+        folders = [Path(self.weights), *([Path(self.card.source).expanduser()] if self.card else [])]
+        said = (_licence_in(each / "README.md") or (gguf_file.licence(each) if each.suffix == ".gguf" else "") for each in folders)
+        return next(filter(None, said), "unknown")
 
 
 def export(given: str, out: Path, *, to: To, pulled: Path, say: Callable[[str], None]) -> None:
@@ -51,15 +59,19 @@ def export(given: str, out: Path, *, to: To, pulled: Path, say: Callable[[str], 
 
     `pulled` is where weights of the catalogue lie. UsageError for what is not there, cannot be written so, or has no room.
     """
+    if not Path(given).is_dir():
+        raise UsageError(f"there is no folder {given}; give a run, a checkpoint, or a folder of weights")
     out, source = vacant(out), located(given)
+    if to == "gguf" and out.is_dir():
+        raise UsageError(f"{out} is a folder, and a GGUF is one file; give its name in --out")
     origin = _origin(source)
     template = _template(origin, pulled) if to == "gguf" else None
     say(f"writing {out}, from {source.adapter or source.base}")
+    if to == "hub-folder":
+        _hub_folder(out, source, origin)
+        return
+    model, processor = _merged(source)
     with whole(out) as unfinished:
-        if to == "hub-folder":
-            _hub_folder(unfinished, source, origin)
-            return
-        model, processor = _merged(source)
         if template:
             config = model.config.get_text_config()
             weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
@@ -70,13 +82,17 @@ def export(given: str, out: Path, *, to: To, pulled: Path, say: Callable[[str], 
 
 
 def _merged(source: Source) -> tuple[Any, Any]:
-    """The model, its adapter a part of its weights, and its tokenizer."""
-    policy = pretrained(recipe.Policy(weights=source.base))
-    if source.adapter is None:
-        return policy.model, policy.processor
+    """The model, its adapter a part of its weights, and its tokenizer. UsageError when they cannot be read, or do not fit each other."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(policy.model, source.adapter).merge_and_unload(), policy.processor
+    try:
+        policy = pretrained(recipe.Policy(weights=source.base))
+        if source.adapter is None:
+            return policy.model, policy.processor
+        return PeftModel.from_pretrained(policy.model, source.adapter).merge_and_unload(), policy.processor
+    except (OSError, RuntimeError, TypeError, ValueError, LookupError, safetensor_error()) as error:
+        what = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
+        raise UsageError(f"{what}: {first_line(error)}; give another checkpoint") from error
 
 
 def _origin(source: Source) -> Origin:
@@ -113,31 +129,76 @@ def _template(origin: Origin, pulled: Path) -> Path:
 
 def _hub_folder(out: Path, source: Source, origin: Origin) -> None:
     folder = source.adapter or Path(source.base)
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is on a hub already; give a run, or a checkpoint")
-    out.mkdir()
-    for file in sorted(file for pattern in _KEPT for file in folder.glob(pattern)):
-        if file.name not in _OF_THE_RUN:
-            shutil.copy(file, out / file.name)
-    if source.adapter:
-        config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
-        (out / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": origin.name}, indent=2) + "\n", "utf-8")
-    for file in (folder.parent / name for name in (metrics.FILE, checkpoint.RUN)):
-        if file.is_file():
-            shutil.copy(file, out / file.name)
-    for file in Path(origin.weights).glob("LICEN[CS]E*"):
-        shutil.copy(file, out / file.name)
-    (out / "README.md").write_text(_model_card(source, origin, out), encoding="utf-8")
+    _check(folder)
+    of_run = checkpoint.is_checkpoint(folder) and checkpoint.is_run(folder.parent)
+    with whole(out) as unfinished:
+        unfinished.mkdir()
+        for file in sorted(file for pattern in _KEPT for file in folder.glob(pattern)):
+            if file.name not in _LEFT:
+                shutil.copy(file, unfinished / file.name)
+        if not (unfinished / "tokenizer_config.json").exists():
+            _tokenizer(source).save_pretrained(unfinished)
+        if source.adapter:
+            config = json.loads((unfinished / "adapter_config.json").read_text(encoding="utf-8")) | {"base_model_name_or_path": origin.name}
+            (unfinished / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for file in (folder.parent / name for name in (metrics.FILE, checkpoint.RUN) if of_run):
+            if file.is_file():
+                shutil.copy(file, unfinished / file.name)
+        if (unfinished / metrics.FILE).exists():
+            metrics.cut(unfinished / metrics.FILE, checkpoint.step_of(folder))  # the run may have gone on
+        for file in Path(origin.weights).glob("LICEN[CS]E*"):
+            shutil.copy(file, unfinished / file.name)
+        card = _model_card(source, origin, checkpoint.step_of(folder) if of_run else None, metrics.read(unfinished / metrics.FILE))
+        (unfinished / "README.md").write_text(card, encoding="utf-8")
 
 
-def _model_card(source: Source, origin: Origin, out: Path) -> str:
-    lines = metrics.read(out / metrics.FILE)
+def _check(folder: Path) -> None:
+    """UsageError when there are no weights in the folder, or they were cut off."""
+    from safetensors import safe_open
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise UsageError(f"there are no weights in {folder}: no *.safetensors; give a run, a checkpoint, or a folder of weights")
+    for file in files:
+        try:
+            with safe_open(file, "np"):
+                pass
+        except (OSError, struct.error, safetensor_error()) as error:
+            raise UsageError(f"{file} cannot be read: {first_line(error)}; give another checkpoint") from error
+
+
+def _tokenizer(source: Source) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source.base)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"there is no tokenizer in {source.base}: {first_line(error)}; put one beside the weights") from error
+
+
+def _licence_in(file: Path) -> str:
+    """What the front matter of a model card says, if there is any."""
+    try:
+        said = re.match(r"---\n(.*?\n)---\n", file.read_text(encoding="utf-8"), re.DOTALL)
+    except (OSError, ValueError):
+        return ""
+    found = re.search(r"^license:[ \t]*['\"]?([^\s'\"]+)", said[1], re.MULTILINE) if said else None
+    return found[1] if found else ""
+
+
+def _model_card(source: Source, origin: Origin, step: int | None, lines: Sequence[Mapping[str, float]]) -> str:
+    """`step` is that of the checkpoint, where it is one of a run, and `lines` what was measured until then."""
     last = {name: value for name, value in (lines[-1] if lines else {}).items() if name.startswith(("reward/", "success/"))}
     kind, library, relation = ("adapter", "peft", "adapter") if source.adapter else ("weights", "transformers", "finetune")
+    base = "" if origin.weights == recipe.RANDOM else f"base_model: {origin.name}\nbase_model_relation: {relation}\n"
+    told = [f"base: {origin.name}, licence {origin.licence}"]
+    if source.adapter and origin.entry:
+        told.append(f"the folder that it was trained on: `codagent-train import {origin.entry.name} --out base`")
+    if step is not None:
+        told.append(f"steps: {step}; the recipe is in `{checkpoint.RUN}`, what each step measured in `{metrics.FILE}`")
+    told += [f"{name}: {value:.3f} in the last step" for name, value in last.items()]
     return f"""---
-base_model: {origin.name}
-base_model_relation: {relation}
-library_name: {library}
+{base}library_name: {library}
 license: {origin.licence.lower()}
 tags: [codagent, connect-the-dots, grpo]
 ---
@@ -146,6 +207,4 @@ tags: [codagent, connect-the-dots, grpo]
 
 The {kind} of a model that codagent trained to get better from task to task by what it writes into its notes (arXiv 2606.20002).
 
-- base: {origin.name}, licence {origin.licence}
-- steps: {int(lines[-1]["step"]) if lines else "unknown"}; the recipe is in `{checkpoint.RUN}`, what each step measured in `{metrics.FILE}`
-{"".join(f"- {name}: {value:.3f} in the last step" + chr(10) for name, value in last.items())}"""
+{"".join(f"- {line}" + chr(10) for line in told)}"""

@@ -16,6 +16,7 @@ from codagent.record import broken_off, load, requests
 from codagent.types import Episode, Loop, Message
 from codagent_train import credit, recorded
 from codagent_train.folder import vacant, whole
+from codagent_train.found import Found
 from codagent_train.trajectories import named, plain, trajectory
 
 ROWS, EPISODES, TRAJECTORIES = "rows", "episodes", "trajectories"
@@ -30,7 +31,7 @@ class Written:
 
     rows: int
     episodes: int
-    found: recorded.Found
+    found: Found
 
     def told(self) -> str:
         """Lines for a person."""
@@ -59,7 +60,7 @@ def export(given: Sequence[Path], out: Path) -> Written:
     return Written(rows, len(episodes), found)
 
 
-def _episodes(given: Sequence[Path], found: recorded.Found) -> Iterator[tuple[Loop, Episode]]:
+def _episodes(given: Sequence[Path], found: Found) -> Iterator[tuple[Loop, Episode]]:
     """The whole episodes of all loops, each once, whatever is refused of them. Loops that are compared have their group's name."""
     groups = {loop.id: _name(group) for group in found.groups for loop in group}
     seen: set[str] = set()

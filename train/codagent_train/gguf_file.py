@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,58 +11,76 @@ from codagent.errors import UsageError
 
 # Architectures, and whether the rows of their queries and keys lie in llama.cpp's order, where the two halves of a head alternate.
 _ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
-_OURS = ("GGUF.", "general.architecture", "general.file_type", "general.quantization_version")
+_OURS = ("GGUF.", "general.alignment", "general.architecture", "general.file_type", "general.quantization_version")
 _COPIED = ("rope_freqs.weight",)  # follows from the settings; transformers has none
 
 
 def write(out: Path, weights: Mapping[str, Any], *, template: Path, heads: tuple[int, int]) -> None:
     """The file `out` with `weights`, numpy arrays by their names in transformers: matrices as float16, the rest as float32.
 
-    `heads` are those of queries and of keys. UsageError when the template is no GGUF of such a model.
+    `heads` are those of queries and of keys. UsageError when the template is no GGUF of such a model, or the weights do not fit it.
     """
-    from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
+    from gguf import GGUFValueType, GGUFWriter, LlamaFileType
 
-    try:
-        reader = GGUFReader(template)
-        kind = str(reader.fields["general.architecture"].contents())
-    except (OSError, ValueError, LookupError) as error:
-        raise UsageError(f"{template} is not a GGUF file that can be read: {error}") from error
+    reader = _opened(template)
+    kind = str(reader.fields["general.architecture"].contents())
     if kind not in _ROTATED:
         raise UsageError(f"models of the kind {kind} cannot be written as GGUF, only {', '.join(_ROTATED)}; take --to merged")
     ours = _named(weights, reader, kind)
-    writer = GGUFWriter(out, kind)
-    for name, field in reader.fields.items():
-        if not name.startswith(_OURS):
-            listed = field.types[0] == GGUFValueType.ARRAY
-            writer.add_key_value(name, field.contents(), field.types[0], sub_type=field.types[-1] if listed else None)
-    writer.add_file_type(LlamaFileType.MOSTLY_F16)
-    for tensor in reader.tensors:
-        if tensor.name in _COPIED:
-            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-        else:
-            writer.add_tensor(tensor.name, _numbers(tensor, ours, heads if _ROTATED[kind] else None))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    with closing(GGUFWriter(out, kind)) as writer:
+        writer.add_custom_alignment(int(reader.alignment))
+        for name, field in reader.fields.items():
+            listed, value = field.types[0] == GGUFValueType.ARRAY, field.contents()
+            if not name.startswith(_OURS) and not (listed and not value):  # the writer takes no empty lists
+                writer.add_key_value(name, value, field.types[0], sub_type=field.types[-1] if listed else None)
+        writer.add_file_type(LlamaFileType.MOSTLY_F16)
+        for tensor in reader.tensors:
+            if tensor.name in _COPIED:
+                writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+            else:
+                writer.add_tensor(tensor.name, _numbers(tensor, ours, heads if _ROTATED[kind] else None))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+
+
+def licence(file: Path) -> str:
+    """What the file says of itself; nothing when it does not, or cannot be read."""
+    try:
+        said = _opened(file).fields.get("general.license")
+    except UsageError:
+        return ""
+    return str(said.contents()) if said else ""
+
+
+def _opened(file: Path) -> Any:
+    from gguf import GGUFReader
+
+    try:
+        reader = GGUFReader(file)
+        reader.fields["general.architecture"].contents()
+    except (OSError, ValueError, LookupError) as error:
+        raise UsageError(f"{file} is not a GGUF file that can be read: {error}") from error
+    return reader
 
 
 def _named(weights: Mapping[str, Any], reader: Any, kind: str) -> dict[str, Any]:
-    """By the names of the file."""
+    """By the names of the file. UsageError when it has no place for one; a head that is the embeddings needs none."""
+    import numpy as np
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
     (arch,) = (arch for arch, name in MODEL_ARCH_NAMES.items() if name == kind)
     names = get_tensor_name_map(arch, int(reader.fields[f"{kind}.block_count"].contents()))
-    found = {}
-    for name, value in weights.items():
-        theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        if theirs:
-            found[theirs] = value
+    theirs = {tensor.name for tensor in reader.tensors}
+    found = {names.get_name(name, try_suffixes=(".weight", ".bias")) or name: value for name, value in weights.items()}
+    for name in found.keys() - theirs:
+        if name != "output.weight" or not np.array_equal(found[name], found["token_embd.weight"]):
+            raise UsageError(f"the GGUF that the weights came from has no place for {name}; take --to merged")
     return found
 
 
 def _numbers(tensor: Any, ours: Mapping[str, Any], heads: tuple[int, int] | None) -> Any:
-    """Our tensor in the place of theirs. UsageError when there is none, or one of another shape."""
+    """Our tensor in the place of theirs. UsageError when there is none, or one of another shape, or with numbers too large."""
     import numpy as np
 
     value, shape = ours.get(tensor.name), tuple(int(size) for size in reversed(tensor.shape))
@@ -72,7 +91,11 @@ def _numbers(tensor: Any, ours: Mapping[str, Any], heads: tuple[int, int] | None
         value = _alternating(value, heads[0])
     elif heads and ".attn_k." in tensor.name:
         value = _alternating(value, heads[1])
-    return np.ascontiguousarray(value, dtype=np.float16 if len(shape) > 1 else np.float32)
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(value, dtype=np.float16 if len(shape) > 1 else np.float32)
+    if not np.isfinite(found).all():
+        raise UsageError(f"{tensor.name} has numbers that float16 cannot hold; take --to merged")
+    return found
 
 
 def _alternating(value: Any, heads: int) -> Any:

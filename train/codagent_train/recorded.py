@@ -21,8 +21,7 @@ from codagent.record import load
 from codagent.state import RECORD
 from codagent.trainable import author, unfit
 from codagent.types import Loop, Reply, Step
-from codagent_train import credit
-from codagent_train.rows import copied
+from codagent_train.found import Found, Refused, replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,54 +33,6 @@ class Learner:
     version: int | None = None
     max_staleness: int = 0
     words: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """What is not used: a record, a loop or a reply of one; `where` names the record."""
-
-    kind: str
-    where: Path
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Loops that can be learned from, in groups; a reply in them that cannot be has no tokens. What was left out; and how much was read:
-    records, replies, and those of them that are `text` without tokens."""
-
-    groups: tuple[tuple[Loop, ...], ...] = ()
-    refused: tuple[Refused, ...] = ()
-    records: int = 0
-    replies: int = 0
-    text: int = 0
-
-    @property
-    def dead(self) -> int:
-        """How many groups have nothing to teach, by the paper's credit."""
-        return sum(credit.dead(credit.advantages([credit.rewards(loop) for loop in group])) for group in self.groups)
-
-    @property
-    def rows(self) -> int:
-        return sum(len(copied(group)) for group in self.groups)
-
-    @property
-    def trained(self) -> int:
-        """How many replies the rows hold."""
-        return sum(reply.tokens is not None for group in self.groups for loop in group for reply in _replies(loop))
-
-    def told(self) -> str:
-        """Lines for a person."""
-        dead, loops = self.dead, sum(map(len, self.groups))
-        lines = [
-            f"records  {self.records} read, with {self.replies} replies, {self.text} of them text only",
-            f"groups   {len(self.groups)} of {loops} loops: {len(self.groups) - dead} alive, {dead} dead",
-            f"rows     {self.rows}, out of {self.trained} replies",
-        ]
-        counted = Counter((each.kind, each.reason) for each in self.refused)
-        lines += [f"refused  {count} {_plural(kind, count)}: {reason}" for (kind, reason), count in sorted(counted.items())]
-        named = [f"         {each.where}: {each.reason}" for each in self.refused if each.kind != "reply"]
-        return "\n".join([*lines, *named])
 
 
 @dataclass(slots=True)
@@ -141,7 +92,7 @@ def _read(file: Path, sorting: _Sorting, learner: Learner | None) -> None:
         sorting.refuse("loop", file, "there twice")
         return
     sorting.seen.add(loop.id)
-    sorting.replies += _replies(loop)
+    sorting.replies += replies(loop)
     reason = _unfit(loop, learner)
     if reason:
         sorting.refuse("loop", file, reason)
@@ -159,7 +110,7 @@ def _unfit(loop: Loop, learner: Learner | None) -> str:
         return "not judged"
     if not all(outcome and -1 <= outcome.reward <= 1 for outcome in outcomes):
         return "a reward that there cannot be"
-    weights = {author(reply.policy).weights for reply in _replies(loop)}
+    weights = {author(reply.policy).weights for reply in replies(loop)}
     if len(weights) != 1:
         return "several models" if weights else "no replies"
     return "another model" if learner and not weights <= set(learner.weights) else ""
@@ -168,9 +119,10 @@ def _unfit(loop: Loop, learner: Learner | None) -> str:
 def _groups(sorting: _Sorting, learner: Learner | None) -> Iterator[tuple[Loop, ...]]:
     cohorts: dict[str, list[tuple[Path, Loop]]] = defaultdict(list)
     starts: dict[tuple[Path, str], str] = {}
+    there = Counter(_mates(file, loop.group) for file, loop in sorting.whole)
     for file, loop in sorting.whole:
         mates = _mates(file, loop.group)
-        if mates in sorting.broken:
+        if mates in sorting.broken or there[mates] < _members(loop):
             sorting.refuse("loop", file, "its group is not whole")
         else:  # of uncommitted work each has a commit of its own, which tells the second
             start = starts.setdefault(mates, loop.start_commit)
@@ -180,20 +132,28 @@ def _groups(sorting: _Sorting, learner: Learner | None) -> Iterator[tuple[Loop, 
             sorting.refuse("loop", cohort[0][0], "alone, with nothing to be compared with")
             continue
         group = tuple(_stripped(file, loop, sorting, learner) for file, loop in cohort)
-        if any(reply.tokens for loop in group for reply in _replies(loop)):
+        if any(reply.tokens for loop in group for reply in replies(loop)):
             yield group
 
 
 def _alike(loop: Loop) -> str:
     """The same for loops that can be compared."""
     told: Mapping[str, Any] = loop.settings
-    job = told.get("job")
-    tasks = job.get("tasks") if isinstance(job, dict) else None
+    tasks = _job(loop).get("tasks")
     if tasks is None:
         tasks = list(dict.fromkeys(json.dumps(encode(episode.task)) for episode in loop.episodes))
-    weights = author(_replies(loop)[0].policy).weights
-    image = [told.get("sandbox"), told.get("sandbox_setup")]
+    weights = author(replies(loop)[0].policy).weights
+    image = [told.get("sandbox"), told.get("sandbox_setup"), told.get("image")]
     return json.dumps([loop.environment, tasks, loop.start_commit, image, weights], sort_keys=True)
+
+
+def _members(loop: Loop) -> int:
+    """How many were started together."""
+    return found if isinstance(found := _job(loop).get("members"), int) else 1
+
+
+def _job(loop: Loop) -> Mapping[str, Any]:
+    return job if isinstance(job := loop.settings.get("job"), dict) else {}
 
 
 def _stripped(file: Path, loop: Loop, sorting: _Sorting, learner: Learner | None) -> Loop:
@@ -235,11 +195,3 @@ def _group_named(file: Path) -> str:
             return str(json.loads(opened.readline())["loop"]["group"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return file.resolve().parent.name
-
-
-def _replies(loop: Loop) -> list[Reply]:
-    return [step.reply for episode in loop.episodes for step in episode.steps]
-
-
-def _plural(kind: str, count: int) -> str:
-    return kind if count == 1 else {"reply": "replies"}.get(kind, f"{kind}s")

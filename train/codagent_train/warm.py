@@ -18,7 +18,8 @@ from codagent.record import load, requests
 from codagent.tools import offered
 from codagent.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
-from codagent_train.recorded import Refused, records
+from codagent_train.found import Refused
+from codagent_train.recorded import records
 from codagent_train.rollout import Tokenizer
 from codagent_train.spoken import conversation, said
 
