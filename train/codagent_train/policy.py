@@ -12,6 +12,7 @@ from codagent.types import Message
 from codagent_train import recipe
 from codagent_train.engines import Ids
 from codagent_train.environments import keycode
+from codagent_train.folder import first_line, safetensor_error
 from codagent_train.rollout import Tokenizer
 
 _LINEAR = "all-linear"  # all but the head, which peft leaves out of this
@@ -77,11 +78,9 @@ def pretrained(setting: recipe.Policy) -> Policy:
     try:
         processor = AutoTokenizer.from_pretrained(setting.weights)
         model = AutoModelForCausalLM.from_pretrained(setting.weights, dtype=dtype)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, safetensor_error()) as error:
         kind = "folder" if Path(setting.weights).exists() else "model"
-        raise UsageError(
-            f"the {kind} {setting.weights} cannot be loaded: {str(error).splitlines()[0]}; see `codagent-train import`"
-        ) from error
+        raise UsageError(f"the {kind} {setting.weights} cannot be loaded: {first_line(error)}; see `codagent-train import`") from error
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {setting.weights} has no chat template; take an instruction-tuned model")
     if processor.pad_token_id is None:

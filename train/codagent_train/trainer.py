@@ -77,6 +77,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
 
     def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
         packs = recipe.batch.packs * recipe.learning.steps
+        if not recipe.policy.lora_rank and not any(each.requires_grad for each in policy.model.parameters()):
+            raise UsageError(f"{recipe.policy.weights} is an adapter, on which only another is trained; set `lora_rank` in [policy]")
         super().__init__(
             model=policy.model,
             reward_funcs=_unused,

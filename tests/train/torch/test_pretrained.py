@@ -110,6 +110,15 @@ def test_a_folder_without_weights_and_a_model_that_cannot_converse_are_refused(l
         policy.load(replace(lake.policy, weights=str(mute)), seed=0)
 
 
+def test_weights_that_are_cut_off_are_refused(lake, folder, tmp_path):
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    for file in folder.iterdir():
+        (torn / file.name).write_bytes(file.read_bytes()[: 500 if file.suffix == ".safetensors" else None])
+    with pytest.raises(UsageError, match=r"the folder .*torn cannot be loaded: .*; see `codagent-train import`"):
+        policy.load(replace(lake.policy, weights=str(torn)), seed=0)
+
+
 @pytest.fixture
 def run(lake, tmp_path):
     """The folder of a run that took a step far enough to be seen, and its policy as it was then."""

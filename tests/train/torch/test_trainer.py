@@ -1,11 +1,14 @@
 """The trainer against a bare torch loop, and what it does when there is nothing to learn, or too much."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
+from codagent.errors import UsageError
 from codagent.types import Tokens
 from codagent_train import metrics, policy
 from codagent_train.engines.local import Local
@@ -154,3 +157,11 @@ def test_every_step_is_told_and_written(small, out):
     lines = [json.loads(line) for line in (out / metrics.FILE).read_text().splitlines()]
     assert [{"step": step, **values} for step, values in told] == lines
     assert {"reward/position_3", "loss/policy", "rows/clipped_share", "groups/dead", "notes/malformed"} <= lines[0].keys()
+
+
+def test_an_adapter_of_which_nothing_would_be_trained_is_refused(small, adapters, folder, tmp_path):
+    weights = shutil.copytree(adapters[0], tmp_path / "adapter")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(weights)
+    bare = replace(small, policy=replace(small.policy, weights=str(weights)))
+    with pytest.raises(UsageError, match="is an adapter, on which only another is trained; set `lora_rank`"):
+        Trainer(bare, policy.load(bare.policy, seed=0), tmp_path)
