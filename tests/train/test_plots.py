@@ -1,29 +1,29 @@
 """The figure: its numbers, and that it is there."""
 
-import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train import metrics
+from codagent_train import checkpoint, metrics, recipe
 from codagent_train.plots import draw, smoothed, tops
+from codagent_train.recipe import Place
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
-EASY = {"name": "frozenlake", "level": "easy", "tasks": 4}
+EASY = Place("frozenlake", "easy", tasks=4)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
 def out(tmp_path):
     """The folder of a run of ten steps."""
+    checkpoint.begin(tmp_path, replace(recipe.read("smoke"), environment=EASY))
     for step in range(1, 11):
         values = {f"reward/position_{position}": step / 20 + position / 10 for position in range(4)}
         metrics.write(tmp_path / metrics.FILE, step, values | {"margin/position_0": 0.05, "loss/policy": 1.0})
-    recipe = {"environment": EASY, "policy": {"weights": "some/model"}, "seed": 0}
-    (tmp_path / "run.json").write_text(json.dumps(recipe))
     return tmp_path
 
 
@@ -66,7 +66,7 @@ def test_a_mean_is_of_those_before():
 
 
 def test_only_notes_tell_the_keycode():
-    assert tops({"name": "keycode", "level": "easy", "tasks": 3}) == [0.25, 1.0, 1.0]
+    assert tops(Place("keycode", tasks=3)) == [0.25, 1.0, 1.0]
 
 
 def test_the_tops_of_lakes_rise_with_the_position():

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train import metrics
+from codagent_train import checkpoint, metrics
 from codagent_train.ceilings import ceilings
 from codagent_train.environments.frozenlake import pack
 from codagent_train.environments.keycode import KEYS
+from codagent_train.recipe import Place, Recipe
 from codagent_train.starts import LEVELS
 
 PACKS = 200  # that ceilings are sampled over
@@ -37,11 +37,11 @@ def draw(out: Path, file: Path) -> None:
     positions = {name for line in lines for name in line if name.startswith("reward/position_")}
     if not positions:
         raise UsageError(f"there are no rewards in {out / metrics.FILE}; give the --out of a run that has taken a step")
-    recipe = _recipe(out)
+    recipe = checkpoint.recipe_of(out) if checkpoint.is_run(out) else None
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots()
     _curves(axes, lines, sorted(positions, key=lambda name: int(name.rpartition("_")[2])))
-    _tops(axes, tops(recipe["environment"]) if recipe else [])
+    _tops(axes, tops(recipe.environment) if recipe else [])
     axes.set(xlabel="step", ylabel="reward", ylim=(-0.02, 1.05))
     axes.set_title(_title(recipe), fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -54,12 +54,12 @@ def draw(out: Path, file: Path) -> None:
         raise UsageError(f"the picture cannot be written to {file}: {error.strerror}") from None
 
 
-def tops(place: Mapping[str, Any]) -> list[float]:
+def tops(place: Place) -> list[float]:
     """The reward at each position of best play that carries all it has seen, in the environment that a recipe names."""
-    if place["name"] == "keycode":
-        return [1 / len(KEYS), *[1.0] * (place["tasks"] - 1)]
-    level = LEVELS[place["level"]]
-    packs = [pack(level, "train", number, tasks=place["tasks"]) for number in range(PACKS)]
+    if place.name == "keycode":
+        return [1 / len(KEYS), *[1.0] * (place.tasks - 1)]
+    level = LEVELS[place.level]
+    packs = [pack(level, "train", number, tasks=place.tasks) for number in range(PACKS)]
     return [top.mean for top in ceilings(level, packs).reward]
 
 
@@ -100,17 +100,9 @@ def _colour(place: int, count: int) -> Any:
     return colormaps["viridis"](0.85 * (1 - place / max(1, count - 1)))
 
 
-def _recipe(out: Path) -> Any:
-    """The recipe of the run as its folder has it; None when the folder has none."""
-    try:
-        return json.loads((out / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _title(recipe: Any) -> str:
+def _title(recipe: Recipe | None) -> str:
     if not recipe:
         return "reward by position"
-    place = recipe["environment"]
-    where = place["name"] if place["name"] == "keycode" else f"{place['name']} {place['level']}"
-    return f"reward by position · {where} · {Path(recipe['policy']['weights']).name} · seed {recipe['seed']}"
+    place = recipe.environment
+    where = place.name if place.name == "keycode" else f"{place.name} {place.level}"
+    return f"reward by position · {where} · {Path(recipe.policy.weights).name} · seed {recipe.seed}"
