@@ -1,19 +1,23 @@
 """What notes are worth: how many of the sample repositories the embedded model mends within 1, 2, 4 and 8 iterations, with the notes
 that it writes, without notes, and with the notes that it wrote on another sample.
 
-Loops of one condition run side by side on one model, which answers them together. Each keeps its record; a second start goes on.
+Loops of one condition run side by side on one model, which answers them together. It takes hours on two cores: what a loop came to is kept
+in `notes.json` beside this script, and a second start, on another machine too, goes on with what is missing.
 
-.venv/bin/python tests/benchmarks/notes.py FOLDER [--only NAME …] [--at-once 4] [--steps 2] [--seed 1]
+.venv/bin/python tests/benchmarks/notes.py [FOLDER] [--only NAME …] [--conditions NAME …] [--at-once 4]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from samples import check_out, names, sample
 
@@ -29,6 +33,7 @@ from codagent.ui.progress import Progress
 
 CONDITIONS = ("notes", "none", "shuffled")
 WITHIN = (1, 2, 4, 8)
+STEPS, SEED = 1, 1  # one answer an iteration, so that an iteration is what notes lie between
 LIMITS = Limits(iterations=8, patience=99, tokens=10_000_000, seconds=1e6, usd=None)
 
 
@@ -45,11 +50,26 @@ class Shared:
         pass
 
 
-def mend(name: str, condition: str, folder: Path, ready: Ready, *, seed: int, notes: str) -> int | None:
-    """The iteration that passed, from 1; None: none did. Kept in a file beside the repository."""
-    result = folder / condition / f"{name}.json"
-    if result.exists():
-        return json.loads(result.read_text())["passed"]
+class Results:
+    """What each loop came to, by condition and sample: the iteration that passed, from 1 (None: none did), the rewards, the last notes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._lock = file, Lock()
+        self._known: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
+
+    def of(self, condition: str) -> dict[str, Any]:
+        return self._known.setdefault(condition, {})
+
+    def keep(self, condition: str, name: str, result: dict[str, Any]) -> None:
+        with self._lock:
+            self.of(condition)[name] = result
+            unfinished = self._file.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(self._known, indent=1, sort_keys=True) + "\n")
+            unfinished.replace(self._file)
+
+
+def mend(name: str, condition: str, folder: Path, ready: Ready, notes: str) -> dict[str, Any]:
+    """What a loop on a sample comes to; its repository, with its record, lies in the folder."""
     task = sample(name)
     root = check_out(name, folder / condition / name)
     loops = state.loops_dir(root)
@@ -58,45 +78,51 @@ def mend(name: str, condition: str, folder: Path, ready: Ready, *, seed: int, no
     rewrite = "always" if condition == "notes" else "never"
     if notes:
         Notebook(file, loops.parent / "notes", who="another").write(notes)
-    job = Job(loop_id, loop_id, (Task(name, task.instruction, task.checks),), True, rewrite, notes=notes, notes_file=str(file), seed=seed)
+    job = Job(loop_id, loop_id, (Task(name, task.instruction, task.checks),), True, rewrite, notes=notes, notes_file=str(file), seed=SEED)
     settings = Settings(model="embedded", limits=LIMITS)
     with closing(Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=lambda _: ready)) as desk:
         loop = desk.do(job).loop
     attempts = solved(loop)
     passed = len(attempts) if loop.end == "passed" else None
     rewards = [attempt.outcome.reward if attempt.outcome else None for attempt in attempts]
-    result.write_text(json.dumps({"passed": passed, "rewards": rewards, "notes": loop.episodes[-1].notes_after or "", "end": loop.end}))
-    return passed
+    return {"passed": passed, "rewards": rewards, "notes": loop.episodes[-1].notes_after or "", "end": loop.end}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--only", nargs="*", default=names())
     parser.add_argument("--conditions", nargs="*", default=CONDITIONS)
     parser.add_argument("--at-once", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    profile = replace(profile_for("embedded"), steps=given.steps)
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="codagent-notes-"))
+    results = Results(Path(__file__).with_suffix(".json"))
+    profile = replace(profile_for("embedded"), steps=STEPS)
     with (
         closing(open_model("embedded", profile=profile, given=Given(at_once=given.at_once))) as model,
         ThreadPoolExecutor(given.at_once) as pool,
     ):
         ready = Ready(Shared(model), profile, Price(0.0, 0.0))
         for condition in given.conditions:
-            (given.folder / condition).mkdir(parents=True, exist_ok=True)
-            others = written(given.folder, given.only) if condition == "shuffled" else dict.fromkeys(given.only, "")
-            work = [pool.submit(mend, name, condition, given.folder, ready, seed=given.seed, notes=others[name]) for name in given.only]
-            passed = [future.result() for future in work]
-            shares = "  ".join(f"within {k}: {sum(p is not None and p <= k for p in passed)}" for k in WITHIN)
-            print(f"{condition}: of {len(given.only)}  {shares}", flush=True)
+            notes = written(results) if condition == "shuffled" else {}
+
+            def work(name: str, condition: str = condition, notes: dict[str, str] = notes) -> None:
+                results.keep(condition, name, mend(name, condition, folder, ready, notes.get(name, "")))
+
+            list(pool.map(work, [name for name in given.only if name not in results.of(condition)]))
+            told(condition, results)
 
 
-def written(folder: Path, chosen: list[str]) -> dict[str, str]:
+def told(condition: str, results: Results) -> None:
+    found = [each["passed"] for each in results.of(condition).values()]
+    shares = "  ".join(f"within {k}: {sum(passed is not None and passed <= k for passed in found)}" for k in WITHIN)
+    print(f"{condition}: of {len(found)}  {shares}", flush=True)
+
+
+def written(results: Results) -> dict[str, str]:
     """For each sample, the notes that were left on the next one."""
-    left = [json.loads((folder / "notes" / f"{name}.json").read_text())["notes"] for name in chosen]
-    return dict(zip(chosen, [*left[1:], left[0]], strict=True))
+    left = results.of("notes")
+    return {name: left[after]["notes"] for name, after in zip(names(), [*names()[1:], names()[0]], strict=True)}
 
 
 if __name__ == "__main__":
