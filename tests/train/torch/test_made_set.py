@@ -67,7 +67,7 @@ def test_notes_that_are_followed_by_success_become_likelier_on_held_out_tasks_an
     given = replace(
         small,
         sources=Sources(play=0.0, replay=1.0),
-        records=Records((str(tmp_path / "loops"),), 100),
+        records=Records((str(tmp_path / "loops"),), max_staleness=100, max_drift=100.0),  # far from what was recorded, for so few
         batch=Batch(packs=GROUPS // 2, loops=LOOPS),
         learning=replace(small.learning, steps=40, rate=3e-3, clip=0.9, save_every=40),
     )
