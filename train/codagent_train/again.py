@@ -16,13 +16,12 @@ from codagent import git, state
 from codagent.codec import encode
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.job import recorded
-from codagent.record import load
 from codagent.reopened import reopened
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.environments.packs import seed_of
-from codagent_train.found import Refused
+from codagent_train.found import Refused, reasons
 from codagent_train.recipe import Recipe
-from codagent_train.recorded import records
+from codagent_train.recorded import loaded
 from codagent_train.rollout import Start
 from codagent_train.spoken import CALLING
 
@@ -52,8 +51,8 @@ class Again:
             folders = [Path(folder) for folder in self._recipe.records.folders]
             self._origins, refused = origins(folders)
             if not self._origins:
-                why = "; ".join(sorted({each.reason for each in refused}))
-                raise UsageError(f"no record in {', '.join(map(str, folders))} tells of a task that can be done again: {why}")
+                where = ", ".join(map(str, folders))
+                raise UsageError(f"no record in {where} tells of a task that can be done again: {reasons(refused)}")
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codagent-again-")))
             yield [self._group(number, step, policy, folder, stack) for number in packs]
@@ -79,11 +78,9 @@ def origins(folders: Sequence[Path]) -> tuple[list[Origin], list[Refused]]:
     """One loop for each task that was done from one start, and what is not used. UsageError for a path without a record."""
     found: dict[str, Origin] = {}
     refused: list[Refused] = []
-    for file in records(folders):
+    for file, loop in loaded(folders, refused):
         try:
-            loop = load(file)
-            name = _name(loop)
-            found.setdefault(name, Origin(_root(file, loop), loop))
+            found.setdefault(_name(loop), Origin(_root(file, loop), loop))
         except (RecordError, RepositoryError) as error:
             refused.append(Refused("record", file, str(error)))
     return list(found.values()), refused

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from codagent.errors import RecordError, UsageError
-from codagent.record import broken_off, load, requests
+from codagent.errors import UsageError
+from codagent.record import broken_off, requests
 from codagent.types import Episode, Loop, Message
 from codagent_train import credit, recorded
 from codagent_train.folder import vacant, whole
@@ -64,11 +64,7 @@ def _episodes(given: Sequence[Path], found: Found) -> Iterator[tuple[Loop, Episo
     """The whole episodes of all loops, each once, whatever is refused of them. Loops that are compared have their group's name."""
     groups = {loop.id: _name(group) for group in found.groups for loop in group}
     seen: set[str] = set()
-    for file in recorded.records(given):
-        try:
-            loop = load(file)
-        except RecordError:  # it is among what was refused
-            continue
+    for _, loop in recorded.loaded(given, []):  # the others are among what was refused
         if loop.id not in seen:
             seen.add(loop.id)
             named_alike = replace(loop, group=groups.get(loop.id, loop.group))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class Refused:
     kind: str
     where: Path
     reason: str
+
+
+def reasons(refused: Iterable[Refused]) -> str:
+    """Each once, in a line."""
+    return "; ".join(sorted({each.reason for each in refused}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,16 @@ def records(given: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+def loaded(given: Sequence[Path], refused: list[Refused]) -> Iterator[tuple[Path, Loop]]:
+    """The loops of the records in these folders that can be read, each with its file; those that cannot are added to `refused`. UsageError
+    as `records`."""
+    for file in records(given):
+        try:
+            yield file, load(file)
+        except RecordError as error:
+            refused.append(Refused("record", file, str(error)))
+
+
 def _read(file: Path, sorting: _Sorting, learner: Learner | None) -> None:
     try:
         loop = load(file)

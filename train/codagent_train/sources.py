@@ -16,6 +16,7 @@ from codagent_train import warm
 from codagent_train.again import Again, origins
 from codagent_train.environments.frozenlake import FrozenLake
 from codagent_train.environments.packs import seed_of
+from codagent_train.found import reasons
 from codagent_train.recipe import Recipe
 from codagent_train.replay import Replay, known_as
 from codagent_train.rollout import Start, Tokenizer
@@ -63,8 +64,7 @@ class Sources:
             known = known_as(recipe, self._out)
             self._examples, refused = warm.examples(folders, self._tokenizer, known, context_tokens=recipe.replies.context_tokens)
             if not self._examples:
-                why = "; ".join(sorted({each.reason for each in refused}))
-                raise UsageError(f"no record in {', '.join(recipe.records.folders)} has anything to imitate: {why}")
+                raise UsageError(f"no record in {', '.join(recipe.records.folders)} has anything to imitate: {reasons(refused)}")
             self._say(f"{len(self._examples)} recorded loops are worth imitating, {len(refused)} are not")
         draws = [Random(seed_of("train", "warm", recipe.seed, number)) for number in packs]  # noqa: S311
         return [draw.choice(self._examples) for draw in draws for _ in range(recipe.batch.loops)]

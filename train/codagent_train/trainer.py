@@ -132,8 +132,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return scored(model, part.ids, part.mask, part.labels, head=head, temperatures=part.temperatures)
 
     def _collected(self, packs: Sequence[int]) -> list[Part]:
-        recipe, policy, step = self._recipe, self._policy, self.state.global_step
-        learned = self._sources.learned(packs, step=step, policy=f"{recipe.policy.weights}@{step}", play=self._played)
+        recipe, policy = self._recipe, self._policy
+        learned = self._sources.learned(packs, step=self.state.global_step, policy=self._named, play=self._played)
         found = harvest(
             [group for groups in learned.compared.values() for group in groups],
             returns=RETURNS[recipe.credit.returns],
@@ -147,11 +147,15 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return [tensors(part, policy.pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]
 
     def _played(self, groups: Sequence[Sequence[Start]], profile: Profile) -> list[list[Loop]]:
-        recipe, policy, step = self._recipe, self._policy, self.state.global_step
-        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
-        sampler = Sampler(engine, policy.tokenizer, f"{recipe.policy.weights}@{step}", recipe.replies.temperature)
+        engine = self._engine(self.accelerator.unwrap_model(self.model), self.state.global_step)
+        sampler = Sampler(engine, self._policy.tokenizer, self._named, self._recipe.replies.temperature)
         loops = iter(roll_out(sampler, [start for group in groups for start in group], profile))
         return [[next(loops) for _ in group] for group in groups]
+
+    @property
+    def _named(self) -> str:
+        """The policy as it is in this step."""
+        return f"{self._recipe.policy.weights}@{self.state.global_step}"
 
     def _tell(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -7,19 +7,17 @@ made ids anew, which is why it is imitated and never replayed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from codagent.codec import decode
-from codagent.errors import RecordError
-from codagent.record import load, requests
+from codagent.record import requests
 from codagent.tools import offered
 from codagent.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.found import Refused
-from codagent_train.recorded import records
+from codagent_train.recorded import loaded
 from codagent_train.rollout import Tokenizer
 from codagent_train.spoken import conversation, said
 
@@ -31,13 +29,9 @@ def examples(
 
     `weights` are those whose ids are the tokenizer's own. UsageError for a path that is not there, or without a record.
     """
-    found, refused = [], []
-    for file in records(folders):
-        try:
-            loop = load(file)
-        except RecordError as error:
-            refused.append(Refused("record", file, str(error)))
-            continue
+    found: list[Loop] = []
+    refused: list[Refused] = []
+    for file, loop in loaded(folders, refused):
         tools = _tools(loop)
         kept = [_example(episode, tools, tokenizer, weights) for episode in worth(loop)]
         short = tuple(episode for episode in kept if all(_length(step.reply) <= context_tokens for step in episode.steps))
@@ -50,10 +44,7 @@ def examples(
 
 def counted(folders: Sequence[Path]) -> tuple[int, int]:
     """How many attempts, and how many notes, are worth imitating in the records that can be read."""
-    kinds: list[str] = []
-    for file in records(folders):
-        with suppress(RecordError):
-            kinds += [episode.kind for episode in worth(load(file))]
+    kinds = [episode.kind for _, loop in loaded(folders, []) for episode in worth(loop)]
     return kinds.count("solve"), kinds.count("notes")
 
 
