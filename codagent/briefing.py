@@ -84,11 +84,10 @@ def filled(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known, *, 
 
 
 def _form(shown: Sequence[str], profile: Profile) -> str:
-    """How the answer should look: a function of a Python file where the model may give one, else a whole file. Of several files the
-    likeliest is named: a small model copies what stands there, word for word."""
+    """How the answer should look: a function of a Python file where the model may give one, in the block that it has seen most of;
+    else a whole file. Of several files the likeliest is named: a small model copies what stands there, word for word."""
     function = tools.DEFINE in tools.offered(profile) and all(path.endswith(".py") for path in shown)
-    tool, what = (tools.DEFINE, "function") if function else (tools.WRITE, "file")
-    block = "```python" if function and len(shown) == 1 else f"```{tool.name} {shown[0] if shown else 'PATH'}"
+    what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0] if shown else 'PATH'}")
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 

@@ -64,11 +64,11 @@ def test_a_model_that_may_define_is_asked_for_a_function(environment):
     assert first.content.endswith("Then write the corrected function, all of it, in one ```python block.")
 
 
-def test_of_several_files_the_likeliest_is_named_in_the_form_of_the_answer(environment):
+def test_of_several_files_the_likeliest_comes_last_and_the_form_of_the_answer_names_none(environment):
     place = environment(replace(SMALL, tools=("define", "write")), files={"other.py": "def mine(): ...\n"})
     _, first = place.reset(Task("t", "answer in answer.py is wrong, not in other.py", ("false",)), "")
     assert first.content.index("other.py:\n```") < first.content.index("answer.py:\n```")
-    assert first.content.endswith("in one ```define answer.py block.")
+    assert first.content.endswith("in one ```python block.")
 
 
 def test_every_call_is_answered_in_order_and_finish_ends(environment):

@@ -91,20 +91,21 @@ def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[F
 
 
 def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[Found]:
-    """Writes that `text` makes by showing a file under its path, as small models do whatever they are told."""
+    """Writes that `text` makes by showing a file under its path, as small models do whatever they are told.
+
+    A Python block that could be of several `files` is meant for the last of them: `define` finds out where its functions belong.
+    """
     offered = {tool.name for tool in tools}
     if "write" not in offered:
         return []
     found = []
     for block in read_blocks(text):
         path, body = named_path(block.info, block.before, block.body, files)
+        if path is None and "define" in offered and block.info in ("python", "py"):
+            path = next((file for file in reversed(files) if file.endswith(".py")), None)
         if path and body.strip():
-            found.append(
-                (
-                    "define" if "define" in offered and path.endswith(".py") else "write",
-                    _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed),
-                )
-            )
+            tool = "define" if "define" in offered and path.endswith(".py") else "write"
+            found.append((tool, _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
     return found
 
 

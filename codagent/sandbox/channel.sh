@@ -36,8 +36,7 @@ show() { # nonce log code
     tidy "$2" "$size"
 }
 
-tidy() { # log size: after the answer, so that it costs no waiting
-    ((++COUNT % 16 == 0 || $2 > QUOTA / 16)) || return
+tidy() { # log size: after the answer, so that it costs no waiting; after each, as what was left in the background may write much
     (($2 <= QUOTA / 4)) || truncate -s $((QUOTA / 4)) "$1"
     local used file
     used=$(du -sk /output)

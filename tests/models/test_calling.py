@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codagent.models.calling import decode, encode, shown_files
-from codagent.tools import TOOLS
+from codagent.tools import DEFINE, TOOLS
 from codagent.types import Calling, Message, Tool, ToolCall
 
 NAMES = {tool.name: tool for tool in TOOLS}
@@ -141,6 +141,16 @@ def test_a_block_without_path_is_the_only_file_of_its_language() -> None:
     text = "Corrected:\n```python\nx = 1\ny = 2\n```"
     assert calls(text, files=("a.py", "b.toml")) == [("write", {"path": "a.py", "content": "x = 1\ny = 2\n"})]
     assert calls(text, files=("a.py", "b.py")) == []
+
+
+def test_python_that_could_be_of_several_files_is_defined_and_never_written():
+    """Where its functions belong is found by their names, with the last file, the likeliest, for what has none."""
+    text = "So:\n```python\ndef f():\n    return 1\n```"
+    offered = (*TOOLS, DEFINE)
+    found = decode("text", text, offered, files=("a.py", "b.py", "c.toml"))[1]
+    assert [(call.name, json.loads(call.arguments)["path"]) for call in found] == [("define", "b.py")]
+    assert decode("text", text, offered, files=("c.toml",))[1] == ()
+    assert decode("text", text.replace("python", "toml"), offered, files=("a.toml", "b.toml"))[1] == ()
 
 
 def test_a_sentence_about_a_file_is_not_a_label() -> None:
