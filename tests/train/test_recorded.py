@@ -1,56 +1,15 @@
 """Recorded loops as training data: what is taken, and what is refused for which reason."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
-from codagent.codec import encode
 from codagent.errors import UsageError
-from codagent.record import Record
-from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
+from codagent.types import Tokens
 from codagent_train.credit import mean, paper
 from codagent_train.recorded import Learner, read
 from codagent_train.rows import harvest
-
-WHOLE = Sampling(0.7, 1.0, 0, 100)
-SETTINGS = {"sandbox": "python", "sandbox_setup": {}}
-SAID = Tokens((5, 6), (1, 2), (-0.5, -0.25))
-PLAIN = Loop("", "g", "repository", "m", "abc", settings=SETTINGS)
-
-
-def reply(*, policy="tiny#00 text", sampling=WHOLE, tokens=SAID):
-    return Reply(Message("assistant", "so"), "stop", 2, 2, 0.0, tokens, sampling, policy, "so")
-
-
-def episode(reward, replies, *, kind="solve", position=0):
-    steps = tuple(Step(each, Observation(()), 0.1) for each in replies)
-    outcome = None if reward is None else Outcome(reward, reward == 1, "")
-    return Episode(kind, position, Task("t", "do it"), "", (Message("user", "do it"),), steps, "finished", outcome=outcome)
-
-
-def write(folder, name, reward, *replies, end="finished", loop=PLAIN):
-    """A record of one episode; the path of its file."""
-    path = folder / name / "record.jsonl"
-    record = Record(path, replace(loop, id=name))
-    one = episode(reward, replies or (reply(),))
-    record.started(replace(one, steps=(), end=None, outcome=None))
-    for step in one.steps:
-        record.replied(step.reply, None)
-        record.stepped(step)
-    record.ended(one)
-    if end:
-        record.finish(end)
-    record.close()
-    return path
-
-
-def refused(found):
-    return [(each.kind, each.where.parent.name, each.reason) for each in found.refused]
-
-
-def ids(found):
-    return [[loop.id for loop in group] for group in found.groups]
+from tests.train.recordings import PLAIN, SAID, SETTINGS, WHOLE, ids, refused, reply, write
 
 
 def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
@@ -195,49 +154,6 @@ def test_what_training_begins_with_is_its_version_0(tmp_path):
     for name in "ab":
         write(tmp_path, name, float(name == "a"))
     assert [len(read([tmp_path], Learner(("tiny#00",), version, 4)).groups) for version in (0, 4, 5)] == [1, 1, 0]
-
-
-def test_a_record_cut_at_any_byte_is_refused_by_name_and_so_is_its_group(tmp_path):
-    path = write(tmp_path, "a", 1.0)
-    write(tmp_path, "b", 0.0)
-    whole = path.read_bytes()
-    for size in range(len(whole)):
-        path.write_bytes(whole[:size])
-        (first, *rest) = read([tmp_path]).refused
-        assert (first.where, first.kind) == (path, "record" if size <= whole.index(b"\n") else "loop")
-        assert all(each.where.parent.name == "b" for each in rest)
-        assert len(rest) == 1
-    path.write_bytes(whole)
-    assert len(read([tmp_path]).groups) == 1
-
-
-def test_a_record_with_a_line_that_was_changed_is_refused_and_the_rest_goes_on(tmp_path):
-    lines = write(tmp_path, "a", 1.0).read_text().splitlines()
-    for name in "bc":
-        write(tmp_path, name, float(name == "b"), loop=replace(PLAIN, group="h"))
-    reasons = []
-    for at in range(len(lines)):
-        for line in ("", "{}", "5", "[" * 5000, '{"loop":5}', '{"reply":{}}', '{"ended":[]}', lines[at].replace("{", '{"x":1,', 2)):
-            (tmp_path / "a" / "record.jsonl").write_text("\n".join([*lines[:at], line, *lines[at + 1 :], ""]))
-            found = read([tmp_path])
-            assert ids(found) == [["b", "c"]]
-            reasons += [each.reason for each in found.refused]
-    assert len(reasons) == 8 * len(lines)
-    assert all(str(tmp_path) not in reason for reason in reasons)
-
-
-def test_logprobs_that_were_changed_into_none_are_refused(tmp_path):
-    path = write(tmp_path, "a", 1.0)
-    write(tmp_path, "b", 0.0)
-    path.write_text(path.read_text().replace("-0.25", "NaN"))
-    assert refused(read([tmp_path])) == [("reply", "a", "ids, logprobs and counts do not agree")]
-
-
-def test_a_record_of_another_schema_is_refused(tmp_path):
-    path = tmp_path / "a" / "record.jsonl"
-    path.parent.mkdir()
-    path.write_text(json.dumps({"loop": {"schema": 1, **encode(Loop("a", "g", "e", "m", ""))}}) + "\n")
-    assert refused(read([tmp_path])) == [("record", "a", "has schema 1, and this codagent reads 2; use the version that wrote it")]
 
 
 def test_what_was_found_is_told_in_lines(tmp_path):

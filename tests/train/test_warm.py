@@ -12,7 +12,7 @@ from codagent.types import Episode, Loop, Message, Observation, Outcome, Profile
 from codagent_train import recipe
 from codagent_train.recipe import Batch, Records
 from codagent_train.sources import Sources
-from codagent_train.warm import examples, worth
+from codagent_train.warm import counted, examples, worth
 
 TASK = Task("t", "do it", ("false",))
 SMALL = Profile(tools=("write", "finish"))
@@ -78,6 +78,14 @@ def test_what_passed_is_worth_imitating_and_so_are_notes_after_which_the_score_w
 
 def test_malformed_notes_are_not_imitated_whatever_came_after():
     assert list(worth(replace(LOOP, episodes=(solve(0, 0.2), notes(0, reward=-0.1), solve(1, 0.5))))) == []
+
+
+def test_a_loop_that_lies_in_two_folders_is_imitated_once(tmp_path):
+    for folder in ("here", "there"):
+        write(tmp_path / folder, "a", solve(0, 1.0))
+    told, refused = imitated(tmp_path)
+    assert (len(told), refused) == (1, ["there twice"])
+    assert counted([tmp_path]) == (1, 0)
 
 
 def test_ids_of_the_same_weights_are_taken_as_they_were_sampled_even_where_they_could_not_be_replayed(tmp_path):

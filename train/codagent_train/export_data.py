@@ -63,12 +63,9 @@ def export(given: Sequence[Path], out: Path) -> Written:
 def _episodes(given: Sequence[Path], found: Found) -> Iterator[tuple[Loop, Episode]]:
     """The whole episodes of all loops, each once, whatever is refused of them. Loops that are compared have their group's name."""
     groups = {loop.id: _name(group) for group in found.groups for loop in group}
-    seen: set[str] = set()
     for _, loop in recorded.loaded(given, []):  # the others are among what was refused
-        if loop.id not in seen:
-            seen.add(loop.id)
-            named_alike = replace(loop, group=groups.get(loop.id, loop.group))
-            yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not broken_off(episode))
+        named_alike = replace(loop, group=groups.get(loop.id, loop.group))
+        yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not broken_off(episode))
 
 
 def _rows(group: Sequence[Loop]) -> Iterator[Line]:

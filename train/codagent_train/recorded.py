@@ -37,12 +37,11 @@ class Learner:
 
 @dataclass(slots=True)
 class _Sorting:
-    """What is known of the records so far: loops that are whole, what is refused, groups that miss a loop, ids and replies of all loops."""
+    """What is known of the records so far: loops that are whole, what is refused, groups that miss a loop, replies of all loops."""
 
     whole: list[tuple[Path, Loop]] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     broken: set[tuple[Path, str]] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
     replies: list[Reply] = field(default_factory=list)
 
     def refuse(self, kind: str, where: Path, reason: str) -> None:
@@ -54,13 +53,14 @@ def read(given: Sequence[Path], learner: Learner | None = None) -> Found:
 
     UsageError for a path that is not there, or without a record.
     """
-    files = records(given)
     sorting = _Sorting()
-    for file in files:
-        _read(file, sorting, learner)
+    for file, loop in loaded(given, sorting.refused):
+        _sort(file, loop, sorting, learner)
+    damaged = [each.where for each in sorting.refused if each.kind == "record"]
+    sorting.broken |= {_mates(file, _group_named(file)) for file in damaged}
     groups = tuple(_groups(sorting, learner))
     text = sum(reply.tokens is None for reply in sorting.replies)
-    return Found(groups, tuple(sorting.refused), len(files), len(sorting.replies), text)
+    return Found(groups, tuple(sorting.refused), len(records(given)), len(sorting.replies), text)
 
 
 def fresh(loop: Loop, learner: Learner) -> Loop:
@@ -82,26 +82,23 @@ def records(given: Sequence[Path]) -> list[Path]:
 
 
 def loaded(given: Sequence[Path], refused: list[Refused]) -> Iterator[tuple[Path, Loop]]:
-    """The loops of the records in these folders that can be read, each with its file; those that cannot are added to `refused`. UsageError
-    as `records`."""
+    """The loops in these folders, each once, with its file; a record that cannot be read, and a loop that was there, are added to
+    `refused`. UsageError as `records`."""
+    seen: set[str] = set()
     for file in records(given):
         try:
-            yield file, load(file)
+            loop = load(file)
         except RecordError as error:
-            refused.append(Refused("record", file, str(error)))
+            refused.append(Refused("record", file, str(error).removeprefix(f"{file} ").removeprefix(f"{file}, ")))
+            continue
+        if loop.id in seen:
+            refused.append(Refused("loop", file, "there twice"))
+        else:
+            seen.add(loop.id)
+            yield file, loop
 
 
-def _read(file: Path, sorting: _Sorting, learner: Learner | None) -> None:
-    try:
-        loop = load(file)
-    except RecordError as error:
-        sorting.refuse("record", file, str(error).removeprefix(f"{file} ").removeprefix(f"{file}, "))
-        sorting.broken.add(_mates(file, _group_named(file)))
-        return
-    if loop.id in sorting.seen:
-        sorting.refuse("loop", file, "there twice")
-        return
-    sorting.seen.add(loop.id)
+def _sort(file: Path, loop: Loop, sorting: _Sorting, learner: Learner | None) -> None:
     sorting.replies += replies(loop)
     reason = _unfit(loop, learner)
     if reason:
