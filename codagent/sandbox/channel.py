@@ -51,7 +51,7 @@ class Channel:
         self._buffer = bytearray()
         script = Path(__file__).with_name("channel.sh").read_text()
         begin = "kill -KILL -1\n" if alone else ""
-        self._send(f"{begin}HALF={MAX_OUTPUT // 2} QUOTA={output_bytes}\n{script}\n".encode(), timeout=10)
+        self._send(f"{begin}HALF={MAX_OUTPUT // 2} QUOTA={output_bytes} TIDIED=0\n{script}\n".encode(), timeout=10)
 
     def ask(self, *words: str, timeout: float, data: Iterable[bytes] = (), limit: int = MAX_OUTPUT) -> Answer:
         """Calls a function of channel.sh and reads its answer, of `limit` bytes at most."""

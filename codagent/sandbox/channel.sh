@@ -36,9 +36,11 @@ show() { # nonce log code
     tidy "$2" "$size"
 }
 
-tidy() { # log size: after the answer, so that it costs no waiting; after each, as what was left in the background may write much
+tidy() { # log size: after the answer, so that it costs no waiting; often enough for what was left in the background and writes on
+    local used file now=${EPOCHREALTIME/[.,]/} # empty before bash 5
+    ((!now || now - TIDIED > 100000 || $2 > QUOTA / 16)) || return
+    TIDIED=$now
     (($2 <= QUOTA / 4)) || truncate -s $((QUOTA / 4)) "$1"
-    local used file
     used=$(du -sk /output)
     ((${used%%[!0-9]*} * 1024 > QUOTA / 2)) || return
     for file in /output/*; do
