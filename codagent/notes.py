@@ -33,7 +33,7 @@ def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str)
     profile = agent.profile
     writing = Rewrite(solved, account, profile)
     sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, profile.notes_tokens + THINKING_TOKENS))
-    writer = replace(agent, profile=replace(profile, steps=ATTEMPTS, memory=None, sampling=sampling))
+    writer = replace(agent, profile=replace(profile, steps=ATTEMPTS, sampling=sampling))
     episode = run_episode(writer, writing, episode)
     return replace(episode, outcome=writing.grade(), notes_after=writing.notes)
 
