@@ -64,6 +64,21 @@ def test_a_bad_answer_is_asked_for_once_more(bad):
     assert episode.steps[0].observation.messages[0].content.startswith("error: ")
 
 
+def test_a_model_without_memory_is_asked_once_more_as_if_for_the_first_time():
+    asked = []
+
+    class Asked(Scripted):
+        def reply(self, messages, tools, sampling):
+            asked.append((messages, sampling.seed))
+            return super().reply(messages, tools, sampling)
+
+    agent = Agent(Asked.from_items(["bad", "<notes>good</notes>"]), Profile(memory=0, sampling=Sampling(seed=7)))
+    assert rewrite_notes(agent, Episode("notes", 2, TASK, "old", ()), SOLVED, "-x\n+y").notes_after == "good"
+    (first, seed), (second, another) = asked
+    assert first == second
+    assert (seed, another) == (7, 8)
+
+
 def test_after_two_bad_answers_the_old_notes_stay_and_it_costs():
     episode = rewrite("no", "never")
     assert (episode.notes_after, episode.outcome.reward, episode.outcome.passed) == ("old", MALFORMED, False)
