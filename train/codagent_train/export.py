@@ -7,7 +7,7 @@ import re
 import shutil
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,15 +141,21 @@ def _hub_folder(out: Path, source: Source, origin: Origin) -> None:
         if source.adapter:
             config = json.loads((unfinished / "adapter_config.json").read_text(encoding="utf-8")) | {"base_model_name_or_path": origin.name}
             (unfinished / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for file in (folder.parent / name for name in (metrics.FILE, checkpoint.RUN) if of_run):
-            if file.is_file():
-                shutil.copy(file, unfinished / file.name)
-        if (unfinished / metrics.FILE).exists():
+        if of_run:
+            checkpoint.begin(unfinished, _shared(checkpoint.recipe_of(folder.parent), origin))
+        if of_run and (folder.parent / metrics.FILE).is_file():
+            shutil.copy(folder.parent / metrics.FILE, unfinished)
             metrics.cut(unfinished / metrics.FILE, checkpoint.step_of(folder))  # the run may have gone on
         for file in Path(origin.weights).glob("LICEN[CS]E*"):
             shutil.copy(file, unfinished / file.name)
         card = _model_card(source, origin, checkpoint.step_of(folder) if of_run else None, metrics.read(unfinished / metrics.FILE))
         (unfinished / "README.md").write_text(card, encoding="utf-8")
+
+
+def _shared(told: recipe.Recipe, origin: Origin) -> recipe.Recipe:
+    """The recipe of a run, for others: it names no place on this machine."""
+    folders = tuple(Path(folder).name for folder in told.records.folders)
+    return replace(told, policy=replace(told.policy, weights=origin.name), records=replace(told.records, folders=folders))
 
 
 def _check(folder: Path) -> None:

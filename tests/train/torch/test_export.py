@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -21,6 +22,7 @@ from codagent.types import Message, Profile, Sampling
 from codagent_train import checkpoint, metrics
 from codagent_train.export import export
 from codagent_train.importing import import_model
+from codagent_train.recipe import Records
 from tests.train.torch.asking import recomputed
 from tests.train.torch.test_disk import files_end_at
 
@@ -74,6 +76,16 @@ def test_a_folder_for_a_hub_has_the_adapter_its_recipe_what_was_measured_and_a_c
     dressed = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), out)
     trained = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), run / "checkpoint-1")
     assert torch.equal(logits(dressed), logits(trained))
+
+
+def test_what_is_for_a_hub_names_no_place_on_this_machine(adapters, small, folder, tmp_path):
+    run = tmp_path / "run"
+    checkpoint.begin(run, replace(small, records=Records(folders=(str(tmp_path / "loops"),))))
+    shutil.copytree(adapters[0], run / "checkpoint-1")
+    out = written(run, tmp_path / "hub", "hub-folder")
+    told = checkpoint.recipe_of(out)
+    assert (told.policy.weights, told.records.folders) == (folder.name, ("loops",))
+    assert all(str(folder.parent) not in file.read_text() for file in out.glob("*.json"))
 
 
 def test_of_a_checkpoint_nothing_is_told_that_was_measured_after_it(run, tmp_path):
