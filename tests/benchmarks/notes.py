@@ -2,7 +2,8 @@
 that it writes, without notes, and with the notes that it wrote on another sample.
 
 Loops of one condition run side by side on one model, which answers them together. It takes hours on two cores: what a loop came to is kept
-in `notes.json` beside this script, and a second start, on another machine too, goes on with what is missing.
+in `notes.json` beside this script, and a second start goes on with what is missing: amid a loop where FOLDER has it, else with the
+next loop, on another machine too.
 
 .venv/bin/python tests/benchmarks/notes.py [FOLDER] [--only NAME …] [--conditions NAME …] [--at-once 4]
 """
@@ -25,9 +26,10 @@ from codagent import state
 from codagent.cli.outcome import solved
 from codagent.cli.work import Desk
 from codagent.config import Settings
-from codagent.job import Job, Ready
+from codagent.job import Job, Ready, recorded
 from codagent.models.opening import Given, open_model, profile_for
 from codagent.notebook import Notebook
+from codagent.record import load
 from codagent.types import Limits, Price, Task
 from codagent.ui.progress import Progress
 
@@ -69,23 +71,27 @@ class Results:
 
 
 def mend(name: str, condition: str, folder: Path, ready: Ready, notes: str) -> dict[str, Any]:
-    """What a loop on a sample comes to; its repository, with its record, lies in the folder."""
-    task = sample(name)
-    root = check_out(name, folder / condition / name)
-    loops = state.loops_dir(root)
-    loop_id = state.new_loop(loops)
-    file = loops.parent / "notes.md"
-    rewrite = "always" if condition == "notes" else "never"
-    if notes:
-        Notebook(file, loops.parent / "notes", who="another").write(notes)
-    job = Job(loop_id, loop_id, (Task(name, task.instruction, task.checks),), True, rewrite, notes=notes, notes_file=str(file), seed=SEED)
+    """What a loop on a sample comes to; its repository, with its record, lies in the folder. One that was broken off there goes on."""
+    root = folder / condition / name
+    loops = state.loops_dir(root if root.exists() else check_out(name, root))
+    so_far = next((load(loops / loop_id / state.RECORD) for loop_id in state.all_loops(loops)), None)
+    job = recorded(so_far)[0] if so_far else begun(name, condition, loops, notes)
     settings = Settings(model="embedded", limits=LIMITS)
     with closing(Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=lambda _: ready)) as desk:
-        loop = desk.do(job).loop
+        loop = desk.do(job, so_far).loop
     attempts = solved(loop)
     passed = len(attempts) if loop.end == "passed" else None
     rewards = [attempt.outcome.reward if attempt.outcome else None for attempt in attempts]
     return {"passed": passed, "rewards": rewards, "notes": loop.episodes[-1].notes_after or "", "end": loop.end}
+
+
+def begun(name: str, condition: str, loops: Path, notes: str) -> Job:
+    task, loop_id, file = sample(name), state.new_loop(loops), state.notes_file(loops)
+    if notes:
+        Notebook(file, state.notes_dir(loops), who="another").write(notes)
+    rewrite = "always" if condition == "notes" else "never"
+    tasks = (Task(name, task.instruction, task.checks),)
+    return Job(loop_id, loop_id, tasks, True, rewrite, notes=notes, notes_file=str(file), seed=SEED)
 
 
 def main() -> None:
