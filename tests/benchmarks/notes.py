@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -110,7 +111,7 @@ def main() -> None:
     ):
         ready = Ready(Shared(model), profile, Price(0.0, 0.0))
         for condition in given.conditions:
-            notes = written(results) if condition == "shuffled" else {}
+            notes = written(results, given.only) if condition == "shuffled" else {}
 
             def work(name: str, condition: str = condition, notes: dict[str, str] = notes) -> None:
                 results.keep(condition, name, mend(name, condition, folder, ready, notes.get(name, "")))
@@ -125,10 +126,10 @@ def told(condition: str, results: Results) -> None:
     print(f"{condition}: of {len(found)}  {shares}", flush=True)
 
 
-def written(results: Results) -> dict[str, str]:
+def written(results: Results, among: Sequence[str]) -> dict[str, str]:
     """For each sample, the notes that were left on the next one."""
     left = results.of("notes")
-    return {name: left[after]["notes"] for name, after in zip(names(), [*names()[1:], names()[0]], strict=True)}
+    return {name: left[after]["notes"] for name, after in zip(among, [*among[1:], among[0]], strict=True)}
 
 
 if __name__ == "__main__":
