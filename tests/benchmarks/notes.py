@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from threading import Lock
 from typing import Any
 
@@ -117,13 +118,15 @@ def main() -> None:
                 results.keep(condition, name, mend(name, condition, folder, ready, notes.get(name, "")))
 
             list(pool.map(work, [name for name in given.only if name not in results.of(condition)]))
-            told(condition, results)
+            told(condition, [results.of(condition)[name] for name in given.only])
 
 
-def told(condition: str, results: Results) -> None:
-    found = [each["passed"] for each in results.of(condition).values()]
-    shares = "  ".join(f"within {k}: {sum(passed is not None and passed <= k for passed in found)}" for k in WITHIN)
-    print(f"{condition}: of {len(found)}  {shares}", flush=True)
+def told(condition: str, found: Collection[dict[str, Any]]) -> None:
+    """How many of the samples passed within so many iterations, and the mean over them of the best reward until then."""
+    for k in WITHIN:
+        passed = sum(each["passed"] is not None and each["passed"] <= k for each in found)
+        best = fmean(max(reward or 0.0 for reward in each["rewards"][:k]) for each in found)
+        print(f"{condition} within {k}: {passed} of {len(found)} passed, best reward {best:.3f} on average", flush=True)
 
 
 def written(results: Results, among: Sequence[str]) -> dict[str, str]:
