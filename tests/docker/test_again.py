@@ -79,7 +79,7 @@ def test_a_record_away_from_its_repository_or_of_a_lake_cannot_be_done_again(rec
     first["loop"] |= {"id": "lake", "environment": "frozenlake-1"}
     (file.parent.parent / "lake").mkdir()
     (file.parent.parent / "lake" / "record.jsonl").write_text("".join([json.dumps(first) + "\n", *lines[1:]]))
-    found, refused = origins([file.parent.parent, tmp_path / "moved"])
+    found, refused = origins([tmp_path / "moved", file.parent.parent])
     assert [origin.loop.id for origin in found] == [recorded]
     assert sorted(each.reason for each in refused) == sorted(
         [

@@ -21,7 +21,7 @@ from codagent.types import Loop, Profile, Sampling
 from codagent_train.environments.packs import seed_of
 from codagent_train.found import Refused, reasons
 from codagent_train.recipe import Recipe
-from codagent_train.recorded import loaded
+from codagent_train.recorded import readable
 from codagent_train.rollout import Start
 from codagent_train.spoken import CALLING
 
@@ -78,7 +78,7 @@ def origins(folders: Sequence[Path]) -> tuple[list[Origin], list[Refused]]:
     """One loop for each task that was done from one start, and what is not used. UsageError for a path without a record."""
     found: dict[str, Origin] = {}
     refused: list[Refused] = []
-    for file, loop in loaded(folders, refused):
+    for file, loop in readable(folders, refused):  # a copy elsewhere must not hide the one in its repository
         try:
             found.setdefault(_name(loop), Origin(_root(file, loop), loop))
         except (RecordError, RepositoryError) as error:

@@ -82,19 +82,25 @@ def records(given: Sequence[Path]) -> list[Path]:
 
 
 def loaded(given: Sequence[Path], refused: list[Refused]) -> Iterator[tuple[Path, Loop]]:
-    """The loops in these folders, each once, with its file; a record that cannot be read, and a loop that was there, are added to
-    `refused`. UsageError as `records`."""
+    """As `readable`, but each loop once; one that was there already is added to `refused`, too."""
     seen: set[str] = set()
+    for file, loop in readable(given, refused):
+        if loop.id in seen:
+            refused.append(Refused("loop", file, "there twice"))
+        else:
+            seen.add(loop.id)
+            yield file, loop
+
+
+def readable(given: Sequence[Path], refused: list[Refused]) -> Iterator[tuple[Path, Loop]]:
+    """The loops of the records in these folders, each with its file; a record that cannot be read is added to `refused`. UsageError as
+    `records`."""
     for file in records(given):
         try:
             loop = load(file)
         except RecordError as error:
             refused.append(Refused("record", file, str(error).removeprefix(f"{file} ").removeprefix(f"{file}, ")))
-            continue
-        if loop.id in seen:
-            refused.append(Refused("loop", file, "there twice"))
         else:
-            seen.add(loop.id)
             yield file, loop
 
 
