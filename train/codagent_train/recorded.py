@@ -53,14 +53,14 @@ def read(given: Sequence[Path], learner: Learner | None = None) -> Found:
 
     UsageError for a path that is not there, or without a record.
     """
-    sorting = _Sorting()
-    for file, loop in loaded(given, sorting.refused):
+    files, sorting = records(given), _Sorting()
+    for file, loop in loaded(files, sorting.refused):
         _sort(file, loop, sorting, learner)
     damaged = [each.where for each in sorting.refused if each.kind == "record"]
     sorting.broken |= {_mates(file, _group_named(file)) for file in damaged}
     groups = tuple(_groups(sorting, learner))
     text = sum(reply.tokens is None for reply in sorting.replies)
-    return Found(groups, tuple(sorting.refused), len(records(given)), len(sorting.replies), text)
+    return Found(groups, tuple(sorting.refused), len(files), len(sorting.replies), text)
 
 
 def fresh(loop: Loop, learner: Learner) -> Loop:
