@@ -1,4 +1,4 @@
-"""The command line: argv -> calls -> exit code. Only it and `ui` print; only it reads the environment and exits."""
+"""The command line: argv -> calls -> exit code. Only it prints, reads the environment and exits."""
 
 import gc
 import sys

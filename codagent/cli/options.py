@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from codagent import config
+from codagent.runner.model import Access
+from codagent.settings import settings as config
+from codagent.settings.toml import Values
 from codagent.types import Calling
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
@@ -43,7 +45,7 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def settings(root: Path, task_file: config.Values | None = None, **flags: Any) -> config.Settings:
+def settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
     """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name."""
     name = flags.pop("sandbox", None)
     return config.settings(
@@ -74,6 +76,11 @@ def probed(spec: str, found: Calling | None = None) -> Calling | None:
 def api_key() -> str | None:
     """The key for an endpoint that is spoken to directly."""
     return os.environ.get("CODAGENT_API_KEY")
+
+
+def access(spec: str) -> Access:
+    """What there is to open the model called `spec` with."""
+    return Access(api_key(), weights_dir(), probed(spec))
 
 
 def colour() -> bool:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from codagent import git, state
-from codagent.codec import encode
 from codagent.errors import RecordError, RepositoryError, UsageError
-from codagent.job import recorded
-from codagent.reopened import reopened
+from codagent.repository import git
+from codagent.runner.spec import recorded
+from codagent.runner.workspace import reopened
+from codagent.store import layout as state
+from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.environments.packs import seed_of
 from codagent_train.found import Refused, reasons

@@ -11,9 +11,9 @@ from datetime import timedelta
 from math import ceil
 from pathlib import Path
 
-from codagent.context import BYTES_PER_TOKEN
+from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
-from codagent.notes import ATTEMPTS, THINKING_TOKENS
+from codagent.text import BYTES_PER_TOKEN
 from codagent_train import checkpoint, machine
 from codagent_train.engines import TOGETHER
 from codagent_train.environments import keycode

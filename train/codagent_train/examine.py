@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from codagent.agent.loop import Carry
 from codagent.errors import UsageError
-from codagent.loop import Carry
 from codagent.types import Loop, Profile
 from codagent_train import controls
 from codagent_train.controls import Cast

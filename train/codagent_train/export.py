@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from codagent.codec import decode
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import weights_named
+from codagent.store.codec import decode
 from codagent_train import checkpoint, gguf_file, metrics, recipe
 from codagent_train.folder import first_line, safetensor_error, vacant, whole
 from codagent_train.importing import CARD, Card

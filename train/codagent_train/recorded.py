@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from codagent.codec import encode
+from codagent.agent.loop import OVER
 from codagent.errors import RecordError, UsageError
-from codagent.loop import OVER
-from codagent.record import load
-from codagent.state import RECORD
-from codagent.trainable import author, unfit
+from codagent.store.codec import encode
+from codagent.store.layout import RECORD
+from codagent.store.record import load
+from codagent.store.trainable import author, unfit
 from codagent.types import Loop, Reply, Step
 from codagent_train.found import Found, Refused, replies
 

@@ -14,9 +14,9 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Protocol
 
-from codagent.agent import Agent
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, in_order, run_loop
 from codagent.errors import ModelError, SandboxError
-from codagent.loop import Carry, in_order, run_loop
 from codagent.types import Environment, Loop, Message, Profile, Reply, Sampling, Stop, Task, Tokens, Tool
 from codagent_train.engines import Engine, Ids
 from codagent_train.environments.packs import seed_of

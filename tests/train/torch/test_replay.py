@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from codagent.errors import UsageError
-from codagent.record import Record
+from codagent.store.record import Record
 from codagent_train import metrics, policy
 from codagent_train.engines.local import Local
 from codagent_train.recipe import Batch, Records, Sources
