@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from codagent.errors import RepositoryError
 from codagent.git.capture import IDENTITY, snapshot, split
 from codagent.git.host import Git
+from codagent.git.objects import move_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _move_all(root: Path, staged: Path, changes: _Changes) -> None:
 
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
+    move_file(source, target)
 
 
 def _remove_empty_folders(root: Path, path: str) -> None:
