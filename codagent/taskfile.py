@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codagent.config import KEYS, TEXT, TEXTS, WHOLE, Keys, Kind, Source, Values, check, load, text_of
+from codagent.config import KEYS, TEXT, TEXTS, WHOLE, Keys, Kind, Source, Values, check, load, refuse_local, text_of
 from codagent.errors import UsageError
 from codagent.types import Task
 
@@ -49,6 +49,7 @@ def _instruction(path: Path) -> TaskFile:
 
 def _tasks(source: Source) -> TaskFile:
     check(source, source.data, _KEYS)
+    refuse_local(source)
     data, tables = source.data, source.data.get("task", [])
     if tables and "instruction" in data:
         raise UsageError(f"{source.where(('instruction',))}: an instruction and [[task]] tables exclude each other; keep one")

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from codagent import git, state
+from codagent.cli import options
 from codagent.cli.group import Member, run_group
 from codagent.cli.outcome import exit_code
 from codagent.cli.ready import opener, say_which_model, worst_case
 from codagent.cli.work import Desk
 from codagent.config import Settings
 from codagent.errors import UsageError
-from codagent.job import Job, Result, recorded
+from codagent.job import Job, Person, Result, permitted
 from codagent.lock import Lock
 from codagent.loop import notes
 from codagent.notebook import Notebook
 from codagent.record import load, solved
-from codagent.types import Limits
+from codagent.types import Limits, Profile
+from codagent.ui.output import warn
 from codagent.ui.progress import Progress
 
 Flags = Mapping[str, Any]
@@ -61,29 +63,35 @@ def start(launch: Launch, pattern: Job, notes_file: Path | None) -> list[Result]
         return results
 
 
-def go_on(root: Path, loops: Path, wanted: str, flags: Flags) -> Result:
-    """A loop from where it was broken off, its limits where they were or as `flags` raise them."""
+def go_on(root: Path, loops: Path, wanted: str, flags: Flags, notes_file: Path | None = None) -> Result:
+    """A loop from where it was broken off, its limits where they were or as `flags` raise them. A flag may name another model or sandbox,
+    and `notes_file` another file of notes."""
     folder = loops / state.find_loop(loops, wanted)
     with ExitStack() as stack:
         so_far = load(folder / state.RECORD)
-        job, settings, profile = recorded(so_far)
+        progress = stack.enter_context(closing(_display(alone=True)))
+        job, settings, profile = permitted(so_far, loops, person(progress.say, flags))
+        settings, recorded_profile = _chosen(settings, profile, flags)
+        if notes_file:
+            job = replace(job, notes_file=str(notes_file))
         if so_far.end == "passed" or not job.iterate:
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
             raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")
         settings = replace(settings, limits=_raised(settings.limits, flags))
-        progress = stack.enter_context(closing(_display(alone=True)))
         if job.notes_file and not stack.enter_context(_ours(Path(job.notes_file), progress)):
             job = replace(job, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
-        desk = Desk(root, settings, loops=loops, progress=progress, open_model=opener(profile, answered=answered))
+        open_model = opener(recorded_profile, answered=answered)
+        desk = Desk(root, settings, loops=loops, progress=progress, open_model=open_model, secret=options.secret())
         return stack.enter_context(closing(desk)).do(job, so_far)
 
 
 def branched(loops: Path, wanted: str | None, at: int, flags: Flags) -> tuple[Settings, Job]:
     """Settings and pattern of loops that start where another stood after iteration `at`."""
     origin = load(loops / state.find_loop(loops, wanted) / state.RECORD)
-    job, settings, _ = recorded(origin)
+    job, settings, profile = permitted(origin, loops, person(warn, flags))
+    settings, _ = _chosen(settings, profile, flags)
     attempts = solved(origin)
     if at > len(attempts) or attempts[at - 1].commit is None:
         raise UsageError(f"loop {origin.id} has no iteration {at} to start from; it has {len(attempts)}")
@@ -99,7 +107,9 @@ def _members(launch: Launch, pattern: Job, progress: Progress, stack: ExitStack,
     opened = opener(at_once=min(launch.count, launch.at_once))
 
     def desk() -> Desk:
-        return stack.enter_context(closing(Desk(launch.root, launch.settings, loops=launch.loops, progress=progress, open_model=opened)))
+        return stack.enter_context(
+            closing(Desk(launch.root, launch.settings, loops=launch.loops, progress=progress, open_model=opened, secret=options.secret()))
+        )
 
     one = desk() if launch.count == 1 or launch.settings.model.startswith(_SHARED) else None
     group = ""
@@ -135,7 +145,20 @@ def _ours(notes_file: Path, progress: Progress) -> Iterator[bool]:
         yield True
 
 
+def person(say: Callable[[str], None], flags: Flags) -> Person:
+    """Who runs the command, as one who acts on a record."""
+    return Person(options.user_settings(**flags), options.secret(), say, flags.get("model"))
+
+
+def _chosen(settings: Settings, profile: Profile, flags: Flags) -> tuple[Settings, Profile | None]:
+    """The record's settings with the model and the sandbox that flags name, and the record's profile unless the model is another."""
+    model, sandbox = flags.get("model"), flags.get("sandbox")
+    chosen = replace(settings, model=model or settings.model, sandbox=sandbox or settings.sandbox)
+    return chosen, profile if chosen.model == settings.model else None
+
+
 def _raised(limits: Limits, flags: Flags) -> Limits:
     """Limits with those that the flags name in place of theirs."""
-    given = {key.removeprefix("max_"): value for key, value in flags.items() if value is not None}
+    names = ("iterations", "patience", "max_steps", "max_tokens", "max_seconds", "max_usd")
+    given = {key.removeprefix("max_"): flags[key] for key in names if flags.get(key) is not None}
     return replace(limits, **given)

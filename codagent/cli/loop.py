@@ -17,8 +17,8 @@ from codagent.cli.ready import instruction_of, worst_case
 from codagent.config import Settings, Values
 from codagent.errors import UsageError
 from codagent.job import Job, Result
-from codagent.truncate import harmless
 from codagent.types import Task
+from codagent.ui.output import say
 
 TaskText = Annotated[
     str | None,
@@ -63,17 +63,18 @@ def loop(
     """Work on a task again and again, each time afresh, until its checks pass on the host. Only files and notes are carried on."""
     from codagent.cli.launch import Launch, go_on, start
 
-    loops = state.loops_dir(root := git.find_root(repo), record)
+    loops = options.loops_dir(root := git.find_root(repo), record, make=True)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     if resume:
-        finish([go_on(root, loops, resume, limits)], json_=json_)
+        chosen = {**limits, "model": model, "sandbox": sandbox}
+        finish([go_on(root, loops, resume, chosen, notes.resolve() if notes else None)], json_=json_)
     tasks, settings = _asked(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
     if dry_run:
-        print("\n".join(worst_case(settings)))
+        say("\n".join(worst_case(settings)))
         return
     pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
     launch = Launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, (notes or state.notes_file(loops)).resolve()), json_=json_)
+    finish(start(launch, pattern, notes.resolve() if notes else state.notes_file(loops)), json_=json_)
 
 
 def branch(
@@ -81,6 +82,8 @@ def branch(
     *,
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The iteration whose files and notes it starts from.")],
     repo: options.Repo = Path(),
+    model: options.Model = None,
+    sandbox: options.Sandbox = None,
     iterations: options.Iterations = None,
     patience: options.Patience = None,
     max_steps: options.MaxSteps = None,
@@ -99,8 +102,8 @@ def branch(
 
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
-    loops = state.loops_dir(root, record)
-    settings, pattern = branched(loops, loop_id, at, limits)
+    loops = options.loops_dir(root, record, make=True)
+    settings, pattern = branched(loops, loop_id, at, {**limits, "model": model, "sandbox": sandbox})
     launch = Launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
 
@@ -110,12 +113,12 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     if json_:
         others = [summary(result) for result in results]
-        print(json.dumps({**summary(first), **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
+        say(json.dumps({**summary(first), **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
     else:
         for result in results:
             if len(results) > 1:
-                print(f"loop {result.loop.id}: {word(result.loop)} after {iterations(result.loop)} iterations")
-        print("\n".join(harmless(line) for line in lines(first)))
+                say(f"loop {result.loop.id}: {word(result.loop)} after {iterations(result.loop)} iterations")
+        say("\n".join(lines(first)))
     raise typer.Exit(exit_code(first.loop))
 
 

@@ -12,6 +12,7 @@ from codagent import git
 from codagent.cli import options
 from codagent.cli.records import kept
 from codagent.errors import UsageError
+from codagent.ui.output import say
 
 PAGE = "report.html"
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes.", show_default="beside the record")]
@@ -31,7 +32,7 @@ def report(
         file.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
-    print(file)
+    say(file)
     if png:
         reporting.draw(found.loop, png)
-        print(png)
+        say(png)

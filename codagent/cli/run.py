@@ -15,8 +15,8 @@ from codagent.cli.outcome import change, exit_code, lines, summary
 from codagent.cli.ready import instruction_of, opener, say_which_model
 from codagent.cli.work import Desk
 from codagent.job import Job
-from codagent.truncate import harmless
 from codagent.types import Task
+from codagent.ui.output import say
 from codagent.ui.progress import Progress
 
 TaskText = Annotated[
@@ -45,17 +45,17 @@ def run(
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-    loops, progress = state.loops_dir(root, record), Progress()
+    loops, progress = options.loops_dir(root, record, make=True), Progress()
     say_which_model(settings, progress)
-    with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener())) as desk:
+    with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener(), secret=options.secret())) as desk:
         if instruction is None:
             _session(desk, seed)
             return
         result = desk.do(_job(desk, instruction, seed))
     if json_:
-        print(json.dumps(summary(result)))
+        say(json.dumps(summary(result)))
     else:
-        print("\n".join(harmless(line) for line in lines(result)))
+        say("\n".join(lines(result)))
     raise typer.Exit(exit_code(result.loop))
 
 

@@ -8,7 +8,7 @@ from codagent.git.borrow import borrow
 from codagent.git.capture import Snapshot, files, show, snapshot
 from codagent.git.carry import enter, leave, pack
 from codagent.git.gated import TESTS, gated_tree
-from codagent.git.host import find_root
+from codagent.git.host import find_root, is_tracked, private_dir
 from codagent.git.merge import apply
 from codagent.git.refs import branch, commit, diff, publish, published, tree_of, unlock, unpublish
 
@@ -24,8 +24,10 @@ __all__ = [
     "files",
     "find_root",
     "gated_tree",
+    "is_tracked",
     "leave",
     "pack",
+    "private_dir",
     "publish",
     "published",
     "show",

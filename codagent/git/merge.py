@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from codagent.errors import RepositoryError
+from codagent.files import make_folder
 from codagent.git.capture import IDENTITY, snapshot, split
 from codagent.git.host import Git
 from codagent.git.objects import move_file
@@ -62,8 +63,8 @@ def _changes(git: Git, now: str, merged: str) -> _Changes:
 def _stage(git: Git, merged: str, changes: _Changes) -> Iterator[Path]:
     """A folder on the same disk, whose `new` holds what arrives as git would check it out: modes, links, line ends."""
     state = git.root / ".codagent"
-    existed = state.exists()
-    state.mkdir(exist_ok=True)
+    existed = os.path.lexists(state)
+    make_folder(state)
     try:
         with tempfile.TemporaryDirectory(prefix="apply-", dir=state) as folder:
             staged = Path(folder)

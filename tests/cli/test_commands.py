@@ -61,13 +61,13 @@ def test_show_tells_the_whole_story(codagent, script):
 
 def test_a_replay_of_the_same_code_is_the_same(codagent, script):
     codagent("run", "mend it", "--model", script(FIX), *LOCAL)
-    done = codagent("replay")
+    done = codagent("replay", *LOCAL)
     assert (done.returncode, done.stdout) == (0, "the same: 2 steps, and the tree that they end in\n")
 
 
 def test_a_replay_reports_the_first_difference(codagent, script):
     codagent("run", "x", "--model", script([call("bash", command="echo a; echo $RANDOM$RANDOM"), *IDLE]), *LOCAL)
-    done = codagent("replay")
+    done = codagent("replay", *LOCAL)
     assert done.returncode == 3
     assert done.stdout.startswith("step 1 differs\n- ")
 

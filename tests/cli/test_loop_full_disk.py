@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.cli.conftest import CODAGENT, call
-from tests.cli.loops import LOOP, attempt, kinds, noted, record_of, tries
+from tests.cli.loops import LOCAL, LOOP, attempt, kinds, noted, record_of, tries
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def check_that_it_goes_on(codagent, done, *flags):
     assert (done.returncode, "Traceback" in done.stderr) == (7, False), done.stderr
     assert "the record could not be written" in done.stderr
     loop_id = done.stderr.strip().rpartition("make room, then `codagent loop --resume ")[2].rstrip("`")
-    on = codagent("loop", "--resume", loop_id, "--json", *flags)
+    on = codagent("loop", "--resume", loop_id, *LOCAL, "--json", *flags)
     assert (on.returncode, kinds(record_of(on))) == (0, [(kind, at) for at in range(2) for kind in ("solve", "notes")]), on.stderr
     assert [len(episode.steps) for episode in record_of(on).episodes] == [2, 1, 3, 1]
 
@@ -39,6 +39,6 @@ def test_a_full_disk_is_said_and_the_loop_goes_on_when_there_is_room(codagent, l
 
 
 def test_so_is_a_limit_on_the_size_of_files(codagent, long, repository):
-    limited = ["bash", "-c", 'ulimit -f 64 && exec "$@"', "bash", CODAGENT, *LOOP, "--model", long]
+    limited = ["env", f"HOME={repository.parent}", "bash", "-c", 'ulimit -f 64 && exec "$@"', "bash", CODAGENT, *LOOP, "--model", long]
     done = subprocess.run(limited, cwd=repository, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     check_that_it_goes_on(codagent, done)

@@ -8,7 +8,7 @@ import pytest
 from codagent.loop import notes
 from codagent.record import load
 from tests.cli.conftest import call
-from tests.cli.loops import LOOP, attempt, noted, record_of, told, tries
+from tests.cli.loops import LOCAL, LOOP, attempt, noted, record_of, told, tries
 from tests.cli.test_loop import first_messages, shown
 
 
@@ -52,7 +52,7 @@ def test_a_stopped_member_can_be_taken_up_again(codagent, script, repository, ra
     shared = (repository / ".codagent/notes.md").read_text()
     assert codagent("clean", next(loop.id for loop in loops(repository) if loop.end == "passed")).returncode == 0
     (repository.parent / "first").rmdir()
-    done = codagent("loop", "--resume", stopped.id, "--json")
+    done = codagent("loop", "--resume", stopped.id, *LOCAL, "--json")
     assert (done.returncode, notes(record_of(done))) == (0, "the winner's"), done.stderr
     assert (repository / ".codagent/notes.md").read_text() == shared
 
@@ -62,12 +62,12 @@ def test_a_branch_starts_from_where_another_loop_stood(codagent, script, reposit
     (repository / "answer.txt").write_text("changed meanwhile\n")
     model = Path(record_of(origin).model.removeprefix("scripted:"))
     model.write_text(json.dumps([call("bash", command="cat answer.txt"), *attempt("right"), noted("b")]))  # what it says from here on
-    done = codagent("branch", told(origin)["id"], "--at", "2", "--json")
+    done = codagent("branch", told(origin)["id"], "--at", "2", *LOCAL, "--json")
     loop = record_of(done)
     assert (done.returncode, told(done)["iterations"]) == (0, 1), done.stderr
     assert loop.notes == "after 2"
     assert "after 2" in first_messages(loop)[0]
     assert loop.episodes[0].steps[0].observation.messages[0].content.endswith("2")
     assert loop.start_commit == record_of(origin).start_commit
-    refused = codagent("branch", told(origin)["id"], "--at", "9")
+    refused = codagent("branch", told(origin)["id"], "--at", "9", *LOCAL)
     assert (refused.returncode, "has no iteration 9 to start from; it has 3" in refused.stderr) == (2, True)

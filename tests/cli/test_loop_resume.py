@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import call
-from tests.cli.loops import LOOP, Started, attempt, kinds, noted, record_of, told, tries
+from tests.cli.loops import LOCAL, LOOP, Started, attempt, kinds, noted, record_of, told, tries
 
 WHOLE = [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]
 
@@ -22,7 +22,7 @@ def slow(tmp_path):
 
 def resumed(codagent, repository, *flags):
     (repository.parent / "go").touch()
-    return codagent("loop", "--resume", json.loads(codagent("list", "--json").stdout)[0]["id"], *flags, "--json")
+    return codagent("loop", "--resume", json.loads(codagent("list", "--json").stdout)[0]["id"], *LOCAL, *flags, "--json")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)], ids=["killed", "interrupted"])
@@ -77,7 +77,7 @@ def test_tokens_that_were_spent_stay_spent(codagent, script, repository):
 def test_a_loop_that_is_being_worked_on_is_left_alone(codagent, script, repository, slow):
     running = Started(repository, *LOOP, "--model", script(slow)).until("iteration 2:")
     try:
-        refused = codagent("loop", "--resume", json.loads(codagent("list", "--json").stdout)[0]["id"])
+        refused = codagent("loop", "--resume", json.loads(codagent("list", "--json").stdout)[0]["id"], *LOCAL)
         assert (refused.returncode, "is being worked on by process" in refused.stderr) == (2, True)
     finally:
         running.end()

@@ -27,8 +27,8 @@ def git(repository, *arguments):
 def test_run_and_what_follows_it_work_with_temporary_files_elsewhere(repository, codagent, script, elsewhere):
     done = codagent("run", "mend it", "--check", CHECK, *LOCAL, "--model", script(FIX), "--json", TMPDIR=str(elsewhere))
     assert (done.returncode, told(done)["outcome"]) == (0, "passed"), done.stderr
-    for command in ("replay", "diff", "apply"):
-        followed = codagent(command, TMPDIR=str(elsewhere))
+    for command in (("replay", *LOCAL), ("diff",), ("apply",)):
+        followed = codagent(*command, TMPDIR=str(elsewhere))
         assert followed.returncode == 0, followed.stderr
     assert (repository / "answer.txt").read_text() == "right\n"
 
@@ -38,7 +38,7 @@ def test_a_loop_is_resumed_and_reported_with_temporary_files_elsewhere(repositor
     replies = [*IDLE, noted("tried nothing"), *FIX]
     first = codagent(*LOOP, "--iterations", "1", "--model", script(replies), "--json", TMPDIR=str(elsewhere))
     assert first.returncode == 3, first.stderr
-    resumed = codagent("loop", "--resume", told(first)["id"], "--iterations", "2", "--json", TMPDIR=str(elsewhere))
+    resumed = codagent("loop", "--resume", told(first)["id"], "--iterations", "2", *LOCAL, "--json", TMPDIR=str(elsewhere))
     assert told(resumed)["outcome"] == "passed", resumed.stderr
     assert codagent("report", TMPDIR=str(elsewhere)).returncode == 0
 

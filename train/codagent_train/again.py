@@ -16,7 +16,7 @@ from codagent import git, state
 from codagent.codec import encode
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.job import recorded
-from codagent.reopened import reopened
+from codagent.reopened import Reopening, reopened
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.environments.packs import seed_of
 from codagent_train.found import Refused, reasons
@@ -68,7 +68,8 @@ class Again:
             name = f"again-{step}-{number}-{member}"
             git.borrow(origin.root, folder / name, job.begin)
             loop = replace(origin.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
-            work = reopened(folder / name, loop, loops=state.loops_dir(folder / name), say=self._say, profile=profile)
+            where = Reopening(folder / name, state.make_loops_dir(state.home_dir(folder / name)), self._say)
+            work = reopened(loop, where, profile=profile)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(Start(loop, stack.enter_context(closing(work)), tasks, seed))
         return group, profile
