@@ -152,6 +152,8 @@ def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, P
         raise UsageError(
             f"the record of loop {loop.id} was not made here and asks for the model {settings.model}; name a model with --model"
         )
+    if job.notes_file and not Path(job.notes_file).parent.is_dir():  # the repository was moved
+        job = replace(job, notes_file=str(notes_file_for(loops, loop.id, job.notes_file)))
     if sealed:
         return job, settings, profile
     notes_file = str(notes_file_for(loops, loop.id, job.notes_file))
@@ -164,9 +166,10 @@ def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, P
 
 
 def notes_file_for(loops: Path, loop_id: str, wanted: str) -> Path:
-    """The file in codagent's own folder that a record means by its notes: those of the repository, or those of the loop alone."""
+    """The file in codagent's own folder that a record means by its notes: those of the repository, or those of the loop alone. The repository
+    may have been elsewhere when the record was made."""
     shared = state.notes_file(loops)
-    return shared if Path(wanted) == shared else loops / loop_id / "notes.md"
+    return shared if Path(wanted).parts[-2:] == shared.parts[-2:] else loops / loop_id / "notes.md"
 
 
 def _lowest(limits: Limits, most: Limits) -> Limits:

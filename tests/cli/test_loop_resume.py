@@ -125,3 +125,15 @@ def test_refs_that_a_killed_git_left_locked_are_not_in_the_way(codagent, script,
     done = resumed(codagent, repository)
     assert (done.returncode, [one.end for one in record_of(done).episodes]) == (0, ["finished"] * 4), done.stderr
     assert not list(repository.glob(".git/refs/**/*.lock"))
+
+
+def test_a_loop_goes_on_where_its_repository_was_moved_to(codagent, script, repository, tmp_path):
+    codagent(*LOOP, "--iterations", "1", "--model", script(tries("no", "right")))
+    moved = repository.rename(tmp_path / "moved")
+    done = codagent("loop", "--resume", told_id(codagent, moved), *LOCAL, "--iterations", "2", "--json", cwd=moved)
+    assert done.returncode == 0, done.stderr
+    assert (moved / ".codagent" / "notes.md").read_text() == "after 2\n"
+
+
+def told_id(codagent, root):
+    return json.loads(codagent("list", "--json", cwd=root).stdout)[0]["id"]
