@@ -166,8 +166,10 @@ def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, P
 
 
 def notes_file_for(loops: Path, loop_id: str, wanted: str) -> Path:
-    """The file in codagent's own folder that a record means by its notes: those of the repository, or those of the loop alone. The repository
-    may have been elsewhere when the record was made."""
+    """The file in codagent's own folder that a record means by its notes: those of the repository, or those of the loop alone.
+
+    The repository may have been elsewhere when the record was made.
+    """
     shared = state.notes_file(loops)
     return shared if Path(wanted).parts[-2:] == shared.parts[-2:] else loops / loop_id / "notes.md"
 
