@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from statistics import fmean
 
-from codagent_train import metrics
+from codagent_train.run_dir import metrics
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 POSITIONS, WINDOW, LAST, GOAL = range(4), 25, 50, 0.95

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train import checkpoint, metrics, policy, quiet, recipe
+from codagent_train import checkpoint, policy, quiet, recipe
 from codagent_train.again import origins
 from codagent_train.recipe import Batch, Learning, Records, Replies, Sources
+from codagent_train.run_dir import metrics
 from codagent_train.trainer import train
 from tests.cli.conftest import CHECK, codagent, repository, script
 from tests.cli.loops import attempt, noted, told

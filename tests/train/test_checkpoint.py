@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train import checkpoint, metrics, recipe
+from codagent_train import checkpoint, recipe
+from codagent_train.run_dir import metrics
 
 TOY = recipe.read("toy")
 

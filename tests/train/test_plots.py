@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train import checkpoint, metrics, recipe
+from codagent_train import checkpoint, recipe
 from codagent_train.plots import draw, smoothed, tops
 from codagent_train.recipe import Place
+from codagent_train.run_dir import metrics
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 EASY = Place("frozenlake", "easy", tasks=4)

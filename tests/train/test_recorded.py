@@ -17,7 +17,7 @@ def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
     write(tmp_path / "y", "b", 0.0, loop=replace(PLAIN, group="later"))
     found = read([tmp_path])
     assert (ids(found), found.refused, found.records, found.replies, found.text) == ([["a", "b"]], (), 2, 2, 0)
-    rows = harvest(found.groups, returns=paper, baseline=mean, reweight=False).rows
+    rows = harvest({"replay": found.groups}, returns=paper, baseline=mean, reweight=False).rows
     assert [(row.advantage, row.replies) for row in rows] == [(0.5, (SAID,)), (-0.5, (SAID,))]
 
 

@@ -22,7 +22,7 @@ def loop(*rewards, end="finished"):
 
 
 def reaped(*groups, returns=paper, reweight=False):
-    return harvest(groups, returns=returns, baseline=mean, reweight=reweight)
+    return harvest({"play": groups}, returns=returns, baseline=mean, reweight=reweight)
 
 
 def test_every_reply_has_the_advantage_of_its_episode():

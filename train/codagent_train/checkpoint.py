@@ -11,8 +11,8 @@ from typing import Any
 
 from codagent.codec import decode
 from codagent.errors import UsageError
-from codagent_train import metrics
 from codagent_train.recipe import Recipe
+from codagent_train.run_dir import metrics
 
 KEEP = 2
 RUN = "run.json"

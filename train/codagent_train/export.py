@@ -15,10 +15,11 @@ from codagent.codec import decode
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import weights_named
-from codagent_train import checkpoint, gguf_file, metrics, recipe
+from codagent_train import checkpoint, gguf_file, recipe
 from codagent_train.folder import first_line, safetensor_error, vacant, whole
 from codagent_train.importing import CARD, Card
 from codagent_train.policy import pretrained
+from codagent_train.run_dir import metrics
 from codagent_train.serve_source import Source, base_of, is_adapter, located
 
 To = Literal["merged", "gguf", "hub-folder"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from codagent.errors import UsageError
-from codagent_train import metrics
+from codagent_train.run_dir import metrics
 
 Tell = Callable[[int, Mapping[str, float]], None]  # the number of a step, and its metrics
 PROJECT = "codagent"  # of trackio, in its own folder on this machine

@@ -8,11 +8,12 @@ from statistics import fmean
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train import checkpoint, metrics
+from codagent_train import checkpoint
 from codagent_train.ceilings import ceilings
 from codagent_train.environments.frozenlake import pack
 from codagent_train.environments.keycode import KEYS
 from codagent_train.recipe import Place, Recipe
+from codagent_train.run_dir import metrics
 from codagent_train.starts import LEVELS
 
 PACKS = 200  # that ceilings are sampled over

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
@@ -17,7 +17,7 @@ Group = Sequence[Loop]
 class Row:
     """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
     one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy; the others were
-    at `temperature`."""
+    at `temperature`. `source` is where its loop came from, one of those that a recipe weighs."""
 
     replies: tuple[Tokens, ...]
     advantage: float
@@ -25,6 +25,7 @@ class Row:
     position: int
     temperature: float = 1.0
     imitated: bool = False
+    source: str = ""
 
     @property
     def trained(self) -> int:
@@ -50,16 +51,17 @@ class Harvest:
     temperature: float | None = None
 
 
-def harvest(groups: Sequence[Group], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> Harvest:
-    """The rows of all replies that have an advantage. Different from the paper: a dead group's rows are left out of the mean, too."""
+def harvest(groups: Mapping[str, Sequence[Group]], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> Harvest:
+    """The rows of all replies that have an advantage, out of groups by their source. Different from the paper: a dead group's rows are
+    left out of the mean, too."""
     rows: list[Row] = []
     dead = 0
-    for group in groups:
+    for source, group in ((source, group) for source, its in groups.items() for group in its):
         scores = credit.advantages([credit.rewards(loop) for loop in group], returns=returns, baseline=baseline)
         if credit.dead(scores):
             dead += 1
         else:
-            rows += [row for loop, worth in zip(group, scores, strict=True) for row in _rows(loop, worth)]
+            rows += [row for loop, worth in zip(group, scores, strict=True) for row in _rows(loop, worth, source)]
     if not reweight:
         return Harvest(tuple(rows), dead)
     temperature = credit.temperature([row.advantage for row in rows], [row.trained for row in rows])
@@ -80,19 +82,19 @@ def parts(rows: Sequence[Row], count: int) -> list[list[Row]]:
     return found
 
 
-def copied(loops: Sequence[Loop]) -> list[Row]:
+def copied(loops: Sequence[Loop], source: str = "") -> list[Row]:
     """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
-    found = (row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}))
+    found = (row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source))
     return [replace(row, imitated=True, temperature=1.0) for row in found]
 
 
-def _rows(loop: Loop, worth: credit.Scores) -> Iterator[Row]:
+def _rows(loop: Loop, worth: credit.Scores, source: str) -> Iterator[Row]:
     for episode in loop.episodes:
         key = episode.kind, episode.position
         replies = [step.reply for step in episode.steps if step.reply.tokens] if key in worth else []
         for temperature, alike in groupby(replies, lambda reply: reply.sampling.temperature):
             for chain in chained([reply.tokens for reply in alike if reply.tokens]):
-                yield Row(chain, worth[key], *key, temperature=temperature or 1.0)
+                yield Row(chain, worth[key], *key, temperature=temperature or 1.0, source=source)
 
 
 RETURNS: dict[str, credit.Returns] = {"paper": credit.paper, "own": credit.own, "one_sum": credit.one_sum}

@@ -33,15 +33,17 @@ from trl import GRPOConfig, GRPOTrainer
 
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
-from codagent_train import checkpoint, metrics
+from codagent_train import checkpoint
 from codagent_train.engines.opening import engine_for
 from codagent_train.loss import Diverged, clipped, drift, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
 from codagent_train.rollout import Sampler, Start, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, copied, harvest, parts
+from codagent_train.run_dir import metrics
 from codagent_train.scoring import IGNORED, scored
 from codagent_train.sources import Sources
+from codagent_train.training.step_metrics import measured
 
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
 Say = Callable[[str], None]  # is told what a person should know
@@ -135,13 +137,13 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         recipe, policy = self._recipe, self._policy
         learned = self._sources.learned(packs, step=self.state.global_step, policy=self._named, play=self._played)
         found = harvest(
-            [group for groups in learned.compared.values() for group in groups],
+            learned.compared,
             returns=RETURNS[recipe.credit.returns],
             baseline=BASELINES[recipe.credit.baseline],
             reweight=recipe.credit.reweight,
         )
-        found = replace(found, rows=(*found.rows, *(row for loops in learned.imitated.values() for row in copied(loops))))
-        self._tell(metrics.measured(learned, found))
+        found = replace(found, rows=(*found.rows, *(row for source, loops in learned.imitated.items() for row in copied(loops, source))))
+        self._tell(measured(learned, found))
         trained = torch.tensor(float(sum(row.trained for row in found.rows)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()
         return [tensors(part, policy.pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import RecordError
-from codagent_train import checkpoint, metrics, policy
+from codagent_train import checkpoint, policy
 from codagent_train.disk import written
+from codagent_train.run_dir import metrics
 from codagent_train.trainer import train
 
 WEIGHTS, MOMENTS = 200_000, 500_000  # bytes that a file may have: fewer than model.safetensors, than optimizer.pt

@@ -11,11 +11,12 @@ import torch
 from peft import PeftModel
 
 from codagent.types import Sampling
-from codagent_train import checkpoint, metrics, policy, recipe
+from codagent_train import checkpoint, policy, recipe
 from codagent_train.engines.continuous import Continuous
 from codagent_train.engines.local import Local
 from codagent_train.loss import Diverged
 from codagent_train.recipe import Batch, Engine
+from codagent_train.run_dir import metrics
 from codagent_train.trainer import train
 from tests.train.torch.test_processes import LAUNCHED, finished
 from tests.train.vllm_double import serve

@@ -19,10 +19,11 @@ from codagent.models import catalog
 from codagent.models.download import weights_dir
 from codagent.models.embedded import Embedded
 from codagent.types import Message, Profile, Sampling
-from codagent_train import checkpoint, metrics
+from codagent_train import checkpoint
 from codagent_train.export import export
 from codagent_train.importing import import_model
 from codagent_train.recipe import Records
+from codagent_train.run_dir import metrics
 from tests.train.torch.asking import recomputed
 from tests.train.torch.test_disk import files_end_at
 

@@ -115,7 +115,7 @@ def test_a_row_is_a_reply_with_its_tokens_and_what_it_was_worth(compared, tmp_pa
 def test_advantages_are_those_that_our_own_trainer_would_take(compared, tmp_path):
     export([compared], tmp_path / "out")
     rows = load_from_disk(tmp_path / "out" / "rows")
-    ours = harvest(read([compared]).groups, returns=paper, baseline=mean, reweight=False).rows
+    ours = harvest({"replay": read([compared]).groups}, returns=paper, baseline=mean, reweight=False).rows
     taken = [(reply.completion_ids, row.advantage) for row in ours for reply in row.replies]
     assert [(tuple(row["completion_ids"]), row["advantage"]) for row in rows] == taken
 

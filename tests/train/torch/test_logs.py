@@ -11,7 +11,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from codagent.errors import UsageError
-from codagent_train import logs, metrics
+from codagent_train import logs
+from codagent_train.run_dir import metrics
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 TOY = (Path(__file__).parents[3] / "train/codagent_train/recipes/toy.toml").read_text()

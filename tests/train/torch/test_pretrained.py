@@ -12,8 +12,9 @@ import torch
 
 from codagent.errors import UsageError
 from codagent.types import Message
-from codagent_train import checkpoint, metrics, policy, recipe
+from codagent_train import checkpoint, policy, recipe
 from codagent_train.recipe import Batch, Place, Replies
+from codagent_train.run_dir import metrics
 from codagent_train.trainer import Trainer, train
 from tests.train.torch.characters import made, save
 

@@ -7,10 +7,11 @@ import torch
 
 from codagent.errors import UsageError
 from codagent.record import Record
-from codagent_train import metrics, policy
+from codagent_train import policy
 from codagent_train.engines.local import Local
 from codagent_train.recipe import Batch, Records, Sources
 from codagent_train.rollout import Sampler, roll_out
+from codagent_train.run_dir import metrics
 from codagent_train.starts import groups, profile
 from codagent_train.trainer import Trainer, train
 

@@ -10,11 +10,12 @@ from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train import metrics, policy
+from codagent_train import policy
 from codagent_train.engines.local import Local
 from codagent_train.loss import Diverged
 from codagent_train.rollout import Sampler, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, harvest
+from codagent_train.run_dir import metrics
 from codagent_train.scoring import IGNORED
 from codagent_train.starts import groups, profile
 from codagent_train.trainer import Trainer, tensors, train
@@ -105,7 +106,7 @@ def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
         packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
         starts = groups(small, packs, step=step, policy="bare")
         played = [roll_out(sampler, group, profile(small)) for group in starts]
-        rows = harvest(played, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).rows
+        rows = harvest({"play": played}, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).rows
         bare_loss(bare.model, rows, small).backward()
         torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_norm)
         optimizer.step()

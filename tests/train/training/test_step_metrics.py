@@ -1,18 +1,17 @@
 """What a step tells of itself."""
 
-import errno
 from dataclasses import replace
 from math import sqrt
-from pathlib import Path
 
 import pytest
 
-from codagent.types import Episode, Loop, Outcome, Task
-from codagent_train import metrics
-from codagent_train.rows import Harvest
+from codagent.types import Episode, Loop, Outcome, Task, Tokens
+from codagent_train.rows import Harvest, Row
 from codagent_train.sources import Learned
+from codagent_train.training import step_metrics
 
 TASK = Task("guess", "Guess.")
+TOKENS = Tokens((5,), (1,), (-0.5,))
 
 
 def loop(*rewards):
@@ -21,7 +20,7 @@ def loop(*rewards):
 
 
 def measured(*groups):
-    return metrics.measured(Learned({"play": groups, "again": (), "replay": ()}, {"teacher": (), "warm": ()}), Harvest((), 0))
+    return step_metrics.measured(Learned({"play": groups, "again": (), "replay": ()}, {"teacher": (), "warm": ()}), Harvest((), 0))
 
 
 def test_the_margin_of_a_reward_is_over_packs_whose_loops_are_averaged_first():
@@ -36,7 +35,9 @@ def test_one_pack_has_no_margin_and_neither_has_a_position_that_not_all_packs_re
     assert [name for name in measured([loop(0.0, 1.0)], [loop(1.0)]) if name.startswith("margin/")] == ["margin/position_0"]
 
 
-def test_a_line_that_finds_no_room_is_an_error_of_the_disk():
-    with pytest.raises(OSError, match="No space left") as caught:
-        metrics.write(Path("/dev/full"), 1, {"loss/total": 0.5})
-    assert caught.value.errno == errno.ENOSPC
+def test_rows_are_counted_by_the_source_that_they_came_from():
+    replayed, lesson = Row((TOKENS,), 0.5, "solve", 0, source="replay"), Row((TOKENS,), 1.0, "solve", 0, imitated=True, source="warm")
+    compared = {"play": (), "again": (), "replay": ([loop(1.0), loop(0.0)], [loop(1.0), loop(1.0)])}
+    found = step_metrics.measured(Learned(compared, {"teacher": (), "warm": [loop(1.0)]}), Harvest((replayed, replayed, lesson), 1))
+    assert (found["rows/count"], found["rows/replayed"], found["rows/warm"]) == (3, 2, 1)
+    assert "rows/again" not in found

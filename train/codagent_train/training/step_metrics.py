@@ -1,21 +1,17 @@
-"""What a step tells of itself: numbers under slash names, one JSON object a step in `metrics.jsonl`."""
+"""What a step tells of itself: what was played, and what is learned from, as numbers under slash names."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from codagent.types import Episode, Loop
 from codagent_train.credit import rewards
 from codagent_train.intervals import estimate
-from codagent_train.rows import Harvest, copied
+from codagent_train.rows import Harvest
 from codagent_train.sources import Learned
 
-FILE = "metrics.jsonl"
-# names that transformers and trl give
-RENAMED = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
+_ROWS = {"replay": "rows/replayed", "again": "rows/again", "warm": "rows/warm"}
 
 
 def measured(learned: Learned, harvest: Harvest) -> dict[str, float]:
@@ -36,32 +32,11 @@ def measured(learned: Learned, harvest: Harvest) -> dict[str, float]:
     }
     if again:
         found |= {f"again/{name}": value for name, value in _by_position(again).items()}
-    recorded = {"replayed": _all(learned.compared["replay"]), "again": again, "warm": learned.imitated["warm"]}
-    found |= {f"rows/{name}": float(len(copied(loops))) for name, loops in recorded.items() if loops}
+    recorded = {"replay": _all(learned.compared["replay"]), "again": again, "warm": learned.imitated["warm"]}
+    found |= {_ROWS[source]: float(sum(row.source == source for row in harvest.rows)) for source, loops in recorded.items() if loops}
     if harvest.temperature is not None:
         found["credit/temperature"] = harvest.temperature
     return found
-
-
-def write(path: Path, step: int, values: Mapping[str, float]) -> None:
-    """Append the line of a step."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, **{name: values[name] for name in sorted(values)}}) + "\n")
-
-
-def read(path: Path) -> list[dict[str, float]]:
-    """The whole lines; a torn last one is left out."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
-
-
-def cut(path: Path, step: int) -> None:
-    """Forget what came after `step`, which is about to be done again."""
-    kept = [line for line in read(path) if line["step"] <= step]
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    unfinished.replace(path)
 
 
 def _all(groups: Sequence[Sequence[Loop]]) -> list[Loop]:
