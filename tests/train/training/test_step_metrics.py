@@ -6,8 +6,8 @@ from math import sqrt
 import pytest
 
 from codagent.types import Episode, Loop, Outcome, Task, Tokens
-from codagent_train.rows import Harvest, Row
-from codagent_train.sources import Learned
+from codagent_train.data.mixture import Learned
+from codagent_train.data.samples import Harvest, Row
 from codagent_train.training import step_metrics
 
 TASK = Task("guess", "Guess.")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from codagent.types import Episode, Loop
-from codagent_train.credit import rewards
+from codagent_train.data.credit import rewards
+from codagent_train.data.mixture import Learned
+from codagent_train.data.samples import Harvest
 from codagent_train.intervals import estimate
-from codagent_train.rows import Harvest
-from codagent_train.sources import Learned
 
 _ROWS = {"replay": "rows/replayed", "again": "rows/again", "warm": "rows/warm"}
 
