@@ -18,8 +18,14 @@ def main() -> None:
     try:
         app(prog_name="codagent")
     except CodagentError as error:
-        print(f"codagent: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("codagent: interrupted", file=sys.stderr)
+        _complain("interrupted")
         sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    from codagent.cli.terminal.output import warn
+
+    warn(f"codagent: {message}")

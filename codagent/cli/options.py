@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from codagent.cli.terminal.output import warn
+from codagent.errors import UsageError
+from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.settings import settings as config
 from codagent.settings.toml import Values
+from codagent.store import layout as state
 from codagent.types import Calling
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
@@ -46,15 +53,64 @@ def weights_dir() -> Path:
 
 
 def settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
-    """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name."""
+    """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name.
+
+    A repository may lower the limits of the person, but not raise them; a limit that it raises is left out, and said on stderr.
+    """
+    own = user_layers(**flags)
+    path = root / "codagent.toml"
+    repository, left_out = config.lowered(config.read(path, repository=True), config.settings(own[0]))
+    if left_out:
+        warn(f"{path} may lower your limits, not raise them; left out: {', '.join(left_out)}")
+    user, environment, chosen = own
+    return config.settings(user, repository, environment, task_file or {}, chosen)
+
+
+def user_layers(**flags: Any) -> tuple[Values, Values, Values]:
+    """What the person has said, and no repository: the user file, the environment, the flags."""
     name = flags.pop("sandbox", None)
-    return config.settings(
+    return (
         config.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
-        config.read(root / "codagent.toml", repository=True),
         config.environment(os.environ),
-        task_file or {},
         {**{key: None if value == [] else value for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
     )
+
+
+def user_settings(**flags: Any) -> config.Settings:
+    """The person's own settings, which is all that a record may be acted on with."""
+    return config.settings(*user_layers(**flags))
+
+
+def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
+    """The folder of a repository's loops, in the home folder `record`, else `.codagent`.
+
+    Where git tracks `.codagent`, what lies there was made by whoever made the repository: then the home is in git's own folder.
+    """
+    home = state.home_dir(root, record)
+    if record is None and git.is_tracked(root, home.name):
+        warn(
+            f"git tracks {home.name} here: its notes, verdicts and records are not used, and yours are kept in git's "
+            f"folder; `git rm -r --cached {home.name}` makes them yours"
+        )
+        home = git.private_dir(root)
+    return state.make_loops_dir(home) if make else state.loops_dir(home)
+
+
+def secret() -> bytes:
+    """A secret of this user on this machine, by which records that were made here are known. Made when it is missing."""
+    file = user_dir("XDG_STATE_HOME", ".local/state") / "secret"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.exists():
+            descriptor, beside = tempfile.mkstemp(dir=file.parent)
+            with os.fdopen(descriptor, "wb") as made:
+                made.write(secrets.token_bytes(32))
+            with suppress(FileExistsError):
+                file.hardlink_to(beside)
+            Path(beside).unlink()
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be used ({(error.strerror or '').lower()}); set XDG_STATE_HOME to a folder of yours") from None
 
 
 def limits(steps: int | None, tokens: int | None, seconds: float | None, usd: float | None) -> dict[str, Any]:

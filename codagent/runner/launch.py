@@ -15,13 +15,13 @@ from codagent.runner.group import Member, run_group
 from codagent.runner.model import Access, opener, say_which_model, worst_case
 from codagent.runner.result import exit_code
 from codagent.runner.runner import Desk, Display
-from codagent.runner.spec import Job, Result, recorded
+from codagent.runner.spec import Job, Person, Result, permitted
 from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.store.lock import Lock
 from codagent.store.notes_file import Notebook
 from codagent.store.record import load, solved
-from codagent.types import Limits
+from codagent.types import Limits, Profile
 
 Flags = Mapping[str, Any]
 _SHARED = ("embedded", "gguf", "adapter")  # models that are there once, for all loops of a group
@@ -30,12 +30,13 @@ _SHARED = ("embedded", "gguf", "adapter")  # models that are there once, for all
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Where and with what loops are begun, how many, and how many at a time. All are shown on `display`, each of several on one of its
-    own, which `member` makes after the prefix of its lines."""
+    own, which `member` makes after the prefix of its lines. `secret` seals their records."""
 
     root: Path
     loops: Path
     settings: Settings
     access: Access
+    secret: bytes
     display: Display
     member: Callable[[str], Display]
     count: int = 1
@@ -64,29 +65,37 @@ def start(launch: Launch, pattern: Job, notes_file: Path | None) -> list[Result]
         return results
 
 
-def go_on(root: Path, loops: Path, wanted: str, flags: Flags, *, access: Access, display: Display) -> Result:
-    """A loop from where it was broken off, its limits where they were or as `flags` raise them."""
+def go_on(launch: Launch, wanted: str, flags: Flags, notes_file: Path | None = None) -> Result:
+    """A loop from where it was broken off, its limits where they were or as `flags` raise them. A flag may name another model or sandbox,
+    and `notes_file` another file of notes. The settings of `launch` are the person's own."""
+    root, loops = launch.root, launch.loops
     folder = loops / state.find_loop(loops, wanted)
     with ExitStack() as stack:
         so_far = load(folder / state.RECORD)
-        job, settings, profile = recorded(so_far)
+        progress = stack.enter_context(closing(launch.display))
+        person = Person(launch.settings, launch.secret, progress.say, flags.get("model"))
+        job, settings, profile = permitted(so_far, loops, person)
+        settings, recorded_profile = _chosen(settings, profile, flags)
+        if notes_file:
+            job = replace(job, notes_file=str(notes_file))
         if so_far.end == "passed" or not job.iterate:
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
             raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")
         settings = replace(settings, limits=_raised(settings.limits, flags))
-        progress = stack.enter_context(closing(display))
         if job.notes_file and not stack.enter_context(_ours(Path(job.notes_file), progress)):
             job = replace(job, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
-        desk = Desk(root, settings, loops=loops, progress=progress, open_model=opener(access, profile, answered=answered))
+        open_model = opener(launch.access, recorded_profile, answered=answered)
+        desk = Desk(root, settings, loops=loops, progress=progress, open_model=open_model, secret=launch.secret)
         return stack.enter_context(closing(desk)).do(job, so_far)
 
 
-def branched(loops: Path, wanted: str | None, at: int, flags: Flags) -> tuple[Settings, Job]:
+def branched(loops: Path, wanted: str | None, at: int, flags: Flags, person: Person) -> tuple[Settings, Job]:
     """Settings and pattern of loops that start where another stood after iteration `at`."""
     origin = load(loops / state.find_loop(loops, wanted) / state.RECORD)
-    job, settings, _ = recorded(origin)
+    job, settings, profile = permitted(origin, loops, person)
+    settings, _ = _chosen(settings, profile, flags)
     attempts = solved(origin)
     if at > len(attempts) or attempts[at - 1].commit is None:
         raise UsageError(f"loop {origin.id} has no iteration {at} to start from; it has {len(attempts)}")
@@ -102,7 +111,9 @@ def _members(launch: Launch, pattern: Job, progress: Display, stack: ExitStack, 
     opened = opener(launch.access, at_once=min(launch.count, launch.at_once))
 
     def desk() -> Desk:
-        return stack.enter_context(closing(Desk(launch.root, launch.settings, loops=launch.loops, progress=progress, open_model=opened)))
+        return stack.enter_context(
+            closing(Desk(launch.root, launch.settings, loops=launch.loops, progress=progress, open_model=opened, secret=launch.secret))
+        )
 
     one = desk() if launch.count == 1 or launch.settings.model.startswith(_SHARED) else None
     group = ""
@@ -129,7 +140,15 @@ def _ours(notes_file: Path, progress: Display) -> Iterator[bool]:
         yield True
 
 
+def _chosen(settings: Settings, profile: Profile, flags: Flags) -> tuple[Settings, Profile | None]:
+    """The record's settings with the model and the sandbox that flags name, and the record's profile unless the model is another."""
+    model, sandbox = flags.get("model"), flags.get("sandbox")
+    chosen = replace(settings, model=model or settings.model, sandbox=sandbox or settings.sandbox)
+    return chosen, profile if chosen.model == settings.model else None
+
+
 def _raised(limits: Limits, flags: Flags) -> Limits:
     """Limits with those that the flags name in place of theirs."""
-    given = {key.removeprefix("max_"): value for key, value in flags.items() if value is not None}
+    names = ("iterations", "patience", "max_steps", "max_tokens", "max_seconds", "max_usd")
+    given = {key.removeprefix("max_"): flags[key] for key in names if flags.get(key) is not None}
     return replace(limits, **given)

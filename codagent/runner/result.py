@@ -94,7 +94,8 @@ def lines(result: Result) -> list[str]:
     else:
         told.append("nothing was changed")
     if _iterates(loop):
-        told += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}"] if code else [])]
+        local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
+        told += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}{local}"] if code else [])]
     return [*told, f"record:  {result.record}"]
 
 

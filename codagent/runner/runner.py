@@ -66,7 +66,17 @@ class _Running:
 class Desk:
     """Everything that stays from loop to loop: where, with which settings, with which model. Loops are done by `do`, side by side too."""
 
-    def __init__(self, root: Path, settings: Settings, *, loops: Path, progress: Display, open_model: Callable[[Desk], Ready]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        settings: Settings,
+        *,
+        loops: Path,
+        progress: Display,
+        open_model: Callable[[Desk], Ready],
+        secret: bytes = b"",
+    ) -> None:
+        self._secret = secret
         self.root, self.settings, self.progress, self.loops = root, settings, progress, loops
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = Starter(root, settings, progress.say)
@@ -108,7 +118,7 @@ class Desk:
                     start=job.start,
                     limits=held.limits if job.iterate else None,
                 )
-                loop = so_far or fresh_loop(job, ready.model.name, self.settings, held, image=image)
+                loop = so_far or fresh_loop(job, ready.model.name, self.settings, held, image=image, secret=self._secret)
                 shown = shown or self.progress
                 shown.watch(held.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
                 loop = self._run(job, loop, place, Agent(Metered(ready.model, ledger), held.profile), shown)

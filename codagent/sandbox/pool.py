@@ -7,10 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
-from codagent.settings.settings import Settings
+from codagent.settings.settings import LOCAL, Settings
 from codagent.types import Sandbox
-
-LOCAL = "local"
 
 
 class Starter:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.settings.toml import AMOUNT, COUNT, TEXT, TEXTS, Keys, Kind, Values, check, load
+from codagent.settings.toml import AMOUNT, COUNT, TEXT, TEXTS, Keys, Kind, Source, Values, check, load
 from codagent.types import Limits
 
+LOCAL = "local"  # the sandbox that does not isolate
 LIMITS: Mapping[str, Kind] = {
     "iterations": COUNT,
     "patience": COUNT,
@@ -70,8 +71,11 @@ def settings(*layers: Values) -> Settings:
 def read(path: Path, *, repository: bool = False) -> Values:
     """A settings file; empty when there is none. UsageError names file, line and the nearest known key.
 
-    A repository's file may not name the model: a repository must not choose who reads it.
+    A repository's file may not name the model, since a repository must not choose who reads it; nor the local sandbox, in which commands
+    run on this machine.
     """
+    if repository and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise UsageError(f"{path} is a link that leads out of the repository, and is not followed; remove it")
     try:
         source = load(path)
     except FileNotFoundError:
@@ -81,7 +85,33 @@ def read(path: Path, *, repository: bool = False) -> Values:
             f"{source.where(('model',))}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file"
         )
     check(source, source.data, KEYS)
+    if repository:
+        refuse_local(source)
     return source.data
+
+
+def refuse_local(source: Source) -> None:
+    """UsageError when a file that may be somebody else's chooses the local sandbox."""
+    if source.data.get("sandbox", {}).get("name") == LOCAL:
+        raise UsageError(
+            f"{source.where(('sandbox', 'name'))}: a repository may not choose the local sandbox, whose commands run on this machine; "
+            "use --sandbox local, CODAGENT_SANDBOX or your user file"
+        )
+
+
+def lowered(values: Values, own: Settings) -> tuple[Values, list[str]]:
+    """A repository's settings without limits above the person's `own`, and the names of those that were left out."""
+    highest = {
+        "iterations": own.limits.iterations,
+        "patience": own.limits.patience,
+        "max_steps": own.limits.steps,
+        "max_tokens": own.limits.tokens,
+        "max_seconds": own.limits.seconds,
+        "max_usd": own.limits.usd,
+        "notes_tokens": own.notes_tokens,
+    }
+    left_out = [key for key, most in highest.items() if key in values and most is not None and values[key] > most]
+    return {key: value for key, value in values.items() if key not in left_out}, left_out
 
 
 def environment(variables: Mapping[str, str]) -> Values:

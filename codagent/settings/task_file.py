@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.settings.settings import KEYS
+from codagent.settings.settings import KEYS, refuse_local
 from codagent.settings.toml import TEXT, TEXTS, WHOLE, Keys, Kind, Source, Values, check, load, text_of
 from codagent.types import Task
 
@@ -50,6 +50,7 @@ def _instruction(path: Path) -> TaskFile:
 
 def _tasks(source: Source) -> TaskFile:
     check(source, source.data, _KEYS)
+    refuse_local(source)
     data, tables = source.data, source.data.get("task", [])
     if tables and "instruction" in data:
         raise UsageError(f"{source.where(('instruction',))}: an instruction and [[task]] tables exclude each other; keep one")

@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union
 
-from codagent.errors import UsageError
+from codagent.errors import RepositoryError, UsageError
+from codagent.files import read_plain
 
 Values = Mapping[str, Any]
 At = tuple[str | int, ...]  # a place in TOML data: keys, and numbers in lists
@@ -58,12 +59,12 @@ def load(path: Path) -> Source:
 
 
 def text_of(path: Path) -> str:
-    """FileNotFoundError when there is none, UsageError when it cannot be read."""
+    """FileNotFoundError when there is none, UsageError when it cannot be read. A link is followed to a plain file, and to nothing else."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_plain(path.resolve()).decode("utf-8-sig")
     except FileNotFoundError:
         raise
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RepositoryError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
 
 

@@ -1,27 +1,52 @@
-"""Where a repository's loops lie on disk: `.codagent/loops/<id>/`, kept out of git by a .gitignore of its own."""
+"""Where a repository's loops, notes and verdicts lie on disk: in a home folder, kept out of git by a .gitignore of its own.
+
+HOME/loops/<id>/record.jsonl   HOME/notes.md   HOME/notes/   HOME/verdicts.jsonl
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
+import re
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from codagent.errors import RecordError
+from codagent.errors import RecordError, UsageError
+from codagent.files import check_folder, is_plain, is_plain_folder, make_folder, open_plain
 
 RECORD, LEDGER, LOCK = "record.jsonl", "ledger.jsonl", "lock"
 
 
-def loops_dir(root: Path, chosen: Path | None = None) -> Path:
-    """The folder of all loops; made when it is missing."""
+def home_dir(root: Path, chosen: Path | None = None) -> Path:
+    """The home folder of the repository at `root`. In a folder that a person has `chosen` each repository has one of its own."""
     if chosen is None:
-        home = root / ".codagent"
-        home.mkdir(exist_ok=True)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-        chosen = home / "loops"
-    chosen.mkdir(parents=True, exist_ok=True)
-    return chosen
+        return root / ".codagent"
+    place = root.resolve()
+    digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
+    return chosen.resolve() / f"{re.sub('[^A-Za-z0-9_-]', '-', place.name) or 'root'}-{digest}"
+
+
+def loops_dir(home: Path) -> Path:
+    """The folder of all loops in a home folder, which need not be there. RepositoryError when a link or a file stands in its place."""
+    for folder in (home, home / "loops"):
+        check_folder(folder)
+    return home / "loops"
+
+
+def make_loops_dir(home: Path) -> Path:
+    """The folder of all loops, made when it is missing, and ignored by git."""
+    try:
+        make_folder(home)
+        make_folder(home / "loops")
+        with suppress(FileExistsError), os.fdopen(open_plain(home / ".gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY), "w") as ignore:
+            ignore.write("*\n")
+    except OSError as error:
+        kind = RecordError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
+        raise kind(f"nothing can be kept in {home} ({(error.strerror or '').lower()}); name another folder with --record") from None
+    return home / "loops"
 
 
 def notes_file(loops: Path) -> Path:
@@ -52,13 +77,16 @@ def new_loop(loops: Path) -> str:
 
 def forget_empty(folder: Path) -> None:
     """Remove a loop's folder when the loop did not get as far as a record."""
-    if folder.exists() and not any(folder.iterdir()):
+    if is_plain_folder(folder) and not any(folder.iterdir()):
         folder.rmdir()
 
 
 def all_loops(loops: Path) -> list[str]:
     """Ids with a record, the oldest first."""
-    return [path.parent.name for path in sorted(loops.glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime)]
+    if not loops.is_dir():
+        return []
+    records = [folder / RECORD for folder in loops.iterdir() if is_plain_folder(folder) and is_plain(folder / RECORD)]
+    return [path.parent.name for path in sorted(records, key=lambda path: (path.stat().st_mtime, path.parent.name))]
 
 
 def find_loop(loops: Path, wanted: str | None) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
+from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
 from codagent.text import counted, size
 from codagent.types import Limits, Message, Model, Price, Reply, Sampling, Tool
 
@@ -33,7 +34,7 @@ class Ledger:
     def __init__(self, path: Path | None, limits: Limits, price: Price | None, *, last_sign: float | None = None) -> None:
         """`last_sign` is when the loop was last seen alive (Unix time), for one that is taken up again."""
         self._path, self._limits, self._price = path, limits, price
-        self.spent, seconds = _replayed(path, last_sign) if path and path.exists() else (Spent(), 0.0)
+        self.spent, seconds = _replayed(path, last_sign) if path and os.path.lexists(path) else (Spent(), 0.0)
         self._deadline = time.monotonic() + limits.seconds - seconds
         self._held = min(_LAST_SECONDS, limits.seconds / 10)
         self.interrupted = False
@@ -99,7 +100,7 @@ class Ledger:
     def _book(self, entry: str, change: Spent) -> None:
         self.spent = Spent(self.spent.tokens + change.tokens, self.spent.usd + change.usd)
         if self._path:
-            with self._path.open("a", encoding="utf-8") as file:
+            with os.fdopen(open_plain(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
                 file.write(json.dumps({"entry": entry, "tokens": change.tokens, "usd": change.usd, "at": time.time()}) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -107,10 +108,10 @@ class Ledger:
 
 def _replayed(path: Path, last_sign: float | None) -> tuple[Spent, float]:
     """What a ledger's file says was spent, and the seconds that its sessions took. A torn last line is dropped."""
-    data = path.read_bytes()
+    data = read_plain(path, max_bytes=MAX_RECORD_BYTES)
     whole = data[: data.rfind(b"\n") + 1]
     if whole != data:
-        path.write_bytes(whole)
+        os.truncate(path, len(whole))
     spent, seconds, opened, at = Spent(), 0.0, 0.0, 0.0
     try:
         for entry in map(json.loads, whole.splitlines()):

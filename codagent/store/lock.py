@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Literal, Self
 
 from codagent.errors import UsageError
+from codagent.files import open_plain
 
 
 class Lock:
@@ -31,7 +32,7 @@ class Lock:
 
     def __enter__(self) -> Self:
         with _claimed(self._path, "a+") as file:
-            said = file.read()
+            said = file.read(10_000)
             holder = _holder(said)
             if holder and holder.lives():
                 raise UsageError(
@@ -107,7 +108,8 @@ def _claimed(path: Path, mode: Literal["a+", "r+"]) -> Iterator[IO[str]]:
     Whoever waited for a file that was removed meanwhile tries again.
     """
     while True:
-        with path.open(mode, encoding="utf-8", errors="replace") as file:
+        create = os.O_CREAT | os.O_APPEND if mode == "a+" else 0
+        with os.fdopen(open_plain(path, os.O_RDWR | create), mode, encoding="utf-8", errors="replace") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(path, file):
                 file.seek(0)

@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+from codagent.files import is_plain, make_folder, open_plain, read_plain
 from codagent.types import Episode
 
 PERSON = "person"
@@ -20,7 +21,7 @@ class Notebook:
 
     def text(self) -> str:
         try:
-            return self.path.read_text(encoding="utf-8", errors="replace").strip()
+            return _text(self.path)
         except FileNotFoundError:
             return ""
 
@@ -35,6 +36,8 @@ class Notebook:
         """Replace the file; a crash leaves the old one or the new one."""
         self._keep(text, who or self._who)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(self.path):
+            _text(self.path)  # RepositoryError for what is not a file of notes
         _written(self.path.with_name(f".{self.path.name}.{os.getpid()}"), text).replace(self.path)
 
     def keep(self, episode: Episode) -> None:
@@ -60,7 +63,7 @@ class Notebook:
         return ours.strip() in written and files[-1].name.endswith(f"-{PERSON}.md") and _text(files[-1]) == text
 
     def _keep(self, text: str, who: str) -> None:
-        self._versions.mkdir(parents=True, exist_ok=True)
+        make_folder(self._versions)
         files = self._files()
         if files and _text(files[-1]) == text.strip():
             return
@@ -74,13 +77,15 @@ class Notebook:
                 number += 1
 
     def _files(self, who: str = "*") -> list[Path]:
-        return sorted(self._versions.glob(f"[0-9][0-9][0-9][0-9]-{who}.md"))
+        return sorted(path for path in self._versions.glob(f"[0-9][0-9][0-9][0-9]-{who}.md") if is_plain(path))
 
 
 def _written(file: Path, text: str) -> Path:
-    file.write_text(f"{text.strip()}\n", encoding="utf-8")
+    file.unlink(missing_ok=True)  # what a killed process left, or a link
+    with os.fdopen(open_plain(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY), "w", encoding="utf-8", errors="replace") as opened:
+        opened.write(f"{text.strip()}\n")
     return file
 
 
-def _text(version: Path) -> str:
-    return version.read_text(encoding="utf-8").strip()
+def _text(file: Path) -> str:
+    return read_plain(file).decode(errors="replace").strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import RecordError
+from codagent.files import MAX_RECORD_BYTES, is_plain, make_folder, open_plain, read_plain
 from codagent.store.codec import decode, encode
 from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Tokens
 
@@ -42,12 +44,13 @@ class Record:
 
     def __init__(self, path: Path, loop: Loop) -> None:
         """Begins the file at `path`, or goes on in the one that `loop` was loaded from."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._seen: tuple[int, ...] = ()
-        resumed = path.exists()
+        resumed = is_plain(path)
         if resumed:
             _drop_torn_line(path)
-        self._file = path.open("a" if resumed else "x", encoding="utf-8")
+        flags = os.O_WRONLY | (os.O_APPEND if resumed else os.O_CREAT | os.O_EXCL)
+        self._file = os.fdopen(open_plain(path, flags), "a", encoding="utf-8")
         if resumed:
             self._write("resumed", {})
         else:
@@ -90,7 +93,7 @@ class Record:
 def load(path: Path) -> Loop:
     """The loop that a record holds. A torn last line is dropped, an unanswered call closed as interrupted; RecordError for other damage."""
     try:
-        raw = path.read_bytes()
+        raw = read_plain(path, max_bytes=MAX_RECORD_BYTES)
     except OSError as error:
         raise RecordError(f"no record at {path} ({(error.strerror or '').lower()}); `codagent list` shows those that there are") from None
     lines = raw.split(b"\n")[:-1]  # a line without its newline was torn
@@ -105,9 +108,20 @@ def load(path: Path) -> Loop:
         assembly = _Assembly(decode(Loop, head))
         for kind, value in parsed[1:]:
             assembly.add(kind, value)
-        return assembly.whole()
+        return _checked(assembly.whole())
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise RecordError(f"{path} is damaged: {error}") from None
+
+
+def _checked(loop: Loop) -> Loop:
+    """ValueError for an id that could be a path, or a commit that git could take for an option."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", loop.id):
+        raise ValueError(f"{loop.id[:80]!r} is no id of a loop")
+    job = loop.settings.get("job", {})
+    for commit in (loop.start_commit, job.get("start_commit"), job.get("begin"), *(episode.commit for episode in loop.episodes)):
+        if commit and not re.fullmatch(r"\w+", commit):
+            raise ValueError(f"{commit[:80]!r} is no commit")
+    return loop
 
 
 def _line(path: Path, number: int, line: bytes) -> tuple[str, dict[str, Any]]:
@@ -207,7 +221,7 @@ def _end(episode: Episode, value: Mapping[str, Any]) -> Episode:
 
 
 def _drop_torn_line(path: Path) -> None:
-    with path.open("rb+") as file:
+    with os.fdopen(open_plain(path, os.O_RDWR), "rb+") as file:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 

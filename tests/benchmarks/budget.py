@@ -132,7 +132,7 @@ def last(folder: Path, rng: random.Random) -> float:
     code, took = _until_its_end([*command, *flags], root, kill_after=rng.uniform(0.5, limit) if rng.random() < 0.5 else None)
     while code == -signal.SIGKILL:
         loop_id = next(root.glob(".codagent/loops/*/record.jsonl")).parent.name
-        code, took = _until_its_end([CODAGENT, "loop", "--resume", loop_id], root, earlier=took)
+        code, took = _until_its_end([CODAGENT, "loop", "--resume", loop_id, "--sandbox", "local"], root, earlier=took)
     assert code == 8, code
     return took - limit
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
-from codagent_train.ceilings import ceilings
-from codagent_train.environments.frozenlake import pack
-from codagent_train.environments.lakes import EASY, HARD
+from codagent_train.environments.frozenlake.environment import pack
+from codagent_train.environments.frozenlake.rules import EASY, HARD
+from codagent_train.evaluation.ceilings import ceilings
 from codagent_train.intervals import Estimate
 
 REFERENCE = {"easy": "0.16 0.606 | 0.60 0.93 0.99 1.00 | 0.964", "hard": "0.10 0.567 | 0.56 0.93 0.99 1.00 | 0.960"}

@@ -17,7 +17,7 @@ from typing import Any
 from samples import check_out, sample
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.train.phrases import phrasebook
+from tests.train.doubles.phrases import phrasebook
 
 BIN = Path(sys.executable).parent
 NAME, FILE = "median", "tally/summary.py"

@@ -11,8 +11,9 @@ import time
 from itertools import cycle, islice
 
 from codagent.types import Message
-from codagent_train.environments.frozenlake import PAPER, TERSE, Form, FrozenLake, pack
-from codagent_train.environments.lakes import EASY, HARD, Level
+from codagent_train.environments.frozenlake.environment import FrozenLake, pack
+from codagent_train.environments.frozenlake.rules import EASY, HARD, Level
+from codagent_train.environments.frozenlake.wording import PAPER, TERSE, Form
 
 GROUP = 8  # loops over one pack, as in training
 

@@ -75,7 +75,7 @@ class Results:
 def mend(name: str, condition: str, folder: Path, ready: Ready, notes: str) -> dict[str, Any]:
     """What a loop on a sample comes to; its repository, with its record, lies in the folder. One that was broken off there goes on."""
     root = folder / condition / name
-    loops = state.loops_dir(root if root.exists() else check_out(name, root))
+    loops = state.make_loops_dir(state.home_dir(root if root.exists() else check_out(name, root)))
     so_far = next((load(loops / loop_id / state.RECORD) for loop_id in state.all_loops(loops)), None)
     job = recorded(so_far)[0] if so_far else begun(name, condition, loops, notes)
     settings = Settings(model="embedded", limits=LIMITS)

@@ -14,10 +14,12 @@ from dataclasses import replace
 from statistics import median
 
 from codagent.types import Loop
-from codagent_train import policy, recipe, starts
-from codagent_train.engines.local import Local
-from codagent_train.recipe import Batch
-from codagent_train.rollout import Sampler, roll_out
+from codagent_train.policy.load import load_policy
+from codagent_train.recipe.schema import Batch, read_recipe
+from codagent_train.rollout.engines.transformers_loop import Local
+from codagent_train.rollout.rollout import roll_out
+from codagent_train.rollout.sampler import Sampler
+from codagent_train.rollout.specs import groups, profile
 
 
 def said(loops: Sequence[Loop]) -> list[str]:
@@ -30,19 +32,19 @@ def main() -> None:
     parser.add_argument("--loops", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    toy = replace(recipe.read("toy"), batch=Batch(arguments.packs, arguments.loops))
-    loaded = policy.load(toy.policy, seed=0)
+    toy = replace(read_recipe("toy"), batch=Batch(arguments.packs, arguments.loops))
+    loaded = load_policy(toy.policy, seed=0)
     sampler = Sampler(Local(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "toy")
     speeds: dict[str, list[float]] = {"side by side": [], "one at a time": []}
     for _ in range(arguments.rounds):
         texts = []
         for way, found in speeds.items():
-            all_starts = [start for group in starts.groups(toy, range(arguments.packs), step=0, policy="toy") for start in group]
+            all_starts = [start for group in groups(toy, range(arguments.packs), step=0, policy="toy") for start in group]
             began = time.perf_counter()
             if way == "side by side":
-                loops = roll_out(sampler, all_starts, starts.profile(toy))
+                loops = roll_out(sampler, all_starts, profile(toy))
             else:
-                loops = [loop for start in all_starts for loop in roll_out(sampler, [start], starts.profile(toy))]
+                loops = [loop for start in all_starts for loop in roll_out(sampler, [start], profile(toy))]
             texts.append(said(loops))
             found.append(len(texts[-1]) / (time.perf_counter() - began))
         assert texts[0] == texts[1]

@@ -22,8 +22,8 @@ from statistics import median
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from codagent_train import quiet
-from tests.train.torch.characters import made, save
+from codagent_train.cli import library_logging
+from tests.train.doubles.characters import made, save
 
 TRAIN = Path(sys.executable).with_name("codagent-train")
 SIDE_BY_SIDE = 16
@@ -56,7 +56,7 @@ def main() -> None:
     for name, default in (("at-once", 8), ("tokens", 64), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
-    quiet.hush()
+    library_logging.hush()
     with tempfile.TemporaryDirectory() as folder:
         tiny = save(*made(), Path(folder) / "tiny")
         same = [measured(weights, given) for weights in (*given.weights, str(tiny))]

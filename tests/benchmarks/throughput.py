@@ -22,9 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from codagent_train import recipe
-from codagent_train.recipe import Batch, Recipe
-from codagent_train.rows import Row, copied, parts
+from codagent_train.data.samples import Row, copied, parts
+from codagent_train.recipe.schema import Batch, Recipe, read_recipe
 
 WAYS = ("codagent", "trl")
 
@@ -53,14 +52,14 @@ def main() -> None:
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
     """One way, in this process."""
-    from codagent_train import policy
-    from codagent_train.sources import lessons
+    from codagent_train.data.mixture import lessons
+    from codagent_train.policy.load import load_policy
 
-    imitate = recipe.read("imitate")
+    imitate = read_recipe("imitate")
     setting = replace(imitate.policy, weights=given.weights)
     learning = replace(imitate.learning, steps=given.steps, save_every=10**6)
     task = replace(imitate, policy=setting, learning=learning, batch=Batch(1, given.loops, given.parts))
-    loaded = policy.load(setting, seed=0)
+    loaded = load_policy(setting, seed=0)
     rows = copied(lessons(task, [0], loaded.tokenizer))
     with tempfile.TemporaryDirectory() as folder:
         trainer = (ours if given.way == "codagent" else theirs)(task, loaded, Path(folder), rows)
@@ -92,7 +91,8 @@ def timed(trainer: Any) -> list[float]:
 def ours(task: Recipe, loaded: Any, out: Path, rows: list[Row]) -> Any:
     import torch
 
-    from codagent_train.trainer import Trainer, tensors
+    from codagent_train.training.microbatch import tensors
+    from codagent_train.training.trainer import Trainer
 
     class Given(Trainer):
         def _collected(self, packs: Any) -> Any:
@@ -106,7 +106,7 @@ def theirs(task: Recipe, loaded: Any, out: Path, rows: list[Row]) -> Any:
     from datasets import Dataset
     from trl import GRPOTrainer
 
-    from codagent_train.trainer import arguments
+    from codagent_train.training.trainer import arguments
 
     replies = [(reply, row.advantage) for row in rows for reply in row.replies]
     share = -(-len(replies) // task.batch.parts)

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from statistics import fmean
 
-from codagent_train import metrics
+from codagent_train.run_dir import metrics
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 POSITIONS, WINDOW, LAST, GOAL = range(4), 25, 50, 0.95
@@ -37,7 +37,9 @@ def learned(lines: list[dict[str, float]]) -> int | None:
 
 def run(credit: str, seed: int, out: Path) -> None:
     recipe = out.with_suffix(".toml")
-    recipe.write_text(f'{resources.files("codagent_train").joinpath("recipes/toy.toml").read_text()}\n[credit]\nreturns = "{credit}"\n')
+    recipe.write_text(
+        f'{resources.files("codagent_train.recipe").joinpath("shipped/toy.toml").read_text()}\n[credit]\nreturns = "{credit}"\n'
+    )
     began = time.monotonic()
     subprocess.run([TRAIN, "run", recipe, "--out", out, "--seed", str(seed)], check=True, capture_output=True)
     seconds = time.monotonic() - began

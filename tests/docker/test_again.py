@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train import checkpoint, metrics, policy, quiet, recipe
-from codagent_train.again import origins
-from codagent_train.recipe import Batch, Learning, Records, Replies, Sources
-from codagent_train.trainer import train
+from codagent_train.cli import library_logging
+from codagent_train.data.redo import origins
+from codagent_train.policy.load import load_policy
+from codagent_train.recipe.schema import Batch, Learning, Records, Replies, Sources, read_recipe
+from codagent_train.run_dir import checkpoints, metrics
+from codagent_train.training.trainer import train
 from tests.cli.conftest import CHECK, codagent, repository, script
 from tests.cli.loops import attempt, noted, told
-from tests.train.phrases import phrasebook
+from tests.train.doubles.phrases import phrasebook
 
 pytestmark = pytest.mark.docker
 __all__ = ["codagent", "repository", "script"]
@@ -39,8 +41,8 @@ def recorded(codagent, script, python_sandbox):
 
 @pytest.fixture
 def given(repository, tmp_path):
-    quiet.hush()
-    smoke = recipe.read("smoke")
+    library_logging.hush()
+    smoke = read_recipe("smoke")
     return replace(
         smoke,
         policy=replace(smoke.policy, weights=str(phrasebook(tmp_path / "weights", PHRASES))),
@@ -59,8 +61,8 @@ def refs(repository):
 def test_a_group_of_four_does_it_again_and_is_scored_by_the_gates_and_yields_rows(given, recorded, repository, tmp_path, client):
     before = refs(repository)
     out = tmp_path / "out"
-    checkpoint.begin(out, given)
-    train(given, policy.load(given.policy, seed=0), out)
+    checkpoints.begin(out, given)
+    train(given, load_policy(given.policy, seed=0), out)
     (line,) = metrics.read(out / metrics.FILE)
     assert line["rows/again"] > 0
     assert line["rows/count"] > 0
@@ -94,6 +96,6 @@ def test_a_run_with_no_task_to_do_again_ends_with_the_reasons(given, tmp_path, r
     (tmp_path / "moved").mkdir()
     file.rename(tmp_path / "moved" / "record.jsonl")
     lost = replace(given, records=Records((str(tmp_path / "moved"),)))
-    checkpoint.begin(tmp_path / "out", lost)
+    checkpoints.begin(tmp_path / "out", lost)
     with pytest.raises(UsageError, match=r"tells of a task that can be done again: the record of .* does not lie in"):
-        train(lost, policy.load(lost.policy, seed=0), tmp_path / "out")
+        train(lost, load_policy(lost.policy, seed=0), tmp_path / "out")

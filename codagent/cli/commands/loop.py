@@ -13,16 +13,16 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import Progress
 from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.runner.model import Access, worst_case
+from codagent.runner.model import worst_case
 from codagent.runner.result import exit_code, iterations, lines, summary, word
-from codagent.runner.spec import Job, Result
+from codagent.runner.spec import Job, Person, Result
 from codagent.settings.settings import Settings
 from codagent.settings.toml import Values
 from codagent.store import layout as state
-from codagent.text import harmless
 from codagent.types import Task
 
 if TYPE_CHECKING:
@@ -71,18 +71,19 @@ def loop(
     """Work on a task again and again, each time afresh, until its checks pass on the host. Only files and notes are carried on."""
     from codagent.runner.launch import go_on, start
 
-    loops = state.loops_dir(root := git.find_root(repo), record)
+    loops = options.loops_dir(root := git.find_root(repo), record, make=True)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     if resume:
-        access = Access(options.api_key(), options.weights_dir())
-        finish([go_on(root, loops, resume, limits, access=access, display=_display(alone=True))], json_=json_)
+        chosen = {**limits, "model": model, "sandbox": sandbox}
+        launch = _launch(root, loops, options.user_settings(**chosen), count=1, at_once=1, all_=False)
+        finish([go_on(launch, resume, chosen, notes.resolve() if notes else None)], json_=json_)
     tasks, settings = _asked(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
     if dry_run:
-        print("\n".join(worst_case(settings)))
+        say("\n".join(worst_case(settings)))
         return
     pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, (notes or state.notes_file(loops)).resolve()), json_=json_)
+    finish(start(launch, pattern, notes.resolve() if notes else state.notes_file(loops)), json_=json_)
 
 
 def branch(
@@ -90,6 +91,8 @@ def branch(
     *,
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The iteration whose files and notes it starts from.")],
     repo: options.Repo = Path(),
+    model: options.Model = None,
+    sandbox: options.Sandbox = None,
     iterations: options.Iterations = None,
     patience: options.Patience = None,
     max_steps: options.MaxSteps = None,
@@ -108,8 +111,10 @@ def branch(
 
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
-    loops = state.loops_dir(root, record)
-    settings, pattern = branched(loops, loop_id, at, limits)
+    loops = options.loops_dir(root, record, make=True)
+    chosen = {**limits, "model": model, "sandbox": sandbox}
+    person = Person(options.user_settings(**chosen), options.secret(), warn, model)
+    settings, pattern = branched(loops, loop_id, at, chosen, person)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
 
@@ -122,7 +127,7 @@ def _launch(root: Path, loops: Path, settings: Settings, *, count: int, at_once:
     def member(prefix: str) -> Progress:
         return Progress(prefix=prefix)
 
-    return Launch(root, loops, settings, access, display, member, count, at_once, all_)
+    return Launch(root, loops, settings, access, options.secret(), display, member, count, at_once, all_)
 
 
 def _display(*, alone: bool) -> Progress:
@@ -139,12 +144,12 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     if json_:
         others = [summary(result) for result in results]
-        print(json.dumps({**summary(first), **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
+        say(json.dumps({**summary(first), **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
     else:
         for result in results:
             if len(results) > 1:
-                print(f"loop {result.loop.id}: {word(result.loop)} after {iterations(result.loop)} iterations")
-        print("\n".join(harmless(line) for line in lines(first)))
+                say(f"loop {result.loop.id}: {word(result.loop)} after {iterations(result.loop)} iterations")
+        say("\n".join(lines(first)))
     raise typer.Exit(exit_code(first.loop))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
+from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import Progress
 from codagent.errors import CodagentError, SandboxError, UsageError
 
@@ -24,10 +25,10 @@ def doctor(model: options.Model = None) -> None:
     well = True
     for name, look in _checks(model):
         try:
-            print(f"yes  {name}: {look()}")
+            say(f"yes  {name}: {look()}")
         except CodagentError as error:
             well = False
-            print(f"no   {name}: {error}")
+            say(f"no   {name}: {error}")
     raise typer.Exit(0 if well else 1)
 
 
@@ -39,7 +40,7 @@ def models_list() -> None:
 
     for entry in ENTRIES:
         here = "here" if installed(entry, options.weights_dir()) else "not here"
-        print(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {here:<8}  {entry.title}, {entry.licence}")
+        say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {here:<8}  {entry.title}, {entry.licence}")
 
 
 @models.command("pull")
@@ -51,7 +52,7 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name of `codagent mo
     entry = entry_named(name)
     if entry is None:
         raise UsageError(f"there is no model {name!r} to pull; there are {', '.join(entry.name for entry in ENTRIES)}")
-    print(pull(entry, options.weights_dir(), progress=show_on(sys.stderr)))
+    say(pull(entry, options.weights_dir(), progress=show_on(sys.stderr)))
 
 
 @sandbox.command("build")
@@ -59,7 +60,7 @@ def sandbox_build(name: str) -> None:
     """Build a sandbox's image, and the base image below it."""
     from codagent.sandbox.image import build
 
-    print(build(name, Progress().say))
+    say(build(name, Progress().say))
 
 
 @sandbox.command("check")
@@ -69,7 +70,7 @@ def sandbox_check(name: str) -> None:
 
     rows = check(name)
     for claim, holds in rows:
-        print(f"{'yes' if holds else 'no':<4} {claim}")
+        say(f"{'yes' if holds else 'no':<4} {claim}")
     if not all(holds for _, holds in rows):
         raise SandboxError(f"sandbox {name} does not hold; do not let an agent work in it")
 

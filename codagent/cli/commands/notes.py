@@ -12,12 +12,13 @@ import typer
 from codagent.agent.loop import notes as notes_of
 from codagent.cli import options
 from codagent.cli.commands.records import Kept, kept
+from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
+from codagent.runner.spec import is_sealed, notes_file_for
 from codagent.store import layout as state
 from codagent.store.notes_file import PERSON, Notebook
 from codagent.store.record import solved
-from codagent.text import harmless
 from codagent.types import Loop
 
 notes = typer.Typer(no_args_is_help=True, help="The notes that are carried from attempt to attempt.")
@@ -29,7 +30,7 @@ At = Annotated[
 @notes.command()
 def show(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print the notes as a loop left them."""
-    print(harmless(_after(kept(repo, record, loop_id).loop, at)))
+    say(_after(kept(repo, record, loop_id).loop, at))
 
 
 @notes.command()
@@ -38,7 +39,7 @@ def diff(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = 
     loop = kept(repo, record, loop_id).loop
     before, after = (loop.notes, _after(loop, None)) if not at else (_after(loop, at - 1), _after(loop, at))
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="")
-    print(paint("\n".join(lines), color=sys.stdout.isatty() and options.colour()))
+    write(paint("\n".join(lines), color=sys.stdout.isatty() and options.colour()) + "\n", sys.stdout)
 
 
 @notes.command()
@@ -46,9 +47,10 @@ def rollback(loop_id: options.LoopId = None, *, at: At = 0, repo: options.Repo =
     """Put the notes back to what they were before a loop, or after its iteration K. A loop that runs takes it as your edit."""
     found: Kept = kept(repo, record, loop_id)
     loops = found.folder.parent
-    file = Path(found.loop.settings.get("job", {}).get("notes_file") or state.notes_file(loops))
+    wanted = str(found.loop.settings.get("job", {}).get("notes_file") or state.notes_file(loops))
+    file = Path(wanted) if is_sealed(found.loop, options.secret()) else notes_file_for(loops, found.loop.id, wanted)
     Notebook(file, state.notes_dir(loops), who=PERSON).write(_after(found.loop, at))
-    print(file)
+    say(file)
 
 
 def _after(loop: Loop, at: int | None) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
+from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import RepositoryError
 from codagent.repository import git
@@ -43,7 +44,7 @@ class Kept:
 
 def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
     root = git.find_root(repo)
-    loops = state.loops_dir(root, record)
+    loops = options.loops_dir(root, record)
     folder = loops / state.find_loop(loops, loop_id)
     return Kept(root, folder, load(folder / state.RECORD))
 
@@ -61,27 +62,27 @@ def show(
     if tokens:
         _print_tokens(loop)
         return
-    print(f"loop {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
+    say(f"loop {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
     for episode in loop.episodes:
         if len(loop.episodes) > 1:
-            print(f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
+            say(f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
         for message in episode.prompt:
             _print(message, full)
         for number, step in enumerate(episode.steps, 1):
-            print(f"\n── step {number} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+            say(f"\n── step {number} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
             _print(step.reply.message, full)
             for message in step.observation.messages:
                 _print(message, full)
-        print(f"\n── ended: {episode.end} {episode.cause}".rstrip())
+        say(f"\n── ended: {episode.end} {episode.cause}".rstrip())
         if episode.outcome:
-            print(harmless(f"gates: {verdict(episode.outcome)}\n{episode.outcome.feedback}"))
+            say(f"gates: {verdict(episode.outcome)}\n{episode.outcome.feedback}")
 
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print what a loop changed, as a patch."""
     found = kept(repo, record, loop_id)
     if sys.stdout.isatty():
-        print(paint(git.diff(found.root, *found.change()), color=options.colour()))
+        write(paint(git.diff(found.root, *found.change()), color=options.colour()) + "\n", sys.stdout)
     else:  # exact, for `git apply` and the like
         sys.stdout.buffer.write(os.fsencode(git.diff(found.root, *found.change(), binary=True)))
 
@@ -92,12 +93,12 @@ def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record
     conflicts = git.apply(found.root, *found.change())
     if conflicts:
         raise RepositoryError(f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch(found.loop.id)} by hand")
-    print(harmless(git.diff(found.root, *found.change(), stat=True)), end="")
+    say(git.diff(found.root, *found.change(), stat=True), end="")
 
 
 def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
     """List the loops of a repository, the latest last."""
-    loops = state.loops_dir(git.find_root(repo), record)
+    loops = options.loops_dir(git.find_root(repo), record)
     rows = []
     for loop_id in state.all_loops(loops):
         loop = load(loops / loop_id / state.RECORD)
@@ -105,11 +106,11 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
         told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
         rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **told})
     if json_:
-        print(json.dumps(rows))
+        say(json.dumps(rows))
         return
     for row in rows:
         task = str(row["task"]).partition("\n")[0][:80]
-        print(harmless(f"{row['id']}  {row['outcome']:<12} {row['iterations']:>3}  {row['model']:<24} {task}"))
+        say(f"{row['id']}  {row['outcome']:<12} {row['iterations']:>3}  {row['model']:<24} {task}")
 
 
 def clean(
@@ -121,33 +122,33 @@ def clean(
 ) -> None:
     """Remove loops with their branches and records, and containers that a killed run left behind."""
     root = git.find_root(repo)
-    loops = state.loops_dir(root, record)
+    loops = options.loops_dir(root, record)
     chosen = state.all_loops(loops) if all_ else [state.find_loop(loops, wanted) for wanted in loop_ids or []]
     for loop_id in chosen:
         git.unpublish(root, loop_id)
         shutil.rmtree(loops / loop_id)
-        print(f"removed {loop_id}")
+        say(f"removed {loop_id}")
     from codagent.sandbox.reaper import reap
 
     for name in reap():
-        print(f"removed container {name}")
+        say(f"removed container {name}")
 
 
 def _print_tokens(loop: Loop) -> None:
     replies = [step.reply for episode in loop.episodes for step in episode.steps]
     for episode in loop.episodes:
-        print(f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
+        say(f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
         for number, reply in enumerate((step.reply for step in episode.steps), 1):
             held = f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens" if reply.tokens else TEXT_ONLY
             reason = unfit(reply) if reply.tokens else ""
-            print(harmless(f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}"))
+            say(f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}")
     text, fit = sum(reply.tokens is None for reply in replies), sum(not unfit(reply) for reply in replies)
     rows = sum(
         len(chained([step.reply.tokens for step in episode.steps if step.reply.tokens and not unfit(step.reply)]))
         for episode in loop.episodes
     )
-    print(f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only")
-    print(f"rows to train on: {rows}, from {fit} of the replies")
+    say(f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only")
+    say(f"rows to train on: {rows}, from {fit} of the replies")
 
 
 def _print(message: Message, full: bool) -> None:
@@ -156,4 +157,4 @@ def _print(message: Message, full: bool) -> None:
     for part in [text, *calls]:
         if part.strip():
             short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"
-            print(f"{message.role}: {short}")
+            say(f"{message.role}: {short}")

@@ -12,37 +12,46 @@ import typer
 from codagent.agent.episode import Agent, run_episode
 from codagent.cli import options
 from codagent.cli.commands.records import Kept, kept
+from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import Progress
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED
 from codagent.runner.spec import recorded
-from codagent.runner.workspace import reopened
+from codagent.runner.workspace import Reopening, reopened
+from codagent.settings.settings import Settings
 from codagent.store.record import solved
-from codagent.text import harmless
 from codagent.types import Episode, Step
 
 # what a clock, a ledger or an allocator says
 _VARYING = re.compile(r"\b\d+(\.\d+)? ?m?s\b|\bin \d+\.\d+ ?s(econds)?\b|0x[0-9a-f]{6,}|Left in all: .*")
 
 
-def replay(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+def replay(
+    loop_id: options.LoopId = None,
+    *,
+    repo: options.Repo = Path(),
+    sandbox: options.Sandbox = None,
+    record: options.RecordDir = None,
+) -> None:
     """Run a record again at the model's boundary and report the first difference. Durations and addresses may differ."""
     found = kept(repo, record, loop_id)
     progress = Progress()
+    own = options.user_settings(sandbox=sandbox)
     attempts = solved(found.loop)
     for position in range(len(attempts)):
-        difference = next(_differences(found, attempts, position, progress), None)
+        difference = next(_differences(found, attempts, position, progress, own), None)
         if difference:
-            print(harmless(difference))
+            say(difference)
             raise typer.Exit(UNFINISHED)
-    print(f"the same: {sum(len(episode.steps) for episode in attempts)} steps, and the tree that they end in")
+    say(f"the same: {sum(len(episode.steps) for episode in attempts)} steps, and the tree that they end in")
 
 
-def _differences(found: Kept, attempts: Sequence[Episode], position: int, progress: Progress) -> Iterator[str]:
+def _differences(found: Kept, attempts: Sequence[Episode], position: int, progress: Progress, own: Settings) -> Iterator[str]:
     from codagent.models.scripted import Scripted
 
     episode = attempts[position]
-    with closing(reopened(found.root, found.loop, loops=found.folder.parent, say=progress.say, earlier=attempts[:position])) as environment:
+    where = Reopening(found.root, found.folder.parent, progress.say, own.sandbox)
+    with closing(reopened(found.loop, where, earlier=attempts[:position])) as environment:
         _, _, profile = recorded(found.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))
         fresh = Episode("solve", position, episode.task, episode.notes_before, ())

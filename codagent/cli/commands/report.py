@@ -10,6 +10,7 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.records import kept
+from codagent.cli.terminal.output import say
 from codagent.errors import UsageError
 from codagent.repository import git
 
@@ -31,7 +32,7 @@ def report(
         file.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
-    print(file)
+    say(file)
     if png:
         reporting.draw(found.loop, png)
-        print(png)
+        say(png)

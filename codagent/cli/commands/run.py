@@ -11,6 +11,7 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import Progress
 from codagent.repository import git
 from codagent.runner.model import opener, say_which_model
@@ -18,7 +19,6 @@ from codagent.runner.result import change, exit_code, lines, summary
 from codagent.runner.runner import Desk
 from codagent.runner.spec import Job
 from codagent.store import layout as state
-from codagent.text import harmless
 from codagent.types import Task
 
 TaskText = Annotated[
@@ -47,17 +47,18 @@ def run(
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-    loops, progress = state.loops_dir(root, record), Progress()
+    loops, progress = options.loops_dir(root, record, make=True), Progress()
     say_which_model(settings, progress)
-    with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener(options.access(settings.model)))) as desk:
+    access, secret = options.access(settings.model), options.secret()
+    with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener(access), secret=secret)) as desk:
         if instruction is None:
             _session(desk, seed)
             return
         result = desk.do(_job(desk, instruction, seed))
     if json_:
-        print(json.dumps(summary(result)))
+        say(json.dumps(summary(result)))
     else:
-        print("\n".join(harmless(line) for line in lines(result)))
+        say("\n".join(lines(result)))
     raise typer.Exit(exit_code(result.loop))
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from codagent.cli.terminal.output import warn, write
 from codagent.repository.attempts import word
 from codagent.store.ledger import Spent
 from codagent.text import harmless
@@ -30,7 +31,7 @@ class Progress:
     def say(self, line: str) -> None:
         """One sentence for the person who waits."""
         self._clear()
-        print(harmless(f"{self._prefix}{line}"), file=sys.stderr, flush=True)
+        warn(f"{self._prefix}{line}")
 
     def watch(
         self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
@@ -49,7 +50,7 @@ class Progress:
             self._drawn = time.monotonic()
             width = shutil.get_terminal_size().columns - 24
             tail = " ".join(harmless(self._written).split())[-max(0, width) :]
-            print(f"\r\x1b[K  … {self._chunks:>5} pieces  {tail}", end="", file=sys.stderr, flush=True)
+            write(f"\r\x1b[K  … {self._chunks:>5} pieces  {tail}", sys.stderr)
 
     def started(self, episode: Episode) -> None:
         self._count = 0
@@ -82,7 +83,7 @@ class Progress:
 
     def _clear(self) -> None:
         if self._live:
-            print("\r\x1b[K", end="", file=sys.stderr)
+            write("\r\x1b[K", sys.stderr)
 
 
 def step_line(number: int, step: Step) -> str:

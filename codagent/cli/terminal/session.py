@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.shortcuts import confirm
 
+from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import CodagentError
 from codagent.repository import git
-from codagent.text import harmless
 
 Change = tuple[str, str]  # the commits before and after
 
@@ -21,7 +22,7 @@ def session(root: Path, do: Callable[[str], tuple[list[str], Change | None]], *,
     """Ask for tasks until end of file; `do` gives lines to tell and what was changed. An error or Ctrl-C ends a task, never the session."""
     history.parent.mkdir(parents=True, exist_ok=True)
     prompt: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
-    print("type a task; Ctrl-C stops it, Ctrl-D leaves")
+    say("type a task; Ctrl-C stops it, Ctrl-D leaves")
     while True:
         try:
             task = prompt.prompt("task> ").strip()
@@ -32,13 +33,13 @@ def session(root: Path, do: Callable[[str], tuple[list[str], Change | None]], *,
         except KeyboardInterrupt:
             continue
         except CodagentError as error:
-            print(f"codagent: {error}")
+            say(f"codagent: {error}")
 
 
 def _offer(root: Path, lines: list[str], change: Change | None, *, color: bool) -> None:
     if change:
-        print(paint(git.diff(root, *change), color=color))
-    print("\n".join(harmless(line) for line in lines))
+        write(paint(git.diff(root, *change), color=color) + "\n", sys.stdout)
+    say("\n".join(lines))
     if change and confirm("put it on the working tree?"):
         conflicts = git.apply(root, *change)
-        print(f"nothing was changed: {', '.join(conflicts)} changed here too" if conflicts else "applied")
+        say(f"nothing was changed: {', '.join(conflicts)} changed here too" if conflicts else "applied")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from codagent.files import MAX_RECORD_BYTES, make_folder, open_plain, read_plain
 from codagent.repository.gate.pytest_run import Account
 from codagent.repository.gate.verdict import Run
 
@@ -18,16 +19,16 @@ class Cache:
         self._known: dict[str, tuple[Run, ...]] = {}
 
     def get(self, key: str) -> tuple[Run, ...] | None:
-        if key not in self._known and self._file is not None and self._file.is_file():
+        if key not in self._known and self._file is not None and os.path.lexists(self._file):
             self._load(self._file)
         return self._known.get(key)
 
     def put(self, key: str, runs: Sequence[Run]) -> None:
         self._known[key] = tuple(runs)
         if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             line = json.dumps({"key": key, "runs": [asdict(run) for run in runs]}).encode() + b"\n"
-            descriptor = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+            descriptor = open_plain(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
             try:
                 os.write(descriptor, line)  # at once, so that lines of several writers do not mix
             finally:
@@ -35,11 +36,11 @@ class Cache:
 
     def _load(self, file: Path) -> None:
         """A line that was cut off is not there."""
-        for line in file.read_bytes().splitlines():
+        for line in read_plain(file, max_bytes=MAX_RECORD_BYTES).splitlines():
             try:
                 entry = json.loads(line)
                 self._known[entry["key"]] = tuple(_run(**run) for run in entry["runs"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
 
 

@@ -5,7 +5,7 @@ other refs and reflogs stay as they are, and nothing that a repository says runs
 """
 
 from codagent.repository.git.apply import apply
-from codagent.repository.git.command import find_root
+from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, gated_tree
 from codagent.repository.git.refs import branch, commit, diff, publish, published, tree_of, unlock, unpublish
 from codagent.repository.git.shared_clone import borrow
@@ -24,8 +24,10 @@ __all__ = [
     "files",
     "find_root",
     "gated_tree",
+    "is_tracked",
     "leave",
     "pack",
+    "private_dir",
     "publish",
     "published",
     "show",

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from codagent.errors import RepositoryError
+from codagent.files import make_folder
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import move_file
 from codagent.repository.git.snapshot import IDENTITY, snapshot, split
 
 
@@ -61,8 +63,8 @@ def _changes(git: Git, now: str, merged: str) -> _Changes:
 def _stage(git: Git, merged: str, changes: _Changes) -> Iterator[Path]:
     """A folder on the same disk, whose `new` holds what arrives as git would check it out: modes, links, line ends."""
     state = git.root / ".codagent"
-    existed = state.exists()
-    state.mkdir(exist_ok=True)
+    existed = os.path.lexists(state)
+    make_folder(state)
     try:
         with tempfile.TemporaryDirectory(prefix="apply-", dir=state) as folder:
             staged = Path(folder)
@@ -131,7 +133,7 @@ def _move_all(root: Path, staged: Path, changes: _Changes) -> None:
 
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
+    move_file(source, target)
 
 
 def _remove_empty_folders(root: Path, path: str) -> None:

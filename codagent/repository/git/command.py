@@ -110,6 +110,28 @@ def find_root(path: Path) -> Path:
     raise RepositoryError(f"{path} is not in a git repository; run `git init` there first, or name one with --repo")
 
 
+def is_tracked(root: Path, name: str) -> bool:
+    """Whether git tracks `name`, a file or a folder at the top of the work tree. Most often the index says no without git, which is slow to
+    import."""
+    if not os.path.lexists(root / name):
+        return False
+    pointer = root / ".git"
+    try:
+        folder = pointer if pointer.is_dir() else root / pointer.read_text(errors="surrogateescape").partition("gitdir:")[2].strip()
+        index = (folder / "index").read_bytes()
+        # a name may be stored without a beginning that it shares with the one before it; a split index has a `link` to another file
+        if os.fsencode(name).removeprefix(b".") not in index and b"link" not in index:
+            return False
+    except OSError:
+        pass
+    return bool(Git(root)("ls-files", "-z", "--", f":(top,literal){name}"))
+
+
+def private_dir(root: Path) -> Path:
+    """A folder for codagent in git's own folder, which no commit can put anything into."""
+    return Git(root).path("codagent").resolve()
+
+
 @cache
 def _read_config(root: Path) -> Mapping[str, str]:
     code, listing, errors = _execute(root, ("config", "--list", "--null"), _guarded({}))

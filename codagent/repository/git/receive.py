@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 from pathlib import Path
 
 from codagent.errors import RepositoryError
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import move_file, object_folder
 
 MAX_PACK_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 1 << 30
@@ -23,11 +23,8 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
     _weigh(pack, id_bytes=len(base) // 2)
     git = Git(root)
     objects = git.path("objects")
-    with tempfile.TemporaryDirectory(prefix="tmp_objdir-codagent-", dir=objects) as folder:  # a name that git cleans up after a crash
-        quarantine = Path(folder)
-        (quarantine / "info").mkdir()
-        (quarantine / "info/alternates").write_bytes(os.fsencode(objects.resolve()) + b"\n")
-        env = {"GIT_OBJECT_DIRECTORY": folder}
+    with object_folder(git, objects) as quarantine:
+        env = {"GIT_OBJECT_DIRECTORY": str(quarantine)}
         try:
             git("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={MAX_PACK_BYTES}", stdin=pack, env=env)
             changes = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{tree}^{{tree}}", env=env)
@@ -110,4 +107,4 @@ def _move(packs: Path, store: Path) -> None:
     """The index last: git looks at a pack only once it has one."""
     store.mkdir(exist_ok=True)
     for file in sorted(packs.glob("pack-*"), key=lambda file: file.suffix == ".idx"):
-        file.replace(store / file.name)
+        move_file(file, store / file.name)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codagent.errors import RepositoryError, SandboxError
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import object_folder
 from codagent.repository.git.receive import MAX_PACK_BYTES, receive
 from codagent.types import CommandResult, Sandbox
 
@@ -118,9 +119,11 @@ def pack(root: Path, commit: str) -> bytes:
     }
     wanted = "".join([*(f"--shallow {end}\n" for end in boundary), f"{commit}\n"])
     archive = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="codagent-") as folder, tarfile.open(fileobj=archive, mode="w") as tar:
-        git("pack-objects", "--revs", "--window=0", "--compression=0", "--delta-base-offset", "-q", f"{folder}/pack", stdin=wanted.encode())
-        for file in sorted(Path(folder).iterdir()):
+    with object_folder(git, Path(tempfile.gettempdir())) as folder, tarfile.open(fileobj=archive, mode="w") as tar:
+        pack_options = ("--revs", "--window=0", "--compression=0", "--delta-base-offset", "-q")
+        env = {"GIT_OBJECT_DIRECTORY": str(folder)}
+        git("pack-objects", *pack_options, f"{folder}/pack/pack", stdin=wanted.encode(), env=env)
+        for file in sorted((folder / "pack").iterdir()):
             tar.add(file, f"objects/pack/{file.name}")
         for name, text in texts.items():
             if text:

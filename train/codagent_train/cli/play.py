@@ -18,8 +18,9 @@ def play(
     seed: Annotated[int, typer.Option(help="Which pack.")] = 0,
 ) -> None:
     """Play a pack of four tasks yourself; Ctrl-D leaves."""
-    from codagent_train.environments.frozenlake import TERSE, FrozenLake, pack
-    from codagent_train.environments.lakes import EASY, HARD
+    from codagent_train.environments.frozenlake.environment import FrozenLake, pack
+    from codagent_train.environments.frozenlake.rules import EASY, HARD
+    from codagent_train.environments.frozenlake.wording import TERSE
 
     level = HARD if hard else EASY
     drawn = pack(level, "test", seed, tasks=TASKS)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from codagent.text import harmless
+from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
 if TYPE_CHECKING:
-    from codagent_train.evaluate import Report
+    from codagent_train.evaluation.report import Report
 
 
 def eval_(
@@ -36,22 +37,22 @@ def eval_(
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the reports to a file, too.", show_default=False)] = None,
 ) -> None:
     """Play test packs of FrozenLake and print reward, success and notes by position, beside what can be reached."""
-    from codagent_train import quiet, table
-    from codagent_train.examine import Size, examine, opened, settings
-    from codagent_train.players import player
+    from codagent_train.evaluation import tables
+    from codagent_train.evaluation.runner import Size, examine, opened, settings
+    from codagent_train.evaluation.target import player
 
     found = player(weights, asked=recipe)
     given = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
     chosen = settings(found.recipe.environment, given, notes=notes, every=every)
     reports: list[Report] = []
     if json:
-        table.writable(json)  # before hours of play
-    quiet.hush()
+        tables.writable(json)  # before hours of play
+    library_logging.hush()
     for report in examine(found, chosen, Size(packs, loops), say=say, opener=opened):
-        print(("\n" if reports else "") + table.markdown(report), flush=True)
+        print(("\n" if reports else "") + tables.markdown(report), flush=True)
         reports.append(report)
         if json:
-            table.write(json, reports)
+            tables.write(json, reports)
 
 
 def plot(
@@ -61,7 +62,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw reward by position over the steps of a run, with what can be reached, and print where the picture is."""
-    from codagent_train.plots import draw
+    from codagent_train.evaluation.plots import draw
 
     file = png or out / "reward.png"
     draw(out, file)
@@ -73,6 +74,6 @@ def export_data(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
 ) -> None:
     """Write recorded loops for other trainers: rows with their tokens and episodes as `datasets` folders, trajectories as ATIF files."""
-    from codagent_train.export_data import export
+    from codagent_train.data.export.datasets import export
 
     print(harmless(export([Path(each) for each in loops], out).told()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from codagent.text import harmless
+
 
 def say(line: str) -> None:
-    print(f"codagent-train: {line}", file=sys.stderr)
+    print(harmless(f"codagent-train: {line}"), file=sys.stderr)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codagent.text import harmless
+from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
 if TYPE_CHECKING:
-    from codagent_train.recipe import Recipe
+    from codagent_train.recipe.schema import Recipe
 
 
 def run(
@@ -25,32 +26,34 @@ def run(
     log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
 ) -> None:
     """Train a policy; at the end the folder of its last checkpoint is printed."""
-    from codagent_train import checkpoint, disk, logs, policy, quiet
-    from codagent_train import recipe as recipes
-    from codagent_train.progress import Progress
+    from codagent_train.cli.progress import Progress
+    from codagent_train.files import written
+    from codagent_train.policy.load import load_policy
+    from codagent_train.recipe.schema import read_recipe
+    from codagent_train.run_dir import checkpoints, loggers
 
-    given = recipes.read(recipe, seed=checkpoint.seed_of(out) if resume and seed is None else seed)
+    given = read_recipe(recipe, seed=checkpoints.seed_of(out) if resume and seed is None else seed)
     first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers processes
     drawn_by = log if log and first else ()
-    logs.check(drawn_by)
+    loggers.check(drawn_by)
     if first:
         _fits(given, out)
-    with disk.written(out):
-        last = checkpoint.prepared(out, given, resume=resume, first=first)
+    with written(out):
+        last = checkpoints.prepared(out, given, resume=resume, first=first)
         say(f"{recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}")
-        quiet.hush()
-        loaded = policy.load(given.policy, seed=given.seed)
-        from codagent_train.trainer import train  # after what is quick to fail: it takes seconds
+        library_logging.hush()
+        loaded = load_policy(given.policy, seed=given.seed)
+        from codagent_train.training.trainer import train  # after what is quick to fail: it takes seconds
 
-        progress = Progress(sys.stderr, given.learning.steps, done=checkpoint.step_of(last) if last else 0)
-        with logs.opened(drawn_by, out) as tell:
+        progress = Progress(sys.stderr, given.learning.steps, done=checkpoints.step_of(last) if last else 0)
+        with loggers.opened(drawn_by, out) as tell:
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
                 progress(step, values)
                 tell(step, values)
 
             train(given, loaded, out, last=last, on_step=on_step, say=say if first else lambda _: None)
-    print(checkpoint.latest(out))
+    print(checkpoints.latest(out))
 
 
 def check(
@@ -61,16 +64,18 @@ def check(
 ) -> None:
     """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused. Or, of recorded loops, what can be learned
     from them, and why not from the others."""
-    from codagent_train import estimate, recorded, sources
-    from codagent_train import recipe as recipes
+    from codagent_train.data import mixture
+    from codagent_train.data.records.scan import read
+    from codagent_train.recipe.schema import read_recipe, shipped
+    from codagent_train.training import estimate
 
     one = what[0] if len(what) == 1 else None
-    if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in recipes.shipped()):
+    if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in shipped()):
         folders = [Path(each) for each in what]
-        print(harmless(recorded.read(folders).told()))
-        print(sources.uses(folders))
+        print(harmless(read(folders).told()))
+        print(mixture.uses(folders))
         return
-    given = recipes.read(one)
+    given = read_recipe(one)
     model = estimate.sized(given)
     print(estimate.told(given, model, out))
     estimate.fits(given, model, out)
@@ -78,8 +83,8 @@ def check(
 
 def _fits(recipe: Recipe, out: Path) -> None:
     """UsageError for a run that cannot fit; where it cannot be told, that is said."""
-    from codagent_train import estimate
-    from codagent_train.shape import shape
+    from codagent_train.policy.model_size import shape
+    from codagent_train.training import estimate
 
     if model := shape(recipe.policy.weights):
         estimate.fits(recipe, model, out)

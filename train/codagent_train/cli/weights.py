@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
 
@@ -20,9 +21,10 @@ def import_(
 ) -> None:
     """Make a folder of weights that loads fast, for the `weights` of a recipe."""
     from codagent.models.download import show_on, weights_dir
-    from codagent_train.importing import import_model
+    from codagent_train.policy.import_weights import import_model
 
     weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
+    library_logging.hush()
     import_model(source, out, weights=weights, progress=show_on(sys.stderr), say=say)
     print(out)
 
@@ -37,10 +39,9 @@ def export(
 ) -> None:
     """Write what was trained for use elsewhere."""
     from codagent.models.download import weights_dir
-    from codagent_train import quiet
-    from codagent_train.export import export as write
+    from codagent_train.policy.export_weights import export as write
 
-    quiet.hush()
+    library_logging.hush()
     write(weights, out, to=to, pulled=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
     print(out)
 
@@ -56,18 +57,18 @@ def serve(
     ] = None,
 ) -> None:
     """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
-    from codagent_train import quiet, serve_vllm
-    from codagent_train.serve_source import located
+    from codagent_train.run_dir.weights_ref import located
+    from codagent_train.serving import vllm
 
     with suppress(KeyboardInterrupt):
-        if engine == "vllm" or (engine is None and serve_vllm.present()):
-            with serve_vllm.serving(located(weights), host=host, port=port) as served:
+        if engine == "vllm" or (engine is None and vllm.present()):
+            with vllm.serving(located(weights), host=host, port=port) as served:
                 _tell(served.url, served.key, served.names)
                 served.wait()
-        from codagent_train.serve import listening
-        from codagent_train.serve_weights import opened
+        from codagent_train.serving.adapters import opened
+        from codagent_train.serving.server import listening
 
-        quiet.hush()
+        library_logging.hush()
         with listening(opened(weights), host=host, port=port) as endpoint:
             _tell(endpoint.url, endpoint.key, endpoint.weights.names)
             endpoint.serve_forever()

@@ -1,1 +1,1 @@
-"""What the policy is trained in: each environment one file, rules as pure functions behind codagent's Environment Protocol."""
+"""The environments that a policy is trained in."""

@@ -1,0 +1,89 @@
+"""Files and folders of codagent's own, in places where somebody else may have put something: a link, a device, a file without end.
+
+What is opened here is a regular file in a folder of this user, never what a link leads to, and no larger than it may be.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from codagent.errors import RepositoryError
+
+MAX_TEXT_BYTES = 4 << 20  # settings and notes
+MAX_RECORD_BYTES = 4 << 30
+
+
+def read_plain(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """Read a whole file.
+
+    Raises FileNotFoundError when there is none, RepositoryError when it is no plain file or larger than `max_bytes`.
+    """
+    with os.fdopen(open_plain(path, os.O_RDONLY), "rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise RepositoryError(f"{path} is larger than {max_bytes >> 20} MB; move it away")
+    return data
+
+
+def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:
+    """Open a file as os.open does, and return its descriptor. Raises RepositoryError for a link, a device, a pipe and a folder."""
+    try:
+        # without O_NONBLOCK, opening a pipe that nobody writes to would never end
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, mode)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR, errno.ENOTDIR):
+            raise RepositoryError(_refusal(path)) from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise RepositoryError(_refusal(path))
+    return descriptor
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there. RepositoryError when a link, a file or another user's folder is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+        return
+    except FileExistsError:
+        check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """RepositoryError when a link, a file or another user's folder is there. Nothing need be there."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or not _is_ours(found, path):
+        raise RepositoryError(_refusal(path))
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a regular file lies at `path` itself, not behind a link."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def is_plain_folder(path: Path) -> bool:
+    """Whether a folder lies at `path` itself, not behind a link."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_ours(found: os.stat_result, path: Path) -> bool:
+    """Root may work in a repository of another user, whom it has then named as safe to git: what lies there is that user's."""
+    return found.st_uid == os.geteuid() or (os.geteuid() == 0 and found.st_uid == path.parent.stat().st_uid)
+
+
+def _refusal(path: Path) -> str:
+    return f"{path} is not a plain file or folder of yours, and is not followed; look at it and remove it"

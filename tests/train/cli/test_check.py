@@ -1,0 +1,64 @@
+"""`codagent-train check`, and the same question before a run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codagent_train.policy.load import load_policy
+from codagent_train.policy.model_size import TINY
+from codagent_train.recipe.schema import read_recipe
+
+pytestmark = pytest.mark.usefixtures("hushed")
+
+TRAIN = Path(sys.executable).parent / "codagent-train"
+TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
+
+
+def call(*arguments, **environment):
+    command, env = [TRAIN, *map(str, arguments)], {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=env)
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A toy whose rows of one part no memory holds."""
+    file = tmp_path / "large.toml"
+    file.write_text(TOY.replace("packs = 16", "packs = 2_000_000_000"))
+    return file
+
+
+def test_what_a_run_takes_is_told(tmp_path):
+    done = call("check", "toy", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert [line[:8].strip() for line in done.stdout.splitlines()] == ["model", "tokens", "", "memory", "", "disk", "time"]
+    assert done.stdout.startswith("model   83,136 parameters, 83,136 trained\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_fit_is_refused_by_check_and_by_run_before_anything_is_made(large, tmp_path):
+    for command in ("check", "run"):
+        done = call(command, large, "--out", tmp_path / "out")
+        assert done.returncode == 2
+        assert "GB are free: weights" in done.stderr
+        assert "take more `parts`" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_random_model_has_the_size_that_is_told_of_it():
+    model = load_policy(read_recipe("toy").policy, seed=0).model
+    linears = [tuple(each.weight.shape) for name, each in model.named_modules() if hasattr(each, "weight") and "_proj" in name]
+    config = model.config
+    cached = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    found = sum(each.numel() for each in model.parameters()), sorted(linears), config.vocab_size, cached
+    assert found == (TINY.parameters, sorted(TINY.linears), TINY.vocabulary, TINY.cached)
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    file = tmp_path / "gpu.toml"
+    file.write_text(TOY.replace('"random"', '"random"\ndevice = "cuda"'))
+    done = call("check", file, CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 2
+    assert "torch finds no GPU here" in done.stderr

@@ -1,0 +1,61 @@
+"""`codagent-train run`, as a person runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("hushed")
+
+TRAIN = Path(sys.executable).parent / "codagent-train"
+TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
+
+
+def run(*arguments):
+    return subprocess.run([TRAIN, "run", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=250)
+
+
+def test_a_run_goes_from_a_recipe_to_a_checkpoint_and_no_further_than_it_says(tmp_path):
+    recipe, out = tmp_path / "short.toml", tmp_path / "out"
+    recipe.write_text(
+        TOY.replace("steps = 150", "steps = 5").replace("packs = 16", "packs = 4").replace("save_every = 50", "save_every = 3")
+    )
+    done = run(recipe, "--out", out, "--seed", 4)
+    assert (done.returncode, done.stdout) == (0, f"{out}/checkpoint-5\n"), done.stderr
+    first, last = done.stderr.splitlines()
+    assert first == f"codagent-train: {recipe}, seed 4, 5 steps, into {out}"
+    assert last.startswith("step 5 of 5 · reward by position")
+    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint-3", "checkpoint-5", "metrics.jsonl", "run.json"]
+    again = run(recipe, "--out", out)
+    assert again.returncode == 2
+    assert "holds a run already" in again.stderr
+
+
+def test_a_recipe_that_is_wrong_is_refused_before_anything_is_made(tmp_path):
+    recipe = tmp_path / "wrong.toml"
+    recipe.write_text(TOY.replace("loops = 8", "loops = 1"))
+    done = run(recipe, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"codagent-train: {recipe}, line 11: a group of one loop")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_nowhere_are_a_usage_error(tmp_path):
+    recipe = tmp_path / "nowhere.toml"
+    recipe.write_text(TOY.replace('"random"', f'"{tmp_path}/nothing"'))
+    done = run(recipe, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "nothing cannot be loaded" in done.stderr
+
+
+def test_a_run_that_leads_nowhere_has_an_exit_code_of_its_own_and_keeps_its_last_good_checkpoint(tmp_path):
+    recipe, out = tmp_path / "wild.toml", tmp_path / "out"
+    wild = TOY.replace("rate = 1e-3", "rate = 1e15").replace("save_every = 50", "save_every = 1")
+    recipe.write_text(wild.replace("packs = 16", "packs = 4"))
+    done = run(recipe, "--out", out)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (10, "", False)
+    assert "begin anew with a lower `rate` in [learning]" in done.stderr
+    assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]

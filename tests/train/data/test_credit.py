@@ -1,0 +1,141 @@
+"""Returns, advantages and the re-weighting, with numbers worked by hand."""
+
+from functools import partial
+from math import log
+
+import pytest
+
+from codagent.types import Episode, Loop, Outcome, Task
+from codagent_train.data.credit import (
+    advantages,
+    dead,
+    discounted,
+    leave_one_out,
+    one_sum,
+    own,
+    paper,
+    rewards,
+    reweighted,
+    temperature,
+    windowed,
+)
+
+
+def scores(solve, notes=()):
+    return {("solve", at): value for at, value in enumerate(solve)} | {("notes", at): value for at, value in enumerate(notes)}
+
+
+LEFT = scores([0, 1, 1], [0, -0.1])
+RIGHT = scores([0, 0, 1], [0, 0])
+
+
+def close(*expected):
+    return [pytest.approx(values, abs=1e-12) for values in expected]
+
+
+def episode(kind, position, reward):
+    outcome = None if reward is None else Outcome(reward, reward > 0, "")
+    return Episode(kind, position, Task("t", "x"), "", (), outcome=outcome)
+
+
+def loop(*episodes, end="finished"):
+    return Loop("id", "group", "keycode", "model", "", tuple(episodes), end=end)
+
+
+def test_the_papers_return_is_the_mean_to_go_and_the_own_reward_of_notes_is_one_element_of_it():
+    assert [paper(LEFT)] == close(scores([2 / 3, 1, 1], [2 / 3, 0.45]))
+
+
+def test_notes_are_not_credited_with_the_task_that_they_follow():
+    assert [paper(scores([1, 0], [0]))] == close(scores([0.5, 0], [0]))
+
+
+def test_own_reward_only():
+    assert own(LEFT) == LEFT
+
+
+def test_one_sum_is_the_same_for_every_episode_of_the_loop():
+    assert [one_sum(LEFT)] == close(scores([1.9, 1.9, 1.9], [1.9, 1.9]))
+
+
+def test_a_window_counts_the_own_reward():
+    assert [windowed(LEFT, window=2)] == close(scores([0.5, 1, 1], [0.5, 0.45]))
+    assert windowed(LEFT, window=1) == own(LEFT)
+
+
+def test_discounted_rewards_are_summed_from_the_own_one_on():
+    assert [discounted(LEFT, factor=0.5)] == close(scores([0.75, 1.5, 1], [0.75, 0.4]))
+
+
+def test_the_baseline_is_the_groups_mean_at_each_position():
+    found = advantages([LEFT, RIGHT])
+    assert found == close(scores([1 / 6, 0.25, 0], [1 / 6, -0.025]), scores([-1 / 6, -0.25, 0], [-1 / 6, 0.025]))
+
+
+def test_own_reward_only_teaches_notes_nothing_but_their_form():
+    assert advantages([LEFT, RIGHT], returns=own) == close(scores([0, 0.5, 0], [0, -0.05]), scores([0, -0.5, 0], [0, 0.05]))
+
+
+def test_leaving_oneself_out_compares_with_the_mean_of_the_others():
+    group = [scores([1]), scores([0]), scores([0.5])]
+    assert advantages(group, baseline=leave_one_out) == close(scores([0.75]), scores([-0.75]), scores([0]))
+
+
+def test_a_variant_with_a_parameter_is_given_as_a_partial():
+    found = advantages([LEFT, RIGHT], returns=partial(discounted, factor=0.0))
+    assert found == advantages([LEFT, RIGHT], returns=own)
+
+
+def test_a_group_of_one_has_no_advantages():
+    assert advantages([LEFT]) == [{}]
+
+
+def test_a_loop_that_was_broken_off_is_left_out_and_the_others_are_compared_as_if_it_were_not_there():
+    left, broken, right = advantages([LEFT, {}, RIGHT])
+    assert broken == {}
+    assert [left, right] == advantages([LEFT, RIGHT])
+
+
+def test_what_only_one_loop_came_to_has_no_advantage():
+    short, long = advantages([scores([1]), scores([0, 1], [0])])
+    assert [short, long] == close(scores([0.25]), scores([-0.25]))
+
+
+def test_a_group_in_which_all_did_the_same_is_dead():
+    third = scores([0.1 + 0.2, 0.7], [0])
+    assert dead(advantages([third, third, third]))
+    assert dead(advantages([LEFT]))
+    assert not dead(advantages([LEFT, RIGHT]))
+
+
+def test_rewards_are_read_from_a_loop():
+    whole = loop(episode("solve", 0, 0.0), episode("notes", 0, -0.1), episode("solve", 1, 0.9))
+    assert rewards(whole) == scores([0.0, 0.9], [-0.1])
+
+
+@pytest.mark.parametrize("end", ["model", "tokens", "interrupted", None])
+def test_a_loop_that_was_broken_off_has_no_rewards(end):
+    assert rewards(loop(episode("solve", 0, 1.0), end=end)) == {}
+
+
+def test_a_loop_with_an_episode_that_was_not_judged_has_no_rewards():
+    assert rewards(loop(episode("solve", 0, 1.0), episode("notes", 0, None))) == {}
+
+
+def test_the_temperature_balances_the_trained_tokens():
+    # e^(0.5/T) = 2 e^(-0.5/T), so T = 1 / ln 2
+    assert temperature([0.5, -0.5], [1, 2]) == pytest.approx(1 / log(2), abs=0.05)
+
+
+def test_nothing_is_reweighted_while_the_advantages_are_not_negative_together():
+    assert temperature([0.5, -0.5], [2, 2]) is None
+    assert reweighted(-0.5, None) == -0.5
+
+
+def test_the_temperature_has_a_lower_bound():
+    assert temperature([0.1, -0.5], [1, 1000]) == pytest.approx(0.8, abs=0.05)
+
+
+def test_reweighting_favours_what_went_well_and_keeps_every_sign():
+    assert reweighted(0.5, 0.8) == pytest.approx(0.5 * 1.868246)
+    assert reweighted(-0.5, 0.8) == pytest.approx(-0.5 * 0.535261)

@@ -1,0 +1,56 @@
+"""Which recorded groups a run learns from again."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent_train.data.replay import Replay
+from codagent_train.recipe.schema import Records, read_recipe
+from tests.train.data.records.recordings import PLAIN, write
+
+
+@pytest.fixture
+def smoke(tmp_path):
+    """A recipe with records of two groups, by weights that the folder `weights` was made of."""
+    for name, group in (("a", "g"), ("b", "g"), ("c", "h"), ("d", "h")):
+        write(tmp_path / "loops", name, 0.0, loop=replace(PLAIN, group=group, start_commit=group))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/codagent.json").write_text(json.dumps({"source": "tiny.gguf", "recorded": "tiny#00"}))
+    given = read_recipe("smoke")
+    return replace(
+        given,
+        policy=replace(given.policy, weights=str(tmp_path / "weights")),
+        records=Records((str(tmp_path / "loops"),), 3),
+    )
+
+
+def drawn(given, out, packs, step=0):
+    return [[loop.id for loop in group] for group in Replay(given, out, words=100).groups(packs, step)]
+
+
+def test_a_pack_has_the_same_group_in_every_run_and_all_have_their_turn(smoke, tmp_path):
+    first = drawn(smoke, tmp_path, range(20))
+    assert first == drawn(smoke, tmp_path, range(20), step=3)
+    assert sorted(set(map(tuple, first))) == [("a", "b"), ("c", "d")]
+    assert drawn(smoke, tmp_path, [7]) == [first[7]]
+
+
+def test_what_is_stale_by_now_has_no_tokens(smoke, tmp_path):
+    replay = Replay(smoke, tmp_path, words=100)
+    tokens = [
+        [step.reply.tokens is not None for group in replay.groups([0], at) for loop in group for step in loop.episodes[0].steps]
+        for at in (3, 4)
+    ]
+    assert tokens == [[True, True], [False, False]]
+
+
+def test_weights_that_are_not_those_of_the_records_have_nothing_to_replay(smoke, tmp_path):
+    (tmp_path / "weights/codagent.json").unlink()
+    with pytest.raises(UsageError, match=r"no record in .*loops is fit for .*weights or .*;"):
+        drawn(smoke, tmp_path, [0])
+
+
+def test_records_are_not_looked_for_before_they_are_needed(smoke, tmp_path):
+    assert drawn(replace(smoke, records=Records(("gone",), 3)), tmp_path, []) == []

@@ -1,0 +1,111 @@
+"""A recipe says all of a run, and what does not fit is refused where it stands."""
+
+from pathlib import Path
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent_train.recipe.schema import Engine, Records, read_recipe, shipped
+
+GOOD = """
+seed = 3
+[policy]
+weights = "random"
+[environment]
+name = "keycode"
+[batch]
+packs = 3
+loops = 4
+parts = 2
+[replies]
+max_tokens = 1
+[learning]
+steps = 5
+rate = 1e-3
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def refused(folder: Path, old: str, new: str) -> str:
+    assert old in GOOD
+    with pytest.raises(UsageError) as caught:
+        read_recipe(written(folder, GOOD.replace(old, new)))
+    return str(caught.value)
+
+
+def test_what_is_not_said_has_a_default(tmp_path):
+    found = read_recipe(written(tmp_path, GOOD))
+    assert (found.seed, found.batch.packs, found.learning.clip, found.credit.returns) == (3, 3, 0.2, "paper")
+
+
+def test_a_seed_given_apart_comes_first(tmp_path):
+    assert read_recipe(written(tmp_path, GOOD), seed=0).seed == 0
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_ships_can_be_read(name):
+    assert read_recipe(name).learning.steps > 0
+
+
+def test_an_unknown_key_is_told_with_its_line_and_the_nearest(tmp_path):
+    assert "mine.toml, line 9: unknown key 'lops' in [batch]; did you mean 'loops'?" in refused(tmp_path, "loops =", "lops =")
+
+
+def test_a_value_that_does_not_fit_is_told_what_would(tmp_path):
+    assert "line 4: 'weights' must be a text" in refused(tmp_path, '"random"', "3")
+    assert "'name' must be one of keycode, frozenlake, not 'chess'" in refused(tmp_path, "keycode", "chess")
+
+
+def test_a_key_that_is_missing_is_named(tmp_path):
+    assert "[learning] lacks 'rate', a number above zero" in refused(tmp_path, "rate = 1e-3", "")
+
+
+def test_an_impossible_batch_is_refused_with_its_numbers(tmp_path):
+    assert "line 10: 3 packs of 4 loops are 12, which cannot be divided into 5 parts" in refused(tmp_path, "parts = 2", "parts = 5")
+    assert "a group of one loop" in refused(tmp_path, "loops = 4", "loops = 1")
+    assert "leaves nothing of a context of 4096" in refused(tmp_path, "max_tokens = 1", "max_tokens = 4096")
+
+
+def test_a_server_gets_adapters_only_and_samples_at_temperature_1(tmp_path):
+    engine = '[engine]\nname = "vllm"\n[learning]'
+    assert "line 14: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]" in refused(tmp_path, "[learning]", engine)
+    warm = (
+        GOOD.replace("[learning]", engine)
+        .replace('"random"', '"random"\nlora_rank = 4')
+        .replace("[replies]", "[replies]\ntemperature = 0.7")
+    )
+    with pytest.raises(UsageError, match="line 13: a vLLM server tells logprobs before temperature"):
+        read_recipe(written(tmp_path, warm))
+    assert read_recipe(written(tmp_path, warm.replace("0.7", "1"))).engine == Engine("vllm", "http://127.0.0.1:8000/v1")
+
+
+def test_a_name_that_is_none_is_answered_with_those_that_are():
+    with pytest.raises(UsageError, match=r"one of .*, toy"):
+        read_recipe("tony")
+
+
+def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_there_is_refused(tmp_path):
+    assert "nothing to learn from" in refused(tmp_path, "[learning]", "[sources]\nplay = 0\n[learning]")
+    assert "line 14: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")
+
+
+@pytest.mark.parametrize("source", ["replay", "again", "warm"])
+def test_recorded_loops_that_are_not_named_are_asked_for(tmp_path, source):
+    said = refused(tmp_path, "[learning]", f"[sources]\n{source} = 1\n[learning]")
+    assert f"line 14: {source} needs recorded loops; name their `folders` in [records]" in said
+
+
+@pytest.mark.parametrize("source", ["again", "warm"])
+def test_a_model_that_knows_nothing_has_no_use_for_recorded_tasks(tmp_path, source):
+    said = refused(tmp_path, "[learning]", f'[sources]\n{source} = 1\n[records]\nfolders = ["loops"]\n[learning]')
+    assert "line 14: a model with random weights cannot read recorded tasks" in said
+
+
+def test_the_folders_of_records_are_read(tmp_path):
+    text = GOOD + '[sources]\nplay = 0\nreplay = 1\n[records]\nfolders = ["a", "b"]\n'
+    assert read_recipe(written(tmp_path, text)).records == Records(("a", "b"), 4)

@@ -1,0 +1,18 @@
+"""What each of several processes runs: three steps of a small toy, into the folder that it is given."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from codagent_train.policy.load import load_policy
+from codagent_train.recipe.schema import Batch, read_recipe
+from codagent_train.training.trainer import train
+
+toy = read_recipe("toy")
+small = replace(toy, batch=Batch(packs=4, loops=4, parts=2), learning=replace(toy.learning, steps=3))
+loaded = load_policy(small.policy, seed=0)
+out = Path(sys.argv[1])
+train(small, loaded, out)
+torch.save(loaded.model.state_dict(), out / f"{torch.distributed.get_rank() if torch.distributed.is_initialized() else 'alone'}.pt")

@@ -1,0 +1,43 @@
+"""What a step tells of itself."""
+
+from dataclasses import replace
+from math import sqrt
+
+import pytest
+
+from codagent.types import Episode, Loop, Outcome, Task, Tokens
+from codagent_train.data.mixture import Learned
+from codagent_train.data.samples import Harvest, Row
+from codagent_train.training import step_metrics
+
+TASK = Task("guess", "Guess.")
+TOKENS = Tokens((5,), (1,), (-0.5,))
+
+
+def loop(*rewards):
+    solved = tuple(Episode("solve", at, TASK, "", (), outcome=Outcome(reward, reward > 0, "")) for at, reward in enumerate(rewards))
+    return replace(Loop("one", "group", "lake", "policy", ""), episodes=solved, end="finished")
+
+
+def measured(*groups):
+    return step_metrics.measured(Learned({"play": groups, "again": (), "replay": ()}, {"teacher": (), "warm": ()}), Harvest((), 0))
+
+
+def test_the_margin_of_a_reward_is_over_packs_whose_loops_are_averaged_first():
+    found = measured([loop(0.0, 1.0), loop(1.0, 1.0)], [loop(1.0, 1.0), loop(1.0, 1.0)])
+    assert found["reward/position_0"] == 0.75
+    assert found["margin/position_0"] == pytest.approx(1.96 * sqrt(0.125) / sqrt(2))  # of 0.5 and 1
+    assert found["margin/position_1"] == 0.0
+
+
+def test_one_pack_has_no_margin_and_neither_has_a_position_that_not_all_packs_reached():
+    assert not [name for name in measured([loop(0.0), loop(1.0)]) if name.startswith("margin/")]
+    assert [name for name in measured([loop(0.0, 1.0)], [loop(1.0)]) if name.startswith("margin/")] == ["margin/position_0"]
+
+
+def test_rows_are_counted_by_the_source_that_they_came_from():
+    replayed, lesson = Row((TOKENS,), 0.5, "solve", 0, source="replay"), Row((TOKENS,), 1.0, "solve", 0, imitated=True, source="warm")
+    compared = {"play": (), "again": (), "replay": ([loop(1.0), loop(0.0)], [loop(1.0), loop(1.0)])}
+    found = step_metrics.measured(Learned(compared, {"teacher": (), "warm": [loop(1.0)]}), Harvest((replayed, replayed, lesson), 1))
+    assert (found["rows/count"], found["rows/replayed"], found["rows/warm"]) == (3, 2, 1)
+    assert "rows/again" not in found

@@ -1,0 +1,1 @@
+"""From loops to training samples; knows nothing of torch."""

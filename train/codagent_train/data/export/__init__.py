@@ -1,0 +1,1 @@
+"""Recorded loops as data for other trainers."""

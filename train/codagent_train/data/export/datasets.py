@@ -1,0 +1,218 @@
+"""Recorded loops as data for other trainers: a folder with rows, episodes and trajectories, which is there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import UsageError
+from codagent.store.record import broken_off, requests
+from codagent.types import Episode, Loop, Message
+from codagent_train.data import credit
+from codagent_train.data.export.atif import named, plain, trajectory
+from codagent_train.data.records.files import loaded
+from codagent_train.data.records.scan import Found, read
+from codagent_train.files import vacant, whole
+
+ROWS, EPISODES, TRAJECTORIES = "rows", "episodes", "trajectories"
+_TOGETHER = 500  # rows that are made a table of at a time; one table holds 2 GB of text at most
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many rows and episodes there are, each episode with a trajectory, and what was found to make them of."""
+
+    rows: int
+    episodes: int
+    found: Found
+
+    def told(self) -> str:
+        """Lines for a person."""
+        lines = [self.found.told(), f"written  rows {self.rows}, episodes {self.episodes}, trajectories {self.episodes}"]
+        if not self.rows:
+            lines.append("         no reply can be learned from as it was sampled, for what is refused above: rows is empty")
+        return "\n".join(lines)
+
+
+def export(given: Sequence[Path], out: Path) -> Written:
+    """Make the folder `out` of the records in these folders.
+
+    UsageError for a path that is not there, or without a record; for an `out` that holds something, or that cannot be written.
+    """
+    out = vacant(out)
+    found = read(given)
+    episodes = list(_episodes(given, found))
+    try:
+        with whole(out) as unfinished:
+            unfinished.mkdir()
+            rows = _write(unfinished / ROWS, (row for group in found.groups for row in _rows(group)), _row_types())
+            _write(unfinished / EPISODES, (_episode(loop, episode) for loop, episode in episodes), _episode_types())
+            _write_trajectories(unfinished / TRAJECTORIES, episodes)
+    except OverflowError as error:  # a number that no column holds, which a record may have been given
+        raise UsageError(f"{out} cannot be written: {error}; leave out the record that holds it") from error
+    return Written(rows, len(episodes), found)
+
+
+def _episodes(given: Sequence[Path], found: Found) -> Iterator[tuple[Loop, Episode]]:
+    """The whole episodes of all loops, each once, whatever is refused of them. Loops that are compared have their group's name."""
+    groups = {loop.id: _name(group) for group in found.groups for loop in group}
+    for _, loop in loaded(given, []):  # the others are among what was refused
+        named_alike = replace(loop, group=groups.get(loop.id, loop.group))
+        yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not broken_off(episode))
+
+
+def _rows(group: Sequence[Loop]) -> Iterator[Line]:
+    """A row for each reply that has an advantage, in a dead group 0: what all did alike can still be imitated."""
+    worth = credit.advantages([credit.rewards(loop) for loop in group])
+    for loop, scores in zip(group, worth, strict=True):
+        for episode in loop.episodes:
+            advantage = scores.get((episode.kind, episode.position))
+            if advantage is not None:
+                about = {"loop": loop.id, "group": _name(group), "advantage": advantage}
+                yield from ({**plain(about), **line} for line in _replies(episode))
+
+
+def _name(group: Sequence[Loop]) -> str:
+    """Of loops that are compared: the id of the first."""
+    return group[0].id
+
+
+def _replies(episode: Episode) -> Iterator[Line]:
+    for number, (step, asked) in enumerate(zip(episode.steps, requests(episode), strict=True)):
+        reply = step.reply
+        if reply.tokens:
+            text = {
+                "kind": episode.kind,
+                "position": episode.position,
+                "step": number,
+                "task": episode.task.id,
+                "reward": episode.outcome.reward if episode.outcome else None,
+                "temperature": reply.sampling.temperature,
+                "policy": reply.policy,
+                "prompt": [_message(message) for message in asked],
+                "completion": [_message(reply.message)],
+                "raw": reply.raw,
+            }
+            tokens = reply.tokens
+            ids = {"prompt_ids": tokens.prompt_ids, "completion_ids": tokens.completion_ids, "logprobs": tokens.logprobs}
+            yield {**plain(text), **ids}
+
+
+def _episode(loop: Loop, episode: Episode) -> Line:
+    outcome = episode.outcome
+    said = [message for step in episode.steps for message in (step.reply.message, *step.observation.messages)]
+    told: Line = plain(
+        {
+            "loop": loop.id,
+            "group": loop.group,
+            "kind": episode.kind,
+            "position": episode.position,
+            "task": episode.task.id,
+            "instruction": episode.task.instruction,
+            "notes_before": episode.notes_before,
+            "notes_after": episode.notes_after,
+            "messages": [_message(message) for message in (*episode.prompt, *said)],
+            "reward": outcome.reward if outcome else None,
+            "passed": outcome.passed if outcome else None,
+            "end": episode.end,
+            "commit": episode.commit,
+        }
+    )
+    return told
+
+
+def _message(message: Message) -> Line:
+    """As chat endpoints have it; arguments are the text that the model wrote."""
+    calls = [(call.id, {"name": call.name, "arguments": call.arguments}) for call in message.tool_calls]
+    told = [{"id": id_, "type": "function", "function": function} for id_, function in calls] or None
+    return {"role": message.role, "content": message.content, "tool_calls": told, "tool_call_id": message.tool_call_id}
+
+
+def _row_types() -> Line:
+    from datasets import List, Value
+
+    text, whole, real = Value("string"), Value("int64"), Value("float64")
+    return {
+        "loop": text,
+        "group": text,
+        "kind": text,
+        "position": whole,
+        "step": whole,
+        "task": text,
+        "prompt_ids": List(whole),
+        "completion_ids": List(whole),
+        "logprobs": List(real),
+        "advantage": real,
+        "reward": real,
+        "temperature": real,
+        "policy": text,
+        "prompt": _message_types(),
+        "completion": _message_types(),
+        "raw": text,
+    }
+
+
+def _episode_types() -> Line:
+    from datasets import Value
+
+    text = Value("string")
+    return {
+        "loop": text,
+        "group": text,
+        "kind": text,
+        "position": Value("int64"),
+        "task": text,
+        "instruction": text,
+        "notes_before": text,
+        "notes_after": text,
+        "messages": _message_types(),
+        "reward": Value("float64"),
+        "passed": Value("bool"),
+        "end": text,
+        "commit": text,
+    }
+
+
+def _message_types() -> Any:
+    from datasets import List, Value
+
+    text = Value("string")
+    call = {"id": text, "type": text, "function": {"name": text, "arguments": text}}
+    return List({"role": text, "content": text, "tool_calls": List(call), "tool_call_id": text})
+
+
+def _write(folder: Path, lines: Iterable[Line], types: Line) -> int:
+    """The lines as a folder that `datasets` loads, and how many they are; none is a table with columns, too."""
+    from datasets import Dataset, Features, concatenate_datasets, disable_progress_bars
+
+    disable_progress_bars()
+    columns, left = Features(types), iter(lines)
+    tables = [Dataset.from_dict({name: [] for name in columns}, features=columns)]
+    while some := list(islice(left, _TOGETHER)):
+        tables.append(Dataset.from_list(some, features=columns))
+    table = concatenate_datasets(tables)
+    table.save_to_disk(folder, num_shards=1)
+    return len(table)
+
+
+def _write_trajectories(folder: Path, episodes: Sequence[tuple[Loop, Episode]]) -> None:
+    folder.mkdir()
+    for loop, episode in episodes:
+        told = json.dumps(trajectory(loop, episode), ensure_ascii=False, allow_nan=False)
+        name = named(replace(loop, id=_as_name(loop.id)), episode)
+        (folder / f"{name}.json").write_text(told + "\n", encoding="utf-8")
+
+
+def _as_name(text: str) -> str:
+    """The text, where it is a plain name; what else a file may call its loop is not made a path of."""
+    if re.fullmatch(r"[\w-]{1,100}", text, re.ASCII):
+        return text
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,82 @@
+"""Best play of FrozenLake-Obscure, put into words and tokens: what a model may imitate before it learns from its own play.
+
+The teacher believes no more at the start of a task than the notes tell it, so whoever imitates it is shown what notes are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, in_order, run_loop
+from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens, Tool
+from codagent_train.environments.frozenlake.best_play import ANY, Belief, Solver, narrowed
+from codagent_train.environments.frozenlake.environment import FrozenLake
+from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, verdict
+from codagent_train.policy.tokenizer import Tokenizer
+
+_NOTHING = "nothing yet"
+
+
+def taught(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop: Loop, profile: Profile) -> Loop:
+    """`loop`, played over the tasks of a pack by the teacher."""
+    return run_loop(Agent(_Teacher(tokenizer, lakes), profile), lakes, in_order(tasks), loop=loop, carry=Carry("between"))
+
+
+def told(belief: Belief) -> str:
+    """Notes: each action of which something is known, with the directions in which it may move."""
+    lines = [f"{' or '.join(DIRECTIONS[way] for way in ways)} {code}" for code, ways in _known(belief).items()]
+    return ", ".join(lines) or _NOTHING
+
+
+def kept(belief: Belief) -> Belief:
+    """What `told` leaves of a belief."""
+    known = _known(belief)
+    return sum(1 << place for place, mapping in enumerate(MAPPINGS) if all(mapping[code - 1] in ways for code, ways in known.items()))
+
+
+class _Teacher:
+    """A Model that looks at the lake itself, and believes of its actions what it has seen and noted."""
+
+    name = "teacher"
+
+    def __init__(self, tokenizer: Tokenizer, lakes: FrozenLake) -> None:
+        self._tokenizer, self._lakes, self._belief = tokenizer, lakes, ANY
+        self._solver: Solver | None = None  # of the task at hand; what it has found out serves all its turns
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+        """A reply whose tokens were not sampled; their logprobs are 0, as of one who is certain."""
+        del tools
+        text = self._said()
+        asked, ids = self._tokenizer.encode(messages), self._tokenizer.written(text)
+        return Reply(
+            Message("assistant", text), "stop", len(asked), len(ids), 0.0, Tokens(asked, ids, (0.0,) * len(ids)), sampling, self.name, text
+        )
+
+    def close(self) -> None:
+        pass
+
+    def _said(self) -> str:
+        moment = self._lakes.moment
+        if moment.turn:
+            self._belief = narrowed(self._belief, moment)
+        if verdict(moment):  # and so the notes are asked for
+            notes = told(self._belief)
+            self._belief = kept(self._belief)
+            return f"<notes>{notes}</notes>"
+        if self._solver is None or not moment.turn:
+            self._solver = Solver(moment.lake)
+        code = self._solver.best(moment.position, self._belief, moment.lake.turns - moment.turn)
+        ways = _ways(self._belief, code)
+        return self._lakes.form.said(code, DIRECTIONS[ways[0]] if len(ways) == 1 else None)
+
+
+def _known(belief: Belief) -> dict[int, list[int]]:
+    """The directions in which each action may move that is worth a note: half of all, or fewer."""
+    found = {code: _ways(belief, code) for code in CODES}
+    return {code: ways for code, ways in found.items() if len(ways) <= len(DIRECTIONS) // 2}
+
+
+def _ways(belief: Belief, code: int) -> list[int]:
+    """The directions in which an action may move."""
+    return sorted({mapping[code - 1] for place, mapping in enumerate(MAPPINGS) if belief >> place & 1})

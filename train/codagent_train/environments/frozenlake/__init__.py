@@ -1,0 +1,1 @@
+"""FrozenLake-Obscure: its rules, how it is put into words, and how well it can be played."""

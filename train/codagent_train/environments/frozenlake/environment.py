@@ -1,0 +1,69 @@
+"""FrozenLake-Obscure: cross a lake with four actions whose directions are hidden, the same for all tasks of a pack.
+
+After arXiv 2606.20002. Different here: packs have stable seeds, those of training and of tests never meet, and the account has the state
+after the last action, so that what a fatal step did can be noted.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from codagent.types import Message, Observation, Outcome, Task, Tool
+from codagent_train.environments.frozenlake.rules import Level, Moment, Verdict, lake, mapping, played, shaped, verdict
+from codagent_train.environments.frozenlake.wording import TERSE, Form, read_rules
+from codagent_train.environments.packs import Pack, Split, seed_of
+
+
+class FrozenLake:
+    """An Environment for the tasks of one pack. `tokens` is how long the rules tell the model to keep an answer."""
+
+    tools: tuple[Tool, ...] = ()
+
+    def __init__(self, level: Level, pack_seed: int, form: Form, *, tokens: int = 1000) -> None:
+        self._level, self._form, self._mapping = level, form, mapping(pack_seed)
+        self._rules = read_rules(form.rules).replace("{tokens}", str(tokens))
+        self._over: Verdict | Literal["form"] | None = None
+
+    @property
+    def form(self) -> Form:
+        return self._form
+
+    @property
+    def moment(self) -> Moment:
+        """Where play stands. Not for the policy: the lake as it is."""
+        return self._moment
+
+    def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
+        here = lake(self._level, task.seed)
+        self._moment, self._over = Moment(here, here.start), None
+        text = self._rules.replace("{notes}", notes or "(none yet)")
+        return Message("system", text), Message("user", self._form.state(self._moment))
+
+    def step(self, message: Message) -> Observation:
+        code = self._form.answer(message.content)
+        if code is None:
+            self._over = "form"
+            return Observation((), "finished")
+        self._moment = played(self._moment, code, self._mapping)
+        self._over = verdict(self._moment)
+        if self._over:
+            return Observation((), "steps" if self._over == "turns" else "finished")
+        return Observation((Message("user", self._form.state(self._moment)),))
+
+    def grade(self) -> Outcome:
+        turn, turns, passed = self._moment.turn, self._moment.lake.turns, self._over == "goal"
+        feedback = self._form.feedback[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.asked)
+        return Outcome(shaped(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
+
+    def keep(self, outcome: Outcome | None) -> None:
+        """Nothing of a lake lasts."""
+
+    def account(self) -> str:
+        return self._form.state(self._moment)
+
+
+def pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:
+    """Pack number `seed` of a split; a longer one begins with the same tasks, and the form changes only how they are told."""
+    name = f"frozenlake-{level.name}"
+    seeds = [seed_of(split, name, seed, position) for position in range(tasks)]
+    return Pack(seed_of(split, name, seed), tuple(Task(f"{name}-{one}", form.task(lake(level, one)), seed=one) for one in seeds))

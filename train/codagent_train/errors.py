@@ -1,0 +1,14 @@
+"""Errors of the trainer alone; the others are codagent's own."""
+
+from __future__ import annotations
+
+from codagent.errors import CodagentError
+
+
+class Diverged(CodagentError):
+    """What is computed is no number any more."""
+
+    exit_code = 10
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; begin anew with a lower `rate` in [learning]; the last checkpoint is from before")

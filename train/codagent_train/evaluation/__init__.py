@@ -1,0 +1,1 @@
+"""How well a policy plays, and how well it could."""

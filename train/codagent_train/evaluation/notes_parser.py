@@ -1,0 +1,112 @@
+"""Notes on FrozenLake-Obscure, read: which action they say moves in which direction, in all the forms in which models write that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS
+
+TELLING = 3  # of the codes: the fourth then follows
+_FAR = 60  # characters between an action and its direction
+
+_NOISE = re.compile(
+    r"\(\s*\d+\s*,\s*\d+\s*\)"  # a cell
+    r"|\b(?:turn|step|row|column|task|attempt|reward)s?\s*(?:\d+(?:\s*(?:of|/)\s*\d+)?)"
+    r"|\b\d+\s+(?:different\s+|possible\s+)?(?:direction|action|digit|code|turn|step|task|tr(?:y|ie)|attempt|row|column|cell)s?\b"
+    r"|\d+\.\d+|\b\d+\s*(?:-|–|to|of)\s*\d+\b",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"^[\s>*-]*(\d+)[.)]\s+(.*)")
+_ONLY_WAY = re.compile(rf"\W*(?:{'|'.join(DIRECTIONS)})\W*", re.IGNORECASE)
+_WORD = re.compile(rf"(?<![\w.])(?P<code>[1-4])(?!\w|\.\d)|\b(?P<way>{'|'.join(DIRECTIONS)})(?:wards?)?\b", re.IGNORECASE)
+_LISTED = re.compile(r"[\s,/&*`_\"']*(?:and|or)?[\s,*`_\"']*", re.IGNORECASE)
+_DENIED = re.compile(r"\bnot\b|n't\b|\bnever\b|\bcannot\b|≠|!=|\bexcept\b", re.IGNORECASE)
+_HIDDEN = re.compile(r"\bsecret|\bhidden|\bunknown|\border\b", re.IGNORECASE)
+_END = re.compile(r";|[.!?](?=\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Of how many of the four actions notes say the direction rightly, and of how many wrongly; of the others they say nothing."""
+
+    right: int
+    wrong: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the mapping follows from the notes, and it is the true one."""
+        return self.right >= TELLING and not self.wrong
+
+
+def reading(notes: str, directions: tuple[int, ...]) -> Reading:
+    """Notes against the true `directions` of the actions 1 to 4. An action that is said to do two things is wrong."""
+    said = stated(notes)
+    right = sum(said.get(code) == {directions[code - 1]} for code in CODES)
+    return Reading(right, len(said) - right)
+
+
+def stated(notes: str) -> dict[int, set[int]]:
+    """What notes say each action does, as numbers into `DIRECTIONS`; actions of which they say nothing are left out.
+
+    "1 = down", "Direction 1 moves the player down", "down: 1", "1, 2 are down and left" and their like. What is denied, or left open
+    ("1 is up or left"), is not a statement.
+    """
+    said: dict[int, set[int]] = {}
+    for clause in _clauses(notes):
+        for code, way in _pairs(clause):
+            said.setdefault(code, set()).add(way)
+    return said
+
+
+def _clauses(notes: str) -> Iterator[str]:
+    """Without the numbers that are no actions. A numbered line speaks of an action only when all it says is a direction."""
+    for line in notes.splitlines():
+        numbered = _NUMBERED.match(line)
+        if numbered and _ONLY_WAY.fullmatch(numbered[2]):
+            yield f"{numbered[1]}: {numbered[2]}"
+        else:
+            yield from (_NOISE.sub(" ", clause) for clause in _END.split(numbered[2] if numbered else line))
+
+
+class _Run(NamedTuple):
+    """Actions, or directions, that are listed one after the other."""
+
+    kind: str
+    values: list[int]
+    start: int
+    end: int
+
+
+def _pairs(clause: str) -> list[tuple[int, int]]:
+    """Actions with their directions. What the clause names first, it names first each time."""
+    runs = _runs(clause)
+    found: list[tuple[int, int]] = []
+    at = 0
+    while at + 1 < len(runs):
+        one, other = runs[at], runs[at + 1]
+        between = clause[one.end : other.start]
+        at += 1
+        if one.kind != runs[0].kind or len(one.values) != len(other.values) or len(between) > _FAR or _DENIED.search(between):
+            continue
+        if len(one.values) > 1 and _HIDDEN.search(clause):
+            continue
+        codes, ways = (one.values, other.values) if one.kind == "code" else (other.values, one.values)
+        found += zip(codes, ways, strict=True)
+        at += 1
+    return found
+
+
+def _runs(clause: str) -> list[_Run]:
+    runs: list[_Run] = []
+    for word in _WORD.finditer(clause):
+        kind = word.lastgroup or ""
+        value = int(word["code"]) if kind == "code" else DIRECTIONS.index(word["way"].lower())
+        last = runs[-1] if runs else None
+        if last and last.kind == kind and _LISTED.fullmatch(clause[last.end : word.start()]):
+            runs[-1] = _Run(kind, [*last.values, value], last.start, word.end())
+        else:
+            runs.append(_Run(kind, [value], word.start(), word.end()))
+    return runs

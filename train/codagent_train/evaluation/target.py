@@ -1,0 +1,71 @@
+"""Who is evaluated: weights, out of the folder of a run or by themselves, and how they are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codagent.errors import UsageError
+from codagent_train.recipe.schema import Recipe, read_recipe
+from codagent_train.run_dir import checkpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """Who plays, called `name` in reports: the weights of `recipe`, on its device, asked in its form and within its bounds. `untrained`
+    are the weights that a run began with; None where no run is known."""
+
+    name: str
+    recipe: Recipe
+    untrained: str | None = None
+
+
+def player(weights: str, *, asked: str | None = None) -> Player:
+    """Who plays with `weights`: the folder of a run, then of its last checkpoint; a checkpoint; a folder of weights, or a name on the hub.
+
+    `asked` is a recipe, or a run, that says how; the default is that of the run itself. UsageError when nothing says it, or when that is
+    on something else than frozenlake.
+    """
+    run = _run(Path(weights))
+    if run is None and asked is None:
+        raise UsageError(f"{weights} is not of a run; say with --recipe how these weights are asked: frozenlake, smoke, a file, or a run")
+    recipe = _recipe(asked or str(run))
+    if recipe.environment.name != "frozenlake":
+        raise UsageError(
+            f"{asked or run} is on {recipe.environment.name}, and reports are on frozenlake only; `codagent-train plot` draws any run"
+        )
+    if run is None:
+        return Player(weights, _with(recipe, weights))
+    last = _checkpoint(Path(weights))
+    name = f"{run.resolve().name}@{checkpoints.step_of(last)}"
+    return Player(name, _with(recipe, str(last)), checkpoints.recipe_of(run).policy.weights)
+
+
+def untrained(player: Player) -> Player:
+    """Who plays with the weights that a run began with. UsageError when none are known."""
+    if player.untrained is None:
+        raise UsageError(f"which model {player.name} came from is not known; give a run to have its notes frozen at the untrained model's")
+    return Player(player.untrained, _with(player.recipe, player.untrained))
+
+
+def _run(folder: Path) -> Path | None:
+    """The run that a folder is, or is a checkpoint of."""
+    for each in (folder, folder.parent) if checkpoints.is_checkpoint(folder) else (folder,):
+        if checkpoints.is_run(each):
+            return each
+    return None
+
+
+def _checkpoint(folder: Path) -> Path:
+    found = folder if checkpoints.is_checkpoint(folder) else checkpoints.latest(folder)
+    if found is None:
+        raise UsageError(f"the run in {folder} has no checkpoint yet; wait for its first, or give the weights that it began with")
+    return found
+
+
+def _recipe(asked: str) -> Recipe:
+    return checkpoints.recipe_of(Path(asked)) if checkpoints.is_run(Path(asked)) else read_recipe(asked)
+
+
+def _with(recipe: Recipe, weights: str) -> Recipe:
+    return replace(recipe, policy=replace(recipe.policy, weights=weights))

@@ -1,0 +1,111 @@
+"""How large a model is, read from what lies beside its weights and at their head: no torch, no download, no weights."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import UsageError
+from codagent_train.recipe.schema import RANDOM
+
+_INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
+_BESIDE = (".json", ".jinja", ".model", ".txt")  # what a tokenizer is made of
+_NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # LoRA leaves them as they are
+_LONGEST_HEAD = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`linears` are the (out, in) of the layers that LoRA adapts, `cached` the numbers that a token leaves in the cache of keys and values,
+    `beside` the bytes of tokenizer and settings."""
+
+    parameters: int
+    linears: tuple[tuple[int, int], ...]
+    hidden: int
+    layers: int
+    vocabulary: int
+    cached: int
+    beside: int
+
+    @property
+    def outputs(self) -> int:
+        """The numbers that a token has in the outputs of all those layers."""
+        return sum(out for out, _ in self.linears)
+
+
+_LAYER = (*[(64, 64)] * 4, *[(128, 64)] * 2, (64, 128))
+TINY = Shape(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # of random weights
+
+
+def shape(weights: str) -> Shape | None:
+    """Of the weights of a recipe; None when they are not on this machine, or not as safetensors."""
+    if weights == RANDOM:
+        return TINY
+    folder = Path(weights) if Path(weights).is_dir() else _cached(weights)
+    if folder is None or not (folder / "config.json").is_file():
+        return None
+    files = _files(folder)
+    if not files or not all(file.is_file() for file in files):
+        return None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        return _shape(config.get("text_config", config), [each for file in files for each in _head(file)], folder)
+    except KeyError as error:
+        raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
+
+
+def _shape(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: Path) -> Shape:
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    width = config.get("head_dim") or hidden // heads
+    linears = (size for name, size in tensors if len(size) == 2 and not any(part in name for part in _NOT_ADAPTED))
+    return Shape(
+        parameters=sum(prod(size) for _, size in tensors),
+        linears=tuple((out, given) for out, given in linears),
+        hidden=hidden,
+        layers=config["num_hidden_layers"],
+        vocabulary=config["vocab_size"],
+        cached=2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * width,
+        beside=sum(file.stat().st_size for file in folder.iterdir() if file.suffix in _BESIDE and file.is_file()),
+    )
+
+
+def _cached(name: str) -> Path | None:
+    """Where the hub's cache has a model."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / _INDEX).is_file():
+        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        return [folder / name for name in sorted(set(index["weight_map"].values()))]
+    return [folder / _WHOLE] if (folder / _WHOLE).is_file() else []
+
+
+def _head(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The names and sizes of the tensors in a file: its first 8 bytes say how long the JSON is that tells them (the format of safetensors).
+    UsageError when the file is cut off or none of that kind."""
+    with file.open("rb") as opened:
+        first = opened.read(8)
+        length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+        text = opened.read(min(length, _LONGEST_HEAD))
+    try:
+        told = json.loads(text)
+        sizes = {name: tuple(each["shape"]) for name, each in told.items() if name != "__metadata__"}
+        end = 8 + length + max(each["data_offsets"][1] for name, each in told.items() if name != "__metadata__")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{file} is not a file of safetensors; make the folder anew with `codagent-train import`") from None
+    if file.stat().st_size < end:
+        raise UsageError(f"{file} is cut off: {file.stat().st_size:,} of {end:,} bytes; make the folder anew with `codagent-train import`")
+    yield from sizes.items()

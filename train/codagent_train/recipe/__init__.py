@@ -1,0 +1,1 @@
+"""Recipes: TOML files that say all of a training run."""

@@ -1,0 +1,1 @@
+"""Loops played side by side by a policy."""

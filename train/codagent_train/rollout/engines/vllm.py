@@ -1,0 +1,108 @@
+"""The engine of a vLLM server that already runs: ids in, ids and logprobs out, by an adapter that it is given under a name of its own.
+
+Fields and answers after vLLM's `entrypoints/openai/completion/protocol.py` and `entrypoints/serve/lora`. It takes version 0.10.2 or later,
+for `return_token_ids`, and a start like
+
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve MODEL --enable-lora --max-lora-rank RANK --max-model-len TOKENS
+
+on a machine that sees the folders of the run. The server tells logprobs before temperature (`--logprobs-mode raw_logprobs`, its default):
+those under what was sampled from at temperature 1 only, so recipes are held to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import ModelError
+from codagent.models.http.client import Wire
+from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
+from codagent.types import Sampling, Tokens
+from codagent_train.policy.tokenizer import Ids
+
+AT_ONCE = 100  # as many connections as httpx keeps
+# the whole distribution and nothing else: what a request leaves out, the server takes from the model's generation_config.json
+_WHOLE = {
+    "top_p": 1.0,
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "skip_special_tokens": False,
+    "logprobs": 0,  # of the token that was sampled, and no others
+    "return_token_ids": True,
+}
+_TAKES = "adapters take `vllm serve --enable-lora` with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees the folder"
+
+
+class Vllm:
+    """An Engine that asks the server at `url`, which ends in /v1, for replies of `model`. Each request is one prompt, so that each has its
+    own seed; they are asked side by side. ModelError when the server is gone, or gives less than is needed."""
+
+    def __init__(self, url: str, *, ends: frozenset[int], model: str = "", patience_s: float = PATIENCE_S) -> None:
+        self.ends, self.model = ends, model
+        self._wire, self._patience_s = Wire(url), patience_s
+
+    def publish(self, folder: Path, name: str) -> None:
+        """Replies are of the adapter in `folder` from now on, and the one before is dropped.
+
+        A name must never stand for two adapters: the server keeps what it computed with the first (vLLM issue 42125).
+        """
+        if self.model:
+            # first, while the server is sure to hold it; one that was started again has forgotten it
+            with suppress(ModelError, Transient):
+                self._wire.tell("/unload_lora_adapter", {"lora_name": self.model})
+        patiently(lambda: self._load(folder, name), self._patience_s)
+        self.model = name
+
+    def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
+        with ThreadPoolExecutor(min(len(prompts), AT_ONCE)) as pool:
+            return list(pool.map(self._reply, prompts, samplings))
+
+    def _load(self, folder: Path, name: str) -> None:
+        try:
+            self._wire.tell("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
+        except ModelError as error:
+            if not (isinstance(error, Refused) and "already been loaded" in str(error)):
+                raise ModelError(f"{error}; {_TAKES}") from error
+
+    def _reply(self, prompt: Ids, sampling: Sampling) -> Tokens:
+        asked = {
+            "model": self.model,
+            "prompt": list(prompt),
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "seed": sampling.seed,
+            "stop_token_ids": sorted(self.ends),
+        }
+        answer = patiently(lambda: self._wire.ask("/completions", asked | _WHOLE), self._patience_s)
+        try:
+            return self._tokens(prompt, sampling, answer)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ModelError(f"{self._wire.who} sent something that is not a completion; is it a vLLM server?") from error
+
+    def _tokens(self, prompt: Ids, sampling: Sampling, answer: dict[str, Any]) -> Tokens:
+        choice = answer["choices"][0]
+        ids, read, logprobs = choice.get("token_ids"), choice.get("prompt_token_ids"), choice["logprobs"]["token_logprobs"]
+        if answer["model"] != self.model:
+            raise self._unfit(f"answered with the model {answer['model']}, not {self.model}; ask it directly, without a router")
+        if not ids or read is None:
+            raise self._unfit("gives no token ids; take vLLM 0.10.2 or later")
+        if tuple(read) != prompt:
+            raise self._unfit(f"read {len(read)} tokens that are not the {len(prompt)} it was sent; take a server that cuts no prompts")
+        if len(logprobs) != len(ids) or None in logprobs:
+            told = sum(each is not None for each in logprobs)
+            raise self._unfit(f"told the logprobs of {told} of {len(ids)} tokens; take vLLM 0.10.2 or later")
+        if ids[-1] not in self.ends and len(ids) != sampling.max_tokens:
+            raise self._unfit(
+                f"ended a reply after {len(ids)} of {sampling.max_tokens} tokens with the id {ids[-1]}, which ends none;"
+                " start it with --generation-config vllm"
+            )
+        return Tokens(prompt, tuple(ids), tuple(logprobs))
+
+    def _unfit(self, why: str) -> ModelError:
+        return ModelError(f"{self._wire.who} {why}")
