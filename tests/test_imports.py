@@ -19,7 +19,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_the_agent_never_loads_torch():
-    assert "torch" not in loaded_by("import codagent.agent, codagent.repository, codagent.loop, codagent.models.opening")
+    assert "torch" not in loaded_by("import codagent.agent.loop, codagent.repository.environment, codagent.models.open")
 
 
 def test_no_file_has_more_than_250_lines():

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from codagent import errors
 from codagent.cli.app import app
-from codagent.config import Settings
+from codagent.settings.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The command line: argv -> calls -> exit code. Only it and `ui` print; only it reads the environment and exits."""
+"""The command line: argv -> calls -> exit code. Only it prints, reads the environment and exits."""
 
 import gc
 import sys
@@ -26,6 +26,6 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
-    from codagent.ui.output import warn
+    from codagent.cli.terminal.output import warn
 
     warn(f"codagent: {message}")

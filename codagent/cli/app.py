@@ -23,7 +23,7 @@ def codagent(
 
 
 def _register() -> None:
-    from codagent.cli import loop, manage, notes, records, replay, report, run
+    from codagent.cli.commands import loop, machine, notes, records, replay, report, run
 
     for command in (
         run.run,
@@ -37,11 +37,11 @@ def _register() -> None:
         records.clean,
     ):
         app.command(name=command.__name__.rstrip("_"))(command)
-    app.command()(manage.doctor)
+    app.command()(machine.doctor)
     app.command()(report.report)
     app.add_typer(notes.notes, name="notes")
-    app.add_typer(manage.models, name="models")
-    app.add_typer(manage.sandbox, name="sandbox")
+    app.add_typer(machine.models, name="models")
+    app.add_typer(machine.sandbox, name="sandbox")
 
 
 _register()

@@ -6,16 +6,22 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from codagent import config, git, state
+from codagent.cli.terminal.output import warn
 from codagent.errors import UsageError
+from codagent.repository import git
+from codagent.runner.model import Access
+from codagent.runner.spec import Person
+from codagent.settings import settings as config
+from codagent.settings.toml import Values
+from codagent.store import layout as state
 from codagent.types import Calling
-from codagent.ui.output import warn
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
 Model = Annotated[
@@ -48,7 +54,7 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def settings(root: Path, task_file: config.Values | None = None, **flags: Any) -> config.Settings:
+def settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
     """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name.
 
     A repository may lower the limits of the person, but not raise them; a limit that it raises is left out, and said on stderr.
@@ -62,9 +68,10 @@ def settings(root: Path, task_file: config.Values | None = None, **flags: Any) -
     return config.settings(user, repository, environment, task_file or {}, chosen)
 
 
-def user_layers(**flags: Any) -> tuple[config.Values, config.Values, config.Values]:
+def user_layers(**flags: Any) -> tuple[Values, Values, Values]:
     """What the person has said, and no repository: the user file, the environment, the flags."""
     name = flags.pop("sandbox", None)
+    flags.pop("notes", None)
     return (
         config.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
         config.environment(os.environ),
@@ -75,6 +82,11 @@ def user_layers(**flags: Any) -> tuple[config.Values, config.Values, config.Valu
 def user_settings(**flags: Any) -> config.Settings:
     """The person's own settings, which is all that a record may be acted on with."""
     return config.settings(*user_layers(**flags))
+
+
+def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:
+    """Who runs the command, as one who acts on a record."""
+    return Person(user_settings(**flags), secret(), say, flags.get("model"))
 
 
 def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
@@ -128,6 +140,11 @@ def probed(spec: str, found: Calling | None = None) -> Calling | None:
 def api_key() -> str | None:
     """The key for an endpoint that is spoken to directly."""
     return os.environ.get("CODAGENT_API_KEY")
+
+
+def access(spec: str | None) -> Access:
+    """What there is to open the model called `spec` with; None: a model whose way of calling tools a record tells."""
+    return Access(api_key(), weights_dir(), probed(spec) if spec else None, secret())
 
 
 def colour() -> bool:

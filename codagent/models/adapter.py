@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from codagent.errors import ModelError, UsageError
-from codagent.models.background import Background
-from codagent.models.endpoint import Endpoint, meant
-from codagent.models.patience import patiently
+from codagent.models.http.background import Background
+from codagent.models.http.retry import patiently
+from codagent.models.openai_api import Endpoint, meant
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _STOP_S = 5.0
@@ -69,7 +69,7 @@ class Adapter:
 
     def _started(self, profile: Profile, on_text: Callable[[str], None] | None) -> Endpoint:
         """Its first line is its address and its key; of its models one is meant."""
-        from codagent.models.wire import Wire
+        from codagent.models.http.client import Wire
 
         line = self._child.stdout.readline() if self._child.stdout else ""
         if not line:

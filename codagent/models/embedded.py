@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import ModelError, UsageError
-from codagent.models.background import Background
-from codagent.models.llama import Llama
-from codagent.models.wire import Wire
+from codagent.models.http.background import Background
+from codagent.models.http.client import Wire
+from codagent.models.llama_cpp import Llama
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _HEAD_BYTES = 16 << 20  # metadata and tokenizer of a GGUF, and more

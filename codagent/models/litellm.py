@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from codagent.errors import ModelError
-from codagent.models.background import Background
-from codagent.models.calling import decode, encode, shown_files
-from codagent.models.endpoint import sampled, stop_of
-from codagent.models.patience import PATIENCE_S, Transient, failure, patiently
+from codagent.models.http.background import Background
+from codagent.models.http.retry import PATIENCE_S, Transient, failure, patiently
+from codagent.models.openai_api import sampled, stop_of
+from codagent.models.tool_calls.formats import decode, encode, shown_files
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
 READ_S = 300.0

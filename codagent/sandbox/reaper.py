@@ -6,8 +6,8 @@ import os
 import socket
 from typing import Any
 
-from codagent.lock import process_start
 from codagent.sandbox.engine import connect, speaking
+from codagent.store.lock import process_start
 
 
 def labels(loop: str) -> dict[str, str]:

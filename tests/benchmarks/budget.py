@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codagent.agent import Agent
-from codagent.ledger import Ledger, Metered
-from codagent.loop import Carry, run_loop
-from codagent.record import Record, load
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, run_loop
+from codagent.store.ledger import Ledger, Metered
+from codagent.store.record import Record, load
 from codagent.types import Limits, Loop, Message, Observation, Outcome, Price, Profile, Reply, Sampling, Task, Tool
 
 CODAGENT = Path(sys.executable).parent / "codagent"

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import RecordError
-from codagent.record import load
 from codagent.sandbox.engine import connect
+from codagent.store.record import load
 
 CODAGENT = Path(sys.executable).parent / "codagent"
 CHECKS = ["--check", "grep -q 3 answer.txt", "--check", "test -e part2.txt"]

@@ -24,16 +24,16 @@ from typing import Any
 
 from samples import check_out, names, sample
 
-from codagent import state
-from codagent.cli.outcome import solved
-from codagent.cli.work import Desk
-from codagent.config import Settings
-from codagent.job import Job, Ready, recorded
-from codagent.models.opening import Given, open_model, profile_for
-from codagent.notebook import Notebook
-from codagent.record import load
+from codagent.cli.terminal.progress import Progress
+from codagent.models.open import Given, open_model, profile_for
+from codagent.runner.result import solved
+from codagent.runner.runner import Desk
+from codagent.runner.spec import Job, Ready, recorded
+from codagent.settings.settings import Settings
+from codagent.store import layout as state
+from codagent.store.notes_file import Notebook
+from codagent.store.record import load
 from codagent.types import Limits, Price, Task
-from codagent.ui.progress import Progress
 
 CONDITIONS = ("notes", "none", "shuffled")
 WITHIN = (1, 2, 4, 8)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from codagent.record import load
+from codagent.store.record import load
 from tests.cli.conftest import CHECK, CODAGENT, call
 
 LOCAL = ("--sandbox", "local")

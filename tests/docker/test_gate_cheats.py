@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from codagent.gate import Gates
+from codagent.repository.gate import Gates
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker import DockerSandbox
-from tests.gate.conftest import SOLVED, START, Shop
+from tests.repository.gate.conftest import SOLVED, START, Shop
 
 pytestmark = pytest.mark.docker
 CHECK = "PYTHONPATH=. python3 -m pytest -q"

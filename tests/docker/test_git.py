@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codagent import git
+from codagent.repository import git
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker import DockerSandbox
 

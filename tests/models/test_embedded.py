@@ -15,10 +15,10 @@ from codagent.errors import ContextOverflow, ModelError, UsageError
 from codagent.models.catalog import entry_named
 from codagent.models.download import pull, weights_dir
 from codagent.models.embedded import Embedded, fingerprint
-from codagent.models.endpoint import Endpoint
-from codagent.models.llama import Llama
-from codagent.models.opening import Given, open_model
-from codagent.models.wire import Wire
+from codagent.models.http.client import Wire
+from codagent.models.llama_cpp import Llama
+from codagent.models.open import Given, open_model
+from codagent.models.openai_api import Endpoint
 from codagent.types import Message, Profile, Sampling, Tool, ToolCall
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})

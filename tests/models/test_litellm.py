@@ -8,7 +8,7 @@ import pytest
 
 from codagent.errors import ContextOverflow, ModelError
 from codagent.models.litellm import LiteLLM
-from codagent.models.opening import Price, price_for
+from codagent.models.open import Price, price_for
 from codagent.types import Message, Sampling, Tool, ToolCall
 from tests.models.loopback import Answer, refusal, serve
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.models.opening import open_model
+from codagent.models.open import open_model
 from codagent.models.scripted import Scripted
 from codagent.types import Message, Observation, Sampling, Step, ToolCall
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.codec import encode
 from codagent.errors import UsageError
-from codagent.record import Record
+from codagent.store.codec import encode
+from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Profile, Reply, Sampling, Step, Task, Tokens, ToolCall
 from codagent_train.data.imitation import counted, examples, worth
 from codagent_train.data.mixture import Sources

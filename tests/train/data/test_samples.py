@@ -1,6 +1,6 @@
 """Rows out of groups of loops, and their division into parts."""
 
-from codagent.trainable import chained
+from codagent.store.trainable import chained
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 from codagent_train.data.credit import mean, own, paper
 from codagent_train.data.samples import Row, copied, harvest, parts

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from codagent.agent import Agent
-from codagent.loop import Carry, in_order, run_loop
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, in_order, run_loop
 from codagent.types import Loop, Message, Reply, Sampling
 from codagent_train.data.credit import advantages, rewards
 from codagent_train.environments.keycode import GUESS, KEYS, NOTHING, PROMPT_TOKENS, SECRET, VOCABULARY, Keycode, decode, encode, pack

@@ -2,9 +2,9 @@
 
 import pytest
 
-from codagent.agent import Agent
+from codagent.agent.episode import Agent
+from codagent.agent.loop import in_order, run_loop
 from codagent.errors import UsageError
-from codagent.loop import in_order, run_loop
 from codagent.models.scripted import Scripted
 from codagent.types import Loop, Profile
 from codagent_train.environments.frozenlake.environment import FrozenLake, pack

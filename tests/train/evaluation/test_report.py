@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.agent import Agent
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, in_order, run_loop
 from codagent.errors import UsageError
-from codagent.loop import Carry, in_order, run_loop
 from codagent.models.scripted import Scripted
 from codagent.types import Loop, Profile
 from codagent_train.environments.frozenlake.best_play import ANY, Solver, play

@@ -15,7 +15,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from codagent.errors import ModelError
-from codagent.models.opening import open_model
+from codagent.models.open import open_model
 from codagent.types import Message, Sampling
 from codagent_train.run_dir.weights_ref import base_of
 from codagent_train.serving import vllm

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from codagent.errors import UsageError
-from codagent.models.endpoint import meant
+from codagent.models.openai_api import meant
 from codagent_train.run_dir.weights_ref import Source, located
 from codagent_train.serving.vllm import arguments, serving
 from tests.train.doubles.vllm_command import ABSENT, ADAPTED, PLAIN

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from codagent.errors import UsageError
-from codagent.record import Record
+from codagent.store.record import Record
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import Batch, Records, Sources
 from codagent_train.rollout.engines.transformers_loop import Local

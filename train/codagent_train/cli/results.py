@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codagent.truncate import harmless
+from codagent.text import harmless
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from codagent.truncate import harmless
+from codagent.text import harmless
 
 
 def say(line: str) -> None:

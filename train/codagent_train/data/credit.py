@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import exp, fsum
 from statistics import fmean
 
-from codagent.loop import OVER
+from codagent.agent.loop import OVER
 from codagent.types import Kind, Loop
 
 Key = tuple[Kind, int]

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codagent.codec import decode
-from codagent.record import requests
-from codagent.tools import offered
-from codagent.trainable import author, exact
+from codagent.repository.tools import offered
+from codagent.store.codec import decode
+from codagent.store.record import requests
+from codagent.store.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.data.records.files import Refused, loaded
 from codagent_train.policy.chat_text import conversation, said

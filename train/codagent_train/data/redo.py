@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from codagent import git, state
-from codagent.codec import encode
 from codagent.errors import RecordError, RepositoryError, UsageError
-from codagent.job import recorded
-from codagent.reopened import Reopening, reopened
+from codagent.repository import git
+from codagent.runner.spec import recorded
+from codagent.runner.workspace import Reopening, reopened
+from codagent.store import layout as state
+from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.data.records.files import Refused, readable, reasons
 from codagent_train.environments.packs import seed_of

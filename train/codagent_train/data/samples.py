@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
-from codagent.trainable import chained
+from codagent.store.trainable import chained
 from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codagent.agent import Agent
-from codagent.loop import Carry, in_order, run_loop
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, in_order, run_loop
 from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens, Tool
 from codagent_train.environments.frozenlake.best_play import ANY, Belief, Solver, narrowed
 from codagent_train.environments.frozenlake.environment import FrozenLake

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codagent.agent.loop import Carry
 from codagent.errors import UsageError
-from codagent.loop import Carry
 from codagent.types import Loop
 from codagent_train.environments.frozenlake.rules import mapping
 from codagent_train.evaluation.report import Played, whole

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from codagent.agent.loop import Carry
 from codagent.errors import UsageError
-from codagent.loop import Carry
 from codagent.types import Loop, Profile
 from codagent_train.environments.make import LEVELS, drawn
 from codagent_train.environments.packs import Pack, seed_of

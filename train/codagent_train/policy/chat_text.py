@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codagent.models.calling import decode, encode, shown_files
+from codagent.models.tool_calls.formats import decode, encode, shown_files
 from codagent.types import Calling, Message, Tool
 
 CALLING: Calling = "text"

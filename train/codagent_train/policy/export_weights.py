@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from codagent.codec import decode
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import weights_named
+from codagent.store.codec import decode
 from codagent_train.files import first_line, safetensor_error, vacant, whole
 from codagent_train.policy import gguf
 from codagent_train.policy.import_weights import CARD, Card

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codagent.codec import encode
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import Progress, pull
 from codagent.models.embedded import weights_named
+from codagent.store.codec import encode
 from codagent_train.files import first_line, safetensor_error, vacant, whole
 
 CARD = "codagent.json"

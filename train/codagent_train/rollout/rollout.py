@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from functools import partial
 from threading import Thread
 
-from codagent.agent import Agent
-from codagent.loop import in_order, run_loop
+from codagent.agent.episode import Agent
+from codagent.agent.loop import in_order, run_loop
 from codagent.types import Loop, Profile
 from codagent_train.rollout.batcher import BatchedModel, RequestBatcher
 from codagent_train.rollout.sampler import Sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codagent.loop import Carry
+from codagent.agent.loop import Carry
 from codagent.types import Environment, Loop, Profile, Sampling, Task
 from codagent_train.environments.make import drawn
 from codagent_train.environments.packs import seed_of

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from codagent.codec import decode
 from codagent.errors import UsageError
+from codagent.store.codec import decode
 from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir import metrics
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.models.spoken import find_spoken
+from codagent.models.tool_calls.json_in_text import find_spoken
 from codagent.types import Sampling
 from codagent_train.policy.tokenizer import Ids
 

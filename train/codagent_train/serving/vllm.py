@@ -23,8 +23,8 @@ from importlib.util import find_spec
 from typing import NoReturn
 
 from codagent.errors import ModelError, UsageError
-from codagent.models.patience import Transient
-from codagent.models.wire import Wire
+from codagent.models.http.client import Wire
+from codagent.models.http.retry import Transient
 from codagent_train.run_dir.weights_ref import Source, rank_of
 
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the values of --max-lora-rank

@@ -11,9 +11,9 @@ from datetime import timedelta
 from math import ceil
 from pathlib import Path
 
-from codagent.context import BYTES_PER_TOKEN
+from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
-from codagent.notes import ATTEMPTS, THINKING_TOKENS
+from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
 from codagent_train.environments.make import LEVELS, drawn
 from codagent_train.policy.model_size import Shape, shape

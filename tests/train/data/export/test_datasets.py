@@ -11,7 +11,7 @@ from datasets import load_from_disk
 from trl import is_conversational
 
 from codagent.errors import UsageError
-from codagent.record import Record
+from codagent.store.record import Record
 from codagent.types import Episode, Message, Observation, Outcome, Step, Task, Tokens, ToolCall
 from codagent_train.data.credit import mean, paper
 from codagent_train.data.export.datasets import export

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from codagent.record import Record
+from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 
 WHOLE = Sampling(0.7, 1.0, 0, 100)

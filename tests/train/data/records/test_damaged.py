@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from codagent.codec import encode
+from codagent.store.codec import encode
 from codagent.types import Loop
 from codagent_train.data.records.scan import read
 from tests.train.data.records.recordings import PLAIN, ids, refused, write

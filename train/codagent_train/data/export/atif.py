@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from codagent import __version__
-from codagent.trainable import CHANGED, unfit
+from codagent.store.trainable import CHANGED, unfit
 from codagent.types import Episode, Loop, Message, Reply, Role, Step, ToolCall
 
 SCHEMA = "ATIF-v1.7"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.record import broken_off, requests
+from codagent.store.record import broken_off, requests
 from codagent.types import Episode, Loop, Message
 from codagent_train.data import credit
 from codagent_train.data.export.atif import named, plain, trajectory

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codagent.errors import RecordError, UsageError
-from codagent.record import load
-from codagent.state import RECORD
+from codagent.store.layout import RECORD
+from codagent.store.record import load
 from codagent.types import Loop
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from codagent.codec import encode
-from codagent.loop import OVER
-from codagent.trainable import author, unfit
+from codagent.agent.loop import OVER
+from codagent.store.codec import encode
+from codagent.store.trainable import author, unfit
 from codagent.types import Loop, Reply, Step
 from codagent_train.data import credit
 from codagent_train.data.records.files import Refused, loaded, records

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import ModelError
-from codagent.models.patience import PATIENCE_S, Refused, Transient, patiently
-from codagent.models.wire import Wire
+from codagent.models.http.client import Wire
+from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 

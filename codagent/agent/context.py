@@ -1,0 +1,93 @@
+"""What the model is asked with: everything so far, until that no longer fits.
+
+Then old answers of tools are shortened, then old steps become one line each. The prompt (task, rules, limits) is never touched.
+Nothing is shortened a second time before it must be, so that a server's prefix cache stays good for as long as possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codagent.errors import ModelError
+from codagent.text import BYTES_PER_TOKEN, counted, shorten, size
+from codagent.types import Message, Sampling, Step
+
+KEEP = 4  # the latest steps stay as they are, while that is possible
+SHORT_LINES, SHORT_BYTES = 10, 600
+
+
+class Context:
+    """Grows by a step at a time; `messages` is the request to come."""
+
+    def __init__(self, prompt: tuple[Message, ...], memory: int | None = None) -> None:
+        self._prompt, self._memory = prompt, memory
+        self._steps: list[tuple[Message, ...]] = []
+        self._shortened = 0  # steps before this one have short answers
+        self._summarised = 0  # steps before this one are a line each
+        self._messages = list(prompt)
+        self._counted = 0  # tokens of the messages up to the last reply, as the server counted them
+        self._fresh_bytes = sum(size(message) for message in prompt)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(self._messages)
+
+    @property
+    def steps(self) -> int:
+        return len(self._steps)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether steps are left out because the model is not to remember them."""
+        return self._memory is not None and len(self._steps) > self._memory
+
+    def add(self, step: Step) -> None:
+        messages = (step.reply.message, *step.observation.messages)
+        self._steps.append(messages)
+        if self.forgets:
+            kept = self._steps[len(self._steps) - (self._memory or 0) :]
+            self._messages = [*self._prompt, *(message for step in kept for message in step)]
+            return
+        self._messages.extend(messages)
+        self._counted = counted(step.reply)
+        self._fresh_bytes = sum(size(message) for message in step.observation.messages)
+
+    def overflows(self, context_tokens: int, sampling: Sampling) -> bool:
+        """Whether the next request with its longest answer may pass the model's context."""
+        return self._counted + self._fresh_bytes // BYTES_PER_TOKEN + sampling.max_tokens > context_tokens
+
+    def shrink(self) -> None:
+        """Leave out the next most dispensable part. ModelError when nothing is left that may go."""
+        old = max(0, len(self._steps) - KEEP)
+        if self._shortened < old:
+            self._shortened = old
+        elif self._summarised < old:
+            self._summarised = old
+        elif self._shortened < len(self._steps):
+            self._shortened = len(self._steps)
+        else:
+            raise ModelError("the task does not fit into the model's context; take a model with a longer one, or a shorter task")
+        self._messages = self._render()
+        self._counted, self._fresh_bytes = 0, sum(size(message) for message in self._messages)
+
+    def _render(self) -> list[Message]:
+        messages = list(self._prompt)
+        if self._summarised:
+            lines = [_line(number, step) for number, step in enumerate(self._steps[: self._summarised], 1)]
+            messages.append(Message("user", "Earlier steps, in short:\n" + "\n".join(lines)))
+        for number, step in enumerate(self._steps[self._summarised :], self._summarised):
+            messages.extend(_short(message) if number < self._shortened else message for message in step)
+        return messages
+
+
+def _short(message: Message) -> Message:
+    if message.role == "assistant":
+        return message
+    return replace(message, content=shorten(message.content, max_lines=SHORT_LINES, max_bytes=SHORT_BYTES))
+
+
+def _line(number: int, step: tuple[Message, ...]) -> str:
+    reply, *answers = step
+    calls = "; ".join(f"{call.name} {call.arguments[:160]}" for call in reply.tool_calls) or "no tool call"
+    said = " · ".join(answer.content.partition("\n")[0][:120] for answer in answers)
+    return f"{number}. {calls} → {said}"

@@ -1,0 +1,116 @@
+"""The notes that one episode leaves for the next: asked for, taken out of the answer, bounded.
+
+An episode like any other, in an environment whose one thing to do is to write; so it is recorded, limited, broken off and taken up again
+in the same way. After arXiv 2606.20002, section 3, with two differences: malformed notes are asked for once more and then leave the old
+ones in place, and the state that the attempt left is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from codagent.agent.episode import Agent, run_episode
+from codagent.prompts import prompt
+from codagent.text import BYTES_PER_TOKEN, gist, harmless, shorten
+from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
+
+MALFORMED = -0.1  # the reward of an episode that left no notes
+ATTEMPTS = 2
+THINKING_TOKENS = 400
+_BYTES_PER_WORD = 7
+_ANSWER_BYTES = 300  # of what came back for a step; the gates' words are shown by themselves
+_NOTES = re.compile(r"<notes>(.*?)</notes>", re.DOTALL)
+
+
+def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str) -> Episode:
+    """The notes `episode`, ended, with what is carried on in `notes_after`. It is about `solved`, which left the state `account`.
+
+    Notes hold at most the profile's `notes_tokens`, counted cautiously as `BYTES_PER_TOKEN` bytes each.
+    """
+    profile = agent.profile
+    writing = Rewrite(solved, account, profile)
+    sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, profile.notes_tokens + THINKING_TOKENS))
+    writer = replace(agent, profile=replace(profile, steps=ATTEMPTS, sampling=sampling))
+    episode = run_episode(writer, writing, episode)
+    return replace(episode, outcome=writing.grade(), notes_after=writing.notes)
+
+
+def bounded(text: str, max_tokens: int) -> str:
+    """Notes as they may be carried: harmless, and no longer than the bound, whoever wrote them."""
+    return shorten(harmless(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
+
+
+class Rewrite:
+    """An Environment in which notes are written. `notes` are the old ones until good ones came.
+
+    A model that works without memory of its steps is shown only what came of them.
+    """
+
+    tools: tuple[Tool, ...] = ()
+
+    def __init__(self, solved: Episode, account: str, profile: Profile) -> None:
+        self._solved, self._account, self._profile = solved, account, profile
+        self._max_bytes = profile.notes_tokens * BYTES_PER_TOKEN
+        self._trouble = "no answer came"
+        self.notes = ""
+
+    def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
+        self.notes = notes
+        room, outcome = self._profile.output_bytes // 3, self._solved.outcome
+        parts = {
+            "Task": task.instruction,
+            "Old notes": notes or "none",
+            "The attempt": _told(self._solved, room) if self._profile.memory != 0 else "",
+            "What it changed": self._account,
+            "What the gates say": gist(outcome.feedback) if outcome else "nothing, it was not judged",
+            "Reward": f"{outcome.reward:.2f} of 1" if outcome else "",
+        }
+        text = [f"{name}: {shorten(harmless(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]
+        return Message("system", self._prompt("notes")), Message("user", "\n\n".join([*text, self._form()]))
+
+    def step(self, message: Message) -> Observation:
+        found = _NOTES.findall(message.content)
+        text = harmless(found[0]).strip() if len(found) == 1 else ""
+        size = len(text.encode(errors="surrogateescape"))
+        if text and size <= self._max_bytes:
+            self.notes, self._trouble = text, ""
+            return Observation((), "finished")
+        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed(found)
+        return Observation((Message("user", f"error: {self._trouble}. {self._form()}"),))
+
+    def grade(self) -> Outcome:
+        return Outcome(MALFORMED if self._trouble else 0.0, not self._trouble, self._trouble)
+
+    def keep(self, outcome: Outcome | None) -> None:
+        """Whoever asked for the notes keeps them."""
+
+    def account(self) -> str:
+        return self.notes
+
+    def _form(self) -> str:
+        return self._prompt("rewrite").replace("{words}", str(self._max_bytes // _BYTES_PER_WORD))
+
+    def _prompt(self, name: str) -> str:
+        """For a profile with a prompt of its own, the one that goes with it."""
+        return prompt(name if self._profile.prompt == "system" else f"{name}_{self._profile.prompt}")
+
+
+def _malformed(found: list[str]) -> str:
+    if not found:
+        return "there is nothing between <notes> and </notes>"
+    return "the notes are empty" if len(found) == 1 else "there is more than one pair of <notes> and </notes>"
+
+
+def _told(episode: Episode, room: int) -> str:
+    """The steps of an attempt, each within its share of `room` bytes, and why it ended."""
+    share = max(200, room // max(1, len(episode.steps)) - _ANSWER_BYTES)
+    lines = [_step(number, step, share) for number, step in enumerate(episode.steps, 1)]
+    return "\n".join([*lines, f"It ended: {episode.end}. {episode.cause}".rstrip()])
+
+
+def _step(number: int, step: Step, share: int) -> str:
+    said = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
+    answers = [message.content for message in step.observation.messages]
+    done = shorten("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
+    return f"{number}. {done}\n→ {shorten(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"

@@ -1,0 +1,1 @@
+"""The commands: what each takes, what it calls, and what it prints."""

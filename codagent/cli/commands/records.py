@@ -1,0 +1,160 @@
+"""What can be done with a loop afterwards: show, diff, apply, replay, list, clean."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codagent.cli import options
+from codagent.cli.terminal.output import say, write
+from codagent.cli.terminal.paint import paint
+from codagent.errors import RepositoryError
+from codagent.repository import git
+from codagent.repository.attempts import word as verdict
+from codagent.runner.result import change, iterations, word
+from codagent.store import layout as state
+from codagent.store.record import load, solved
+from codagent.store.trainable import TEXT_ONLY, chained, unfit
+from codagent.text import harmless
+from codagent.types import Loop, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A loop on disk."""
+
+    root: Path
+    folder: Path
+    loop: Loop
+
+    def change(self) -> tuple[str, str]:
+        """The commits before and after; RepositoryError when nothing was changed."""
+        changed = change(self.loop)
+        if changed is None:
+            raise RepositoryError(f"loop {self.loop.id} changed nothing")
+        return changed
+
+
+def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
+    root = git.find_root(repo)
+    loops = options.loops_dir(root, record)
+    folder = loops / state.find_loop(loops, loop_id)
+    return Kept(root, folder, load(folder / state.RECORD))
+
+
+def show(
+    loop_id: options.LoopId = None,
+    *,
+    repo: options.Repo = Path(),
+    record: options.RecordDir = None,
+    full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Instead, which replies hold their tokens and can be trained on.")] = False,
+) -> None:
+    """Print what was said and done in a loop."""
+    loop = kept(repo, record, loop_id).loop
+    if tokens:
+        _print_tokens(loop)
+        return
+    say(f"loop {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
+    for episode in loop.episodes:
+        if len(loop.episodes) > 1:
+            say(f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
+        for message in episode.prompt:
+            _print(message, full)
+        for number, step in enumerate(episode.steps, 1):
+            say(f"\n── step {number} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+            _print(step.reply.message, full)
+            for message in step.observation.messages:
+                _print(message, full)
+        say(f"\n── ended: {episode.end} {episode.cause}".rstrip())
+        if episode.outcome:
+            say(f"gates: {verdict(episode.outcome)}\n{episode.outcome.feedback}")
+
+
+def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Print what a loop changed, as a patch."""
+    found = kept(repo, record, loop_id)
+    if sys.stdout.isatty():
+        write(paint(git.diff(found.root, *found.change()), color=options.colour()) + "\n", sys.stdout)
+    else:  # exact, for `git apply` and the like
+        sys.stdout.buffer.write(os.fsencode(git.diff(found.root, *found.change(), binary=True)))
+
+
+def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Put a loop's change on the working tree, three-way; or say what conflicts and change nothing."""
+    found = kept(repo, record, loop_id)
+    conflicts = git.apply(found.root, *found.change())
+    if conflicts:
+        raise RepositoryError(f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch(found.loop.id)} by hand")
+    say(git.diff(found.root, *found.change(), stat=True), end="")
+
+
+def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
+    """List the loops of a repository, the latest last."""
+    loops = options.loops_dir(git.find_root(repo), record)
+    rows = []
+    for loop_id in state.all_loops(loops):
+        loop = load(loops / loop_id / state.RECORD)
+        attempts = solved(loop)
+        told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
+        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **told})
+    if json_:
+        say(json.dumps(rows))
+        return
+    for row in rows:
+        task = str(row["task"]).partition("\n")[0][:80]
+        say(f"{row['id']}  {row['outcome']:<12} {row['iterations']:>3}  {row['model']:<24} {task}")
+
+
+def clean(
+    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to forget.", show_default=False)] = None,
+    *,
+    repo: options.Repo = Path(),
+    record: options.RecordDir = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every loop of this repository.")] = False,
+) -> None:
+    """Remove loops with their branches and records, and containers that a killed run left behind."""
+    root = git.find_root(repo)
+    loops = options.loops_dir(root, record)
+    chosen = state.all_loops(loops) if all_ else [state.find_loop(loops, wanted) for wanted in loop_ids or []]
+    for loop_id in chosen:
+        git.unpublish(root, loop_id)
+        shutil.rmtree(loops / loop_id)
+        say(f"removed {loop_id}")
+    from codagent.sandbox.reaper import reap
+
+    for name in reap():
+        say(f"removed container {name}")
+
+
+def _print_tokens(loop: Loop) -> None:
+    replies = [step.reply for episode in loop.episodes for step in episode.steps]
+    for episode in loop.episodes:
+        say(f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
+        for number, reply in enumerate((step.reply for step in episode.steps), 1):
+            held = f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens" if reply.tokens else TEXT_ONLY
+            reason = unfit(reply) if reply.tokens else ""
+            say(f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}")
+    text, fit = sum(reply.tokens is None for reply in replies), sum(not unfit(reply) for reply in replies)
+    rows = sum(
+        len(chained([step.reply.tokens for step in episode.steps if step.reply.tokens and not unfit(step.reply)]))
+        for episode in loop.episodes
+    )
+    say(f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only")
+    say(f"rows to train on: {rows}, from {fit} of the replies")
+
+
+def _print(message: Message, full: bool) -> None:
+    text = harmless(message.content)
+    calls = [f"[{call.name}] {harmless(call.arguments)}" for call in message.tool_calls]
+    for part in [text, *calls]:
+        if part.strip():
+            short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"
+            say(f"{message.role}: {short}")

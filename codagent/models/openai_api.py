@@ -1,0 +1,173 @@
+"""An OpenAI-compatible server, spoken to directly so that it starts fast and hands over token ids and logprobs.
+
+Tokens are kept where the server gives ids (vLLM's `return_token_ids`). Logprobs are those of the model itself, before temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from codagent.models.http.background import Background
+from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
+from codagent.models.tool_calls.formats import decode, encode, shown_files
+from codagent.types import Calling, Message, Reply, Sampling, Stop, Tokens, Tool, ToolCall
+
+if TYPE_CHECKING:
+    from codagent.models.http.client import Wire
+
+Json = dict[str, Any]
+_EXTRAS: tuple[Json, ...] = ({"logprobs": True, "top_logprobs": 0, "return_token_ids": True}, {"stream_options": {"include_usage": True}})
+_BYTES_PER_TOKEN = 3  # for servers that do not count; cautious
+
+
+class Endpoint:
+    """A Model over `/chat/completions`. `on_text` hears the reply as it is written, calls included."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        calling: Calling = "native",
+        api_key: str | None = None,
+        on_text: Callable[[str], None] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        def connect() -> Wire:
+            from codagent.models.http.client import Wire
+
+            return Wire(url, api_key=api_key)
+
+        self._connection = Background(connect)  # importing an HTTP client takes a third of a second
+        self._url = url.rstrip("/")
+        self._model, self._calling, self._patience_s = model, calling, patience_s
+        self._on_text = on_text or (lambda _: None)
+        self._extras = list(_EXTRAS)  # what this server has not refused
+
+    @property
+    def name(self) -> str:
+        return f"{self._url}#{self._model}"
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+        chat, functions, schema = encode(self._calling, messages, tools)
+        body: Json = {"model": self._model, "messages": chat, "stream": True, **sampled(sampling, "max_tokens")}
+        if functions:
+            body["tools"] = functions
+        if schema:
+            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
+        answer = patiently(lambda: self._once(body), self._patience_s)
+        text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
+        if not calls:
+            text, calls = decode(
+                self._calling, answer.content, tools, files=shown_files(messages), turn=len(messages), cut=answer.finish == "length"
+            )
+        return Reply(
+            message=Message("assistant", text, calls),
+            stop=stop_of(answer.finish, calls),
+            prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // _BYTES_PER_TOKEN,
+            completion_tokens=answer.completion_tokens or answer.size // _BYTES_PER_TOKEN + 1,
+            cost_usd=None,
+            tokens=answer.tokens(),
+            sampling=sampling,
+            policy=f"{self._model} {self._calling}",
+            raw=answer.content,
+        )
+
+    def close(self) -> None:
+        self._connection.get().close()
+
+    def _once(self, body: Json) -> _Answer:
+        wire = self._connection.get()
+        while True:
+            answer = _Answer()
+            extras = {key: value for extra in self._extras for key, value in extra.items()}
+            try:
+                for event in wire.stream("/chat/completions", body | extras):
+                    self._on_text(answer.add(event))
+            except Refused:
+                if not self._extras:
+                    raise
+                del self._extras[0]
+            except (AttributeError, KeyError, TypeError) as error:
+                raise Transient(f"{wire.who} sent something that is not a chat completion") from error
+            else:
+                if answer.finish is None and not answer.size:
+                    raise Transient(f"{wire.who} sent an empty answer")
+                return answer
+
+
+def meant(listed: Json) -> str:
+    """The model that a server is there for, of all that `/models` lists: the first adapter, which names its base as `parent`, or else the
+    first of all. "" where none has a name."""
+    models = [model for model in listed.get("data") or [] if isinstance(model, dict)]
+    found = next((model for model in models if model.get("parent")), models[0] if models else {})
+    return str(found.get("id") or "")
+
+
+def sampled(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
+    """The fields of a request, without those that are left to the server."""
+    chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k, "seed": sampling.seed}
+    return {longest: sampling.max_tokens} | {key: value for key, value in chosen.items() if value is not None}
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    def call(self, at: int, turn: int) -> ToolCall:
+        return ToolCall(self.id or f"call_{turn}_{at}", self.name, self.arguments)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the events of one answer add up to."""
+
+    content: str = ""
+    calls: dict[int, _Call] = field(default_factory=dict)
+    finish: str | None = None
+    size: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_ids: list[int] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+    def add(self, event: Json) -> str:
+        """Take in one event; the text that it brought."""
+        usage = event.get("usage") or {}
+        self.prompt_tokens = usage.get("prompt_tokens") or self.prompt_tokens
+        self.completion_tokens = usage.get("completion_tokens") or self.completion_tokens
+        self.prompt_ids = event.get("prompt_token_ids") or self.prompt_ids
+        text = ""
+        for choice in (event.get("choices") or [])[:1]:
+            delta = choice.get("delta") or choice.get("message") or {}
+            self.finish = choice.get("finish_reason") or self.finish
+            self.ids += choice.get("token_ids") or []
+            self.logprobs += [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or []]
+            written = delta.get("content") or ""
+            self.content += written
+            text += written + "".join(self._add_call(part, at) for at, part in enumerate(delta.get("tool_calls") or []))
+        self.size += len(text)
+        return text
+
+    def tokens(self) -> Tokens | None:
+        """The ids and logprobs, when there is exactly one of each for every token that the server counted."""
+        exact = self.prompt_ids and len(self.ids) == len(self.logprobs) == self.completion_tokens
+        return Tokens(tuple(self.prompt_ids), tuple(self.ids), tuple(self.logprobs)) if exact else None
+
+    def _add_call(self, part: Json, at: int) -> str:
+        call = self.calls.setdefault(part.get("index", at), _Call())
+        function = part.get("function") or {}
+        call.id = call.id or part.get("id") or ""
+        call.name += function.get("name") or ""
+        written: str = function.get("arguments") or ""
+        call.arguments += written
+        return written
+
+
+def stop_of(finish: str | None, calls: tuple[ToolCall, ...]) -> Stop:
+    return "length" if finish == "length" else "tool_calls" if calls else "stop"

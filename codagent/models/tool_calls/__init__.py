@@ -1,0 +1,1 @@
+"""How tool calls are written for a model and read out of its reply, whatever its format."""

@@ -1,0 +1,146 @@
+"""The three ways to call tools, between our values and what a server is sent. Pure.
+
+native       the server's own tool calls
+constrained  one JSON object, {thought, tool, arguments}, held to a schema by the engine
+text         fenced blocks (see `blocks`), for models that do neither well
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codagent.models.tool_calls.block_paths import named_path
+from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
+from codagent.models.tool_calls.json_in_text import find_spoken
+from codagent.types import Calling, Message, Tool, ToolCall
+
+Json = dict[str, Any]
+_BLOCKS = "Call a tool with a fenced block. Take more backticks for the fence when the body holds such a fence itself. The tools:"
+_OBJECT = 'Answer with one JSON object, {"thought": …, "tool": …, "arguments": {…}}, and nothing else. The tools:'
+
+
+def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool]) -> tuple[list[Json], list[Json] | None, Json | None]:
+    """The messages, the tools and the schema of a request; only native has tools, only constrained has a schema."""
+    if not tools or calling == "native":
+        return [_native(message) for message in messages], [_function(tool) for tool in tools] or None, None
+    described = _described(calling, tools)
+    system = [message.content for message in messages if message.role == "system"]
+    wire: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
+    names: dict[str | None, str] = {}
+    files = shown_files(messages)
+    for message in messages:
+        if message.role == "assistant":
+            names |= {call.id: call.name for call in message.tool_calls}
+            _append(wire, "assistant", _said(calling, message, tools, files))
+        elif message.role == "tool":
+            _append(wire, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
+        elif message.role == "user":
+            _append(wire, "user", message.content)
+    return wire, None, _schema(tools) if calling == "constrained" else None
+
+
+def decode(
+    calling: Calling, content: str, tools: Sequence[Tool], *, files: Sequence[str] = (), turn: int = 0, cut: bool = False
+) -> tuple[str, tuple[ToolCall, ...]]:
+    """The text and the calls of a reply. Calls are part of the text but in native, where they are taken out of it.
+
+    `files` are paths that a block without a path may mean; `turn` keeps the ids of one conversation apart; `cut`: the reply
+    ended at its length limit.
+    """
+    text = content
+    found = find_calls(content, tools, cut=cut) if calling == "text" else []
+    if not found:
+        found, rest = find_spoken(content, [tool.name for tool in tools])
+        text = rest if calling == "native" else content
+    if not found and calling == "text":
+        found = find_files(content, tools, files, cut=cut)
+    return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(found))
+
+
+def shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
+    """The files that the messages show under their path, in the order of their first appearance."""
+    paths: dict[str, None] = {}
+    for message in messages:
+        if message.role == "user":
+            labelled = (named_path(block.info, block.before, block.body, ()) for block in read_blocks(message.content))
+            paths |= {path: None for path, _ in labelled if path}
+    return tuple(paths)
+
+
+def _native(message: Message) -> Json:
+    wire: Json = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        wire["content"] = message.content or None
+        wire["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _whole(call.arguments)}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
+
+
+def _whole(arguments: str) -> str:
+    """Arguments that a server can parse: servers refuse a whole conversation for one old call that was torn."""
+    return arguments if _parsed(arguments) is not None else json.dumps({"malformed": arguments})
+
+
+def _parsed(arguments: str) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _function(tool: Tool) -> Json:
+    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}}
+
+
+def _described(calling: Calling, tools: Sequence[Tool]) -> str:
+    if calling == "text":
+        return "\n\n".join([_BLOCKS, *(describe(tool) for tool in tools)])
+    return "\n".join([_OBJECT, *(f"- {tool.name}({_signature(tool)}): {tool.description}" for tool in tools)])
+
+
+def _signature(tool: Tool) -> str:
+    required = tool.parameters.get("required", ())
+    return ", ".join(name if name in required else f"{name}?" for name in tool.parameters.get("properties", {}))
+
+
+def _schema(tools: Sequence[Tool]) -> Json:
+    one_each = [
+        {
+            "type": "object",
+            "properties": {"thought": {"type": "string"}, "tool": {"const": tool.name}, "arguments": dict(tool.parameters)},
+            "required": ["thought", "tool", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in tools
+    ]
+    return one_each[0] if len(one_each) == 1 else {"anyOf": one_each}
+
+
+def _said(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
+    """An earlier reply as this way of calling writes it; text that already makes its calls stays as it was sampled."""
+    if not message.tool_calls or decode(calling, message.content, tools, files=files)[1]:
+        return message.content
+    offered = {tool.name: tool for tool in tools}
+    calls = []
+    for call in message.tool_calls:
+        arguments = _parsed(call.arguments)
+        if calling == "text" and call.name in offered and arguments is not None:
+            calls.append(render(offered[call.name], arguments))
+        else:
+            calls.append(json.dumps({"thought": message.content, "tool": call.name, "arguments": arguments or {}}, ensure_ascii=False))
+    return "\n\n".join([message.content, *calls] if message.content and calling == "text" else calls)
+
+
+def _append(wire: list[Json], role: str, content: str) -> None:
+    """Neighbours of one role become one message: many chat templates insist that roles alternate."""
+    if wire[-1]["role"] == role:
+        wire[-1]["content"] += f"\n\n{content}"
+    else:
+        wire.append({"role": role, "content": content})

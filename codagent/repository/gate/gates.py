@@ -1,0 +1,95 @@
+"""The checks of a repository, run on a commit in a sandbox that the agent never saw."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from codagent.repository import git
+from codagent.repository.gate.cache import Cache
+from codagent.repository.gate.pytest_run import recognise, run_tests
+from codagent.repository.gate.verdict import Run, outcome
+from codagent.text import show
+from codagent.types import CommandResult, Outcome, Profile, Sandbox
+
+CHECK_SECONDS = 600.0
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+_BRIEF = Profile(output_lines=60, output_bytes=6_000)
+
+
+class Gates:
+    """Grades commits against the start. `image` names what the sandboxes are made of; `cache` is a file that outlives this process."""
+
+    def __init__(
+        self,
+        root: Path,
+        start_commit: str,
+        open_sandbox: Callable[[], Sandbox],
+        *,
+        protect: Sequence[str] = (),
+        image: str = "",
+        cache: Path | None = None,
+    ) -> None:
+        self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
+        self._protect, self._image = tuple(protect), image
+        self._cache = Cache(cache)
+
+    def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
+        """`commit` may be a tree. Raises SandboxError and RepositoryError. Past `seconds` what has not been run counts as failed."""
+        deadline = time.monotonic() + seconds
+        tree, undone = git.gated_tree(self._root, self._start, commit, (*self._protect, *self._makefiles(checks)))
+        start = self._runs(git.tree_of(self._root, self._start), checks, deadline) if any(map(recognise, checks)) else ()
+        return outcome(self._runs(tree, checks, deadline), start, undone)
+
+    def _makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
+        """Where make decides, its file is protected, unless to write one was the task."""
+        there = set(git.files(self._root, self._start)) & set(_MAKEFILES)
+        return _MAKEFILES if there and any(re.search(r"\bmake\b", check) for check in checks) else ()
+
+    def _runs(self, tree: str, checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
+        key = hashlib.sha256(json.dumps([tree, list(checks), self._image, _version()]).encode()).hexdigest()
+        if (known := self._cache.get(key)) is not None:
+            return known
+        commit = git.commit(self._root, tree, self._start, "what the checks run on", trailers={})
+        with closing(self._open_sandbox()) as sandbox:
+            git.enter(sandbox, git.pack(self._root, commit))
+            runs = tuple(_run(sandbox, check, deadline - time.monotonic()) for check in checks)
+        if not any(run.cut for run in runs):
+            self._cache.put(key, runs)
+        return runs
+
+
+def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
+    """One check, in a login-free shell at the repository's root."""
+    return sandbox.run(check, timeout=_limit(seconds))
+
+
+def _run(sandbox: Sandbox, check: str, seconds: float) -> Run:
+    if seconds <= 0:
+        return Run(check, 124, "there was no time left to run it", cut=True)
+    native, tests = recognise(check), None
+    if native is None:
+        result = run_check(sandbox, check, seconds=seconds)
+    else:
+        result, tests = run_tests(sandbox, native, seconds=_limit(seconds))
+    return Run(check, result.exit_code, show(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
+
+
+def _limit(seconds: float) -> float:
+    return max(0.1, min(seconds, CHECK_SECONDS))
+
+
+@functools.cache
+def _version() -> str:
+    """Changes with the gate, so that no verdict of another one is taken for its own."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

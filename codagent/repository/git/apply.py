@@ -1,0 +1,144 @@
+"""A change onto the user's files, three-way and all of it or none; the index is not touched."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from codagent.errors import RepositoryError
+from codagent.files import make_folder
+from codagent.repository.git.command import Git
+from codagent.repository.git.objects import move_file
+from codagent.repository.git.snapshot import IDENTITY, snapshot, split
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """Paths to put in place, and paths that go; a path that is replaced is in both."""
+
+    arrive: tuple[str, ...]
+    go: tuple[str, ...]
+
+
+def apply(root: Path, base: str, result: str) -> tuple[str, ...]:
+    """Puts the change from `base` to `result` on the working tree as it is now; or changes nothing and returns the paths in conflict."""
+    git = Git(root, work_tree=True)
+    now = snapshot(root).commit
+    merged, conflicts = _merge(git, base, now, result)
+    if conflicts:
+        return conflicts
+    changes = _changes(git, now, merged)
+    if not changes.arrive and not changes.go:
+        return ()
+    with _stage(git, merged, changes) as staged:
+        if in_the_way := _in_the_way(root, staged, changes):
+            return in_the_way
+        _move_all(root, staged, changes)
+    return ()
+
+
+def _merge(git: Git, base: str, now: str, result: str) -> tuple[str, tuple[str, ...]]:
+    """The merged tree, and the paths that could not be merged. Commits made for it give the three the base that is meant."""
+    trees = git.line("rev-parse", *(f"{commit}^{{tree}}" for commit in (base, now, result))).splitlines()
+    start = git.line("commit-tree", trees[0], env=IDENTITY, stdin=b"base\n")
+    ours, theirs = (git.line("commit-tree", tree, "-p", start, env=IDENTITY, stdin=b"side\n") for tree in trees[1:])
+    tree, *conflicts = git("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs, codes=(0, 1)).split(b"\0")
+    return tree.decode(), tuple(dict.fromkeys(split(b"\0".join(conflicts))))
+
+
+def _changes(git: Git, now: str, merged: str) -> _Changes:
+    fields = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", f"{now}^{{tree}}", merged).split(b"\0")
+    pairs = [(status, os.fsdecode(path)) for status, path in zip(fields[:-1:2], fields[1::2], strict=True)]
+    return _Changes(
+        arrive=tuple(path for status, path in pairs if status != b"D"),
+        go=tuple(path for status, path in pairs if status != b"A"),
+    )
+
+
+@contextmanager
+def _stage(git: Git, merged: str, changes: _Changes) -> Iterator[Path]:
+    """A folder on the same disk, whose `new` holds what arrives as git would check it out: modes, links, line ends."""
+    state = git.root / ".codagent"
+    existed = os.path.lexists(state)
+    make_folder(state)
+    try:
+        with tempfile.TemporaryDirectory(prefix="apply-", dir=state) as folder:
+            staged = Path(folder)
+            env = {"GIT_INDEX_FILE": str(staged / "index")}
+            wanted = b"".join(os.fsencode(path) + b"\0" for path in changes.arrive)
+            git("read-tree", merged, env=env)
+            prefix = f"--prefix=.codagent/{staged.name}/new/"
+            git("checkout-index", "-z", "--stdin", "--ignore-skip-worktree-bits", prefix, stdin=wanted, env=env)
+            yield staged
+    finally:
+        if not existed:
+            state.rmdir()
+
+
+def _in_the_way(root: Path, staged: Path, changes: _Changes) -> tuple[str, ...]:
+    """Paths where something stands that git does not know of: an ignored file, or a link that leads elsewhere."""
+    going = set(changes.go)
+    behind = [path for path in changes.go if _behind_a_file(root, path, going)]
+    blocked = [path for path in changes.arrive if _behind_a_file(root, path, going) or _is_taken(root, staged, path, going)]
+    return tuple(dict.fromkeys([*behind, *blocked]))
+
+
+def _behind_a_file(root: Path, path: str, going: set[str]) -> bool:
+    for parent in PurePath(path).parents:
+        place = root / parent
+        if str(parent) not in going and os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+            return parent != PurePath()  # the root itself may be reached through a link
+    return False
+
+
+def _is_taken(root: Path, staged: Path, path: str, going: set[str]) -> bool:
+    place = root / path
+    if path in going or not os.path.lexists(place):
+        return False
+    if place.is_dir() and not place.is_symlink():
+        return any(str(Path(folder, name).relative_to(root)) not in going for folder, _, names in os.walk(place) for name in names)
+    return not _same(place, staged / "new" / path)
+
+
+def _same(a: Path, b: Path) -> bool:
+    if a.is_symlink() or b.is_symlink():
+        return a.is_symlink() and b.is_symlink() and a.readlink() == b.readlink()
+    return a.read_bytes() == b.read_bytes()
+
+
+def _move_all(root: Path, staged: Path, changes: _Changes) -> None:
+    try:
+        with ExitStack() as undo:
+            for path in changes.go:
+                if os.path.lexists(root / path):
+                    _move(root / path, staged / "old" / path)
+                    undo.callback(_move, staged / "old" / path, root / path)
+            for path in changes.go:
+                _remove_empty_folders(root, path)
+            for path in changes.arrive:
+                if (root / path).is_file():
+                    continue  # the very same is there already, ignored by git
+                _move(staged / "new" / path, root / path)
+                undo.callback(_move, root / path, staged / "new" / path)
+            undo.pop_all()
+    except OSError as error:
+        raise RepositoryError(
+            f"{error.filename2 or error.filename} could not be written ({error.strerror}); nothing was changed"
+        ) from error
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    move_file(source, target)
+
+
+def _remove_empty_folders(root: Path, path: str) -> None:
+    for parent in PurePath(path).parents[:-1]:
+        try:
+            (root / parent).rmdir()
+        except OSError:
+            return  # something else is in it

@@ -1,0 +1,48 @@
+"""A folder for new git objects beside a repository's own store, and files moved where a rename may be impossible.
+
+git writes a file in its object folder and renames it to its final name, so both have to lie on one file system. The temporary folder of a
+machine is often on another one than the repository.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from codagent.repository.git.command import Git
+
+
+@contextmanager
+def object_folder(git: Git, parent: Path) -> Iterator[Path]:
+    """Make a temporary object folder in `parent`, to be named by GIT_OBJECT_DIRECTORY; git finds the repository's objects from it, too."""
+    with tempfile.TemporaryDirectory(prefix="tmp_objdir-codagent-", dir=parent) as name:  # a name that git cleans up after a crash
+        folder = Path(name)
+        (folder / "info").mkdir()
+        (folder / "pack").mkdir()
+        (folder / "info/alternates").write_bytes(os.fsencode(git.path("objects").resolve()) + b"\n")
+        yield folder
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Move a file or a link to `target`, replacing what is there. On another file system a copy is made beside `target` first."""
+    try:
+        source.replace(target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    descriptor, beside = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    os.close(descriptor)
+    try:
+        Path(beside).unlink()  # a link cannot be copied onto a file
+        shutil.copy2(source, beside, follow_symlinks=False)
+        Path(beside).replace(target)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    source.unlink()

@@ -1,0 +1,126 @@
+"""The tree that is judged: the agent's work, but whatever decides how it is judged as it stood at the start. Only objects are read and
+written; nothing is checked out and no attribute or filter is asked.
+
+An honest change to these files does not count either: a dependency added to pyproject.toml is not there when the checks run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from codagent.repository.git.command import Git
+from codagent.repository.git.refs import tree_of
+from codagent.repository.git.snapshot import split
+
+# Of a path: tests and what lies beside them. Those of the agent may stay: they have to pass too.
+TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$)", re.IGNORECASE)
+# Build files that may also configure how tests run.
+_BUILD = re.compile(r"(^|/)(pyproject\.toml|setup\.(cfg|py)|tox\.ini|noxfile\.py)$", re.IGNORECASE)
+# Configuration of runners and linters, and what Python or pytest load without being asked to.
+_HOOKS = re.compile(
+    r"(^|/)(conftest\.py|\.?pytest\.(ini|toml)|\.gitattributes|\.coveragerc|\.?(ruff|mypy)\.(toml|ini)|\.flake8|\.?pylintrc)$"
+    r"|(^|/)(site|user)customize(\.|/|$)|\.(pth|py[co])$|(^|/)(__pycache__|\.pytest_cache|[^/]*\.(egg|dist)-info)(/|$)",
+    re.IGNORECASE,
+)
+_MODULE = re.compile(r"(.*?)(?:/__init__)?(?:\.py|(?:\.[\w-]+)*\.(?:so|pyd))")
+_RUNNER = sys.stdlib_module_names | {
+    *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "typing_extensions"),
+    *("xdist", "execnet"),
+}
+_SYMLINK = "120000"
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """`mode` and `blob` are what stands at the path at the start (all zeros: nothing) and in the commit."""
+
+    path: str
+    mode_before: str
+    mode: str
+    blob_before: str
+    blob: str
+
+    @property
+    def added(self) -> bool:
+        return not self.mode_before.strip("0")
+
+
+def gated_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The tree of `commit` with protected files as at `start_commit`, and the paths that this put back or took away.
+
+    `protect` are git's globs; what was added under them goes, too.
+    """
+    git = Git(root)
+    named: set[str] = set()
+    if protect:
+        globs = (f":(glob){glob}" for glob in protect)
+        named = set(split(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
+    taken = _taken(git, start_commit)
+    undone = [
+        change
+        for change in _changes(git, start_commit, commit)
+        if change.path in named or (_takes_over(git, change, taken) if change.added else _decides(change.path))
+    ]
+    if not undone:
+        return tree_of(root, commit), ()
+    lines = [f"{change.mode_before if not change.added else 0} {change.blob_before}\t{change.path}\0" for change in undone]
+    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+        git("read-tree", commit, env=index)
+        # --replace: a folder of protected files that became a file, or a link, is a folder again.
+        git("update-index", "-z", "--replace", "--index-info", stdin=os.fsencode("".join(lines)), env=index)
+        return git.line("write-tree", "--missing-ok", env=index), tuple(change.path for change in undone)
+
+
+def _changes(git: Git, start_commit: str, commit: str) -> Iterator[_Change]:
+    fields = split(git("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
+    for facts, path in zip(fields[::2], fields[1::2], strict=True):
+        mode_before, mode, blob_before, blob, _ = facts.removeprefix(":").split(" ")
+        yield _Change(path, mode_before, mode, blob_before, blob)
+
+
+def _decides(path: str) -> bool:
+    return any(rule.search(path) for rule in (TESTS, _BUILD, _HOOKS))
+
+
+def _takes_over(git: Git, change: _Change, taken: set[str]) -> bool:
+    """Whether a file that was added is asked before what decides, or in its stead."""
+    if _HOOKS.search(change.path):
+        return True
+    if _BUILD.search(change.path):
+        return change.mode == _SYMLINK or _configures_pytest(change.path, git("cat-file", "blob", change.blob))
+    module = _module(change.path, link=change.mode == _SYMLINK)
+    if module is None:
+        return False
+    folder, _, name = module.rpartition("/")
+    return module in taken or (name in _RUNNER and (folder in ("", "src") or bool(TESTS.search(f"{folder}/"))))
+
+
+def _taken(git: Git, start_commit: str) -> set[str]:
+    """What the start's test files, and the folders that they lie in, are imported as."""
+    paths = [path for path in split(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", start_commit)) if TESTS.search(path)]
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if TESTS.search(f"{folder}/")}
+    return folders | {module for path in paths if (module := _module(path, link=False))}
+
+
+def _module(path: str, *, link: bool) -> str | None:
+    """The path that a file is imported by, without its ending; a link may stand for a package."""
+    found = _MODULE.fullmatch(path)
+    return found[1] if found else path if link else None
+
+
+def _configures_pytest(path: str, data: bytes) -> bool:
+    if not path.lower().endswith(".toml"):
+        return re.search(rb"^\s*\[.*pytest", data, re.MULTILINE | re.IGNORECASE) is not None
+    try:
+        tool = tomllib.loads(data.decode()).get("tool", {})
+    except ValueError:
+        return True
+    return not isinstance(tool, dict) or "pytest" in tool

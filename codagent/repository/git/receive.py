@@ -1,0 +1,110 @@
+"""Objects from a hostile sandbox into the user's object store, after everything about them was checked."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+from codagent.errors import RepositoryError
+from codagent.repository.git.command import Git
+from codagent.repository.git.objects import move_file, object_folder
+
+MAX_PACK_BYTES = 256 << 20
+MAX_UNPACKED_BYTES = 1 << 30
+_CHUNK = 1 << 16
+_OFFSET_DELTA, _REFERENCE_DELTA = 6, 7
+
+
+def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
+    """Adds the pack's objects. `tree` must be whole with them, free of paths that mean something to git, and without new repositories."""
+    if len(pack) > MAX_PACK_BYTES:
+        raise RepositoryError(f"the result is larger than {MAX_PACK_BYTES >> 20} MB and was refused")
+    _weigh(pack, id_bytes=len(base) // 2)
+    git = Git(root)
+    objects = git.path("objects")
+    with object_folder(git, objects) as quarantine:
+        env = {"GIT_OBJECT_DIRECTORY": str(quarantine)}
+        try:
+            git("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={MAX_PACK_BYTES}", stdin=pack, env=env)
+            changes = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{tree}^{{tree}}", env=env)
+        except RepositoryError as error:
+            raise RepositoryError(f"what came out of the sandbox was refused: {error}") from error
+        _refuse_what_must_not_come_back(changes)
+        _move(quarantine / "pack", objects / "pack")
+
+
+def _weigh(pack: bytes, *, id_bytes: int) -> None:
+    """Refuses a pack that would be too large once unpacked, from what its entries declare, inflating no more than they declare.
+
+    Format: gitformat-pack(5). git itself refuses entries that declare another size than they have.
+    """
+    view, at, total = memoryview(pack), 12, 0
+    try:
+        for _ in range(int.from_bytes(pack[8:12], "big")):
+            kind, size, at = _entry(pack, at)
+            if kind == _OFFSET_DELTA:
+                while pack[at] & 0x80:
+                    at += 1
+                at += 1
+            elif kind == _REFERENCE_DELTA:
+                at += id_bytes
+            total += size
+            if total > MAX_UNPACKED_BYTES:
+                break
+            start, at = _inflate(view, at, size)
+            if kind in (_OFFSET_DELTA, _REFERENCE_DELTA):
+                total += _varint(start, _varint(start, 0)[1])[0]
+    except (IndexError, zlib.error) as error:
+        raise RepositoryError("what came out of the sandbox was refused: its pack is damaged") from error
+    if total > MAX_UNPACKED_BYTES:
+        raise RepositoryError(f"what came out of the sandbox was refused: it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB")
+
+
+def _entry(pack: bytes, at: int) -> tuple[int, int, int]:
+    """The kind and size of the entry at `at`, and where the rest of it begins."""
+    first = pack[at]
+    rest, after = _varint(pack, at + 1) if first & 0x80 else (0, at + 1)
+    return first >> 4 & 7, first & 15 | rest << 4, after
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if not data[at - 1] & 0x80:
+            return value, at
+
+
+def _inflate(view: memoryview, at: int, size: int) -> tuple[bytes, int]:
+    """The first bytes of a stream that inflates to at most `size` bytes, and where it ends."""
+    stream, start, given = zlib.decompressobj(), b"", 0
+    while not stream.eof:
+        if at >= len(view) or given > size:
+            raise IndexError
+        chunk = view[at : at + _CHUNK]
+        out = stream.decompress(chunk, size - given + 1)
+        start, given = start or out[:32], given + len(out)
+        at += len(chunk) - len(stream.unused_data) - len(stream.unconsumed_tail)
+    return start, at
+
+
+def _refuse_what_must_not_come_back(changes: bytes) -> None:
+    fields = changes.split(b"\0")
+    for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
+        path = os.fsdecode(name)
+        if facts.split(b" ")[1] == b"160000":
+            raise RepositoryError(
+                f"the agent left a git repository in {path}, which cannot be carried out; it is best kept out of the work tree"
+            )
+        if path.partition("/")[0].lower() == ".codagent":
+            raise RepositoryError(f"what came out of the sandbox was refused: it writes {path}, where loops are recorded")
+
+
+def _move(packs: Path, store: Path) -> None:
+    """The index last: git looks at a pack only once it has one."""
+    store.mkdir(exist_ok=True)
+    for file in sorted(packs.glob("pack-*"), key=lambda file: file.suffix == ".idx"):
+        move_file(file, store / file.name)

@@ -1,0 +1,74 @@
+"""The first message's view of a repository: which files there are and, for models that cannot find it themselves, the text that matters."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from codagent.types import Sandbox
+
+LISTED_FILES = 60
+MOST_FILES = 3
+BYTES_PER_TOKEN = 3.5
+_TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
+_DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
+
+
+def overview(paths: Sequence[str]) -> str:
+    """Every file of a small repository, else its folders with how many files each holds."""
+    if not paths:
+        return "The repository is empty."
+    if len(paths) <= LISTED_FILES:
+        return "Files:\n" + "\n".join(paths)
+    folders = Counter("/".join(PurePosixPath(path).parts[:2][: max(1, path.count("/"))]) if "/" in path else path for path in paths)
+    lines = [f"{folder}/ ({count} files)" if count > 1 else folder for folder, count in sorted(folders.items())[:LISTED_FILES]]
+    more = len(folders) - len(lines)
+    return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
+
+
+def fill(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
+    """The files that `about` (the task and what the checks print) is likeliest about, the likeliest first, as many as fit whole.
+
+    Tests are left out where there is anything else: what matters of them is in what the checks print.
+    """
+    ranked = _rank(paths, about, _definitions(sandbox))
+    left = int(max_tokens * BYTES_PER_TOKEN)
+    chosen = []
+    for path in ranked[:MOST_FILES]:
+        try:
+            size = len(sandbox.read(path))
+        except OSError:
+            continue
+        if size <= left:
+            chosen.append(path)
+            left -= size
+    return tuple(chosen)
+
+
+def _rank(paths: Sequence[str], about: str, defined: dict[str, set[str]]) -> list[str]:
+    words = set(re.findall(r"[A-Za-z_]\w+", about))
+    score = {path: _score(path, about, words, defined[path]) for path in paths if path in defined}
+    sources = {path: points for path, points in score.items() if not _TEST.search(path)} or score
+    best = max(sources.values(), default=0)
+    return sorted((path for path, points in sources.items() if points and points >= best / 2), key=lambda path: -score[path])
+
+
+def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
+    """Named outright; tested by a test that is named; called like a word of the task; defining what is named."""
+    stem = PurePosixPath(path).stem
+    test = re.compile(rf"test_{re.escape(stem)}\b|\b{re.escape(stem)}(_test|\.test|\.spec)\b")
+    alike = len(stem) > 3 and any(word.lower().startswith(stem.lower()[:-1]) for word in words)
+    return 4 * (path in about) + 3 * bool(test.search(about)) + 2 * alike + len(words & defined)
+
+
+def _definitions(sandbox: Sandbox) -> dict[str, set[str]]:
+    """Names that each file defines, in most languages."""
+    found = sandbox.run(f"git grep -IoE '{_DEFINITION}' -- . | head -n 20000", timeout=20)
+    names: dict[str, set[str]] = {}
+    for line in found.output.splitlines():
+        path, _, definition = line.partition(":")
+        if definition:
+            names.setdefault(path, set()).add(definition.split()[-1])
+    return names

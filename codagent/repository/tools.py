@@ -1,0 +1,233 @@
+"""The agent's tools: what a model is told of them, and what each does in a sandbox.
+
+Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered, never raised; only a broken sandbox is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from codagent.repository.python_edit import defined, redefine
+from codagent.text import harmless, shorten, show
+from codagent.types import Profile, Sandbox, Tool, ToolCall
+
+COMMAND_SECONDS = 120.0
+MAX_COMMAND_SECONDS = 1200.0
+READ_LINES = 400
+
+Arguments = Mapping[str, Any]
+Do = Callable[[Sandbox, Arguments, Profile], str]
+
+
+def _tool(name: str, description: str, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Tool:
+    """Parameters are strings, but those whose name ends in a unit or says a line, which are integers."""
+    parameters = {**required, **(optional or {})}
+    properties = {
+        key: {"type": "integer" if key in ("seconds", "from_line", "lines") else "string"} | ({"description": text} if text else {})
+        for key, text in parameters.items()
+    }
+    return Tool(name, description, {"type": "object", "properties": properties, "required": list(required)})
+
+
+BASH = _tool(
+    "bash",
+    "Run a command with bash in the repository's root. Every call is a new shell; files persist, `cd` and variables do not. No network.",
+    {"command": ""},
+    {"seconds": f"time limit, default {COMMAND_SECONDS:.0f}"},
+)
+READ = _tool("read", "Show a text file, or list a directory.", {"path": ""}, {"from_line": "default 1", "lines": f"default {READ_LINES}"})
+EDIT = _tool(
+    "edit",
+    "Replace one piece of text in a file. `old` must be copied exactly and occur once; take more lines around it until it does.",
+    {"path": "", "old": "", "new": ""},
+)
+WRITE = _tool("write", "Create a file, or replace the whole of one.", {"path": "", "content": ""})
+DEFINE = _tool(
+    "define",
+    "Replace functions or classes of a Python file by the corrected ones in `content`; the rest of the file stays.",
+    {"path": "", "content": ""},
+)
+SEARCH = _tool("search", "Find a regular expression in the repository's files.", {"pattern": ""}, {"path": "file or directory"})
+FINISH = _tool(
+    "finish",
+    "End, when the task is done and verified, or cannot be done.",
+    {"summary": "what was done, in a sentence or two"},
+    {"blocked": "what stands in the way, if only a person can remove it"},
+)
+TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)
+WRITING = (EDIT.name, WRITE.name, DEFINE.name)
+
+
+def offered(profile: Profile) -> tuple[Tool, ...]:
+    """The tools that a model of this profile is told of."""
+    return tuple(tool for tool in (*TOOLS, DEFINE) if tool.name in profile.tools) if profile.tools else TOOLS
+
+
+def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: float = MAX_COMMAND_SECONDS) -> str:
+    """Do what `wanted` asks and say how it went, within the profile's output limits."""
+    tool = next((tool for tool in offered(profile) if tool.name == wanted.name), None)
+    if tool is None:
+        return f"error: there is no tool {wanted.name!r}; there are {', '.join(tool.name for tool in offered(profile))}"
+    arguments = _parse(wanted.arguments, tool)
+    if isinstance(arguments, str):
+        return arguments
+    try:
+        if tool is BASH:
+            limit = float(arguments.get("seconds") or COMMAND_SECONDS)
+            return show(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
+        return _in_the_repository(_DO[tool.name], sandbox, arguments, profile)
+    except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
+        return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
+
+
+def _in_the_repository(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    """Small models begin paths with a slash; where that leads nowhere, the repository's root is meant."""
+    try:
+        return do(sandbox, arguments, profile)
+    except OSError:
+        path = str(arguments.get("path") or "")
+        if not path.startswith("/"):
+            raise
+        return do(sandbox, {**arguments, "path": path.lstrip("/")}, profile)
+
+
+def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
+    """`content` with its only occurrence of `old` replaced, and what was done; or None, and why not.
+
+    Where `old` does not occur, lines are compared again with quotes straightened and trailing space dropped.
+    """
+    if not old:
+        return None, "`old` is empty; give the text to replace, or use write for a whole file"
+    if old == new:
+        return None, "`old` and `new` are the same; nothing to do"
+    starts = [found.start() for found in re.finditer(re.escape(old), content)]
+    if len(starts) == 1:
+        return content.replace(old, new), "replaced 1 match"
+    if starts:
+        return None, f"`old` occurs {len(starts)} times, in lines {_places(content, starts)}; take more lines around it"
+    return _replace_alike(content, old, new)
+
+
+def _replace_alike(content: str, old: str, new: str) -> tuple[str | None, str]:
+    lines, wanted = content.splitlines(keepends=True), old.strip("\n").splitlines()
+    alike = [_alike(line) for line in lines]
+    pattern = [_alike(line) for line in wanted]
+    found = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
+    if len(found) == 1:
+        end = found[0] + len(pattern)
+        ending = "\r\n" if lines[found[0]].endswith("\r\n") else "\n"
+        last = ending if lines[end - 1].endswith("\n") else ""
+        body = ending.join(new.strip("\n").splitlines()) + last if new.strip("\n") else ""
+        return "".join([*lines[: found[0]], body, *lines[end:]]), "replaced 1 match (it differed in quotes or trailing space)"
+    if found:
+        return None, f"`old` occurs {len(found)} times, in lines {', '.join(str(at + 1) for at in found)}; take more lines around it"
+    near = get_close_matches(next((line for line in pattern if line.strip()), ""), alike, n=1, cutoff=0.6)
+    hint = f"; the nearest line is {alike.index(near[0]) + 1}: {near[0].strip()[:120]}" if near else ""
+    return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
+
+
+def _alike(line: str) -> str:
+    return line.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0xA0: " "}).rstrip()
+
+
+def _places(content: str, starts: list[int]) -> str:
+    return ", ".join(str(content.count("\n", 0, start) + 1) for start in starts[:10])
+
+
+def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    path = arguments["path"]
+    try:
+        data = sandbox.read(path)
+    except IsADirectoryError:
+        return show(sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10), profile)
+    if b"\0" in data[:8192]:
+        return f"error: {path} is binary ({len(data):,} bytes)"
+    lines = data.decode(errors="replace").splitlines(keepends=True)
+    first = max(1, int(arguments.get("from_line") or 1))
+    chosen = lines[first - 1 : first - 1 + max(1, int(arguments.get("lines") or READ_LINES))]
+    text = shorten(harmless("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
+    return f"ok {path}, lines {first}-{first + len(chosen) - 1} of {len(lines)}\n{text}".rstrip("\n")
+
+
+def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
+    path = arguments["path"]
+    content = sandbox.read(path).decode(errors="surrogateescape")
+    changed, said = replace_text(content, arguments["old"], arguments["new"])
+    if changed is None:
+        return f"error: {path}: {said}"
+    sandbox.write(path, changed.encode(errors="surrogateescape"))
+    return f"ok {path}: {said}"
+
+
+def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
+    path, content = arguments["path"], arguments["content"]
+    if content and not content.endswith("\n"):
+        content += "\n"
+    sandbox.write(path, content.encode(errors="surrogateescape"))
+    return f"ok wrote {path} ({content.count(chr(10)):,} lines)"
+
+
+def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
+    path = arguments["path"]
+    try:
+        path = _home(sandbox, path, defined(arguments["content"]))
+        text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
+    except (SyntaxError, ValueError) as error:
+        return f"error: {path} or its new part is not Python ({error})"
+    sandbox.write(path, text.encode(errors="surrogateescape"))
+    return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+
+
+def _home(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
+    """The one Python file that defines any of `names`: small models give the right function and the wrong file. Else `path`."""
+    pattern = rf"^ *(async )?(def|class) +({'|'.join(names)})\b"
+    found = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
+    files = found.output.splitlines() if names and found.exit_code == 0 else []
+    return files[0] if len(files) == 1 else path
+
+
+def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    pattern, path = shlex.quote(arguments["pattern"]), shlex.quote(arguments.get("path") or ".")
+    command = (
+        "if command -v rg >/dev/null; then rg --line-number --no-heading --with-filename --hidden --glob '!.git'"
+        " --max-columns 300 --sort path"
+        f" -e {pattern} -- {path}; else grep -rnE --exclude-dir=.git -e {pattern} -- {path}; fi"
+    )
+    result = sandbox.run(command, timeout=30)
+    return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else show(result, profile)
+
+
+_DO: Mapping[str, Do] = {
+    "read": _read,
+    "edit": _edit,
+    "write": _write,
+    "define": _define,
+    "search": _search,
+}
+
+
+def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:
+    """The arguments as the tool wants them, or the sentence that tells the model what is wrong."""
+    try:
+        arguments = json.loads(raw or "{}", strict=False)
+    except json.JSONDecodeError as error:
+        return (
+            f"error: the arguments of {tool.name} are not whole or not valid JSON ({error}); if the reply was cut off, do less in one call"
+        )
+    if not isinstance(arguments, dict):
+        return f"error: the arguments of {tool.name} are not a JSON object"
+    properties: Mapping[str, Any] = tool.parameters["properties"]
+    for key in tool.parameters["required"]:
+        if not isinstance(arguments.get(key), str):
+            return f"error: {tool.name} needs {key!r}, a string"
+    for key, value in arguments.items():
+        if key in properties and properties[key]["type"] == "integer" and not re.fullmatch(r"\d+", str(value or 0)):
+            return f"error: {key!r} of {tool.name} must be a whole number, not {value!r}"
+        if key in properties and properties[key]["type"] == "string" and not isinstance(value, str | None):
+            return f"error: {key!r} of {tool.name} must be a string"
+    return arguments

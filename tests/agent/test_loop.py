@@ -1,0 +1,175 @@
+"""Episodes one after the other, what becomes of each when it is over, and what is carried on."""
+
+from dataclasses import replace
+
+import pytest
+
+from codagent.agent.episode import Agent
+from codagent.agent.loop import Carry, in_order, notes, run_loop
+from codagent.errors import ModelError, RepositoryError, SandboxError
+from codagent.models.scripted import Scripted
+from codagent.types import Loop, Message, Observation, Outcome, Profile, Sampling, Task
+
+LOOP = Loop("id", "group", "room", "scripted", "start")
+TASKS = [Task("one", "first"), Task("two", "second")]
+GO = {"calls": [{"name": "go", "arguments": {}}]}
+
+
+def written(text):
+    return f"I think.\n<notes>\n{text}\n</notes>"
+
+
+class Room:
+    """An environment that ends each episode at its first step with what `step` does."""
+
+    tools = ()
+
+    def __init__(self, step=lambda: Observation((Message("tool", "ok"),), "finished")):
+        self._step, self.asked = step, []
+
+    def reset(self, task, notes):
+        self.asked.append(f"reset {task.id} {notes}".strip())
+        return (Message("user", task.instruction),)
+
+    def step(self, message):
+        return self._step()
+
+    def grade(self):
+        self.asked.append("grade")
+        return Outcome(1.0, True, "")
+
+    def keep(self, outcome):
+        self.asked.append("keep" if outcome else "keep ungraded")
+        return "commit"
+
+    def account(self):
+        return "it stands as it stood"
+
+
+class Asked:
+    """A scripted model that remembers how it was asked."""
+
+    name = "asked"
+
+    def __init__(self, *items):
+        self._inner, self.requests, self.samplings = Scripted.from_items(items), [], []
+
+    def reply(self, messages, tools, sampling):
+        self.requests.append(messages)
+        self.samplings.append(sampling)
+        return self._inner.reply(messages, tools, sampling)
+
+    def close(self):
+        pass
+
+
+def run(room, *items, loop=LOOP, carry=None, model=None, profile=None):
+    agent = Agent(model or Scripted.from_items(items or [GO] * 4), profile or Profile())
+    return run_loop(agent, room, in_order(TASKS), loop=loop, carry=carry or Carry())
+
+
+def broken(error):
+    def step():
+        raise error
+
+    return Room(step)
+
+
+def kinds(loop):
+    return [(episode.kind, episode.position) for episode in loop.episodes]
+
+
+def test_each_task_is_an_episode_graded_and_kept():
+    room = Room()
+    loop = run(room)
+    assert [(episode.position, episode.task.id, episode.end, episode.commit) for episode in loop.episodes] == [
+        (0, "one", "finished", "commit"),
+        (1, "two", "finished", "commit"),
+    ]
+    assert room.asked == ["reset one", "grade", "keep", "reset two", "grade", "keep"]
+
+
+def test_an_interrupted_episode_is_kept_without_waiting_for_gates_and_is_the_last():
+    room = broken(KeyboardInterrupt())
+    assert [episode.end for episode in run(room).episodes] == ["interrupted"]
+    assert room.asked == ["reset one", "keep ungraded"]
+
+
+def test_the_work_of_an_episode_whose_model_failed_is_still_graded():
+    room = broken(ModelError("down"))
+    assert [(episode.end, episode.outcome.passed) for episode in run(room).episodes] == [("model", True)]
+    assert room.asked == ["reset one", "grade", "keep"]
+
+
+def test_a_broken_sandbox_has_nothing_to_give():
+    room = broken(SandboxError("gone"))
+    assert [(episode.end, episode.cause) for episode in run(room).episodes] == [("sandbox", "gone")]
+    assert room.asked == ["reset one"]
+
+
+def test_work_that_cannot_be_brought_back_is_worth_nothing_and_the_loop_goes_on():
+    class Refusing(Room):
+        def grade(self):
+            raise RepositoryError("too large")
+
+    loop = run(Refusing())
+    assert [(episode.end, episode.outcome.reward, episode.outcome.feedback) for episode in loop.episodes] == [
+        ("repository", 0.0, "too large")
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "expected"),
+    [
+        ("never", [("solve", 0), ("solve", 1)]),
+        ("between", [("solve", 0), ("notes", 0), ("solve", 1)]),
+        ("always", [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]),
+    ],
+)
+def test_notes_are_rewritten_when_they_are_to_be(rewrite, expected):
+    room = Room()
+    items = [GO, written("a"), GO, written("b")] if rewrite != "never" else [GO, GO]
+    loop = run(room, *items, carry=Carry(rewrite))
+    assert kinds(loop) == expected
+    assert room.asked[3] == ("reset two" if rewrite == "never" else "reset two a")
+    assert notes(loop) == {"never": "", "between": "a", "always": "b"}[rewrite]
+
+
+def test_what_a_person_wrote_into_the_notes_is_what_the_next_episode_gets():
+    room, kept = Room(), []
+    run(room, GO, written("ours"), GO, written("b"), carry=Carry("always", lambda ours: f"{ours} and mine", kept.append))
+    assert room.asked[3] == "reset two ours and mine"
+    assert [episode.notes_after for episode in kept] == ["ours", "b"]
+
+
+def test_each_episode_starts_with_a_fresh_context():
+    model = Asked(GO, written("a"), GO)
+    run(Room(), model=model, carry=Carry("between"))
+    assert [len(messages) for messages in model.requests] == [1, 2, 1]
+    assert model.requests[2] == (Message("user", "second"),)
+
+
+def test_later_attempts_are_sampled_warmer_and_with_other_seeds_but_not_above_one():
+    model = Asked(GO, GO)
+    run(Room(), model=model, profile=Profile(sampling=Sampling(temperature=0.7, seed=3)))
+    assert [(sampling.temperature, sampling.seed) for sampling in model.samplings] == [(0.7, 3), (0.8, 1003)]
+    hot = Asked(GO, GO)
+    run(Room(), model=hot, profile=Profile(sampling=Sampling(temperature=1.2)))
+    assert [sampling.temperature for sampling in hot.samplings] == [1.2, 1.2]
+
+
+def test_a_loop_goes_on_from_every_point_at_which_it_was_broken_off():
+    items = [GO, written("a"), GO, written("b")]
+    whole = run(Room(), *items, carry=Carry("always"))
+    for count in range(5):
+        begun = replace(whole, episodes=whole.episodes[:count], end=None)
+        again = run(Room(), *(items[count:] or [GO]), loop=begun, carry=Carry("always"))
+        assert (kinds(again), notes(again), again.end) == (kinds(whole), notes(whole), whole.end)
+
+
+def test_an_episode_whose_model_was_down_goes_on_and_is_no_iteration_of_its_own():
+    down = run(Room(), GO, written("a"), carry=Carry("always"))
+    assert (kinds(down)[-1], down.end) == (("solve", 1), "model")
+    episode = replace(down.episodes[-1], outcome=None)
+    again = run(Room(), GO, written("b"), loop=replace(down, episodes=(*down.episodes[:-1], episode)), carry=Carry("always"))
+    assert kinds(again) == [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]

@@ -1,0 +1,66 @@
+"""Names of models, their profiles, prices and the probe."""
+
+from __future__ import annotations
+
+import pytest
+
+from codagent.errors import ModelError, UsageError
+from codagent.models.catalog import ENTRIES
+from codagent.models.open import Given, open_model, price_for, probe, profile_for
+from codagent.types import Message, Price, Profile, Sampling
+from tests.models.loopback import Answer, Plain, refusal, serve
+
+
+@pytest.mark.parametrize("spec", ["gpt-4o", "embedded:gpt-9", "", "nonsense:x"])
+def test_an_unknown_model_is_answered_with_the_known(spec: str) -> None:
+    with pytest.raises(UsageError, match=r"PROVIDER/NAME.*qwen2\.5-coder-1\.5b"):
+        open_model(spec)
+
+
+def test_an_adapter_lies_in_a_folder_of_the_trainers() -> None:
+    with pytest.raises(UsageError, match=r"there is no folder runs/1; give the --out of a codagent-train run"):
+        open_model("adapter:runs/1")
+
+
+def test_profiles_come_with_the_catalogue() -> None:
+    assert profile_for("embedded") == ENTRIES[0].profile
+    assert profile_for("openai/gpt-4o") == profile_for("http://127.0.0.1:1/v1#m") == Profile()
+    assert profile_for("gguf:x.gguf").calling == "text"
+
+
+def test_what_runs_here_costs_nothing_and_an_endpoint_nobody_knows() -> None:
+    assert price_for("embedded") == price_for("gguf:x") == price_for("adapter:x") == price_for("scripted:x") == Price(0.0, 0.0)
+    assert price_for("http://127.0.0.1:1/v1#m") is None
+
+
+def test_an_endpoint_without_a_model_is_asked_for_its_first() -> None:
+    with serve(Answer("hi")) as server:
+        model = open_model(server.url, given=Given(api_key="k"))
+        assert model.reply((Message("user", "a"),), (), Sampling()).raw == "hi"
+    assert (model.name, server.requests[0]["model"]) == (f"{server.url}#only-one", "only-one")
+
+
+WORKS = Answer(calls=[("say", '{"word": "pelican"}')])
+TALKS = Answer('```json\n{"name": "say", "arguments": {"word": "pelican"}}\n```')
+OBJECT = Answer('{"thought": "", "tool": "say", "arguments": {"word": "pelican"}}')
+BLOCK = Answer("```say\npelican\n```")
+SILENT = Answer("I cannot.")
+
+
+@pytest.mark.parametrize(
+    ("answers", "way"),
+    [
+        ([WORKS], "native"),
+        ([TALKS, OBJECT], "constrained"),
+        ([SILENT, SILENT, BLOCK], "text"),
+        ([refusal(404, "no tools here"), refusal(404, "no schema here"), BLOCK], "text"),
+    ],
+)
+def test_a_probe_finds_the_first_way_of_calling_that_works(answers: list[Answer | Plain], way: str) -> None:
+    with serve(*answers) as server:
+        assert probe(f"{server.url}#m") == way
+
+
+def test_a_model_that_calls_no_tool_is_said_to_be_of_no_use() -> None:
+    with serve(SILENT) as server, pytest.raises(ModelError, match="calls no tool in any of the ways"):
+        probe(f"{server.url}#m")

@@ -1,0 +1,141 @@
+"""Grading commits in the local sandbox."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from codagent.repository.gate import Gates
+from codagent.sandbox.local import LocalSandbox
+from tests.repository.gate.conftest import SOLVED, START
+
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+
+
+class Counted:
+    """Opens local sandboxes and counts them."""
+
+    def __init__(self):
+        self.opened = 0
+
+    def __call__(self):
+        self.opened += 1
+        return LocalSandbox()
+
+
+@pytest.fixture
+def sandboxes():
+    return Counted()
+
+
+@pytest.fixture
+def gates(shop, sandboxes):
+    return Gates(shop.root, shop.start, sandboxes)
+
+
+def test_a_solution_passes(gates, shop):
+    outcome = gates.grade((PYTEST, "test -f shop/price.py"), shop.commit({"shop/price.py": SOLVED}))
+    assert (outcome.reward, outcome.passed, outcome.failed) == (1.0, True, ()), outcome.feedback
+
+
+def test_the_start_is_worth_what_passes_and_is_run_once(gates, shop, sandboxes):
+    outcome = gates.grade((PYTEST,), shop.start)
+    assert (outcome.reward, outcome.passed, len(outcome.failed)) == (2 / 6, False, 4)
+    assert sandboxes.opened == 1
+
+
+def test_canaries_are_not_in_the_output(gates, shop):
+    feedback = gates.grade((PYTEST,), shop.start).feedback
+    assert "4 failed, 2 passed" in feedback
+    assert "plugin.py" not in feedback
+
+
+def test_classes_of_the_tests_and_of_libraries_that_they_name_may_agree_with_anything(gates, shop):
+    tests = """
+from unittest.mock import ANY
+import pytest
+class Any:
+    def __eq__(self, other): return True
+def test_any(): assert [1, {"a": 2}] == [ANY, {"a": Any()}]
+def test_near(): assert 0.1 + 0.2 == pytest.approx(0.3)
+def test_in(): assert 1 in range(3) and "a" in {"a": 1}
+"""
+    outcome = gates.grade((PYTEST,), shop.commit({"shop/price.py": SOLVED, "tests/test_any.py": tests}))
+    assert outcome.passed, outcome.feedback
+
+
+def test_checks_run_in_order_in_one_sandbox(gates, shop, sandboxes):
+    outcome = gates.grade(("echo a > built", "grep a built", "false"), shop.start)
+    assert (outcome.reward, outcome.failed) == (2 / 3, ("false",))
+    assert sandboxes.opened == 1
+
+
+def test_the_checks_see_a_clean_checkout_with_what_decides_put_back(gates, shop):
+    commit = shop.commit({"tests/helpers.py": "edited", "a.txt": "a"})
+    outcome = gates.grade(('test -z "$(git status --short)"', "cat a.txt", "! grep edited tests/helpers.py"), commit)
+    assert outcome.passed
+    assert outcome.feedback.endswith("tests/helpers.py does not count as you left it: the checks use what stood there at the start")
+
+
+def test_a_makefile_is_put_back_where_make_decides(shop, tmp_path):
+    start = shop.commit({"Makefile": "test:\n\tfalse\n"})
+    cheat = shop.commit({"Makefile": "test:\n\ttrue\n", "GNUmakefile": "test:\n\ttrue\n"})
+    check = "make test 2>/dev/null; test ! -f GNUmakefile && grep -q false Makefile"
+    assert Gates(shop.root, start, LocalSandbox).grade((check,), cheat).passed
+    assert Gates(shop.root, shop.start, LocalSandbox).grade(("test -f GNUmakefile # make",), cheat).passed
+
+
+def test_verdicts_are_kept_by_tree_checks_and_image(shop, sandboxes, tmp_path):
+    file = tmp_path / "gates" / "cache.jsonl"
+    commit = shop.commit({"shop/price.py": SOLVED})
+
+    def grade(image="i", checks=("test -d shop",), commit=commit):
+        return Gates(shop.root, shop.start, sandboxes, image=image, cache=file).grade(checks, commit)
+
+    first = grade()
+    assert grade() == first
+    assert sandboxes.opened == 1
+    grade(image="j")
+    grade(checks=("test -d tests",))
+    grade(commit=shop.start)
+    assert sandboxes.opened == 4
+    with file.open("a") as lines:
+        lines.write('{"key": "cut o')
+    assert grade() == first
+    assert sandboxes.opened == 4
+
+
+def test_many_may_grade_at_once(shop, tmp_path):
+    file = tmp_path / "cache.jsonl"
+    gates = [Gates(shop.root, shop.start, LocalSandbox, cache=file) for _ in range(4)]
+    threads = [threading.Thread(target=one.grade, args=((f"test {n}",), shop.start)) for n, one in enumerate(gates)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(file.read_text().splitlines()) == 4
+
+
+def test_what_was_cut_short_is_a_failure_and_not_kept(gates, shop, sandboxes):
+    began = time.monotonic()
+    outcome = gates.grade(("sleep 60", "true"), shop.start, seconds=0.5)
+    assert time.monotonic() - began < 30
+    assert outcome.failed == ("sleep 60", "true")
+    assert "no time left" in outcome.feedback
+    gates.grade(("sleep 60", "true"), shop.start, seconds=0.5)
+    assert sandboxes.opened == 2
+
+
+def test_a_missing_pytest_is_a_run_that_broke_off(gates, shop):
+    outcome = gates.grade(("PATH=/nowhere /usr/bin/env-none/python3 -m pytest",), shop.start)
+    assert "the run broke off" in outcome.feedback
+    assert outcome.reward == 0.0
+
+
+def test_tests_are_found_as_python_m_finds_them(gates, shop):
+    assert START["pyproject.toml"].count("pythonpath") == 0
+    bare = gates.grade((PYTEST.replace("-m pytest", "-m pytest --import-mode=append"),), shop.commit({"shop/price.py": SOLVED}))
+    assert bare.passed, bare.feedback

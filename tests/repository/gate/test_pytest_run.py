@@ -1,0 +1,119 @@
+"""Which commands are pytest, and what a journal comes to."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pytest
+
+from codagent.repository.gate.pytest_run import Account, Native, account, read_journal, recognise
+
+KEY = b"key"
+
+
+@pytest.mark.parametrize(
+    ("check", "native"),
+    [
+        ("python3 -m pytest -q", Native("", "python3", True, "-q")),
+        ("  python -m pytest", Native("", "python", True, "")),
+        ("/opt/venv/bin/python3.12 -m pytest a.py::b[c]", Native("", "/opt/venv/bin/python3.12", True, "a.py::b[c]")),
+        ("A=1 B='x y' python3 -m pytest -k 'a and b'", Native("A=1 B='x y' ", "python3", True, "-k 'a and b'")),
+    ],
+)
+def test_a_pytest_command_is_recognised(check, native):
+    assert recognise(check) == native
+
+
+def test_the_script_runs_under_the_python_that_it_names():
+    native = recognise("PYTHONPATH=src pytest -x tests")
+    assert native is not None
+    assert (native.settings, native.module, native.arguments) == ("PYTHONPATH=src ", False, "-x tests")
+    assert '"$(command -v pytest)"' in native.python
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "make test",
+        "pytest -q && true",
+        "pytest -q || true",
+        "pytest; true",
+        "pytest | cat",
+        "pytest > log",
+        "pytest $(ls)",
+        "pytest `ls`",
+        "pytest &",
+        "pytest\ntrue",
+        "pytest 'a",
+        "cd a && pytest",
+        "./pytest",
+        "bin/python -m pytest",
+        "pytester",
+        "python3 -m pytest_other",
+        "python3 -c pytest",
+        "",
+    ],
+)
+def test_another_command_is_not(check):
+    assert recognise(check) is None
+
+
+def journal(*events):
+    last, lines = b"", []
+    for event in events:
+        text = json.dumps(event).encode()
+        last = hmac.new(KEY, last + text, hashlib.sha256).hexdigest().encode()
+        lines.append(last + b" " + text)
+    return lines
+
+
+def test_a_journal_is_read_up_to_the_first_line_that_is_not_the_runners():
+    a, b, c = ({"kind": name} for name in "abc")
+    lines = journal(a, b, c)
+    assert list(read_journal(b"\n".join(lines), KEY)) == [a, b, c]
+    assert list(read_journal(b"\n".join(lines), b"other")) == []
+    assert list(read_journal(b"\n".join([lines[0], lines[2]]), KEY)) == [a]
+    assert list(read_journal(b"\n".join([lines[0], lines[1].replace(b'"b"', b'"c"'), lines[2]]), KEY)) == [a]
+    assert list(read_journal(b"\n".join([*lines[:2], b"\xff"]), KEY)) == [a, b]
+
+
+def collected(*ids):
+    return {"kind": "collected", "ids": ids, "canaries": True}
+
+
+def report(name, when, outcome, *, xfail=False):
+    return {"kind": "report", "id": name, "when": when, "outcome": outcome, "xfail": xfail}
+
+
+def canary(want, call, setup="passed"):
+    return {"kind": "canary", "want": want, "setup": setup, "call": call}
+
+
+def test_a_test_passes_only_when_its_call_did_and_nothing_failed():
+    events = [collected(*"abcdef"), *(report(name, "setup", "passed") for name in "abcde")]
+    events += [report("a", "call", "passed"), report("a", "teardown", "passed")]
+    events += [report("b", "call", "passed"), report("b", "teardown", "failed")]
+    events += [report("c", "call", "skipped"), report("d", "call", "skipped", xfail=True), report("e", "teardown", "passed")]
+    assert account(events).outcomes == {"a": "passed", "b": "failed", "c": "skipped", "d": "xfailed", "e": "", "f": ""}
+
+
+@pytest.mark.parametrize(
+    ("canaries", "honest"),
+    [
+        ([canary("failed", "failed"), canary("passed", "passed")], True),
+        ([canary("failed", "passed"), canary("passed", "passed")], False),
+        ([canary("failed", "failed"), canary("passed", "failed")], False),
+        ([canary("failed", None)], False),
+        ([canary("failed", None, setup="skipped"), canary("failed", "failed")], True),
+        ([canary("failed", None, setup="skipped")], False),
+        ([], False),
+    ],
+)
+def test_a_runner_is_honest_when_its_canaries_do_as_they_must(canaries, honest):
+    assert account([collected("a"), report("a", "call", "passed"), *canaries]).honest is honest
+
+
+def test_an_empty_journal_is_a_run_that_broke_off():
+    assert account([]) == Account()

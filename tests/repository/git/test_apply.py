@@ -1,0 +1,157 @@
+"""A change on the working tree: three-way, all or nothing, and nobody else's files."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from codagent.errors import RepositoryError
+from codagent.repository import git
+from codagent.repository.git.apply import _Changes, _move_all
+
+
+@pytest.fixture
+def change(repository, tmp_path):
+    """Makes the commit that a change of files leads to, beside the user's checkout. None deletes, `-> x` is a link, `#!` is executable."""
+
+    base = git.snapshot(repository.root).commit
+
+    def commit(files: dict[str, str | None], start: str | None = None) -> tuple[str, str]:
+        start = start or base
+        other = tmp_path / f"other{len(list(tmp_path.iterdir()))}"
+        repository.git("worktree", "add", "-q", "--detach", str(other), start)
+        for name, text in files.items():
+            file = other / name
+            if file.exists() or file.is_symlink():
+                subprocess.run(["rm", "-rf", file], check=True)
+            if text is None:
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if text.startswith("-> "):
+                file.symlink_to(text[3:])
+            else:
+                file.write_text(text)
+                file.chmod(0o755 if text.startswith("#!") else 0o644)
+        subprocess.run(["git", "add", "-fA"], cwd=other, check=True)
+        subprocess.run(["git", "commit", "-qm", "result"], cwd=other, check=True)
+        result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=other, check=True, capture_output=True, text=True).stdout.strip()
+        return start, result
+
+    return commit
+
+
+def listing(root):
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if ".git" not in path.relative_to(root).parts and not (path.is_dir() and not path.is_symlink()):
+            found[str(path.relative_to(root))] = f"-> {path.readlink()}" if path.is_symlink() else path.read_bytes().decode()
+    return found
+
+
+def test_additions_changes_and_deletions_arrive_and_the_index_does_not_move(repository, change):
+    base, result = change(
+        {"a.txt": "one\n2\nthree\n", "lib/b.txt": None, "new/deep/c.txt": "c\n", "run": "#!/bin/sh\n", "link": "-> a.txt"}
+    )
+    index = (repository.root / ".git/index").read_bytes()
+    assert git.apply(repository.root, base, result) == ()
+    expected = {".gitignore": "*.log\n", "a.txt": "one\n2\nthree\n", "new/deep/c.txt": "c\n", "run": "#!/bin/sh\n", "link": "-> a.txt"}
+    assert listing(repository.root) == expected
+    assert (repository.root / "run").stat().st_mode & 0o111
+    assert not (repository.root / "lib").exists()
+    assert not (repository.root / ".codagent").exists()
+    assert (repository.root / ".git/index").read_bytes() == index
+
+
+def test_applying_twice_changes_nothing_the_second_time(repository, change):
+    base, result = change({"a.txt": "one\n2\nthree\n", "lib/b.txt": None, "new.txt": "c\n", "kept.log": "ignored here\n"})
+    assert git.apply(repository.root, base, result) == ()
+    times = {path: path.lstat().st_mtime_ns for path in repository.root.rglob("*.*") if ".git/" not in str(path)}
+    assert git.apply(repository.root, base, result) == ()
+    assert times == {path: path.lstat().st_mtime_ns for path in repository.root.rglob("*.*") if ".git/" not in str(path)}
+
+
+def test_what_the_user_did_since_is_kept_in_the_same_file(repository, change):
+    repository.write("list.txt", "".join(f"{n}\n" for n in range(9)))
+    repository.commit()
+    start = git.snapshot(repository.root).commit
+    base, result = change({"list.txt": "".join(f"{n}\n" for n in range(8)) + "agent\n"}, start=start)
+    repository.write("list.txt", "user\n" + "".join(f"{n}\n" for n in range(1, 9)))
+    repository.write("mine.txt", "mine\n")
+    assert git.apply(repository.root, base, result) == ()
+    assert listing(repository.root)["list.txt"] == "user\n1\n2\n3\n4\n5\n6\n7\nagent\n"
+    assert listing(repository.root)["mine.txt"] == "mine\n"
+
+
+def test_a_conflict_names_the_paths_and_changes_nothing(repository, change):
+    base, result = change({"a.txt": "agent\n", "other.txt": "x\n"})
+    repository.write("a.txt", "user\n")
+    before = listing(repository.root)
+    assert git.apply(repository.root, base, result) == ("a.txt",)
+    assert listing(repository.root) == before
+
+
+def test_an_ignored_file_is_never_overwritten(repository, change):
+    base, result = change({"settings.log": "agent\n", "a.txt": "agent\n"})
+    repository.write("settings.log", "the user's own\n")
+    assert git.apply(repository.root, base, result) == ("settings.log",)
+    assert listing(repository.root)["settings.log"] == "the user's own\n"
+    assert listing(repository.root)["a.txt"] == "one\ntwo\nthree\n"
+
+
+def test_nothing_is_written_through_a_link_that_leads_out(repository, change, tmp_path):
+    base, result = change({"build.log/out.txt": "agent\n"})
+    (tmp_path / "outside").mkdir()
+    (repository.root / "build.log").symlink_to(tmp_path / "outside")
+    assert git.apply(repository.root, base, result) == ("build.log/out.txt",)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_link_that_the_agent_puts_in_place_of_a_folder_is_only_a_link(repository, change, tmp_path):
+    (tmp_path / "outside").mkdir()
+    base, result = change({"lib": f"-> {tmp_path / 'outside'}"})
+    assert git.apply(repository.root, base, result) == ()
+    assert (repository.root / "lib").is_symlink()
+    base, second = change({"lib": None, "lib/b.txt": "b2\n"}, start=result)
+    assert git.apply(repository.root, base, second) == ()
+    assert not (repository.root / "lib").is_symlink()
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_file_becomes_a_folder_and_back(repository, change):
+    base, result = change({"a.txt": None, "a.txt/inner": "x\n"})
+    assert git.apply(repository.root, base, result) == ()
+    assert listing(repository.root)["a.txt/inner"] == "x\n"
+    assert git.apply(repository.root, result, base) == ()
+    assert listing(repository.root)["a.txt"] == "one\ntwo\nthree\n"
+
+
+def test_a_folder_with_ignored_files_does_not_give_way(repository, change):
+    base, result = change({"lib": "a file now\n"})
+    repository.write("lib/keep.log", "mine\n")
+    assert git.apply(repository.root, base, result) == ("lib",)
+    assert listing(repository.root)["lib/b.txt"] == "b\n"
+
+
+def test_only_changed_paths_are_written(repository, change):
+    base, result = change({"lib/b.txt": "b2\n"})
+    before = (repository.root / "a.txt").stat()
+    assert git.apply(repository.root, base, result) == ()
+    assert (repository.root / "a.txt").stat().st_ino == before.st_ino
+
+
+def test_line_ends_are_written_as_the_user_has_them(repository, change):
+    base, result = change({"a.txt": "one\n2\nthree\n"})
+    repository.git("config", "core.autocrlf", "true")
+    assert git.apply(repository.root, base, result) == ()
+    assert (repository.root / "a.txt").read_bytes() == b"one\r\n2\r\nthree\r\n"
+
+
+def test_a_failure_half_way_puts_all_back(repository, tmp_path):
+    before = listing(repository.root)
+    (tmp_path / "staged/new").mkdir(parents=True)
+    (tmp_path / "staged/new/a.txt").write_text("agent\n")
+    changes = _Changes(arrive=("a.txt", "missing.txt"), go=("a.txt", "lib/b.txt"))
+    with pytest.raises(RepositoryError, match=r"could not be written .*; nothing was changed"):
+        _move_all(repository.root, tmp_path / "staged", changes)
+    assert listing(repository.root) == before

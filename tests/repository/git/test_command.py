@@ -1,0 +1,56 @@
+"""Which repository is meant, and that no other one is reached."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codagent.errors import RepositoryError
+from codagent.repository import git
+from codagent.repository.git.command import Git
+
+
+def test_the_root_is_found_from_a_folder_below(repository):
+    assert git.find_root(repository.root / "lib") == repository.root
+
+
+def test_a_folder_that_is_no_repository_is_refused(tmp_path):
+    with pytest.raises(RepositoryError, match="not in a git repository; run `git init`"):
+        git.find_root(tmp_path)
+
+
+def test_a_bare_repository_is_refused(tmp_path):
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path], check=True)
+    with pytest.raises(RepositoryError, match="is a bare repository"):
+        git.find_root(tmp_path)
+
+
+def test_the_git_folder_itself_is_refused(repository):
+    with pytest.raises(RepositoryError, match=r"is inside the \.git folder"):
+        git.find_root(repository.root / ".git" / "objects")
+
+
+def test_a_folder_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(RepositoryError, match="is not a folder"):
+        git.find_root(tmp_path / "nowhere")
+
+
+def test_a_machine_without_git_is_told_so(repository):
+    code = f"from pathlib import Path; from codagent.repository import git; git.snapshot(Path({str(repository.root)!r}))"
+    source = str(Path(git.__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": "/nowhere", "PYTHONPATH": source}, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.endswith("RepositoryError: git cannot be started; install git 2.38 or later\n")
+
+
+def test_variables_of_a_surrounding_git_command_lead_nowhere_else(repository, tmp_path, monkeypatch):
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+        monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.hooksPath'='/tmp'")
+    assert git.find_root(repository.root / "lib") == repository.root
+    assert git.snapshot(repository.root).dirty is False
+    assert Git(repository.root).line("config", "core.hooksPath") == "/dev/null"

@@ -1,0 +1,91 @@
+"""Which attempt the next one starts from, and how attempts are told, on values worked by hand."""
+
+import json
+
+import pytest
+
+from codagent.repository.attempts import Attempt, Claim, best, choose, claim, told, word
+from codagent.types import Episode, Loop, Message, Outcome, Task, ToolCall
+
+
+def judged(commit, reward=None, *failed, said=""):
+    outcome = None if reward is None else Outcome(reward, reward == 1.0, "", failed)
+    return Attempt(commit, outcome, Claim(said))
+
+
+def finish(arguments):
+    return Message("assistant", "", (ToolCall("1", "finish", arguments),))
+
+
+def solved(commit, reward, task="one"):
+    return Episode("solve", 0, Task(task, "x"), "", (), commit=commit, outcome=Outcome(reward, reward == 1.0, ""))
+
+
+@pytest.mark.parametrize(
+    ("rewards", "by_best", "by_last"),
+    [
+        ([], "start", "start"),
+        ([0.3], "1", "1"),
+        ([0.3, 0.2], "1", "2"),
+        ([0.3, 0.3], "2", "2"),
+        ([0.0], "1", "1"),
+        ([0.2, 0.5, 0.4, 0.5, 0.1], "4", "5"),
+        ([None, None], "2", "2"),
+    ],
+    ids=["none", "better", "worse", "a tie goes to the later", "as bad as the start", "the later of the best", "none is judged"],
+)
+def test_an_attempt_starts_from_the_best_or_the_last_or_the_start(rewards, by_best, by_last):
+    start = judged("start", 0.0)
+    attempts = [judged(str(number), reward) for number, reward in enumerate(rewards, 1)]
+    assert choose(start, attempts, "best").commit == by_best
+    assert choose(start, attempts, "last").commit == by_last
+    assert choose(start, attempts, "start").commit == "start"
+
+
+def test_a_start_that_is_better_than_all_attempts_is_the_best():
+    assert choose(judged("start", 0.5), [judged("1", 0.4), judged("2", 0.1)], "best").commit == "start"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (json.dumps({"summary": "did it"}), Claim("did it")),
+        (json.dumps({"summary": "", "blocked": "no key"}), Claim("", "no key")),
+        (json.dumps({"summary": None, "blocked": None}), Claim()),
+        ('{"summary": "two\nlines"}', Claim("two\nlines")),
+        ("not JSON", Claim("not JSON")),
+        ("[1]", Claim("[1]")),
+    ],
+)
+def test_a_claim_is_what_the_call_of_finish_says(arguments, expected):
+    assert claim([Message("assistant", "x"), finish(arguments)]) == expected
+
+
+def test_the_last_claim_holds_and_without_one_nothing_is_claimed():
+    assert claim([finish('{"summary": "first"}'), finish('{"summary": "last"}')]) == Claim("last")
+    assert claim([Message("assistant", "I am done")]) == Claim()
+
+
+def test_the_best_of_a_loop_is_that_of_its_last_task():
+    loop = Loop("l", "g", "repository", "m", "start")
+    episodes = (solved("a", 1.0), solved("b", 0.5, "two"), solved("c", 0.2, "two"))
+    whole = Loop("l", "g", "repository", "m", "start", episodes)
+    assert (best(whole), best(whole, "one"), best(loop), best(loop, "one")) == ("b", "a", None, None)
+
+
+def test_a_verdict_is_told_in_a_few_words():
+    assert [word(outcome) for outcome in (None, Outcome(1.0, True, ""), Outcome(0.25, False, ""), Outcome(0.5, False, "", ("x", "y")))] == [
+        "not judged",
+        "passed",
+        "failed, reward 0.25",
+        "failed, reward 0.50, 2 did not pass",
+    ]
+
+
+def test_attempts_are_told_a_line_each_with_the_blocker_before_the_summary():
+    blocked = Attempt("b", None, Claim("something", "no\nkey"))
+    assert told([judged("a", 0.5, "x", said="tried\n  this"), blocked, judged("c", 1.0)]).splitlines() == [
+        "1. failed, reward 0.50, 1 did not pass: tried this",
+        "2. not judged: no key",
+        "3. passed",
+    ]

@@ -1,0 +1,212 @@
+"""The environment of a repository, on the local sandbox."""
+
+import json
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from codagent.repository import git
+from codagent.repository.environment import Repository, Workplace
+from codagent.repository.gate import Gates
+from codagent.sandbox.local import LocalSandbox
+from codagent.store.ledger import Ledger
+from codagent.types import Episode, Limits, Message, Profile, Task, ToolCall
+
+CHECK = "grep -q right answer.txt"
+SMALL = Profile(tools=("write", "finish"), fill_tokens=500, checks_after_write=True)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Makes one with a profile; everything is closed at the end."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    (root / "answer.txt").write_text("wrong\n")
+    (root / "answer.py").write_text("def answer(): ...\n")
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    made = []
+
+    def make(profile=None, *, limits=None, start="best", earlier=(), files=None):
+        for name, text in (files or {}).items():
+            (root / name).write_text(text)
+        taken = git.snapshot(root).commit
+        gates = Gates(root, taken, LocalSandbox)
+        ledger = Ledger(None, limits or Limits(), None)
+        place = Workplace(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
+        made.append(Repository(place, profile or Profile(), earlier))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def calls(*wanted):
+    return Message("assistant", "", tuple(ToolCall(f"c{n}", name, json.dumps(arguments)) for n, (name, arguments) in enumerate(wanted)))
+
+
+def test_the_prompt_is_rules_then_task_checks_and_files(environment):
+    system, first = environment().reset(Task("t", "put it right", (CHECK,)), "")
+    assert system.content.startswith("You are codagent")
+    assert first.content == f"Task: put it right\n\nThese checks decide: `{CHECK}`\n\nFiles:\nanswer.py\nanswer.txt"
+
+
+def test_a_small_model_sees_the_files_what_the_checks_print_and_the_form_of_its_answer(environment):
+    _, first = environment(SMALL).reset(Task("t", "answer is wrong", ("echo looked; false",)), "")
+    parts = ["answer.py:\n```\ndef answer(): ...\n```", "looked", "Task: answer is wrong", "```write answer.py block"]
+    assert [first.content.index(part) for part in parts] == sorted(first.content.index(part) for part in parts)
+
+
+def test_a_model_that_may_define_is_asked_for_a_function(environment):
+    _, first = environment(replace(SMALL, tools=("define", "write"))).reset(Task("t", "answer is wrong", ("false",)), "")
+    assert first.content.endswith(
+        "Then write the corrected function, all of it, in one ```python block. An answer without the block changes nothing."
+    )
+
+
+def test_of_several_files_the_likeliest_comes_last_and_the_form_of_the_answer_names_none(environment):
+    place = environment(replace(SMALL, tools=("define", "write")), files={"other.py": "def mine(): ...\n"})
+    _, first = place.reset(Task("t", "answer in answer.py is wrong, not in other.py", ("false",)), "")
+    assert first.content.index("other.py:\n```") < first.content.index("answer.py:\n```")
+    assert "in one ```python block." in first.content
+
+
+def test_every_call_is_answered_in_order_and_finish_ends(environment):
+    place = environment()
+    place.reset(Task("t", "x"), "")
+    observation = place.step(calls(("bash", {"command": "echo hi"}), ("dance", {}), ("finish", {"summary": "did it"})))
+    assert [(m.tool_call_id, m.content.partition("\n")[0].partition(";")[0]) for m in observation.messages] == [
+        ("c0", "exit 0"),
+        ("c1", "error: there is no tool 'dance'"),
+        ("c2", "ok"),
+    ]
+    assert observation.end == "finished"
+
+
+def test_no_call_is_answered_with_what_is_wanted(environment):
+    place = environment()
+    place.reset(Task("t", "x"), "")
+    observation = place.step(Message("assistant", "I think it is fine"))
+    assert (observation.messages[0].role, observation.end) == ("user", None)
+    assert "no tool was called" in observation.messages[0].content
+
+
+def test_a_write_is_answered_with_the_checks_and_ends_when_they_pass(environment):
+    place = environment(SMALL)
+    place.reset(Task("t", "answer is wrong", (CHECK,)), "")
+    still = place.step(calls(("write", {"path": "answer.txt", "content": "worse"})))
+    assert still.end is None
+    assert "exit 1" in still.messages[0].content
+    assert "do not pass yet" in still.messages[0].content
+    assert place.step(Message("assistant", "I see.")).messages[0].content.startswith("Then write the corrected file")
+    assert place.step(calls(("write", {"path": "answer.txt", "content": "right"}))).end == "finished"
+
+
+def test_the_gates_judge_a_clean_checkout_of_the_commit(environment):
+    place = environment()
+    place.reset(Task("t", "x", (CHECK, "test ! -e ignored.pyc", "test $(git log --oneline | wc -l) -ge 2")), "")
+    place.step(
+        calls(("bash", {"command": "echo right > answer.txt; echo '*.pyc' > .gitignore; touch ignored.pyc"}), ("finish", {"summary": "s"}))
+    )
+    outcome = place.grade()
+    assert (outcome.passed, outcome.reward) == (True, 1.0)
+
+
+def test_a_share_of_the_checks_is_a_share_of_the_reward(environment):
+    place = environment()
+    place.reset(Task("t", "x", ("true", "false")), "")
+    outcome = place.grade()
+    assert (outcome.passed, outcome.reward) == (False, 0.5)
+    assert "$ false\nexit 1" in outcome.feedback
+
+
+def test_without_checks_nobody_judges_but_the_work_is_kept(environment, tmp_path):
+    place = environment()
+    place.reset(Task("t", "x"), "")
+    place.step(calls(("write", {"path": "new", "content": "x"})))
+    assert place.grade() is None
+    assert place.keep(None) != git.snapshot(tmp_path / "repository").commit
+
+
+class TestLoop:
+    """Attempts one after the other."""
+
+    TASK = Task("t", "put it right", ("grep -q right answer.txt", "grep -q all answer.txt"))
+
+    def attempt(self, place, text, notes="", summary="did it"):
+        prompt = place.reset(self.TASK, notes)
+        place.step(calls(("write", {"path": "answer.txt", "content": text}), ("finish", {"summary": summary})))
+        outcome = place.grade()
+        return prompt[1].content, outcome, place.keep(outcome)
+
+    def shown(self, place, commit):
+        return git.show(place._place.root, commit, "answer.txt").decode().strip()
+
+    def test_the_first_attempt_is_told_limits_and_what_the_gates_say_of_the_start(self, environment):
+        first, _, _ = self.attempt(environment(limits=Limits(iterations=4)), "x")
+        assert "This is attempt 1 of 4. Left in all: 1,000,000 tokens, 30 minutes, $5.00." in first
+        assert "What the gates say of the files as they are now:\n$ grep -q right answer.txt\nexit 1" in first
+
+    def test_a_later_attempt_starts_from_the_best_tree_and_of_equals_from_the_later(self, environment):
+        place = environment(limits=Limits())
+        _, good, best = self.attempt(place, "right")
+        _, bad, _ = self.attempt(place, "wrong again")
+        assert (good.reward, bad.reward) == (0.5, 0.0)
+        self.attempt(place, "right two")
+        told, _, last = self.attempt(place, "right three")
+        assert self.shown(place, f"{last}^") == "right two"
+        assert "1. failed, reward 0.50, 1 did not pass: did it\n2. failed, reward 0.00, 2 did not pass: did it" in told
+        assert git.published(place._place.root, "loop-1")[0] == best
+
+    @pytest.mark.parametrize(("start", "expected"), [("best", "right"), ("last", "worse"), ("start", "wrong")])
+    def test_where_an_attempt_starts_is_a_choice(self, environment, start, expected):
+        place = environment(limits=Limits(), start=start)
+        self.attempt(place, "right")
+        self.attempt(place, "worse")
+        _, _, last = self.attempt(place, "anything")
+        assert self.shown(place, f"{last}^") == expected
+
+    def test_the_branch_points_to_the_best(self, environment):
+        place = environment(limits=Limits())
+        _, _, best = self.attempt(place, "right")
+        self.attempt(place, "worse")
+        branch = subprocess.run(["git", "rev-parse", "codagent/loop-1"], cwd=place._place.root, capture_output=True, text=True, check=True)
+        assert branch.stdout.strip() == best
+
+    def test_the_first_request_grows_by_no_more_than_the_notes_may_hold(self, environment):
+        profile = Profile(notes_tokens=100)
+        place = environment(profile, limits=Limits())
+        first, _, _ = self.attempt(place, "x", notes="")
+        for k in range(6):
+            later, _, _ = self.attempt(place, "long line\n" * 999, notes="n" * 300, summary=f"{k} " * 99)
+            assert len(later.encode()) <= len(first.encode()) + 300
+
+    def test_a_loop_that_is_taken_up_again_stands_where_it_stood(self, environment):
+        place = environment(limits=Limits())
+        episodes = []
+        for position, text in enumerate(["right", "worse"]):
+            _, outcome, commit = self.attempt(place, text)
+            prompt = (Message("system", ""), Message("user", "p" * 900))
+            episodes.append(Episode("solve", position, self.TASK, "", prompt, outcome=outcome, commit=commit))
+        again = environment(limits=Limits(), earlier=episodes)
+        told, _, last = self.attempt(again, "anything")
+        assert "This is attempt 3 of" in told
+        assert self.shown(again, f"{last}^") == "right"
+        assert sorted(git.published(again._place.root, "loop-1")) == [0, 1, 2]
+
+    def test_the_next_task_starts_from_the_best_of_the_one_before(self, environment):
+        place = environment(limits=Limits())
+        self.attempt(place, "right")
+        self.attempt(place, "worse")
+        place.reset(Task("u", "another", ("true",)), "")
+        place.step(calls(("finish", {"summary": "x"})))
+        assert self.shown(place, place.keep(place.grade())) == "right"
+
+    def test_the_account_is_what_the_attempt_changed(self, environment):
+        place = environment(limits=Limits())
+        self.attempt(place, "right")
+        self.attempt(place, "right all")
+        assert "-right\n+right all" in place.account()
+        assert "-wrong" not in place.account()

@@ -1,0 +1,89 @@
+import pytest
+
+from codagent.repository.python_edit import redefine
+
+OLD = '''"""A module."""
+
+from __future__ import annotations
+
+LIMIT = 3
+
+
+def first(x):
+    return x
+
+
+class Box:
+    """Holds."""
+
+    def get(self, key):
+        return 1
+
+    def put(self, key):
+        return 2
+
+
+def last(x):
+    return x + LIMIT
+'''
+
+
+def test_a_function_takes_the_place_of_its_namesake():
+    text, names = redefine(OLD, "def first(x):\n    # better\n    return x * 2\n")
+    assert names == ("first",)
+    assert text == OLD.replace("    return x\n", "    # better\n    return x * 2\n", 1)
+
+
+def test_a_method_finds_its_class():
+    text, names = redefine(OLD, "def put(self, key):\n    return 3\n")
+    assert names == ("put",)
+    assert text == OLD.replace("return 2", "return 3")
+
+
+def test_a_class_with_some_methods_changes_only_these():
+    text, _ = redefine(OLD, "class Box:\n    def get(self, key):\n        return 9\n")
+    assert text == OLD.replace("return 1", "return 9")
+
+
+def test_a_whole_file_is_taken_whole():
+    new = OLD.replace("LIMIT = 3", "LIMIT = 4")
+    assert redefine(OLD, new) == (new, ("first", "Box", "last"))
+
+
+def test_what_is_missing_from_the_answer_stays():
+    text, _ = redefine(OLD, '"""A module."""\n\n\ndef last(x):\n    return x\n\n\ndef first(x):\n    return 0\n')
+    assert text == OLD.replace("return x + LIMIT", "return x").replace("    return x\n", "    return 0\n", 1)
+
+
+def test_new_imports_and_new_helpers_are_added():
+    text, _ = redefine(OLD, "import math\n\n\ndef helper(x):\n    return math.floor(x)\n\n\ndef first(x):\n    return helper(x)\n")
+    assert "from __future__ import annotations\nimport math\n" in text
+    assert text.endswith("    return x + LIMIT\n\n\ndef helper(x):\n    return math.floor(x)\n")
+    compile(text, "m", "exec")
+
+
+def test_decorators_come_and_go_with_their_function():
+    old = "@cached\n@slow\ndef f(x):\n    return 1\n\n\ndef g():\n    pass\n"
+    assert redefine(old, "@fast\ndef f(x):\n    return 2\n")[0] == "@fast\ndef f(x):\n    return 2\n\n\ndef g():\n    pass\n"
+
+
+def test_a_name_that_two_classes_have_is_not_guessed():
+    old = "class A:\n    def f(self):\n        return 1\n\n\nclass B:\n    def f(self):\n        return 2\n"
+    assert redefine(old, "def f(self):\n    return 3\n") == (f"{old}\n\ndef f(self):\n    return 3\n", ())
+
+
+def test_what_is_not_python_is_refused():
+    with pytest.raises(SyntaxError):
+        redefine(OLD, "def f(:\n")
+
+
+def test_what_lacks_the_docstring_of_the_file_is_no_whole_file():
+    old = '"""Numbers."""\n\n\ndef one():\n    return 2\n'
+    assert redefine(old, "def one():\n    return 1\n")[0] == old.replace("2", "1")
+
+
+def test_what_lacks_the_imports_is_no_whole_file():
+    old = '"""Text."""\n\nimport re\n\n\ndef words(text):\n    return text.split()\n'
+    text, names = redefine(old, "def words(text):\n    return re.findall('a', text)\n")
+    assert text == old.replace("text.split()", "re.findall('a', text)")
+    assert names == ("words",)

@@ -1,0 +1,158 @@
+import json
+
+import pytest
+
+from codagent.repository import tools
+from codagent.sandbox.local import LocalSandbox
+from codagent.types import Profile, ToolCall
+
+
+@pytest.fixture
+def sandbox():
+    local = LocalSandbox()
+    yield local
+    local.close()
+
+
+def use(sandbox, name, profile=None, **arguments):
+    return tools.call(sandbox, ToolCall("c", name, json.dumps(arguments)), profile or Profile())
+
+
+def test_bash_tells_exit_code_and_output(sandbox):
+    assert use(sandbox, "bash", command="echo out; echo err >&2; exit 3") == "exit 3\nout\nerr"
+
+
+def test_a_command_past_its_time_is_said_to_be_killed(sandbox):
+    assert use(sandbox, "bash", command="echo before; sleep 60", seconds=1).startswith("exit 124 (killed at its time limit")
+
+
+def test_long_output_is_cut_and_the_rest_lies_in_a_file(sandbox):
+    answer = use(sandbox, "bash", Profile(output_lines=4), command="seq 1000")
+    first, *shown = answer.splitlines()
+    assert shown == ["1", "2", "[… 996 lines, 3,880 bytes left out …]", "999", "1000"]
+    path = first.partition("output is in ")[2].rstrip(")")
+    assert use(sandbox, "bash", command=f"wc -l < {path}") == "exit 0\n1000"
+
+
+def test_control_sequences_never_reach_the_model(sandbox):
+    assert use(sandbox, "bash", command=r"printf '\033[31mred\033[0m\007'") == "exit 0\nred\\x07"
+
+
+def test_write_then_read(sandbox):
+    assert use(sandbox, "write", path="a/b.txt", content="one\ntwo") == "ok wrote a/b.txt (2 lines)"
+    assert use(sandbox, "read", path="a/b.txt") == "ok a/b.txt, lines 1-2 of 2\none\ntwo"
+    assert use(sandbox, "read", path="a/b.txt", from_line=2) == "ok a/b.txt, lines 2-2 of 2\ntwo"
+
+
+def test_reading_what_is_not_there_or_not_text_is_answered(sandbox):
+    use(sandbox, "bash", command=r"mkdir d; touch d/x; printf 'a\0b' > bin")
+    assert use(sandbox, "read", path="nothing") == "error: nothing: no such file or directory"
+    assert use(sandbox, "read", path="d") == "exit 0\nx"
+    assert use(sandbox, "read", path="bin") == "error: bin is binary (3 bytes)"
+
+
+def test_a_path_that_begins_with_a_slash_and_leads_nowhere_is_one_of_the_repository(sandbox):
+    sandbox.write("src/a.py", b"x = 1\n")
+    assert use(sandbox, "edit", path="/src/a.py", old="x = 1", new="x = 2") == "ok src/a.py: replaced 1 match"
+    assert use(sandbox, "read", path="/nowhere/b.py").startswith("error: /nowhere/b.py: no such file")
+
+
+def test_edit_replaces_the_only_match(sandbox):
+    use(sandbox, "write", path="f", content="a = 1\nb = 2\n")
+    assert use(sandbox, "edit", path="f", old="b = 2", new="b = 3") == "ok f: replaced 1 match"
+    assert sandbox.read("f") == b"a = 1\nb = 3\n"
+
+
+def test_edit_keeps_bytes_that_are_not_utf8_and_crlf(sandbox):
+    sandbox.write("f", b"caf\xe9\r\nold\r\nend\r\n")
+    assert use(sandbox, "edit", path="f", old="old\nend", new="new\nend").startswith("ok f: replaced 1 match")
+    assert sandbox.read("f") == b"caf\xe9\r\nnew\r\nend\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "old", "new", "result"),
+    [
+        ("x = 'a'  \ny\n", "x = ‘a’\ny", "x = 'b'\ny", "x = 'b'\ny\n"),  # curly quotes, trailing space
+        ("a\nb\nc\n", "b\n", "", "a\nc\n"),
+        ("a\n  b \nc\n", "  b\n", "", "a\nc\n"),
+        ("last", "last", "first", "first"),
+    ],
+)
+def test_edit_tolerates_quotes_and_trailing_space(content, old, new, result):
+    assert tools.replace_text(content, old, new)[0] == result
+
+
+@pytest.mark.parametrize(
+    ("content", "old", "said"),
+    [
+        ("a\nb\na\n", "a", "occurs 2 times, in lines 1, 3"),
+        ("def total(xs):\n", "def totl(xs):", "0 matches); the nearest line is 1: def total(xs):"),
+        ("a\n", "", "`old` is empty"),
+        ("a\n", "new", "are the same"),
+    ],
+)
+def test_an_edit_that_cannot_be_done_says_why(content, old, said):
+    changed, why = tools.replace_text(content, old, "new")
+    assert changed is None
+    assert said in why
+
+
+def test_define_replaces_a_function_and_keeps_the_rest(sandbox):
+    profile = Profile(tools=("define",))
+    sandbox.write("m.py", b"def f():\n    return 1\n\n\ndef g():\n    return 2\n")
+    assert use(sandbox, "define", profile, path="m.py", content="def f():\n    return 3\n") == "ok m.py: defined f"
+    assert sandbox.read("m.py") == b"def f():\n    return 3\n\n\ndef g():\n    return 2\n"
+    assert use(sandbox, "define", profile, path="m.py", content="def f(:").startswith("error: m.py or its new part is not Python")
+
+
+def test_define_finds_the_only_file_that_has_the_function(sandbox):
+    profile = Profile(tools=("define",))
+    sandbox.run("git init -q", timeout=10)
+    sandbox.write("m.py", b"def f():\n    return 1\n\n\ndef both():\n    return 1\n")
+    sandbox.write("other.py", b"def both():\n    return 2\n")
+    assert use(sandbox, "define", profile, path="other.py", content="def f():\n    return 3\n") == "ok m.py: defined f"
+    assert use(sandbox, "define", profile, path="PATH", content="def f():\n    return 4\n") == "ok m.py: defined f"
+    assert use(sandbox, "define", profile, path="other.py", content="def both():\n    return 5\n") == "ok other.py: defined both"
+    assert use(sandbox, "define", profile, path="PATH", content="def both():\n    return 6\n") == "error: PATH: no such file or directory"
+    assert use(sandbox, "define", profile, path="other.py", content="x = 1\n") == "ok other.py: defined what was not there"
+
+
+def test_search_finds_and_says_when_nothing_is_found(sandbox):
+    use(sandbox, "write", path="src/m.py", content="x\ndef target():\n")
+    assert "src/m.py:2:def target():" in use(sandbox, "search", pattern=r"def \w+")
+    assert use(sandbox, "search", pattern="absent") == "exit 1\nnothing found"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (ToolCall("c", "dance", "{}"), "there is no tool 'dance'; there are bash, read"),
+        (ToolCall("c", "bash", "{not json"), "are not whole or not valid JSON"),
+        (ToolCall("c", "bash", "[1]"), "not a JSON object"),
+        (ToolCall("c", "bash", "{}"), "bash needs 'command', a string"),
+        (ToolCall("c", "bash", '{"command": "true", "seconds": "soon"}'), "must be a whole number"),
+        (ToolCall("c", "search", '{"pattern": "x", "path": 3}'), "must be a string"),
+        (ToolCall("c", "edit", '{"path": "none", "old": "a", "new": "b"}'), "none: no such file"),
+    ],
+)
+def test_a_wrong_call_is_answered(sandbox, call, said):
+    answer = tools.call(sandbox, call, Profile())
+    assert answer.startswith("error: ")
+    assert said in answer
+
+
+def test_raw_newlines_in_arguments_are_understood(sandbox):
+    assert tools.call(sandbox, ToolCall("c", "bash", '{"command": "echo a\necho b"}'), Profile()) == "exit 0\na\nb"
+
+
+def test_a_profile_offers_only_its_tools(sandbox):
+    profile = Profile(tools=("write", "finish"))
+    assert [tool.name for tool in tools.offered(profile)] == ["write", "finish"]
+    assert "there is no tool 'bash'" in use(sandbox, "bash", profile, command="true")
+
+
+def test_prompt_and_tools_stay_small():
+    from codagent.prompts import prompt
+
+    told = prompt("system") + json.dumps([[tool.name, tool.description, dict(tool.parameters)] for tool in tools.TOOLS])
+    assert len(told.encode()) / 4 <= 1_500 * 0.75  # tokens, with a margin for a tokenizer that is worse than four bytes a token

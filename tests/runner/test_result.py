@@ -1,0 +1,53 @@
+import pytest
+
+from codagent.runner.result import exit_code, word
+from codagent.types import Episode, Loop, Outcome, Task
+
+PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "code", "said"),
+    [
+        ("finished", None, 0, "done"),
+        ("finished", PASSED, 0, "passed"),
+        ("finished", FAILED, 3, "failed"),
+        ("steps", None, 3, "steps"),
+        ("steps", PASSED, 0, "passed"),
+        ("steps", FAILED, 3, "failed"),
+        ("repeated", None, 3, "repeated"),
+        ("silent", None, 3, "silent"),
+        ("model", None, 4, "model"),
+        ("model", FAILED, 4, "model"),
+        ("sandbox", None, 5, "sandbox"),
+        ("tokens", None, 8, "tokens"),
+        ("seconds", FAILED, 8, "seconds"),
+        ("usd", PASSED, 0, "passed"),
+        ("interrupted", PASSED, 130, "interrupted"),
+        ("interrupted", None, 130, "interrupted"),
+    ],
+)
+def test_every_end_has_its_word_and_code(end, outcome, code, said):
+    episode = Episode("solve", 0, Task("t", "x"), "", (), (), end, "", outcome)
+    loop = Loop("id", "id", "repository", "m", "start", (episode,), end=end)
+    assert (exit_code(loop), word(loop)) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("passed", 0, "passed"),
+        ("iterations", 3, "failed"),
+        ("stalled", 9, "stalled"),
+        ("blocked", 9, "blocked"),
+        ("tokens", 8, "tokens"),
+        ("model", 4, "model"),
+        ("sandbox", 5, "sandbox"),
+        ("interrupted", 130, "interrupted"),
+        (None, 130, "interrupted"),
+    ],
+)
+def test_a_loop_that_iterates_is_over_as_it_says(end, code, said):
+    episodes = (Episode("solve", 0, Task("t", "x"), "", (), (), "finished", "", FAILED), Episode("notes", 0, Task("t", "x"), "", ()))
+    loop = Loop("id", "id", "repository", "m", "start", episodes, end=end, settings={"job": {"iterate": True}})
+    assert (exit_code(loop), word(loop)) == (code, said)

@@ -1,0 +1,160 @@
+import json
+import random
+import time
+from dataclasses import replace
+
+import pytest
+
+from codagent.errors import ContextOverflow, LimitReached, RecordError
+from codagent.store.ledger import Ledger, Metered, Spent
+from codagent.types import Limits, Message, Price, Reply, Sampling
+
+PROMPT = (Message("user", "hello"),)
+
+
+class Writer:
+    """A model that counts a token for every three bytes it is sent and writes as much as it may."""
+
+    name = "writer"
+
+    def __init__(self):
+        self.asked = []
+
+    def reply(self, messages, tools, sampling):
+        self.asked.append(sampling.max_tokens)
+        prompt = sum(len(message.content) for message in messages) // 3
+        return Reply(Message("assistant", "x" * sampling.max_tokens), "stop", prompt, sampling.max_tokens, None, None, sampling, "p", "")
+
+    def close(self):
+        pass
+
+
+def test_a_reservation_holds_until_it_is_settled():
+    ledger = Ledger(None, Limits(tokens=1000), None)
+    allowed, reserved = ledger.reserve(300, 400)
+    assert (allowed, ledger.spent.tokens) == (400, 700)
+    ledger.settle(reserved, Spent(350))
+    assert ledger.spent.tokens == 350
+
+
+def test_a_reply_is_cut_to_what_is_left():
+    assert Ledger(None, Limits(tokens=1000), None).reserve(700, 400)[0] == 300
+
+
+def test_a_request_that_cannot_fit_is_never_sent():
+    with pytest.raises(LimitReached, match="1,000 tokens") as caught:
+        Ledger(None, Limits(tokens=1000), None).reserve(990, 400)
+    assert (caught.value.limit, caught.value.exit_code) == ("tokens", 8)
+
+
+def test_time_that_is_over_stops_the_next_request():
+    ledger = Ledger(None, Limits(seconds=0.01), None)
+    time.sleep(0.02)
+    with pytest.raises(LimitReached, match="--max-seconds"):
+        ledger.reserve(1, 100)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_neither_tokens_nor_money_ever_pass_their_limit(seed):
+    rng = random.Random(seed)
+    limits = Limits(tokens=rng.randint(2_000, 60_000), usd=rng.uniform(0.01, 0.5))
+    price = Price(rng.uniform(1e-6, 1e-5), rng.uniform(1e-6, 5e-5))
+    ledger, writer, spent = Ledger(None, limits, price), Writer(), []
+    model, messages = Metered(writer, ledger), PROMPT
+    with pytest.raises(LimitReached):  # noqa: PT012 - the loop runs until it does
+        while True:
+            reply = model.reply(messages, (), Sampling(max_tokens=rng.randint(20, 2000)))
+            spent.append(reply)
+            messages = (*messages, reply.message, Message("user", "y" * rng.randint(0, 3000)))
+    assert sum(r.prompt_tokens + r.completion_tokens for r in spent) <= limits.tokens
+    assert sum(r.prompt_tokens * price.prompt_usd + r.completion_tokens * price.completion_usd for r in spent) <= limits.usd
+
+
+def test_an_interrupted_request_counts_as_spent():
+    class Broken(Writer):
+        def reply(self, messages, tools, sampling):
+            raise KeyboardInterrupt
+
+    ledger = Ledger(None, Limits(), Price(1e-6, 1e-6))
+    with pytest.raises(KeyboardInterrupt):
+        Metered(Broken(), ledger).reply(PROMPT, (), Sampling(max_tokens=100))
+    assert ledger.spent.tokens > 100
+
+
+def test_a_request_refused_as_too_long_costs_nothing():
+    class Small(Writer):
+        def reply(self, messages, tools, sampling):
+            raise ContextOverflow("too long")
+
+    ledger = Ledger(None, Limits(), None)
+    with pytest.raises(ContextOverflow):
+        Metered(Small(), ledger).reply(PROMPT, (), Sampling())
+    assert ledger.spent == Spent()
+
+
+def test_what_a_provider_says_it_cost_goes_before_the_price():
+    ledger = Ledger(None, Limits(), Price(1.0, 1.0))
+    reply = Writer().reply(PROMPT, (), Sampling(max_tokens=5))
+    assert ledger.cost(replace(reply, cost_usd=0.25)) == 0.25
+    assert ledger.cost(reply) == 6.0
+
+
+def test_every_booking_is_on_disk_and_adds_up(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl", Limits(), Price(1e-6, 1e-6))
+    model = Metered(Writer(), ledger)
+    for _ in range(3):
+        model.reply(PROMPT, (), Sampling(max_tokens=50))
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert [line["entry"] for line in lines] == ["open", *["reserve", "settle"] * 3]
+    assert sum(line["tokens"] for line in lines) == ledger.spent.tokens == 3 * 51
+
+
+def test_a_loop_that_is_taken_up_again_goes_on_with_what_was_spent(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    first = Ledger(path, Limits(tokens=1000, usd=1.0), Price(1e-3, 1e-3))
+    _, reserved = first.reserve(100, 50)
+    first.settle(reserved, Spent(120, 0.12))
+    first.reserve(100, 50)  # never settled: it may have been billed
+    again = Ledger(path, Limits(tokens=1000, usd=1.0), Price(1e-3, 1e-3))
+    assert again.spent.tokens == 120 + 150
+    assert again.spent.usd == pytest.approx(0.27)
+
+
+def test_the_time_of_earlier_sessions_counts_up_to_the_last_sign_of_life(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    entries = [("open", 1000.0), ("reserve", 1010.0), ("open", 5000.0), ("settle", 5003.0)]
+    path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
+    assert Ledger(path, Limits(seconds=100.0), None).seconds_until_end == pytest.approx(100 - 10 - 3, abs=0.5)
+    path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
+    assert Ledger(path, Limits(seconds=100.0), None, last_sign=5020.0).seconds_until_end == pytest.approx(100 - 10 - 20, abs=0.5)
+
+
+def test_a_torn_last_line_is_dropped_and_other_damage_refused(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    whole = json.dumps({"entry": "reserve", "tokens": 7, "usd": 0.0, "at": 1.0}) + "\n"
+    path.write_text(whole + whole[:20])
+    assert Ledger(path, Limits(), None).spent.tokens == 7
+    path.write_text("nonsense\n" + whole)
+    with pytest.raises(RecordError, match="damaged"):
+        Ledger(path, Limits(), None)
+
+
+def test_time_is_held_back_for_the_gates(tmp_path):
+    ledger = Ledger(None, Limits(seconds=100.0), None)
+    ledger.hold(30.0)
+    ledger.hold(10.0)
+    assert ledger.seconds_left == pytest.approx(70, abs=0.5)
+    assert ledger.seconds_until_end == pytest.approx(100, abs=0.5)
+
+
+def test_a_little_time_is_always_held_back_for_bringing_the_work_home():
+    for seconds, held in ((10.0, 1.0), (100.0, 2.0)):
+        ledger = Ledger(None, Limits(seconds=seconds), None)
+        assert ledger.seconds_until_end - ledger.seconds_left == pytest.approx(held, abs=0.01)
+
+
+def test_a_ledger_that_is_interrupted_from_another_thread_lets_nothing_more_happen():
+    ledger = Ledger(None, Limits(), None)
+    ledger.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        ledger.reserve(1, 100)

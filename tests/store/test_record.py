@@ -1,0 +1,147 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from codagent.errors import RecordError
+from codagent.store.codec import decode, encode
+from codagent.store.record import Record, load, requests
+from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
+
+PROMPT = (Message("system", "rules"), Message("user", "a name that is no UTF-8: \udcff"))
+
+
+def reply(number, prompt_ids=(), completion_ids=()):
+    call = ToolCall(f"c{number}", "bash", '{"command": "ls"}')
+    tokens = Tokens(prompt_ids, completion_ids, tuple(-0.5 for _ in completion_ids)) if completion_ids else None
+    message = Message("assistant", f"thought {number}", (call,))
+    return Reply(message, "tool_calls", 10, 2, 0.01, tokens, Sampling(0.8, 1.0, 0, 100, 7), "weights", "raw text")
+
+
+def step(number, *ids, context=None):
+    return Step(reply(number, *ids), Observation((Message("tool", "exit 0", tool_call_id=f"c{number}"),)), 0.25, context)
+
+
+def write(path, steps, *, ended=True, pending=None):
+    episode = Episode("solve", 0, Task("t", "do it", ("true",), 3), "", PROMPT)
+    record = Record(path, Loop("id", "group", "repository", "model", "abc", settings={"limits": {"steps": 5}}))
+    record.started(episode)
+    for one in steps:
+        record.replied(one.reply, one.context)
+        record.stepped(one)
+    if pending:
+        record.replied(pending, None)
+    if ended:
+        episode = replace(episode, steps=tuple(steps), end="finished", outcome=Outcome(0.5, False, "no"), commit="def")
+        record.ended(episode)
+        record.finish("finished")
+    record.close()
+    return episode
+
+
+def test_a_loop_comes_back_as_it_was(tmp_path):
+    steps = [step(1, (1, 2, 3), (4, 5)), step(2, (1, 2, 3, 4, 5, 6), (7,)), step(3, (9, 9), (8,), context=PROMPT)]
+    episode = write(tmp_path / "r", steps)
+    loop = load(tmp_path / "r")
+    assert loop.episodes == (episode,)
+    assert (loop.id, loop.end, loop.settings) == ("id", "finished", {"limits": {"steps": 5}})
+
+
+def test_prompt_ids_are_kept_once(tmp_path):
+    ids = tuple(range(1000))
+    write(tmp_path / "r", [step(1, ids, (1000,)), step(2, (*ids, 1000, 1001), (1002,))])
+    second = [json.loads(line) for line in (tmp_path / "r").read_text().splitlines()][4]["reply"]
+    assert (second["shared"], second["reply"]["tokens"]["prompt_ids"]) == (1001, [1001])
+
+
+def test_a_record_torn_at_any_byte_loads_with_its_whole_steps(tmp_path):
+    write(tmp_path / "whole", [step(1, (1,), (2,)), step(2, (1, 2), (3,))])
+    raw = (tmp_path / "whole").read_bytes()
+    first_line = raw.index(b"\n") + 1
+    counts = []
+    for size in range(first_line, len(raw) + 1):
+        (tmp_path / "torn").write_bytes(raw[:size])
+        episodes = load(tmp_path / "torn").episodes
+        counts.append(len(episodes[0].steps) if episodes else 0)
+        assert all(len(s.observation.messages) == len(s.reply.message.tool_calls) for e in episodes for s in e.steps)
+    assert counts == sorted(counts)
+    assert counts[-1] == 2
+
+
+def test_a_record_torn_in_its_first_line_says_so(tmp_path):
+    (tmp_path / "r").write_bytes(b'{"loop":{"sch')
+    with pytest.raises(RecordError, match="no whole line"):
+        load(tmp_path / "r")
+
+
+def test_an_unanswered_call_is_closed_as_interrupted(tmp_path):
+    write(tmp_path / "r", [step(1)], ended=False, pending=reply(2))
+    episode = load(tmp_path / "r").episodes[0]
+    assert episode.end == "interrupted"
+    assert episode.steps[-1].observation == Observation((Message("tool", "error: interrupted", tool_call_id="c2"),), "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("damage", "match"),
+    [
+        (lambda raw: raw.replace(b'"schema":', b'"schema":9'), "schema 9"),
+        (lambda raw: raw.replace(b'"seconds":', b'"secunds":'), "unknown key 'secunds'"),
+        (lambda raw: raw.replace(b'"kind":"solve"', b'"kind":"dance"'), "'dance' is none of"),
+        (lambda raw: raw.replace(b'"prompt_tokens":10', b'"prompt_tokens":"10"'), "'10' where"),
+        (lambda raw: raw.replace(b'{"observation"', b'{"observatory"', 1), "kind 'observatory'"),
+        (lambda raw: raw.replace(b'{"reply"', b"\x00\x00", 1), "line 3"),
+    ],
+)
+def test_damage_in_the_middle_is_refused_with_its_place(tmp_path, damage, match):
+    write(tmp_path / "r", [step(1)])
+    (tmp_path / "r").write_bytes(damage((tmp_path / "r").read_bytes()))
+    with pytest.raises(RecordError, match=match):
+        load(tmp_path / "r")
+
+
+def test_a_record_goes_on_where_it_was_broken_off_and_never_starts_over(tmp_path):
+    path = tmp_path / "r"
+    write(path, [step(1), step(2)])
+    for cut in range(path.read_bytes().index(b"\n") + 1, len(path.read_bytes()) + 1):
+        torn = tmp_path / f"r{cut}"
+        torn.write_bytes(path.read_bytes()[:cut])
+        before = load(torn)
+        record = Record(torn, before)
+        record.close()
+        again = load(torn)
+        assert (again.id, len(again.episodes)) == (before.id, len(before.episodes))
+        if before.episodes and before.episodes[-1].end == "interrupted":
+            assert [s.reply for s in again.episodes[-1].steps] == [s.reply for s in before.episodes[-1].steps]
+
+
+def test_an_unanswered_reply_is_answered_in_the_record_once_it_goes_on(tmp_path):
+    path = tmp_path / "r"
+    record = Record(path, Loop("id", "group", "repository", "model", "abc"))
+    record.started(Episode("solve", 0, Task("t", "x"), "", PROMPT))
+    record.replied(step(1).reply, None)
+    record.close()
+    again = Record(path, load(path))
+    again.stepped(step(1))
+    again.ended(Episode("solve", 0, Task("t", "x"), "", PROMPT, (step(1),), "finished"))
+    again.close()
+    (episode,) = load(path).episodes
+    assert (episode.end, episode.steps) == ("finished", (step(1),))
+
+
+def test_requests_are_what_each_step_was_asked_with():
+    shortened = (Message("user", "short"),)
+    first, second, third = step(1), step(2, context=shortened), step(3)
+    episode = Episode("solve", 0, Task("t", "x"), "", PROMPT, (first, second, third))
+    assert list(requests(episode)) == [PROMPT, shortened, (*shortened, second.reply.message, *second.observation.messages)]
+
+
+def test_defaults_are_left_out_and_come_back():
+    assert encode(Message("user", "hi")) == {"role": "user", "content": "hi"}
+    assert decode(Message, {"role": "user", "content": "hi"}) == Message("user", "hi")
+
+
+@pytest.mark.parametrize("line", ['{"loop":5}', '{"loop":[1]}', "[" * 5000])
+def test_a_first_line_that_is_no_loop_is_an_error_and_not_a_crash(tmp_path, line):
+    (tmp_path / "r").write_text(line + "\n")
+    with pytest.raises(RecordError):
+        load(tmp_path / "r")
