@@ -7,7 +7,7 @@ import pytest
 
 from codagent.agent.loop import notes
 from codagent.store.record import load
-from tests.cli.commands.test_loop import first_messages, shown
+from tests.cli.commands.loop.test_loop import first_messages, shown
 from tests.cli.conftest import call
 from tests.cli.loops import LOCAL, LOOP, attempt, noted, record_of, told, tries
 
