@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codagent.types import CommandResult, Message, Profile, Reply
+from codagent.types import CommandResult, Message, Profile
 
 BYTES_PER_TOKEN = 3  # cautious, for text that the server has not counted yet
 _ESCAPE = re.compile(
@@ -62,11 +62,6 @@ def gist(output: str) -> str:
     """What matters of a failing pytest run: the tests' lines, the errors, the summary. Other output stays as it is."""
     lines = output.splitlines()
     return "\n".join(filter(_TELLING.match, lines)) if any(line.startswith("E  ") for line in lines) else output
-
-
-def counted(reply: Reply) -> int:
-    """Tokens of a request and its reply together, which the next request begins with."""
-    return reply.prompt_tokens + reply.completion_tokens
 
 
 def size(message: Message) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codagent.errors import ModelError
-from codagent.text import BYTES_PER_TOKEN, counted, shorten, size
+from codagent.text import BYTES_PER_TOKEN, shorten, size
 from codagent.types import Message, Sampling, Step
 
 KEEP = 4  # the latest steps stay as they are, while that is possible
@@ -49,7 +49,7 @@ class Context:
             self._messages = [*self._prompt, *(message for step in kept for message in step)]
             return
         self._messages.extend(messages)
-        self._counted = counted(step.reply)
+        self._counted = step.reply.total_tokens
         self._fresh_bytes = sum(size(message) for message in step.observation.messages)
 
     def overflows(self, context_tokens: int, sampling: Sampling) -> bool:

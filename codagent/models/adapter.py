@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.retry import patiently
 from codagent.models.openai_api import Endpoint, meant
-from codagent.types import Message, Profile, Reply, Sampling, Tool
+from codagent.types import Message, OnText, Profile, Reply, Sampling, Tool, ignore_text
 
 _STOP_S = 5.0
 # The child ends when its stdin does, and so with this process, however that ends. Nothing in the folder it starts in is imported (-P):
@@ -30,7 +29,7 @@ main()
 class Adapter:
     """A Model over a run, a checkpoint or a folder of weights, loaded in the background from the start."""
 
-    def __init__(self, name: str, folder: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(self, name: str, folder: Path, *, profile: Profile) -> None:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}; give the --out of a codagent-train run, or a checkpoint in it")
         self._name = name
@@ -43,14 +42,14 @@ class Adapter:
             text=True,
             start_new_session=True,  # Ctrl-C is this process's to hear of
         )
-        self._endpoint = Background(lambda: self._started(profile, on_text))
+        self._endpoint = Background(lambda: self._started(profile))
 
     @property
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        return self._endpoint.get().reply(messages, tools, sampling)
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        return self._endpoint.get().reply(messages, tools, sampling, on_text)
 
     def close(self) -> None:
         """Stop the child and give its memory back."""
@@ -67,7 +66,7 @@ class Adapter:
             self._child.stdout.close()
         self._said.close()
 
-    def _started(self, profile: Profile, on_text: Callable[[str], None] | None) -> Endpoint:
+    def _started(self, profile: Profile) -> Endpoint:
         """Its first line is its address and its key; of its models one is meant."""
         from codagent.models.http.client import Wire
 
@@ -78,7 +77,7 @@ class Adapter:
         wire = Wire(url, api_key=key, local=True)
         model = meant(patiently(lambda: wire.ask("/models"), _STOP_S))
         wire.close()
-        return Endpoint(url, model, calling=profile.calling, api_key=key, on_text=on_text)
+        return Endpoint(url, model, calling=profile.calling, api_key=key)
 
     def _last_words(self) -> str:
         self._said.seek(0)

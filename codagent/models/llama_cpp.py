@@ -9,16 +9,16 @@ A character that takes several tokens (an emoji) loses ids: then there are none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from codagent.models.http.client import Wire
 from codagent.models.http.retry import PATIENCE_S, Transient, patiently
 from codagent.models.openai_api import sampled, stop_of
 from codagent.models.tool_calls.formats import decode, encode, shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
+from codagent.types import Calling, Message, OnText, Reply, Sampling, Tokens, Tool, ignore_text
 
 Json = dict[str, Any]
+_Written = tuple[str, list[int], list[float], Json]  # text, ids, logprobs, last event
 _NEUTRAL = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0}
 
 
@@ -32,21 +32,23 @@ class Llama:
         *,
         weights: str,
         calling: Calling = "text",
-        on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._wire, self._name, self._weights = wire, name, weights
         self._calling, self._patience_s = calling, patience_s
-        self._on_text = on_text or (lambda _: None)
 
     @property
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
-        prompt_ids, answer = patiently(lambda: self._once(chat, functions, schema, sampling), self._patience_s)
-        raw, ids, logprobs, last = answer
+
+        def once() -> tuple[list[int], _Written]:
+            prompt_ids, body = self._request(chat, functions, schema, sampling)
+            return prompt_ids, self._listen(body, on_text)
+
+        prompt_ids, (raw, ids, logprobs, last) = patiently(once, self._patience_s)
         cut = last.get("stop_type") == "limit"
         text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]
@@ -65,9 +67,8 @@ class Llama:
     def close(self) -> None:
         self._wire.close()
 
-    def _once(
-        self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling
-    ) -> tuple[list[int], tuple[str, list[int], list[float], Json]]:
+    def _request(self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling) -> tuple[list[int], Json]:
+        """The ids of the prompt, and the body of a request for its completion."""
         try:
             rendered = self._wire.ask("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
             prompt_ids = self._wire.ask("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
@@ -82,17 +83,17 @@ class Llama:
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # llama.cpp's own choices must not join the ones that are recorded
             body |= sampled(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
-            return prompt_ids, self._listen(body)
+            return prompt_ids, body
         except (KeyError, TypeError, AttributeError) as error:
             raise Transient(f"{self._wire.who} does not answer like llama.cpp's server") from error
 
-    def _listen(self, body: Json) -> tuple[str, list[int], list[float], Json]:
+    def _listen(self, body: Json, on_text: OnText) -> _Written:
         pieces: list[str] = []
         ids: list[int] = []
         logprobs: list[float] = []
         for event in self._wire.stream("/completion", body):
             pieces.append(event["content"])
-            self._on_text(event["content"])
+            on_text(event["content"])
             ids += event.get("tokens") or []
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
             if event["stop"]:

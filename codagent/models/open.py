@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,28 +34,28 @@ class Given:
     at_once: int = 1
 
 
-def open_model(spec: str, *, on_text: Callable[[str], None] | None = None, profile: Profile | None = None, given: Given = Given()) -> Model:
+def open_model(spec: str, *, profile: Profile | None = None, given: Given = Given()) -> Model:
     """The model called `spec`. Slow preparation begins in the background. UsageError for a name or file that is not there."""
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
-        return _endpoint(spec, profile.calling, on_text, given.api_key)
+        return _endpoint(spec, profile.calling, given.api_key)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
-        return Scripted.from_file(Path(rest), on_text=on_text, answered=given.answered)
+        return Scripted.from_file(Path(rest), answered=given.answered)
     if kind in ("embedded", "gguf"):
         from codagent.models.embedded import Embedded
 
         file = Path(rest).expanduser() if kind == "gguf" else _weights(_entry(spec), given.weights or weights_dir(None))
-        return Embedded(spec, file, profile=profile, on_text=on_text, at_once=given.at_once)
+        return Embedded(spec, file, profile=profile, at_once=given.at_once)
     if kind == "adapter":
         from codagent.models.adapter import Adapter
 
-        return Adapter(spec, Path(rest).expanduser(), profile=profile, on_text=on_text)
+        return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.litellm import LiteLLM
 
-    return LiteLLM(spec, calling=profile.calling, on_text=on_text)
+    return LiteLLM(spec, calling=profile.calling)
 
 
 def profile_for(spec: str) -> Profile:
@@ -127,7 +126,7 @@ def _weights(entry: catalog.Entry, directory: Path) -> Path:
     return directory / entry.file
 
 
-def _endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] | None, api_key: str | None) -> Model:
+def _endpoint(spec: str, calling: Calling, api_key: str | None) -> Model:
     """A server whose model is not named is asked what it has; llama.cpp is then spoken to in its own way, unless calls are native."""
     from codagent.models.http.client import Wire
     from codagent.models.llama_cpp import Llama
@@ -142,5 +141,5 @@ def _endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] | None
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
         if wire.server == "llama.cpp" and calling != "native":
             root = Wire(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
-            return Llama(root, f"{url}#{name}", weights=name, calling=calling, on_text=on_text)
-    return Endpoint(url, name, calling=calling, api_key=api_key, on_text=on_text)
+            return Llama(root, f"{url}#{name}", weights=name, calling=calling)
+    return Endpoint(url, name, calling=calling, api_key=api_key)

@@ -5,14 +5,13 @@ Tokens are kept where the server gives ids (vLLM's `return_token_ids`). Logprobs
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
 from codagent.models.tool_calls.formats import decode, encode, shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Stop, Tokens, Tool, ToolCall
+from codagent.types import Calling, FinishReason, Message, OnText, Reply, Sampling, Tokens, Tool, ToolCall, ignore_text
 
 if TYPE_CHECKING:
     from codagent.models.http.client import Wire
@@ -32,7 +31,6 @@ class Endpoint:
         *,
         calling: Calling = "native",
         api_key: str | None = None,
-        on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         def connect() -> Wire:
@@ -43,21 +41,20 @@ class Endpoint:
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience_s = model, calling, patience_s
-        self._on_text = on_text or (lambda _: None)
         self._extras = list(_EXTRAS)  # what this server has not refused
 
     @property
     def name(self) -> str:
         return f"{self._url}#{self._model}"
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
         body: Json = {"model": self._model, "messages": chat, "stream": True, **sampled(sampling, "max_tokens")}
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = patiently(lambda: self._once(body), self._patience_s)
+        answer = patiently(lambda: self._once(body, on_text), self._patience_s)
         text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
             text, calls = decode(
@@ -78,14 +75,14 @@ class Endpoint:
     def close(self) -> None:
         self._connection.get().close()
 
-    def _once(self, body: Json) -> _Answer:
+    def _once(self, body: Json, on_text: OnText) -> _Answer:
         wire = self._connection.get()
         while True:
             answer = _Answer()
             extras = {key: value for extra in self._extras for key, value in extra.items()}
             try:
                 for event in wire.stream("/chat/completions", body | extras):
-                    self._on_text(answer.add(event))
+                    on_text(answer.add(event))
             except Refused:
                 if not self._extras:
                     raise
@@ -169,5 +166,5 @@ class _Answer:
         return written
 
 
-def stop_of(finish: str | None, calls: tuple[ToolCall, ...]) -> Stop:
+def stop_of(finish: str | None, calls: tuple[ToolCall, ...]) -> FinishReason:
     return "length" if finish == "length" else "tool_calls" if calls else "stop"

@@ -9,7 +9,6 @@ from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxEr
 from codagent.repository import git
 from codagent.repository.attempts import best
 from codagent.runner.spec import Result
-from codagent.store.record import broken_off, solved
 from codagent.types import Episode, Loop
 
 UNFINISHED = 3
@@ -28,9 +27,9 @@ _CODES: Mapping[str, int] = {
 }
 
 
-def word(loop: Loop) -> str:
+def outcome_label(loop: Loop) -> str:
     """The outcome in a word: passed, done, failed, or what ended it."""
-    last = solved(loop)[-1]
+    last = loop.attempts[-1]
     if _iterates(loop):
         end = loop.end or "interrupted"
         return "failed" if end == "iterations" else end
@@ -45,12 +44,12 @@ def word(loop: Loop) -> str:
 
 def exit_code(loop: Loop) -> int:
     """0: the gates passed or, where there are none, the agent finished. Else what ended it."""
-    return 0 if word(loop) in ("passed", "done") else _CODES.get(word(loop), UNFINISHED)
+    return 0 if outcome_label(loop) in ("passed", "done") else _CODES.get(outcome_label(loop), UNFINISHED)
 
 
 def iterations(loop: Loop) -> int:
     """How many attempts came to their end; one that was broken off goes on, and counts then."""
-    return sum(not broken_off(attempt) for attempt in solved(loop))
+    return sum(not attempt.resumable for attempt in loop.attempts)
 
 
 def change(loop: Loop) -> tuple[str, str] | None:
@@ -61,9 +60,9 @@ def change(loop: Loop) -> tuple[str, str] | None:
 
 def summary(result: Result) -> dict[str, Any]:
     """The object that `--json` prints."""
-    loop, last, changed = result.loop, solved(result.loop)[-1], change(result.loop)
+    loop, last, changed = result.loop, result.loop.attempts[-1], change(result.loop)
     return {
-        "outcome": word(loop),
+        "outcome": outcome_label(loop),
         "exit_code": exit_code(loop),
         "id": loop.id,
         "branch": git.branch(loop.id) if changed else None,
@@ -78,13 +77,13 @@ def summary(result: Result) -> dict[str, Any]:
     }
 
 
-def lines(result: Result) -> list[str]:
+def summary_lines(result: Result) -> list[str]:
     """The end of a loop for a person: what came out, where it lies, what to do next."""
-    loop, attempts = result.loop, solved(result.loop)
+    loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
     took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
     used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
-    told = [f"outcome: {word(loop)} after {used}"]
+    told = [f"outcome: {outcome_label(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:
         told.append(last.outcome.feedback)
     if _iterates(loop):

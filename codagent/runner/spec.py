@@ -20,7 +20,7 @@ from codagent.types import Limits, Loop, Model, Price, Profile, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class OpenedModel:
     """A model that answers, how it is best worked with, and what it costs (None: unknown)."""
 
     model: Model
@@ -29,7 +29,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class EffectiveLimits:
     """Limits and profile as they hold for a loop."""
 
     limits: Limits
@@ -37,7 +37,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class LoopSpec:
     """A loop's tasks, and how it goes from episode to episode.
 
     `members` loops of a `group` were started together. `iterate`: each task again and again until its checks pass. `start_commit` "": a
@@ -69,7 +69,7 @@ class Result:
     record: Path
 
 
-def terms(settings: Settings, ready: Ready, seed: int | None) -> Terms:
+def effective_limits(settings: Settings, ready: OpenedModel, seed: int | None) -> EffectiveLimits:
     """UsageError for a money limit that cannot hold."""
     limits = settings.limits
     if ready.price is None:
@@ -79,10 +79,10 @@ def terms(settings: Settings, ready: Ready, seed: int | None) -> Terms:
     steps = min(limits.steps, ready.profile.steps or limits.steps)
     notes_tokens = min(ready.profile.notes_tokens, settings.notes_tokens)
     sampling = ready.profile.sampling if seed is None else replace(ready.profile.sampling, seed=seed)
-    return Terms(limits, replace(ready.profile, steps=steps, notes_tokens=notes_tokens, sampling=sampling))
+    return EffectiveLimits(limits, replace(ready.profile, steps=steps, notes_tokens=notes_tokens, sampling=sampling))
 
 
-def fresh_loop(job: Job, model: str, settings: Settings, held: Terms, *, image: str = "", secret: bytes = b"") -> Loop:
+def new_loop(spec: LoopSpec, model: str, settings: Settings, held: EffectiveLimits, *, image: str = "", secret: bytes = b"") -> Loop:
     """The loop before its first episode, with all that is needed to go on with it, or to replay it. `image` names the one that its work is
     judged in. `secret` seals it, so that this user's machine knows its own records from others; empty: no seal."""
     told: dict[str, Any] = {
@@ -93,14 +93,14 @@ def fresh_loop(job: Job, model: str, settings: Settings, held: Terms, *, image: 
         "protect": list(settings.protect),
         "limits": encode(held.limits),
         "profile": encode(held.profile),
-        "job": encode(job),
+        "job": encode(spec),
     }
     if secret:
-        told["seal"] = _seal(job.loop_id, told, secret)
-    return Loop(job.loop_id, job.group, "repository", model, job.start_commit, notes=job.notes, settings=told)
+        told["seal"] = _seal(spec.loop_id, told, secret)
+    return Loop(spec.loop_id, spec.group, "repository", model, spec.start_commit, notes=spec.notes, settings=told)
 
 
-def recorded(loop: Loop) -> tuple[Job, Settings, Profile]:
+def spec_of(loop: Loop) -> tuple[LoopSpec, Settings, Profile]:
     """What a loop was run with, from its record."""
     told = loop.settings
     try:
@@ -112,7 +112,7 @@ def recorded(loop: Loop) -> tuple[Job, Settings, Profile]:
             limits=decode(Limits, told["limits"]),
             asked=frozenset({"model"}),
         )
-        return decode(Job, told["job"]), settings, decode(Profile, told["profile"])
+        return decode(LoopSpec, told["job"]), settings, decode(Profile, told["profile"])
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"the record of {loop.id} does not tell what it was run with ({error}); it cannot go on") from None
 
@@ -134,16 +134,16 @@ class Person:
     model: str | None = None  # named for this very record
 
 
-def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, Profile]:
-    """What a recorded loop is gone on with, replayed or branched: of what the record says, what cannot harm.
+def permitted(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Settings, Profile]:
+    """What a spec_of loop is gone on with, replayed or branched: of what the record says, what cannot harm.
 
     Never the local sandbox, unless the person's settings name it. Where the record was not made here also no model that the person has not
     named, no notes outside of codagent's own folder, and no limit above the person's. UsageError where the person has to say more.
     """
-    job, settings, profile = recorded(loop)
+    spec, settings, profile = spec_of(loop)
     own, sealed, say = person.settings, is_sealed(loop, person.secret), person.say
-    if job.loop_id != loop.id:
-        raise RecordError(f"the record of {loop.id} is damaged: its job is that of {job.loop_id}")
+    if spec.loop_id != loop.id:
+        raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")
     if settings.sandbox == LOCAL and own.sandbox != LOCAL:
         raise UsageError(
             f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
@@ -152,17 +152,17 @@ def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, P
         raise UsageError(
             f"the record of loop {loop.id} was not made here and asks for the model {settings.model}; name a model with --model"
         )
-    if job.notes_file and not Path(job.notes_file).parent.is_dir():  # the repository was moved
-        job = replace(job, notes_file=str(notes_file_for(loops, loop.id, job.notes_file)))
+    if spec.notes_file and not Path(spec.notes_file).parent.is_dir():  # the repository was moved
+        spec = replace(spec, notes_file=str(notes_file_for(loops, loop.id, spec.notes_file)))
     if sealed:
-        return job, settings, profile
-    notes_file = str(notes_file_for(loops, loop.id, job.notes_file))
-    if job.notes_file and job.notes_file != notes_file:
-        say(f"the record of loop {loop.id} was not made here: its notes are kept in {notes_file}, not in {job.notes_file}")
+        return spec, settings, profile
+    notes_file = str(notes_file_for(loops, loop.id, spec.notes_file))
+    if spec.notes_file and spec.notes_file != notes_file:
+        say(f"the record of loop {loop.id} was not made here: its notes are kept in {notes_file}, not in {spec.notes_file}")
     limits = _lowest(settings.limits, own.limits)
     if limits != settings.limits:
         say(f"the record of loop {loop.id} was not made here: its limits are lowered to yours")
-    return replace(job, notes_file=notes_file if job.notes_file else ""), replace(settings, limits=limits), profile
+    return replace(spec, notes_file=notes_file if spec.notes_file else ""), replace(settings, limits=limits), profile
 
 
 def notes_file_for(loops: Path, loop_id: str, wanted: str) -> Path:

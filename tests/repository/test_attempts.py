@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from codagent.repository.attempts import Attempt, Claim, best, choose, claim, told, word
+from codagent.repository.attempts import Attempt, Claim, best, choose, claim, describe_attempts, verdict_label
 from codagent.types import Episode, Loop, Message, Outcome, Task, ToolCall
 
 
@@ -74,7 +74,9 @@ def test_the_best_of_a_loop_is_that_of_its_last_task():
 
 
 def test_a_verdict_is_told_in_a_few_words():
-    assert [word(outcome) for outcome in (None, Outcome(1.0, True, ""), Outcome(0.25, False, ""), Outcome(0.5, False, "", ("x", "y")))] == [
+    assert [
+        verdict_label(outcome) for outcome in (None, Outcome(1.0, True, ""), Outcome(0.25, False, ""), Outcome(0.5, False, "", ("x", "y")))
+    ] == [
         "not judged",
         "passed",
         "failed, reward 0.25",
@@ -84,7 +86,7 @@ def test_a_verdict_is_told_in_a_few_words():
 
 def test_attempts_are_told_a_line_each_with_the_blocker_before_the_summary():
     blocked = Attempt("b", None, Claim("something", "no\nkey"))
-    assert told([judged("a", 0.5, "x", said="tried\n  this"), blocked, judged("c", 1.0)]).splitlines() == [
+    assert describe_attempts([judged("a", 0.5, "x", said="tried\n  this"), blocked, judged("c", 1.0)]).splitlines() == [
         "1. failed, reward 0.50, 1 did not pass: tried this",
         "2. not judged: no key",
         "3. passed",

@@ -16,10 +16,9 @@ from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import Progress
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED
-from codagent.runner.spec import recorded
-from codagent.runner.workspace import Reopening, reopened
+from codagent.runner.spec import spec_of
+from codagent.runner.workspace import Reopening, reopen
 from codagent.settings.settings import Settings
-from codagent.store.record import solved
 from codagent.types import Episode, Step
 
 # what a clock, a ledger or an allocator says
@@ -37,7 +36,7 @@ def replay(
     found = kept(repo, record, loop_id)
     progress = Progress()
     own = options.user_settings(sandbox=sandbox)
-    attempts = solved(found.loop)
+    attempts = found.loop.attempts
     for position in range(len(attempts)):
         difference = next(_differences(found, attempts, position, progress, own), None)
         if difference:
@@ -51,8 +50,8 @@ def _differences(found: Kept, attempts: Sequence[Episode], position: int, progre
 
     episode = attempts[position]
     where = Reopening(found.root, found.folder.parent, progress.say, own.sandbox)
-    with closing(reopened(found.loop, where, earlier=attempts[:position])) as environment:
-        _, _, profile = recorded(found.loop)
+    with closing(reopen(found.loop, where, earlier=attempts[:position])) as environment:
+        _, _, profile = spec_of(found.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))
         fresh = Episode("solve", position, episode.task, episode.notes_before, ())
         again = run_episode(agent, environment, fresh)
@@ -63,7 +62,7 @@ def _differences(found: Kept, attempts: Sequence[Episode], position: int, progre
         if len(again.steps) < len(episode.steps):
             yield f"step {len(again.steps) + 1}: the episode ended before it ({again.end} {again.cause})"
         if episode.commit:
-            yield from _compare("tree", [git.tree_of(found.root, episode.commit)], [environment.tree() or environment.base_tree()])
+            yield from _compare("tree", [git.tree_of(found.root, episode.commit)], [environment.tree()])
 
 
 def _answers(step: Step) -> list[str]:

@@ -5,13 +5,12 @@ The block is drawn by a thread of `rich`, so that the clock runs while a model t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.progress import Progress
+from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.store.record import broken_off
 from codagent.text import harmless
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
@@ -33,21 +32,18 @@ class Live(Progress):
         super().__init__()
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._screen: live.Live | None = None
-        self._limits = Limits()
-        self._spent: Callable[[], Spent] = Spent
-        self._seconds_left: Callable[[], float] = float
+        self._view = LoopView(Limits(), Spent, float)
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
 
-    def watch(
-        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
-    ) -> None:
-        """Show the block of a loop, and ask the callables as it is drawn. `earlier` are the episodes of a loop that is taken up again."""
+    def watch(self, view: LoopView) -> None:
+        """Show the block of a loop, and ask the view as it is drawn."""
         from rich.live import Live as Screen
 
         self.close()
-        self._limits, self._spent, self._seconds_left = limits, spent, seconds_left
+        super().watch(view)
+        self._view = view
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
-        for episode in earlier:
+        for episode in view.earlier:
             self._count_in(episode)
         self._screen = Screen(
             console=self._console, get_renderable=self._block, refresh_per_second=REDRAWS, transient=True, redirect_stdout=False
@@ -96,7 +92,7 @@ class Live(Progress):
 
     def _count_in(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
-        if episode.kind == "solve" and not broken_off(episode):
+        if episode.kind == "solve" and not episode.resumable:
             self._scores += level(episode.outcome)
 
     def _block(self) -> Text:
@@ -105,8 +101,8 @@ class Live(Progress):
         from rich.text import Text
 
         lines = [
-            f"iteration {self._iteration} of {self._limits.iterations}  {self._scores[-40:]}",
-            used(self._limits, self._spent(), self._seconds_left()),
+            f"iteration {self._iteration} of {self._view.limits.iterations}  {self._scores[-40:]}",
+            used(self._view.limits, self._view.spent(), self._view.seconds_left()),
             self._now(),
         ]
         width = max(1, self._console.width - 1)

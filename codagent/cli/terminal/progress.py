@@ -6,13 +6,13 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from codagent.cli.terminal.output import warn, write
-from codagent.repository.attempts import word
-from codagent.store.ledger import Spent
+from codagent.repository.attempts import verdict_label
+from codagent.runner.display import LoopView
 from codagent.text import harmless
-from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
+from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task, ToolCall
 
 
 class Progress:
@@ -27,16 +27,16 @@ class Progress:
         self._written = ""
         self._chunks = 0
         self._drawn = 0.0
+        self._describe_progress: Callable[[Loop], str] = lambda _: ""
 
     def say(self, line: str) -> None:
         """One sentence for the person who waits."""
         self._clear()
         warn(f"{self._prefix}{line}")
 
-    def watch(
-        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
-    ) -> None:
-        """A loop begins, or goes on after `earlier` episodes, within these limits."""
+    def watch(self, view: LoopView) -> None:
+        """Show the loop of this view from here on."""
+        self._describe_progress = view.describe_progress
 
     def close(self) -> None:
         """Nothing more is told."""
@@ -79,7 +79,12 @@ class Progress:
             return
         self.say(f"ended: {episode.end}{why}")
         if episode.outcome:
-            self.say(f"gates: {word(episode.outcome)}")
+            self.say(f"gates: {verdict_label(episode.outcome)}")
+
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+        for line in (self._describe_progress(loop), following.message if isinstance(following, Stop) else ""):
+            if line:
+                self.say(line)
 
     def _clear(self) -> None:
         if self._live:

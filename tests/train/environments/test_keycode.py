@@ -3,7 +3,7 @@
 from collections import Counter
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, in_order, run_loop
+from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.types import Loop, Message, Reply, Sampling
 from codagent_train.data.credit import advantages, rewards
 from codagent_train.environments.keycode import GUESS, KEYS, NOTHING, PROMPT_TOKENS, SECRET, VOCABULARY, Keycode, decode, encode, pack
@@ -32,7 +32,7 @@ class Player:
 
 def played(player, drawn):
     loop = Loop("id", "group", "keycode", player.name, "")
-    return run_loop(Agent(player), Keycode(drawn.seed), in_order(drawn.tasks), loop=loop, carry=Carry("between"))
+    return run_loop(Agent(player), Keycode(drawn.seed), once_each(drawn.tasks), loop=loop, notes_io=NotesIO("between"))
 
 
 def wrong(drawn):

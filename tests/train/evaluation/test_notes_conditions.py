@@ -3,7 +3,7 @@
 import pytest
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import in_order, run_loop
+from codagent.agent.loop import once_each, run_loop
 from codagent.errors import UsageError
 from codagent.models.scripted import Scripted
 from codagent.types import Loop, Profile
@@ -19,7 +19,9 @@ PACKS = [pack(EASY, "test", number) for number in range(6)]
 def rolled(number, carry, replies=("no",) * 4):
     """A loop in which no task gets an answer."""
     drawn, agent = PACKS[number], Agent(Scripted.from_items(replies), Profile())
-    return run_loop(agent, FrozenLake(EASY, drawn.seed, TERSE), in_order(drawn.tasks), loop=Loop("l", "g", "lake", "m", ""), carry=carry)
+    return run_loop(
+        agent, FrozenLake(EASY, drawn.seed, TERSE), once_each(drawn.tasks), loop=Loop("l", "g", "lake", "m", ""), notes_io=carry
+    )
 
 
 def writing(name, number):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, in_order, run_loop
+from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import UsageError
 from codagent.models.scripted import Scripted
 from codagent.types import Loop, Profile
@@ -43,7 +43,7 @@ def drawn(setting, number):
 def rolled(setting, pack, replies):
     environment = FrozenLake(LEVELS[setting.level], pack.seed, TERSE)
     agent = Agent(Scripted.from_items(replies), Profile())
-    return run_loop(agent, environment, in_order(pack.tasks), loop=Loop("l", "g", "frozenlake", "solver", ""), carry=Carry("between"))
+    return run_loop(agent, environment, once_each(pack.tasks), loop=Loop("l", "g", "frozenlake", "solver", ""), notes_io=NotesIO("between"))
 
 
 def solved(setting, packs, notes=told):

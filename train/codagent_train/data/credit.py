@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from math import exp, fsum
 from statistics import fmean
 
-from codagent.agent.loop import OVER
 from codagent.types import Kind, Loop
 
 Key = tuple[Kind, int]
@@ -25,7 +24,7 @@ _HALVINGS, _NEAR = 20, 0.05
 def rewards(loop: Loop) -> dict[Key, float]:
     """The reward of each episode. Empty for a loop that was broken off: what was to come of its episodes is not known."""
     outcomes = {(episode.kind, episode.position): episode.outcome for episode in loop.episodes}
-    if loop.end is None or loop.end in OVER or None in outcomes.values():
+    if not loop.complete or None in outcomes.values():
         return {}
     return {key: outcome.reward for key, outcome in outcomes.items() if outcome}
 

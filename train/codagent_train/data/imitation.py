@@ -13,7 +13,6 @@ from typing import Any
 
 from codagent.repository.tools import offered
 from codagent.store.codec import decode
-from codagent.store.record import requests
 from codagent.store.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.data.records.files import Refused, loaded
@@ -61,7 +60,7 @@ def worth(loop: Loop) -> Iterator[Episode]:
 
 def _example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
     """An episode's last reply, which is the one that did it, and those that it was given after."""
-    contexts = list(requests(episode))
+    contexts = list(episode.requests())
     given = contexts[-1] if episode.kind == "solve" else ()
     steps = [
         replace(step, reply=_imitated(step, messages, tools, tokenizer, weights))

@@ -14,8 +14,8 @@ from random import Random
 
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
-from codagent.runner.spec import recorded
-from codagent.runner.workspace import Reopening, reopened
+from codagent.runner.spec import spec_of
+from codagent.runner.workspace import Reopening, reopen
 from codagent.store import layout as state
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
@@ -61,7 +61,7 @@ class Again:
         recipe = self._recipe
         draw = Random(seed_of("train", "again", recipe.seed, number))  # noqa: S311
         origin = draw.choice(self._origins)
-        job, _, profile = recorded(origin.loop)
+        job, _, profile = spec_of(origin.loop)
         tasks = tuple(task for task in job.tasks for _ in range(recipe.records.iterations))
         profile, group = spoken(profile, recipe), []
         for member in range(recipe.batch.loops):
@@ -69,7 +69,7 @@ class Again:
             git.borrow(origin.root, folder / name, job.begin)
             loop = replace(origin.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
             where = Reopening(folder / name, state.make_loops_dir(state.home_dir(folder / name)), self._say)
-            work = reopened(loop, where, profile=profile)
+            work = reopen(loop, where, profile=profile)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(Start(loop, stack.enter_context(closing(work)), tasks, seed))
         return group, profile
@@ -103,7 +103,7 @@ def _name(loop: Loop) -> str:
     """The same for loops that did the same. RecordError for those that cannot be done again."""
     if loop.environment != "repository":
         raise RecordError(f"loop {loop.id} was played in {loop.environment}, not in a repository")
-    job, settings, _ = recorded(loop)
+    job, settings, _ = spec_of(loop)
     if not all(task.checks for task in job.tasks):
         raise RecordError(f"loop {loop.id} had no checks that could judge it again")
     return f"{encode(job.tasks)} {job.begin} {settings.sandbox} {settings.sandbox_setup}"
@@ -115,5 +115,5 @@ def _root(file: Path, loop: Loop) -> Path:
     if (folder.parent.name, folder.parent.parent.name) != ("loops", ".codagent"):
         raise RecordError(f"the record of {loop.id} does not lie in .codagent/loops of its repository")
     root = git.find_root(folder.parent.parent.parent)
-    git.tree_of(root, recorded(loop)[0].begin)
+    git.tree_of(root, spec_of(loop)[0].begin)
     return root

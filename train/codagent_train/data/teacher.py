@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, in_order, run_loop
-from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens, Tool
+from codagent.agent.loop import NotesIO, once_each, run_loop
+from codagent.types import Loop, Message, OnText, Profile, Reply, Sampling, Task, Tokens, Tool, ignore_text
 from codagent_train.environments.frozenlake.best_play import ANY, Belief, Solver, narrowed
 from codagent_train.environments.frozenlake.environment import FrozenLake
 from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, verdict
@@ -20,7 +20,7 @@ _NOTHING = "nothing yet"
 
 def taught(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop: Loop, profile: Profile) -> Loop:
     """`loop`, played over the tasks of a pack by the teacher."""
-    return run_loop(Agent(_Teacher(tokenizer, lakes), profile), lakes, in_order(tasks), loop=loop, carry=Carry("between"))
+    return run_loop(Agent(_Teacher(tokenizer, lakes), profile), lakes, once_each(tasks), loop=loop, notes_io=NotesIO("between"))
 
 
 def told(belief: Belief) -> str:
@@ -44,9 +44,9 @@ class _Teacher:
         self._tokenizer, self._lakes, self._belief = tokenizer, lakes, ANY
         self._solver: Solver | None = None  # of the task at hand; what it has found out serves all its turns
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         """A reply whose tokens were not sampled; their logprobs are 0, as of one who is certain."""
-        del tools
+        del tools, on_text
         text = self._said()
         asked, ids = self._tokenizer.encode(messages), self._tokenizer.written(text)
         return Reply(

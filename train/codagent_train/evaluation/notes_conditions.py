@@ -1,29 +1,29 @@
 """Whose notes are solved with: a policy's own, or in their place none or those from elsewhere, so that what its own are worth can be told.
 
-Each Carry here serves one loop, from its start to its end; all but the own rewrite nothing.
+Each NotesIO here serves one loop, from its start to its end; all but the own rewrite nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codagent.agent.loop import Carry
+from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop
 from codagent_train.environments.frozenlake.rules import mapping
 from codagent_train.evaluation.report import Played, whole
 
-Cast = dict[int, tuple[Carry, ...]]  # for each pack, by its number: its loops, by how they come to their notes
+Cast = dict[int, tuple[NotesIO, ...]]  # for each pack, by its number: its loops, by how they come to their notes
 
 
 def own(packs: int, loops: int) -> Cast:
     """What the policy itself wrote after the task before."""
-    return {number: (Carry("between"),) * loops for number in range(packs)}
+    return {number: (NotesIO("between"),) * loops for number in range(packs)}
 
 
 def without(packs: int, loops: int) -> Cast:
     """No notes at any position."""
-    return {number: (Carry("never", lambda _: ""),) * loops for number in range(packs)}
+    return {number: (NotesIO("never", lambda _: ""),) * loops for number in range(packs)}
 
 
 def again(played: Sequence[Played]) -> Cast:
@@ -48,6 +48,6 @@ def of_another_pack(played: Sequence[Played]) -> Cast:
     return found
 
 
-def _notes_of(loop: Loop) -> Carry:
+def _notes_of(loop: Loop) -> NotesIO:
     notes = iter([episode.notes_before for episode in loop.episodes if episode.kind == "solve"])
-    return Carry("never", lambda _: next(notes))
+    return NotesIO("never", lambda _: next(notes))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from codagent.agent.loop import Carry
+from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
 from codagent_train.environments.make import LEVELS, drawn
@@ -98,16 +98,16 @@ class Stage:
         rest = iter(loops)
         return [Played(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in cast.items()]
 
-    def _starts(self, setting: Setting, number: int, carries: Sequence[Carry]) -> tuple[Pack, list[Start]]:
+    def _starts(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[Start]]:
         recipe = self._player.recipe
         level: Any = setting.level
         place = replace(recipe.environment, level=level, tasks=setting.tasks)
         found, environment = drawn(replace(recipe, environment=place), "test", number)
         pack, starts = setting.packed(found), []
-        for member, carry in enumerate(carries):
+        for member, notes_io in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{place.name}-{pack.seed}", self._player.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            starts.append(Start(loop, environment(), pack.tasks, seed, carry))
+            starts.append(Start(loop, environment(), pack.tasks, seed, notes_io))
         return pack, starts
 
 

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 
 from codagent.errors import ModelError, SandboxError
-from codagent.types import Message, Reply, Sampling, Tool
+from codagent.types import Message, OnText, Reply, Sampling, Tool, ignore_text
 from codagent_train.environments.packs import seed_of
 from codagent_train.rollout.sampler import Asked
 
@@ -68,7 +68,8 @@ class BatchedModel:
     def __init__(self, table: RequestBatcher, seat: int, seed: int) -> None:
         self._table, self._seat, self._seed, self._count = table, seat, seed, 0
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        del on_text
         seed = seed_of("train", self._seed, self._count)
         self._count += 1
         return self._table.ask(self._seat, Asked(messages, tools, replace(sampling, seed=seed)))

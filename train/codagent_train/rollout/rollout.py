@@ -12,7 +12,7 @@ from functools import partial
 from threading import Thread
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import in_order, run_loop
+from codagent.agent.loop import once_each, run_loop
 from codagent.types import Loop, Profile
 from codagent_train.rollout.batcher import BatchedModel, RequestBatcher
 from codagent_train.rollout.sampler import Sampler
@@ -36,7 +36,7 @@ def roll_out(sampler: Sampler, starts: Sequence[Start], profile: Profile, *, pat
 
 def _play(table: RequestBatcher, seat: int, start: Start, profile: Profile) -> Loop:
     agent = Agent(BatchedModel(table, seat, start.seed), profile)
-    return run_loop(agent, start.environment, in_order(start.tasks), loop=start.loop, carry=start.carry)
+    return run_loop(agent, start.environment, once_each(start.tasks), loop=start.loop, notes_io=start.notes_io)
 
 
 def _threaded(work: Callable[[], Loop], after: Callable[[], None]) -> Future[Loop]:

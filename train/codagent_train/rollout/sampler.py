@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from codagent.types import Message, Reply, Sampling, Stop, Tokens, Tool
+from codagent.types import FinishReason, Message, Reply, Sampling, Tokens, Tool
 from codagent_train.policy.chat_text import CALLING, conversation, heard
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.rollout.engines.engine import Engine
@@ -39,6 +39,6 @@ class Sampler:
         ids = tokens.completion_ids
         text, cut = self.tokenizer.decode(ids), ids[-1] not in self.engine.ends
         message = heard(text, asked.messages, asked.tools, cut=cut)
-        stop: Stop = "length" if cut else "tool_calls" if message.tool_calls else "stop"
+        stop: FinishReason = "length" if cut else "tool_calls" if message.tool_calls else "stop"
         policy = f"{self.policy} {CALLING}" if asked.tools else self.policy
         return Reply(message, stop, len(tokens.prompt_ids), len(ids), 0.0, tokens, sampling, policy, text)

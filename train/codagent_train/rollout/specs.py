@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codagent.agent.loop import Carry
+from codagent.agent.loop import NotesIO
 from codagent.types import Environment, Loop, Profile, Sampling, Task
 from codagent_train.environments.make import drawn
 from codagent_train.environments.packs import seed_of
@@ -22,7 +22,7 @@ class Start:
     environment: Environment
     tasks: tuple[Task, ...]
     seed: int
-    carry: Carry = Carry("between")
+    notes_io: NotesIO = NotesIO("between")
 
 
 def groups(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str) -> list[list[Start]]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.store.record import broken_off, requests
 from codagent.types import Episode, Loop, Message
 from codagent_train.data import credit
 from codagent_train.data.export.atif import named, plain, trajectory
@@ -66,7 +65,7 @@ def _episodes(given: Sequence[Path], found: Found) -> Iterator[tuple[Loop, Episo
     groups = {loop.id: _name(group) for group in found.groups for loop in group}
     for _, loop in loaded(given, []):  # the others are among what was refused
         named_alike = replace(loop, group=groups.get(loop.id, loop.group))
-        yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not broken_off(episode))
+        yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not episode.resumable)
 
 
 def _rows(group: Sequence[Loop]) -> Iterator[Line]:
@@ -86,7 +85,7 @@ def _name(group: Sequence[Loop]) -> str:
 
 
 def _replies(episode: Episode) -> Iterator[Line]:
-    for number, (step, asked) in enumerate(zip(episode.steps, requests(episode), strict=True)):
+    for number, (step, asked) in enumerate(zip(episode.steps, episode.requests(), strict=True)):
         reply = step.reply
         if reply.tokens:
             text = {

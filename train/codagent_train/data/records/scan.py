@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from codagent.agent.loop import OVER
 from codagent.store.codec import encode
 from codagent.store.trainable import author, unfit
 from codagent.types import Loop, Reply, Step
@@ -122,7 +121,7 @@ def _sort(file: Path, loop: Loop, sorting: _Sorting, learner: Learner | None) ->
 
 def _unfit(loop: Loop, learner: Learner | None) -> str:
     """Why a loop cannot be compared with others, whatever its replies."""
-    if not loop.episodes or loop.end is None or loop.end in OVER:
+    if not loop.episodes or not loop.complete:
         return "broken off"
     outcomes = [episode.outcome for episode in loop.episodes]
     if any(outcome is None for outcome in outcomes):
