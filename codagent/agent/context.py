@@ -1,7 +1,7 @@
-"""What the model is asked with: everything so far, until that no longer fits.
+"""The messages that the model is asked with: everything so far, until that no longer fits.
 
-Then old answers of tools are shortened, then old steps become one line each. The prompt (task, rules, limits) is never touched.
-Nothing is shortened a second time before it must be, so that a server's prefix cache stays good for as long as possible.
+Then old answers of tools are shortened, and after that old steps become one line each. The prompt (task, rules, limits) never changes.
+Messages are shortened as rarely as possible, so that the prefix cache of a server stays valid for long.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHORT_LINES, SHORT_BYTES = 10, 600
 
 
 class Context:
-    """Grows by a step at a time; `messages` is the request to come."""
+    """The request to come, as `messages`; it grows by one step at a time."""
 
     def __init__(self, prompt: tuple[Message, ...], memory: int | None = None) -> None:
         self._prompt, self._memory = prompt, memory
@@ -57,7 +57,7 @@ class Context:
         return self._counted + self._fresh_bytes // BYTES_PER_TOKEN + sampling.max_tokens > context_tokens
 
     def shrink(self) -> None:
-        """Leave out the next most dispensable part. ModelError when nothing is left that may go."""
+        """Shorten what the model needs least. Raises ModelError when nothing is left to shorten."""
         old = max(0, len(self._steps) - KEEP)
         if self._shortened < old:
             self._shortened = old

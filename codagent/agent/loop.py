@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from codagent.agent.episode import Agent, run_episode
-from codagent.agent.notes import bounded, rewrite_notes
+from codagent.agent.notes import bound_notes, rewrite_notes
 from codagent.errors import RepositoryError, SandboxError
 from codagent.types import ENDS_LOOP, Environment, Episode, Loop, Outcome, Profile, Stop, Task
 
@@ -109,7 +109,7 @@ def _rewrite_of(attempt: Episode) -> Episode:
 
 
 def _attempt_at(task: Task, loop: Loop, notes_io: NotesIO, profile: Profile) -> Episode:
-    notes = bounded(notes_io.load(loop.latest_notes), profile.notes_tokens)
+    notes = bound_notes(notes_io.load(loop.latest_notes), profile.notes_tokens)
     return Episode("solve", len(loop.attempts), task, notes, ())
 
 

@@ -34,7 +34,7 @@ class Attempt:
         return self.outcome.reward if self.outcome else 0.0
 
 
-def claim(replies: Sequence[Message]) -> Claim:
+def parse_claim(replies: Sequence[Message]) -> Claim:
     """What the last call of `finish` in these messages says; empty when there is none."""
     calls = [call for message in replies for call in message.tool_calls if call.name == FINISH.name]
     if not calls:
@@ -46,12 +46,12 @@ def claim(replies: Sequence[Message]) -> Claim:
         return Claim(calls[-1].arguments)
 
 
-def claimed(episode: Episode) -> Claim:
+def claim_of(episode: Episode) -> Claim:
     """What its agent said when it finished."""
-    return claim([step.reply.message for step in episode.steps])
+    return parse_claim([step.reply.message for step in episode.steps])
 
 
-def choose(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
+def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
     """Choose the one to start from; of equally good ones the latest."""
     if rule == "start" or not attempts:
         return begin
@@ -71,7 +71,7 @@ class AttemptHistory:
     @property
     def best(self) -> Attempt:
         """The best of the attempts and of what the task began with; of equally good ones the latest."""
-        return choose(self._begin, self.attempts, "best")
+        return choose_attempt(self._begin, self.attempts, "best")
 
     @property
     def latest(self) -> Attempt:
@@ -84,7 +84,7 @@ class AttemptHistory:
 
     def choose_start(self) -> Attempt:
         """Choose what the next attempt starts from."""
-        self.start = choose(self._begin, self.attempts, self._rule)
+        self.start = choose_attempt(self._begin, self.attempts, self._rule)
         return self.start
 
     def know(self, graded: Attempt) -> None:
@@ -101,7 +101,7 @@ def best(loop: Loop, task_id: str | None = None) -> str | None:
     """The commit of the best attempt at a task; None: at its last one, since each begins with the best of the one before."""
     kept = [episode for episode in loop.attempts if episode.commit]
     attempts = [Attempt(str(episode.commit), episode.outcome) for episode in kept if episode.task.id == (task_id or kept[-1].task.id)]
-    return choose(attempts[0], attempts, "best").commit if attempts else None
+    return choose_attempt(attempts[0], attempts, "best").commit if attempts else None
 
 
 def describe_attempts(attempts: Sequence[Attempt]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from codagent.errors import SandboxError
 from codagent.prompts import prompt
 from codagent.repository import git, tools
-from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim, claimed, verdict_label
+from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
 from codagent.repository.repo_map import fill
 from codagent.store.ledger import Ledger
@@ -51,7 +51,7 @@ class _Current:
     tree: str = ""  # of the work, once it is collected; "": not yet
 
 
-class Repository:
+class RepositoryEnvironment:
     """An Environment. One sandbox lives from `reset` to the next, or to `close`."""
 
     def __init__(self, context: RepositoryContext, profile: Profile, earlier: Sequence[Episode] = ()) -> None:
@@ -151,7 +151,7 @@ class Repository:
         earlier, self._earlier = self._earlier, []
         for episode in earlier:
             start = self._grade_start(self._choose_start(episode.task))
-            self._history.add(Attempt(episode.commit or start.commit, episode.outcome, claimed(episode)))
+            self._history.add(Attempt(episode.commit or start.commit, episode.outcome, claim_of(episode)))
 
     def _choose_start(self, task: Task) -> Attempt:
         """Choose what the next attempt at the task starts from. Another task than before begins with the best that there is."""
@@ -208,7 +208,7 @@ class Repository:
         for call in message.tool_calls:
             if call.name == tools.FINISH.name:
                 text, end = "ok", "finished"
-                self._current = replace(current, claim=claim([message]))
+                self._current = replace(current, claim=parse_claim([message]))
             else:
                 text = tools.call(current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
             answers.append(Message("tool", text, tool_call_id=call.id))

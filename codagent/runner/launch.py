@@ -16,7 +16,7 @@ from codagent.runner.group import Member, run_group
 from codagent.runner.model import Access, open_model, say_which_model, worst_case
 from codagent.runner.result import exit_code
 from codagent.runner.runner import Runner
-from codagent.runner.spec import LoopSpec, Person, Result, permitted
+from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
 from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.store.lock import Lock
@@ -75,7 +75,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
     with ExitStack() as stack:
         so_far = load(folder / state.RECORD)
         display = stack.enter_context(closing(launch.display))
-        spec, settings, profile = permitted(so_far, loops, person)
+        spec, settings, profile = restrict_spec(so_far, loops, person)
         settings, recorded_profile = _with_flags(settings, profile, flags)
         if flags.get("notes"):
             spec = replace(spec, notes_file=str(flags["notes"]))
@@ -95,7 +95,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
 def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: Person) -> tuple[Settings, LoopSpec]:
     """Give the settings and the pattern of loops that start where another loop stood after iteration `at`."""
     origin = load(loops / state.find_loop(loops, wanted) / state.RECORD)
-    spec, settings, profile = permitted(origin, loops, person)
+    spec, settings, profile = restrict_spec(origin, loops, person)
     settings, _ = _with_flags(settings, profile, flags)
     attempts = origin.attempts
     if at > len(attempts) or attempts[at - 1].commit is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from codagent.repository.attempts import best, claimed
+from codagent.repository.attempts import best, claim_of
 from codagent.runner.stop import Iteration, progress, verdict
 from codagent.types import Episode, Limits, Loop, Stop, Task
 
@@ -64,5 +64,5 @@ class UntilPassed:
             failed=outcome.failed if outcome else (),
             passed=bool(outcome and outcome.passed),
             notes=notes,
-            blocker=claimed(episode).blocked,
+            blocker=claim_of(episode).blocked,
         )

@@ -134,7 +134,7 @@ class Person:
     model: str | None = None  # named for this very record
 
 
-def permitted(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Settings, Profile]:
+def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Settings, Profile]:
     """What a spec_of loop is gone on with, replayed or branched: of what the record says, what cannot harm.
 
     Never the local sandbox, unless the person's settings name it. Where the record was not made here also no model that the person has not

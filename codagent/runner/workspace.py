@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.repository.environment import Repository, RepositoryContext
+from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Starter
 from codagent.settings.settings import LOCAL, Settings
@@ -46,7 +46,7 @@ def open_workspace(
     profile: Profile,
     packed: bytes = b"",
     earlier: Sequence[Episode] = (),
-) -> Repository:
+) -> RepositoryEnvironment:
     """Build the environment of a loop. `packed` is the commit that the loop begins with, packed for a sandbox; b"": it is packed here.
 
     `earlier` are the episodes of a loop that is resumed.
@@ -67,10 +67,10 @@ def open_workspace(
         start=spec.start,
         limits=around.ledger.limits if spec.iterate else None,
     )
-    return Repository(context, profile, earlier)
+    return RepositoryEnvironment(context, profile, earlier)
 
 
-def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> Repository:
+def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:
     """Build the environment of a recorded loop as the attempt after `earlier` found it, in sandboxes of its own.
 
     `profile` is that of whoever works there; None: the record's. Raises RecordError when the record does not tell what is needed, and

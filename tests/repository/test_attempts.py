@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from codagent.repository.attempts import Attempt, Claim, best, choose, claim, describe_attempts, verdict_label
+from codagent.repository.attempts import Attempt, Claim, best, choose_attempt, describe_attempts, parse_claim, verdict_label
 from codagent.types import Episode, Loop, Message, Outcome, Task, ToolCall
 
 
@@ -37,13 +37,13 @@ def solved(commit, reward, task="one"):
 def test_an_attempt_starts_from_the_best_or_the_last_or_the_start(rewards, by_best, by_last):
     start = judged("start", 0.0)
     attempts = [judged(str(number), reward) for number, reward in enumerate(rewards, 1)]
-    assert choose(start, attempts, "best").commit == by_best
-    assert choose(start, attempts, "last").commit == by_last
-    assert choose(start, attempts, "start").commit == "start"
+    assert choose_attempt(start, attempts, "best").commit == by_best
+    assert choose_attempt(start, attempts, "last").commit == by_last
+    assert choose_attempt(start, attempts, "start").commit == "start"
 
 
 def test_a_start_that_is_better_than_all_attempts_is_the_best():
-    assert choose(judged("start", 0.5), [judged("1", 0.4), judged("2", 0.1)], "best").commit == "start"
+    assert choose_attempt(judged("start", 0.5), [judged("1", 0.4), judged("2", 0.1)], "best").commit == "start"
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_a_start_that_is_better_than_all_attempts_is_the_best():
     ],
 )
 def test_a_claim_is_what_the_call_of_finish_says(arguments, expected):
-    assert claim([Message("assistant", "x"), finish(arguments)]) == expected
+    assert parse_claim([Message("assistant", "x"), finish(arguments)]) == expected
 
 
 def test_the_last_claim_holds_and_without_one_nothing_is_claimed():
-    assert claim([finish('{"summary": "first"}'), finish('{"summary": "last"}')]) == Claim("last")
-    assert claim([Message("assistant", "I am done")]) == Claim()
+    assert parse_claim([finish('{"summary": "first"}'), finish('{"summary": "last"}')]) == Claim("last")
+    assert parse_claim([Message("assistant", "I am done")]) == Claim()
 
 
 def test_the_best_of_a_loop_is_that_of_its_last_task():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.repository import git
-from codagent.repository.environment import Repository, RepositoryContext
+from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
 from codagent.sandbox.local import LocalSandbox
 from codagent.store.ledger import Ledger
@@ -35,7 +35,7 @@ def environment(tmp_path):
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
         place = RepositoryContext(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
-        made.append(Repository(place, profile or Profile(), earlier))
+        made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 
     yield make
