@@ -18,19 +18,19 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2
 _TELLING = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """`text` as a terminal or a model may see it: no escape sequences, a line that overwrote itself as it last stood, controls spelt."""
     text = _ESCAPE.sub("", text.replace("\r\n", "\n"))
     text = _OVERWRITTEN.sub("", text)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r", ""))
 
 
-def spelt(text: str) -> str:
+def escape_controls(text: str) -> str:
     """`text` with what `harmless` would take out spelt instead: for files, where nothing that is there may be hidden."""
-    return harmless(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
+    return sanitize(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
 
 
-def shorten(text: str, *, max_lines: int, max_bytes: int) -> str:
+def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
     """The head and tail of `text` within both limits, whole lines only, with a line between them that says what is missing.
 
     A line that alone passes half of `max_bytes` is left out whole.
@@ -46,10 +46,10 @@ def shorten(text: str, *, max_lines: int, max_bytes: int) -> str:
     return "".join([*head, f"[… {gap:,} lines, {total - kept:,} bytes left out …]\n", *tail])
 
 
-def show(result: CommandResult, profile: Profile) -> str:
+def format_result(result: CommandResult, profile: Profile) -> str:
     """A command's result as the model reads it."""
-    text = harmless(result.output)
-    short = shorten(text, max_lines=profile.output_lines, max_bytes=profile.output_bytes)
+    text = sanitize(result.output)
+    short = truncate_middle(text, max_lines=profile.output_lines, max_bytes=profile.output_bytes)
     status = f"exit {result.exit_code}"
     if result.timed_out:
         status += " (killed at its time limit, with all that it had started)"
@@ -58,18 +58,18 @@ def show(result: CommandResult, profile: Profile) -> str:
     return f"{status}\n{short}".rstrip("\n")
 
 
-def gist(output: str) -> str:
+def pytest_summary(output: str) -> str:
     """What matters of a failing pytest run: the tests' lines, the errors, the summary. Other output stays as it is."""
     lines = output.splitlines()
     return "\n".join(filter(_TELLING.match, lines)) if any(line.startswith("E  ") for line in lines) else output
 
 
-def counted(reply: Reply) -> int:
+def count_tokens(reply: Reply) -> int:
     """Tokens of a request and its reply together, which the next request begins with."""
     return reply.prompt_tokens + reply.completion_tokens
 
 
-def size(message: Message) -> int:
+def count_bytes(message: Message) -> int:
     """Bytes of a message's text, with a little for its frame; no tokenizer makes more tokens than that."""
     return 16 + len(message.content.encode(errors="surrogateescape")) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
 

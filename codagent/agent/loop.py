@@ -58,7 +58,7 @@ def run_loop(agent: Agent, environment: Environment, plan: Plan, *, loop: Loop, 
         episode = _work(agent, environment, loop, begun)
         loop = replace(loop, episodes=(*loop.episodes, episode))
         for observer in agent.observers:
-            observer.ended(episode)
+            observer.on_episode_end(episode)
         if episode.kind == "notes":
             carry.keep(episode)
         if episode.end in OVER:
@@ -96,7 +96,7 @@ def _due(loop: Loop, plan: Plan, carry: Carry) -> Episode | None:
 def _work(agent: Agent, environment: Environment, loop: Loop, begun: Episode) -> Episode:
     agent = replace(agent, profile=_warmed(agent.profile, begun.position))
     if begun.kind == "notes":
-        return rewrite_notes(agent, begun, loop.episodes[-1], environment.account())
+        return rewrite_notes(agent, begun, loop.episodes[-1], environment.describe_state())
     return _judged(environment, run_episode(agent, environment, begun))
 
 
@@ -118,7 +118,7 @@ def _judged(environment: Environment, episode: Episode) -> Episode:
         return episode
     try:
         outcome = None if episode.end == "interrupted" else environment.grade()
-        return replace(episode, outcome=outcome, commit=environment.keep(outcome))
+        return replace(episode, outcome=outcome, commit=environment.save_work(outcome))
     except SandboxError as error:
         return replace(episode, end="sandbox", cause=episode.cause or str(error))
     except RepositoryError as error:

@@ -13,7 +13,7 @@ from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, Claim, Start, choose, claim, claimed, told, word
 from codagent.repository.first_message import Known, filled, fit, plain
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, gist, show
+from codagent.text import BYTES_PER_TOKEN, pytest_summary, format_result
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Repository:
         if end is None and self._profile.checks_after_write and _wrote(message, answers):
             said, passed = self._checks(self._sandbox)
             more = "" if passed else f"\n\n{prompt('again')} {self._form}"
-            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{gist(said)}{more}")
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{pytest_summary(said)}{more}")
             end = "finished" if passed else None
         return Observation(tuple(answers), end)
 
@@ -96,7 +96,7 @@ class Repository:
         """What the gates say of the work, in a second, pristine sandbox. None when the task has no checks."""
         return self._judge() if self._task.checks else None
 
-    def keep(self, outcome: Outcome | None) -> str:
+    def save_work(self, outcome: Outcome | None) -> str:
         """Bring the work out as a commit, and the loop's branch to the best so far; nothing changed gives the commit it started from."""
         place, spent = self._place, self._place.ledger.spent
         trailers = {
@@ -113,7 +113,7 @@ class Repository:
             git.publish(place.root, place.loop_id, position, commit, best=best)
         return commit
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         """What the latest attempt changed, as a patch."""
         commit = self._attempts[-1].commit if self._attempts else self._base.commit
         root = self._place.root
@@ -193,7 +193,7 @@ class Repository:
         said = []
         for check in self._task.checks:
             result = run_check(sandbox, check, seconds=self._place.ledger.seconds_left)
-            said.append(f"$ {check}\n{show(result, self._profile)}")
+            said.append(f"$ {check}\n{format_result(result, self._profile)}")
             if result.exit_code:
                 return "\n".join(said), False
         return "\n".join(said), bool(said)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from codagent.prompts import prompt
 from codagent.repository import tools
 from codagent.repository.repo_map import fill, overview
-from codagent.text import gist, harmless, shorten
+from codagent.text import pytest_summary, sanitize, truncate_middle
 from codagent.types import Profile, Sandbox, Task
 
 RULES_BYTES = 8_000
@@ -45,7 +45,7 @@ def fit(parts: Sequence[Part], max_bytes: int | None) -> str:
         at = max(elastic, key=lambda at: _size(texts[at]))
         elastic.remove(at)
         left = _size(texts[at]) - over - _MARK_BYTES
-        texts[at] = shorten(texts[at], max_lines=len(texts[at]), max_bytes=left) if left >= _LEAST_BYTES else ""
+        texts[at] = truncate_middle(texts[at], max_lines=len(texts[at]), max_bytes=left) if left >= _LEAST_BYTES else ""
     return _joined(texts)
 
 
@@ -75,7 +75,7 @@ def filled(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known, *, 
     parts = [
         Part(_rules(sandbox, paths)),
         *files,
-        Part(f"The checks print:\n```\n{gist(said)}\n```" if said else "", elastic=True),
+        Part(f"The checks print:\n```\n{pytest_summary(said)}\n```" if said else "", elastic=True),
         Part(_notes(known.notes)),
         Part(f"Task: {task.instruction}"),
         Part(f"{prompt('first')} {form}"),
@@ -95,12 +95,12 @@ def _rules(sandbox: Sandbox, paths: Sequence[str]) -> str:
     name = next((name for name in RULES_FILES if name in paths), None)
     if name is None:
         return ""
-    text = shorten(harmless(sandbox.read(name).decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
+    text = truncate_middle(sanitize(sandbox.read(name).decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
     return f"The repository's own instructions ({name}):\n{text.strip()}"
 
 
 def _gates(feedback: str) -> str:
-    text = shorten(feedback, max_lines=80, max_bytes=GATES_BYTES)
+    text = truncate_middle(feedback, max_lines=80, max_bytes=GATES_BYTES)
     return f"What the gates say of the files as they are now:\n{text}" if text else ""
 
 

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from codagent.repository.python_edit import defined, redefine
-from codagent.text import harmless, shorten, show
+from codagent.text import sanitize, truncate_middle, format_result
 from codagent.types import Profile, Sandbox, Tool, ToolCall
 
 COMMAND_SECONDS = 120.0
@@ -79,7 +79,7 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
     try:
         if tool is BASH:
             limit = float(arguments.get("seconds") or COMMAND_SECONDS)
-            return show(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
+            return format_result(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
         return _in_the_repository(_DO[tool.name], sandbox, arguments, profile)
     except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
@@ -144,13 +144,13 @@ def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     try:
         data = sandbox.read(path)
     except IsADirectoryError:
-        return show(sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10), profile)
+        return format_result(sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10), profile)
     if b"\0" in data[:8192]:
         return f"error: {path} is binary ({len(data):,} bytes)"
     lines = data.decode(errors="replace").splitlines(keepends=True)
     first = max(1, int(arguments.get("from_line") or 1))
     chosen = lines[first - 1 : first - 1 + max(1, int(arguments.get("lines") or READ_LINES))]
-    text = shorten(harmless("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
+    text = truncate_middle(sanitize("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
     return f"ok {path}, lines {first}-{first + len(chosen) - 1} of {len(lines)}\n{text}".rstrip("\n")
 
 
@@ -199,7 +199,7 @@ def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
         f" -e {pattern} -- {path}; else grep -rnE --exclude-dir=.git -e {pattern} -- {path}; fi"
     )
     result = sandbox.run(command, timeout=30)
-    return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else show(result, profile)
+    return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else format_result(result, profile)
 
 
 _DO: Mapping[str, Do] = {

@@ -22,7 +22,7 @@ from codagent.repository import git
 from codagent.repository.environment import Repository, Workplace
 from codagent.runner.schedule import again
 from codagent.runner.spec import Job, Ready, Result, fresh_loop, terms
-from codagent.sandbox.pool import Sandboxes, Starter
+from codagent.sandbox.pool import SandboxPool, SandboxFactory
 from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger, Metered, Spent
@@ -48,7 +48,7 @@ class Display(Observer, Protocol):
     ) -> None:
         """A loop begins, or goes on after `earlier` episodes, within these limits."""
 
-    def wrote(self, text: str) -> None:
+    def on_text(self, text: str) -> None:
         """A piece of a reply, as it is sampled."""
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class _Running:
     """What has to be stopped when a loop has to."""
 
     ledger: Ledger
-    sandboxes: Sandboxes
+    sandboxes: SandboxPool
 
 
 class Desk:
@@ -79,7 +79,7 @@ class Desk:
         self._secret = secret
         self.root, self.settings, self.progress, self.loops = root, settings, progress, loops
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
-        self._start_sandbox = Starter(root, settings, progress.say)
+        self._start_sandbox = SandboxFactory(root, settings, progress.say)
         self._open_model = open_model
         self._model: Future[Ready] | None = None
         self._here = threading.local()
@@ -87,14 +87,14 @@ class Desk:
 
     def wrote(self, text: str) -> None:
         """Hears a model write; ends it when the time of the loop in whose thread it writes is over."""
-        self.progress.wrote(text)
+        self.progress.on_text(text)
         if ledger := getattr(self._here, "ledger", None):
             ledger.check_time()
 
     def do(self, job: Job, so_far: Loop | None = None, *, shown: Display | None = None) -> Result:
         """Work on one loop, or go on with one, `shown` by itself where there are several. Raises only what kept it from beginning."""
         began, folder = time.monotonic(), self.loops / job.loop_id
-        with self._held(folder), closing(Sandboxes(self._pool, self._start_sandbox, job.loop_id, ahead=job.iterate)) as sandboxes:
+        with self._held(folder), closing(SandboxPool(self._pool, self._start_sandbox, job.loop_id, ahead=job.iterate)) as sandboxes:
             if so_far:
                 git.unlock(self.root, job.loop_id)
             start = job.start_commit or git.snapshot(self.root).commit
@@ -164,7 +164,7 @@ class Desk:
         self._model = self._model or self._pool.submit(self._open_model, self)
         return self._model.result()
 
-    def _gates(self, start: str, sandboxes: Sandboxes, image: str) -> Gates:
+    def _gates(self, start: str, sandboxes: SandboxPool, image: str) -> Gates:
         from codagent.repository.gate import Gates
 
         return Gates(self.root, start, sandboxes.open, protect=self.settings.protect, image=image, cache=state.verdicts_file(self.loops))
@@ -187,7 +187,7 @@ class Desk:
             state.forget_empty(folder)
 
     @contextmanager
-    def _stoppable(self, ledger: Ledger, sandboxes: Sandboxes) -> Iterator[None]:
+    def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:
         running = _Running(ledger, sandboxes)
         self._running.append(running)
         self._here.ledger = ledger

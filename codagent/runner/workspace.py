@@ -12,7 +12,7 @@ from codagent.repository import git
 from codagent.repository.environment import Repository, Workplace
 from codagent.repository.gate import Gates
 from codagent.runner.spec import recorded
-from codagent.sandbox.pool import Starter
+from codagent.sandbox.pool import SandboxFactory
 from codagent.settings.settings import LOCAL
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger
@@ -41,7 +41,7 @@ def reopened(loop: Loop, where: Reopening, *, profile: Profile | None = None, ea
         raise UsageError(
             f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
         )
-    start_sandbox = Starter(root, settings, say)
+    start_sandbox = SandboxFactory(root, settings, say)
     open_sandbox = partial(start_sandbox, loop.id)
     cache = state.verdicts_file(where.loops)
     place = Workplace(

@@ -11,7 +11,7 @@ from codagent.settings.settings import LOCAL, Settings
 from codagent.types import Sandbox
 
 
-class Starter:
+class SandboxFactory:
     """Starts sandboxes. Its imports happen as it is made, in its maker's thread: a start then only waits, and others can work meanwhile."""
 
     def __init__(self, root: Path, settings: Settings, say: Callable[[str], None]) -> None:
@@ -52,18 +52,18 @@ class Starter:
         return ensure_image(self._definition, root=self._root, say=self._say)
 
 
-class Sandboxes:
+class SandboxPool:
     """Opens sandboxes for one loop; the first is being started while all else gets ready, and with `ahead` so is each that follows."""
 
-    def __init__(self, pool: ThreadPoolExecutor, start: Callable[[str], Sandbox], loop_id: str, *, ahead: bool = False) -> None:
-        self._pool, self._start, self._loop_id, self._ahead = pool, start, loop_id, ahead
+    def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], Sandbox], loop_id: str, *, ahead: bool = False) -> None:
+        self._executor, self._start, self._loop_id, self._ahead = executor, start, loop_id, ahead
         self._lock = Lock()
         self._opened: list[Sandbox] = []
-        self._next: Future[Sandbox] | None = pool.submit(start, loop_id)
+        self._next: Future[Sandbox] | None = executor.submit(start, loop_id)
 
     def open(self) -> Sandbox:
         with self._lock:
-            coming, self._next = self._next, self._pool.submit(self._start, self._loop_id) if self._ahead else None
+            coming, self._next = self._next, self._executor.submit(self._start, self._loop_id) if self._ahead else None
         sandbox = coming.result() if coming else self._start(self._loop_id)
         self._opened.append(sandbox)
         return sandbox

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
-from codagent.text import counted, size
+from codagent.text import count_tokens, count_bytes
 from codagent.types import Limits, Message, Model, Price, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
@@ -143,8 +143,8 @@ class Metered:
         except ContextOverflow:  # refused unread
             self._ledger.settle(reserved, Spent())
             raise
-        self._ledger.settle(reserved, Spent(counted(reply), self._ledger.cost(reply)))
-        self._known = (len(messages) + 1, counted(reply))
+        self._ledger.settle(reserved, Spent(count_tokens(reply), self._ledger.cost(reply)))
+        self._known = (len(messages) + 1, count_tokens(reply))
         return reply
 
     def close(self) -> None:
@@ -155,4 +155,4 @@ class Metered:
         count, tokens = self._known
         if len(messages) <= count:  # another episode, or a shortened context: nothing is known of it
             count, tokens = 0, FRAME_TOKENS + sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools)
-        return tokens + sum(size(message) for message in messages[count:])
+        return tokens + sum(count_bytes(message) for message in messages[count:])

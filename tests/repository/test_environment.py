@@ -127,7 +127,7 @@ def test_without_checks_nobody_judges_but_the_work_is_kept(environment, tmp_path
     place.reset(Task("t", "x"), "")
     place.step(calls(("write", {"path": "new", "content": "x"})))
     assert place.grade() is None
-    assert place.keep(None) != git.snapshot(tmp_path / "repository").commit
+    assert place.save_work(None) != git.snapshot(tmp_path / "repository").commit
 
 
 class TestLoop:
@@ -139,7 +139,7 @@ class TestLoop:
         prompt = place.reset(self.TASK, notes)
         place.step(calls(("write", {"path": "answer.txt", "content": text}), ("finish", {"summary": summary})))
         outcome = place.grade()
-        return prompt[1].content, outcome, place.keep(outcome)
+        return prompt[1].content, outcome, place.save_work(outcome)
 
     def shown(self, place, commit):
         return git.show(place._place.root, commit, "answer.txt").decode().strip()
@@ -202,11 +202,11 @@ class TestLoop:
         self.attempt(place, "worse")
         place.reset(Task("u", "another", ("true",)), "")
         place.step(calls(("finish", {"summary": "x"})))
-        assert self.shown(place, place.keep(place.grade())) == "right"
+        assert self.shown(place, place.save_work(place.grade())) == "right"
 
     def test_the_account_is_what_the_attempt_changed(self, environment):
         place = environment(limits=Limits())
         self.attempt(place, "right")
         self.attempt(place, "right all")
-        assert "-right\n+right all" in place.account()
-        assert "-wrong" not in place.account()
+        assert "-right\n+right all" in place.describe_state()
+        assert "-wrong" not in place.describe_state()

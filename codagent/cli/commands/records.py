@@ -22,7 +22,7 @@ from codagent.runner.result import change, iterations, word
 from codagent.store import layout as state
 from codagent.store.record import load, solved
 from codagent.store.trainable import TEXT_ONLY, chained, unfit
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Loop, Message
 
 
@@ -152,8 +152,8 @@ def _print_tokens(loop: Loop) -> None:
 
 
 def _print(message: Message, full: bool) -> None:
-    text = harmless(message.content)
-    calls = [f"[{call.name}] {harmless(call.arguments)}" for call in message.tool_calls]
+    text = sanitize(message.content)
+    calls = [f"[{call.name}] {sanitize(call.arguments)}" for call in message.tool_calls]
     for part in [text, *calls]:
         if part.strip():
             short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.progress import Progress
 from codagent.store.ledger import Spent
 from codagent.store.record import broken_off
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
 if TYPE_CHECKING:
@@ -70,29 +70,29 @@ class Live(Progress):
         """One sentence, above the block."""
         from rich.text import Text
 
-        self._console.print(Text(_encodable(harmless(line))), soft_wrap=True)
+        self._console.print(Text(_encodable(sanitize(line))), soft_wrap=True)
 
-    def wrote(self, text: str) -> None:
+    def on_text(self, text: str) -> None:
         """A piece of a reply, as it is sampled."""
         self._tail = (self._tail + text)[-_TAIL:]
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
         self._doing = "the model is asked" if episode.kind == "solve" else "the notes are written"
-        super().started(episode)
+        super().on_episode_start(episode)
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         self._tail = ""
         self._doing = "; ".join(f"{call.name} {call.arguments}" for call in reply.message.tool_calls) or self._doing
-        super().replied(reply, context)
+        super().on_reply(reply, context)
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._doing = "the gates judge" if step.observation.end else "the model is asked"
-        super().stepped(step)
+        super().on_step(step)
 
-    def ended(self, episode: Episode) -> None:
+    def on_episode_end(self, episode: Episode) -> None:
         self._count_in(episode)
-        super().ended(episode)
+        super().on_episode_end(episode)
 
     def _count_in(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
@@ -118,8 +118,8 @@ class Live(Progress):
     def _now(self) -> str:
         """The end of what the model writes, or what is done otherwise."""
         room = max(8, self._console.width // 2)
-        written = " ".join(harmless(self._tail).split())
-        return f"… {written[-room:]}" if written else " ".join(harmless(self._doing[:_TAIL]).split())[:room]
+        written = " ".join(sanitize(self._tail).split())
+        return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_TAIL]).split())[:room]
 
 
 def level(outcome: Outcome | None) -> str:

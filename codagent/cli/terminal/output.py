@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from codagent.text import harmless
+from codagent.text import sanitize
 
 
 def say(text: object = "", *, end: str = "\n") -> None:
     """Print on standard output, which is for results. What controls a terminal is taken out."""
-    write(harmless(f"{text}") + end, sys.stdout)
+    write(sanitize(f"{text}") + end, sys.stdout)
 
 
 def warn(text: object, *, end: str = "\n") -> None:
     """Print on standard error, which is for progress and errors. What controls a terminal is taken out."""
-    write(harmless(f"{text}") + end, sys.stderr)
+    write(sanitize(f"{text}") + end, sys.stderr)
 
 
 def write(text: str, stream: TextIO) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from codagent.cli.terminal.output import warn, write
 from codagent.repository.attempts import word
 from codagent.store.ledger import Spent
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
 
 
@@ -42,17 +42,17 @@ class Progress:
         """Nothing more is told."""
         self._clear()
 
-    def wrote(self, text: str) -> None:
+    def on_text(self, text: str) -> None:
         """A piece of a reply, as it is sampled."""
         self._chunks += 1
         self._written = (self._written + text)[-400:]
         if self._live and time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
             width = shutil.get_terminal_size().columns - 24
-            tail = " ".join(harmless(self._written).split())[-max(0, width) :]
+            tail = " ".join(sanitize(self._written).split())[-max(0, width) :]
             write(f"\r\x1b[K  … {self._chunks:>5} pieces  {tail}", sys.stderr)
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._count = 0
         if not self._steps:
             return
@@ -61,17 +61,17 @@ class Progress:
         else:
             self.say(f"task: {_first_line(episode.task.instruction)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._written, self._chunks = "", 0
         if context is not None and self._steps:
             self.say("  (asked with less than all that came before)")
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._count += 1
         if self._steps:
             self.say(step_line(self._count, step))
 
-    def ended(self, episode: Episode) -> None:
+    def on_episode_end(self, episode: Episode) -> None:
         why = f" ({episode.cause})" if episode.cause else ""
         if episode.kind == "notes":
             if episode.outcome and not episode.outcome.passed:
@@ -91,7 +91,7 @@ def step_line(number: int, step: Step) -> str:
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
     done = "; ".join(f"{_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
-    return harmless(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+    return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
 
 
 def _call(call: ToolCall) -> str:

@@ -16,7 +16,7 @@ from codagent.repository import git
 from codagent.repository.gate.cache import Cache
 from codagent.repository.gate.pytest_run import recognise, run_tests
 from codagent.repository.gate.verdict import Run, outcome
-from codagent.text import show
+from codagent.text import format_result
 from codagent.types import CommandResult, Outcome, Profile, Sandbox
 
 CHECK_SECONDS = 600.0
@@ -79,7 +79,7 @@ def _run(sandbox: Sandbox, check: str, seconds: float) -> Run:
         result = run_check(sandbox, check, seconds=seconds)
     else:
         result, tests = run_tests(sandbox, native, seconds=_limit(seconds))
-    return Run(check, result.exit_code, show(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
+    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
 
 
 def _limit(seconds: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codagent.repository.gate.pytest_run import Account
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Outcome
 
 PARTIAL = 0.9  # not all passed: never as good as all
@@ -41,12 +41,12 @@ def outcome(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) -> 
     verdicts = [judge(run, at_start) for run, at_start in zip(now, before, strict=True)]
     passed = not any(verdict.failed for verdict in verdicts)
     said = [_said(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
-    put_back = _list([f"{harmless(path)} does not count as you left it: the checks use what stood there at the start" for path in undone])
+    put_back = _list([f"{sanitize(path)} does not count as you left it: the checks use what stood there at the start" for path in undone])
     return Outcome(
         reward=1.0 if passed else min(PARTIAL, sum(verdict.share for verdict in verdicts) / len(verdicts)),
         passed=passed,
         feedback="\n\n".join([*said, *(["\n".join(put_back)] if put_back else [])]),
-        failed=tuple(harmless(name) for verdict in verdicts for name in verdict.failed),
+        failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
     )
 
 
@@ -99,7 +99,7 @@ def _failures(now: Account, start: Account, required: set[str]) -> Iterator[tupl
 def _said(run: Run, verdict: Verdict) -> str:
     """Why it failed, but for what its own output tells."""
     own = (_FAILS, f"exit {run.exit_code}")
-    lines = [harmless(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
+    lines = [sanitize(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
     return "\n".join([f"$ {run.check}", *_list(lines), run.shown])
 
 

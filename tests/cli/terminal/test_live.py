@@ -102,8 +102,8 @@ def test_the_block_tells_where_the_loop_is():
     terminal = Terminal("""
 with Live() as live:
     watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes")])
-    live.started(episode(1)); live.ended(episode(1, 0.9)); live.ended(episode(2, 1.0)); live.started(episode(3))
-    live.wrote("thinking about it"); time.sleep(0.5)
+    live.on_episode_start(episode(1)); live.on_episode_end(episode(1, 0.9)); live.on_episode_end(episode(2, 1.0)); live.on_episode_start(episode(3))
+    live.on_text("thinking about it"); time.sleep(0.5)
 """)
     seen = terminal.finish()
     shown = screen(seen[: seen.rindex("thinking about it") + 20])
@@ -115,7 +115,7 @@ with Live() as live:
 def test_an_iteration_that_was_broken_off_goes_on_where_it_was():
     terminal = Terminal("""
 with Live() as live:
-    watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes"), episode(1, end="interrupted")]); live.wrote("on"); time.sleep(0.5)
+    watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes"), episode(1, end="interrupted")]); live.on_text("on"); time.sleep(0.5)
 """)
     seen = terminal.finish()
     assert "iteration 2 of 9  ▃" in screen(seen[: seen.rindex("… on") + 4])
@@ -124,7 +124,7 @@ with Live() as live:
 def test_the_call_that_runs_is_shown():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.started(episode(0)); live.replied(step().reply, None); time.sleep(0.5)
+    watch(live); live.on_episode_start(episode(0)); live.on_reply(step().reply, None); time.sleep(0.5)
 """)
     assert 'bash {"command": "ls"}' in terminal.finish()
 
@@ -132,9 +132,9 @@ with Live() as live:
 def test_lines_scroll_above_and_the_last_screen_is_clean():
     terminal = Terminal("""
 with Live() as live:
-    live.say("before"); watch(live); live.started(episode(0))
-    for _ in range(30): live.replied(step().reply, None); live.stepped(step())
-    live.ended(episode(0, 0.5)); time.sleep(0.3)
+    live.say("before"); watch(live); live.on_episode_start(episode(0))
+    for _ in range(30): live.on_reply(step().reply, None); live.on_step(step())
+    live.on_episode_end(episode(0, 0.5)); time.sleep(0.3)
 live.say("after")
 """)
     shown = screen(terminal.finish())
@@ -150,8 +150,8 @@ def test_nothing_hostile_reaches_the_terminal():
     terminal = Terminal("""
 with Live() as live:
     live.say(HOSTILE); watch(live, earlier=[episode(0, 0.3)])
-    live.started(episode(1)); live.wrote(HOSTILE); time.sleep(0.3)
-    live.replied(step(HOSTILE).reply, ()); time.sleep(0.3); live.stepped(step(HOSTILE)); live.ended(episode(1, 0.2)); time.sleep(0.3)
+    live.on_episode_start(episode(1)); live.on_text(HOSTILE); time.sleep(0.3)
+    live.on_reply(step(HOSTILE).reply, ()); time.sleep(0.3); live.on_step(step(HOSTILE)); live.on_episode_end(episode(1, 0.2)); time.sleep(0.3)
 """)
     rest = re.sub(OURS, "", terminal.finish())
     assert re.findall("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", rest) == []
@@ -163,7 +163,7 @@ with Live() as live:
 def test_the_terminal_is_given_back_after(how):
     terminal = Terminal(f"""
 with Live() as live:
-    watch(live); live.started(episode(0)); live.wrote("working"); time.sleep(0.5 if {how!r} == "an error" else 30)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("working"); time.sleep(0.5 if {how!r} == "an error" else 30)
     raise ValueError
 """)
     terminal.await_text("working")
@@ -178,7 +178,7 @@ with Live() as live:
 def test_it_follows_the_width_of_the_terminal():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.started(episode(0)); live.wrote("word " * 50); time.sleep(0.6)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("word " * 50); time.sleep(0.6)
     live.say("resized"); time.sleep(0.6)
 """)
     terminal.await_text("word")
