@@ -11,8 +11,8 @@ from pathlib import Path
 
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
-from codagent.models.http.retry import patiently
-from codagent.models.openai_api import Endpoint, meant
+from codagent.models.http.retry import retry
+from codagent.models.openai_api import OpenAIModel, default_model
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _STOP_S = 5.0
@@ -34,16 +34,16 @@ class Adapter:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}; give the --out of a codagent-train run, or a checkpoint in it")
         self._name = name
-        self._said = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
+        self._stderr = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed in `close`
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-c", _SERVE, "serve", str(folder.resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=self._stderr,
             text=True,
             start_new_session=True,  # Ctrl-C is this process's to hear of
         )
-        self._endpoint = Background(lambda: self._started(profile, on_text))
+        self._endpoint = Background(lambda: self._connect(profile, on_text))
 
     @property
     def name(self) -> str:
@@ -65,22 +65,22 @@ class Adapter:
             self._endpoint.get().close()
         if self._child.stdout:
             self._child.stdout.close()
-        self._said.close()
+        self._stderr.close()
 
-    def _started(self, profile: Profile, on_text: Callable[[str], None] | None) -> Endpoint:
+    def _connect(self, profile: Profile, on_text: Callable[[str], None] | None) -> OpenAIModel:
         """Its first line is its address and its key; of its models one is meant."""
-        from codagent.models.http.client import Wire
+        from codagent.models.http.client import HttpClient
 
         line = self._child.stdout.readline() if self._child.stdout else ""
         if not line:
-            raise ModelError(f"{self._name} cannot be served: {self._last_words()}")
+            raise ModelError(f"{self._name} cannot be served: {self._last_error_line()}")
         url, key = line.split()
-        wire = Wire(url, api_key=key, local=True)
-        model = meant(patiently(lambda: wire.ask("/models"), _STOP_S))
+        wire = HttpClient(url, api_key=key, local=True)
+        model = default_model(retry(lambda: wire.get_json("/models"), _STOP_S))
         wire.close()
-        return Endpoint(url, model, calling=profile.calling, api_key=key, on_text=on_text)
+        return OpenAIModel(url, model, calling=profile.calling, api_key=key, on_text=on_text)
 
-    def _last_words(self) -> str:
-        self._said.seek(0)
-        lines = self._said.read().strip().splitlines() or ["it ended without a word"]
+    def _last_error_line(self) -> str:
+        self._stderr.seek(0)
+        lines = self._stderr.read().strip().splitlines() or ["it ended without a word"]
         return lines[-1].removeprefix("codagent-train: ")

@@ -97,5 +97,5 @@ ENTRIES = (
 )
 
 
-def entry_named(name: str) -> Entry | None:
+def find_entry(name: str) -> Entry | None:
     return next((entry for entry in ENTRIES if entry.name == name), None)

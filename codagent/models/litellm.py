@@ -9,9 +9,9 @@ from typing import Any
 
 from codagent.errors import ModelError
 from codagent.models.http.background import Background
-from codagent.models.http.retry import PATIENCE_S, Transient, failure, patiently
-from codagent.models.openai_api import sampled, stop_of
-from codagent.models.tool_calls.formats import decode, encode, shown_files
+from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
+from codagent.models.openai_api import sampling_fields, stop_reason
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
 READ_S = 300.0
@@ -41,12 +41,12 @@ class LiteLLM:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
         wire, functions, schema = encode(self._calling, messages, tools)
-        request: dict[str, Any] = {"model": self._model, "messages": wire, **sampled(sampling, "max_tokens"), **self._server}
+        request: dict[str, Any] = {"model": self._model, "messages": wire, **sampling_fields(sampling, "max_tokens"), **self._server}
         if functions:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = patiently(lambda: self._once(request), self._patience_s)
+        answer = retry(lambda: self._try_once(request), self._patience_s)
         said, usage = answer.choices[0].message, answer.usage
         raw = said.content or ""
         text = raw
@@ -56,10 +56,10 @@ class LiteLLM:
         )
         if not calls:
             cut = answer.choices[0].finish_reason == "length"
-            text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
+            text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of(answer.choices[0].finish_reason, calls),
+            stop=stop_reason(answer.choices[0].finish_reason, calls),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cost_usd=_cost(self._model, usage),
@@ -72,7 +72,7 @@ class LiteLLM:
     def close(self) -> None:
         pass
 
-    def _once(self, request: dict[str, Any]) -> Any:
+    def _try_once(self, request: dict[str, Any]) -> Any:
         litellm = self._library.get()
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
         try:
@@ -88,15 +88,15 @@ class LiteLLM:
             )
             for chunk in stream:
                 chunks.append(chunk)
-                self._on_text(_written(chunk))
+                self._on_text(_text_of(chunk))
             answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
             # A refused connection and a broken stream arrive as internal server errors with their cause in the text.
-            raise Transient(f"{self._model} cannot be reached: {_short(error)}; check the network") from error
+            raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network") from error
         except openai.APIStatusError as error:
-            raise _refused(self._model, error) from error
+            raise _error_for(self._model, error) from error
         except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(f"{self._model}: litellm failed: {_short(error)}") from error
+            raise ModelError(f"{self._model}: litellm failed: {_one_line(error)}") from error
         if answer is None or not answer.choices:
             raise Transient(f"{self._model} sent an empty answer")
         return answer
@@ -111,7 +111,7 @@ def load() -> Any:
     return litellm
 
 
-def prices(model: str) -> dict[str, Any] | None:
+def find_prices(model: str) -> dict[str, Any] | None:
     """litellm's entry for `model`, with US dollars per token; None when it has none."""
     costs = load().model_cost
     entry = costs.get(model) or costs.get(model.partition("/")[2])
@@ -119,7 +119,7 @@ def prices(model: str) -> dict[str, Any] | None:
 
 
 def _cost(model: str, usage: Any) -> float | None:
-    entry = prices(model)
+    entry = find_prices(model)
     if entry is None:
         return None
     details = getattr(usage, "prompt_tokens_details", None)
@@ -129,7 +129,7 @@ def _cost(model: str, usage: Any) -> float | None:
     return float((usage.prompt_tokens - cached) * price + cached * cached_price + usage.completion_tokens * entry["output_cost_per_token"])
 
 
-def _written(chunk: Any) -> str:
+def _text_of(chunk: Any) -> str:
     text = ""
     for choice in chunk.choices[:1]:
         text += choice.delta.content or ""
@@ -137,13 +137,13 @@ def _written(chunk: Any) -> str:
     return text
 
 
-def _refused(model: str, error: Any) -> Transient | ModelError:
+def _error_for(model: str, error: Any) -> Transient | ModelError:
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    said = f"{type(error).__name__}: {_short(error)}"
+    said = f"{type(error).__name__}: {_one_line(error)}"
     if type(error).__name__ == "ContextWindowExceededError":
         said += " [context_length_exceeded]"
-    return failure(int(error.status_code or 500), said, headers, model)
+    return error_for_status(int(error.status_code or 500), said, headers, model)
 
 
-def _short(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]

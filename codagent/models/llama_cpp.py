@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from codagent.models.http.client import Wire
-from codagent.models.http.retry import PATIENCE_S, Transient, patiently
-from codagent.models.openai_api import sampled, stop_of
-from codagent.models.tool_calls.formats import decode, encode, shown_files
+from codagent.models.http.client import HttpClient
+from codagent.models.http.retry import PATIENCE_S, Transient, retry
+from codagent.models.openai_api import sampling_fields, stop_reason
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ class Llama:
 
     def __init__(
         self,
-        wire: Wire,
+        client: HttpClient,
         name: str,
         *,
         weights: str,
@@ -35,7 +35,7 @@ class Llama:
         on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._wire, self._name, self._weights = wire, name, weights
+        self._client, self._name, self._weights = client, name, weights
         self._calling, self._patience_s = calling, patience_s
         self._on_text = on_text or (lambda _: None)
 
@@ -45,14 +45,14 @@ class Llama:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
-        prompt_ids, answer = patiently(lambda: self._once(chat, functions, schema, sampling), self._patience_s)
+        prompt_ids, answer = retry(lambda: self._try_once(chat, functions, schema, sampling), self._patience_s)
         raw, ids, logprobs, last = answer
         cut = last.get("stop_type") == "limit"
-        text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
+        text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of("length" if cut else None, calls),
+            stop=stop_reason("length" if cut else None, calls),
             prompt_tokens=len(prompt_ids),
             completion_tokens=last["tokens_predicted"],
             cost_usd=0.0,
@@ -63,14 +63,14 @@ class Llama:
         )
 
     def close(self) -> None:
-        self._wire.close()
+        self._client.close()
 
-    def _once(
+    def _try_once(
         self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling
     ) -> tuple[list[int], tuple[str, list[int], list[float], Json]]:
         try:
-            rendered = self._wire.ask("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
-            prompt_ids = self._wire.ask("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
+            rendered = self._client.get_json("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
+            prompt_ids = self._client.get_json("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
             body = {
                 "prompt": prompt_ids,
                 "stream": True,
@@ -81,20 +81,20 @@ class Llama:
             }
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # llama.cpp's own choices must not join the ones that are recorded
-            body |= sampled(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
-            return prompt_ids, self._listen(body)
+            body |= sampling_fields(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
+            return prompt_ids, self._read_answer(body)
         except (KeyError, TypeError, AttributeError) as error:
-            raise Transient(f"{self._wire.who} does not answer like llama.cpp's server") from error
+            raise Transient(f"{self._client.who} does not answer like llama.cpp's server") from error
 
-    def _listen(self, body: Json) -> tuple[str, list[int], list[float], Json]:
+    def _read_answer(self, body: Json) -> tuple[str, list[int], list[float], Json]:
         pieces: list[str] = []
         ids: list[int] = []
         logprobs: list[float] = []
-        for event in self._wire.stream("/completion", body):
+        for event in self._client.stream("/completion", body):
             pieces.append(event["content"])
             self._on_text(event["content"])
             ids += event.get("tokens") or []
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
             if event["stop"]:
                 return "".join(pieces), ids, logprobs, event
-        raise Transient(f"{self._wire.who} broke off in the middle of an answer; is the server running?")
+        raise Transient(f"{self._client.who} broke off in the middle of an answer; is the server running?")

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.models.http.background import Background
-from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
-from codagent.models.tool_calls.formats import decode, encode, shown_files
+from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.types import Calling, Message, Reply, Sampling, Stop, Tokens, Tool, ToolCall
 
 if TYPE_CHECKING:
-    from codagent.models.http.client import Wire
+    from codagent.models.http.client import HttpClient
 
 Json = dict[str, Any]
 _EXTRAS: tuple[Json, ...] = ({"logprobs": True, "top_logprobs": 0, "return_token_ids": True}, {"stream_options": {"include_usage": True}})
 _BYTES_PER_TOKEN = 3  # for servers that do not count; cautious
 
 
-class Endpoint:
+class OpenAIModel:
     """A Model over `/chat/completions`. `on_text` hears the reply as it is written, calls included."""
 
     def __init__(
@@ -35,10 +35,10 @@ class Endpoint:
         on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        def connect() -> Wire:
-            from codagent.models.http.client import Wire
+        def connect() -> HttpClient:
+            from codagent.models.http.client import HttpClient
 
-            return Wire(url, api_key=api_key)
+            return HttpClient(url, api_key=api_key)
 
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
@@ -52,20 +52,20 @@ class Endpoint:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
-        body: Json = {"model": self._model, "messages": chat, "stream": True, **sampled(sampling, "max_tokens")}
+        body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = patiently(lambda: self._once(body), self._patience_s)
+        answer = retry(lambda: self._try_once(body), self._patience_s)
         text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
             text, calls = decode(
-                self._calling, answer.content, tools, files=shown_files(messages), turn=len(messages), cut=answer.finish == "length"
+                self._calling, answer.content, tools, files=find_shown_files(messages), turn=len(messages), cut=answer.finish == "length"
             )
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of(answer.finish, calls),
+            stop=stop_reason(answer.finish, calls),
             prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // _BYTES_PER_TOKEN,
             completion_tokens=answer.completion_tokens or answer.size // _BYTES_PER_TOKEN + 1,
             cost_usd=None,
@@ -78,7 +78,7 @@ class Endpoint:
     def close(self) -> None:
         self._connection.get().close()
 
-    def _once(self, body: Json) -> _Answer:
+    def _try_once(self, body: Json) -> _Answer:
         wire = self._connection.get()
         while True:
             answer = _Answer()
@@ -86,7 +86,7 @@ class Endpoint:
             try:
                 for event in wire.stream("/chat/completions", body | extras):
                     self._on_text(answer.add(event))
-            except Refused:
+            except RequestRefused:
                 if not self._extras:
                     raise
                 del self._extras[0]
@@ -98,15 +98,15 @@ class Endpoint:
                 return answer
 
 
-def meant(listed: Json) -> str:
+def default_model(listing: Json) -> str:
     """The model that a server is there for, of all that `/models` lists: the first adapter, which names its base as `parent`, or else the
     first of all. "" where none has a name."""
-    models = [model for model in listed.get("data") or [] if isinstance(model, dict)]
+    models = [model for model in listing.get("data") or [] if isinstance(model, dict)]
     found = next((model for model in models if model.get("parent")), models[0] if models else {})
     return str(found.get("id") or "")
 
 
-def sampled(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
+def sampling_fields(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
     """The fields of a request, without those that are left to the server."""
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k, "seed": sampling.seed}
     return {longest: sampling.max_tokens} | {key: value for key, value in chosen.items() if value is not None}
@@ -169,5 +169,5 @@ class _Answer:
         return written
 
 
-def stop_of(finish: str | None, calls: tuple[ToolCall, ...]) -> Stop:
+def stop_reason(finish: str | None, calls: tuple[ToolCall, ...]) -> Stop:
     return "length" if finish == "length" else "tool_calls" if calls else "stop"

@@ -28,7 +28,7 @@ class Scripted:
         The first `answered` were given before.
         """
         try:
-            replies = _cues(json.loads(file.read_text(encoding="utf-8")))
+            replies = _read_script(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
             raise UsageError(f"cannot read the script {file}: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -42,7 +42,7 @@ class Scripted:
     @classmethod
     def from_items(cls, items: Sequence[Any]) -> Scripted:
         """The same, from values as a script holds them."""
-        return cls(_cues(items))
+        return cls(_read_script(items))
 
     @classmethod
     def from_steps(cls, steps: Sequence[Step], name: str = "recorded") -> Scripted:
@@ -68,14 +68,14 @@ class Scripted:
         pass
 
 
-def _cues(items: Sequence[Any]) -> list[_Cue]:
-    return [(_reply(item, at), None) for at, item in enumerate(items)]
+def _read_script(items: Sequence[Any]) -> list[_Cue]:
+    return [(_read_reply(item, at), None) for at, item in enumerate(items)]
 
 
-def _reply(item: Any, at: int) -> Reply:
+def _read_reply(item: Any, at: int) -> Reply:
     content = item if isinstance(item, str) else item.get("content", "")
     calls = [] if isinstance(item, str) else item.get("calls", [])
-    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments(call.get("arguments", {}))) for i, call in enumerate(calls))
+    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments_text(call.get("arguments", {}))) for i, call in enumerate(calls))
     written = len(content) + sum(len(call.arguments) for call in made)
     return Reply(
         message=Message("assistant", content, made),
@@ -90,5 +90,5 @@ def _reply(item: Any, at: int) -> Reply:
     )
 
 
-def _arguments(value: Any) -> str:
+def _arguments_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -52,14 +52,14 @@ def opener(access: Access, recorded: Profile | None = None, *, answered: int = 0
     """What opens a desk's model, for `at_once` loops. One taken up again has its profile on record, and so many replies behind it."""
 
     def open_it(desk: Desk) -> Ready:
-        from codagent.models.open import Given, open_model, price_for, profile_for
+        from codagent.models.open import ModelOptions, open_model, price_for, profile_for
 
         spec = desk.settings.model
         profile = recorded or profile_for(spec)
         if recorded is None:
             profile = replace(profile, calling=access.calling or profile.calling)
-        given = Given(access.api_key, access.weights, answered, at_once)
-        model = open_model(spec, on_text=desk.wrote, profile=profile, given=given)
+        given = ModelOptions(access.api_key, access.weights, answered, at_once)
+        model = open_model(spec, on_text=desk.wrote, profile=profile, options=given)
         return Ready(model, profile, price_for(spec))
 
     return open_it

@@ -25,7 +25,7 @@ from typing import Any
 from samples import check_out, names, sample
 
 from codagent.cli.terminal.progress import Progress
-from codagent.models.open import Given, open_model, profile_for
+from codagent.models.open import ModelOptions, open_model, profile_for
 from codagent.runner.result import solved
 from codagent.runner.runner import Desk
 from codagent.runner.spec import Job, Ready, recorded
@@ -107,7 +107,7 @@ def main() -> None:
     results = Results(Path(__file__).with_suffix(".json"))
     profile = replace(profile_for("embedded"), steps=STEPS)
     with (
-        closing(open_model("embedded", profile=profile, given=Given(at_once=given.at_once))) as model,
+        closing(open_model("embedded", profile=profile, options=ModelOptions(at_once=given.at_once))) as model,
         ThreadPoolExecutor(given.at_once) as pool,
     ):
         ready = Ready(Shared(model), profile, Price(0.0, 0.0))

@@ -36,23 +36,23 @@ def doctor(model: options.Model = None) -> None:
 def models_list() -> None:
     """List the models that codagent knows, and whether their weights are here."""
     from codagent.models.catalog import ENTRIES
-    from codagent.models.download import installed
+    from codagent.models.download import is_installed
 
     for entry in ENTRIES:
-        here = "here" if installed(entry, options.weights_dir()) else "not here"
+        here = "here" if is_installed(entry, options.weights_dir()) else "not here"
         say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {here:<8}  {entry.title}, {entry.licence}")
 
 
 @models.command("pull")
 def models_pull(name: Annotated[str, typer.Argument(help="A name of `codagent models list`.")]) -> None:
     """Fetch a model's weights; goes on where an earlier pull was interrupted."""
-    from codagent.models.catalog import ENTRIES, entry_named
-    from codagent.models.download import pull, show_on
+    from codagent.models.catalog import ENTRIES, find_entry
+    from codagent.models.download import pull, print_progress
 
-    entry = entry_named(name)
+    entry = find_entry(name)
     if entry is None:
         raise UsageError(f"there is no model {name!r} to pull; there are {', '.join(entry.name for entry in ENTRIES)}")
-    say(pull(entry, options.weights_dir(), progress=show_on(sys.stderr)))
+    say(pull(entry, options.weights_dir(), progress=print_progress(sys.stderr)))
 
 
 @sandbox.command("build")
@@ -114,7 +114,7 @@ def _weights() -> str:
 
 
 def _probe(model: str) -> str:
-    from codagent.models.open import Given, probe
+    from codagent.models.open import ModelOptions, probe
 
-    way = probe(model, Given(options.api_key(), options.weights_dir()))
+    way = probe(model, ModelOptions(options.api_key(), options.weights_dir()))
     return f"calls tools the {options.probed(model, way)} way, which `codagent run` now uses with it"

@@ -39,11 +39,11 @@ class Transient(Exception):
         self.wait_s = wait_s
 
 
-class Refused(ModelError):
+class RequestRefused(ModelError):
     """The server did not like what the request says."""
 
 
-def patiently(act: Callable[[], T], patience_s: float) -> T:
+def retry(act: Callable[[], T], patience_s: float) -> T:
     """What `act` returns, tried again after each Transient. ModelError when `patience_s` have passed since the first one."""
     tries, began = 0, 0.0
     while True:
@@ -64,10 +64,10 @@ def patiently(act: Callable[[], T], patience_s: float) -> T:
             time.sleep(wait)
 
 
-def failure(status: int, said: str, headers: Mapping[str, str], who: str) -> Transient | ModelError:
+def error_for_status(status: int, body: str, headers: Mapping[str, str], who: str) -> Transient | ModelError:
     """What a refusal with an HTTP status means."""
-    low = said.lower()
-    short = " ".join(said.split())[:300]
+    low = body.lower()
+    short = " ".join(body.split())[:300]
     if status == 413 or (status not in (401, 403, 429) and any(phrase in low for phrase in _TOO_LONG)):
         return ContextOverflow(f"{who} says that the request is too long: {short}")
     if status in (401, 403):
@@ -78,7 +78,7 @@ def failure(status: int, said: str, headers: Mapping[str, str], who: str) -> Tra
         return ModelError(f"{who} is out of quota ({status}): {short}")
     if status in (408, 409, 425, 429) or status >= 500:
         return Transient(f"{who} keeps failing ({status}): {short}; try again later", _retry_after(headers.get("retry-after")))
-    return Refused(f"{who} refused the request ({status}): {short}")
+    return RequestRefused(f"{who} refused the request ({status}): {short}")
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -20,10 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codagent.models.tool_calls.block_paths import named_path
+from codagent.models.tool_calls.block_paths import find_path
 from codagent.types import Tool
 
-Found = tuple[str, str]  # a tool's name and its arguments as JSON
+FencedCall = tuple[str, str]  # a tool's name and its arguments as JSON
 _ON_THE_FIRST_LINE = ("path", "pattern")
 _SHELLS = ("sh", "shell", "zsh", "console")
 _PROSE = (".md", ".markdown", ".mdx", ".rst")  # files that hold fences themselves
@@ -48,14 +48,14 @@ def read_blocks(text: str, names: Sequence[str] = ()) -> Iterator[Block]:
     while at < len(lines):
         fence = _FENCE.match(lines[at])
         if fence:
-            end = _closing(lines, at, fence[1], names if fence[2].endswith(_PROSE) else None)
+            end = _find_end(lines, at, fence[1], names if fence[2].endswith(_PROSE) else None)
             yield Block(fence[2], "\n".join(lines[at + 1 : end]), before, end < len(lines))
             at = end
         before = lines[at].strip() or before if at < len(lines) else before
         at += 1
 
 
-def _closing(lines: Sequence[str], start: int, fence: str, names: Sequence[str] | None) -> int:
+def _find_end(lines: Sequence[str], start: int, fence: str, names: Sequence[str] | None) -> int:
     """The line that closes the block opened at `start`. With `names`, the last one before another tool's block."""
     depth, last = 0, len(lines)
     for at in range(start + 1, len(lines)):
@@ -75,22 +75,22 @@ def _closing(lines: Sequence[str], start: int, fence: str, names: Sequence[str] 
     return last
 
 
-def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[Found]:
+def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[FencedCall]:
     """The calls that `text` makes by blocks that name a tool. Where the text was `cut`, an open block's arguments are torn JSON."""
     offered = {tool.name: tool for tool in tools}
     aliases = dict.fromkeys(_SHELLS, "bash")
-    found: list[Found] = []
+    found: list[FencedCall] = []
     for block in read_blocks(text, tuple(offered)):
         name, _, rest = block.info.partition(" ")
         tool = offered.get(name) or offered.get(aliases.get(name, ""))
         if tool:
-            found += [(tool.name, _json(arguments, torn=cut and not block.closed)) for arguments in _arguments(tool, rest, block.body)]
+            found += [(tool.name, _to_json(arguments, torn=cut and not block.closed)) for arguments in _read_arguments(tool, rest, block.body)]
         elif _FENCE.match(block.body.partition("\n")[0]):  # a call wrapped in a block of its own
             found += find_calls(block.body, tools, cut=cut)
     return found
 
 
-def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[Found]:
+def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[FencedCall]:
     """Writes that `text` makes by showing a file under its path, as small models do whatever they are told.
 
     A Python block that could be of several `files` is meant for the last of them: `define` finds out where its functions belong.
@@ -100,18 +100,18 @@ def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, c
         return []
     found = []
     for block in read_blocks(text):
-        path, body = named_path(block.info, block.before, block.body, files)
+        path, body = find_path(block.info, block.before, block.body, files)
         if path is None and "define" in offered and block.info in ("python", "py"):
             path = next((file for file in reversed(files) if file.endswith(".py")), None)
         if path and body.strip():
             tool = "define" if "define" in offered and path.endswith(".py") else "write"
-            found.append((tool, _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
+            found.append((tool, _to_json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
     return found
 
 
 def render(tool: Tool, arguments: Mapping[str, Any]) -> str:
     """A call as a block, its fence longer than any in its body."""
-    first, bodies, optional = _layout(tool)
+    first, bodies, optional = _split_parameters(tool)
     info = [tool.name, *(str(arguments[name]) for name in first if name in arguments)]
     info += [f"{name}={arguments[name]}" for name in optional if name in arguments]
     values = [str(arguments.get(name, "")).removesuffix("\n") for name in bodies]
@@ -125,12 +125,12 @@ def describe(tool: Tool) -> str:
     properties = tool.parameters.get("properties", {})
     example = render(tool, {name: f"<{name}>" for name in tool.parameters.get("required", ())})
     notes = [f"{name}: {about['description']}" for name, about in properties.items() if about.get("description")]
-    optional = _layout(tool)[2]
+    optional = _split_parameters(tool)[2]
     more = f" Optional on the first line: {', '.join(f'{name}=…' for name in optional)}." if optional else ""
     return f"{example}\n{tool.description}{more}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def _layout(tool: Tool) -> tuple[list[str], list[str], list[str]]:
+def _split_parameters(tool: Tool) -> tuple[list[str], list[str], list[str]]:
     """The parameters on the first line, those of the body, and the optional ones."""
     required = list(tool.parameters.get("required", ()))
     first = [name for name in required if name in _ON_THE_FIRST_LINE]
@@ -138,11 +138,11 @@ def _layout(tool: Tool) -> tuple[list[str], list[str], list[str]]:
     return first, bodies, [name for name in tool.parameters.get("properties", {}) if name not in required]
 
 
-def _arguments(tool: Tool, rest: str, body: str) -> Iterator[dict[str, Any]]:
+def _read_arguments(tool: Tool, rest: str, body: str) -> Iterator[dict[str, Any]]:
     """What a block says, once for each pair of an edit. A parameter that is not there is left out, for the tool to complain of."""
-    first, bodies, _ = _layout(tool)
+    first, bodies, _ = _split_parameters(tool)
     properties = tool.parameters.get("properties", {})
-    head, arguments = _options(rest, properties)
+    head, arguments = _split_options(rest, properties)
     for name in first:
         if name not in arguments and not head:
             head, _, body = body.partition("\n")
@@ -151,14 +151,14 @@ def _arguments(tool: Tool, rest: str, body: str) -> Iterator[dict[str, Any]]:
             head = ""
     if len(bodies) < 2:
         value = body or head
-        yield arguments | {name: _text(name, value) for name in bodies if value and name not in arguments}
+        yield arguments | {name: _end_line(name, value) for name in bodies if value and name not in arguments}
         return
     parts = [[part.removesuffix("\n") for part in _BETWEEN.split(found)] for found in _PARTS.findall(body)]
     for values in parts or [[]]:
         yield arguments | (dict(zip(bodies, values, strict=True)) if len(values) == len(bodies) else {})
 
 
-def _options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _split_options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The first line without the `name=value` at its end, and these."""
     arguments: dict[str, Any] = {}
     while match := re.search(r"(?:^|\s)(\w+)=(\S+)$", rest):
@@ -170,11 +170,11 @@ def _options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, A
     return rest.strip(), arguments
 
 
-def _json(arguments: Mapping[str, Any], *, torn: bool) -> str:
+def _to_json(arguments: Mapping[str, Any], *, torn: bool) -> str:
     """As a server would have sent it; without its end when the model did not get that far, so that nothing half is ever done."""
     whole = json.dumps(arguments, ensure_ascii=False)
     return whole[:-1] if torn else whole
 
 
-def _text(name: str, value: str) -> str:
+def _end_line(name: str, value: str) -> str:
     return value + "\n" if name == "content" else value

@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codagent.models.tool_calls.block_paths import named_path
+from codagent.models.tool_calls.block_paths import find_path
 from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
-from codagent.models.tool_calls.json_in_text import find_spoken
+from codagent.models.tool_calls.json_in_text import find_json_calls
 from codagent.types import Calling, Message, Tool, ToolCall
 
 Json = dict[str, Any]
@@ -24,21 +24,21 @@ _OBJECT = 'Answer with one JSON object, {"thought": …, "tool": …, "arguments
 def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool]) -> tuple[list[Json], list[Json] | None, Json | None]:
     """The messages, the tools and the schema of a request; only native has tools, only constrained has a schema."""
     if not tools or calling == "native":
-        return [_native(message) for message in messages], [_function(tool) for tool in tools] or None, None
-    described = _described(calling, tools)
+        return [_encode_message(message) for message in messages], [_encode_tool(tool) for tool in tools] or None, None
+    described = _describe_tools(calling, tools)
     system = [message.content for message in messages if message.role == "system"]
     wire: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
     names: dict[str | None, str] = {}
-    files = shown_files(messages)
+    files = find_shown_files(messages)
     for message in messages:
         if message.role == "assistant":
             names |= {call.id: call.name for call in message.tool_calls}
-            _append(wire, "assistant", _said(calling, message, tools, files))
+            _append(wire, "assistant", _render_reply(calling, message, tools, files))
         elif message.role == "tool":
             _append(wire, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
         elif message.role == "user":
             _append(wire, "user", message.content)
-    return wire, None, _schema(tools) if calling == "constrained" else None
+    return wire, None, _call_schema(tools) if calling == "constrained" else None
 
 
 def decode(
@@ -52,29 +52,29 @@ def decode(
     text = content
     found = find_calls(content, tools, cut=cut) if calling == "text" else []
     if not found:
-        found, rest = find_spoken(content, [tool.name for tool in tools])
+        found, rest = find_json_calls(content, [tool.name for tool in tools])
         text = rest if calling == "native" else content
     if not found and calling == "text":
         found = find_files(content, tools, files, cut=cut)
     return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(found))
 
 
-def shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
+def find_shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
     """The files that the messages show under their path, in the order of their first appearance."""
     paths: dict[str, None] = {}
     for message in messages:
         if message.role == "user":
-            labelled = (named_path(block.info, block.before, block.body, ()) for block in read_blocks(message.content))
+            labelled = (find_path(block.info, block.before, block.body, ()) for block in read_blocks(message.content))
             paths |= {path: None for path, _ in labelled if path}
     return tuple(paths)
 
 
-def _native(message: Message) -> Json:
+def _encode_message(message: Message) -> Json:
     wire: Json = {"role": message.role, "content": message.content}
     if message.tool_calls:
         wire["content"] = message.content or None
         wire["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _whole(call.arguments)}}
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _repair(call.arguments)}}
             for call in message.tool_calls
         ]
     if message.tool_call_id:
@@ -82,12 +82,12 @@ def _native(message: Message) -> Json:
     return wire
 
 
-def _whole(arguments: str) -> str:
+def _repair(arguments: str) -> str:
     """Arguments that a server can parse: servers refuse a whole conversation for one old call that was torn."""
-    return arguments if _parsed(arguments) is not None else json.dumps({"malformed": arguments})
+    return arguments if _parse(arguments) is not None else json.dumps({"malformed": arguments})
 
 
-def _parsed(arguments: str) -> Mapping[str, Any] | None:
+def _parse(arguments: str) -> Mapping[str, Any] | None:
     try:
         value = json.loads(arguments)
     except ValueError:
@@ -95,22 +95,22 @@ def _parsed(arguments: str) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _function(tool: Tool) -> Json:
+def _encode_tool(tool: Tool) -> Json:
     return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}}
 
 
-def _described(calling: Calling, tools: Sequence[Tool]) -> str:
+def _describe_tools(calling: Calling, tools: Sequence[Tool]) -> str:
     if calling == "text":
         return "\n\n".join([_BLOCKS, *(describe(tool) for tool in tools)])
-    return "\n".join([_OBJECT, *(f"- {tool.name}({_signature(tool)}): {tool.description}" for tool in tools)])
+    return "\n".join([_OBJECT, *(f"- {tool.name}({_describe_parameters(tool)}): {tool.description}" for tool in tools)])
 
 
-def _signature(tool: Tool) -> str:
+def _describe_parameters(tool: Tool) -> str:
     required = tool.parameters.get("required", ())
     return ", ".join(name if name in required else f"{name}?" for name in tool.parameters.get("properties", {}))
 
 
-def _schema(tools: Sequence[Tool]) -> Json:
+def _call_schema(tools: Sequence[Tool]) -> Json:
     one_each = [
         {
             "type": "object",
@@ -123,14 +123,14 @@ def _schema(tools: Sequence[Tool]) -> Json:
     return one_each[0] if len(one_each) == 1 else {"anyOf": one_each}
 
 
-def _said(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
+def _render_reply(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
     """An earlier reply as this way of calling writes it; text that already makes its calls stays as it was sampled."""
     if not message.tool_calls or decode(calling, message.content, tools, files=files)[1]:
         return message.content
     offered = {tool.name: tool for tool in tools}
     calls = []
     for call in message.tool_calls:
-        arguments = _parsed(call.arguments)
+        arguments = _parse(call.arguments)
         if calling == "text" and call.name in offered and arguments is not None:
             calls.append(render(offered[call.name], arguments))
         else:
