@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codagent.errors import ModelError
-from codagent.text import BYTES_PER_TOKEN, count_tokens, truncate_middle, count_bytes
+from codagent.text import BYTES_PER_TOKEN, count_bytes, count_tokens, truncate_middle
 from codagent.types import Message, Sampling, Step
 
 KEEP = 4  # the latest steps stay as they are, while that is possible

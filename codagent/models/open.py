@@ -35,7 +35,9 @@ class ModelOptions:
     at_once: int = 1
 
 
-def open_model(spec: str, *, on_text: Callable[[str], None] | None = None, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
+def open_model(
+    spec: str, *, on_text: Callable[[str], None] | None = None, profile: Profile | None = None, options: ModelOptions = ModelOptions()
+) -> Model:
     """The model called `spec`. Slow preparation begins in the background. UsageError for a name or file that is not there."""
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")

@@ -13,7 +13,7 @@ from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, Claim, Start, choose, claim, claimed, told, word
 from codagent.repository.first_message import Known, filled, fit, plain
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, pytest_summary, format_result
+from codagent.text import BYTES_PER_TOKEN, format_result, pytest_summary
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Repository:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        return tools.offered(self._profile)
+        return tools.select_tools(self._profile)
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         self.close()
@@ -70,7 +70,7 @@ class Repository:
         known = self._known(notes)
         self._sandbox = self._place.open_sandbox()
         place = self._place
-        git.enter(self._sandbox, place.packed if self._base.commit == place.begin else git.pack(place.root, self._base.commit))
+        git.copy_in(self._sandbox, place.packed if self._base.commit == place.begin else git.pack(place.root, self._base.commit))
         return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox, known))
 
     def step(self, message: Message) -> Observation:
@@ -123,7 +123,7 @@ class Repository:
         """The work as a tree in the user's repository; None when nothing differs from where it started. Collected once: then it is over."""
         assert self._sandbox is not None, "reset comes first"
         if not self._collected:
-            self._collected.append(git.leave(self._sandbox, self._place.root, self._base.commit))
+            self._collected.append(git.collect_tree(self._sandbox, self._place.root, self._base.commit))
         return self._collected[0]
 
     def base_tree(self) -> str:
@@ -176,7 +176,7 @@ class Repository:
 
     def _first(self, sandbox: Sandbox, known: Known) -> str:
         """Later attempts are told no more than the first was, but for the notes."""
-        paths = git.files(self._place.root, self._base.commit)
+        paths = git.list_files(self._place.root, self._base.commit)
         if self._profile.fill_tokens:
             said = self._checks(sandbox)[0]
             parts, self._form = filled(self._task, sandbox, paths, known, profile=self._profile, said=said)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from codagent.prompts import prompt
 from codagent.repository import tools
-from codagent.repository.repo_map import fill, overview
+from codagent.repository.repo_map import list_files, select_files
 from codagent.text import pytest_summary, sanitize, truncate_middle
 from codagent.types import Profile, Sandbox, Task
 
@@ -56,7 +56,7 @@ def plain(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known) -> l
         Part(f"Task: {task.instruction}"),
         Part(checks if task.checks else ""),
         Part(_rules(sandbox, paths)),
-        Part(overview(paths), elastic=True),
+        Part(list_files(paths), elastic=True),
         Part(known.limits),
         Part(_gates(known.gates), elastic=True),
         Part(f"Earlier attempts:\n{known.earlier}" if known.earlier else "", elastic=True),
@@ -69,9 +69,9 @@ def filled(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known, *, 
 
     Gives the parts, and the form of the answer by itself.
     """
-    shown = fill(sandbox, paths, f"{task.instruction}\n{said}", profile.fill_tokens)
+    shown = select_files(sandbox, paths, f"{task.instruction}\n{said}", profile.fill_tokens)
     form = _form(shown, profile)
-    files = [Part(_fenced(path, sandbox.read(path))) for path in reversed(shown)] or [Part(overview(paths), elastic=True)]
+    files = [Part(_fenced(path, sandbox.read(path))) for path in reversed(shown)] or [Part(list_files(paths), elastic=True)]
     parts = [
         Part(_rules(sandbox, paths)),
         *files,
@@ -86,7 +86,7 @@ def filled(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known, *, 
 def _form(shown: Sequence[str], profile: Profile) -> str:
     """How the answer should look: a function of a Python file where the model may give one, in the block that it has seen most of;
     else a whole file. Of several files the likeliest is named: a small model copies what stands there, word for word."""
-    function = tools.DEFINE in tools.offered(profile) and all(path.endswith(".py") for path in shown)
+    function = tools.DEFINE in tools.select_tools(profile) and all(path.endswith(".py") for path in shown)
     what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0] if shown else 'PATH'}")
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 

@@ -16,7 +16,7 @@ _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftes
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
 
-def overview(paths: Sequence[str]) -> str:
+def list_files(paths: Sequence[str]) -> str:
     """Every file of a small repository, else its folders with how many files each holds."""
     if not paths:
         return "The repository is empty."
@@ -28,12 +28,12 @@ def overview(paths: Sequence[str]) -> str:
     return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
 
 
-def fill(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
+def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
     """The files that `about` (the task and what the checks print) is likeliest about, the likeliest first, as many as fit whole.
 
     Tests are left out where there is anything else: what matters of them is in what the checks print.
     """
-    ranked = _rank(paths, about, _definitions(sandbox))
+    ranked = _rank(paths, about, _find_definitions(sandbox))
     left = int(max_tokens * BYTES_PER_TOKEN)
     chosen = []
     for path in ranked[:MOST_FILES]:
@@ -63,7 +63,7 @@ def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
     return 4 * (path in about) + 3 * bool(test.search(about)) + 2 * alike + len(words & defined)
 
 
-def _definitions(sandbox: Sandbox) -> dict[str, set[str]]:
+def _find_definitions(sandbox: Sandbox) -> dict[str, set[str]]:
     """Names that each file defines, in most languages."""
     found = sandbox.run(f"git grep -IoE '{_DEFINITION}' -- . | head -n 20000", timeout=20)
     names: dict[str, set[str]] = {}

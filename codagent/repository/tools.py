@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from codagent.repository.python_edit import defined, redefine
-from codagent.text import sanitize, truncate_middle, format_result
+from codagent.repository.python_edit import list_definitions, redefine
+from codagent.text import format_result, sanitize, truncate_middle
 from codagent.types import Profile, Sandbox, Tool, ToolCall
 
 COMMAND_SECONDS = 120.0
@@ -63,29 +63,31 @@ TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)
 WRITING = (EDIT.name, WRITE.name, DEFINE.name)
 
 
-def offered(profile: Profile) -> tuple[Tool, ...]:
+def select_tools(profile: Profile) -> tuple[Tool, ...]:
     """The tools that a model of this profile is told of."""
     return tuple(tool for tool in (*TOOLS, DEFINE) if tool.name in profile.tools) if profile.tools else TOOLS
 
 
 def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: float = MAX_COMMAND_SECONDS) -> str:
     """Do what `wanted` asks and say how it went, within the profile's output limits."""
-    tool = next((tool for tool in offered(profile) if tool.name == wanted.name), None)
+    tool = next((tool for tool in select_tools(profile) if tool.name == wanted.name), None)
     if tool is None:
-        return f"error: there is no tool {wanted.name!r}; there are {', '.join(tool.name for tool in offered(profile))}"
+        return f"error: there is no tool {wanted.name!r}; there are {', '.join(tool.name for tool in select_tools(profile))}"
     arguments = _parse(wanted.arguments, tool)
     if isinstance(arguments, str):
         return arguments
     try:
         if tool is BASH:
             limit = float(arguments.get("seconds") or COMMAND_SECONDS)
-            return format_result(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
-        return _in_the_repository(_DO[tool.name], sandbox, arguments, profile)
+            return format_result(
+                sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile
+            )
+        return _retry_from_root(_DO[tool.name], sandbox, arguments, profile)
     except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
 
 
-def _in_the_repository(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     """Small models begin paths with a slash; where that leads nowhere, the repository's root is meant."""
     try:
         return do(sandbox, arguments, profile)
@@ -109,14 +111,14 @@ def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
     if len(starts) == 1:
         return content.replace(old, new), "replaced 1 match"
     if starts:
-        return None, f"`old` occurs {len(starts)} times, in lines {_places(content, starts)}; take more lines around it"
-    return _replace_alike(content, old, new)
+        return None, f"`old` occurs {len(starts)} times, in lines {_line_numbers(content, starts)}; take more lines around it"
+    return _replace_similar(content, old, new)
 
 
-def _replace_alike(content: str, old: str, new: str) -> tuple[str | None, str]:
+def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]:
     lines, wanted = content.splitlines(keepends=True), old.strip("\n").splitlines()
-    alike = [_alike(line) for line in lines]
-    pattern = [_alike(line) for line in wanted]
+    alike = [_normalise(line) for line in lines]
+    pattern = [_normalise(line) for line in wanted]
     found = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
     if len(found) == 1:
         end = found[0] + len(pattern)
@@ -131,11 +133,11 @@ def _replace_alike(content: str, old: str, new: str) -> tuple[str | None, str]:
     return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
 
 
-def _alike(line: str) -> str:
+def _normalise(line: str) -> str:
     return line.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0xA0: " "}).rstrip()
 
 
-def _places(content: str, starts: list[int]) -> str:
+def _line_numbers(content: str, starts: list[int]) -> str:
     return ", ".join(str(content.count("\n", 0, start) + 1) for start in starts[:10])
 
 
@@ -175,7 +177,7 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
 def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
     try:
-        path = _home(sandbox, path, defined(arguments["content"]))
+        path = _find_defining_file(sandbox, path, list_definitions(arguments["content"]))
         text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
@@ -183,7 +185,7 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
 
 
-def _home(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
+def _find_defining_file(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
     """The one Python file that defines any of `names`: small models give the right function and the wrong file. Else `path`."""
     pattern = rf"^ *(async )?(def|class) +({'|'.join(names)})\b"
     found = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)

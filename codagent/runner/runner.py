@@ -22,7 +22,7 @@ from codagent.repository import git
 from codagent.repository.environment import Repository, Workplace
 from codagent.runner.schedule import again
 from codagent.runner.spec import Job, Ready, Result, fresh_loop, terms
-from codagent.sandbox.pool import SandboxPool, SandboxFactory
+from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger, Metered, Spent

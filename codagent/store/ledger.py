@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
-from codagent.text import count_tokens, count_bytes
+from codagent.text import count_bytes, count_tokens
 from codagent.types import Limits, Message, Model, Price, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools

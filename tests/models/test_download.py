@@ -17,7 +17,7 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.models.catalog import ENTRIES, Entry, Package
-from codagent.models.download import is_installed, pull, print_progress, weights_dir
+from codagent.models.download import is_installed, print_progress, pull, weights_dir
 
 PARTS = (b"a" * 1000, b"b" * 1000, b"c" * 300)
 WHOLE = b"".join(PARTS)

@@ -47,7 +47,7 @@ def models_list() -> None:
 def models_pull(name: Annotated[str, typer.Argument(help="A name of `codagent models list`.")]) -> None:
     """Fetch a model's weights; goes on where an earlier pull was interrupted."""
     from codagent.models.catalog import ENTRIES, find_entry
-    from codagent.models.download import pull, print_progress
+    from codagent.models.download import print_progress, pull
 
     entry = find_entry(name)
     if entry is None:

@@ -92,7 +92,9 @@ def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record
     found = kept(repo, record, loop_id)
     conflicts = git.apply(found.root, *found.change())
     if conflicts:
-        raise RepositoryError(f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch(found.loop.id)} by hand")
+        raise RepositoryError(
+            f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch_name(found.loop.id)} by hand"
+        )
     say(git.diff(found.root, *found.change(), stat=True), end="")
 
 

@@ -26,7 +26,7 @@ def report(
     from codagent.cli import page as reporting
 
     found = kept(repo, record, loop_id)
-    page = reporting.report(found.loop, diff=partial(git.diff, found.root), branch=git.branch(found.loop.id))
+    page = reporting.report(found.loop, diff=partial(git.diff, found.root), branch=git.branch_name(found.loop.id))
     file = out or found.folder / PAGE
     try:
         file.write_text(page, encoding="utf-8")

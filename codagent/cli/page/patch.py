@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from codagent.cli.page.markup import Html, tag
-from codagent.text import truncate_middle, escape_controls
+from codagent.text import escape_controls, truncate_middle
 
 MOST_LINES, MOST_BYTES = 800, 80_000  # what is longer loses its middle
 _KINDS = {"+": "added", "-": "removed", "@": "place", "\\": "quiet"}

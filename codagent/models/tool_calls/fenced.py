@@ -84,7 +84,9 @@ def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[F
         name, _, rest = block.info.partition(" ")
         tool = offered.get(name) or offered.get(aliases.get(name, ""))
         if tool:
-            found += [(tool.name, _to_json(arguments, torn=cut and not block.closed)) for arguments in _read_arguments(tool, rest, block.body)]
+            found += [
+                (tool.name, _to_json(arguments, torn=cut and not block.closed)) for arguments in _read_arguments(tool, rest, block.body)
+            ]
         elif _FENCE.match(block.body.partition("\n")[0]):  # a call wrapped in a block of its own
             found += find_calls(block.body, tools, cut=cut)
     return found

@@ -9,22 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 from codagent.files import MAX_RECORD_BYTES, make_folder, open_plain, read_plain
-from codagent.repository.gate.pytest_run import Account
+from codagent.repository.gate.pytest_run import TestReport
 from codagent.repository.gate.verdict import Run
 
 
 class Cache:
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._known: dict[str, tuple[Run, ...]] = {}
+        self._runs: dict[str, tuple[Run, ...]] = {}
 
     def get(self, key: str) -> tuple[Run, ...] | None:
-        if key not in self._known and self._file is not None and os.path.lexists(self._file):
+        if key not in self._runs and self._file is not None and os.path.lexists(self._file):
             self._load(self._file)
-        return self._known.get(key)
+        return self._runs.get(key)
 
     def put(self, key: str, runs: Sequence[Run]) -> None:
-        self._known[key] = tuple(runs)
+        self._runs[key] = tuple(runs)
         if self._file is not None:
             make_folder(self._file.parent)
             line = json.dumps({"key": key, "runs": [asdict(run) for run in runs]}).encode() + b"\n"
@@ -39,10 +39,10 @@ class Cache:
         for line in read_plain(file, max_bytes=MAX_RECORD_BYTES).splitlines():
             try:
                 entry = json.loads(line)
-                self._known[entry["key"]] = tuple(_run(**run) for run in entry["runs"])
+                self._runs[entry["key"]] = tuple(_read_run(**run) for run in entry["runs"])
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
 
 
-def _run(tests: dict[str, object] | None, **rest: object) -> Run:
-    return Run(tests=None if tests is None else Account(**tests), **rest)  # type: ignore[arg-type]
+def _read_run(tests: dict[str, object] | None, **rest: object) -> Run:
+    return Run(tests=None if tests is None else TestReport(**tests), **rest)  # type: ignore[arg-type]

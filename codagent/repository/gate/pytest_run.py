@@ -31,7 +31,7 @@ _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
 
 
 @dataclass(frozen=True, slots=True)
-class Native:
+class PytestCommand:
     """A pytest command in parts; `module`: it was `python -m pytest`, by which the working directory can be imported from."""
 
     settings: str
@@ -41,20 +41,20 @@ class Native:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TestReport:
     """What became of each test: passed, failed, skipped, xfailed, or nothing; what could not be collected, and how (failed, skipped);
     what was odd, and why. `code` is pytest's own, None when it never came to its end; `running` is the last test that began."""
 
     outcomes: Mapping[str, str] = field(default_factory=dict)
     uncollected: Mapping[str, str] = field(default_factory=dict)
-    odd: Mapping[str, str] = field(default_factory=dict)
+    suspicious: Mapping[str, str] = field(default_factory=dict)
     collected: bool = False
-    honest: bool = True
+    trusted: bool = True
     code: int | None = None
     running: str = ""
 
 
-def recognise(check: str) -> Native | None:
+def parse_pytest(check: str) -> PytestCommand | None:
     """None for a command that is more than pytest, or something else."""
     found = _PLAIN.fullmatch(check.strip())
     if found is None or "\n" in check or "`" in check:
@@ -67,13 +67,13 @@ def recognise(check: str) -> Native | None:
     except ValueError:  # a quotation without an end
         return None
     python = found["python"] or _INTERPRETER.format(script=found["script"])
-    return Native(found["settings"], python, found["python"] is not None, (found["arguments"] or "").strip())
+    return PytestCommand(found["settings"], python, found["python"] is not None, (found["arguments"] or "").strip())
 
 
-def run_tests(sandbox: Sandbox, native: Native, *, seconds: float) -> tuple[CommandResult, Account]:
+def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
     """Runs it in the sandbox's workspace."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
-    plan = {"key": key.hex(), "module": native.module, "tests": TESTS.pattern}
+    plan = {"key": key.hex(), "module": pytest.module, "tests": TESTS.pattern}
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
@@ -81,14 +81,14 @@ def run_tests(sandbox: Sandbox, native: Native, *, seconds: float) -> tuple[Comm
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
         raise SandboxError(f"no room in the sandbox for what runs the tests ({error.strerror}); give it more tmp_mb") from error
-    command = f"{_ALONE} {native.settings}{native.python} {folder} {native.arguments}"
+    command = f"{_ALONE} {pytest.settings}{pytest.python} {folder} {pytest.arguments}"
     result = sandbox.run(command, timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")
     except OSError:
         journal = b""
     sandbox.run(f"rm -rf {folder}", timeout=60)
-    return result, account(read_journal(journal, key))
+    return result, summarise_journal(read_journal(journal, key))
 
 
 def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
@@ -102,7 +102,7 @@ def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
         yield json.loads(text)
 
 
-def account(events: Iterable[dict[str, Any]]) -> Account:
+def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
     """A journal's lines as what they come to."""
     outcomes: dict[str, str] = {}
     lines: dict[str, list[dict[str, Any]]] = {}
@@ -112,22 +112,22 @@ def account(events: Iterable[dict[str, Any]]) -> Account:
     for event in collected:
         outcomes |= dict.fromkeys(event["ids"], "")
     for event in lines.get("report", []):
-        outcomes[event["id"]] = _outcome(event, outcomes.get(event["id"], ""))
+        outcomes[event["id"]] = _worst_outcome(event, outcomes.get(event["id"], ""))
     # A canary whose set-up went wrong says nothing.
     sung = [event for event in lines.get("canary", []) if event["setup"] == "passed"]
     heard = bool(sung) or "passed" not in outcomes.values() or not any(event["canaries"] for event in collected)
-    return Account(
+    return TestReport(
         outcomes=outcomes,
         uncollected={event["id"]: event["outcome"] for event in lines.get("uncollected", [])},
-        odd={event["id"]: event["why"] for event in lines.get("odd", [])},
+        suspicious={event["id"]: event["why"] for event in lines.get("odd", [])},
         collected=bool(collected),
-        honest=heard and all(event["call"] == event["want"] for event in sung),
+        trusted=heard and all(event["call"] == event["want"] for event in sung),
         code=next((event["code"] for event in lines.get("finished", [])), None),
         running=next((event["id"] for event in reversed(lines.get("running", []))), ""),
     )
 
 
-def _outcome(report: Mapping[str, Any], before: str) -> str:
+def _worst_outcome(report: Mapping[str, Any], before: str) -> str:
     """The worst of a test's phases; only a call that passed makes it pass."""
     if "failed" in (before, report["outcome"]):
         return "failed"

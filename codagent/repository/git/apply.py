@@ -13,7 +13,7 @@ from codagent.errors import RepositoryError
 from codagent.files import make_folder
 from codagent.repository.git.command import Git
 from codagent.repository.git.objects import move_file
-from codagent.repository.git.snapshot import IDENTITY, snapshot, split
+from codagent.repository.git.snapshot import IDENTITY, snapshot, split_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def apply(root: Path, base: str, result: str) -> tuple[str, ...]:
     if not changes.arrive and not changes.go:
         return ()
     with _stage(git, merged, changes) as staged:
-        if in_the_way := _in_the_way(root, staged, changes):
+        if in_the_way := _find_obstacles(root, staged, changes):
             return in_the_way
         _move_all(root, staged, changes)
     return ()
@@ -47,7 +47,7 @@ def _merge(git: Git, base: str, now: str, result: str) -> tuple[str, tuple[str, 
     start = git.line("commit-tree", trees[0], env=IDENTITY, stdin=b"base\n")
     ours, theirs = (git.line("commit-tree", tree, "-p", start, env=IDENTITY, stdin=b"side\n") for tree in trees[1:])
     tree, *conflicts = git("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs, codes=(0, 1)).split(b"\0")
-    return tree.decode(), tuple(dict.fromkeys(split(b"\0".join(conflicts))))
+    return tree.decode(), tuple(dict.fromkeys(split_paths(b"\0".join(conflicts))))
 
 
 def _changes(git: Git, now: str, merged: str) -> _Changes:
@@ -79,15 +79,15 @@ def _stage(git: Git, merged: str, changes: _Changes) -> Iterator[Path]:
             state.rmdir()
 
 
-def _in_the_way(root: Path, staged: Path, changes: _Changes) -> tuple[str, ...]:
+def _find_obstacles(root: Path, staged: Path, changes: _Changes) -> tuple[str, ...]:
     """Paths where something stands that git does not know of: an ignored file, or a link that leads elsewhere."""
     going = set(changes.go)
-    behind = [path for path in changes.go if _behind_a_file(root, path, going)]
-    blocked = [path for path in changes.arrive if _behind_a_file(root, path, going) or _is_taken(root, staged, path, going)]
+    behind = [path for path in changes.go if _is_behind_file(root, path, going)]
+    blocked = [path for path in changes.arrive if _is_behind_file(root, path, going) or _is_taken(root, staged, path, going)]
     return tuple(dict.fromkeys([*behind, *blocked]))
 
 
-def _behind_a_file(root: Path, path: str, going: set[str]) -> bool:
+def _is_behind_file(root: Path, path: str, going: set[str]) -> bool:
     for parent in PurePath(path).parents:
         place = root / parent
         if str(parent) not in going and os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
@@ -101,10 +101,10 @@ def _is_taken(root: Path, staged: Path, path: str, going: set[str]) -> bool:
         return False
     if place.is_dir() and not place.is_symlink():
         return any(str(Path(folder, name).relative_to(root)) not in going for folder, _, names in os.walk(place) for name in names)
-    return not _same(place, staged / "new" / path)
+    return not _is_same(place, staged / "new" / path)
 
 
-def _same(a: Path, b: Path) -> bool:
+def _is_same(a: Path, b: Path) -> bool:
     if a.is_symlink() or b.is_symlink():
         return a.is_symlink() and b.is_symlink() and a.readlink() == b.readlink()
     return a.read_bytes() == b.read_bytes()

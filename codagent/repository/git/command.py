@@ -73,12 +73,12 @@ class Git:
         if work_tree:
             _read_config.cache_clear()
         self.config = _read_config(root)
-        self._settings: Mapping[str, str] = _guarded(_disarmed(self.config))
+        self._settings: Mapping[str, str] = _build_environment(_disarm_drivers(self.config))
 
     def __call__(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> bytes:
         code, output, errors = _execute(self.root, args, {**self._settings, **(env or {})}, stdin)
         if code not in codes:
-            raise RepositoryError(f"git {args[0]} failed in {self.root}: {_cause(errors) or f'exit code {code}'}")
+            raise RepositoryError(f"git {args[0]} failed in {self.root}: {_error_line(errors) or f'exit code {code}'}")
         return output
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
@@ -134,13 +134,13 @@ def private_dir(root: Path) -> Path:
 
 @cache
 def _read_config(root: Path) -> Mapping[str, str]:
-    code, listing, errors = _execute(root, ("config", "--list", "--null"), _guarded({}))
+    code, listing, errors = _execute(root, ("config", "--list", "--null"), _build_environment({}))
     if code:
-        raise RepositoryError(_why(root, errors))
+        raise RepositoryError(_explain_refusal(root, errors))
     return dict(_parse_config(listing))
 
 
-def _why(root: Path, errors: str) -> str:
+def _explain_refusal(root: Path, errors: str) -> str:
     if "dubious ownership" in errors:
         return f"{root} belongs to another user and git refuses it; run as that user, or add it to git's safe.directory"
     return f"git refuses {root}: {(errors.strip().splitlines() or ['it does not say why'])[-1]}"
@@ -170,7 +170,7 @@ def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: b
             raise RepositoryError(_NO_GIT) from error
 
 
-def _cause(errors: str) -> str:
+def _error_line(errors: str) -> str:
     """The line that says why; warnings come before it and consequences after."""
     lines = errors.strip().splitlines()
     return next((line for line in lines if line.startswith(("error: ", "fatal: "))), lines[-1] if lines else "")
@@ -183,14 +183,14 @@ def _parse_config(listing: bytes) -> Iterator[tuple[str, str]]:
             yield key, value
 
 
-def _disarmed(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _disarm_drivers(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Settings that take the program out of every filter, diff and merge driver that is configured."""
     for section, driver in {(key.partition(".")[0], key.partition(".")[2].rpartition(".")[0]) for key in config}:
         if driver:
             yield from ((f"{section}.{driver}.{name}", value) for name, value in _DRIVERS.get(section, {}).items())
 
 
-def _guarded(drivers: Iterator[tuple[str, str]] | Mapping[str, str]) -> dict[str, str]:
+def _build_environment(drivers: Iterator[tuple[str, str]] | Mapping[str, str]) -> dict[str, str]:
     settings = _SETTINGS | dict(drivers)
     env = _ENVIRONMENT | {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings.items()):

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from codagent.repository.git.command import Git
 from codagent.repository.git.refs import tree_of
-from codagent.repository.git.snapshot import split
+from codagent.repository.git.snapshot import split_paths
 
 # Of a path: tests and what lies beside them. Those of the agent may stay: they have to pass too.
 TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$)", re.IGNORECASE)
@@ -52,7 +52,7 @@ class _Change:
         return not self.mode_before.strip("0")
 
 
-def gated_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """The tree of `commit` with protected files as at `start_commit`, and the paths that this put back or took away.
 
     `protect` are git's globs; what was added under them goes, too.
@@ -61,8 +61,8 @@ def gated_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str
     named: set[str] = set()
     if protect:
         globs = (f":(glob){glob}" for glob in protect)
-        named = set(split(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
-    taken = _taken(git, start_commit)
+        named = set(split_paths(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
+    taken = _test_modules(git, start_commit)
     undone = [
         change
         for change in _changes(git, start_commit, commit)
@@ -80,7 +80,7 @@ def gated_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str
 
 
 def _changes(git: Git, start_commit: str, commit: str) -> Iterator[_Change]:
-    fields = split(git("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
+    fields = split_paths(git("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
     for facts, path in zip(fields[::2], fields[1::2], strict=True):
         mode_before, mode, blob_before, blob, _ = facts.removeprefix(":").split(" ")
         yield _Change(path, mode_before, mode, blob_before, blob)
@@ -96,21 +96,21 @@ def _takes_over(git: Git, change: _Change, taken: set[str]) -> bool:
         return True
     if _BUILD.search(change.path):
         return change.mode == _SYMLINK or _configures_pytest(change.path, git("cat-file", "blob", change.blob))
-    module = _module(change.path, link=change.mode == _SYMLINK)
+    module = _module_path(change.path, link=change.mode == _SYMLINK)
     if module is None:
         return False
     folder, _, name = module.rpartition("/")
     return module in taken or (name in _RUNNER and (folder in ("", "src") or bool(TESTS.search(f"{folder}/"))))
 
 
-def _taken(git: Git, start_commit: str) -> set[str]:
+def _test_modules(git: Git, start_commit: str) -> set[str]:
     """What the start's test files, and the folders that they lie in, are imported as."""
-    paths = [path for path in split(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", start_commit)) if TESTS.search(path)]
+    paths = [path for path in split_paths(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", start_commit)) if TESTS.search(path)]
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if TESTS.search(f"{folder}/")}
-    return folders | {module for path in paths if (module := _module(path, link=False))}
+    return folders | {module for path in paths if (module := _module_path(path, link=False))}
 
 
-def _module(path: str, *, link: bool) -> str | None:
+def _module_path(path: str, *, link: bool) -> str | None:
     """The path that a file is imported by, without its ending; a link may stand for a package."""
     found = _MODULE.fullmatch(path)
     return found[1] if found else path if link else None

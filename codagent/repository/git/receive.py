@@ -20,7 +20,7 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
     """Adds the pack's objects. `tree` must be whole with them, free of paths that mean something to git, and without new repositories."""
     if len(pack) > MAX_PACK_BYTES:
         raise RepositoryError(f"the result is larger than {MAX_PACK_BYTES >> 20} MB and was refused")
-    _weigh(pack, id_bytes=len(base) // 2)
+    _check_unpacked_size(pack, id_bytes=len(base) // 2)
     git = Git(root)
     objects = git.path("objects")
     with object_folder(git, objects) as quarantine:
@@ -30,11 +30,11 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
             changes = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{tree}^{{tree}}", env=env)
         except RepositoryError as error:
             raise RepositoryError(f"what came out of the sandbox was refused: {error}") from error
-        _refuse_what_must_not_come_back(changes)
+        _refuse_forbidden(changes)
         _move(quarantine / "pack", objects / "pack")
 
 
-def _weigh(pack: bytes, *, id_bytes: int) -> None:
+def _check_unpacked_size(pack: bytes, *, id_bytes: int) -> None:
     """Refuses a pack that would be too large once unpacked, from what its entries declare, inflating no more than they declare.
 
     Format: gitformat-pack(5). git itself refuses entries that declare another size than they have.
@@ -91,7 +91,7 @@ def _inflate(view: memoryview, at: int, size: int) -> tuple[bytes, int]:
     return start, at
 
 
-def _refuse_what_must_not_come_back(changes: bytes) -> None:
+def _refuse_forbidden(changes: bytes) -> None:
     fields = changes.split(b"\0")
     for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
         path = os.fsdecode(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from codagent.repository.git.command import Git
 
 
-def borrow(root: Path, folder: Path, commit: str) -> None:
+def clone_shared(root: Path, folder: Path, commit: str) -> None:
     """Make the repository `folder`, which is missing or empty, with `commit` of the repository `root` checked out. RepositoryError when
     that commit is not there (any more)."""
     lender = Git(root)

@@ -36,8 +36,8 @@ def snapshot(root: Path) -> Snapshot:
     found = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
     head, head_tree = (None, None) if found[0].endswith(" missing") else found
     with temporary_index(git) as index:
-        _refuse_what_cannot_be_carried(git, index)
-        git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_what_to_add(git, index), env=index)
+        _refuse_unsupported(git, index)
+        git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_pathspecs(git, index), env=index)
         tree = git.line("write-tree", "--missing-ok", env=index)
     if git.partial and b"?" in git("rev-list", "--objects", "--no-object-names", "--missing=print", tree):
         raise RepositoryError(
@@ -49,12 +49,12 @@ def snapshot(root: Path) -> Snapshot:
     return Snapshot(root, head, git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY), dirty=True)
 
 
-def files(root: Path, commit: str) -> tuple[str, ...]:
+def list_files(root: Path, commit: str) -> tuple[str, ...]:
     """The paths in a commit, sorted by byte; what is not UTF-8 survives as surrogates."""
-    return tuple(split(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
+    return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
 
 
-def show(root: Path, commit: str, path: str) -> bytes:
+def read_file(root: Path, commit: str, path: str) -> bytes:
     return Git(root)("cat-file", "blob", f"{commit}:{path}")
 
 
@@ -68,11 +68,11 @@ def temporary_index(git: Git) -> Iterator[dict[str, str]]:
         yield {"GIT_INDEX_FILE": str(index)}
 
 
-def split(listing: bytes) -> list[str]:
+def split_paths(listing: bytes) -> list[str]:
     return [os.fsdecode(path) for path in listing.split(b"\0") if path]
 
 
-def _refuse_what_cannot_be_carried(git: Git, index: dict[str, str]) -> None:
+def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:
     for entry in git("ls-files", "--stage", "-z", env=index).split(b"\0"):
         facts, _, name = entry.partition(b"\t")
         path = os.fsdecode(name)
@@ -82,29 +82,29 @@ def _refuse_what_cannot_be_carried(git: Git, index: dict[str, str]) -> None:
             raise RepositoryError(f"{path} has an unresolved merge conflict; resolve it and `git add` it first")
 
 
-def _what_to_add(git: Git, index: dict[str, str]) -> bytes:
+def _pathspecs(git: Git, index: dict[str, str]) -> bytes:
     """Pathspecs. Only what is there and not ignored is named, since git takes naming an ignored path, even to exclude it, for a mistake."""
-    untracked = split(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
+    untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
     nested = [path for path in untracked if path.endswith("/")]
     ours = {".codagent" for path in untracked if path.startswith(".codagent/")}
-    _refuse_a_flood(git.root, untracked)
-    excluded = [*nested, *ours, *_smudged(git, index)]
+    _refuse_too_much(git.root, untracked)
+    excluded = [*nested, *ours, *_find_smudged(git, index)]
     return b"\0".join(map(os.fsencode, [":(top)", *(f":(top,exclude,literal){path}" for path in excluded)]))
 
 
-def _refuse_a_flood(root: Path, untracked: list[str]) -> None:
+def _refuse_too_much(root: Path, untracked: list[str]) -> None:
     sizes = {path: (root / path).lstat().st_size for path in untracked}
     if (total := sum(sizes.values())) > MAX_UNTRACKED_BYTES:
         largest = max(sizes, key=sizes.__getitem__)
         raise RepositoryError(f"untracked files hold {total >> 20} MB, {largest} the most; have them ignored by a .gitignore first")
 
 
-def _smudged(git: Git, index: dict[str, str]) -> list[str]:
+def _find_smudged(git: Git, index: dict[str, str]) -> list[str]:
     """Files that git-lfs has put in place of their pointers: with its program off, they would look changed to git."""
     if not any(key.startswith("filter.lfs.") for key in git.config):
         return []
     changed = git("ls-files", "--modified", "-z", env=index)
-    facts = split(git("check-attr", "-z", "--stdin", "filter", stdin=changed, env=index))
+    facts = split_paths(git("check-attr", "-z", "--stdin", "filter", stdin=changed, env=index))
     paths = [path for path, driver in zip(facts[::3], facts[2::3], strict=True) if driver == "lfs"]
     return [path for path in paths if _stands_for(git("cat-file", "blob", f":{path}", env=index), git.root / path)]
 

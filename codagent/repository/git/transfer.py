@@ -65,12 +65,12 @@ echo "$tree"
 """
 
 
-def enter(sandbox: Sandbox, packed: bytes) -> None:
+def copy_in(sandbox: Sandbox, packed: bytes) -> None:
     """Checks the commit that was packed out on the branch `work` of a repository in the sandbox's empty workspace."""
     _unpack(sandbox, packed, then=_CHECK_OUT)
 
 
-def leave(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
+def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
     """The id of the workspace's tree, now among the user's objects; None when nothing changed.
 
     It holds every file that is not ignored, and every file of the snapshot that is still there, whatever the agent did with git.
@@ -80,7 +80,7 @@ def leave(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
     if result.exit_code == _BASE_LOST:
         _unpack(sandbox, pack(root, snapshot_commit))
         result = sandbox.run(script, timeout=_SECONDS)
-    tree = _tree(result)
+    tree = _read_tree(result)
     if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
         return None
     try:
@@ -154,7 +154,7 @@ def _excludes(git: Git) -> str:
     return "\n".join([*texts, "/.codagent/", "__pycache__/", ""])  # compiled while the agent tries things out
 
 
-def _tree(result: CommandResult) -> str:
+def _read_tree(result: CommandResult) -> str:
     if result.timed_out:
         raise SandboxError("collecting the result took too long; the sandbox may be overloaded by what the agent left running")
     if result.exit_code == _TOO_LARGE:

@@ -12,27 +12,27 @@ from typing import Any
 
 COMPARE = "@gate_compare"  # no name that a program can write
 # What a comparison asks of its left and of its right side.
-ASKED: dict[str, tuple[Callable[[Any, Any], Any], ...]] = {"Eq": (operator.eq, operator.eq), "In": (operator.eq, operator.contains)}
+COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], ...]] = {"Eq": (operator.eq, operator.eq), "In": (operator.eq, operator.contains)}
 _MOST = 1000  # things in a container that are looked at
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
-class Compared(ast.NodeTransformer):
+class ComparisonHook(ast.NodeTransformer):
     """Passes each comparison that pytest took out of an assertion through `COMPARE`; its sides are plain names by then."""
 
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
         target, value = node.targets[0], node.value
         if isinstance(target, ast.Name) and target.id.startswith("@py_assert") and isinstance(value, ast.Compare):
             left, name, right = value.left, type(value.ops[0]).__name__, value.comparators[0]
-            if name in ASKED and isinstance(left, (ast.Name, ast.Constant)) and isinstance(right, (ast.Name, ast.Constant)):
+            if name in COMPARISONS and isinstance(left, (ast.Name, ast.Constant)) and isinstance(right, (ast.Name, ast.Constant)):
                 node.value = ast.Call(ast.Name(COMPARE, ast.Load()), [value, left, ast.Constant(name), right], [])
                 for made in ast.walk(node.value):
                     ast.copy_location(made, value)
         return node
 
 
-def agreeable(side: Any, ask: Callable[[Any, Any], Any], depth: int = 0) -> type | None:
+def find_agreeable(side: Any, ask: Callable[[Any, Any], Any], depth: int = 0) -> type | None:
     """The class of `side`, or of what is in it, that says yes to what it cannot know."""
     kind = type(side)
     if kind in _PLAIN or depth > 3:
@@ -43,13 +43,13 @@ def agreeable(side: Any, ask: Callable[[Any, Any], Any], depth: int = 0) -> type
             strange += [secrets.token_hex(8), secrets.randbits(96), [object()], (object(),), {secrets.token_hex(8): object()}]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if any(true(lambda one=one: ask(side, one)) for one in strange):  # type: ignore[misc]
+            if any(is_true(lambda one=one: ask(side, one)) for one in strange):  # type: ignore[misc]
                 return kind
     held: Any = side.values() if isinstance(side, dict) else side if isinstance(side, _CONTAINERS) else ()
-    return next((found for one in itertools.islice(held, _MOST) if (found := agreeable(one, operator.eq, depth + 1))), None)
+    return next((found for one in itertools.islice(held, _MOST) if (found := find_agreeable(one, operator.eq, depth + 1))), None)
 
 
-def true(ask: Callable[[], Any]) -> bool:
+def is_true(ask: Callable[[], Any]) -> bool:
     """Whether an answer is yes; some are neither, like an array."""
     try:
         return bool(ask())
