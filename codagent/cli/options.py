@@ -20,7 +20,7 @@ from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings import settings as config
 from codagent.settings.toml import Values
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Calling
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
@@ -54,12 +54,12 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
+def read_settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
     """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name.
 
     A repository may lower the limits of the person, but not raise them; a limit that it raises is left out, and said on stderr.
     """
-    own = user_layers(**flags)
+    own = read_user_layers(**flags)
     path = root / "codagent.toml"
     repository, left_out = config.lowered(config.read(path, repository=True), config.settings(own[0]))
     if left_out:
@@ -68,7 +68,7 @@ def settings(root: Path, task_file: Values | None = None, **flags: Any) -> confi
     return config.settings(user, repository, environment, task_file or {}, chosen)
 
 
-def user_layers(**flags: Any) -> tuple[Values, Values, Values]:
+def read_user_layers(**flags: Any) -> tuple[Values, Values, Values]:
     """What the person has said, and no repository: the user file, the environment, the flags."""
     name = flags.pop("sandbox", None)
     flags.pop("notes", None)
@@ -79,14 +79,14 @@ def user_layers(**flags: Any) -> tuple[Values, Values, Values]:
     )
 
 
-def user_settings(**flags: Any) -> config.Settings:
+def read_user_settings(**flags: Any) -> config.Settings:
     """The person's own settings, which is all that a record may be acted on with."""
-    return config.settings(*user_layers(**flags))
+    return config.settings(*read_user_layers(**flags))
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:
     """Who runs the command, as one who acts on a record."""
-    return Person(user_settings(**flags), secret(), say, flags.get("model"))
+    return Person(read_user_settings(**flags), secret(), say, flags.get("model"))
 
 
 def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
@@ -94,14 +94,14 @@ def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
 
     Where git tracks `.codagent`, what lies there was made by whoever made the repository: then the home is in git's own folder.
     """
-    home = state.home_dir(root, record)
+    home = layout.home_dir(root, record)
     if record is None and git.is_tracked(root, home.name):
         warn(
             f"git tracks {home.name} here: its notes, verdicts and records are not used, and yours are kept in git's "
             f"folder; `git rm -r --cached {home.name}` makes them yours"
         )
         home = git.private_dir(root)
-    return state.make_loops_dir(home) if make else state.loops_dir(home)
+    return layout.make_loops_dir(home) if make else layout.loops_dir(home)
 
 
 def secret() -> bytes:

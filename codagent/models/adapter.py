@@ -1,4 +1,4 @@
-"""Weights that the trainer made, or trains from: `codagent-train serve` as a child process, spoken to like any other endpoint."""
+"""Weights that the trainer made or trains from, served by a child process that runs `codagent-train serve`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from codagent.models.openai_api import OpenAIModel, default_model
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _STOP_S = 5.0
-# The child ends when its stdin does, and so with this process, however that ends. Nothing in the folder it starts in is imported (-P):
-# that is the user's repository.
+# The child ends when its stdin is closed, so it ends with this process, even if that is killed. -P: the child must not import modules of
+# the folder that it starts in, which is the user's repository.
 _SERVE = """
 import os, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
@@ -28,9 +28,13 @@ main()
 
 
 class Adapter:
-    """A Model over a run, a checkpoint or a folder of weights, loaded in the background from the start."""
+    """A Model over a run, a checkpoint or a folder of weights. Loading begins in the background as soon as it is made."""
 
     def __init__(self, name: str, folder: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None) -> None:
+        """Start the server for the weights in `folder`. `on_text` is called with each piece of a reply.
+
+        Raises UsageError when there is no such folder.
+        """
         if not folder.is_dir():
             raise UsageError(f"there is no folder {folder}; give the --out of a codagent-train run, or a checkpoint in it")
         self._name = name
@@ -41,7 +45,7 @@ class Adapter:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            start_new_session=True,  # Ctrl-C is this process's to hear of
+            start_new_session=True,  # Ctrl-C must reach this process only
         )
         self._endpoint = Background(lambda: self._connect(profile, on_text))
 
@@ -53,7 +57,7 @@ class Adapter:
         return self._endpoint.get().reply(messages, tools, sampling)
 
     def close(self) -> None:
-        """Stop the child and give its memory back."""
+        """Stop the child process, which frees its memory."""
         if self._child.stdin:
             self._child.stdin.close()
         try:
@@ -68,7 +72,10 @@ class Adapter:
         self._stderr.close()
 
     def _connect(self, profile: Profile, on_text: Callable[[str], None] | None) -> OpenAIModel:
-        """Its first line is its address and its key; of its models one is meant."""
+        """Wait until the child has printed its address and key, and return a client for its default model.
+
+        Raises ModelError when the child ends before that.
+        """
         from codagent.models.http.client import HttpClient
 
         line = self._child.stdout.readline() if self._child.stdout else ""
@@ -82,5 +89,5 @@ class Adapter:
 
     def _last_error_line(self) -> str:
         self._stderr.seek(0)
-        lines = self._stderr.read().strip().splitlines() or ["it ended without a word"]
+        lines = self._stderr.read().strip().splitlines() or ["it ended without a message"]
         return lines[-1].removeprefix("codagent-train: ")

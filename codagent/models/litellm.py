@@ -1,4 +1,4 @@
-"""Any provider that litellm knows. Importing litellm takes seconds, so that happens in the background from the moment a model is opened."""
+"""Models of any provider that litellm knows. Importing litellm takes seconds, so it begins in the background when a model is opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READ_S = 300.0
 
 
 class LiteLLM:
-    """A Model over litellm. `url` and `api_key` replace the provider's own; without them litellm reads its environment variables."""
+    """A Model over litellm."""
 
     def __init__(
         self,
@@ -30,6 +30,11 @@ class LiteLLM:
         api_key: str | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
+        """Prepare to ask `model`, which is a litellm name.
+
+        `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience_s` is
+        how long a failing request is repeated.
+        """
         self._library = Background(load)
         self._model, self._calling, self._patience_s = model, calling, patience_s
         self._on_text = on_text or (lambda _: None)
@@ -47,12 +52,12 @@ class LiteLLM:
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
         answer = retry(lambda: self._try_once(request), self._patience_s)
-        said, usage = answer.choices[0].message, answer.usage
-        raw = said.content or ""
+        message, usage = answer.choices[0].message, answer.usage
+        raw = message.content or ""
         text = raw
         calls = tuple(
             ToolCall(call.id or f"call_{len(messages)}_{at}", call.function.name or "", call.function.arguments or "")
-            for at, call in enumerate(said.tool_calls or [])
+            for at, call in enumerate(message.tool_calls or [])
         )
         if not calls:
             cut = answer.choices[0].finish_reason == "length"
@@ -73,6 +78,7 @@ class LiteLLM:
         pass
 
     def _try_once(self, request: dict[str, Any]) -> Any:
+        """Send one request and collect its stream. Raises Transient for a failure that may pass, ModelError for any other."""
         litellm = self._library.get()
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
         try:
@@ -91,7 +97,7 @@ class LiteLLM:
                 self._on_text(_text_of(chunk))
             answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
-            # A refused connection and a broken stream arrive as internal server errors with their cause in the text.
+            # litellm reports a refused connection and a broken stream as internal server errors, with the cause in the text.
             raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network") from error
         except openai.APIStatusError as error:
             raise _error_for(self._model, error) from error
@@ -103,7 +109,7 @@ class LiteLLM:
 
 
 def load() -> Any:
-    """litellm, told to fetch nothing and to stay silent."""
+    """Import litellm, configured to download nothing and to print nothing."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
@@ -112,13 +118,14 @@ def load() -> Any:
 
 
 def find_prices(model: str) -> dict[str, Any] | None:
-    """litellm's entry for `model`, with US dollars per token; None when it has none."""
+    """Return litellm's entry for `model`, which has prices in US dollars per token. Returns None when litellm has no prices for it."""
     costs = load().model_cost
     entry = costs.get(model) or costs.get(model.partition("/")[2])
     return entry if entry and "input_cost_per_token" in entry and "output_cost_per_token" in entry else None
 
 
 def _cost(model: str, usage: Any) -> float | None:
+    """Return the price of a reply in US dollars, with cached prompt tokens at their own price. Returns None when no price is known."""
     entry = find_prices(model)
     if entry is None:
         return None
@@ -130,6 +137,7 @@ def _cost(model: str, usage: Any) -> float | None:
 
 
 def _text_of(chunk: Any) -> str:
+    """Return the text in one chunk of a stream, arguments of tool calls included."""
     text = ""
     for choice in chunk.choices[:1]:
         text += choice.delta.content or ""
@@ -138,11 +146,12 @@ def _text_of(chunk: Any) -> str:
 
 
 def _error_for(model: str, error: Any) -> Transient | ModelError:
+    """Translate an error of litellm that has an HTTP status."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    said = f"{type(error).__name__}: {_one_line(error)}"
+    text = f"{type(error).__name__}: {_one_line(error)}"
     if type(error).__name__ == "ContextWindowExceededError":
-        said += " [context_length_exceeded]"
-    return error_for_status(int(error.status_code or 500), said, headers, model)
+        text += " [context_length_exceeded]"
+    return error_for_status(int(error.status_code or 500), text, headers, model)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,9 +1,10 @@
-"""A llama.cpp server in its own words, for records that are exact to the token.
+"""The native API of a llama.cpp server, which gives records that are exact to the token.
 
-The prompt is rendered by the server's template, made ids once, and sent as ids; the answer streams with the id and logprob of every
-token, the last one included. Over `/chat/completions` llama.cpp drops that one, and gives none at all with tools.
-Logprobs are those of the distribution that was sampled from, after temperature and cuts.
-A character that takes several tokens (an emoji) loses ids: then there are none.
+The server's template renders the prompt, the server tokenizes it once, and the request sends the ids. The answer streams with the id
+and the logprob of every token. The server's `/chat/completions` omits these for the last token, and for all tokens when tools are sent.
+
+Logprobs belong to the distribution that was sampled from, after temperature and cuts. A character that takes several tokens (an emoji)
+loses some ids; the reply then has no tokens at all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _NEUTRAL = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0}
 
 
 class Llama:
-    """A Model over `/completion`. `weights` names what is behind it, in `policy`."""
+    """A Model over llama.cpp's `/completion`."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Llama:
         on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
+        """Use the server that `client` is connected to. `weights` names its weights in the policy of each reply."""
         self._client, self._name, self._weights = client, name, weights
         self._calling, self._patience_s = calling, patience_s
         self._on_text = on_text or (lambda _: None)
@@ -68,6 +70,10 @@ class Llama:
     def _try_once(
         self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling
     ) -> tuple[list[int], tuple[str, list[int], list[float], Json]]:
+        """Render, tokenize and complete a chat once. Returns the prompt's ids, and what `_read_answer` returns.
+
+        Raises Transient when the server does not answer like llama.cpp.
+        """
         try:
             rendered = self._client.get_json("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
             prompt_ids = self._client.get_json("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
@@ -80,13 +86,14 @@ class Llama:
                 "cache_prompt": True,
             }
             if sampling.top_p is not None or sampling.top_k is not None:
-                body |= _NEUTRAL  # llama.cpp's own choices must not join the ones that are recorded
+                body |= _NEUTRAL  # otherwise llama.cpp would add defaults of its own that no record shows
             body |= sampling_fields(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
             return prompt_ids, self._read_answer(body)
         except (KeyError, TypeError, AttributeError) as error:
             raise Transient(f"{self._client.who} does not answer like llama.cpp's server") from error
 
     def _read_answer(self, body: Json) -> tuple[str, list[int], list[float], Json]:
+        """Read a streamed answer. Returns its text, its token ids, its logprobs and the last event."""
         pieces: list[str] = []
         ids: list[int] = []
         logprobs: list[float] = []
@@ -97,4 +104,4 @@ class Llama:
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
             if event["stop"]:
                 return "".join(pieces), ids, logprobs, event
-        raise Transient(f"{self._client.who} broke off in the middle of an answer; is the server running?")
+        raise Transient(f"{self._client.who} closed the connection in the middle of an answer; is the server running?")

@@ -1,4 +1,4 @@
-"""Replies from a script or from recorded steps, as they are; for tests, for benchmarks and for replay."""
+"""A model whose replies are fixed: from a script, or from recorded steps. For tests, benchmarks and replay."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from codagent.errors import ContextOverflow, ModelError, UsageError
 from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
 
 _BYTES_PER_TOKEN = 4
-_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply, and the messages that it was given to when that matters
+_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context
 
 
 class Scripted:
-    """A Model that gives `replies` in their order. A step's `context` must be asked with before its reply comes."""
+    """A Model that returns `replies` in their order. Raises ModelError after the last one.
+
+    A reply with a context is returned only when the model is asked with exactly that context; otherwise ContextOverflow is raised.
+    """
 
     def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted", on_text: Callable[[str], None] | None = None) -> None:
         self._replies, self._name, self._next = replies, name, 0
@@ -23,9 +26,9 @@ class Scripted:
 
     @classmethod
     def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None, answered: int = 0) -> Scripted:
-        """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else.
+        """Read a script: a JSON list of texts and of objects {"content": …, "calls": [{"name": …, "arguments": {…}}]}.
 
-        The first `answered` were given before.
+        `answered` is how many of its replies are skipped, because an earlier process used them. Raises UsageError for any other file.
         """
         try:
             replies = _read_script(json.loads(file.read_text(encoding="utf-8")))
@@ -41,12 +44,15 @@ class Scripted:
 
     @classmethod
     def from_items(cls, items: Sequence[Any]) -> Scripted:
-        """The same, from values as a script holds them."""
+        """Make a script from the values of such a JSON list."""
         return cls(_read_script(items))
 
     @classmethod
     def from_steps(cls, steps: Sequence[Step], name: str = "recorded") -> Scripted:
-        """The replies of recorded steps. Where the context had been shortened, ContextOverflow asks for the same again."""
+        """Return the replies of recorded steps again.
+
+        Where the recorded context had been shortened, ContextOverflow makes the agent shorten it again.
+        """
         return cls([(step.reply, step.context) for step in steps], name=name)
 
     @property

@@ -28,18 +28,18 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     """
     before, after = ast.parse(old), ast.parse(new)
     names = _names(after.body)
-    told = ast.get_docstring(after) or not ast.get_docstring(before)
-    if told and set(_names(before.body)) <= set(names) and _other_names(before.body) <= _other_names(after.body):
+    has_docstring = ast.get_docstring(after) or not ast.get_docstring(before)
+    if has_docstring and set(_names(before.body)) <= set(names) and _other_names(before.body) <= _other_names(after.body):
         return new, tuple(names)
     changes = list(_changes(before.body, after.body, old, new))
-    places = {name: place for name, place in _unique_methods(before).items() if name not in _names(before.body)}
-    changes += [_replacement(places[node.name], node, new) for node in _definitions(after.body) if node.name in places]
-    found = {*_names(before.body), *places}
-    changes += _additions(before.body, after.body, found, new)
+    methods = {name: method for name, method in _unique_methods(before).items() if name not in _names(before.body)}
+    changes += [_replacement(methods[node.name], node, new) for node in _definitions(after.body) if node.name in methods]
+    existing = {*_names(before.body), *methods}
+    changes += _additions(before.body, after.body, existing, new)
     lines = old.splitlines(keepends=True)
     for change in sorted(changes, key=lambda change: change.start, reverse=True):
         lines[change.start : change.end] = [change.text]
-    return "".join(lines), tuple(name for name in names if name in found)
+    return "".join(lines), tuple(name for name in names if name in existing)
 
 
 def list_definitions(text: str) -> tuple[str, ...]:
@@ -50,11 +50,11 @@ def list_definitions(text: str) -> tuple[str, ...]:
 def _changes(before: Sequence[ast.stmt], after: Sequence[ast.stmt], old: str, new: str) -> Iterator[_Change]:
     theirs = {node.name: node for node in _definitions(before)}
     for node in _definitions(after):
-        place = theirs.get(node.name)
-        if isinstance(node, ast.ClassDef) and isinstance(place, ast.ClassDef) and not set(_names(place.body)) <= set(_names(node.body)):
-            yield from _changes(place.body, node.body, old, new)
-        elif place:
-            yield _replacement(place, node, new)
+        target = theirs.get(node.name)
+        if isinstance(node, ast.ClassDef) and isinstance(target, ast.ClassDef) and not set(_names(target.body)) <= set(_names(node.body)):
+            yield from _changes(target.body, node.body, old, new)
+        elif target:
+            yield _replacement(target, node, new)
 
 
 def _replacement(target: PythonDefinition, node: PythonDefinition, new: str) -> _Change:

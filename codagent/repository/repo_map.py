@@ -65,9 +65,9 @@ def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
 
 def _find_definitions(sandbox: Sandbox) -> dict[str, set[str]]:
     """Names that each file defines, in most languages."""
-    found = sandbox.run(f"git grep -IoE '{_DEFINITION}' -- . | head -n 20000", timeout=20)
+    result = sandbox.run(f"git grep -IoE '{_DEFINITION}' -- . | head -n 20000", timeout=20)
     names: dict[str, set[str]] = {}
-    for line in found.output.splitlines():
+    for line in result.output.splitlines():
         path, _, definition = line.partition(":")
         if definition:
             names.setdefault(path, set()).add(definition.split()[-1])

@@ -107,7 +107,7 @@ def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
         return None, "`old` is empty; give the text to replace, or use write for a whole file"
     if old == new:
         return None, "`old` and `new` are the same; nothing to do"
-    starts = [found.start() for found in re.finditer(re.escape(old), content)]
+    starts = [match.start() for match in re.finditer(re.escape(old), content)]
     if len(starts) == 1:
         return content.replace(old, new), "replaced 1 match"
     if starts:
@@ -119,15 +119,15 @@ def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]
     lines, wanted = content.splitlines(keepends=True), old.strip("\n").splitlines()
     alike = [_normalise(line) for line in lines]
     pattern = [_normalise(line) for line in wanted]
-    found = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
-    if len(found) == 1:
-        end = found[0] + len(pattern)
-        ending = "\r\n" if lines[found[0]].endswith("\r\n") else "\n"
+    matches = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
+    if len(matches) == 1:
+        end = matches[0] + len(pattern)
+        ending = "\r\n" if lines[matches[0]].endswith("\r\n") else "\n"
         last = ending if lines[end - 1].endswith("\n") else ""
         body = ending.join(new.strip("\n").splitlines()) + last if new.strip("\n") else ""
-        return "".join([*lines[: found[0]], body, *lines[end:]]), "replaced 1 match (it differed in quotes or trailing space)"
-    if found:
-        return None, f"`old` occurs {len(found)} times, in lines {', '.join(str(at + 1) for at in found)}; take more lines around it"
+        return "".join([*lines[: matches[0]], body, *lines[end:]]), "replaced 1 match (it differed in quotes or trailing space)"
+    if matches:
+        return None, f"`old` occurs {len(matches)} times, in lines {', '.join(str(at + 1) for at in matches)}; take more lines around it"
     near = get_close_matches(next((line for line in pattern if line.strip()), ""), alike, n=1, cutoff=0.6)
     hint = f"; the nearest line is {alike.index(near[0]) + 1}: {near[0].strip()[:120]}" if near else ""
     return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
@@ -159,11 +159,11 @@ def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
 def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
     content = sandbox.read(path).decode(errors="surrogateescape")
-    changed, said = replace_text(content, arguments["old"], arguments["new"])
+    changed, report = replace_text(content, arguments["old"], arguments["new"])
     if changed is None:
-        return f"error: {path}: {said}"
+        return f"error: {path}: {report}"
     sandbox.write(path, changed.encode(errors="surrogateescape"))
-    return f"ok {path}: {said}"
+    return f"ok {path}: {report}"
 
 
 def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
@@ -188,8 +188,8 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
 def _find_defining_file(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
     """The one Python file that defines any of `names`: small models give the right function and the wrong file. Else `path`."""
     pattern = rf"^ *(async )?(def|class) +({'|'.join(names)})\b"
-    found = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
-    files = found.output.splitlines() if names and found.exit_code == 0 else []
+    result = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
+    files = result.output.splitlines() if names and result.exit_code == 0 else []
     return files[0] if len(files) == 1 else path
 
 

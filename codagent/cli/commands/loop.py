@@ -14,7 +14,7 @@ import typer
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say, warn
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.model import worst_case
@@ -22,7 +22,7 @@ from codagent.runner.result import exit_code, iterations, lines, summary, word
 from codagent.runner.spec import Job, Result
 from codagent.settings.settings import Settings
 from codagent.settings.toml import Values
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Task
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TaskText = Annotated[
         metavar="[TASK|FILE]", help="What to do, a FILE.md that says it, or a FILE.toml of tasks; `-`: standard input.", show_default=False
     ),
 ]
-Rewrite = Annotated[Literal["always", "between", "never"], typer.Option("--rewrite", help="When the notes are written anew.")]
+RewriteOption = Annotated[Literal["always", "between", "never"], typer.Option("--rewrite", help="When the notes are written anew.")]
 Group = Annotated[
     int, typer.Option("--group", min=1, metavar="N", help="So many loops from the same start; the first that passes ends the others.")
 ]
@@ -58,7 +58,7 @@ def loop(
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
     notes: Annotated[Path | None, typer.Option("--notes", metavar="FILE", help="The notes.", show_default=".codagent/notes.md")] = None,
-    rewrite: Rewrite = "always",
+    rewrite: RewriteOption = "always",
     from_: Annotated[Literal["best", "last", "start"], typer.Option("--from", help="Which tree an attempt starts from.")] = "best",
     group: Group = 1,
     jobs: Jobs = 2,
@@ -77,13 +77,13 @@ def loop(
         flags = {**limits, "model": model, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
         finish([go_on(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
-    tasks, settings = _asked(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
+    tasks, settings = _read_request(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))
         return
     pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, notes.resolve() if notes else state.notes_file(loops)), json_=json_)
+    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_file(loops)), json_=json_)
 
 
 def branch(
@@ -123,16 +123,16 @@ def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_o
 
     display, access = _display(alone=count == 1), options.access(settings.model)
 
-    def member(prefix: str) -> Progress:
-        return Progress(prefix=prefix)
+    def member(prefix: str) -> ProgressLines:
+        return ProgressLines(prefix=prefix)
 
     return Launch(root, loops, settings, access, display, member, count, at_once, all_)
 
 
-def _display(*, alone: bool) -> Progress:
+def _display(*, alone: bool) -> ProgressLines:
     """A live one for a loop alone on a terminal, else plain lines."""
     if not alone or not sys.stderr.isatty():
-        return Progress(live=alone)
+        return ProgressLines(live=alone)
     from codagent.cli.terminal.live import Live
 
     return Live()
@@ -152,24 +152,24 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     raise typer.Exit(exit_code(first.loop))
 
 
-def _asked(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
+def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
     """The tasks, each with what decides that it is done, and all settings. UsageError for one that nothing decides."""
-    tasks, layer = _tasks(task)
-    settings = options.settings(root, layer, **flags)
-    tasks = tuple(replace(one, checks=one.checks or settings.checks) for one in tasks)
-    if unchecked := [one.id for one in tasks if not one.checks]:
+    tasks, layer = _read_tasks(task)
+    settings = options.read_settings(root, layer, **flags)
+    tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in tasks)
+    if unchecked := [item.id for item in tasks if not item.checks]:
         raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; say with --check CMD what decides that it is done")
     return tasks, settings
 
 
-def _tasks(given: str | None) -> tuple[tuple[Task, ...], Values]:
+def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Values]:
     """The tasks, and the settings that came with them."""
     from codagent.settings.task_file import is_task_file, read_tasks
 
-    if given is not None and is_task_file(given):
-        file = read_tasks(Path(given))
+    if argument is not None and is_task_file(argument):
+        file = read_tasks(Path(argument))
         return file.tasks, file.settings
-    text = instruction_of(given)
+    text = instruction_of(argument)
     if text is None:
         raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
     return (Task("task", text),), {}

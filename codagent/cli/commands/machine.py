@@ -11,19 +11,19 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.terminal.output import say
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
 
 models = typer.Typer(no_args_is_help=True, help="Models that run on this machine.")
 sandbox = typer.Typer(no_args_is_help=True, help="Images that commands run in.")
 
-Check = tuple[str, Callable[[], str]]
+DoctorCheck = tuple[str, Callable[[], str]]
 
 
 def doctor(model: options.Model = None) -> None:
     """Say what works here and what does not. With --model, ask that model which way of calling tools it understands."""
     well = True
-    for name, look in _checks(model):
+    for name, look in _list_checks(model):
         try:
             say(f"yes  {name}: {look()}")
         except CodagentError as error:
@@ -39,8 +39,8 @@ def models_list() -> None:
     from codagent.models.download import is_installed
 
     for entry in ENTRIES:
-        here = "here" if is_installed(entry, options.weights_dir()) else "not here"
-        say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {here:<8}  {entry.title}, {entry.licence}")
+        state = "here" if is_installed(entry, options.weights_dir()) else "not here"
+        say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {state:<8}  {entry.title}, {entry.licence}")
 
 
 @models.command("pull")
@@ -60,7 +60,7 @@ def sandbox_build(name: str) -> None:
     """Build a sandbox's image, and the base image below it."""
     from codagent.sandbox.image import build
 
-    say(build(name, Progress().say))
+    say(build(name, ProgressLines().say))
 
 
 @sandbox.command("check")
@@ -75,7 +75,7 @@ def sandbox_check(name: str) -> None:
         raise SandboxError(f"sandbox {name} does not hold; do not let an agent work in it")
 
 
-def _checks(model: str | None) -> Iterator[Check]:
+def _list_checks(model: str | None) -> Iterator[DoctorCheck]:
     yield "python", lambda: sys.version.split()[0]
     yield "git", _git
     yield "docker engine", _engine

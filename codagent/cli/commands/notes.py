@@ -11,12 +11,12 @@ import typer
 
 from codagent.agent.loop import notes as notes_of
 from codagent.cli import options
-from codagent.cli.commands.records import Kept, kept
+from codagent.cli.commands.records import StoredLoop, load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
 from codagent.runner.spec import is_sealed, notes_file_for
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.notes_file import PERSON, Notebook
 from codagent.store.record import solved
 from codagent.types import Loop
@@ -30,13 +30,13 @@ At = Annotated[
 @notes.command()
 def show(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print the notes as a loop left them."""
-    say(_after(kept(repo, record, loop_id).loop, at))
+    say(_after(load_stored(repo, record, loop_id).loop, at))
 
 
 @notes.command()
 def diff(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print how the notes changed over a loop, or in its iteration K."""
-    loop = kept(repo, record, loop_id).loop
+    loop = load_stored(repo, record, loop_id).loop
     before, after = (loop.notes, _after(loop, None)) if not at else (_after(loop, at - 1), _after(loop, at))
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="")
     write(paint("\n".join(lines), color=sys.stdout.isatty() and options.colour()) + "\n", sys.stdout)
@@ -45,11 +45,11 @@ def diff(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = 
 @notes.command()
 def rollback(loop_id: options.LoopId = None, *, at: At = 0, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Put the notes back to what they were before a loop, or after its iteration K. A loop that runs takes it as your edit."""
-    found: Kept = kept(repo, record, loop_id)
-    loops = found.folder.parent
-    wanted = str(found.loop.settings.get("job", {}).get("notes_file") or state.notes_file(loops))
-    file = Path(wanted) if is_sealed(found.loop, options.secret()) else notes_file_for(loops, found.loop.id, wanted)
-    Notebook(file, state.notes_dir(loops), who=PERSON).write(_after(found.loop, at))
+    stored: StoredLoop = load_stored(repo, record, loop_id)
+    loops = stored.folder.parent
+    wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_file(loops))
+    file = Path(wanted) if is_sealed(stored.loop, options.secret()) else notes_file_for(loops, stored.loop.id, wanted)
+    Notebook(file, layout.notes_dir(loops), who=PERSON).write(_after(stored.loop, at))
     say(file)
 
 

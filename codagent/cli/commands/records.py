@@ -19,7 +19,7 @@ from codagent.errors import RepositoryError
 from codagent.repository import git
 from codagent.repository.attempts import word as verdict
 from codagent.runner.result import change, iterations, word
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.record import load, solved
 from codagent.store.trainable import TEXT_ONLY, chained, unfit
 from codagent.text import sanitize
@@ -27,7 +27,7 @@ from codagent.types import Loop, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredLoop:
     """A loop on disk."""
 
     root: Path
@@ -42,11 +42,11 @@ class Kept:
         return changed
 
 
-def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
+def load_stored(repo: Path, record: Path | None, loop_id: str | None) -> StoredLoop:
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
-    folder = loops / state.find_loop(loops, loop_id)
-    return Kept(root, folder, load(folder / state.RECORD))
+    folder = loops / layout.find_loop(loops, loop_id)
+    return StoredLoop(root, folder, load(folder / layout.RECORD))
 
 
 def show(
@@ -58,7 +58,7 @@ def show(
     tokens: Annotated[bool, typer.Option("--tokens", help="Instead, which replies hold their tokens and can be trained on.")] = False,
 ) -> None:
     """Print what was said and done in a loop."""
-    loop = kept(repo, record, loop_id).loop
+    loop = load_stored(repo, record, loop_id).loop
     if tokens:
         _print_tokens(loop)
         return
@@ -80,30 +80,30 @@ def show(
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print what a loop changed, as a patch."""
-    found = kept(repo, record, loop_id)
+    stored = load_stored(repo, record, loop_id)
     if sys.stdout.isatty():
-        write(paint(git.diff(found.root, *found.change()), color=options.colour()) + "\n", sys.stdout)
+        write(paint(git.diff(stored.root, *stored.change()), color=options.colour()) + "\n", sys.stdout)
     else:  # exact, for `git apply` and the like
-        sys.stdout.buffer.write(os.fsencode(git.diff(found.root, *found.change(), binary=True)))
+        sys.stdout.buffer.write(os.fsencode(git.diff(stored.root, *stored.change(), binary=True)))
 
 
 def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Put a loop's change on the working tree, three-way; or say what conflicts and change nothing."""
-    found = kept(repo, record, loop_id)
-    conflicts = git.apply(found.root, *found.change())
+    stored = load_stored(repo, record, loop_id)
+    conflicts = git.apply(stored.root, *stored.change())
     if conflicts:
         raise RepositoryError(
-            f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch_name(found.loop.id)} by hand"
+            f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch_name(stored.loop.id)} by hand"
         )
-    say(git.diff(found.root, *found.change(), stat=True), end="")
+    say(git.diff(stored.root, *stored.change(), stat=True), end="")
 
 
 def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
     """List the loops of a repository, the latest last."""
     loops = options.loops_dir(git.find_root(repo), record)
     rows = []
-    for loop_id in state.all_loops(loops):
-        loop = load(loops / loop_id / state.RECORD)
+    for loop_id in layout.all_loops(loops):
+        loop = load(loops / loop_id / layout.RECORD)
         attempts = solved(loop)
         told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
         rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **told})
@@ -125,7 +125,7 @@ def clean(
     """Remove loops with their branches and records, and containers that a killed run left behind."""
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
-    chosen = state.all_loops(loops) if all_ else [state.find_loop(loops, wanted) for wanted in loop_ids or []]
+    chosen = layout.all_loops(loops) if all_ else [layout.find_loop(loops, wanted) for wanted in loop_ids or []]
     for loop_id in chosen:
         git.unpublish(root, loop_id)
         shutil.rmtree(loops / loop_id)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.records import kept
+from codagent.cli.commands.records import load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import UsageError
 from codagent.repository import git
@@ -25,14 +25,14 @@ def report(
     """Write a loop as one HTML page, which needs nothing but a browser, and print where it is."""
     from codagent.cli import page as reporting
 
-    found = kept(repo, record, loop_id)
-    page = reporting.report(found.loop, diff=partial(git.diff, found.root), branch=git.branch_name(found.loop.id))
-    file = out or found.folder / PAGE
+    stored = load_stored(repo, record, loop_id)
+    html = reporting.report(stored.loop, diff=partial(git.diff, stored.root), branch=git.branch_name(stored.loop.id))
+    file = out or stored.folder / PAGE
     try:
-        file.write_text(page, encoding="utf-8")
+        file.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
     say(file)
     if png:
-        reporting.draw(found.loop, png)
+        reporting.draw(stored.loop, png)
         say(png)

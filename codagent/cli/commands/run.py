@@ -12,13 +12,13 @@ import typer
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.model import opener, say_which_model
 from codagent.runner.result import change, exit_code, lines, summary
 from codagent.runner.runner import Desk
 from codagent.runner.spec import Job
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Task
 
 TaskText = Annotated[
@@ -46,8 +46,8 @@ def run(
     instruction = instruction_of(task)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-    loops, progress = options.loops_dir(root, record, make=True), Progress()
+    settings = options.read_settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
+    loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
     say_which_model(settings, progress)
     access = options.access(settings.model)
     with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener(access), secret=access.secret)) as desk:
@@ -63,7 +63,7 @@ def run(
 
 
 def _job(desk: Desk, instruction: str, seed: int | None) -> Job:
-    loop_id = state.new_loop(desk.loops)
+    loop_id = layout.new_loop(desk.loops)
     return Job(loop_id, loop_id, (Task(loop_id, instruction, desk.settings.checks),), seed=seed)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.store.ledger import Spent
 from codagent.store.record import broken_off
 from codagent.text import sanitize
@@ -24,7 +24,7 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _TAIL = 400  # characters of what the model writes that are kept
 
 
-class Live(Progress):
+class Live(ProgressLines):
     """Progress that shows a block from `watch` to `close`, and plain lines outside of that."""
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class Live(Progress):
         self._limits, self._spent, self._seconds_left = limits, spent, seconds_left
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
         for episode in earlier:
-            self._count_in(episode)
+            self._count_episode(episode)
         self._screen = Screen(
-            console=self._console, get_renderable=self._block, refresh_per_second=REDRAWS, transient=True, redirect_stdout=False
+            console=self._console, get_renderable=self._draw_block, refresh_per_second=REDRAWS, transient=True, redirect_stdout=False
         )
         self._screen.start(refresh=True)
 
@@ -70,7 +70,7 @@ class Live(Progress):
         """One sentence, above the block."""
         from rich.text import Text
 
-        self._console.print(Text(_encodable(sanitize(line))), soft_wrap=True)
+        self._console.print(Text(_escape_undecodable(sanitize(line))), soft_wrap=True)
 
     def on_text(self, text: str) -> None:
         """A piece of a reply, as it is sampled."""
@@ -91,55 +91,55 @@ class Live(Progress):
         super().on_step(step)
 
     def on_episode_end(self, episode: Episode) -> None:
-        self._count_in(episode)
+        self._count_episode(episode)
         super().on_episode_end(episode)
 
-    def _count_in(self, episode: Episode) -> None:
+    def _count_episode(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
         if episode.kind == "solve" and not broken_off(episode):
-            self._scores += level(episode.outcome)
+            self._scores += score_mark(episode.outcome)
 
-    def _block(self) -> Text:
+    def _draw_block(self) -> Text:
         """Never wider than the terminal, since a line that wraps could not be taken back; where it can be, half as wide, for one that is
         made narrower."""
         from rich.text import Text
 
         lines = [
             f"iteration {self._iteration} of {self._limits.iterations}  {self._scores[-40:]}",
-            used(self._limits, self._spent(), self._seconds_left()),
-            self._now(),
+            format_usage(self._limits, self._spent(), self._seconds_left()),
+            self._current_line(),
         ]
         width = max(1, self._console.width - 1)
-        texts = [Text("─" * min(width, 24), style="dim"), *(Text(_encodable(line)) for line in lines)]
+        texts = [Text("─" * min(width, 24), style="dim"), *(Text(_escape_undecodable(line)) for line in lines)]
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
 
-    def _now(self) -> str:
+    def _current_line(self) -> str:
         """The end of what the model writes, or what is done otherwise."""
         room = max(8, self._console.width // 2)
         written = " ".join(sanitize(self._tail).split())
         return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_TAIL]).split())[:room]
 
 
-def level(outcome: Outcome | None) -> str:
+def score_mark(outcome: Outcome | None) -> str:
     """A score as one character: ● every gate passed, · none judged, else a bar."""
     if outcome is None:
         return "·"
     return "●" if outcome.passed else _LEVELS[min(7, int(8 * min(1.0, max(0.0, outcome.reward))))]
 
 
-def used(limits: Limits, spent: Spent, seconds_left: float) -> str:
+def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
     """Tokens, money where there is a limit or a bill, and the time that is left."""
-    told = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
+    parts = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
     if limits.usd is not None:
-        told.append(f"${spent.usd:.2f} of ${limits.usd:.2f}")
+        parts.append(f"${spent.usd:.2f} of ${limits.usd:.2f}")
     elif spent.usd:
-        told.append(f"${spent.usd:.2f}")
+        parts.append(f"${spent.usd:.2f}")
     left = max(0.0, seconds_left)
-    return " · ".join([*told, f"{left // 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"])
+    return " · ".join([*parts, f"{left // 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"])
 
 
-def _encodable(text: str) -> str:
+def _escape_undecodable(text: str) -> str:
     """Bytes that were no UTF-8, spelt."""
     return text.encode("utf-8", "backslashreplace").decode()

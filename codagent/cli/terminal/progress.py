@@ -15,7 +15,7 @@ from codagent.text import sanitize
 from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
 
 
-class Progress:
+class ProgressLines:
     """An observer of episodes. With a `prefix`, for one of several loops, steps are not told, and each line begins with it. `live`: what
     the model writes is shown on a terminal."""
 
@@ -69,7 +69,7 @@ class Progress:
     def on_step(self, step: Step) -> None:
         self._count += 1
         if self._steps:
-            self.say(step_line(self._count, step))
+            self.say(format_step(self._count, step))
 
     def on_episode_end(self, episode: Episode) -> None:
         why = f" ({episode.cause})" if episode.cause else ""
@@ -86,15 +86,15 @@ class Progress:
             write("\r\x1b[K", sys.stderr)
 
 
-def step_line(number: int, step: Step) -> str:
+def format_step(number: int, step: Step) -> str:
     """`  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`, one line whatever the model wrote."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
-    done = "; ".join(f"{_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
+    done = "; ".join(f"{_format_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
     return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
 
 
-def _call(call: ToolCall) -> str:
+def _format_call(call: ToolCall) -> str:
     try:
         first = next(iter(json.loads(call.arguments, strict=False).values()), "")
     except (ValueError, AttributeError):

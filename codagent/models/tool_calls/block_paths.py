@@ -1,4 +1,4 @@
-"""Which file a fenced block shows, from what stands around it."""
+"""Finds which file a fenced block shows, from the text around the block."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SUFFIXES = {
 
 
 def find_path(info: str, before: str, body: str, files: Sequence[str]) -> tuple[str | None, str]:
-    """The path that a block is labelled with, and its body without the label.
+    """Return the path that a block is labelled with, and the block's body without that label. The path is None when there is no label.
 
-    It is on the fence, on the line above (alone, at its end before a colon, or one of `files`), alone in a comment on the first
-    line, or the only one of `files` in the block's language.
+    The label is one of these, in this order: the path on the fence; the path on the line above, if it is alone there, ends the line, or is
+    one of `files`; the path in a comment that is the body's first line; the only one of `files` in the block's language.
     """
     on_fence = _only_path(info.replace(":", " ", 1) if not info.startswith(":") else info[1:])
     if on_fence:
@@ -43,11 +43,12 @@ def find_path(info: str, before: str, body: str, files: Sequence[str]) -> tuple[
 
 
 def _only_path(text: str) -> str | None:
+    """Return the path in `text`. Returns None when there is no path, or more than one."""
     found = set(_PATH.findall(text))
     return found.pop() if len(found) == 1 else None
 
 
 def _match_file(path: str, files: Sequence[str]) -> str | None:
-    """The one of `files` that `path` is, or is the end of."""
+    """Return the one of `files` that equals `path` or ends with it. Returns None when there is none, or more than one."""
     found = [file for file in files if file == path or file.endswith(f"/{path}")]
     return found[0] if len(found) == 1 else None

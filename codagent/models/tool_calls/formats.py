@@ -1,8 +1,8 @@
-"""The three ways to call tools, between our values and what a server is sent. Pure.
+"""The three formats of tool calls: translation between codagent's values and what a server is sent. Pure functions.
 
 native       the server's own tool calls
-constrained  one JSON object, {thought, tool, arguments}, held to a schema by the engine
-text         fenced blocks (see `blocks`), for models that do neither well
+constrained  one JSON object, {thought, tool, arguments}, which the server forces to follow a schema
+text         fenced blocks (see `fenced`), for models that do neither well
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _OBJECT = 'Answer with one JSON object, {"thought": …, "tool": …, "arguments
 
 
 def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool]) -> tuple[list[Json], list[Json] | None, Json | None]:
-    """The messages, the tools and the schema of a request; only native has tools, only constrained has a schema."""
+    """Return the messages, the tools and the schema of a request.
+
+    The tools are None unless `calling` is native; the schema is None unless it is constrained.
+    """
     if not tools or calling == "native":
         return [_encode_message(message) for message in messages], [_encode_tool(tool) for tool in tools] or None, None
     described = _describe_tools(calling, tools)
@@ -44,23 +47,23 @@ def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool])
 def decode(
     calling: Calling, content: str, tools: Sequence[Tool], *, files: Sequence[str] = (), turn: int = 0, cut: bool = False
 ) -> tuple[str, tuple[ToolCall, ...]]:
-    """The text and the calls of a reply. Calls are part of the text but in native, where they are taken out of it.
+    """Return the text and the calls of a reply. The text includes its calls; only in native they are removed from it.
 
-    `files` are paths that a block without a path may mean; `turn` keeps the ids of one conversation apart; `cut`: the reply
-    ended at its length limit.
+    `files` are paths that a block without a path may belong to. `turn` keeps the ids of calls distinct within a conversation. `cut` says
+    that the reply ended at its length limit.
     """
     text = content
-    found = find_calls(content, tools, cut=cut) if calling == "text" else []
-    if not found:
-        found, rest = find_json_calls(content, [tool.name for tool in tools])
+    calls = find_calls(content, tools, cut=cut) if calling == "text" else []
+    if not calls:
+        calls, rest = find_json_calls(content, [tool.name for tool in tools])
         text = rest if calling == "native" else content
-    if not found and calling == "text":
-        found = find_files(content, tools, files, cut=cut)
-    return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(found))
+    if not calls and calling == "text":
+        calls = find_files(content, tools, files, cut=cut)
+    return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(calls))
 
 
 def find_shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
-    """The files that the messages show under their path, in the order of their first appearance."""
+    """Return the files that the messages show under their path, in the order in which they appear first."""
     paths: dict[str, None] = {}
     for message in messages:
         if message.role == "user":
@@ -83,7 +86,7 @@ def _encode_message(message: Message) -> Json:
 
 
 def _repair(arguments: str) -> str:
-    """Arguments that a server can parse: servers refuse a whole conversation for one old call that was torn."""
+    """Return arguments that a server can parse. A server refuses a whole conversation for one earlier call that is not valid JSON."""
     return arguments if _parse(arguments) is not None else json.dumps({"malformed": arguments})
 
 
@@ -124,7 +127,7 @@ def _call_schema(tools: Sequence[Tool]) -> Json:
 
 
 def _render_reply(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
-    """An earlier reply as this way of calling writes it; text that already makes its calls stays as it was sampled."""
+    """Write an earlier reply in this format. A text that contains its calls stays as it was sampled."""
     if not message.tool_calls or decode(calling, message.content, tools, files=files)[1]:
         return message.content
     offered = {tool.name: tool for tool in tools}
@@ -139,7 +142,7 @@ def _render_reply(calling: Calling, message: Message, tools: Sequence[Tool], fil
 
 
 def _append(wire: list[Json], role: str, content: str) -> None:
-    """Neighbours of one role become one message: many chat templates insist that roles alternate."""
+    """Append a message. Neighbours of the same role become one message, because many chat templates require that roles alternate."""
     if wire[-1]["role"] == role:
         wire[-1]["content"] += f"\n\n{content}"
     else:

@@ -74,11 +74,11 @@ def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -
 def _run_one(sandbox: Sandbox, check: str, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, 124, "there was no time left to run it", cut=True)
-    native, tests = parse_pytest(check), None
-    if native is None:
+    pytest, tests = parse_pytest(check), None
+    if pytest is None:
         result = run_check(sandbox, check, seconds=seconds)
     else:
-        result, tests = run_tests(sandbox, native, seconds=_limit_seconds(seconds))
+        result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
     return Run(check, result.exit_code, format_result(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
 
 

@@ -18,7 +18,7 @@ from codagent.repository.git import TESTS
 from codagent.types import CommandResult, Sandbox
 
 _INSIDE = Path(__file__).with_name("inside")
-_START = "from inside.main import main\n\nraise SystemExit(main())\n"
+_ENTRY_POINT = "from inside.main import main\n\nraise SystemExit(main())\n"
 _PLAIN = re.compile(
     r"""(?P<settings>(?:[A-Za-z_]\w*=(?:'[^']*'|"[^"]*"|[^\s'"])*\s+)*)
         (?:(?P<python>(?:/\S*/)?python(?:3(?:\.\d+)?)?)\s+-m\s+pytest|(?P<script>(?:/\S*/)?(?:pytest|py\.test)))
@@ -56,8 +56,8 @@ class TestReport:
 
 def parse_pytest(check: str) -> PytestCommand | None:
     """None for a command that is more than pytest, or something else."""
-    found = _PLAIN.fullmatch(check.strip())
-    if found is None or "\n" in check or "`" in check:
+    match = _PLAIN.fullmatch(check.strip())
+    if match is None or "\n" in check or "`" in check:
         return None
     words = shlex.shlex(check, posix=True, punctuation_chars=True)
     words.whitespace_split, words.commenters = True, ""
@@ -66,8 +66,8 @@ def parse_pytest(check: str) -> PytestCommand | None:
             return None
     except ValueError:  # a quotation without an end
         return None
-    python = found["python"] or _INTERPRETER.format(script=found["script"])
-    return PytestCommand(found["settings"], python, found["python"] is not None, (found["arguments"] or "").strip())
+    python = match["python"] or _INTERPRETER.format(script=match["script"])
+    return PytestCommand(match["settings"], python, match["python"] is not None, (match["arguments"] or "").strip())
 
 
 def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
@@ -77,7 +77,7 @@ def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tup
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
-        sandbox.write(f"{folder}/__main__.py", _START.encode())
+        sandbox.write(f"{folder}/__main__.py", _ENTRY_POINT.encode())
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
         raise SandboxError(f"no room in the sandbox for what runs the tests ({error.strerror}); give it more tmp_mb") from error
@@ -114,14 +114,14 @@ def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
     for event in lines.get("report", []):
         outcomes[event["id"]] = _worst_outcome(event, outcomes.get(event["id"], ""))
     # A canary whose set-up went wrong says nothing.
-    sung = [event for event in lines.get("canary", []) if event["setup"] == "passed"]
-    heard = bool(sung) or "passed" not in outcomes.values() or not any(event["canaries"] for event in collected)
+    canary_runs = [event for event in lines.get("canary", []) if event["setup"] == "passed"]
+    canaries_seen = bool(canary_runs) or "passed" not in outcomes.values() or not any(event["canaries"] for event in collected)
     return TestReport(
         outcomes=outcomes,
         uncollected={event["id"]: event["outcome"] for event in lines.get("uncollected", [])},
-        suspicious={event["id"]: event["why"] for event in lines.get("odd", [])},
+        suspicious={event["id"]: event["why"] for event in lines.get("suspicious", [])},
         collected=bool(collected),
-        trusted=heard and all(event["call"] == event["want"] for event in sung),
+        trusted=canaries_seen and all(event["call"] == event["want"] for event in canary_runs),
         code=next((event["code"] for event in lines.get("finished", [])), None),
         running=next((event["id"] for event in reversed(lines.get("running", []))), ""),
     )

@@ -40,14 +40,14 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) 
     before = [run.tests or TestReport() for run in start] or [TestReport()] * len(now)
     verdicts = [judge(run, at_start) for run, at_start in zip(now, before, strict=True)]
     passed = not any(verdict.failed for verdict in verdicts)
-    said = [_explain(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
+    explanations = [_explain(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
     put_back = _limit_lines(
         [f"{sanitize(path)} does not count as you left it: the checks use what stood there at the start" for path in undone]
     )
     return Outcome(
         reward=1.0 if passed else min(PARTIAL, sum(verdict.share for verdict in verdicts) / len(verdicts)),
         passed=passed,
-        feedback="\n\n".join([*said, *(["\n".join(put_back)] if put_back else [])]),
+        feedback="\n\n".join([*explanations, *(["\n".join(put_back)] if put_back else [])]),
         failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
     )
 

@@ -89,19 +89,19 @@ def _find_obstacles(root: Path, staged: Path, changes: _Changes) -> tuple[str, .
 
 def _is_behind_file(root: Path, path: str, going: set[str]) -> bool:
     for parent in PurePath(path).parents:
-        place = root / parent
-        if str(parent) not in going and os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+        target = root / parent
+        if str(parent) not in going and os.path.lexists(target) and (target.is_symlink() or not target.is_dir()):
             return parent != PurePath()  # the root itself may be reached through a link
     return False
 
 
 def _is_taken(root: Path, staged: Path, path: str, going: set[str]) -> bool:
-    place = root / path
-    if path in going or not os.path.lexists(place):
+    target = root / path
+    if path in going or not os.path.lexists(target):
         return False
-    if place.is_dir() and not place.is_symlink():
-        return any(str(Path(folder, name).relative_to(root)) not in going for folder, _, names in os.walk(place) for name in names)
-    return not _is_same(place, staged / "new" / path)
+    if target.is_dir() and not target.is_symlink():
+        return any(str(Path(folder, name).relative_to(root)) not in going for folder, _, names in os.walk(target) for name in names)
+    return not _is_same(target, staged / "new" / path)
 
 
 def _is_same(a: Path, b: Path) -> bool:

@@ -153,13 +153,13 @@ def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: b
     except ImportError as error:  # GitPython starts the program when it is imported
         raise RepositoryError(_NO_GIT) from error
     command = ["env", *(part for name in _STRAY if name not in env for part in ("-u", name)), "git", *args]
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
+    with tempfile.TemporaryFile() as stdin_file:
+        stdin_file.write(stdin)
+        stdin_file.seek(0)
         try:
             return Program(str(root)).execute(
                 command,
-                istream=given,
+                istream=stdin_file,
                 env=env,
                 with_extended_output=True,
                 with_exceptions=False,

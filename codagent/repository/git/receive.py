@@ -80,13 +80,13 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _inflate(view: memoryview, at: int, size: int) -> tuple[bytes, int]:
     """The first bytes of a stream that inflates to at most `size` bytes, and where it ends."""
-    stream, start, given = zlib.decompressobj(), b"", 0
+    stream, start, count = zlib.decompressobj(), b"", 0
     while not stream.eof:
-        if at >= len(view) or given > size:
+        if at >= len(view) or count > size:
             raise IndexError
         chunk = view[at : at + _CHUNK]
-        out = stream.decompress(chunk, size - given + 1)
-        start, given = start or out[:32], given + len(out)
+        out = stream.decompress(chunk, size - count + 1)
+        start, count = start or out[:32], count + len(out)
         at += len(chunk) - len(stream.unused_data) - len(stream.unconsumed_tail)
     return start, at
 

@@ -33,8 +33,8 @@ class Snapshot:
 def snapshot(root: Path) -> Snapshot:
     """HEAD, what is uncommitted and what is untracked and not ignored; `.codagent` and untracked repositories inside stay out."""
     git = Git(root, work_tree=True)
-    found = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
-    head, head_tree = (None, None) if found[0].endswith(" missing") else found
+    lines = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
+    head, head_tree = (None, None) if lines[0].endswith(" missing") else lines
     with temporary_index(git) as index:
         _refuse_unsupported(git, index)
         git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_pathspecs(git, index), env=index)

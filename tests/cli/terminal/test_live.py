@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from codagent.cli.terminal.live import level, used
+from codagent.cli.terminal.live import format_usage, score_mark
 from codagent.store.ledger import Spent
 from codagent.types import Limits, Outcome
 
@@ -102,7 +102,8 @@ def test_the_block_tells_where_the_loop_is():
     terminal = Terminal("""
 with Live() as live:
     watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes")])
-    live.on_episode_start(episode(1)); live.on_episode_end(episode(1, 0.9)); live.on_episode_end(episode(2, 1.0)); live.on_episode_start(episode(3))
+    live.on_episode_start(episode(1)); live.on_episode_end(episode(1, 0.9))
+    live.on_episode_end(episode(2, 1.0)); live.on_episode_start(episode(3))
     live.on_text("thinking about it"); time.sleep(0.5)
 """)
     seen = terminal.finish()
@@ -151,7 +152,8 @@ def test_nothing_hostile_reaches_the_terminal():
 with Live() as live:
     live.say(HOSTILE); watch(live, earlier=[episode(0, 0.3)])
     live.on_episode_start(episode(1)); live.on_text(HOSTILE); time.sleep(0.3)
-    live.on_reply(step(HOSTILE).reply, ()); time.sleep(0.3); live.on_step(step(HOSTILE)); live.on_episode_end(episode(1, 0.2)); time.sleep(0.3)
+    live.on_reply(step(HOSTILE).reply, ()); time.sleep(0.3); live.on_step(step(HOSTILE))
+    live.on_episode_end(episode(1, 0.2)); time.sleep(0.3)
 """)
     rest = re.sub(OURS, "", terminal.finish())
     assert re.findall("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", rest) == []
@@ -191,14 +193,14 @@ with Live() as live:
 
 @pytest.mark.parametrize(("reward", "mark"), [(0.0, "▁"), (0.5, "▅"), (0.99, "█"), (-0.1, "▁"), (float("nan"), "▁")])
 def test_a_score_is_a_bar(reward, mark):
-    assert level(Outcome(reward, False, "")) == mark
+    assert score_mark(Outcome(reward, False, "")) == mark
 
 
 def test_a_pass_and_no_judgement_are_marks_of_their_own():
-    assert level(Outcome(1.0, True, "")) + level(None) == "●·"
+    assert score_mark(Outcome(1.0, True, "")) + score_mark(None) == "●·"
 
 
 def test_money_is_told_where_there_is_a_limit_or_a_bill():
     free = Limits(tokens=100, usd=None)
-    assert used(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · 65 s left"
-    assert used(free, Spent(7, 0.25), -1.0) == "7 of 100 tokens · $0.25 · 0 s left"
+    assert format_usage(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · 65 s left"
+    assert format_usage(free, Spent(7, 0.25), -1.0) == "7 of 100 tokens · $0.25 · 0 s left"

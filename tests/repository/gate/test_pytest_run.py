@@ -100,7 +100,7 @@ def test_a_test_passes_only_when_its_call_did_and_nothing_failed():
 
 
 @pytest.mark.parametrize(
-    ("canaries", "honest"),
+    ("canaries", "trusted"),
     [
         ([canary("failed", "failed"), canary("passed", "passed")], True),
         ([canary("failed", "passed"), canary("passed", "passed")], False),
@@ -111,8 +111,8 @@ def test_a_test_passes_only_when_its_call_did_and_nothing_failed():
         ([], False),
     ],
 )
-def test_a_runner_is_honest_when_its_canaries_do_as_they_must(canaries, honest):
-    assert summarise_journal([collected("a"), report("a", "call", "passed"), *canaries]).trusted is honest
+def test_a_runner_is_trusted_when_its_canaries_do_as_they_must(canaries, trusted):
+    assert summarise_journal([collected("a"), report("a", "call", "passed"), *canaries]).trusted is trusted
 
 
 def test_an_empty_journal_is_a_run_that_broke_off():

@@ -60,18 +60,18 @@ def test_where_nothing_was_collected_at_the_start_all_that_is_there_is_required(
     [
         (run(GOOD, code=None, running="t.py::b"), "the run broke off in t.py::b"),
         (run({}, code=None), "the run broke off"),
-        (run(GOOD, honest=False), "the runner does not report honestly: a test that must fail did not"),
+        (run(GOOD, trusted=False), "the runner does not report honestly: a test that must fail did not"),
     ],
 )
 def test_a_run_that_cannot_be_believed_is_worth_nothing(now, why):
     assert judge(now, START) == CheckVerdict(0.0, {"pytest": why})
 
 
-def test_what_is_odd_counts_unless_it_was_so_at_the_start():
-    odd = {"t.py::a": "an object of class Any agrees"}
-    assert judge(run(GOOD, odd=odd), START) == CheckVerdict(3 / 4, odd)
-    assert judge(run(GOOD, odd=odd), TestReport(START.outcomes, suspicious=odd, collected=True)).failed == {}
-    assert judge(run(GOOD, odd={"p.py": "is a plugin"}), START) == CheckVerdict(0.0, {"p.py": "is a plugin"})
+def test_what_is_suspicious_counts_unless_it_was_so_at_the_start():
+    suspicious = {"t.py::a": "an object of class Any agrees"}
+    assert judge(run(GOOD, suspicious=suspicious), START) == CheckVerdict(3 / 4, suspicious)
+    assert judge(run(GOOD, suspicious=suspicious), TestReport(START.outcomes, suspicious=suspicious, collected=True)).failed == {}
+    assert judge(run(GOOD, suspicious={"p.py": "is a plugin"}), START) == CheckVerdict(0.0, {"p.py": "is a plugin"})
 
 
 def test_pytests_own_exit_code_counts_too():

@@ -45,8 +45,10 @@ def find_agreeable(side: Any, ask: Callable[[Any, Any], Any], depth: int = 0) ->
             warnings.simplefilter("ignore")
             if any(is_true(lambda one=one: ask(side, one)) for one in strange):  # type: ignore[misc]
                 return kind
-    held: Any = side.values() if isinstance(side, dict) else side if isinstance(side, _CONTAINERS) else ()
-    return next((found for one in itertools.islice(held, _MOST) if (found := find_agreeable(one, operator.eq, depth + 1))), None)
+    contents: Any = side.values() if isinstance(side, dict) else side if isinstance(side, _CONTAINERS) else ()
+    return next(
+        (kind_inside for one in itertools.islice(contents, _MOST) if (kind_inside := find_agreeable(one, operator.eq, depth + 1))), None
+    )
 
 
 def is_true(ask: Callable[[], Any]) -> bool:

@@ -22,15 +22,15 @@ from .watch import Watch
 
 def main() -> int:
     """Where this lies the host left a plan; all but the journal is gone from there before anything of the workspace is imported."""
-    here = Path(__file__).parents[1]
+    folder = Path(__file__).parents[1]
     workspace = os.getcwd()  # noqa: PTH109 - compared as text
-    sys.path[:] = [path for path in sys.path if path != str(here)]
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
     if str(pytest.__file__).startswith(workspace + os.sep):
         sys.exit("pytest was found in the workspace, where anyone may have put it")
-    plan = json.loads((here / "plan.json").read_text())
-    for path in here.iterdir():
+    plan = json.loads((folder / "plan.json").read_text())
+    for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    journal = _journal(here / "journal", bytes.fromhex(plan["key"]))
+    journal = _journal(folder / "journal", bytes.fromhex(plan["key"]))
     watch = Watch(journal, workspace, re.compile(plan["tests"], re.IGNORECASE))
     watch.install()
     parallel = importlib.util.find_spec("xdist") and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")

@@ -60,8 +60,8 @@ class Gate:
     def _run_canaries(self, canaries: list[tuple[str, Any]], then: Any) -> None:
         following = [canary for _, canary in canaries[1:]] + [then]
         for (want, canary), nextitem in zip(canaries, following):  # noqa: B905 - Python 3.9
-            said = {report.when: report.outcome for report in runtestprotocol(canary, log=False, nextitem=nextitem)}
-            self._journal("canary", want=want, setup=said.get("setup"), call=said.get("call"))
+            outcomes = {report.when: report.outcome for report in runtestprotocol(canary, log=False, nextitem=nextitem)}
+            self._journal("canary", want=want, setup=outcomes.get("setup"), call=outcomes.get("call"))
 
 
 def _make_canaries(near: Any) -> list[tuple[str, Any]]:

@@ -53,7 +53,7 @@ class Watch:
     def report(self, name: str, why: str) -> None:
         if (name, why) not in self._reported:
             self._reported.add((name, why))
-            self._journal("odd", id=name, why=why)
+            self._journal("suspicious", id=name, why=why)
 
     def compare(self, result: Any, left: Any, name: str, right: Any) -> Any:
         """Gives `result`, after a look at both sides if they were found to agree."""
