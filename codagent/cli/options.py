@@ -18,7 +18,7 @@ from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
-from codagent.settings import settings as config
+from codagent.settings import settings
 from codagent.settings.toml import Values
 from codagent.store import layout
 from codagent.types import Calling
@@ -54,18 +54,18 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def read_settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
+def read_settings(root: Path, task_file: Values | None = None, **flags: Any) -> settings.Settings:
     """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name.
 
     A repository may lower the limits of the person, but not raise them; a limit that it raises is left out, and said on stderr.
     """
     own = read_user_layers(**flags)
     path = root / "codagent.toml"
-    repository, left_out = config.lowered(config.read(path, repository=True), config.settings(own[0]))
+    repository, left_out = settings.lowered(settings.read(path, repository=True), settings.settings(own[0]))
     if left_out:
         warn(f"{path} may lower your limits, not raise them; left out: {', '.join(left_out)}")
     user, environment, chosen = own
-    return config.settings(user, repository, environment, task_file or {}, chosen)
+    return settings.settings(user, repository, environment, task_file or {}, chosen)
 
 
 def read_user_layers(**flags: Any) -> tuple[Values, Values, Values]:
@@ -73,15 +73,15 @@ def read_user_layers(**flags: Any) -> tuple[Values, Values, Values]:
     name = flags.pop("sandbox", None)
     flags.pop("notes", None)
     return (
-        config.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
-        config.environment(os.environ),
+        settings.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
+        settings.environment(os.environ),
         {**{key: None if value == [] else value for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
     )
 
 
-def read_user_settings(**flags: Any) -> config.Settings:
+def read_user_settings(**flags: Any) -> settings.Settings:
     """The person's own settings, which is all that a record may be acted on with."""
-    return config.settings(*read_user_layers(**flags))
+    return settings.settings(*read_user_layers(**flags))
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:
@@ -126,15 +126,17 @@ def limits(steps: int | None, tokens: int | None, seconds: float | None, usd: fl
     return {"max_steps": steps, "max_tokens": tokens, "max_seconds": seconds, "max_usd": usd}
 
 
-def probed(spec: str, found: Calling | None = None) -> Calling | None:
-    """The way of calling tools that `doctor` found to work with a model; `found` is kept for the next time."""
-    file = user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"
-    known: dict[str, Calling] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if found:
-        known[spec] = found
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    return known.get(spec)
+def load_calling(spec: str) -> Calling | None:
+    """Return the way of calling tools that `doctor` found to work with the model. Returns None when it was never asked."""
+    return _read_callings().get(spec)
+
+
+def save_calling(spec: str, calling: Calling) -> None:
+    """Remember a way of calling tools that works with the model."""
+    file = _callings_file()
+    callings = _read_callings() | {spec: calling}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(callings, indent=1), encoding="utf-8")
 
 
 def api_key() -> str | None:
@@ -144,9 +146,19 @@ def api_key() -> str | None:
 
 def access(spec: str | None) -> Access:
     """What there is to open the model called `spec` with; None: a model whose way of calling tools a record tells."""
-    return Access(api_key(), weights_dir(), probed(spec) if spec else None, secret())
+    return Access(api_key(), weights_dir(), load_calling(spec) if spec else None, secret())
 
 
 def colour() -> bool:
     """Whether the person wants colour on a terminal (https://no-color.org)."""
     return not os.environ.get("NO_COLOR")
+
+
+def _callings_file() -> Path:
+    return user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"
+
+
+def _read_callings() -> dict[str, Calling]:
+    file = _callings_file()
+    callings: dict[str, Calling] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return callings

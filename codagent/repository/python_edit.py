@@ -1,4 +1,4 @@
-"""A Python file with some of its definitions given anew: what small models write well, where they lose half of a whole file."""
+"""Replaces single definitions in a Python file. Small models write one function well, but lose half of a file that they have to repeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PythonDefinition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """Lines `start` (from 0) up to `end` become `text`."""
+    """Replaces the lines from `start` (counted from 0) up to `end`, which is not included, by `text`."""
 
     start: int
     end: int
@@ -20,11 +20,11 @@ class _Change:
 
 
 def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
-    """`old` with each definition of `new` in the place of the one of the same name, and the names that were replaced.
+    """Put each definition of `new` in the place of the definition with the same name in `old`. Returns the file and the names replaced.
 
-    A class that lacks methods gives only those that it has; a function that is a method in `old` finds its place there; imports and
-    definitions that are not in `old` are added. A `new` that has all of `old`, imports and docstring too, replaces it whole.
-    SyntaxError when either is not Python.
+    A class in `new` that lacks methods replaces only the methods that it has. A function that is a method in `old` replaces that method.
+    Imports and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring included, it replaces
+    the whole file. Raises SyntaxError when either text is not Python.
     """
     before, after = ast.parse(old), ast.parse(new)
     names = _names(after.body)
@@ -43,7 +43,7 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
 
 
 def list_definitions(text: str) -> tuple[str, ...]:
-    """The names of a file's functions and classes. SyntaxError when it is not Python."""
+    """Return the names of a file's functions and classes. Raises SyntaxError when the text is not Python."""
     return tuple(_names(ast.parse(text).body))
 
 
@@ -62,7 +62,7 @@ def _replacement(target: PythonDefinition, node: PythonDefinition, new: str) -> 
 
 
 def _additions(before: Sequence[ast.stmt], after: Sequence[ast.stmt], existing: set[str], new: str) -> Iterator[_Change]:
-    """Imports go below the module's docstring and `__future__`, definitions to its end."""
+    """Yield what `before` lacks: imports, below the module's docstring and `__future__`, and definitions, at its end."""
     top = [node for node in before if _is_at_top(node)]
     known = {ast.unparse(node) for node in before}
     at = (top[-1].end_lineno or 0) if top else 0
@@ -80,13 +80,13 @@ def _is_at_top(node: ast.stmt) -> bool:
 
 
 def _unique_methods(tree: ast.Module) -> dict[str, PythonDefinition]:
-    """Methods by their name, where only one class has it."""
+    """Return the methods by name, without those whose name occurs in several classes."""
     methods = [method for node in tree.body if isinstance(node, ast.ClassDef) for method in _definitions(node.body)]
     return {method.name: method for method in methods if sum(method.name == other.name for other in methods) == 1}
 
 
 def _other_names(body: Sequence[ast.stmt]) -> set[str]:
-    """The names that stand beside the definitions: what is imported, and what is given a value."""
+    """Return the names that are imported or assigned outside of definitions."""
     rest = [node for node in body if not isinstance(node, PythonDefinition)]
     imported = {alias.asname or alias.name for node in rest if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
     return imported | {

@@ -1,6 +1,6 @@
-"""The agent's tools: what a model is told of them, and what each does in a sandbox.
+"""The agent's tools: how a model sees them, and what each does in a sandbox.
 
-Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered, never raised; only a broken sandbox is an error.
+Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered with an error and never raised; only a broken sandbox raises.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Do = Callable[[Sandbox, Arguments, Profile], str]
 
 
 def _tool(name: str, description: str, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Tool:
-    """Parameters are strings, but those whose name ends in a unit or says a line, which are integers."""
+    """Describe a tool. Its parameters are strings, but for `seconds`, `from_line` and `lines`, which are integers."""
     parameters = {**required, **(optional or {})}
     properties = {
         key: {"type": "integer" if key in ("seconds", "from_line", "lines") else "string"} | ({"description": text} if text else {})
@@ -64,12 +64,12 @@ WRITING = (EDIT.name, WRITE.name, DEFINE.name)
 
 
 def select_tools(profile: Profile) -> tuple[Tool, ...]:
-    """The tools that a model of this profile is told of."""
+    """Return the tools that a model with this profile may call."""
     return tuple(tool for tool in (*TOOLS, DEFINE) if tool.name in profile.tools) if profile.tools else TOOLS
 
 
 def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: float = MAX_COMMAND_SECONDS) -> str:
-    """Do what `wanted` asks and say how it went, within the profile's output limits."""
+    """Carry out the call `wanted`, and return its answer within the profile's output limits. SandboxError when the sandbox is broken."""
     tool = next((tool for tool in select_tools(profile) if tool.name == wanted.name), None)
     if tool is None:
         return f"error: there is no tool {wanted.name!r}; there are {', '.join(tool.name for tool in select_tools(profile))}"
@@ -83,12 +83,15 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
                 sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile
             )
         return _retry_from_root(_DO[tool.name], sandbox, arguments, profile)
-    except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
+    except OSError as error:  # a path that is missing, a directory or forbidden, or a full disk
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
 
 
 def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
-    """Small models begin paths with a slash; where that leads nowhere, the repository's root is meant."""
+    """Carry out a call on a path, or on the same path without its leading slash if that fails.
+
+    Small models begin paths with a slash, and mean the repository's root.
+    """
     try:
         return do(sandbox, arguments, profile)
     except OSError:
@@ -99,9 +102,9 @@ def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Pr
 
 
 def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
-    """`content` with its only occurrence of `old` replaced, and what was done; or None, and why not.
+    """Replace the only occurrence of `old` in `content`. Returns the result and a note; the result is None when nothing was replaced.
 
-    Where `old` does not occur, lines are compared again with quotes straightened and trailing space dropped.
+    If `old` does not occur, lines are compared again with straight quotes and without trailing space.
     """
     if not old:
         return None, "`old` is empty; give the text to replace, or use write for a whole file"
@@ -186,7 +189,7 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
 
 
 def _find_defining_file(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
-    """The one Python file that defines any of `names`: small models give the right function and the wrong file. Else `path`."""
+    """Return the only Python file that defines any of `names`, because small models often name the wrong file. Else return `path`."""
     pattern = rf"^ *(async )?(def|class) +({'|'.join(names)})\b"
     result = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
     files = result.output.splitlines() if names and result.exit_code == 0 else []
@@ -214,7 +217,7 @@ _DO: Mapping[str, Do] = {
 
 
 def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:
-    """The arguments as the tool wants them, or the sentence that tells the model what is wrong."""
+    """Return the arguments as the tool expects them, or an error message for the model."""
     try:
         arguments = json.loads(raw or "{}", strict=False)
     except json.JSONDecodeError as error:

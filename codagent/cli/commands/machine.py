@@ -117,4 +117,5 @@ def _probe(model: str) -> str:
     from codagent.models.open import ModelOptions, probe
 
     way = probe(model, ModelOptions(options.api_key(), options.weights_dir()))
-    return f"calls tools the {options.probed(model, way)} way, which `codagent run` now uses with it"
+    options.save_calling(model, way)
+    return f"calls tools the {way} way, which `codagent run` now uses with it"

@@ -11,7 +11,7 @@ import typer
 
 from codagent.agent.loop import notes as notes_of
 from codagent.cli import options
-from codagent.cli.commands.records import StoredLoop, load_stored
+from codagent.cli.commands.records import load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
@@ -45,7 +45,7 @@ def diff(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = 
 @notes.command()
 def rollback(loop_id: options.LoopId = None, *, at: At = 0, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Put the notes back to what they were before a loop, or after its iteration K. A loop that runs takes it as your edit."""
-    stored: StoredLoop = load_stored(repo, record, loop_id)
+    stored = load_stored(repo, record, loop_id)
     loops = stored.folder.parent
     wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_file(loops))
     file = Path(wanted) if is_sealed(stored.loop, options.secret()) else notes_file_for(loops, stored.loop.id, wanted)

@@ -105,8 +105,8 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
     for loop_id in layout.all_loops(loops):
         loop = load(loops / loop_id / layout.RECORD)
         attempts = solved(loop)
-        told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
-        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **told})
+        end = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
+        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **end})
     if json_:
         say(json.dumps(rows))
         return

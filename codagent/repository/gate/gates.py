@@ -1,4 +1,4 @@
-"""The checks of a repository, run on a commit in a sandbox that the agent never saw."""
+"""Runs the checks of a repository on a commit, in a sandbox that the agent never had access to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
 
 class Gates:
-    """Grades commits against the start. `image` names what the sandboxes are made of; `cache` is a file that outlives this process."""
+    """Grades commits by comparing them with the start commit."""
 
     def __init__(
         self,
@@ -37,19 +37,26 @@ class Gates:
         image: str = "",
         cache: Path | None = None,
     ) -> None:
+        """Prepare to grade.
+
+        `image` identifies the image of the sandboxes. `cache` is a file with earlier results; None keeps results in memory only.
+        """
         self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
         self._protect, self._image = tuple(protect), image
         self._cache = Cache(cache)
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
-        """`commit` may be a tree. Raises SandboxError and RepositoryError. Past `seconds` what has not been run counts as failed."""
+        """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
+
+        Raises SandboxError and RepositoryError.
+        """
         deadline = time.monotonic() + seconds
         tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
         start = self._run_checks(git.tree_of(self._root, self._start), checks, deadline) if any(map(parse_pytest, checks)) else ()
         return grade_runs(self._run_checks(tree, checks, deadline), start, undone)
 
     def _protected_makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
-        """Where make decides, its file is protected, unless to write one was the task."""
+        """Return the names of make's files if a check uses make and there was one at the start. Without one, writing it may be the task."""
         there = set(git.list_files(self._root, self._start)) & set(_MAKEFILES)
         return _MAKEFILES if there and any(re.search(r"\bmake\b", check) for check in checks) else ()
 
@@ -67,7 +74,7 @@ class Gates:
 
 
 def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
-    """One check, in a login-free shell at the repository's root."""
+    """Run one check at the repository's root, for at most `seconds` and at most CHECK_SECONDS."""
     return sandbox.run(check, timeout=_limit_seconds(seconds))
 
 
@@ -88,7 +95,7 @@ def _limit_seconds(seconds: float) -> float:
 
 @functools.cache
 def _gate_version() -> str:
-    """Changes with the gate, so that no verdict of another one is taken for its own."""
+    """Return a digest of the gate's own code. Results of another version of the gate are never reused."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())

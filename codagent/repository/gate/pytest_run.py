@@ -1,4 +1,4 @@
-"""Checks that are a plain pytest command, run so that every test is accounted for."""
+"""Runs a check that is a plain pytest command in such a way that the result of every test is known."""
 
 from __future__ import annotations
 
@@ -25,37 +25,38 @@ _PLAIN = re.compile(
         (?P<arguments>\s.*)?""",
     re.VERBOSE,
 )
-# Whose pytest it is, as its script says.
+# The interpreter that the first line of pytest's script names.
 _INTERPRETER = r"""$(sed -n '1s/^#! *\(.*python.*\)/\1/p' "$(command -v {script})" | grep . || echo python3)"""
 _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
 
 
 @dataclass(frozen=True, slots=True)
 class PytestCommand:
-    """A pytest command in parts; `module`: it was `python -m pytest`, by which the working directory can be imported from."""
+    """A pytest command in parts."""
 
-    settings: str
+    settings: str  # variables that are set before the command
     python: str
-    module: bool
+    module: bool  # it was `python -m pytest`, which makes the working directory importable
     arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class TestReport:
-    """What became of each test: passed, failed, skipped, xfailed, or nothing; what could not be collected, and how (failed, skipped);
-    what was odd, and why. `code` is pytest's own, None when it never came to its end; `running` is the last test that began."""
+    """What happened to each test of a run."""
 
-    outcomes: Mapping[str, str] = field(default_factory=dict)
-    uncollected: Mapping[str, str] = field(default_factory=dict)
-    suspicious: Mapping[str, str] = field(default_factory=dict)
-    collected: bool = False
-    trusted: bool = True
-    code: int | None = None
-    running: str = ""
+    __test__ = False  # pytest must not take this class for tests
+
+    outcomes: Mapping[str, str] = field(default_factory=dict)  # of each test: passed, failed, skipped, xfailed; "": it did not run
+    uncollected: Mapping[str, str] = field(default_factory=dict)  # what could not be collected, and how: failed or skipped
+    suspicious: Mapping[str, str] = field(default_factory=dict)  # what no honest program does, and why it is suspicious
+    collected: bool = False  # whether pytest came to the end of its collection
+    trusted: bool = True  # whether the canaries ended as they must
+    code: int | None = None  # pytest's exit code; None: it did not come to its end
+    running: str = ""  # the last test that began
 
 
 def parse_pytest(check: str) -> PytestCommand | None:
-    """None for a command that is more than pytest, or something else."""
+    """Split a pytest command into its parts. Returns None for any other command, and for one that does more than call pytest."""
     match = _PLAIN.fullmatch(check.strip())
     if match is None or "\n" in check or "`" in check:
         return None
@@ -64,14 +65,14 @@ def parse_pytest(check: str) -> PytestCommand | None:
     try:
         if any(word and set(word) <= set("();<>|&") for word in words):
             return None
-    except ValueError:  # a quotation without an end
+    except ValueError:  # an open quotation
         return None
     python = match["python"] or _INTERPRETER.format(script=match["script"])
     return PytestCommand(match["settings"], python, match["python"] is not None, (match["arguments"] or "").strip())
 
 
 def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
-    """Runs it in the sandbox's workspace."""
+    """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
     plan = {"key": key.hex(), "module": pytest.module, "tests": TESTS.pattern}
     try:
@@ -80,7 +81,7 @@ def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tup
         sandbox.write(f"{folder}/__main__.py", _ENTRY_POINT.encode())
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
-        raise SandboxError(f"no room in the sandbox for what runs the tests ({error.strerror}); give it more tmp_mb") from error
+        raise SandboxError(f"the sandbox has no room for the files that run the tests ({error.strerror}); give it more tmp_mb") from error
     command = f"{_ALONE} {pytest.settings}{pytest.python} {folder} {pytest.arguments}"
     result = sandbox.run(command, timeout=seconds)
     try:
@@ -92,7 +93,7 @@ def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tup
 
 
 def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
-    """Its lines, up to the first that the runner did not write."""
+    """Yield the lines of a journal, up to the first one whose signature is wrong."""
     last = b""
     for line in data.splitlines():
         signature, _, text = line.partition(b" ")
@@ -103,7 +104,7 @@ def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
 
 
 def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
-    """A journal's lines as what they come to."""
+    """Combine the lines of a journal into a report."""
     outcomes: dict[str, str] = {}
     lines: dict[str, list[dict[str, Any]]] = {}
     for event in events:
@@ -113,7 +114,7 @@ def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
         outcomes |= dict.fromkeys(event["ids"], "")
     for event in lines.get("report", []):
         outcomes[event["id"]] = _worst_outcome(event, outcomes.get(event["id"], ""))
-    # A canary whose set-up went wrong says nothing.
+    # A canary whose set-up failed proves nothing.
     canary_runs = [event for event in lines.get("canary", []) if event["setup"] == "passed"]
     canaries_seen = bool(canary_runs) or "passed" not in outcomes.values() or not any(event["canaries"] for event in collected)
     return TestReport(
@@ -128,7 +129,7 @@ def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
 
 
 def _worst_outcome(report: Mapping[str, Any], before: str) -> str:
-    """The worst of a test's phases; only a call that passed makes it pass."""
+    """Return the worst outcome of a test's phases. A test has passed only if its call phase passed."""
     if "failed" in (before, report["outcome"]):
         return "failed"
     if report["outcome"] == "skipped":

@@ -1,4 +1,4 @@
-"""From what the checks did at the start and do now to an outcome: pure functions."""
+"""Compares what the checks did at the start with what they do now, and decides the outcome. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from codagent.repository.gate.pytest_run import TestReport
 from codagent.text import sanitize
 from codagent.types import Outcome
 
-PARTIAL = 0.9  # not all passed: never as good as all
-_LISTED = 20  # of a kind in the feedback
+PARTIAL = 0.9  # the highest reward when not everything passed
+_LISTED = 20  # lines of one kind in the feedback
 _FAILS = "fails"
 _SET_ASIDE = ("skipped", "xfailed")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One check on one tree: `shown` is what it printed, `tests` is None where only the exit code says how it went,
-    `cut` that it was ended by a limit that was not its own."""
+    """The result of one check on one tree."""
 
     check: str
     exit_code: int
-    shown: str
-    tests: TestReport | None = None
-    cut: bool = False
+    shown: str  # what it printed, shortened
+    tests: TestReport | None = None  # None: only the exit code says how it went
+    cut: bool = False  # whether a limit of the loop, not of the check, ended it
 
 
 @dataclass(frozen=True, slots=True)
 class CheckVerdict:
-    """`failed` maps what did not pass, a test or the check itself, to the reason."""
+    """How one check ended."""
 
-    share: float
-    failed: dict[str, str]
+    share: float  # of the required tests that passed, 0..1
+    failed: dict[str, str]  # the tests that did not pass, or the check itself, with the reason
 
 
 def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) -> Outcome:
-    """`start` has the same checks as `now`, or nothing where none of them are tests; `undone` are changes that do not count."""
+    """Decide the outcome of all checks.
+
+    `start` has the runs of the same checks at the start, or is empty if none of them is pytest. `undone` are the paths whose changes do
+    not count.
+    """
     before = [run.tests or TestReport() for run in start] or [TestReport()] * len(now)
     verdicts = [judge(run, at_start) for run, at_start in zip(now, before, strict=True)]
     passed = not any(verdict.failed for verdict in verdicts)
@@ -53,7 +56,7 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) 
 
 
 def judge(run: Run, start: TestReport) -> CheckVerdict:
-    """One check. The tests of the start, and those that its files have now, must pass; other tests must not fail."""
+    """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail."""
     if run.tests is None:
         return CheckVerdict(float(run.exit_code == 0), {} if run.exit_code == 0 else {run.check: f"exit {run.exit_code}"})
     now = run.tests
@@ -69,7 +72,7 @@ def judge(run: Run, start: TestReport) -> CheckVerdict:
     if not failed and now.code != 0:
         failed = {run.check: f"pytest ended with {now.code}"}
     if any(name not in now.outcomes for name in now.suspicious if name in failed):
-        return CheckVerdict(0.0, failed)  # not one test but the run is not to be believed
+        return CheckVerdict(0.0, failed)  # a finding that belongs to no test: the whole run is not to be trusted
     return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed)
 
 
@@ -99,7 +102,7 @@ def _failures(now: TestReport, start: TestReport, required: set[str]) -> Iterato
 
 
 def _explain(run: Run, verdict: CheckVerdict) -> str:
-    """Why it failed, but for what its own output tells."""
+    """Say why a check failed, unless its own output says that."""
     own = (_FAILS, f"exit {run.exit_code}")
     lines = [sanitize(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
     return "\n".join([f"$ {run.check}", *_limit_lines(lines), run.shown])

@@ -1,7 +1,7 @@
-"""The user's repository: a snapshot out, a result back as commits, and a change onto the working tree when asked.
+"""The user's repository: a snapshot of it, the results as commits, and a change to the working tree when a person asks for it.
 
-Only objects, `refs/codagent/<id>/<position>` and `refs/heads/codagent/<id>` are ever added; index, stash, checkout, HEAD, configuration,
-other refs and reflogs stay as they are, and nothing that a repository says runs a program on this machine.
+codagent adds objects, `refs/codagent/<id>/<position>` and `refs/heads/codagent/<id>`, and nothing else. The index, the stash, HEAD, the
+checked out files, the configuration, other refs and reflogs stay as they are. Nothing in a repository can run a program on this machine.
 """
 
 from codagent.repository.git.apply import apply

@@ -1,4 +1,4 @@
-"""What a work tree holds right now as a commit, made beside the user's index and never through it."""
+"""The present content of a work tree as a commit. It is made with a copy of the user's index, which stays as it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from codagent.errors import RepositoryError
 from codagent.repository.git.command import Git
 
-MAX_UNTRACKED_BYTES = 512 << 20  # a forgotten data set should not be copied into the user's repository
+MAX_UNTRACKED_BYTES = 512 << 20  # a data set that nobody ignored should not be copied into the user's repository
 IDENTITY = {
     f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "codagent"), ("EMAIL", "codagent@localhost"))
 }
@@ -22,7 +22,11 @@ IDENTITY = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`commit` is `head` itself when nothing is uncommitted (`dirty` False); otherwise its child, or parentless before the first commit."""
+    """The state of a work tree.
+
+    `commit` is `head` itself when nothing is uncommitted (`dirty` False). Otherwise it is a child of `head`; without any commit (`head`
+    None) it has no parent.
+    """
 
     root: Path
     head: str | None
@@ -31,7 +35,11 @@ class Snapshot:
 
 
 def snapshot(root: Path) -> Snapshot:
-    """HEAD, what is uncommitted and what is untracked and not ignored; `.codagent` and untracked repositories inside stay out."""
+    """Make a commit of HEAD, the uncommitted changes, and the untracked files that are not ignored.
+
+    `.codagent` and untracked repositories inside are left out. Raises RepositoryError for what codagent cannot work on: submodules,
+    unresolved conflicts, too many untracked bytes, an incomplete partial clone.
+    """
     git = Git(root, work_tree=True)
     lines = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
     head, head_tree = (None, None) if lines[0].endswith(" missing") else lines
@@ -50,25 +58,27 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def list_files(root: Path, commit: str) -> tuple[str, ...]:
-    """The paths in a commit, sorted by byte; what is not UTF-8 survives as surrogates."""
+    """Return the paths in a commit, sorted by byte. Bytes that are not UTF-8 become surrogates."""
     return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
 
 
 def read_file(root: Path, commit: str, path: str) -> bytes:
+    """Return the content of a file in a commit."""
     return Git(root)("cat-file", "blob", f"{commit}:{path}")
 
 
 @contextmanager
 def temporary_index(git: Git) -> Iterator[dict[str, str]]:
-    """The environment in which git uses a copy of the user's index."""
+    """Copy the user's index. Yields the environment variables that make git use the copy."""
     with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
         index = Path(folder, "index")
         if (theirs := git.path("index")).exists():
-            shutil.copy2(theirs, index)  # with its time, by which git knows which files it has to look into
+            shutil.copy2(theirs, index)  # with its time, from which git knows which files it must read
         yield {"GIT_INDEX_FILE": str(index)}
 
 
 def split_paths(listing: bytes) -> list[str]:
+    """Split a listing of git that ends each path with a zero byte."""
     return [os.fsdecode(path) for path in listing.split(b"\0") if path]
 
 
@@ -83,7 +93,10 @@ def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:
 
 
 def _pathspecs(git: Git, index: dict[str, str]) -> bytes:
-    """Pathspecs. Only what is there and not ignored is named, since git takes naming an ignored path, even to exclude it, for a mistake."""
+    """Return the pathspecs for `git add`.
+
+    They name only what exists and is not ignored. git refuses a pathspec that names an ignored path, even one that excludes it.
+    """
     untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
     nested = [path for path in untracked if path.endswith("/")]
     ours = {".codagent" for path in untracked if path.startswith(".codagent/")}
@@ -100,7 +113,10 @@ def _refuse_too_much(root: Path, untracked: list[str]) -> None:
 
 
 def _find_smudged(git: Git, index: dict[str, str]) -> list[str]:
-    """Files that git-lfs has put in place of their pointers: with its program off, they would look changed to git."""
+    """Return the files that git-lfs put in the place of their pointers.
+
+    git-lfs is switched off here, so git takes these files for changed.
+    """
     if not any(key.startswith("filter.lfs.") for key in git.config):
         return []
     changed = git("ls-files", "--modified", "-z", env=index)
@@ -110,6 +126,7 @@ def _find_smudged(git: Git, index: dict[str, str]) -> list[str]:
 
 
 def _stands_for(pointer: bytes, file: Path) -> bool:
+    """Whether `file` has the content that a pointer of git-lfs names."""
     if not pointer.startswith(b"version https://git-lfs.github.com/spec/") or not file.is_file():
         return False
     with file.open("rb") as content:

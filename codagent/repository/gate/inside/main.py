@@ -1,4 +1,4 @@
-"""Runs pytest as it was asked for and keeps a signed journal of what happened."""
+"""Runs pytest with the arguments of the check, and writes a signed journal of what happened."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from .watch import Watch
 
 
 def main() -> int:
-    """Where this lies the host left a plan; all but the journal is gone from there before anything of the workspace is imported."""
+    """Run pytest and return its exit code.
+
+    The host leaves a plan in this file's folder. Everything there but the journal is deleted before a module of the workspace is imported.
+    """
     folder = Path(__file__).parents[1]
     workspace = os.getcwd()  # noqa: PTH109 - compared as text
     sys.path[:] = [path for path in sys.path if path != str(folder)]
@@ -43,7 +46,10 @@ def main() -> int:
 
 
 def _journal(path: Path, key: bytes) -> Callable[..., None]:
-    """Each line is signed together with those before it: who lacks the key can forge, change or leave out none."""
+    """Return a function that writes lines. Each line is signed together with all lines before it.
+
+    So a program without the key cannot forge, change or remove a line.
+    """
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     last = b""
 

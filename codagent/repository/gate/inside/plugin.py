@@ -1,4 +1,4 @@
-"""Accounts for every test of a pytest session, and proves with canaries that the session reports what happens."""
+"""A pytest plugin that reports every test, and proves with canaries that pytest reports what really happens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from _pytest.runner import runtestprotocol
 
 from .watch import Watch
 
-_PLACES = 5  # tests that have canaries before them
+_PLACES = 5  # how many random tests have canaries before them
 
 
 class Gate:
-    """The plugin. Tests are run as pytest itself runs them; in the same way, but unreported, run canaries."""
+    """The plugin. It runs tests as pytest does. It runs canaries in the same way, but does not report them to pytest."""
 
     def __init__(self, journal: Callable[..., None], watch: Watch) -> None:
         self._journal, self._watch = journal, watch
@@ -65,7 +65,7 @@ class Gate:
 
 
 def _make_canaries(near: Any) -> list[tuple[str, Any]]:
-    """Tests that must fail and pass, in the module of a test and named like it."""
+    """Return one test that must fail and one that must pass, in the module of the test `near` and with similar names."""
     module = near.getparent(pytest.Module)
     return [(want, _make_canary(module, near.name, want)) for want in ("failed", "passed")] if module else []
 
