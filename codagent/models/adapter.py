@@ -82,9 +82,9 @@ class Adapter:
         if not line:
             raise ModelError(f"{self._name} cannot be served: {self._last_error_line()}")
         url, key = line.split()
-        wire = HttpClient(url, api_key=key, local=True)
-        model = default_model(retry(lambda: wire.get_json("/models"), _STOP_S))
-        wire.close()
+        client = HttpClient(url, api_key=key, local=True)
+        model = default_model(retry(lambda: client.get_json("/models"), _STOP_S))
+        client.close()
         return OpenAIModel(url, model, calling=profile.calling, api_key=key, on_text=on_text)
 
     def _last_error_line(self) -> str:

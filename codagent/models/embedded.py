@@ -37,8 +37,8 @@ class Embedded:
 
         def start() -> Llama:
             self._server = _serve(file, profile.context_tokens, at_once)
-            wire = HttpClient(self._server.listening_address, local=True)
-            return Llama(wire, name, weights=name_weights(file), calling=profile.calling, on_text=on_text)
+            client = HttpClient(self._server.listening_address, local=True)
+            return Llama(client, name, weights=name_weights(file), calling=profile.calling, on_text=on_text)
 
         self._llama = Background(start)
 

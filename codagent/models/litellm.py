@@ -45,8 +45,8 @@ class LiteLLM:
         return self._model
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        wire, functions, schema = encode(self._calling, messages, tools)
-        request: dict[str, Any] = {"model": self._model, "messages": wire, **sampling_fields(sampling, "max_tokens"), **self._server}
+        chat, functions, schema = encode(self._calling, messages, tools)
+        request: dict[str, Any] = {"model": self._model, "messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
         if functions:
             request["tools"] = functions
         if schema:

@@ -144,12 +144,12 @@ def _open_endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] |
 
     url, _, name = spec.partition("#")
     if not name:
-        wire = HttpClient(url, api_key=api_key)
-        name = default_model(retry(lambda: wire.get_json("/models"), PATIENCE_S))
-        wire.close()
+        client = HttpClient(url, api_key=api_key)
+        name = default_model(retry(lambda: client.get_json("/models"), PATIENCE_S))
+        client.close()
         if not name:
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
-        if wire.server == "llama.cpp" and calling != "native":
+        if client.server == "llama.cpp" and calling != "native":
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
             return Llama(root, f"{url}#{name}", weights=name, calling=calling, on_text=on_text)
     return OpenAIModel(url, name, calling=calling, api_key=api_key, on_text=on_text)

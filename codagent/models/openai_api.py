@@ -82,22 +82,22 @@ class OpenAIModel:
 
     def _try_once(self, body: Json) -> _Answer:
         """Send one request and collect its stream. Fields that this server refuses are left out, from then on."""
-        wire = self._connection.get()
+        client = self._connection.get()
         while True:
             answer = _Answer()
             extras = {key: value for extra in self._extras for key, value in extra.items()}
             try:
-                for event in wire.stream("/chat/completions", body | extras):
+                for event in client.stream("/chat/completions", body | extras):
                     self._on_text(answer.add(event))
             except RequestRefused:
                 if not self._extras:
                     raise
                 del self._extras[0]
             except (AttributeError, KeyError, TypeError) as error:
-                raise Transient(f"{wire.who} sent something that is not a chat completion") from error
+                raise Transient(f"{client.who} sent something that is not a chat completion") from error
             else:
                 if answer.finish is None and not answer.size:
-                    raise Transient(f"{wire.who} sent an empty answer")
+                    raise Transient(f"{client.who} sent an empty answer")
                 return answer
 
 

@@ -1,4 +1,4 @@
-"""`codagent loop`: the same task again and again, each time with a fresh context, until gates that the agent cannot reach pass."""
+"""`codagent loop` and `codagent branch`: attempts at a task, each with a fresh context, until the gates pass."""
 
 from __future__ import annotations
 
@@ -31,21 +31,26 @@ if TYPE_CHECKING:
 TaskText = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TASK|FILE]", help="What to do, a FILE.md that says it, or a FILE.toml of tasks; `-`: standard input.", show_default=False
+        metavar="[TASK|FILE]",
+        help="What to do, FILE.md with that text, or FILE.toml with tasks; `-` reads standard input.",
+        show_default=False,
     ),
 ]
-RewriteOption = Annotated[Literal["always", "between", "never"], typer.Option("--rewrite", help="When the notes are written anew.")]
-Group = Annotated[
-    int, typer.Option("--group", min=1, metavar="N", help="So many loops from the same start; the first that passes ends the others.")
+RewriteOption = Annotated[
+    Literal["always", "between", "never"],
+    typer.Option("--rewrite", help="Rewrite the notes after each attempt, only between two attempts, or never."),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="How many of them at a time.")]
-All = Annotated[bool, typer.Option("--all", help="Every loop of the group runs to its end.")]
+Group = Annotated[
+    int, typer.Option("--group", min=1, metavar="N", help="Run N loops from the same start. The first that passes ends the others.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="How many loops run at the same time.")]
+All = Annotated[bool, typer.Option("--all", help="Let every loop of the group run to its end.")]
 
 
 def loop(
     task: TaskText = None,
     *,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Go on with a loop where it was broken off.")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop.")] = None,
     repo: options.Repo = Path(),
     model: options.Model = None,
     sandbox: options.Sandbox = None,
@@ -57,18 +62,26 @@ def loop(
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
-    notes: Annotated[Path | None, typer.Option("--notes", metavar="FILE", help="The notes.", show_default=".codagent/notes.md")] = None,
+    notes: Annotated[
+        Path | None, typer.Option("--notes", metavar="FILE", help="File of the notes.", show_default=".codagent/notes.md")
+    ] = None,
     rewrite: RewriteOption = "always",
-    from_: Annotated[Literal["best", "last", "start"], typer.Option("--from", help="Which tree an attempt starts from.")] = "best",
+    from_: Annotated[
+        Literal["best", "last", "start"],
+        typer.Option("--from", help="Files that an attempt starts from: the best, the last, or the first."),
+    ] = "best",
     group: Group = 1,
     jobs: Jobs = 2,
     all_: All = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print limits and the worst-case bill, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the limits and the highest possible cost, and stop.")] = False,
     seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
 ) -> None:
-    """Work on a task again and again, each time afresh, until its checks pass on the host. Only files and notes are carried on."""
+    """Work on a task repeatedly, until its checks pass.
+
+    Each attempt starts with a fresh context. Only files and notes are handed on.
+    """
     from codagent.runner.launch import go_on, start
 
     loops = options.loops_dir(root := git.find_root(repo), record, make=True)
@@ -89,7 +102,7 @@ def loop(
 def branch(
     loop_id: options.LoopId = None,
     *,
-    at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="The iteration whose files and notes it starts from.")],
+    at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="Start from the files and notes after iteration K.")],
     repo: options.Repo = Path(),
     model: options.Model = None,
     sandbox: options.Sandbox = None,
@@ -106,7 +119,10 @@ def branch(
     record: options.RecordDir = None,
     json_: options.Json = False,
 ) -> None:
-    """Start loops from where another loop stood after iteration K, with its notes and its gates."""
+    """Start loops from another loop's state after iteration K.
+
+    They begin with its files and its notes, and have its checks.
+    """
     from codagent.runner.launch import branched, start
 
     root = git.find_root(repo)
@@ -130,7 +146,7 @@ def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_o
 
 
 def _display(*, alone: bool) -> ProgressLines:
-    """A live one for a loop alone on a terminal, else plain lines."""
+    """Return a live display for a single loop on a terminal, else plain lines."""
     if not alone or not sys.stderr.isatty():
         return ProgressLines(live=alone)
     from codagent.cli.terminal.live import Live
@@ -139,7 +155,7 @@ def _display(*, alone: bool) -> ProgressLines:
 
 
 def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
-    """Tell of the best of the loops, and end with its exit code."""
+    """Print the results, those of the best loop in full, and exit with its code."""
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     if json_:
         others = [summary(result) for result in results]
@@ -153,17 +169,17 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
 
 
 def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
-    """The tasks, each with what decides that it is done, and all settings. UsageError for one that nothing decides."""
+    """Return the tasks, each with its checks, and the settings. Raises UsageError for a task without checks."""
     tasks, layer = _read_tasks(task)
     settings = options.read_settings(root, layer, **flags)
     tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in tasks)
     if unchecked := [item.id for item in tasks if not item.checks]:
-        raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; say with --check CMD what decides that it is done")
+        raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; add --check CMD, a command that must succeed")
     return tasks, settings
 
 
 def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Values]:
-    """The tasks, and the settings that came with them."""
+    """Return the tasks, and the settings that a task file has."""
     from codagent.settings.task_file import is_task_file, read_tasks
 
     if argument is not None and is_task_file(argument):

@@ -1,4 +1,4 @@
-"""What can be done with a loop afterwards: show, diff, apply, replay, list, clean."""
+"""Commands on finished loops: show, diff, apply, list, clean."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StoredLoop:
     loop: Loop
 
     def change(self) -> tuple[str, str]:
-        """The commits before and after; RepositoryError when nothing was changed."""
+        """Return the commits before and after. Raises RepositoryError when nothing was changed."""
         changed = change(self.loop)
         if changed is None:
             raise RepositoryError(f"loop {self.loop.id} changed nothing")
@@ -43,6 +43,7 @@ class StoredLoop:
 
 
 def load_stored(repo: Path, record: Path | None, loop_id: str | None) -> StoredLoop:
+    """Load the loop whose id starts or ends with `loop_id`; None means the latest. Raises RecordError when there is no such loop."""
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
     folder = loops / layout.find_loop(loops, loop_id)
@@ -54,10 +55,10 @@ def show(
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
-    full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False,
-    tokens: Annotated[bool, typer.Option("--tokens", help="Instead, which replies hold their tokens and can be trained on.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print everything in full.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Print which replies have tokens and can be trained on.")] = False,
 ) -> None:
-    """Print what was said and done in a loop."""
+    """Print the messages and tool calls of a loop."""
     loop = load_stored(repo, record, loop_id).loop
     if tokens:
         _print_tokens(loop)
@@ -88,7 +89,10 @@ def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record:
 
 
 def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
-    """Put a loop's change on the working tree, three-way; or say what conflicts and change nothing."""
+    """Apply a loop's change to the working tree.
+
+    The change is merged with yours. If something conflicts, nothing is changed.
+    """
     stored = load_stored(repo, record, loop_id)
     conflicts = git.apply(stored.root, *stored.change())
     if conflicts:
@@ -116,13 +120,16 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
 
 
 def clean(
-    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to forget.", show_default=False)] = None,
+    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to delete.", show_default=False)] = None,
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every loop of this repository.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Delete every loop of this repository.")] = False,
 ) -> None:
-    """Remove loops with their branches and records, and containers that a killed run left behind."""
+    """Delete loops, and containers that a killed run left.
+
+    A loop's branch and its record are deleted with it.
+    """
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
     chosen = layout.all_loops(loops) if all_ else [layout.find_loop(loops, wanted) for wanted in loop_ids or []]

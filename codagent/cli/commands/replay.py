@@ -1,4 +1,4 @@
-"""`codagent replay`: the recorded replies again, through the same code and a fresh sandbox, up to the first difference."""
+"""`codagent replay`: gives the recorded replies to the same code in a fresh sandbox, up to the first difference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def replay(
     sandbox: options.Sandbox = None,
     record: options.RecordDir = None,
 ) -> None:
-    """Run a record again at the model's boundary and report the first difference. Durations and addresses may differ."""
+    """Repeat a loop's replies and report the first difference.
+
+    The recorded replies are given to the same code in a fresh sandbox. Times and addresses may differ.
+    """
     stored = load_stored(repo, record, loop_id)
     progress = ProgressLines()
     own = options.read_user_settings(sandbox=sandbox)

@@ -15,14 +15,14 @@ from codagent.errors import UsageError
 from codagent.repository import git
 
 PAGE = "report.html"
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes.", show_default="beside the record")]
-Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also a picture of the scores (needs matplotlib).")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File of the page.", show_default="beside the record")]
+Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also draw the scores (needs matplotlib).")]
 
 
 def report(
     loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, out: Out = None, png: Png = None
 ) -> None:
-    """Write a loop as one HTML page, which needs nothing but a browser, and print where it is."""
+    """Write a loop as one HTML page, and print the page's path."""
     from codagent.cli import page
 
     stored = load_stored(repo, record, loop_id)

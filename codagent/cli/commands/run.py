@@ -1,4 +1,4 @@
-"""`codagent run`: one task, or without a task on a terminal a session of them."""
+"""`codagent run`: one task, or a session of tasks on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from codagent.store import layout
 from codagent.types import Task
 
 TaskText = Annotated[
-    str | None, typer.Argument(metavar="[TASK]", help="What to do; `-`: from standard input; none: a session.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[TASK]", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
 
 
@@ -42,7 +43,10 @@ def run(
     seed: options.Seed = None,
     json_: options.Json = False,
 ) -> None:
-    """Work on a task in a git repository, from inside a sandbox; the result is a commit on a branch of its own."""
+    """Work on a task in a git repository, inside a sandbox.
+
+    The result is a commit on a branch of its own.
+    """
     instruction = instruction_of(task)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)

@@ -1,6 +1,6 @@
-"""Progress on a terminal: step lines scroll by, and below them stands a block that tells where the loop is and what it has used.
+"""Progress on a terminal: lines for the steps, and below them a block that shows the state of the loop and what it has used.
 
-The block is drawn by a thread of `rich`, so that the clock runs while a model thinks or a command works.
+A thread of `rich` draws the block, so that the clock runs while a model or a command works.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TAIL = 400  # characters of what the model writes that are kept
 
 
 class Live(ProgressLines):
-    """Progress that shows a block from `watch` to `close`, and plain lines outside of that."""
+    """Shows a block between `watch` and `close`, and plain lines at any time."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -41,7 +41,10 @@ class Live(ProgressLines):
     def watch(
         self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
     ) -> None:
-        """Show the block of a loop, and ask the callables as it is drawn. `earlier` are the episodes of a loop that is taken up again."""
+        """Show the block of a loop.
+
+        The callables are called each time the block is drawn. `earlier` are the episodes of a loop that is continued.
+        """
         from rich.live import Live as Screen
 
         self.close()
@@ -55,7 +58,7 @@ class Live(ProgressLines):
         self._screen.start(refresh=True)
 
     def close(self) -> None:
-        """Take the block off the terminal and give the cursor back. May be called again."""
+        """Remove the block and show the cursor. It may be called more than once."""
         screen, self._screen = self._screen, None
         if screen:
             screen.stop()
@@ -67,13 +70,13 @@ class Live(ProgressLines):
         self.close()
 
     def say(self, line: str) -> None:
-        """One sentence, above the block."""
+        """Print a sentence above the block."""
         from rich.text import Text
 
         self._console.print(Text(_escape_undecodable(sanitize(line))), soft_wrap=True)
 
     def on_text(self, text: str) -> None:
-        """A piece of a reply, as it is sampled."""
+        """Show a piece of a reply, as it is sampled."""
         self._tail = (self._tail + text)[-_TAIL:]
 
     def on_episode_start(self, episode: Episode) -> None:
@@ -100,8 +103,10 @@ class Live(ProgressLines):
             self._scores += score_mark(episode.outcome)
 
     def _draw_block(self) -> Text:
-        """Never wider than the terminal, since a line that wraps could not be taken back; where it can be, half as wide, for one that is
-        made narrower."""
+        """Return the block. Each line fits into the terminal, because a line that wraps could not be removed.
+
+        Where it can be, a line is only half as wide, so that it still fits when the terminal is made narrower.
+        """
         from rich.text import Text
 
         lines = [
@@ -116,21 +121,21 @@ class Live(ProgressLines):
         return Text("\n").join(texts)
 
     def _current_line(self) -> str:
-        """The end of what the model writes, or what is done otherwise."""
+        """Return the end of what the model writes. If it does not write, return what is being done."""
         room = max(8, self._console.width // 2)
         written = " ".join(sanitize(self._tail).split())
         return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_TAIL]).split())[:room]
 
 
 def score_mark(outcome: Outcome | None) -> str:
-    """A score as one character: ● every gate passed, · none judged, else a bar."""
+    """Return a score as one character: ● when every gate passed, · when no gate judged, else a bar."""
     if outcome is None:
         return "·"
     return "●" if outcome.passed else _LEVELS[min(7, int(8 * min(1.0, max(0.0, outcome.reward))))]
 
 
 def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
-    """Tokens, money where there is a limit or a bill, and the time that is left."""
+    """Return the tokens, the money if there is a limit or a cost, and the time left."""
     parts = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
     if limits.usd is not None:
         parts.append(f"${spent.usd:.2f} of ${limits.usd:.2f}")
@@ -141,5 +146,5 @@ def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
 
 
 def _escape_undecodable(text: str) -> str:
-    """Bytes that were no UTF-8, spelt."""
+    """Escape bytes that were not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""A patch for a terminal: harmless, and coloured when that is wanted."""
+"""A patch for a terminal, with its control characters escaped, and in colour if that is wanted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PLAIN = "\x1b[0m"
 
 
 def paint(patch: str, *, color: bool) -> str:
-    """Added lines green, removed ones red; whatever the patch itself tries to do to the terminal is spelt out."""
+    """Return the patch with added lines in green and removed lines in red. Control characters in it are escaped."""
     lines = escape_controls(patch).splitlines()
     if not color:
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Progress on stderr: one line per step, and on a terminal a live line while the model writes."""
+"""Progress on stderr: one line for each step, and on a terminal a line that changes while the model writes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
 
 
 class ProgressLines:
-    """An observer of episodes. With a `prefix`, for one of several loops, steps are not told, and each line begins with it. `live`: what
-    the model writes is shown on a terminal."""
+    """An observer that prints what happens."""
 
     def __init__(self, *, prefix: str = "", live: bool = True) -> None:
+        """Prepare to print.
+
+        `prefix` begins each line, for one of several loops; steps are then not printed. `live` shows on a terminal what the model writes.
+        """
         self._prefix = prefix
         self._steps = not prefix
         self._live = live and self._steps and sys.stderr.isatty()
@@ -29,21 +32,21 @@ class ProgressLines:
         self._drawn = 0.0
 
     def say(self, line: str) -> None:
-        """One sentence for the person who waits."""
+        """Print a sentence for the person who waits."""
         self._clear()
         warn(f"{self._prefix}{line}")
 
     def watch(
         self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
     ) -> None:
-        """A loop begins, or goes on after `earlier` episodes, within these limits."""
+        """A loop begins with these limits, or continues after `earlier` episodes. Plain lines show nothing of that."""
 
     def close(self) -> None:
-        """Nothing more is told."""
+        """End the display."""
         self._clear()
 
     def on_text(self, text: str) -> None:
-        """A piece of a reply, as it is sampled."""
+        """Show a piece of a reply, as it is sampled."""
         self._chunks += 1
         self._written = (self._written + text)[-400:]
         if self._live and time.monotonic() - self._drawn > 0.1:
@@ -87,7 +90,7 @@ class ProgressLines:
 
 
 def format_step(number: int, step: Step) -> str:
-    """`  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`, one line whatever the model wrote."""
+    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
     done = "; ".join(f"{_format_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"

@@ -30,18 +30,18 @@ def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool])
         return [_encode_message(message) for message in messages], [_encode_tool(tool) for tool in tools] or None, None
     described = _describe_tools(calling, tools)
     system = [message.content for message in messages if message.role == "system"]
-    wire: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
+    encoded: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
     names: dict[str | None, str] = {}
     files = find_shown_files(messages)
     for message in messages:
         if message.role == "assistant":
             names |= {call.id: call.name for call in message.tool_calls}
-            _append(wire, "assistant", _render_reply(calling, message, tools, files))
+            _append(encoded, "assistant", _render_reply(calling, message, tools, files))
         elif message.role == "tool":
-            _append(wire, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
+            _append(encoded, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
         elif message.role == "user":
-            _append(wire, "user", message.content)
-    return wire, None, _call_schema(tools) if calling == "constrained" else None
+            _append(encoded, "user", message.content)
+    return encoded, None, _call_schema(tools) if calling == "constrained" else None
 
 
 def decode(
@@ -73,16 +73,16 @@ def find_shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
 
 
 def _encode_message(message: Message) -> Json:
-    wire: Json = {"role": message.role, "content": message.content}
+    encoded: Json = {"role": message.role, "content": message.content}
     if message.tool_calls:
-        wire["content"] = message.content or None
-        wire["tool_calls"] = [
+        encoded["content"] = message.content or None
+        encoded["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _repair(call.arguments)}}
             for call in message.tool_calls
         ]
     if message.tool_call_id:
-        wire["tool_call_id"] = message.tool_call_id
-    return wire
+        encoded["tool_call_id"] = message.tool_call_id
+    return encoded
 
 
 def _repair(arguments: str) -> str:
@@ -141,9 +141,9 @@ def _render_reply(calling: Calling, message: Message, tools: Sequence[Tool], fil
     return "\n\n".join([message.content, *calls] if message.content and calling == "text" else calls)
 
 
-def _append(wire: list[Json], role: str, content: str) -> None:
+def _append(encoded: list[Json], role: str, content: str) -> None:
     """Append a message. Neighbours of the same role become one message, because many chat templates require that roles alternate."""
-    if wire[-1]["role"] == role:
-        wire[-1]["content"] += f"\n\n{content}"
+    if encoded[-1]["role"] == role:
+        encoded[-1]["content"] += f"\n\n{content}"
     else:
-        wire.append({"role": role, "content": content})
+        encoded.append({"role": role, "content": content})

@@ -48,7 +48,7 @@ class _Change:
     blob: str
 
     @property
-    def added(self) -> bool:
+    def is_added(self) -> bool:
         return not self.mode_before.strip("0")
 
 
@@ -66,11 +66,11 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     undone = [
         change
         for change in _changes(git, start_commit, commit)
-        if change.path in named or (_takes_over(git, change, taken) if change.added else _decides(change.path))
+        if change.path in named or (_takes_over(git, change, taken) if change.is_added else _decides(change.path))
     ]
     if not undone:
         return tree_of(root, commit), ()
-    lines = [f"{change.mode_before if not change.added else 0} {change.blob_before}\t{change.path}\0" for change in undone]
+    lines = [f"{change.mode_before if not change.is_added else 0} {change.blob_before}\t{change.path}\0" for change in undone]
     with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         git("read-tree", commit, env=index)
