@@ -219,9 +219,12 @@ class Sandbox(Protocol):
 
 
 class Environment(Protocol):
-    """What an episode happens in. `reset` gives the prompt (rules, then task, notes and what else is known), `step` answers a reply,
-    `grade` asks the gates (None: the task has none), `keep` makes the work last and names the commit that holds it, where the environment
-    makes any, `account` tells the state that the last step left, for whoever rewrites the notes."""
+    """What an episode happens in.
+
+    `reset` begins an attempt and returns its prompt: rules, task, notes, and what else is known. `step` answers a reply. `grade` asks the
+    gates; None means that the task has none. `save_work` makes the work last, and returns the commit that holds it; None means that the
+    environment makes no commits. `describe_state` describes the state after the last step, for whoever rewrites the notes.
+    """
 
     @property
     def tools(self) -> tuple[Tool, ...]: ...
@@ -233,7 +236,10 @@ class Environment(Protocol):
 
 
 class Observer(Protocol):
-    """Hears of everything as it happens: the record and the display do. An episode that was broken off does not start again."""
+    """Is called for everything that happens, like the record and the display.
+
+    An episode that was interrupted and is continued does not start again.
+    """
 
     def on_episode_start(self, episode: Episode) -> None: ...
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
