@@ -34,7 +34,7 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     if not episode.prompt:
         episode = replace(episode, prompt=prompt)
         for observer in agent.observers:
-            observer.started(episode)
+            observer.on_episode_start(episode)
     end, cause = None, ""
     try:
         context = Context(episode.prompt, agent.profile.memory)
@@ -75,10 +75,10 @@ def _step(agent: Agent, environment: Environment, context: Context, unanswered: 
     else:
         reply, shortened = _ask(agent.model, context, environment.tools, agent.profile)
         for observer in agent.observers:
-            observer.replied(reply, shortened)
+            observer.on_reply(reply, shortened)
     step = Step(reply, environment.step(reply.message), time.monotonic() - began, shortened)
     for observer in agent.observers:
-        observer.stepped(step)
+        observer.on_step(step)
     return step
 
 

@@ -65,7 +65,7 @@ def run_loop(agent: Agent, environment: Environment, next_task: NextTask, *, loo
         episode = _run(agent, environment, loop, episode)
         loop = replace(loop, episodes=(*loop.episodes, episode))
         for observer in agent.observers:
-            observer.ended(episode)
+            observer.on_episode_end(episode)
         if episode.kind == "notes":
             notes_io.save(episode)
         else:
@@ -116,7 +116,7 @@ def _attempt_at(task: Task, loop: Loop, notes_io: NotesIO, profile: Profile) -> 
 def _run(agent: Agent, environment: Environment, loop: Loop, episode: Episode) -> Episode:
     agent = replace(agent, profile=_with_sampling_at(agent.profile, episode.position))
     if episode.kind == "notes":
-        return rewrite_notes(agent, episode, loop.episodes[-1], environment.account())
+        return rewrite_notes(agent, episode, loop.episodes[-1], environment.describe_state())
     return _graded(environment, run_episode(agent, environment, episode))
 
 
@@ -144,7 +144,7 @@ def _graded(environment: Environment, episode: Episode) -> Episode:
             outcome = None if episode.end == "interrupted" else environment.grade()
         except KeyboardInterrupt:
             outcome, episode = None, replace(episode, end="interrupted", cause="")
-        return replace(episode, outcome=outcome, commit=environment.keep(outcome))
+        return replace(episode, outcome=outcome, commit=environment.save_work(outcome))
     except SandboxError as error:
         if episode.end == "interrupted":  # whoever stopped the loop has closed its sandbox
             return episode

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.prompts import prompt
-from codagent.text import BYTES_PER_TOKEN, gist, harmless, shorten
+from codagent.text import BYTES_PER_TOKEN, pytest_summary, sanitize, truncate_middle
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
 
 MALFORMED = -0.1  # the reward of an episode that left no notes
@@ -39,7 +39,7 @@ def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str)
 
 def bound_notes(text: str, max_tokens: int) -> str:
     """Remove control characters from notes and cut them to the bound, whoever wrote them."""
-    return shorten(harmless(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
+    return truncate_middle(sanitize(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
 
 
 class Rewrite:
@@ -64,15 +64,15 @@ class Rewrite:
             "Old notes": notes or "none",
             "The attempt": _describe_attempt(self._solved, room) if self._profile.memory != 0 else "",
             "What it changed": self._account,
-            "What the gates say": gist(outcome.feedback) if outcome else "nothing, it was not judged",
+            "What the gates say": pytest_summary(outcome.feedback) if outcome else "nothing, it was not judged",
             "Reward": f"{outcome.reward:.2f} of 1" if outcome else "",
         }
-        text = [f"{name}: {shorten(harmless(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]
+        text = [f"{name}: {truncate_middle(sanitize(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]
         return Message("system", self._prompt("notes")), Message("user", "\n\n".join([*text, self._form()]))
 
     def step(self, message: Message) -> Observation:
         found = _NOTES.findall(message.content)
-        text = harmless(found[0]).strip() if len(found) == 1 else ""
+        text = sanitize(found[0]).strip() if len(found) == 1 else ""
         size = len(text.encode(errors="surrogateescape"))
         if text and size <= self._max_bytes:
             self.notes, self._trouble = text, ""
@@ -83,10 +83,10 @@ class Rewrite:
     def grade(self) -> Outcome:
         return Outcome(MALFORMED if self._trouble else 0.0, not self._trouble, self._trouble)
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         """Do nothing: the caller reads `notes`."""
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return self.notes
 
     def _form(self) -> str:
@@ -113,5 +113,5 @@ def _describe_attempt(episode: Episode, room: int) -> str:
 def _step(number: int, step: Step, share: int) -> str:
     said = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
     answers = [message.content for message in step.observation.messages]
-    done = shorten("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
-    return f"{number}. {done}\n→ {shorten(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"
+    done = truncate_middle("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
+    return f"{number}. {done}\n→ {truncate_middle(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"

@@ -1,4 +1,4 @@
-"""The command line: argv -> calls -> exit code. Only it prints, reads the environment and exits."""
+"""The command line. Only this package prints, reads the environment and exits."""
 
 import gc
 import sys
@@ -20,7 +20,7 @@ def _no_gc() -> Iterator[None]:
 
 
 def main() -> None:
-    """The `codagent` command. Anything but a CodagentError is a bug: Python prints its traceback and exits with 1."""
+    """Run the `codagent` command. An error that is not a CodagentError is a bug: Python prints its traceback and exits with 1."""
     if sys.argv[1:] == ["--version"]:
         print(f"codagent {__version__}")
         return

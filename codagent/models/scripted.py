@@ -1,4 +1,4 @@
-"""Replies from a script or from recorded steps, as they are; for tests, for benchmarks and for replay."""
+"""A model whose replies are fixed: from a script, or from recorded steps. For tests, benchmarks and replay."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from codagent.errors import ContextOverflow, ModelError, UsageError
 from codagent.types import Message, OnText, Reply, Sampling, Step, Tool, ToolCall, ignore_text
 
 _BYTES_PER_TOKEN = 4
-_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply, and the messages that it was given to when that matters
+_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context
 
 
 class Scripted:
-    """A Model that gives `replies` in their order. A step's `context` must be asked with before its reply comes."""
+    """A Model that returns `replies` in their order. Raises ModelError after the last one.
+
+    A reply with a context is returned only when the model is asked with exactly that context; otherwise ContextOverflow is raised.
+    """
 
     def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted") -> None:
         self._replies, self._name, self._next = replies, name, 0
 
     @classmethod
     def from_file(cls, file: Path, *, answered: int = 0) -> Scripted:
-        """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else.
+        """Read a script: a JSON list of texts and of objects {"content": …, "calls": [{"name": …, "arguments": {…}}]}.
 
-        The first `answered` were given before.
+        `answered` is how many of its replies are skipped, because an earlier process used them. Raises UsageError for any other file.
         """
         try:
-            replies = _cues(json.loads(file.read_text(encoding="utf-8")))
+            replies = _read_script(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
             raise UsageError(f"cannot read the script {file}: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -40,12 +43,15 @@ class Scripted:
 
     @classmethod
     def from_items(cls, items: Sequence[Any]) -> Scripted:
-        """The same, from values as a script holds them."""
-        return cls(_cues(items))
+        """Make a script from the values of such a JSON list."""
+        return cls(_read_script(items))
 
     @classmethod
     def from_steps(cls, steps: Sequence[Step], name: str = "recorded") -> Scripted:
-        """The replies of recorded steps. Where the context had been shortened, ContextOverflow asks for the same again."""
+        """Return the replies of recorded steps again.
+
+        Where the recorded context had been shortened, ContextOverflow makes the agent shorten it again.
+        """
         return cls([(step.reply, step.context) for step in steps], name=name)
 
     @property
@@ -67,14 +73,14 @@ class Scripted:
         pass
 
 
-def _cues(items: Sequence[Any]) -> list[_Cue]:
-    return [(_reply(item, at), None) for at, item in enumerate(items)]
+def _read_script(items: Sequence[Any]) -> list[_Cue]:
+    return [(_read_reply(item, at), None) for at, item in enumerate(items)]
 
 
-def _reply(item: Any, at: int) -> Reply:
+def _read_reply(item: Any, at: int) -> Reply:
     content = item if isinstance(item, str) else item.get("content", "")
     calls = [] if isinstance(item, str) else item.get("calls", [])
-    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments(call.get("arguments", {}))) for i, call in enumerate(calls))
+    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments_text(call.get("arguments", {}))) for i, call in enumerate(calls))
     written = len(content) + sum(len(call.arguments) for call in made)
     return Reply(
         message=Message("assistant", content, made),
@@ -89,5 +95,5 @@ def _reply(item: Any, at: int) -> Reply:
     )
 
 
-def _arguments(value: Any) -> str:
+def _arguments_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

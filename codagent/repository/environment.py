@@ -13,9 +13,9 @@ from codagent.prompts import prompt
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
-from codagent.repository.repo_map import fill
+from codagent.repository.repo_map import select_files
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, gist, show
+from codagent.text import BYTES_PER_TOKEN, format_result, pytest_summary
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RepositoryEnvironment:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        return tools.offered(self._profile)
+        return tools.select_tools(self._profile)
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         """Begin an attempt in a fresh sandbox and write its prompt.
@@ -99,7 +99,7 @@ class RepositoryEnvironment:
             self._context.ledger.check_interrupted()
             raise
 
-    def keep(self, outcome: Outcome | None) -> str:
+    def save_work(self, outcome: Outcome | None) -> str:
         """Bring the work out as a commit and point the loop's branch to the best so far.
 
         Returns the commit; when nothing was changed, the one that the attempt started from.
@@ -121,7 +121,7 @@ class RepositoryEnvironment:
             git.publish(context.root, context.loop_id, position, commit, best=self._history.best.commit)
         return commit
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         """Describe what the latest attempt changed, as a patch."""
         self._recall_earlier()
         before, after = self._history.start.commit, self._history.latest.commit
@@ -132,7 +132,7 @@ class RepositoryEnvironment:
         current = self._now
         if not current.tree:
             root, commit = self._context.root, current.start.commit
-            current = replace(current, tree=git.leave(current.sandbox, root, commit) or git.tree_of(root, commit))
+            current = replace(current, tree=git.collect_tree(current.sandbox, root, commit) or git.tree_of(root, commit))
             self._current = current
         return current.tree
 
@@ -171,16 +171,16 @@ class RepositoryEnvironment:
     def _open(self, start: Attempt) -> Sandbox:
         context = self._context
         sandbox = context.open_sandbox()
-        git.enter(sandbox, context.packed if start.commit == context.begin else git.pack(context.root, start.commit))
+        git.copy_in(sandbox, context.packed if start.commit == context.begin else git.pack(context.root, start.commit))
         return sandbox
 
     def _gather_facts(self, start: Attempt, sandbox: Sandbox, notes: str) -> MessageFacts:
-        paths = git.files(self._context.root, start.commit)
+        paths = git.list_files(self._context.root, start.commit)
         rules = next((name for name in RULES_FILES if name in paths), None)
         facts = MessageFacts(self._task, paths, rules={rules: sandbox.read(rules)} if rules else {}, notes=notes)
         if self._profile.fill_tokens:
             output, _ = self._run_checks(sandbox)
-            shown = fill(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
+            shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
             facts = replace(facts, files={path: sandbox.read(path) for path in shown}, checks_output=output)
         if self._context.limits is None:
             return facts
@@ -215,7 +215,7 @@ class RepositoryEnvironment:
         if end is None and self._profile.checks_after_write and _has_written(message, answers):
             output, passed = self._run_checks(current.sandbox)
             hint = "" if passed else f"\n\n{prompt('again')} {current.answer_form}"
-            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{gist(output)}{hint}")
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{pytest_summary(output)}{hint}")
             end = "finished" if passed else None
         return Observation(tuple(answers), end)
 
@@ -233,7 +233,7 @@ class RepositoryEnvironment:
         output = []
         for check in self._task.checks:
             result = run_check(sandbox, check, seconds=self._context.ledger.seconds_left)
-            output.append(f"$ {check}\n{show(result, self._profile)}")
+            output.append(f"$ {check}\n{format_result(result, self._profile)}")
             if result.exit_code:
                 return "\n".join(output), False
         return "\n".join(output), bool(output)

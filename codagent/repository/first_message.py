@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from codagent.prompts import prompt
 from codagent.repository import tools
 from codagent.repository.attempts import Attempt, describe_attempts
-from codagent.repository.repo_map import overview
-from codagent.text import gist, harmless, shorten
+from codagent.repository.repo_map import list_files
+from codagent.text import pytest_summary, sanitize, truncate_middle
 from codagent.types import Profile, Task
 
 RULES_BYTES = 8_000
@@ -76,7 +76,7 @@ def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
         longest = max(elastic, key=lambda index: _size(texts[index]))
         elastic.remove(longest)
         left = _size(texts[longest]) - over - _MARK_BYTES
-        texts[longest] = shorten(texts[longest], max_lines=len(texts[longest]), max_bytes=left) if left >= _LEAST_BYTES else ""
+        texts[longest] = truncate_middle(texts[longest], max_lines=len(texts[longest]), max_bytes=left) if left >= _LEAST_BYTES else ""
     return _joined(texts)
 
 
@@ -89,7 +89,7 @@ def standard_message(facts: MessageFacts) -> list[Part]:
         Part(f"Task: {task.instruction}"),
         Part(checks if task.checks else ""),
         Part(_rules(facts.rules)),
-        Part(overview(facts.paths), elastic=True),
+        Part(list_files(facts.paths), elastic=True),
         Part(str(facts.remaining or "")),
         Part(_gates(facts.feedback), elastic=True),
         Part(attempts, elastic=True),
@@ -99,8 +99,9 @@ def standard_message(facts: MessageFacts) -> list[Part]:
 
 def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
-    files = [Part(_fenced(path, data)) for path, data in reversed(list(facts.files.items()))] or [Part(overview(facts.paths), elastic=True)]
-    printed = f"The checks print:\n```\n{gist(facts.checks_output)}\n```" if facts.checks_output else ""
+    shown = [Part(_fenced(path, data)) for path, data in reversed(list(facts.files.items()))]
+    files = shown or [Part(list_files(facts.paths), elastic=True)]
+    printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
     return [
         Part(_rules(facts.rules)),
         *files,
@@ -117,20 +118,20 @@ def answer_form(shown: Sequence[str], profile: Profile) -> str:
     The function is asked for in a ```python block, which small models have seen most of. Of several files the likeliest is named, because
     a small model copies what stands there word for word.
     """
-    function = tools.DEFINE in tools.offered(profile) and all(path.endswith(".py") for path in shown)
+    function = tools.DEFINE in tools.select_tools(profile) and all(path.endswith(".py") for path in shown)
     what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0] if shown else 'PATH'}")
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
 def _rules(rules: Mapping[str, bytes]) -> str:
     for name, data in rules.items():
-        text = shorten(harmless(data.decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
+        text = truncate_middle(sanitize(data.decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
         return f"The repository's own instructions ({name}):\n{text.strip()}"
     return ""
 
 
 def _gates(feedback: str) -> str:
-    text = shorten(feedback, max_lines=80, max_bytes=GATES_BYTES)
+    text = truncate_middle(feedback, max_lines=80, max_bytes=GATES_BYTES)
     return f"What the gates say of the files as they are now:\n{text}" if text else ""
 
 

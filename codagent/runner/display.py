@@ -34,7 +34,7 @@ class Display(Observer, Protocol):
     def watch(self, view: LoopView) -> None:
         """Show a loop from here on."""
 
-    def wrote(self, text: str) -> None:
+    def on_text(self, text: str) -> None:
         """Show a piece of a reply, as the model writes it."""
 
     def close(self) -> None:

@@ -58,6 +58,6 @@ def open_model(settings: Settings, access: Access, profile: Profile | None = Non
     if profile is None:
         profile = models.profile_for(settings.model)
         profile = replace(profile, calling=access.calling or profile.calling)
-    given = models.Given(access.api_key, access.weights, answered, at_once)
-    model = models.open_model(settings.model, profile=profile, given=given)
+    options = models.ModelOptions(access.api_key, access.weights, answered, at_once)
+    model = models.open_model(settings.model, profile=profile, options=options)
     return OpenedModel(model, profile, models.price_for(settings.model))

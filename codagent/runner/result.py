@@ -65,7 +65,7 @@ def summary(result: Result) -> dict[str, Any]:
         "outcome": outcome_label(loop),
         "exit_code": exit_code(loop),
         "id": loop.id,
-        "branch": git.branch(loop.id) if changed else None,
+        "branch": git.branch_name(loop.id) if changed else None,
         "commit": changed[1] if changed else None,
         "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
@@ -89,7 +89,7 @@ def summary_lines(result: Result) -> list[str]:
     if _iterates(loop):
         text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
     if change(loop):
-        text += [f"branch:  {git.branch(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
+        text += [f"branch:  {git.branch_name(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
         text.append("nothing was changed")
     if _iterates(loop):

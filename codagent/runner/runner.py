@@ -20,7 +20,7 @@ from codagent.runner.display import Display, LoopView
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
 from codagent.runner.workspace import Surroundings, open_workspace
-from codagent.sandbox.pool import Sandboxes, Starter
+from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger, Metered
@@ -37,7 +37,7 @@ class _Running:
     """What has to be stopped when a loop has to."""
 
     ledger: Ledger
-    sandboxes: Sandboxes
+    sandboxes: SandboxPool
 
 
 class Runner:
@@ -57,7 +57,7 @@ class Runner:
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
         self._secret = secret
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
-        self._start_sandbox = Starter(root, settings, display.say)
+        self._start_sandbox = SandboxFactory(root, settings, display.say)
         self._model = self._pool.submit(open_model)
         self._running: list[_Running] = []
 
@@ -67,7 +67,7 @@ class Runner:
         Raises only what kept the loop from beginning; later failures are in the loop's `end`. RecordError when the disk is full.
         """
         began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
-        with self._locked(folder), closing(Sandboxes(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
+        with self._locked(folder), closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
             spec, packed = self._take_snapshot(spec)
             if so_far:
                 git.unlock(self.root, spec.loop_id)
@@ -79,7 +79,7 @@ class Runner:
                 image = self._start_sandbox.image() if any(task.checks for task in spec.tasks) else ""
                 loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
                 around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger)
-                agent = Agent(Metered(model.model, ledger, display.wrote), effective.profile)
+                agent = Agent(Metered(model.model, ledger, display.on_text), effective.profile)
                 loop = self._run_recorded(spec, loop, agent, around, packed, display)
         return Result(loop, ledger.spent, time.monotonic() - began, folder / state.RECORD)
 
@@ -145,7 +145,7 @@ class Runner:
             state.forget_empty(folder)
 
     @contextmanager
-    def _stoppable(self, ledger: Ledger, sandboxes: Sandboxes) -> Iterator[None]:
+    def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:
         running = _Running(ledger, sandboxes)
         self._running.append(running)
         try:

@@ -11,7 +11,7 @@ from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.runner.spec import LoopSpec, spec_of
-from codagent.sandbox.pool import Starter
+from codagent.sandbox.pool import SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger
@@ -81,7 +81,7 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
         raise UsageError(
             f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
         )
-    start_sandbox = Starter(where.root, settings, where.say)
+    start_sandbox = SandboxFactory(where.root, settings, where.say)
     ledger = Ledger(None, settings.limits, None)
     around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger)
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
-from codagent.text import size
+from codagent.text import count_bytes
 from codagent.types import Limits, Message, Model, OnText, Price, Reply, Sampling, Tool, ignore_text
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
@@ -169,4 +169,4 @@ class Metered:
         count, tokens = self._known
         if len(messages) <= count:  # another episode, or a shortened context: nothing is known of it
             count, tokens = 0, FRAME_TOKENS + sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools)
-        return tokens + sum(size(message) for message in messages[count:])
+        return tokens + sum(count_bytes(message) for message in messages[count:])

@@ -56,11 +56,11 @@ class Record:
         else:
             self._write("loop", {"schema": SCHEMA, **encode(loop)})
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._seen = ()
         self._write("episode", encode(episode))
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         shared = 0
         if reply.tokens:
             ids = reply.tokens.prompt_ids
@@ -69,10 +69,10 @@ class Record:
             reply = replace(reply, tokens=replace(reply.tokens, prompt_ids=ids[shared:]))
         self._write("reply", encode(_Replied(reply, shared, context)))
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._write("observation", encode(_Observed(step.observation, step.seconds)))
 
-    def ended(self, episode: Episode) -> None:
+    def on_episode_end(self, episode: Episode) -> None:
         self._write("ended", {name: encode(getattr(episode, name)) for name in ("end", "cause", "outcome", "commit", "notes_after")})
         os.fsync(self._file.fileno())
 

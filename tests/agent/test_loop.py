@@ -38,11 +38,11 @@ class Room:
         self.asked.append("grade")
         return Outcome(1.0, True, "")
 
-    def keep(self, outcome):
+    def save_work(self, outcome):
         self.asked.append("keep" if outcome else "keep ungraded")
         return "commit"
 
-    def account(self):
+    def describe_state(self):
         return "it stands as it stood"
 
 

@@ -80,10 +80,10 @@ class Room:
     def grade(self) -> Outcome:
         return Outcome(0.0, False, "no")
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         pass
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return "z" * 500
 
 

@@ -24,8 +24,8 @@ from typing import Any
 
 from samples import check_out, names, sample
 
-from codagent.cli.terminal.progress import Progress
-from codagent.models.open import Given, open_model, profile_for
+from codagent.cli.terminal.progress import ProgressLines
+from codagent.models.open import ModelOptions, open_model, profile_for
 from codagent.runner.result import solved
 from codagent.runner.runner import Desk
 from codagent.runner.spec import LoopSpec, OpenedModel, spec_of
@@ -79,7 +79,9 @@ def mend(name: str, condition: str, folder: Path, ready: OpenedModel, notes: str
     so_far = next((load(loops / loop_id / state.RECORD) for loop_id in state.all_loops(loops)), None)
     job = spec_of(so_far)[0] if so_far else begun(name, condition, loops, notes)
     settings = Settings(model="embedded", limits=LIMITS)
-    with closing(Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=lambda _: ready)) as desk:
+    with closing(
+        Desk(root, settings, loops=loops, progress=ProgressLines(prefix=f"{condition} {name}: "), open_model=lambda _: ready)
+    ) as desk:
         loop = desk.do(job, so_far).loop
     attempts = solved(loop)
     passed = len(attempts) if loop.end == "passed" else None
@@ -107,7 +109,7 @@ def main() -> None:
     results = Results(Path(__file__).with_suffix(".json"))
     profile = replace(profile_for("embedded"), steps=STEPS)
     with (
-        closing(open_model("embedded", profile=profile, given=Given(at_once=given.at_once))) as model,
+        closing(open_model("embedded", profile=profile, options=ModelOptions(at_once=given.at_once))) as model,
         ThreadPoolExecutor(given.at_once) as pool,
     ):
         ready = OpenedModel(Shared(model), profile, Price(0.0, 0.0))

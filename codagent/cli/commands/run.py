@@ -1,4 +1,4 @@
-"""`codagent run`: one task, or without a task on a terminal a session of them."""
+"""`codagent run`: one task, or a session of tasks on a terminal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import typer
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.model import open_model, say_which_model
 from codagent.runner.result import change, exit_code, summary, summary_lines
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Task
 
 TaskText = Annotated[
-    str | None, typer.Argument(metavar="[TASK]", help="What to do; `-`: from standard input; none: a session.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[TASK]", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
 
 
@@ -43,12 +44,15 @@ def run(
     seed: options.Seed = None,
     json_: options.Json = False,
 ) -> None:
-    """Work on a task in a git repository, from inside a sandbox; the result is a commit on a branch of its own."""
+    """Work on a task in a git repository, inside a sandbox.
+
+    The result is a commit on a branch of its own.
+    """
     instruction = instruction_of(task)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-    loops, progress = options.loops_dir(root, record, make=True), Progress()
+    settings = options.read_settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
+    loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
     say_which_model(settings, progress)
     access = options.access(settings.model)
     opening = partial(open_model, settings, access)
@@ -65,7 +69,7 @@ def run(
 
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
-    loop_id = state.new_loop(runner.loops)
+    loop_id = layout.new_loop(runner.loops)
     return LoopSpec(loop_id, loop_id, (Task(loop_id, instruction, runner.settings.checks),), seed=seed)
 
 

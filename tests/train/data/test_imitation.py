@@ -56,11 +56,11 @@ def notes(position, *steps, reward=0.0):
 def write(folder, name, *episodes, loop=LOOP):
     record = Record(folder / name / "record.jsonl", replace(loop, id=name))
     for episode in episodes:
-        record.started(replace(episode, steps=(), end=None, outcome=None))
+        record.on_episode_start(replace(episode, steps=(), end=None, outcome=None))
         for one in episode.steps:
-            record.replied(one.reply, one.context)
-            record.stepped(one)
-        record.ended(episode)
+            record.on_reply(one.reply, one.context)
+            record.on_step(one)
+        record.on_episode_end(episode)
     record.finish("iterations")
     record.close()
 

@@ -150,7 +150,7 @@ def test_a_gguf_file_answers_as_the_trained_weights_do(imported, tmp_path):
 
 def test_the_licence_is_the_bases_where_it_is_known(imported, tmp_path):
     card = (written(imported[1], tmp_path / "hub", "hub-folder") / "README.md").read_text()
-    entry = catalog.entry_named("smollm2-135m")
+    entry = catalog.find_entry("smollm2-135m")
     assert f"base_model: {entry.repository}\n" in card
     assert f"license: {entry.licence.lower()}\n" in card
     assert "`codagent-train import smollm2-135m --out base`" in card

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import pull, weights_dir
-from codagent.models.embedded import Embedded, weights_named
+from codagent.models.embedded import Embedded, name_weights
 from codagent.types import Message, Profile, Sampling
 from codagent_train.policy import gguf
 from codagent_train.policy.export_weights import export
@@ -54,7 +54,7 @@ def shapes(kind, words):
 
 def save_gguf(path, kind):
     """Random weights, with the tokenizer of the smallest model of the catalogue."""
-    reader = GGUFReader(pull(catalog.entry_named("smollm2-135m"), weights_dir(None), progress=lambda *_: None))
+    reader = GGUFReader(pull(catalog.find_entry("smollm2-135m"), weights_dir(None), progress=lambda *_: None))
     writer, drawn = GGUFWriter(path, kind), np.random.default_rng(0)
     writer.add_custom_alignment(ALIGNMENT)
     writer.add_license("mit")
@@ -189,7 +189,7 @@ def test_a_folder_is_no_place_for_a_file(imported, tmp_path):
 def test_what_is_named_by_a_file_that_became_another_is_refused(imported, tmp_path):
     base = shutil.copytree(imported / "base", tmp_path / "base")
     card = json.loads((base / "codagent.json").read_text())
-    assert card["recorded"] == weights_named(Path(card["source"]))
+    assert card["recorded"] == name_weights(Path(card["source"]))
     shutil.copy(card["source"], tmp_path / "tiny.gguf")
     with (tmp_path / "tiny.gguf").open("r+b") as file:
         file.write(b"GGUX")

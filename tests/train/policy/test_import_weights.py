@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import weights_dir
-from codagent.models.embedded import weights_named
+from codagent.models.embedded import name_weights
 from codagent_train.policy import load
 from codagent_train.policy.import_weights import CARD, Card, fingerprint, fits, import_model
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("hushed")
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 WEIGHTS = weights_dir(os.environ.get("XDG_CACHE_HOME"))
-SMOL = catalog.entry_named("smollm2-135m")
+SMOL = catalog.find_entry("smollm2-135m")
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
 
@@ -83,7 +83,7 @@ def test_a_catalogue_entry_becomes_plain_weights(smol: Path) -> None:
     assert SMOL
     assert card["weights"] == SMOL.sha256
     assert card["tokenizer"] == fingerprint(tokenizer)
-    assert card["recorded"] == weights_named(WEIGHTS / SMOL.file)
+    assert card["recorded"] == name_weights(WEIGHTS / SMOL.file)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
     assert "quantization_config" not in json.loads((smol / "config.json").read_text())

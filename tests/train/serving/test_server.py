@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codagent.errors import UsageError
-from codagent.models.openai_api import Endpoint as Client
+from codagent.models.openai_api import OpenAIModel as Client
 from codagent.types import Message, Sampling
 from codagent_train.serving.openai_api import asked
 from tests.train.doubles.characters import TEMPLATE, TOOLS

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from codagent.errors import UsageError
-from codagent.models.openai_api import meant
+from codagent.models.openai_api import default_model
 from codagent_train.run_dir.weights_ref import Source, located
 from codagent_train.serving.vllm import arguments, serving
 from tests.train.doubles.vllm_command import ABSENT, ADAPTED, PLAIN
@@ -76,7 +76,7 @@ def test_an_adapter_is_served_under_the_name_of_its_run_and_the_key_that_is_prin
     with started(environment, folder) as (process, url, headers):
         listed = httpx.get(f"{url}/models", headers=headers).json()
         assert [model["id"] for model in listed["data"]] == ["some/base", "runs, a=b@2"]
-        assert meant(listed) == "runs, a=b@2"
+        assert default_model(listed) == "runs, a=b@2"
         assert [completed(url, headers, name) for name in ("runs, a=b@2", "some/base")] == [[ADAPTED], [PLAIN]]
         assert httpx.get(f"{url}/models").status_code == 401
         another = {"lora_name": "another", "lora_path": str(folder)}

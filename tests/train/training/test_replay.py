@@ -39,11 +39,11 @@ def again(one, tmp_path):
 def record(path, loop):
     kept = Record(path, replace(loop, episodes=(), end=None))
     for episode in loop.episodes:
-        kept.started(replace(episode, steps=(), end=None, outcome=None, notes_after=None))
+        kept.on_episode_start(replace(episode, steps=(), end=None, outcome=None, notes_after=None))
         for step in episode.steps:
-            kept.replied(step.reply, step.context)
-            kept.stepped(step)
-        kept.ended(episode)
+            kept.on_reply(step.reply, step.context)
+            kept.on_step(step)
+        kept.on_episode_end(episode)
     kept.finish(loop.end)
     kept.close()
 

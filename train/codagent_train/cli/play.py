@@ -48,5 +48,5 @@ def _played(environment: Environment, task: Task, valid: Callable[[str], int | N
         said, end = observation.messages, observation.end
     outcome = environment.grade()
     reward, feedback = (outcome.reward, outcome.feedback) if outcome else (0.0, "")
-    print(f"{environment.account()}\n{feedback} Reward {reward:.2f}.")
+    print(f"{environment.describe_state()}\n{feedback} Reward {reward:.2f}.")
     return reward

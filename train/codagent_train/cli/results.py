@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
@@ -76,4 +76,4 @@ def export_data(
     """Write recorded loops for other trainers: rows with their tokens and episodes as `datasets` folders, trajectories as ATIF files."""
     from codagent_train.data.export.datasets import export
 
-    print(harmless(export([Path(each) for each in loops], out).told()))
+    print(sanitize(export([Path(each) for each in loops], out).told()))

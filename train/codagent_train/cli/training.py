@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
@@ -72,7 +72,7 @@ def check(
     one = what[0] if len(what) == 1 else None
     if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in shipped()):
         folders = [Path(each) for each in what]
-        print(harmless(read(folders).told()))
+        print(sanitize(read(folders).told()))
         print(mixture.uses(folders))
         return
     given = read_recipe(one)

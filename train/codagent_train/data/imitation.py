@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codagent.repository.tools import offered
+from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
 from codagent.store.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
@@ -87,7 +87,7 @@ def _tools(loop: Loop) -> Sequence[Tool]:
     if told is None:
         return ()
     try:
-        return offered(decode(Profile, told))
+        return select_tools(decode(Profile, told))
     except (TypeError, ValueError):
         return ()
 

@@ -66,7 +66,7 @@ class Again:
         profile, group = spoken(profile, recipe), []
         for member in range(recipe.batch.loops):
             name = f"again-{step}-{number}-{member}"
-            git.borrow(origin.root, folder / name, job.begin)
+            git.clone_shared(origin.root, folder / name, job.begin)
             loop = replace(origin.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
             where = Reopening(folder / name, state.make_loops_dir(state.home_dir(folder / name)), self._say)
             work = reopen(loop, where, profile=profile)

@@ -42,10 +42,10 @@ class Keycode:
         passed = self._guess == self._secret
         return Outcome(float(passed), passed, "The guess was right." if passed else "The guess was wrong.", () if passed else ("secret",))
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         """Nothing of a guess lasts."""
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return f"{SECRET} {self._secret}"
 
 

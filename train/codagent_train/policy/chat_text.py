@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codagent.models.tool_calls.formats import decode, encode, shown_files
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.types import Calling, Message, Tool
 
 CALLING: Calling = "text"
@@ -27,5 +27,5 @@ def heard(text: str, messages: Sequence[Message], tools: Sequence[Tool], *, cut:
     """The message that a reply's text is, with the calls in it; `cut`: it ended at its length limit."""
     if not tools:
         return Message("assistant", text)
-    content, calls = decode(CALLING, text, tools, files=shown_files(messages), turn=len(messages), cut=cut)
+    content, calls = decode(CALLING, text, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
     return Message("assistant", content, calls)

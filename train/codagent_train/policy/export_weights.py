@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from codagent.errors import UsageError
 from codagent.models import catalog
-from codagent.models.embedded import weights_named
+from codagent.models.embedded import name_weights
 from codagent.store.codec import decode
 from codagent_train.files import first_line, safetensor_error, vacant, whole
 from codagent_train.policy import gguf
@@ -37,7 +37,7 @@ class Origin:
 
     @property
     def entry(self) -> catalog.Entry | None:
-        return catalog.entry_named(self.card.source) if self.card else None
+        return catalog.find_entry(self.card.source) if self.card else None
 
     @property
     def name(self) -> str:
@@ -124,7 +124,7 @@ def _template(origin: Origin, pulled: Path) -> Path:
     file = pulled / origin.entry.file if origin.entry else Path(origin.card.source).expanduser()
     if not file.is_file():
         raise UsageError(f"{file}, which {origin.weights} was imported from, is not there; fetch it again, or take --to merged")
-    if weights_named(file) != origin.card.recorded:
+    if name_weights(file) != origin.card.recorded:
         raise UsageError(f"{file} is not the file any more that {origin.weights} was imported from; import it again and train on that")
     return file
 

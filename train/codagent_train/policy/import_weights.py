@@ -13,8 +13,8 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent.models import catalog
-from codagent.models.download import Progress, pull
-from codagent.models.embedded import weights_named
+from codagent.models.download import OnProgress, pull
+from codagent.models.embedded import name_weights
 from codagent.store.codec import encode
 from codagent_train.files import first_line, safetensor_error, vacant, whole
 
@@ -48,7 +48,7 @@ class _Found:
         return [self.folder / self.gguf] if self.gguf else sorted(self.folder.glob("*.safetensors"))
 
 
-def import_model(source: str, out: Path, *, weights: Path, progress: Progress, say: Say) -> Card:
+def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress, say: Say) -> Card:
     """Make the folder `out`, which is there whole or not at all; quantised weights become float32. `weights` is where pulled files lie.
 
     UsageError for a source that is missing or cannot chat, for an `out` that holds something, and for a disk that is too small.
@@ -60,7 +60,7 @@ def import_model(source: str, out: Path, *, weights: Path, progress: Progress, s
     say(f"reading {source}")
     tokenizer = _tokenizer(source, found)
     model = _model(source, found)
-    card = Card(source, digest(found.files), fingerprint(tokenizer), weights_named(found.files[0]) if found.gguf else "")
+    card = Card(source, digest(found.files), fingerprint(tokenizer), name_weights(found.files[0]) if found.gguf else "")
     say(f"writing {out}")
     _write(out, model, tokenizer, card)
     return card
@@ -92,9 +92,9 @@ def fits(folder: Path, size: int) -> None:
         )
 
 
-def _found(source: str, weights: Path, progress: Progress) -> _Found:
+def _found(source: str, weights: Path, progress: OnProgress) -> _Found:
     path = Path(source).expanduser()
-    entry = catalog.entry_named(source)
+    entry = catalog.find_entry(source)
     if entry:
         return _Found(weights, pull(entry, weights, progress=progress).name)
     if path.is_dir():

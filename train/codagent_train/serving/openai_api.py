@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.models.tool_calls.json_in_text import find_spoken
+from codagent.models.tool_calls.json_in_text import find_json_calls
 from codagent.types import Sampling
 from codagent_train.policy.tokenizer import Ids
 
@@ -152,7 +152,7 @@ class Answer:
 
     def _spoken(self) -> tuple[str, list[Json]]:
         """The text, and the calls that were taken out of it."""
-        found, rest = find_spoken(self._text(), self.asked.tools) if self.asked.tools else ([], self._text())
+        found, rest = find_json_calls(self._text(), self.asked.tools) if self.asked.tools else ([], self._text())
         calls = [
             {"id": f"call_{secrets.token_hex(8)}", "type": "function", "function": {"name": name, "arguments": arguments}}
             for name, arguments in found

@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from typing import NoReturn
 
 from codagent.errors import ModelError, UsageError
-from codagent.models.http.client import Wire
+from codagent.models.http.client import HttpClient
 from codagent.models.http.retry import Transient
 from codagent_train.run_dir.weights_ref import Source, rank_of
 
@@ -113,11 +113,11 @@ def _free(host: str, port: int) -> int:
 
 def _names(url: str, key: str, process: subprocess.Popen[bytes]) -> tuple[str, ...]:
     """What it serves, once it answers; loading takes as long as it takes."""
-    wire = Wire(url, api_key=key, local=True)
+    wire = HttpClient(url, api_key=key, local=True)
     try:
         while process.poll() is None:
             try:
-                listed = wire.ask("/models").get("data") or []
+                listed = wire.get_json("/models").get("data") or []
             except Transient:
                 time.sleep(_LOOK_S)
             else:

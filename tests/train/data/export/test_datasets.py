@@ -42,12 +42,12 @@ def record(folder, name, *episodes, end="finished", **of_loop):
     path = folder / name / "record.jsonl"
     opened = Record(path, replace(PLAIN, **{"id": name, **of_loop}))
     for one in episodes:
-        opened.started(replace(one, steps=(), end=None, outcome=None, commit=None, notes_after=None))
+        opened.on_episode_start(replace(one, steps=(), end=None, outcome=None, commit=None, notes_after=None))
         for step in one.steps:
-            opened.replied(step.reply, step.context)
-            opened.stepped(step)
+            opened.on_reply(step.reply, step.context)
+            opened.on_step(step)
         if one.end:
-            opened.ended(one)
+            opened.on_episode_end(one)
     if end:
         opened.finish(end)
     opened.close()

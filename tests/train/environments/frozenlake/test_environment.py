@@ -106,17 +106,17 @@ def test_a_hole_ends_the_episode_and_the_account_shows_where():
     assert environment.grade() == Outcome(
         0.0, False, "Failed: the player fell into a hole in turn 3 of 8. Plan a safe path before the first step.", ("goal",)
     )
-    assert environment.account() == f"{code('left')} went left into a hole\nO _ G _\nO P _ _\n_ _ O _\nO _ _ _"
+    assert environment.describe_state() == f"{code('left')} went left into a hole\nO _ G _\nO P _ _\n_ _ O _\nO _ _ _"
 
 
 def test_the_papers_account_names_the_hole():
     environment, _ = begun(PAPER)
     for direction in ("down", "left", "down"):
         said(environment, f"<answer>Direction {code(direction)}</answer>")
-    assert environment.account().startswith(
+    assert environment.describe_state().startswith(
         f"Direction {code('down')} was taken and moved the player from (1, 2) to (2, 2), into a hole.\n"
     )
-    assert environment.account().endswith("count from 0.")
+    assert environment.describe_state().endswith("count from 0.")
 
 
 def test_turns_run_out():
@@ -193,5 +193,5 @@ def test_all_tasks_of_a_pack_have_the_same_mapping():
             environment.reset(task, "")
             said(environment, f"{action}")
             near = moved(here.side, here.start, ways[action - 1])
-            assert (near == here.start) == ("hit the edge" in environment.account())
-            assert (near in here.holes) == ("into a hole" in environment.account())
+            assert (near == here.start) == ("hit the edge" in environment.describe_state())
+            assert (near in here.holes) == ("into a hole" in environment.describe_state())

@@ -55,10 +55,10 @@ class FrozenLake:
         feedback = self._form.feedback[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.asked)
         return Outcome(shaped(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         """Nothing of a lake lasts."""
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return self._form.state(self._moment)
 
 

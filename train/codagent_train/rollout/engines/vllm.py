@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import ModelError
-from codagent.models.http.client import Wire
-from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
+from codagent.models.http.client import HttpClient
+from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 
@@ -45,7 +45,7 @@ class Vllm:
 
     def __init__(self, url: str, *, ends: frozenset[int], model: str = "", patience_s: float = PATIENCE_S) -> None:
         self.ends, self.model = ends, model
-        self._wire, self._patience_s = Wire(url), patience_s
+        self._wire, self._patience_s = HttpClient(url), patience_s
 
     def publish(self, folder: Path, name: str) -> None:
         """Replies are of the adapter in `folder` from now on, and the one before is dropped.
@@ -55,8 +55,8 @@ class Vllm:
         if self.model:
             # first, while the server is sure to hold it; one that was started again has forgotten it
             with suppress(ModelError, Transient):
-                self._wire.tell("/unload_lora_adapter", {"lora_name": self.model})
-        patiently(lambda: self._load(folder, name), self._patience_s)
+                self._wire.post("/unload_lora_adapter", {"lora_name": self.model})
+        retry(lambda: self._load(folder, name), self._patience_s)
         self.model = name
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
@@ -65,9 +65,9 @@ class Vllm:
 
     def _load(self, folder: Path, name: str) -> None:
         try:
-            self._wire.tell("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
+            self._wire.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
         except ModelError as error:
-            if not (isinstance(error, Refused) and "already been loaded" in str(error)):
+            if not (isinstance(error, RequestRefused) and "already been loaded" in str(error)):
                 raise ModelError(f"{error}; {_TAKES}") from error
 
     def _reply(self, prompt: Ids, sampling: Sampling) -> Tokens:
@@ -79,7 +79,7 @@ class Vllm:
             "seed": sampling.seed,
             "stop_token_ids": sorted(self.ends),
         }
-        answer = patiently(lambda: self._wire.ask("/completions", asked | _WHOLE), self._patience_s)
+        answer = retry(lambda: self._wire.get_json("/completions", asked | _WHOLE), self._patience_s)
         try:
             return self._tokens(prompt, sampling, answer)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
