@@ -16,7 +16,7 @@ from codagent.models import catalog
 from codagent.models.download import weights_dir
 from codagent.models.embedded import weights_named
 from codagent_train.policy import load
-from codagent_train.policy.import_weights import CARD, Card, fingerprint, fits, import_model
+from codagent_train.policy.import_weights import CARD, ImportCard, check_room, fingerprint, import_model
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
@@ -26,7 +26,7 @@ SMOL = catalog.entry_named("smollm2-135m")
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
 
-def taken(source: object, out: Path) -> Card:
+def taken(source: object, out: Path) -> ImportCard:
     return import_model(str(source), out, weights=WEIGHTS, progress=lambda *_: None, say=lambda _: None)
 
 
@@ -40,7 +40,7 @@ def refused(source: object, out: Path) -> str:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A folder with two random layers and a tokenizer that can chat."""
-    made = load.tiny()
+    made = load.make_tiny()
     made.processor.chat_template = TEMPLATE
     made.model.save_pretrained(tmp_path / "tiny")
     made.processor.save_pretrained(tmp_path / "tiny")
@@ -158,7 +158,7 @@ def test_weights_that_were_cut_off_are_refused(tiny: Path, tmp_path: Path) -> No
 
 def test_a_disk_that_is_too_small_is_told_with_the_numbers(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the weights take 1,000,000,000\.0 GB and .* has [\d,.]+ GB free"):
-        fits(tmp_path, 10**18)
+        check_room(tmp_path, 10**18)
 
 
 def test_what_a_killed_import_left_is_in_nobodys_way(tiny: Path, tmp_path: Path) -> None:

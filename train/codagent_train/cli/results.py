@@ -38,21 +38,21 @@ def eval_(
 ) -> None:
     """Play test packs of FrozenLake and print reward, success and notes by position, beside what can be reached."""
     from codagent_train.evaluation import tables
-    from codagent_train.evaluation.runner import Size, examine, opened, settings
-    from codagent_train.evaluation.target import player
+    from codagent_train.evaluation.runner import EvalSize, choose_settings, evaluate, open_target
+    from codagent_train.evaluation.target import resolve_target
 
-    found = player(weights, asked=recipe)
-    given = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
-    chosen = settings(found.recipe.environment, given, notes=notes, every=every)
+    target = resolve_target(weights, recipe_name=recipe)
+    chosen_fields = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
+    chosen = choose_settings(target.recipe.environment, chosen_fields, notes=notes, every=every)
     reports: list[Report] = []
     if json:
-        tables.writable(json)  # before hours of play
-    library_logging.hush()
-    for report in examine(found, chosen, Size(packs, loops), say=say, opener=opened):
-        print(("\n" if reports else "") + tables.markdown(report), flush=True)
+        tables.check_writable(json)  # before hours of play
+    library_logging.silence_libraries()
+    for report in evaluate(target, chosen, EvalSize(packs, loops), say=say, opener=open_target):
+        print(("\n" if reports else "") + tables.to_markdown(report), flush=True)
         reports.append(report)
         if json:
-            tables.write(json, reports)
+            tables.write_json(json, reports)
 
 
 def plot(
@@ -74,6 +74,6 @@ def export_data(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
 ) -> None:
     """Write recorded loops for other trainers: rows with their tokens and episodes as `datasets` folders, trajectories as ATIF files."""
-    from codagent_train.data.export.datasets import export
+    from codagent_train.data.export.datasets import export_records
 
-    print(harmless(export([Path(each) for each in loops], out).told()))
+    print(harmless(export_records([Path(folder) for folder in loops], out).describe()))

@@ -14,32 +14,32 @@ from typing import Any
 from codagent.errors import UsageError
 from codagent.loop import Carry
 from codagent.types import Loop, Profile
-from codagent_train.environments.make import LEVELS, drawn
+from codagent_train.environments.make import LEVELS, make_pack
 from codagent_train.environments.packs import Pack, seed_of
 from codagent_train.evaluation import notes_conditions
-from codagent_train.evaluation.notes_conditions import Cast
-from codagent_train.evaluation.report import SETTINGS, Notes, Played, Report, Setting, report
-from codagent_train.evaluation.target import Player, untrained
-from codagent_train.recipe.schema import Place
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.evaluation.notes_conditions import NotesByPack
+from codagent_train.evaluation.report import SETTINGS, Notes, PackResult, Report, Setting, make_report
+from codagent_train.evaluation.target import EvalTarget, untrained_target
+from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import Start, profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile
 
-SEATS = 128  # loops that are played side by side, each in a thread
+LOOPS_AT_ONCE = 128  # loops that are played side by side, each in a thread
 
 Say = Callable[[str], None]
-Opener = Callable[[Player], tuple[Sampler, Profile]]  # a player at work, and how it is worked with
+OpenTarget = Callable[[EvalTarget], tuple[Sampler, Profile]]  # a player at work, and how it is worked with
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class EvalSize:
     """How much is played in a setting: the first `packs` test packs, each by `loops` loops."""
 
     packs: int
     loops: int
 
 
-def settings(place: Place, given: Mapping[str, Any], *, notes: Notes, every: bool = False) -> list[Setting]:
+def choose_settings(place: EnvironmentConfig, given: Mapping[str, Any], *, notes: Notes, every: bool = False) -> list[Setting]:
     """The setting of a recipe's place, but with the fields that are `given`; with `every`, those of `SETTINGS` that have these fields.
 
     UsageError when there is no such level, or none has them.
@@ -54,77 +54,77 @@ def settings(place: Place, given: Mapping[str, Any], *, notes: Notes, every: boo
     return found
 
 
-def examine(player: Player, settings: Sequence[Setting], size: Size, *, say: Say, opener: Opener) -> Iterator[Report]:
+def evaluate(player: EvalTarget, settings: Sequence[Setting], size: EvalSize, *, say: Say, opener: OpenTarget) -> Iterator[Report]:
     """A report on each setting, as soon as it is played. For frozen notes the untrained player writes them first, for all settings."""
     own = [replace(setting, notes="own") for setting in settings if setting.notes == "frozen"]
-    written = _written(Stage(untrained(player), opener, say), own, size) if own else {}
-    stage = Stage(player, opener, say)
+    written = _write_notes(EvalSession(untrained_target(player), opener, say), own, size) if own else {}
+    stage = EvalSession(player, opener, say)
     for setting in settings:
-        yield report(player.name, setting, _played(stage, setting, size, written))
+        yield make_report(player.name, setting, _play_setting(stage, setting, size, written))
 
 
-def opened(player: Player) -> tuple[Sampler, Profile]:
+def open_target(player: EvalTarget) -> tuple[Sampler, Profile]:
     """A player with its weights on their device. UsageError when one of these is not there."""
     import torch
 
     from codagent_train.policy.load import load_policy
-    from codagent_train.rollout.engines.transformers_loop import Local
+    from codagent_train.rollout.engines.transformers_loop import LocalEngine
 
     recipe, given = player.recipe, player.recipe.policy
     if given.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(f'{player.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
     loaded = load_policy(given, seed=recipe.seed)
-    engine = Local(loaded.model.to(given.device), pad=loaded.pad, ends=loaded.ends)
-    return Sampler(engine, loaded.tokenizer, player.name, recipe.replies.temperature), profile(recipe)
+    engine = LocalEngine(loaded.model.to(given.device), pad=loaded.pad, ends=loaded.ends)
+    return Sampler(engine, loaded.tokenizer, player.name, recipe.replies.temperature), agent_profile(recipe)
 
 
-class Stage:
+class EvalSession:
     """Where a player plays. Its weights are held as long as this is; `say` hears how far it has come."""
 
-    def __init__(self, player: Player, opener: Opener, say: Say) -> None:
-        self._player, self._say = player, say
+    def __init__(self, player: EvalTarget, opener: OpenTarget, say: Say) -> None:
+        self._target, self._say = player, say
         self._sampler, self._profile = opener(player)
 
-    def play(self, setting: Setting, cast: Cast) -> list[Played]:
+    def play(self, setting: Setting, cast: NotesByPack) -> list[PackResult]:
         """The packs with their loops, of which only what reports need is kept: not what was said, for that is most of them."""
         packs, starts = {}, []
         for number, carries in cast.items():
-            packs[number], there = self._starts(setting, number, carries)
+            packs[number], there = self._specs(setting, number, carries)
             starts += there
         loops: list[Loop] = []
-        for first in range(0, len(starts), SEATS):
-            self._say(f"{self._player.name} on {setting}: {first} of {len(starts)} loops played")
-            loops += map(_scores, roll_out(self._sampler, starts[first : first + SEATS], self._profile))
+        for first in range(0, len(starts), LOOPS_AT_ONCE):
+            self._say(f"{self._target.name} on {setting}: {first} of {len(starts)} loops played")
+            loops += map(_without_messages, rollout(self._sampler, starts[first : first + LOOPS_AT_ONCE], self._profile))
         rest = iter(loops)
-        return [Played(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in cast.items()]
+        return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in cast.items()]
 
-    def _starts(self, setting: Setting, number: int, carries: Sequence[Carry]) -> tuple[Pack, list[Start]]:
-        recipe = self._player.recipe
+    def _specs(self, setting: Setting, number: int, carries: Sequence[Carry]) -> tuple[Pack, list[RolloutSpec]]:
+        recipe = self._target.recipe
         level: Any = setting.level
         place = replace(recipe.environment, level=level, tasks=setting.tasks)
-        found, environment = drawn(replace(recipe, environment=place), "test", number)
-        pack, starts = setting.packed(found), []
+        found, environment = make_pack(replace(recipe, environment=place), "test", number)
+        pack, starts = setting.repack(found), []
         for member, carry in enumerate(carries):
-            loop = Loop(f"{number}-{member}", str(number), f"{place.name}-{pack.seed}", self._player.name, "")
+            loop = Loop(f"{number}-{member}", str(number), f"{place.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            starts.append(Start(loop, environment(), pack.tasks, seed, carry))
+            starts.append(RolloutSpec(loop, environment(), pack.tasks, seed, carry))
         return pack, starts
 
 
-def _written(stage: Stage, settings: Sequence[Setting], size: Size) -> dict[Setting, list[Played]]:
-    return {setting: _played(stage, setting, size, {}) for setting in settings}
+def _write_notes(stage: EvalSession, settings: Sequence[Setting], size: EvalSize) -> dict[Setting, list[PackResult]]:
+    return {setting: _play_setting(stage, setting, size, {}) for setting in settings}
 
 
-def _played(stage: Stage, setting: Setting, size: Size, written: Mapping[Setting, list[Played]]) -> list[Played]:
+def _play_setting(stage: EvalSession, setting: Setting, size: EvalSize, written: Mapping[Setting, list[PackResult]]) -> list[PackResult]:
     """By whosever notes the setting says; `written` are the frozen ones, by the setting in which they were somebody's own."""
     if setting.notes == "none":
-        return stage.play(setting, notes_conditions.without(size.packs, size.loops))
+        return stage.play(setting, notes_conditions.no_notes(size.packs, size.loops))
     own = replace(setting, notes="own")
     if setting.notes == "frozen":
-        return stage.play(setting, notes_conditions.again(written[own]))
-    played = stage.play(own, notes_conditions.own(size.packs, size.loops))
-    return played if setting.notes == "own" else stage.play(setting, notes_conditions.of_another_pack(played))
+        return stage.play(setting, notes_conditions.replay_notes(written[own]))
+    played = stage.play(own, notes_conditions.own_notes(size.packs, size.loops))
+    return played if setting.notes == "own" else stage.play(setting, notes_conditions.shuffle_notes(played))
 
 
-def _scores(loop: Loop) -> Loop:
+def _without_messages(loop: Loop) -> Loop:
     return replace(loop, episodes=tuple(replace(episode, prompt=(), steps=()) for episode in loop.episodes))

@@ -29,20 +29,20 @@ class Policy:
         return int(self.processor.pad_token_id)
 
 
-def load_policy(setting: schema.Policy, *, seed: int) -> Policy:
+def load_policy(setting: schema.PolicyConfig, *, seed: int) -> Policy:
     """The weights of a recipe, or of a checkpoint. UsageError when there are none that can hold a conversation."""
     import torch
 
     torch.set_num_threads(setting.threads)
     torch.manual_seed(seed)
-    policy = tiny() if setting.weights == schema.RANDOM else pretrained(setting)
+    policy = make_tiny() if setting.weights == schema.RANDOM else load_pretrained(setting)
     if setting.layers and not setting.lora_rank:
         policy.model.requires_grad_(False)
         policy.model.get_decoder().layers[-setting.layers :].requires_grad_(True)
     return policy
 
 
-def tiny() -> Policy:
+def make_tiny() -> Policy:
     """Two layers with random weights, for the words of keycode. They are drawn wide, so that the words can be told apart from the start."""
     from tokenizers import Tokenizer as Words
     from tokenizers.models import WordLevel
@@ -66,7 +66,7 @@ def tiny() -> Policy:
     return Policy(LlamaForCausalLM(config), keycode, processor, frozenset({ids[keycode.NOTHING]}))
 
 
-def pretrained(setting: schema.Policy) -> Policy:
+def load_pretrained(setting: schema.PolicyConfig) -> Policy:
     """A model out of a folder or from the hub; where that holds an adapter, its base with the adapter on it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -87,7 +87,7 @@ def pretrained(setting: schema.Policy) -> Policy:
     return Policy(model, ChatTokenizer(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
 
 
-def adapter(setting: schema.Policy, model: Any) -> Any:
+def make_lora_config(setting: schema.PolicyConfig, model: Any) -> Any:
     """The LoRA adapter that is trained in place of the weights; None to train these."""
     from peft import LoraConfig
 
