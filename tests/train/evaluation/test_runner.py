@@ -145,15 +145,15 @@ def test_a_setting_is_the_recipes_but_for_what_is_given():
 
 
 def test_all_settings_are_those_that_fit_what_is_given():
-    assert choose_settings(PLACE, {}, notes="own", every=True) == list(SETTINGS)
-    found = choose_settings(PLACE, {"level": "hard", "tasks": 8}, notes="none", every=True)
+    assert choose_settings(PLACE, {}, notes="own", all_settings=True) == list(SETTINGS)
+    found = choose_settings(PLACE, {"level": "hard", "tasks": 8}, notes="none", all_settings=True)
     assert found == [Setting("hard", 8, "cod", "none"), Setting("hard", 8, "ralph", "none")]
 
 
 @pytest.mark.parametrize(("given", "told"), [({"level": "huge"}, "no level 'huge'; take one of "), ({"tasks": 3}, "4 and 8 tasks")])
 def test_a_setting_that_there_is_not_is_refused(given, told):
     with pytest.raises(UsageError, match=told):
-        choose_settings(PLACE, given, notes="own", every=True)
+        choose_settings(PLACE, given, notes="own", all_settings=True)
 
 
 def evaluated(*arguments):

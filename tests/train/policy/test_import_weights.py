@@ -16,7 +16,7 @@ from codagent.models import catalog
 from codagent.models.download import weights_dir
 from codagent.models.embedded import weights_named
 from codagent_train.policy import load
-from codagent_train.policy.import_weights import CARD, ImportCard, check_room, fingerprint, import_model
+from codagent_train.policy.import_weights import CARD_FILE, ImportCard, check_room, fingerprint, import_model
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
@@ -62,7 +62,7 @@ def test_a_folder_comes_out_as_it_went_in(tiny: Path, tmp_path: Path) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == TEMPLATE
     assert card.weights == hashlib.sha256((tiny / "model.safetensors").read_bytes()).hexdigest()
-    assert json.loads((tmp_path / "out" / CARD).read_text()) == {
+    assert json.loads((tmp_path / "out" / CARD_FILE).read_text()) == {
         "source": str(tiny),
         "weights": card.weights,
         "tokenizer": card.tokenizer,
@@ -78,7 +78,7 @@ def test_a_fingerprint_is_the_tokenizers_and_not_its_uses(tiny: Path) -> None:
 
 
 def test_a_catalogue_entry_becomes_plain_weights(smol: Path) -> None:
-    card = json.loads((smol / CARD).read_text())
+    card = json.loads((smol / CARD_FILE).read_text())
     model, tokenizer = AutoModelForCausalLM.from_pretrained(smol), AutoTokenizer.from_pretrained(smol)
     assert SMOL
     assert card["weights"] == SMOL.sha256
@@ -126,7 +126,7 @@ def test_what_is_there_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:
 def test_an_empty_folder_is_filled(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     taken(tiny, tmp_path / "out")
-    assert (tmp_path / "out" / CARD).exists()
+    assert (tmp_path / "out" / CARD_FILE).exists()
 
 
 @pytest.mark.parametrize(("source", "told"), [("gone.gguf", "no file"), ("gone", "no model"), ("./gone", "no model")])

@@ -33,14 +33,14 @@ def test_the_tokens_of_a_step_of_the_toy():
     # a loop: four guesses of 2 tokens and one; three notes of the same, each asked for twice, the second time with the first answer
     assert (found.loops, found.longest) == (6, 4)
     assert (found.read, found.written) == (6 * (4 * 2 + 3 * (2 + 3)), 6 * (4 + 3 * 2))
-    assert (found.learned, found.microbatch) == (6 * (4 * 3 + 3 * 4), 6 * (4 * 3 + 3 * 4) // 2)
+    assert (found.trained, found.microbatch) == (6 * (4 * 3 + 3 * 4), 6 * (4 * 3 + 3 * 4) // 2)
 
 
 def test_a_real_environment_takes_longer_and_half_the_turns_about_half_of_it():
     smoke = read_recipe("smoke")
     about, most = estimate.estimate_work(smoke, share=0.5), estimate.estimate_work(smoke)
     assert 100 < about.longest < most.longest < smoke.replies.context_tokens
-    assert 0.4 < about.learned / most.learned < 0.7
+    assert 0.4 < about.trained / most.trained < 0.7
 
 
 def test_all_parameters_have_a_gradient_and_two_moments():

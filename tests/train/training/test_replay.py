@@ -59,7 +59,7 @@ def test_a_replay_of_what_the_policy_has_just_said_is_learned_from_as_the_play_i
     played, replayed = collected(one, out), collected(again, out)
     assert played.total > 0
     assert played.total == replayed.total
-    for name in ("ids", "mask", "labels", "old", "advantages"):
+    for name in ("ids", "mask", "labels", "sampled_logprobs", "advantages"):
         assert torch.equal(getattr(played, name), getattr(replayed, name))
 
 

@@ -106,7 +106,7 @@ def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
     trained, bare = load_policy(small.policy, seed=0), load_policy(small.policy, seed=0)
     parted = replace(small, batch=replace(small.batch, microbatches=4))
     train(parted, trained, out)
-    optimizer = torch.optim.AdamW(bare.model.parameters(), lr=small.learning.rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(bare.model.parameters(), lr=small.learning.learning_rate, weight_decay=0.0)
     sampler = Sampler(LocalEngine(bare.model, pad=bare.pad, ends=bare.ends), bare.tokenizer, "bare")
     for step in range(small.learning.steps):
         packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
@@ -114,7 +114,7 @@ def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
         played = [rollout(sampler, group, agent_profile(small)) for group in starts]
         rows = build_samples({"play": played}, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
         bare_loss(bare.model, rows, small).backward()
-        torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_norm)
+        torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
     assert (weights(trained.model) - weights(bare.model)).abs().max().item() < 1e-4

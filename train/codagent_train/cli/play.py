@@ -23,12 +23,12 @@ def play(
     from codagent_train.environments.frozenlake.wording import TERSE
 
     level = HARD if hard else EASY
-    pack_ = make_lake_pack(level, "test", seed, tasks=TASKS)
-    lakes = FrozenLake(level, pack_.seed, TERSE)
+    pack = make_lake_pack(level, "test", seed, tasks=TASKS)
+    lakes = FrozenLake(level, pack.seed, TERSE)
     total = 0.0
-    print(lakes.reset(pack_.tasks[0], "(your memory)")[0].content)
+    print(lakes.reset(pack.tasks[0], "(your memory)")[0].content)
     try:
-        for number, task in enumerate(pack_.tasks, 1):
+        for number, task in enumerate(pack.tasks, 1):
             print(f"\n# task {number} of {TASKS}\n")
             total += _play_task(lakes, task, TERSE.parse_answer)
     except EOFError:

@@ -17,8 +17,8 @@ class RunProgress:
         self._began = time.monotonic()
 
     def __call__(self, step: int, values: Mapping[str, float]) -> None:
-        left = (time.monotonic() - self._began) / (step - self._done) * (self._steps - step)
-        line = progress_line(step, self._steps, values, left)
+        seconds_left = (time.monotonic() - self._began) / (step - self._done) * (self._steps - step)
+        line = progress_line(step, self._steps, values, seconds_left)
         if self._stream.isatty():
             self._stream.write(f"\r\x1b[K{line}" + "\n" * (step == self._steps))
         elif step % EVERY == 0 or step == self._steps:

@@ -31,7 +31,9 @@ def eval_(
         Literal["own", "none", "shuffled", "frozen"],
         typer.Option(help="Whose notes are solved with: its own, none, those for another pack, those of the untrained model."),
     ] = "own",
-    every: Annotated[bool, typer.Option("--all", help="Easy and hard, 4 and 8 tasks, both packings, but for what is given.")] = False,
+    all_settings: Annotated[
+        bool, typer.Option("--all", help="Easy and hard, 4 and 8 tasks, both packings, but for what is given.")
+    ] = False,
     packs: Annotated[int, typer.Option(min=2, help="Test packs in a setting.")] = 100,
     loops: Annotated[int, typer.Option(min=1, help="Over each pack, with different draws.")] = 1,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the reports to a file, too.", show_default=False)] = None,
@@ -43,7 +45,7 @@ def eval_(
 
     target = resolve_target(weights, recipe_name=recipe)
     chosen_fields = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
-    chosen = choose_settings(target.recipe.environment, chosen_fields, notes=notes, every=every)
+    chosen = choose_settings(target.recipe.environment, chosen_fields, notes=notes, all_settings=all_settings)
     reports: list[Report] = []
     if json:
         tables.check_writable(json)  # before hours of play

@@ -42,22 +42,22 @@ def run(
         last = checkpoints.prepare_run(out, config, resume=resume, first=first)
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
-        loaded = load_policy(config.policy, seed=config.seed)
+        policy = load_policy(config.policy, seed=config.seed)
         from codagent_train.training.trainer import train  # after what is quick to fail: it takes seconds
 
         progress = RunProgress(sys.stderr, config.learning.steps, done=checkpoints.step_of(last) if last else 0)
-        with loggers.open_loggers(drawn_by, out) as tell:
+        with loggers.open_loggers(drawn_by, out) as log_step:
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
                 progress(step, values)
-                tell(step, values)
+                log_step(step, values)
 
-            train(config, loaded, out, last=last, on_step=on_step, say=say if first else lambda _: None)
+            train(config, policy, out, last=last, on_step=on_step, say=say if first else lambda _: None)
     print(checkpoints.find_latest(out))
 
 
 def check(
-    what: Annotated[
+    sources: Annotated[
         list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="As for run; or folders of recorded loops.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="The folder that a run would have.")] = Path(),
@@ -69,9 +69,9 @@ def check(
     from codagent_train.recipe.schema import read_recipe, shipped_recipes
     from codagent_train.training import estimate
 
-    name = what[0] if len(what) == 1 else None
+    name = sources[0] if len(sources) == 1 else None
     if name is None or (Path(name).exists() and not name.endswith(".toml") and name not in shipped_recipes()):
-        folders = [Path(path) for path in what]
+        folders = [Path(path) for path in sources]
         print(harmless(scan(folders).describe()))
         print(mixture.describe_uses(folders))
         return

@@ -22,7 +22,7 @@ from codagent_train.policy.tokenizer import Tokenizer
 
 
 def find_examples(
-    folders: Sequence[Path], tokenizer: Tokenizer, weights: Sequence[str], *, context_tokens: int
+    folders: Sequence[Path], tokenizer: Tokenizer, aliases: Sequence[str], *, context_tokens: int
 ) -> tuple[list[Loop], list[Rejection]]:
     """The loops in these folders that have anything to imitate, with no other episodes and replies; and what is not used.
 
@@ -32,7 +32,7 @@ def find_examples(
     rejections: list[Rejection] = []
     for file, loop in iter_unique(folders, rejections):
         tools = _tools_of(loop)
-        imitated = [_make_example(episode, tools, tokenizer, weights) for episode in iter_imitable(loop)]
+        imitated = [_make_example(episode, tools, tokenizer, aliases) for episode in iter_imitable(loop)]
         short = tuple(episode for episode in imitated if all(_token_count(step.reply) <= context_tokens for step in episode.steps))
         if short:
             examples.append(replace(loop, episodes=short))

@@ -29,7 +29,7 @@ from codagent_train.rollout.specs import RolloutSpec
 class RecordedLoop:
     """A recorded loop, and the repository that it was of."""
 
-    root: Path
+    repository: Path
     loop: Loop
 
 
@@ -65,7 +65,7 @@ class Redo:
         profile, group = text_profile(profile, recipe), []
         for member in range(recipe.batch.group_size):
             name = f"redo-{step}-{number}-{member}"
-            git.borrow(recorded_loop.root, folder / name, job.begin)
+            git.borrow(recorded_loop.repository, folder / name, job.begin)
             loop = replace(recorded_loop.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
             environment = reopened(folder / name, loop, loops=state.loops_dir(folder / name), say=self._say, profile=profile)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)

@@ -12,12 +12,12 @@ from codagent.errors import UsageError
 from codagent.types import Loop
 from codagent_train.data.records.scan import TargetPolicy, drop_stale_tokens, scan
 from codagent_train.environments.packs import seed_of
-from codagent_train.policy.import_weights import CARD
+from codagent_train.policy.import_weights import CARD_FILE
 from codagent_train.recipe.schema import Recipe
 
 
 class Replay:
-    """The groups that a run may learn from again, read once: where the first step that asks for any is. `words`: ids are below that."""
+    """The groups that a run may learn from again, read once: where the first step that asks for any is. ids are below `vocabulary_size`."""
 
     def __init__(self, recipe: Recipe, out: Path, *, vocabulary_size: int) -> None:
         self._recipe = recipe
@@ -47,7 +47,7 @@ def policy_aliases(recipe: Recipe, out: Path) -> tuple[str, ...]:
 def _read_recorded_name(weights: Path) -> tuple[str, ...]:
     """How records name the weights that a folder was made of, where it says so."""
     try:
-        name = json.loads((weights / CARD).read_text(encoding="utf-8")).get("recorded")
+        name = json.loads((weights / CARD_FILE).read_text(encoding="utf-8")).get("recorded")
     except (OSError, ValueError, AttributeError):
         return ()
     return (name,) if isinstance(name, str) else ()

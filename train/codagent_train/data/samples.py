@@ -1,4 +1,4 @@
-"""Rows: what one step trains on, replies with what they were worth. Knows nothing of torch."""
+"""Training samples: what one step trains on, replies with what they were worth. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TrainingSample:
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """The rows of a step, how many groups had nothing to teach, and the temperature of the re-weighting, where there was one."""
+    """The samples of a step, how many groups had nothing to teach, and the temperature of the re-weighting, where there was one."""
 
     samples: tuple[TrainingSample, ...]
     groups_without_signal: int
@@ -54,29 +54,31 @@ class SampleBatch:
 def build_samples(
     groups: Mapping[str, Sequence[Group]], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool
 ) -> SampleBatch:
-    """The rows of all replies that have an advantage, out of groups by their source. Different from the paper: a dead group's rows are
-    left out of the mean, too."""
+    """The samples of all replies that have an advantage, out of groups by their source.
+
+    Different from the paper: the samples of a group without signal are left out of the mean, too.
+    """
     samples: list[TrainingSample] = []
-    dead = 0
-    for source, group in ((source, group) for source, its in groups.items() for group in its):
+    without_signal = 0
+    for source, group in ((source, group) for source, of_source in groups.items() for group in of_source):
         scores = credit.advantages([credit.episode_rewards(loop) for loop in group], returns=returns, baseline=baseline)
         if credit.no_signal(scores):
-            dead += 1
+            without_signal += 1
         else:
             samples += [
                 sample for loop, loop_scores in zip(group, scores, strict=True) for sample in _episode_samples(loop, loop_scores, source)
             ]
     if not reweight:
-        return SampleBatch(tuple(samples), dead)
+        return SampleBatch(tuple(samples), without_signal)
     temperature = credit.reweighting_temperature([sample.advantage for sample in samples], [sample.trained_tokens for sample in samples])
     weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in samples)
-    return SampleBatch(tuple(weighted), dead, temperature)
+    return SampleBatch(tuple(weighted), without_signal, temperature)
 
 
 def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
-    """Exactly `count` parts with about as many tokens each, some empty when there are too few rows.
+    """Exactly `count` parts with about as many tokens each, some empty when there are too few samples.
 
-    Rows of like length lie together, so that little is padded.
+    Samples of like length lie together, so that little is padded.
     """
     ordered = sorted(samples, key=lambda sample: sample.length)
     ends = list(accumulate(sample.length for sample in ordered))
@@ -87,7 +89,7 @@ def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[Tra
 
 
 def imitation_samples(loops: Sequence[Loop], source: str = "") -> list[TrainingSample]:
-    """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
+    """The samples of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
     samples = (
         sample
         for loop in loops

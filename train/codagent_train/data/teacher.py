@@ -30,7 +30,7 @@ def write_notes(belief: Belief) -> str:
 
 
 def keep_noted(belief: Belief) -> Belief:
-    """What `told` leaves of a belief."""
+    """What `write_notes` leaves of a belief."""
     known = _noteworthy(belief)
     return sum(1 << index for index, mapping in enumerate(MAPPINGS) if all(mapping[code - 1] in ways for code, ways in known.items()))
 

@@ -1,4 +1,4 @@
-"""How well FrozenLake-Obscure can be played: by chance, without notes, by a player who carries all that it has seen, with everything known.
+"""How well FrozenLake-Obscure can be played: by chance, without notes, by who carries all that was seen, with everything known.
 
 Exact over the 24 mappings for a single lake; means over lakes and packs are sampled and come with their 95 % margins.
 """
@@ -17,8 +17,8 @@ from codagent_train.intervals import Estimate, mean_interval, share_interval
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What packs give: success by `chance`, and of best play `alone`, without notes; `success` and `reward`, by position, of best play that
-    carries all it has seen; the reward of best play with the mapping `known`."""
+    """What packs give: success by `chance`, and of best play with `no_notes`; `success` and `reward`, by position, of best play that
+    carries all it has seen; the reward of best play with a `known_mapping`."""
 
     chance: Estimate
     no_notes: Estimate

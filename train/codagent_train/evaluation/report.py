@@ -89,27 +89,27 @@ class Report:
     ceilings: Ceilings
 
 
-def make_report(player: str, setting: Setting, played: Sequence[PackResult]) -> Report:
+def make_report(player: str, setting: Setting, results: Sequence[PackResult]) -> Report:
     """The report on at least two packs; UsageError when fewer have a whole loop."""
-    kept = drop_broken_off(played)
-    if len(kept) < 2:
-        raise UsageError(f"{len(kept)} of {len(played)} packs have loops that were played to their end; an interval takes at least 2")
-    loops = sum(len(each.loops) for each in kept)
-    solved = [[_solve_episodes(each, position) for each in kept] for position in range(setting.tasks)]
-    reward = [[fmean(one.reward for one in _outcomes(there)) for there in at] for at in solved]
-    success = [[fmean(one.passed for one in _outcomes(there)) for there in at] for at in solved]
-    mappings = [draw_mapping(each.pack.seed) for each in kept]
+    complete = drop_broken_off(results)
+    if len(complete) < 2:
+        raise UsageError(f"{len(complete)} of {len(results)} packs have loops that were played to their end; an interval takes at least 2")
+    loops = sum(len(result.loops) for result in complete)
+    attempts = [[_solve_episodes(result, position) for result in complete] for position in range(setting.tasks)]
+    reward = [[fmean(outcome.reward for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]
+    success = [[fmean(outcome.passed for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]
+    mappings = [draw_mapping(result.pack.seed) for result in complete]
     return Report(
         player=player,
         setting=setting,
-        packs=len(kept),
+        packs=len(complete),
         loops=loops,
-        broken_off=sum(len(each.loops) for each in played) - loops,
+        broken_off=sum(len(result.loops) for result in results) - loops,
         reward=tuple(map(mean_interval, reward)),
         success=tuple(map(share_interval, success)),
         gain=mean_interval([last - first for first, last in zip(reward[0], reward[-1], strict=True)]),
-        notes=tuple(_notes_accuracy(at, mappings) for at in solved),
-        ceilings=compute_ceilings(LEVELS[setting.level], [each.pack for each in kept]),
+        notes=tuple(_notes_accuracy(by_pack, mappings) for by_pack in attempts),
+        ceilings=compute_ceilings(LEVELS[setting.level], [result.pack for result in complete]),
     )
 
 
@@ -129,9 +129,9 @@ def _outcomes(episodes: Sequence[Episode]) -> list[Outcome]:
 
 def _notes_accuracy(packs: Sequence[Sequence[Episode]], mappings: Sequence[tuple[int, ...]]) -> NotesAccuracy:
     """Of the notes that the episodes of each pack began with."""
-    read = [[score_notes(episode.notes_before, ways) for episode in there] for there, ways in zip(packs, mappings, strict=True)]
+    accuracies = [[score_notes(episode.notes_before, ways) for episode in episodes] for episodes, ways in zip(packs, mappings, strict=True)]
     return NotesAccuracy(
-        share_interval([fmean(one.whole for one in there) for there in read]),
-        share_interval([fmean(one.right / len(CODES) for one in there) for there in read]),
-        share_interval([fmean(one.wrong / len(CODES) for one in there) for there in read]),
+        share_interval([fmean(accuracy.whole for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.right / len(CODES) for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.wrong / len(CODES) for accuracy in episodes) for episodes in accuracies]),
     )

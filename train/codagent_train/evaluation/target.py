@@ -23,8 +23,8 @@ class EvalTarget:
 def resolve_target(weights: str, *, recipe_name: str | None = None) -> EvalTarget:
     """Who plays with `weights`: the folder of a run, then of its last checkpoint; a checkpoint; a folder of weights, or a name on the hub.
 
-    `asked` is a recipe, or a run, that says how; the default is that of the run itself. UsageError when nothing says it, or when that is
-    on something else than frozenlake.
+    `recipe_name` is a recipe, or a run, that says how; the default is that of the run itself. UsageError when nothing says it, or when
+    that is on something else than frozenlake.
     """
     run = _find_run(Path(weights))
     if run is None and recipe_name is None:
@@ -41,11 +41,11 @@ def resolve_target(weights: str, *, recipe_name: str | None = None) -> EvalTarge
     return EvalTarget(name, _with_weights(recipe, str(last)), checkpoints.load_recipe(run).policy.weights)
 
 
-def untrained_target(player: EvalTarget) -> EvalTarget:
+def untrained_target(target: EvalTarget) -> EvalTarget:
     """Who plays with the weights that a run began with. UsageError when none are known."""
-    if player.untrained is None:
-        raise UsageError(f"which model {player.name} came from is not known; give a run to have its notes frozen at the untrained model's")
-    return EvalTarget(player.untrained, _with_weights(player.recipe, player.untrained))
+    if target.untrained is None:
+        raise UsageError(f"which model {target.name} came from is not known; give a run to have its notes frozen at the untrained model's")
+    return EvalTarget(target.untrained, _with_weights(target.recipe, target.untrained))
 
 
 def _find_run(folder: Path) -> Path | None:

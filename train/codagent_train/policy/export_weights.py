@@ -17,7 +17,7 @@ from codagent.models import catalog
 from codagent.models.embedded import weights_named
 from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
 from codagent_train.policy import gguf
-from codagent_train.policy.import_weights import CARD, ImportCard
+from codagent_train.policy.import_weights import CARD_FILE, ImportCard
 from codagent_train.policy.load import load_pretrained
 from codagent_train.recipe.schema import RANDOM, PolicyConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
@@ -25,7 +25,7 @@ from codagent_train.run_dir.weights_ref import WeightsRef, is_adapter, read_base
 
 ExportFormat = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_LEFT = ("trainer_state.json", CARD)  # the state of the run; where on this machine the weights came from
+_LEFT = ("trainer_state.json", CARD_FILE)  # the state of the run; where on this machine the weights came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class WeightsOrigin:
 
 
 def export_weights(path: str, out: Path, *, to: ExportFormat, catalog_dir: Path, say: Callable[[str], None]) -> None:
-    """Write what `given` names (a run, a checkpoint, a folder of weights) to `out`, which is there whole or not at all.
+    """Write what `path` names (a run, a checkpoint, a folder of weights) to `out`, which is there whole or not at all.
 
-    `pulled` is where weights of the catalogue lie. UsageError for what is not there, cannot be written so, or has no room.
+    `catalog_dir` is where weights of the catalogue lie. UsageError for what is not there, cannot be written so, or has no room.
     """
     if not Path(path).is_dir():
         raise UsageError(f"there is no folder {path}; give a run, a checkpoint, or a folder of weights")
@@ -112,7 +112,7 @@ def _find_origin(source: WeightsRef) -> WeightsOrigin:
 
 def _read_card(folder: Path) -> ImportCard | None:
     try:
-        return decode(ImportCard, json.loads((folder / CARD).read_text(encoding="utf-8")))
+        return decode(ImportCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -203,7 +203,7 @@ def _model_card(source: WeightsRef, origin: WeightsOrigin, step: int | None, lin
     if source.adapter and origin.entry:
         facts.append(f"the folder that it was trained on: `codagent-train import {origin.entry.name} --out base`")
     if step is not None:
-        facts.append(f"steps: {step}; the recipe is in `{checkpoints.RUN}`, what each step measured in `{metrics.FILE}`")
+        facts.append(f"steps: {step}; the recipe is in `{checkpoints.RUN_FILE}`, what each step measured in `{metrics.FILE}`")
     facts += [f"{name}: {value:.3f} in the last step" for name, value in last.items()]
     return f"""---
 {base}library_name: {library}

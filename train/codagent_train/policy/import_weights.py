@@ -18,7 +18,7 @@ from codagent.models.download import Progress, pull
 from codagent.models.embedded import weights_named
 from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
 
-CARD = "codagent.json"
+CARD_FILE = "codagent.json"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 _CHUNK = 1 << 20
 
@@ -156,4 +156,4 @@ def _write(out: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:
         check_room(unfinished, model.get_memory_footprint())
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
-        (unfinished / CARD).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")
+        (unfinished / CARD_FILE).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")

@@ -57,7 +57,7 @@ class PolicyConfig:
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What samples the replies: one of `engines`. `url`, of a vLLM server that runs already, ends in /v1."""
+    """What samples the replies: one of the engines. `url`, of a vLLM server that runs already, ends in /v1."""
 
     name: Annotated[_Engine, _one_of(_Engine)] = "local"
     url: Text = "http://127.0.0.1:8000/v1"
@@ -86,8 +86,7 @@ class BatchConfig:
 @dataclass(frozen=True, slots=True)
 class SourcesConfig:
     """What a step learns from, by weight. Each pack of a step has one source: the policy's own `play`; that of the `teacher`, who plays as
-    well as can be and is imitated; of recorded loops their `replay`, the same tasks done again (`redo`), or what is worth imitating
-    (`imitate`)."""
+    well as can be and is imitated; of recorded loops their `replay`, a `redo` of the same tasks, or what is worth to `imitate`."""
 
     play: Weight = 1.0
     teacher: Weight = 0.0
@@ -119,7 +118,7 @@ class ReplyConfig:
 
 @dataclass(frozen=True, slots=True)
 class CreditConfig:
-    """Names out of `credit.py`; `reweight` is the paper's adaptive re-weighting."""
+    """Names out of `data/credit.py`; `reweight` is the paper's adaptive re-weighting."""
 
     returns: Annotated[_Returns, _one_of(_Returns)] = "paper"
     baseline: Annotated[_Baseline, _one_of(_Baseline)] = "mean"

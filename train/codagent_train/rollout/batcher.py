@@ -22,7 +22,7 @@ class RequestBatcher:
         self._delivered: list[SimpleQueue[Reply | None]] = [SimpleQueue() for _ in range(slots)]
 
     def submit(self, slot: int, request: SampleRequest) -> Reply:
-        """ModelError once the table is closed."""
+        """ModelError once the batcher is closed."""
         with self._lock:
             self._pending[slot] = request
             self._release_if_full()
@@ -37,7 +37,7 @@ class RequestBatcher:
             self._release_if_full()
 
     def next_batch(self) -> dict[int, SampleRequest]:
-        """What is asked, by seat; empty when all have left."""
+        """What is asked, by slot; empty when all have left."""
         try:
             return self._batches.get(timeout=self._patience_s)
         except Empty:

@@ -14,8 +14,8 @@ from codagent.errors import UsageError
 from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir import metrics
 
-KEEP = 2
-RUN = "run.json"
+KEPT_CHECKPOINTS = 2
+RUN_FILE = "run.json"
 _UNFINISHED = "unfinished"
 
 
@@ -34,7 +34,7 @@ def begin_run(out: Path, recipe: Recipe) -> None:
     if (out / metrics.FILE).exists():
         raise UsageError(f"{out} holds a run already; --resume goes on with it, another --out begins anew")
     out.mkdir(parents=True, exist_ok=True)
-    (out / RUN).write_text(json.dumps(_fixed_settings(recipe), indent=2) + "\n", encoding="utf-8")
+    (out / RUN_FILE).write_text(json.dumps(_fixed_settings(recipe), indent=2) + "\n", encoding="utf-8")
 
 
 def resume_run(out: Path, recipe: Recipe) -> Path | None:
@@ -42,10 +42,10 @@ def resume_run(out: Path, recipe: Recipe) -> Path | None:
 
     What was measured after that checkpoint is forgotten: it will be done again. What is of no use goes first, to make room.
     """
-    given, recorded = _fixed_settings(recipe), _fixed_settings(load_recipe(out))
-    for part in given:
-        if given[part] != recorded[part]:
-            raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {given[part]}; begin anew in another --out")
+    wanted, recorded = _fixed_settings(recipe), _fixed_settings(load_recipe(out))
+    for part in wanted:
+        if wanted[part] != recorded[part]:
+            raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {wanted[part]}; begin anew in another --out")
     remove_unfinished(out)
     checkpoint = find_latest(out)
     metrics.drop_after(out / metrics.FILE, step_of(checkpoint) if checkpoint else 0)
@@ -63,11 +63,11 @@ def load_recipe(out: Path) -> Recipe:
     try:
         return decode(Recipe, {**settings, "learning": {"steps": 0, **settings.get("learning", {})}})
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{out / RUN} is not the recipe of a run: {error}") from None
+        raise UsageError(f"{out / RUN_FILE} is not the recipe of a run: {error}") from None
 
 
 def is_run(folder: Path) -> bool:
-    return (folder / RUN).is_file()
+    return (folder / RUN_FILE).is_file()
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -84,7 +84,7 @@ def publish(out: Path, step: int) -> None:
     """Give the checkpoint of `step`, which is written, its name, and drop those that are older than the one before it."""
     checkpoint = out / f"checkpoint-{step}"
     (unfinished_dir(out) / checkpoint.name).replace(checkpoint)
-    for old in _checkpoints(out)[:-KEEP]:
+    for old in _checkpoints(out)[:-KEPT_CHECKPOINTS]:
         shutil.rmtree(old)
 
 
@@ -95,7 +95,7 @@ def remove_unfinished(out: Path) -> None:
 
 def count_to_come(out: Path) -> int:
     """For how many more checkpoints there must be room: those that are kept, and one that is being written."""
-    return KEEP + 1 - min(KEEP, len(_checkpoints(out)))
+    return KEPT_CHECKPOINTS + 1 - min(KEPT_CHECKPOINTS, len(_checkpoints(out)))
 
 
 def find_latest(out: Path) -> Path | None:
@@ -117,7 +117,7 @@ def _fixed_settings(recipe: Recipe) -> dict[str, Any]:
 
 def _read_run_json(out: Path) -> Any:
     try:
-        return json.loads((out / RUN).read_text(encoding="utf-8"))
+        return json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UsageError(f"there is no run in {out} to resume; without --resume one begins") from None
 

@@ -18,8 +18,8 @@ PROJECT = "codagent"  # of trackio, in its own folder on this machine
 def check_loggers(names: Sequence[str]) -> None:
     """UsageError when what is to draw is unknown or not installed."""
     for name in names:
-        if name not in _OPEN:
-            raise UsageError(f"--log {name} is unknown; give one of {', '.join(_OPEN)}")
+        if name not in _LOGGERS:
+            raise UsageError(f"--log {name} is unknown; give one of {', '.join(_LOGGERS)}")
         if find_spec(name) is None:
             raise UsageError(f"--log {name} needs {name}; install it with: pip install 'codagent[logs]'")
 
@@ -29,7 +29,7 @@ def open_loggers(names: Sequence[str], out: Path) -> Iterator[LogStep]:
     """What is told of each step of the run in the folder `out`. It begins with the steps in its `metrics.jsonl`, and forgets what it was
     told of that run before, of which steps may be done again."""
     with ExitStack() as stack:
-        loggers = [stack.enter_context(_OPEN[name](out)) for name in dict.fromkeys(names)]
+        loggers = [stack.enter_context(_LOGGERS[name](out)) for name in dict.fromkeys(names)]
 
         def tell(step: int, values: Mapping[str, float]) -> None:
             for logger in loggers:
@@ -71,4 +71,4 @@ def _trackio(out: Path) -> Iterator[LogStep]:
     yield tell
 
 
-_OPEN = {"tensorboard": _tensorboard, "trackio": _trackio}
+_LOGGERS = {"tensorboard": _tensorboard, "trackio": _trackio}

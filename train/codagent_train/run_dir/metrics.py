@@ -8,7 +8,7 @@ from pathlib import Path
 
 FILE = "metrics.jsonl"
 # names that transformers and trl give
-RENAMED = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
+OUR_NAMES = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
 
 
 def append(path: Path, step: int, values: Mapping[str, float]) -> None:

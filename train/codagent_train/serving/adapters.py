@@ -19,13 +19,13 @@ class AdapterPool:
         self.policy, self.base = policy, base
         self._base: Any = policy.model.eval()
         self._peft: Any = None  # with adapters on it
-        self._adapters: dict[str, str] = {}  # under names that peft takes: without dots, and never the same twice
+        self._inner_names: dict[str, str] = {}  # under names that peft takes: without dots, and never the same twice
         self._count = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """The latest adapter first, the base last."""
-        return (*reversed(list(self._adapters)), self.base)
+        return (*reversed(list(self._inner_names)), self.base)
 
     def add(self, name: str, folder: Path) -> None:
         """Serve the adapter in the folder, too. UsageError for a name that is taken, and for what is no adapter of this base."""
@@ -45,30 +45,30 @@ class AdapterPool:
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             self._remove(inner)
             raise UsageError(f"the adapter in {folder} does not fit {self.base}: {str(error).strip().splitlines()[0]}") from error
-        self._adapters[name] = inner
+        self._inner_names[name] = inner
 
     def drop(self, name: str) -> None:
         """UsageError when there is no such adapter."""
-        if name not in self._adapters:
-            raise UsageError(f"there is no adapter {name}; there are {', '.join(self._adapters) or 'none'}")
-        self._remove(self._adapters.pop(name))
+        if name not in self._inner_names:
+            raise UsageError(f"there is no adapter {name}; there are {', '.join(self._inner_names) or 'none'}")
+        self._remove(self._inner_names.pop(name))
 
-    def forward(self, name: str, given: dict[str, Any]) -> Any:
+    def forward(self, name: str, inputs: dict[str, Any]) -> Any:
         """What the model called `name` makes of it."""
         if self._peft is None:
-            return self._base(**given)
+            return self._base(**inputs)
         if name == self.base:
             with self._peft.disable_adapter():
-                return self._peft(**given)
-        if self._peft.active_adapter != self._adapters[name]:
-            self._peft.set_adapter(self._adapters[name], inference_mode=True)
-        return self._peft(**given)
+                return self._peft(**inputs)
+        if self._peft.active_adapter != self._inner_names[name]:
+            self._peft.set_adapter(self._inner_names[name], inference_mode=True)
+        return self._peft(**inputs)
 
     def _remove(self, inner: str) -> None:
         if self._peft is None:
             return
-        if self._adapters:
-            self._peft.set_adapter(next(iter(self._adapters.values())), inference_mode=True)
+        if self._inner_names:
+            self._peft.set_adapter(next(iter(self._inner_names.values())), inference_mode=True)
             with suppress(ValueError):  # it never came as far
                 self._peft.delete_adapter(inner)
         else:

@@ -165,8 +165,8 @@ class ChatCompletion:
         return "tool_calls" if calls else "stop"
 
     def _usage(self) -> Json:
-        read, written = len(self.request.prompt), len(self.ids)
-        return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        read, completion = len(self.request.prompt), len(self.ids)
+        return {"prompt_tokens": read, "completion_tokens": completion, "total_tokens": read + completion}
 
 
 def _or_default(value: Any, default: Any) -> Any:

@@ -76,9 +76,9 @@ class Scheduler:
         self._thread.start()
 
     def submit(self, name: str, prompt: Ids, sampling: Sampling) -> PendingCompletion:
-        completion = PendingCompletion(name, prompt, sampling)
-        self._jobs.put(partial(self._waiting.append, completion))
-        return completion
+        pending = PendingCompletion(name, prompt, sampling)
+        self._jobs.put(partial(self._waiting.append, pending))
+        return pending
 
     def run_between_steps(self, work: Callable[[], T]) -> T:
         """What `work` gives, or raises, done between two steps."""
@@ -100,8 +100,8 @@ class Scheduler:
     def _run(self) -> None:
         with torch.no_grad():
             while self._run_jobs():
-                for name, tickets in self._admit().items():
-                    self._advance(name, tickets)
+                for name, joining in self._admit().items():
+                    self._advance(name, joining)
                 for name in list(self._growing):
                     self._advance(name, [])
 
@@ -116,44 +116,44 @@ class Scheduler:
 
     def _admit(self) -> dict[str, list[PendingCompletion]]:
         admitted: dict[str, list[PendingCompletion]] = {}
-        lengths = [completion.length for _, completions in self._growing.values() for completion in completions]
+        lengths = [request.length for _, pending in self._growing.values() for request in pending]
         while self._waiting:
-            completion = self._waiting[0]
-            lengths.append(completion.length)
+            request = self._waiting[0]
+            lengths.append(request.length)
             full = len(lengths) > 1 and len(lengths) * max(lengths) > self._room
-            if full or (completion.name in self._growing and not self._can_merge):
+            if full or (request.name in self._growing and not self._can_merge):
                 break
             self._waiting.popleft()
-            if completion.cancelled:
+            if request.cancelled:
                 lengths.pop()
-            elif completion.name in self._weights.names:
-                admitted.setdefault(completion.name, []).append(completion)
+            elif request.name in self._weights.names:
+                admitted.setdefault(request.name, []).append(request)
             else:
-                completion.fail(ModelError(f"the model {completion.name} is gone"))
+                request.fail(ModelError(f"the model {request.name} is gone"))
         return admitted
 
     def _advance(self, name: str, joining: list[PendingCompletion]) -> None:
         """Draw the first token of those that join, or the next one of those that have."""
         policy = self._weights.policy
         if name in self._growing:
-            rows, completions = self._growing.pop(name)
+            batch, pending = self._growing.pop(name)
         else:
-            rows, completions = CompletionBatch(NamedModel(self._weights, name), pad=policy.pad, ends=policy.ends), []
-        completions = [*completions, *joining]
+            batch, pending = CompletionBatch(NamedModel(self._weights, name), pad=policy.pad, ends=policy.ends), []
+        pending = [*pending, *joining]
         try:
             if name not in self._weights.names:
                 raise ModelError(f"the model {name} is gone")
             if joining:
-                rows.join([completion.completion for completion in joining])
+                batch.join([request.completion for request in joining])
             else:
-                rows.keep([completion.completion for completion in completions if not completion.cancelled])
-                if rows.growing:
-                    rows.step()
+                batch.keep([request.completion for request in pending if not request.cancelled])
+                if batch.growing:
+                    batch.step()
         except (CodagentError, RuntimeError) as error:  # torch's own, out of memory too, are RuntimeErrors
-            for completion in completions:
-                completion.fail(ModelError(f"the reply broke off: {error}"))
+            for request in pending:
+                request.fail(ModelError(f"the reply broke off: {error}"))
             return
-        for completion in completions:
-            completion.deliver(whole=completion.completion not in rows.growing)
-        if unfinished := [completion for completion in completions if completion.completion in rows.growing]:
-            self._growing[name] = (rows, unfinished)
+        for request in pending:
+            request.deliver(whole=request.completion not in batch.growing)
+        if unfinished := [request for request in pending if request.completion in batch.growing]:
+            self._growing[name] = (batch, unfinished)

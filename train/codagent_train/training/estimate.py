@@ -33,12 +33,12 @@ _REWRITE = 300  # tokens around what the rewrite of the notes is shown
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Tokens of a step: `read` before each answer, `written` in them, `learned` from, what was read included; of these, those in one
-    `microbatch`     and in the longest row. `loops` are played side by side."""
+    """Tokens of a step: `read` before each answer, `written` in them, `trained` on, what was read included; of these, those in one
+    `microbatch` and in the longest sample. `loops` are played side by side."""
 
     read: int
     written: int
-    learned: int
+    trained: int
     microbatch: int
     longest: int
     loops: int
@@ -62,11 +62,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeLength:
-    """Tokens of an episode: read before each of its answers, written in them, and in its row, which is learned from."""
+    """Tokens of an episode: read before each of its answers, written in them, and in its sample, which is learned from."""
 
     read: int
     written: int
-    row: int
+    sample: int
 
 
 def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
@@ -77,14 +77,14 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
     known = 0 if recipe.policy.weights == RANDOM else ceil(replies.notes_tokens * share)
     reply = ceil(replies.max_tokens * share)
     solve = estimate_episode(prompt + known, state, reply, max(1, round(turns * share)), replies.context_tokens)
-    shown = prompt if recipe.policy.weights == RANDOM else solve.row + _REWRITE
+    shown = prompt if recipe.policy.weights == RANDOM else solve.sample + _REWRITE
     notes_reply = ceil(min(replies.max_tokens, replies.notes_tokens + THINKING_TOKENS) * share)
     notes = estimate_episode(shown, 0, notes_reply, max(1, round(ATTEMPTS * share)), replies.context_tokens)
     loops = batch.packs * batch.group_size
     read, written, learned = (
         loops * (environment.tasks * a + (environment.tasks - 1) * b) for a, b in zip(_sums(solve), _sums(notes), strict=True)
     )
-    longest = max(solve.row, notes.row if environment.tasks > 1 else 0)
+    longest = max(solve.sample, notes.sample if environment.tasks > 1 else 0)
     return Work(read, written, learned, max(longest, ceil(learned / batch.microbatches)), longest, loops)
 
 
@@ -131,7 +131,7 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
         passes += 2  # forward once more, for gradient checkpointing
     read, written = (0, 0) if recipe.engine.name == "vllm" else (step.read, step.written)
     wide, narrow = hardware.measure_speed(device, threads, 512), hardware.measure_speed(device, threads, min(step.loops, 512))
-    return model.parameters * ((2 * read + passes * step.learned) / wide + 2 * written / narrow)
+    return model.parameters * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
 
 
 def parameters_trained(model: ModelSize, rank: int) -> int:
@@ -176,8 +176,8 @@ def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
     time = f"about {timedelta(seconds=ceil(step_seconds * steps))} for {steps:,} steps, {step_seconds:.2g} s each"
     lines = (
         ("model", f"{model.parameters:,} parameters, {trained:,} trained"),
-        ("tokens", f"a step about {expected.read:,} read, {expected.written:,} written, {expected.learned:,} learned from"),
-        ("", f"at most {largest.read:,} read, {largest.written:,} written, {largest.learned:,} learned from"),
+        ("tokens", f"a step about {expected.read:,} read, {expected.written:,} written, {expected.trained:,} learned from"),
+        ("", f"at most {largest.read:,} read, {largest.written:,} written, {largest.trained:,} learned from"),
         ("memory", f"about {format_bytes(need.total)}, at most {format_bytes(worst.total)}, of {format_bytes(free)} free"),
         ("", _describe_memory(need)),
         ("disk", f"{disk}, of {format_bytes(_free_disk(out))} free"),
@@ -222,4 +222,4 @@ def _prompt_tokens(recipe: Recipe) -> tuple[int, int]:
 
 
 def _sums(length: EpisodeLength) -> tuple[int, int, int]:
-    return length.read, length.written, length.row
+    return length.read, length.written, length.sample

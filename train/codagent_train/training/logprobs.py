@@ -21,21 +21,21 @@ def token_logprobs(
     `head` is the model's last layer. It is applied where there is a label and nowhere else, which on a CPU is most of the saving: of a
     row, few tokens are trained, and the head is as large as all other layers of a small model.
     """
-    kept = labels[:, 1:] != IGNORED
-    with _head_on(head, kept):
+    trained = labels[:, 1:] != IGNORED
+    with _head_on(head, trained):
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    scales = temperatures[:, None].expand(kept.shape)[kept]
+    scales = temperatures[:, None].expand(trained.shape)[trained]
     table = (logits.float() / scales[:, None]).log_softmax(dim=-1)
-    chosen = table.gather(1, labels[:, 1:][kept][:, None])[:, 0]
+    chosen = table.gather(1, labels[:, 1:][trained][:, None])[:, 0]
     entropy = -(table.exp() * table).sum(dim=-1)
-    blank = torch.zeros(kept.shape, device=ids.device)
-    return blank.masked_scatter(kept, chosen), blank.masked_scatter(kept, entropy)
+    blank = torch.zeros(trained.shape, device=ids.device)
+    return blank.masked_scatter(trained, chosen), blank.masked_scatter(trained, entropy)
 
 
 @contextmanager
-def _head_on(head: torch.nn.Module, kept: Tensor) -> Iterator[None]:
+def _head_on(head: torch.nn.Module, trained: Tensor) -> Iterator[None]:
     """Meanwhile the head reads only what is before the places that are kept."""
-    hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, :-1][kept], *inputs[1:]))
+    hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, :-1][trained], *inputs[1:]))
     try:
         yield
     finally:

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def one_sided_loss(logprobs: Tensor, sampled_logprobs: Tensor, advantages: Tensor, *, clip: float) -> Tensor:
-    """-A log p of each token that is not `clipped`, without an importance weight; the others have no gradient.
+    """-A log p of each token that the clip mask leaves, without an importance weight; the others have no gradient.
 
-    `logprobs` and `old`, those of the policy that sampled, are (B, T) float32; `advantages` is (B,). The result is (B, T).
+    `logprobs` and `sampled_logprobs`, those of the policy that sampled, are (B, T) float32; `advantages` is (B,). The result is (B, T).
     """
-    kept = ~clip_mask(logprobs, sampled_logprobs, advantages, clip=clip)
-    return -advantages[:, None] * logprobs * kept
+    unclipped = ~clip_mask(logprobs, sampled_logprobs, advantages, clip=clip)
+    return -advantages[:, None] * logprobs * unclipped
 
 
 def clip_mask(logprobs: Tensor, sampled_logprobs: Tensor, advantages: Tensor, *, clip: float) -> Tensor:

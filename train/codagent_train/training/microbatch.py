@@ -1,4 +1,4 @@
-"""Rows as tensors: a part of a step that goes through the model at once."""
+"""Training samples as tensors: what of a step goes through the model at once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from codagent_train.training.logprobs import IGNORED
 
 @dataclass(frozen=True, slots=True)
 class Microbatch:
-    """Rows that go through the model together: `ids`, `mask` and `labels` (B, T) int64; `old` (B, T - 1) float32, the logprob of the label
-    after each place when it was sampled; `advantages` and `temperatures` (B,) float32; `imitated` (B,) bool. `total` is the trained tokens
-    of the step, over the processes."""
+    """Samples that go through the model together: `ids`, `mask` and `labels` (B, T) int64; `sampled_logprobs` (B, T - 1) float32, the
+    logprob of the label after each place when it was sampled; `advantages` and `temperatures` (B,) float32; `imitated` (B,) bool. `total`
+    is the trained tokens of the step, over the processes."""
 
     ids: Tensor
     mask: Tensor
@@ -29,7 +29,7 @@ class Microbatch:
 
 
 def pad_samples(samples: Sequence[TrainingSample], pad: int, total: float, device: torch.device) -> Microbatch:
-    """Rows padded on the right. Without any, a blank one of which nothing is trained: processes take their steps together."""
+    """Samples padded on the right. Without any, a blank one of which nothing is trained: processes take their steps together."""
     width = max((sample.length for sample in samples), default=2)
     ids, mask, labels, sampled_logprobs = [], [], [], []
     for sample in samples:

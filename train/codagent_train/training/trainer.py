@@ -4,13 +4,13 @@ After arXiv 2606.20002, section 3, in the order of its method:
 
 1. Play. Each of P packs of related tasks is played G times, task after task with a rewrite of the notes between (`rollout`).
 2. Credit. The return of an episode is the mean of its own reward and those of all later tasks; its advantage is that less the mean of
-   its counterparts, the same kind and position, in the other loops of its group; optionally re-weighted (`credit`, `rows`).
-3. Learn. Each token of a reply has its episode's advantage, under the one-sided loss (`loss`). One AdamW step, and all begins anew.
+   its counterparts, the same kind and position, in the other loops of its group; optionally re-weighted (`data/credit`, `data/samples`).
+3. Learn. Each token of a reply has its episode's advantage, under the one-sided loss (`training/loss`). One AdamW step, and it begins anew.
 
 Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
 attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
 the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in place of all weights, and, in
-place of the policy's own play, other `sources`: a teacher that is imitated, or loops that were recorded.
+place of the policy's own play, other sources (`data/mixture`): a teacher that is imitated, or loops that were recorded.
 
 trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
 """
@@ -85,7 +85,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         self._microbatches: list[Microbatch] = []
 
     def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Microbatch:
-        """The part of the step that is due. Before the first, the packs of the batch are played; each row names one, once per loop."""
+        """The microbatch of the step that is due. Before the first, the packs of the batch are played; a row names one, once a loop."""
         due = self._step % self.args.gradient_accumulation_steps
         if due == 0:
             self._microbatches = self._build_microbatches(list(dict.fromkeys(row["pack"] for row in generation_batch)))
@@ -93,7 +93,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return microbatch
 
     def _compute_loss(self, model: Any, inputs: Microbatch) -> Tensor:
-        """The share of a part in the loss of its step."""
+        """The share of a microbatch in the loss of its step."""
         if not inputs.total:
             return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
         logprobs, entropies = self._token_logprobs(model, inputs)
@@ -165,7 +165,7 @@ class RunDirCallback(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero and "loss" in logs:
             if not math.isfinite(logs["grad_norm"]):
                 raise Diverged(f"the gradient is {logs['grad_norm']} in step {state.global_step}")  # before the weights are saved
-            named = {metrics.RENAMED.get(name, name): value for name, value in logs.items() if name != "epoch"}
+            named = {metrics.OUR_NAMES.get(name, name): value for name, value in logs.items() if name != "epoch"}
             metrics.append(self._out / metrics.FILE, state.global_step, named)
             self._on_step(state.global_step, named)
 

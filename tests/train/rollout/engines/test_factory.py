@@ -77,7 +77,7 @@ def test_a_batch_comes_again_and_another_seed_makes_it_another(engine):
 
 
 def test_a_batch_that_has_more_tokens_than_are_held_is_sampled_whole(engine, monkeypatch):
-    monkeypatch.setattr("codagent_train.rollout.engines.continuous.TOGETHER", 512)
+    monkeypatch.setattr("codagent_train.rollout.engines.continuous.MAX_BATCH_TOKENS", 512)
     for tokens in engine.generate(PROMPTS * 8, samplings(*range(32))):
         assert tokens.logprobs == pytest.approx(expected(engine._model, tokens, 1.0), abs=1e-5)
 

@@ -1,7 +1,8 @@
 """An episode as other tools read trajectories: ATIF, the Agent Trajectory Interchange Format of the harbor framework, version 1.7.
 
 A step of theirs is a message of the prompt, or a reply with what came back for it. What the format has no field for is in `extra`; text
-that is no UTF-8 and arguments that are no JSON object cannot be told as they are, and `plain` and `raw_arguments` are what becomes of them.
+that is no UTF-8 and arguments that are no JSON object cannot be told as they are, and `to_json_value` and `raw_arguments` are what becomes
+of them.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def find_record_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def iter_unique(paths: Sequence[Path], rejections: list[Rejection]) -> Iterator[tuple[Path, Loop]]:
-    """As `readable`, but each loop once; one that was there already is added to `refused`, too."""
+    """As `iter_readable`, but each loop once; one that was there already is added to `rejections`, too."""
     seen: set[str] = set()
     for file, loop in iter_readable(paths, rejections):
         if loop.id in seen:
@@ -46,8 +46,8 @@ def iter_unique(paths: Sequence[Path], rejections: list[Rejection]) -> Iterator[
 
 
 def iter_readable(paths: Sequence[Path], rejections: list[Rejection]) -> Iterator[tuple[Path, Loop]]:
-    """The loops of the records in these folders, each with its file; a record that cannot be read is added to `refused`. UsageError as
-    `records`."""
+    """The loops of the records in these folders, each with its file; a record that cannot be read is added to `rejections`.
+    UsageError as `find_record_files`."""
     for file in find_record_files(paths):
         try:
             loop = load(file)

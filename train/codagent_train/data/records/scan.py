@@ -1,6 +1,6 @@
 """Recorded loops as training data: which of them can be learned from, group by group, and why the others cannot. Knows nothing of torch.
 
-A row is as it was sampled, or it is not used: ids and logprobs of every token, out of the whole distribution, by the weights that are
+A sample is as it was sampled, or it is not used: ids and logprobs of every token, out of the whole distribution, by the weights that are
 trained. Loops can be compared when they did the same tasks from the same start in the same image with the same weights. Those that
 were started together are all there or none is used: what is left of a group where some broke off is the quick ones.
 """
@@ -79,7 +79,7 @@ class _Scan:
 
     whole: list[tuple[Path, Loop]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    broken: set[tuple[Path, str]] = field(default_factory=set)
+    incomplete: set[tuple[Path, str]] = field(default_factory=set)
     replies: list[Reply] = field(default_factory=list)
 
     def reject(self, kind: str, where: Path, reason: str) -> None:
@@ -87,7 +87,7 @@ class _Scan:
 
 
 def scan(paths: Sequence[Path], target: TargetPolicy | None = None) -> ScanResult:
-    """What can be learned from in these folders and records; without a learner, by each loop's own weights.
+    """What can be learned from in these folders and records; without a target, by each loop's own weights.
 
     UsageError for a path that is not there, or without a record.
     """
@@ -95,14 +95,14 @@ def scan(paths: Sequence[Path], target: TargetPolicy | None = None) -> ScanResul
     for file, loop in iter_unique(files, state.rejections):
         _add_loop(file, loop, state, target)
     damaged = [rejection.where for rejection in state.rejections if rejection.kind == "record"]
-    state.broken |= {_cohort_key(file, _read_group_name(file)) for file in damaged}
+    state.incomplete |= {_cohort_key(file, _read_group_name(file)) for file in damaged}
     groups = tuple(_comparable_groups(state, target))
     text = sum(reply.tokens is None for reply in state.replies)
     return ScanResult(groups, tuple(state.rejections), len(files), len(state.replies), text)
 
 
 def drop_stale_tokens(loop: Loop, target: TargetPolicy) -> Loop:
-    """A loop that was read, with the tokens of only those replies that the learner can still learn from."""
+    """A loop that was read, with the tokens of only those replies that the target can still learn from."""
     return _keep_tokens_where(loop, lambda reply: not _reply_rejection(reply, target))
 
 
@@ -115,7 +115,7 @@ def _add_loop(file: Path, loop: Loop, state: _Scan, target: TargetPolicy | None)
     reason = _loop_rejection(loop, target)
     if reason:
         state.reject("loop", file, reason)
-        state.broken.add(_cohort_key(file, loop.group))
+        state.incomplete.add(_cohort_key(file, loop.group))
     else:
         state.whole.append((file, loop))
 
@@ -141,7 +141,7 @@ def _comparable_groups(state: _Scan, target: TargetPolicy | None) -> Iterator[tu
     counts = Counter(_cohort_key(file, loop.group) for file, loop in state.whole)
     for file, loop in state.whole:
         key = _cohort_key(file, loop.group)
-        if key in state.broken or counts[key] < _group_size(loop):
+        if key in state.incomplete or counts[key] < _group_size(loop):
             state.reject("loop", file, "its group is not whole")
         else:  # of uncommitted work each has a commit of its own, which tells the second
             start = starts.setdefault(key, loop.start_commit)
@@ -195,7 +195,7 @@ def _keep_tokens_where(loop: Loop, keep: Callable[[Reply], bool]) -> Loop:
 
 
 def _reply_rejection(reply: Reply, target: TargetPolicy) -> str:
-    """Why a reply is not what the learner could have said. Weights without a version are those that training begins with."""
+    """Why a reply is not what the target could have said. Weights without a version are those that training begins with."""
     size, tokens = target.vocabulary_size, reply.tokens
     if size is not None and tokens and max(tokens.prompt_ids + tokens.completion_ids) >= size:
         return "ids of another tokenizer"

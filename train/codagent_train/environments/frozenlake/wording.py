@@ -31,8 +31,9 @@ _DIRECTION_AND_DIGIT = re.compile(rf"\s*(?:{'|'.join(DIRECTIONS)}|try) ([1-4])(?
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How lakes are put into words: which file has the `rules`, what is `asked` for, what the `task` is, which action an `answer` is, if it
-    is one, how an action is `said`, with the direction that it is hoped to take, if any, and what is said at the end."""
+    """How lakes are put into words: which file has the rules, what answer is `expected`, what the task is, how a state is described,
+    which action an answer is, if it is one, how an action is rendered, with the direction that it is hoped to take, if any, and what is
+    said at the end."""
 
     rules_file: str
     expected: str

@@ -72,50 +72,52 @@ class CompletionBatch:
         self._mask = self._last = torch.empty(0, 0, dtype=torch.int64)  # (B, T) what is read, (B, 1) the ids to read next
         self._cache: Any = None
 
-    def join(self, rows: Sequence[Completion]) -> None:
-        """Read the prompts and draw the first token of each. Where others grow, the layers must keep all keys and values (`mergeable`)."""
-        ids, mask = (tensor.to(self._model.device) for tensor in pad_left([row.prompt for row in rows], self._pad))
-        cache, last = self._draw_next(rows, ids, mask, None)
+    def join(self, completions: Sequence[Completion]) -> None:
+        """Read the prompts and draw the first token of each. Where others grow, the layers must keep all keys and values (`can_merge`)."""
+        ids, mask = (tensor.to(self._model.device) for tensor in pad_left([completion.prompt for completion in completions], self._pad))
+        cache, last = self._draw_next(completions, ids, mask, None)
         if self.growing:
             mask, cache = _merge((self._mask, self._cache), (mask, cache))
             last = torch.cat([self._last, last])
-        self.growing, self._mask, self._cache, self._last = [*self.growing, *rows], mask, cache, last
-        self.keep([row for row in self.growing if not self._is_complete(row)])
+        self.growing, self._mask, self._cache, self._last = [*self.growing, *completions], mask, cache, last
+        self.keep([completion for completion in self.growing if not self._is_complete(completion)])
 
     def step(self) -> None:
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.growing), 1)], dim=1)
         self._cache, self._last = self._draw_next(self.growing, self._last, self._mask, self._cache)
-        self.keep([row for row in self.growing if not self._is_complete(row)])
+        self.keep([completion for completion in self.growing if not self._is_complete(completion)])
 
-    def keep(self, rows: Sequence[Completion]) -> None:
+    def keep(self, completions: Sequence[Completion]) -> None:
         """Drop the others."""
-        if not rows:
+        if not completions:
             self.growing, self._cache = [], None
-        elif len(rows) < len(self.growing):
-            places = torch.tensor([self.growing.index(row) for row in rows], device=self._mask.device)
-            self._cache.reorder_cache(places)
-            self.growing, self._mask, self._last = list(rows), self._mask[places], self._last[places]
+        elif len(completions) < len(self.growing):
+            indices = torch.tensor([self.growing.index(completion) for completion in completions], device=self._mask.device)
+            self._cache.reorder_cache(indices)
+            self.growing, self._mask, self._last = list(completions), self._mask[indices], self._last[indices]
 
-    def _draw_next(self, rows: Sequence[Completion], ids: Tensor, mask: Tensor, cache: Any) -> tuple[Any, Tensor]:
+    def _draw_next(self, completions: Sequence[Completion], ids: Tensor, mask: Tensor, cache: Any) -> tuple[Any, Tensor]:
         """The cache with `ids` (B, T) read, and the token of each row that was drawn after them, (B, 1)."""
         out = self._model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :],
             past_key_values=cache,
-            use_cache=any(row.sampling.max_tokens > 1 for row in rows),
+            use_cache=any(completion.sampling.max_tokens > 1 for completion in completions),
             logits_to_keep=1,
         )
-        temperatures = torch.tensor([row.sampling.temperature for row in rows], dtype=torch.float32, device=ids.device)
-        numbers = uniforms([row.sampling.seed or 0 for row in rows], [len(row.ids) for row in rows])
+        temperatures = torch.tensor([completion.sampling.temperature for completion in completions], dtype=torch.float32, device=ids.device)
+        numbers = uniforms(
+            [completion.sampling.seed or 0 for completion in completions], [len(completion.ids) for completion in completions]
+        )
         chosen, logprobs = draw(out.logits[:, -1], temperatures, numbers)
-        for row, token, logprob in zip(rows, chosen.tolist(), logprobs.tolist(), strict=True):
-            row.ids.append(token)
-            row.logprobs.append(logprob)
+        for completion, token, logprob in zip(completions, chosen.tolist(), logprobs.tolist(), strict=True):
+            completion.ids.append(token)
+            completion.logprobs.append(logprob)
         return out.past_key_values, chosen[:, None]
 
-    def _is_complete(self, row: Completion) -> bool:
-        return row.ids[-1] in self._ends or len(row.ids) == row.sampling.max_tokens
+    def _is_complete(self, completion: Completion) -> bool:
+        return completion.ids[-1] in self._ends or len(completion.ids) == completion.sampling.max_tokens
 
 
 def can_merge(model: Any) -> bool:
@@ -125,17 +127,17 @@ def can_merge(model: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
-def _merge(these: tuple[Tensor, Any], those: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+def _merge(grown: tuple[Tensor, Any], joining: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
     """The mask and the cache of both, which end together; columns that nobody reads any more are cut off."""
-    width = max(int(mask.sum(1).max()) for mask, _ in (these, those))
+    width = max(int(mask.sum(1).max()) for mask, _ in (grown, joining))
 
     def fit(states: Tensor) -> Tensor:
         return functional.pad(states, (0, 0, width - states.shape[-2], 0))  # a negative width cuts
 
-    for kept, added in zip(these[1].layers, those[1].layers, strict=True):
+    for kept, added in zip(grown[1].layers, joining[1].layers, strict=True):
         kept.keys = torch.cat([fit(kept.keys), fit(added.keys)])
         kept.values = torch.cat([fit(kept.values), fit(added.values)])
-    return torch.cat([functional.pad(mask, (width - mask.shape[1], 0)) for mask, _ in (these, those)]), these[1]
+    return torch.cat([functional.pad(mask, (width - mask.shape[1], 0)) for mask, _ in (grown, joining)]), grown[1]
 
 
 def split_into_batches(lengths: Sequence[int], room: int = MAX_BATCH_TOKENS) -> list[list[int]]:
