@@ -52,7 +52,7 @@ def test_all_parameters_have_a_gradient_and_two_moments():
 def test_of_an_adapter_only_its_own_parameters_have():
     lora = adapted(TOY, 2)
     found = estimate.estimate_memory(lora, SMALL, estimate.estimate_work(TOY))
-    assert estimate.parameters_trained(SMALL, 2) == 2 * (20 + 40)
+    assert estimate.count_trained_parameters(SMALL, 2) == 2 * (20 + 40)
     assert (found.weights, found.gradients, found.optimizer) == (4000, 480, 960)
     assert estimate.checkpoint_bytes(lora, SMALL) == 3 * 480 + 50
 

@@ -98,7 +98,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
     """What is held at once, on the device of the recipe, when a step is like that one."""
     on_cpu, rank = recipe.policy.device == "cpu", recipe.policy.lora_rank
     size = 4 if on_cpu else 2  # bytes of a weight, as load_pretrained loads them
-    trained = parameters_trained(model, rank) * (4 if rank else size)  # bytes; peft keeps an adapter in float32
+    trained = count_trained_parameters(model, rank) * (4 if rank else size)  # bytes; peft keeps an adapter in float32
     kept = (_KEPT_ADAPTED if rank else _KEPT) * model.outputs * size
     if not on_cpu:  # gradient checkpointing keeps what goes into each layer, and one layer in full
         kept = kept / model.layers + model.layers * model.hidden * size
@@ -119,7 +119,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
 def checkpoint_bytes(recipe: Recipe, model: ModelSize) -> float:
     """Bytes of a checkpoint: what is trained, its two moments, the tokenizer."""
     rank = recipe.policy.lora_rank
-    return 3 * parameters_trained(model, rank) * (4 if rank or recipe.policy.device == "cpu" else 2) + model.beside
+    return 3 * count_trained_parameters(model, rank) * (4 if rank or recipe.policy.device == "cpu" else 2) + model.beside
 
 
 def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
@@ -134,7 +134,7 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
     return model.parameters * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
 
 
-def parameters_trained(model: ModelSize, rank: int) -> int:
+def count_trained_parameters(model: ModelSize, rank: int) -> int:
     return sum(rank * (out + inputs) for out, inputs in model.linears) if rank else model.parameters
 
 
@@ -170,7 +170,7 @@ def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
     free, steps = hardware.free_memory(recipe.policy.device), recipe.learning.steps
     expected, largest = estimate_work(recipe, share=EXPECTED), estimate_work(recipe)
     need, worst = estimate_memory(recipe, model, expected), estimate_memory(recipe, model, largest)
-    trained = parameters_trained(model, recipe.policy.lora_rank)
+    trained = count_trained_parameters(model, recipe.policy.lora_rank)
     step_seconds = estimate_seconds(recipe, model, expected)
     disk = f"{checkpoints.count_to_come(out)} times {format_bytes(checkpoint_bytes(recipe, model))} for checkpoints"
     time = f"about {timedelta(seconds=ceil(step_seconds * steps))} for {steps:,} steps, {step_seconds:.2g} s each"

@@ -70,7 +70,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             raise UsageError(f"{recipe.policy.weights} is an adapter, on which only another is trained; set `lora_rank` in [policy]")
         super().__init__(
             model=policy.model,
-            reward_funcs=_unused,
+            reward_funcs=_no_reward,
             args=make_grpo_config(recipe, out),
             train_dataset=Dataset.from_dict({"prompt": [""] * packs, "pack": list(range(packs))}),
             processing_class=policy.processor,
@@ -210,6 +210,6 @@ def make_grpo_config(recipe: Recipe, out: Path) -> GRPOConfig:
     )
 
 
-def _unused(completions: Sequence[str], **_: Any) -> list[float]:
+def _no_reward(completions: Sequence[str], **_: Any) -> list[float]:
     """trl insists on a function of rewards; credit comes from elsewhere."""
     return [0.0] * len(completions)
