@@ -117,9 +117,7 @@ def load(path: Path) -> Loop:
 
 
 def _checked(loop: Loop) -> Loop:
-    """ValueError for an id that could be a path, or a commit that git could take for an option."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", loop.id):
-        raise ValueError(f"{loop.id[:80]!r} is no id of a loop")
+    """Raise ValueError for a commit that git could take for an option."""
     job = loop.settings.get("job", {})
     for commit in (loop.start_commit, job.get("start_commit"), job.get("begin"), *(episode.commit for episode in loop.episodes)):
         if commit and not re.fullmatch(r"\w+", commit):

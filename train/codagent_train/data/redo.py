@@ -15,7 +15,7 @@ from random import Random
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.spec import spec_of
-from codagent.runner.workspace import reopen
+from codagent.runner.workspace import Reopening, reopen
 from codagent.store import layout
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
