@@ -271,6 +271,12 @@ class Sandbox(Protocol):
     def close(self) -> None: ...
 
 
+class GateSandbox(Sandbox, Protocol):
+    """A sandbox in which a verdict can be reached: `run_attested` is `run` with an exit code that no program in the sandbox can write."""
+
+    def run_attested(self, command: str, *, timeout: float) -> CommandResult: ...
+
+
 class Environment(Protocol):
     """What an episode happens in.
 

@@ -16,7 +16,7 @@ from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaini
 from codagent.repository.repo_map import select_files
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_result, pytest_summary
-from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
+from codagent.types import End, Episode, GateSandbox, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates
@@ -32,7 +32,7 @@ class RepositoryContext:
     start_commit: str  # what the user's files were when the loop began
     begin: str  # the commit that the first attempt starts from
     packed: bytes  # `begin`, packed for a sandbox
-    open_sandbox: Callable[[], Sandbox]  # gives a fresh, pristine one each time
+    open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     loop_id: str
     ledger: Ledger
     gates: Gates

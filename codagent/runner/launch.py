@@ -88,7 +88,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
             spec = replace(spec, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
         opening = partial(open_model, settings, access, recorded_profile, answered=answered)
-        runner = Runner(root, settings, loops=loops, display=display, open_model=opening, secret=access.secret)
+        runner = Runner(root, settings, loops=loops, display=display, open_model=opening, access=access)
         return stack.enter_context(closing(runner)).run(spec, so_far)
 
 
@@ -112,7 +112,7 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
     opening = partial(open_model, settings, access, at_once=min(launch.count, launch.at_once))
 
     def make_runner() -> Runner:
-        made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, secret=access.secret)
+        made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, access=access)
         return stack.enter_context(closing(made))
 
     shared_runner = make_runner() if launch.count == 1 or settings.model.startswith(_SHARED) else None

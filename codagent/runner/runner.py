@@ -17,6 +17,7 @@ from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
 from codagent.errors import RecordError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
+from codagent.runner.model import Access
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
 from codagent.runner.workspace import Surroundings, open_workspace
@@ -51,13 +52,13 @@ class Runner:
         loops: Path,
         display: Display,
         open_model: Callable[[], OpenedModel],
-        secret: bytes = b"",
+        access: Access,
     ) -> None:
-        """`open_model` is called at once, in a thread. `secret` seals records, so that they are known as made here."""
+        """`open_model` is called at once, in a thread."""
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
-        self._secret = secret
+        self._secret = access.secret
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
-        self._start_sandbox = SandboxFactory(root, settings, display.say)
+        self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
         self._model = self._pool.submit(open_model)
         self._running: list[_Running] = []
 
@@ -67,6 +68,7 @@ class Runner:
         Raises only what kept the loop from beginning; later failures are in the loop's `end`. RecordError when the disk is full.
         """
         began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
+        self._start_sandbox.read_setup()
         with self._locked(folder), closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
             spec, packed = self._take_snapshot(spec)
             if so_far:

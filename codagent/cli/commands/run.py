@@ -56,7 +56,7 @@ def run(
     say_which_model(settings, progress)
     access = options.access(settings.model)
     opening = partial(open_model, settings, access)
-    with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, secret=access.secret)) as runner:
+    with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
         if instruction is None:
             _session(runner, seed)
             return
