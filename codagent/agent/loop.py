@@ -12,7 +12,8 @@ from typing import Literal
 from codagent.agent.episode import Agent, run_episode
 from codagent.agent.notes import bound_notes, rewrite_notes
 from codagent.errors import RepositoryError, SandboxError
-from codagent.types import ENDS_LOOP, Environment, Episode, Loop, Outcome, Profile, Stop, Task
+from codagent.protocols import Environment
+from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Stop, Task
 
 NextTask = Callable[[Loop], Task | Stop]  # depends on the loop so far and on nothing else
 WARMER, WARMEST = 0.1, 1.0  # the temperature rises by so much at each position, up to this

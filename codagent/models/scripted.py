@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.types import Message, OnText, Reply, Sampling, Step, Tool, ToolCall, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
 
 _BYTES_PER_TOKEN = 4
 _Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from codagent.errors import SandboxError
 from codagent.prompts import prompt
+from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
 from codagent.repository.repo_map import select_files
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_result, pytest_summary
-from codagent.types import End, Episode, GateSandbox, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
+from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from codagent.types import Sandbox
+from codagent.protocols import Sandbox
 
 LISTED_FILES = 60
 MOST_FILES = 3

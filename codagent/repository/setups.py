@@ -15,7 +15,7 @@ from pathlib import Path
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.setup import Setup, read_setup
+from codagent.sandbox.images.setup import Setup, read_setup
 
 _MAX_BYTES = 1 << 20  # more is not a file of ours
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,6 @@ from typing import Any
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.display import Display
-from codagent.runner.group import Member, run_group
 from codagent.runner.model import Access, open_model, say_which_model, worst_case
 from codagent.runner.result import exit_code
 from codagent.runner.runner import Runner
@@ -25,6 +25,7 @@ from codagent.store.record import load
 from codagent.types import Limits, Profile
 
 Flags = Mapping[str, Any]
+Member = tuple[Runner, LoopSpec, Display]
 _SHARED = ("embedded", "gguf", "adapter")  # models that are opened once, for all loops of a group
 
 
@@ -106,6 +107,29 @@ def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: 
     return replace(settings, limits=_raise_limits(settings.limits, flags)), branch
 
 
+def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Result]:
+    """Run loops side by side, `at_once` at a time. Unless `all_`, the first that passes ends the others.
+
+    Returns the results of the loops that began, in the order of their end.
+    """
+    results: list[Result] = []
+    stopped = False
+    with ThreadPoolExecutor(at_once, thread_name_prefix="loop") as pool:
+        futures = [pool.submit(runner.run, spec, display=display) for runner, spec, display in members]
+        try:
+            for future in as_completed(futures):
+                if future.cancelled() or (stopped and future.exception()):  # stopped before it began
+                    continue
+                results.append(future.result())
+                if exit_code(results[-1].loop) == 0 and not all_:
+                    stopped = True
+                    _stop(members, futures)
+        except BaseException:
+            _stop(members, futures)
+            raise
+    return results
+
+
 def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
     """Yield a runner, a spec and a display for each loop. A model that takes much memory is opened once, for all loops."""
     settings, access = launch.settings, launch.access
@@ -126,6 +150,13 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
         spec = replace(pattern, loop_id=loop_id, group=group, members=launch.count, notes_file=str(file), seed=seed)
         member_display = display if launch.count == 1 else launch.member(f"{number + 1}: ")
         yield shared_runner or make_runner(), spec, member_display
+
+
+def _stop(members: Sequence[Member], futures: Sequence[Future[Result]]) -> None:
+    for future in futures:
+        future.cancel()
+    for runner, _, _ in members:
+        runner.stop()
 
 
 @contextmanager

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from codagent.errors import RecordError, UsageError
+from codagent.protocols import Model
 from codagent.repository.attempts import Start
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout as state
 from codagent.store.codec import decode, encode
 from codagent.store.ledger import Spent
-from codagent.types import Limits, Loop, Model, Price, Profile, Task
+from codagent.types import Limits, Loop, Price, Profile, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from codagent.errors import UsageError
+from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
@@ -16,7 +17,7 @@ from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger
-from codagent.types import Episode, GateSandbox, Loop, Profile
+from codagent.types import Episode, Loop, Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codagent.errors import SandboxError
-from codagent.sandbox.channel import MAX_OUTPUT
 from codagent.sandbox.definition import ENVIRONMENT
+from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.types import CommandResult
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from codagent.protocols import GateSandbox
 from codagent.settings.settings import LOCAL, Settings
-from codagent.types import GateSandbox
 
 if TYPE_CHECKING:
     from codagent.sandbox.definition import Definition
-    from codagent.sandbox.setup import Setup
+    from codagent.sandbox.images.setup import Setup
 
 
 Allow = Callable[[Path, "Definition"], "Setup | None"]
@@ -35,7 +35,7 @@ class SandboxFactory:
             return
         import docker  # noqa: F401
 
-        import codagent.sandbox.docker  # noqa: F401
+        import codagent.sandbox.docker.sandbox  # noqa: F401
         from codagent.sandbox.definition import for_repository
 
         self._definition = for_repository(settings.sandbox, settings.sandbox_setup)
@@ -52,7 +52,7 @@ class SandboxFactory:
             from codagent.sandbox.local import LocalSandbox
 
             return LocalSandbox()
-        from codagent.sandbox.docker import DockerSandbox
+        from codagent.sandbox.docker.sandbox import DockerSandbox
 
         return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._own_image else None)
 
@@ -60,13 +60,13 @@ class SandboxFactory:
         """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""
         if self._local:
             return LOCAL
-        from codagent.sandbox.engine import connect, speaking
+        from codagent.sandbox.docker.engine import connect, speaking
 
         with speaking("looking at the sandbox's image"):
             return str(connect().inspect_image(self._image())["Id"])
 
     def _image(self) -> str:
-        from codagent.sandbox.image import ensure_image
+        from codagent.sandbox.images.image import ensure_image
 
         return ensure_image(self._definition, self._setup, say=self._say)
 

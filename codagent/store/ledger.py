@@ -14,8 +14,9 @@ from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
+from codagent.protocols import Model, OnText, ignore_text
 from codagent.text import count_bytes
-from codagent.types import Limits, Message, Model, OnText, Price, Reply, Sampling, Tool, ignore_text
+from codagent.types import Limits, Message, Price, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
 _LAST_SECONDS = 2.0  # or a tenth of the limit: for bringing the work home

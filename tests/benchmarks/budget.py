@@ -23,9 +23,10 @@ from typing import Any
 
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, run_loop
+from codagent.protocols import OnText, ignore_text
 from codagent.store.ledger import Ledger, Metered
 from codagent.store.record import Record, load
-from codagent.types import Limits, Loop, Message, Observation, OnText, Outcome, Price, Profile, Reply, Sampling, Task, Tool, ignore_text
+from codagent.types import Limits, Loop, Message, Observation, Outcome, Price, Profile, Reply, Sampling, Task, Tool
 
 CODAGENT = Path(sys.executable).parent / "codagent"
 

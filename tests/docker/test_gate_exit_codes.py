@@ -10,9 +10,9 @@ from tests.gate.conftest import START, Shop
 
 from codagent.errors import SandboxError
 from codagent.repository.gate import Gates
-from codagent.sandbox.channel import MAX_OUTPUT
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import DockerSandbox
 from tests.docker.forger import FORGER
 
 pytestmark = pytest.mark.docker

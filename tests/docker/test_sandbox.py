@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from codagent.errors import SandboxError
-from codagent.sandbox.channel import MAX_OUTPUT
 from codagent.sandbox.check import check
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
-from codagent.sandbox.image import ensure_image
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import DockerSandbox
+from codagent.sandbox.images.image import ensure_image
 
 pytestmark = pytest.mark.docker
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from codagent.errors import SandboxError, UsageError
-from codagent.repository.setups import read
+from codagent.repository.setups import read_setup_of
 from codagent.sandbox.definition import Definition, for_repository
-from codagent.sandbox.docker import DockerSandbox
-from codagent.sandbox.image import ensure_image
-from codagent.sandbox.reaper import reap
+from codagent.sandbox.docker.reaper import reap
+from codagent.sandbox.docker.sandbox import DockerSandbox
+from codagent.sandbox.images.image import ensure_image
 
 pytestmark = pytest.mark.docker
 
@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 def made(wanted: Definition, root: Path) -> tuple[str, list[str]]:
     subprocess.run(["git", "add", "-A"], cwd=root, check=True)
     said: list[str] = []
-    return ensure_image(wanted, read(root, wanted), say=said.append), said
+    return ensure_image(wanted, read_setup_of(root, wanted), say=said.append), said
 
 
 def seen(script: str, root: Path, look: str = "cat /opt/seen") -> str:
@@ -160,7 +160,7 @@ def test_a_memory_hog_in_a_setup_is_killed(root: Path) -> None:
 
 @pytest.mark.parametrize("attack", ["sleep 60", "yes", "exec >&- 2>&-; sleep 60"])
 def test_a_setup_past_its_time_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch, attack: str) -> None:
-    monkeypatch.setattr("codagent.sandbox.builder._SECONDS", 2)
+    monkeypatch.setattr("codagent.sandbox.images.builder._SECONDS", 2)
     with pytest.raises(SandboxError, match="was not done after 2 s"):
         made(for_repository("python", {"setup": attack}), root)
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from codagent.sandbox.container import create
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
-from codagent.sandbox.reaper import process_start, reap
+from codagent.sandbox.docker.container import create
+from codagent.sandbox.docker.reaper import process_start, reap
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

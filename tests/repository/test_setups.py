@@ -9,7 +9,7 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.repository.setups import NOTHING_ALLOWED, Allowed, allowed_file
-from codagent.sandbox.setup import Setup
+from codagent.sandbox.images.setup import Setup
 
 ONE, OTHER = Setup(script="one"), Setup(script="other")
 

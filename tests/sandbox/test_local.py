@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import SandboxError
-from codagent.sandbox.channel import MAX_OUTPUT
+from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.local import LocalSandbox
 
 

@@ -18,7 +18,7 @@ from codagent.text import escape_controls
 
 if TYPE_CHECKING:
     from codagent.repository.setups import Allowed
-    from codagent.sandbox.setup import Files, Setup
+    from codagent.sandbox.images.setup import Files, Setup
 
 _LISTED = 100  # names of a context that are shown
 

@@ -70,7 +70,7 @@ sandbox.command("allow", epilog="Example: codagent sandbox allow")(allow)
 @sandbox.command("build", epilog="Example: codagent sandbox build python")
 def sandbox_build(name: Name) -> None:
     """Build the image of a sandbox, and the base image below it."""
-    from codagent.sandbox.image import build
+    from codagent.sandbox.images.image import build
 
     say(build(name, ProgressLines().say))
 
@@ -104,14 +104,14 @@ def _git() -> str:
 
 
 def _engine() -> str:
-    from codagent.sandbox.engine import connect
+    from codagent.sandbox.docker.engine import connect
 
     return str(connect().version()["Version"])
 
 
 def _image() -> str:
     from codagent.sandbox.definition import definition
-    from codagent.sandbox.image import ensure_image
+    from codagent.sandbox.images.image import ensure_image
 
     return ensure_image(definition("python"), say=lambda _: None)
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache
 from codagent.repository.gate.pytest_run import parse_pytest, run_tests
 from codagent.repository.gate.verdict import Run, grade_runs
 from codagent.text import format_result
-from codagent.types import CommandResult, GateSandbox, Outcome, Profile, Sandbox
+from codagent.types import CommandResult, Outcome, Profile
 
 CHECK_SECONDS = 600.0
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")

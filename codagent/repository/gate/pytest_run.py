@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import SandboxError
+from codagent.protocols import GateSandbox
 from codagent.repository.git import TESTS
-from codagent.types import CommandResult, GateSandbox
+from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
 _ENTRY_POINT = "from inside.main import main\n\nraise SystemExit(main())\n"

@@ -48,7 +48,7 @@ def test_allowing_shows_it_all_and_remembers_it_away_from_the_repository(shared,
     for part in ("setup:\n  | pip install -r wanted.txt\n", "files that it gets: wanted.txt\n", "allowed\n"):
         assert part in shown.stdout
     assert work().returncode == ENGINE
-    (kept,) = (tmp_path / ".local" / "state" / "codagent").iterdir()
+    kept = tmp_path / ".local" / "state" / "codagent" / "allowed.json"
     assert list(json.loads(kept.read_text())) == ["setups"]
     assert kept.stat().st_mode & 0o077 == 0
 
@@ -98,14 +98,15 @@ def test_a_task_files_set_up_is_allowed_by_its_name(repository, alone, script):
 
 
 def test_a_records_set_up_goes_through_the_same_door(repository, alone, script):
-    done = alone("loop", "x", "--model", script(FIX), "--check", "false", "--sandbox", "local", "--iterations", "1", "--json")
+    model = ("--model", script(FIX))
+    done = alone("loop", "x", *model, "--check", "false", "--sandbox", "local", "--iterations", "1", "--json")
     loop_id = json.loads(done.stdout)["id"]
     file = repository / ".codagent" / "loops" / loop_id / "record.jsonl"
     first, *rest = file.read_text().splitlines()
     told = json.loads(first)
     told["loop"]["settings"] |= {"sandbox": "python", "sandbox_setup": {"setup": "make deps"}}
     file.write_text("\n".join([json.dumps(told), *rest, ""]))
-    for command in (("replay",), ("loop", "--resume", loop_id, "--iterations", "2"), ("branch", loop_id, "--at", "1")):
+    for command in (("replay",), ("loop", "--resume", loop_id, "--iterations", "2", *model), ("branch", loop_id, "--at", "1", *model)):
         done = alone(*command)
         assert (done.returncode, "codagent sandbox allow" in done.stderr) == (REFUSED, True), done.stderr
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent.sandbox import setup
 from codagent.sandbox.definition import for_repository
-from codagent.sandbox.setup import File, Setup, read_setup
+from codagent.sandbox.images import setup
+from codagent.sandbox.images.setup import File, Setup, read_setup
 
 COPY = "FROM scratch\nCOPY . /\n"
 

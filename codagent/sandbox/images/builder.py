@@ -13,12 +13,12 @@ from contextlib import closing
 from typing import IO, Any
 
 from codagent.errors import SandboxError
-from codagent.sandbox.container import SETUP_FOLDER, create_for_setup
 from codagent.sandbox.definition import WORKSPACE, Definition
-from codagent.sandbox.engine import Stream
-from codagent.sandbox.frames import ChannelClosed, Frames
-from codagent.sandbox.reaper import labels, reap, remove
-from codagent.sandbox.setup import File, Files, Setup
+from codagent.sandbox.docker.container import SETUP_FOLDER, create_for_setup
+from codagent.sandbox.docker.engine import Stream
+from codagent.sandbox.docker.frames import ChannelClosed, Frames
+from codagent.sandbox.docker.reaper import labels, reap, remove
+from codagent.sandbox.images.setup import File, Files, Setup
 from codagent.text import sanitize
 
 _SECONDS = 3600  # that a build may take

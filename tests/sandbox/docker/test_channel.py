@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from codagent.sandbox.channel import Answer, Channel, ChannelClosed
+from codagent.sandbox.docker.channel import Answer, Channel, ChannelClosed
 
 
 def frame(data: bytes, kind: int = 1) -> bytes:
