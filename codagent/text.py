@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codagent.types import CommandResult, Message, Profile, Reply
+from codagent.types import CommandResult, Message, Profile
 
 BYTES_PER_TOKEN = 3  # a cautious estimate for text that no server has counted yet
 _ESCAPE = re.compile(
@@ -65,11 +65,6 @@ def pytest_summary(output: str) -> str:
     """Return the lines of a failing pytest run that explain the failure: tests, errors, summary. Other output is returned unchanged."""
     lines = output.splitlines()
     return "\n".join(filter(_INFORMATIVE.match, lines)) if any(line.startswith("E  ") for line in lines) else output
-
-
-def count_tokens(reply: Reply) -> int:
-    """Return the tokens of a request and its reply together. The next request begins with them."""
-    return reply.prompt_tokens + reply.completion_tokens
 
 
 def count_bytes(message: Message) -> int:

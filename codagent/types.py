@@ -1,18 +1,19 @@
-"""The values that flow through codagent and the four seams they cross; no behaviour, no I/O."""
+"""The values that flow through codagent, what follows from them, and the four seams that they cross. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Role = Literal["system", "user", "assistant", "tool"]
-Stop = Literal["stop", "tool_calls", "length"]
+FinishReason = Literal["stop", "tool_calls", "length"]
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
 # model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
 End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"]
+ENDS_LOOP = ("model", "sandbox", "interrupted", "tokens", "seconds", "usd")  # an episode that ends so ends its loop, which is not complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Reply:
     """One answer of a model. `policy` names the weights and how tools were called; `raw` is the text as it was sampled."""
 
     message: Message
-    stop: Stop
+    stop: FinishReason
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None
@@ -74,6 +75,11 @@ class Reply:
     sampling: Sampling
     policy: str
     raw: str
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens of the request and of the reply: what the next request begins with."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,20 @@ class Episode:
     commit: str | None = None
     notes_after: str | None = None  # of a notes episode: what is carried on
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the episode can be gone on with: it has no end, or a failure or a person ended it before its checks passed."""
+        return self.end in ("model", "sandbox", "interrupted", None) and not (self.outcome and self.outcome.passed)
+
+    def requests(self) -> Iterator[tuple[Message, ...]]:
+        """Yield the messages that the model was asked with, for each step in order."""
+        messages = self.prompt
+        for step in self.steps:
+            if step.context is not None:
+                messages = step.context
+            yield messages
+            messages = (*messages, step.reply.message, *step.observation.messages)
+
 
 @dataclass(frozen=True, slots=True)
 class Loop:
@@ -186,6 +206,24 @@ class Loop:
     end: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def attempts(self) -> tuple[Episode, ...]:
+        """The episodes that worked on a task, passed or not."""
+        return tuple(episode for episode in self.episodes if episode.kind == "solve")
+
+    @property
+    def latest_notes(self) -> str:
+        """The notes as the latest episode left them; those that the loop began with when there is no episode."""
+        if not self.episodes:
+            return self.notes
+        last = self.episodes[-1]
+        return last.notes_before if last.notes_after is None else last.notes_after
+
+    @property
+    def complete(self) -> bool:
+        """Whether the loop came to its end; False when it is still going on, or a limit, a failure or a person cut it short."""
+        return self.end is not None and self.end not in ENDS_LOOP
+
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
@@ -200,12 +238,27 @@ class CommandResult:
     log: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a loop takes no further task: the reason in a word, and a sentence for the person ("": there is nothing to say)."""
+
+    reason: str
+    message: str = ""
+
+
+OnText = Callable[[str], None]  # hears a reply piece by piece, as the model writes it
+
+
+def ignore_text(text: str) -> None:
+    """Hear a reply and do nothing."""
+
+
 class Model(Protocol):
-    """Anything that answers. Raises ModelError, nothing else."""
+    """Anything that answers. Raises ModelError, and what `on_text` raises to end a reply."""
 
     @property
     def name(self) -> str: ...
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply: ...
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply: ...
     def close(self) -> None: ...
 
 
@@ -216,6 +269,12 @@ class Sandbox(Protocol):
     def read(self, path: str) -> bytes: ...
     def write(self, path: str, data: bytes) -> None: ...
     def close(self) -> None: ...
+
+
+class GateSandbox(Sandbox, Protocol):
+    """A sandbox in which a verdict can be reached: `run_attested` is `run` with an exit code that no program in the sandbox can write."""
+
+    def run_attested(self, command: str, *, timeout: float) -> CommandResult: ...
 
 
 class Environment(Protocol):
@@ -238,10 +297,11 @@ class Environment(Protocol):
 class Observer(Protocol):
     """Is called for everything that happens, like the record and the display.
 
-    An episode that was interrupted and is continued does not start again.
+    An episode that is resumed does not start again. `on_iteration` hears what comes next in a loop, before each attempt and at the end.
     """
 
     def on_episode_start(self, episode: Episode) -> None: ...
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
     def on_step(self, step: Step) -> None: ...
     def on_episode_end(self, episode: Episode) -> None: ...
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None: ...

@@ -1,7 +1,7 @@
-"""What the model is asked with: everything so far, until that no longer fits.
+"""The messages that the model is asked with: everything so far, until that no longer fits.
 
-Then old answers of tools are shortened, then old steps become one line each. The prompt (task, rules, limits) is never touched.
-Nothing is shortened a second time before it must be, so that a server's prefix cache stays good for as long as possible.
+Then old answers of tools are shortened, and after that old steps become one line each. The prompt (task, rules, limits) never changes.
+Messages are shortened as rarely as possible, so that the prefix cache of a server stays valid for long.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codagent.errors import ModelError
-from codagent.text import BYTES_PER_TOKEN, count_bytes, count_tokens, truncate_middle
+from codagent.text import BYTES_PER_TOKEN, count_bytes, truncate_middle
 from codagent.types import Message, Sampling, Step
 
 KEEP = 4  # the latest steps stay as they are, while that is possible
@@ -17,7 +17,7 @@ SHORT_LINES, SHORT_BYTES = 10, 600
 
 
 class Context:
-    """Grows by a step at a time; `messages` is the request to come."""
+    """The request to come, as `messages`; it grows by one step at a time."""
 
     def __init__(self, prompt: tuple[Message, ...], memory: int | None = None) -> None:
         self._prompt, self._memory = prompt, memory
@@ -49,7 +49,7 @@ class Context:
             self._messages = [*self._prompt, *(message for step in kept for message in step)]
             return
         self._messages.extend(messages)
-        self._counted = count_tokens(step.reply)
+        self._counted = step.reply.total_tokens
         self._fresh_bytes = sum(count_bytes(message) for message in step.observation.messages)
 
     def overflows(self, context_tokens: int, sampling: Sampling) -> bool:
@@ -57,7 +57,7 @@ class Context:
         return self._counted + self._fresh_bytes // BYTES_PER_TOKEN + sampling.max_tokens > context_tokens
 
     def shrink(self) -> None:
-        """Leave out the next most dispensable part. ModelError when nothing is left that may go."""
+        """Shorten what the model needs least. Raises ModelError when nothing is left to truncate_middle."""
         old = max(0, len(self._steps) - KEEP)
         if self._shortened < old:
             self._shortened = old

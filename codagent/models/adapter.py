@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.retry import retry
 from codagent.models.openai_api import OpenAIModel, default_model
-from codagent.types import Message, Profile, Reply, Sampling, Tool
+from codagent.types import Message, OnText, Profile, Reply, Sampling, Tool, ignore_text
 
 _STOP_S = 5.0
 # The child ends when its stdin is closed, so it ends with this process, even if that is killed. -P: the child must not import modules of
@@ -30,8 +29,8 @@ main()
 class Adapter:
     """A Model over a run, a checkpoint or a folder of weights. Loading begins in the background as soon as it is made."""
 
-    def __init__(self, name: str, folder: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None) -> None:
-        """Start the server for the weights in `folder`. `on_text` is called with each piece of a reply.
+    def __init__(self, name: str, folder: Path, *, profile: Profile) -> None:
+        """Start the server for the weights in `folder`.
 
         Raises UsageError when there is no such folder.
         """
@@ -47,14 +46,14 @@ class Adapter:
             text=True,
             start_new_session=True,  # Ctrl-C must reach this process only
         )
-        self._endpoint = Background(lambda: self._connect(profile, on_text))
+        self._endpoint = Background(lambda: self._connect(profile))
 
     @property
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        return self._endpoint.get().reply(messages, tools, sampling)
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        return self._endpoint.get().reply(messages, tools, sampling, on_text)
 
     def close(self) -> None:
         """Stop the child process, which frees its memory."""
@@ -71,7 +70,7 @@ class Adapter:
             self._child.stdout.close()
         self._stderr.close()
 
-    def _connect(self, profile: Profile, on_text: Callable[[str], None] | None) -> OpenAIModel:
+    def _connect(self, profile: Profile) -> OpenAIModel:
         """Wait until the child has printed its address and key, and return a client for its default model.
 
         Raises ModelError when the child ends before that.
@@ -85,7 +84,7 @@ class Adapter:
         client = HttpClient(url, api_key=key, local=True)
         model = default_model(retry(lambda: client.get_json("/models"), _STOP_S))
         client.close()
-        return OpenAIModel(url, model, calling=profile.calling, api_key=key, on_text=on_text)
+        return OpenAIModel(url, model, calling=profile.calling, api_key=key)
 
     def _last_error_line(self) -> str:
         self._stderr.seek(0)

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.client import HttpClient
 from codagent.models.llama_cpp import Llama
-from codagent.types import Message, Profile, Reply, Sampling, Tool
+from codagent.types import Message, OnText, Profile, Reply, Sampling, Tool, ignore_text
 
 _HEAD_BYTES = 16 << 20  # metadata and tokenizer of a GGUF, and more
 _PIECES, _PIECE_BYTES = 64, 64 << 10
@@ -23,7 +22,7 @@ _PIECES, _PIECE_BYTES = 64, 64 << 10
 class Embedded:
     """A Model over a GGUF file. Loading begins in the background as soon as it is made."""
 
-    def __init__(self, name: str, file: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None, at_once: int = 1) -> None:
+    def __init__(self, name: str, file: Path, *, profile: Profile, at_once: int = 1) -> None:
         """Load the weights in `file`. `at_once` is how many callers it serves in parallel; each of them gets a context of its own.
 
         Raises UsageError when xllamacpp is not installed or the file is missing.
@@ -38,7 +37,7 @@ class Embedded:
         def start() -> Llama:
             self._server = _serve(file, profile.context_tokens, at_once)
             client = HttpClient(self._server.listening_address, local=True)
-            return Llama(client, name, weights=name_weights(file), calling=profile.calling, on_text=on_text)
+            return Llama(client, name, weights=name_weights(file), calling=profile.calling)
 
         self._llama = Background(start)
 
@@ -46,8 +45,8 @@ class Embedded:
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        return self._llama.get().reply(messages, tools, sampling)
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        return self._llama.get().reply(messages, tools, sampling, on_text)
 
     def close(self) -> None:
         """Stop the server, which frees its memory."""

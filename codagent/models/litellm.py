@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 from codagent.errors import ModelError
@@ -12,7 +11,7 @@ from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
+from codagent.types import Calling, Message, OnText, Reply, Sampling, Tool, ToolCall, ignore_text
 
 READ_S = 300.0
 
@@ -25,7 +24,6 @@ class LiteLLM:
         model: str,
         *,
         calling: Calling = "native",
-        on_text: Callable[[str], None] | None = None,
         url: str | None = None,
         api_key: str | None = None,
         patience_s: float = PATIENCE_S,
@@ -37,21 +35,20 @@ class LiteLLM:
         """
         self._library = Background(load)
         self._model, self._calling, self._patience_s = model, calling, patience_s
-        self._on_text = on_text or (lambda _: None)
         self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
 
     @property
     def name(self) -> str:
         return self._model
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
         request: dict[str, Any] = {"model": self._model, "messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
         if functions:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = retry(lambda: self._try_once(request), self._patience_s)
+        answer = retry(lambda: self._try_once(request, on_text), self._patience_s)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
         text = raw
@@ -77,7 +74,7 @@ class LiteLLM:
     def close(self) -> None:
         pass
 
-    def _try_once(self, request: dict[str, Any]) -> Any:
+    def _try_once(self, request: dict[str, Any], on_text: OnText) -> Any:
         """Send one request and collect its stream. Raises Transient for a failure that may pass, ModelError for any other."""
         litellm = self._library.get()
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
@@ -94,7 +91,7 @@ class LiteLLM:
             )
             for chunk in stream:
                 chunks.append(chunk)
-                self._on_text(_text_of(chunk))
+                on_text(_text_of(chunk))
             answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
             # litellm reports a refused connection and a broken stream as internal server errors, with the cause in the text.

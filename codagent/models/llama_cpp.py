@@ -10,16 +10,16 @@ loses some ids; the reply then has no tokens at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from codagent.models.http.client import HttpClient
 from codagent.models.http.retry import PATIENCE_S, Transient, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
+from codagent.types import Calling, Message, OnText, Reply, Sampling, Tokens, Tool, ignore_text
 
 Json = dict[str, Any]
+_Answer = tuple[str, list[int], list[float], Json]  # text, ids, logprobs, last event
 _NEUTRAL = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0}
 
 
@@ -33,22 +33,24 @@ class Llama:
         *,
         weights: str,
         calling: Calling = "text",
-        on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         """Use the server that `client` is connected to. `weights` names its weights in the policy of each reply."""
         self._client, self._name, self._weights = client, name, weights
         self._calling, self._patience_s = calling, patience_s
-        self._on_text = on_text or (lambda _: None)
 
     @property
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
-        prompt_ids, answer = retry(lambda: self._try_once(chat, functions, schema, sampling), self._patience_s)
-        raw, ids, logprobs, last = answer
+
+        def try_once() -> tuple[list[int], _Answer]:
+            prompt_ids, body = self._request(chat, functions, schema, sampling)
+            return prompt_ids, self._read_answer(body, on_text)
+
+        prompt_ids, (raw, ids, logprobs, last) = retry(try_once, self._patience_s)
         cut = last.get("stop_type") == "limit"
         text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]
@@ -67,10 +69,8 @@ class Llama:
     def close(self) -> None:
         self._client.close()
 
-    def _try_once(
-        self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling
-    ) -> tuple[list[int], tuple[str, list[int], list[float], Json]]:
-        """Render, tokenize and complete a chat once. Returns the prompt's ids, and what `_read_answer` returns.
+    def _request(self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling) -> tuple[list[int], Json]:
+        """Render and tokenize a chat. Returns the prompt's ids, and the body of the request for its completion.
 
         Raises Transient when the server does not answer like llama.cpp.
         """
@@ -88,18 +88,18 @@ class Llama:
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # otherwise llama.cpp would add defaults of its own that no record shows
             body |= sampling_fields(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
-            return prompt_ids, self._read_answer(body)
+            return prompt_ids, body
         except (KeyError, TypeError, AttributeError) as error:
             raise Transient(f"{self._client.who} does not answer like llama.cpp's server") from error
 
-    def _read_answer(self, body: Json) -> tuple[str, list[int], list[float], Json]:
+    def _read_answer(self, body: Json, on_text: OnText) -> _Answer:
         """Read a streamed answer. Returns its text, its token ids, its logprobs and the last event."""
         pieces: list[str] = []
         ids: list[int] = []
         logprobs: list[float] = []
         for event in self._client.stream("/completion", body):
             pieces.append(event["content"])
-            self._on_text(event["content"])
+            on_text(event["content"])
             ids += event.get("tokens") or []
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
             if event["stop"]:

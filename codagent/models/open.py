@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,34 +32,32 @@ class ModelOptions:
     at_once: int = 1  # how many callers an embedded model serves in parallel
 
 
-def open_model(
-    spec: str, *, on_text: Callable[[str], None] | None = None, profile: Profile | None = None, options: ModelOptions = ModelOptions()
-) -> Model:
+def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
     """Open the model called `spec`. Slow preparation begins in the background.
 
-    `profile` None means the model's own profile. `on_text` is called with each piece of a reply. Raises UsageError for an unknown name and
+    `profile` None means the model's own profile. Raises UsageError for an unknown name and
     for a missing file.
     """
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
-        return _open_endpoint(spec, profile.calling, on_text, options.api_key)
+        return _open_endpoint(spec, profile.calling, options.api_key)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
-        return Scripted.from_file(Path(rest), on_text=on_text, answered=options.answered)
+        return Scripted.from_file(Path(rest), answered=options.answered)
     if kind in ("embedded", "gguf"):
         from codagent.models.embedded import Embedded
 
         file = Path(rest).expanduser() if kind == "gguf" else _weights_file(_entry_for(spec), options.weights or weights_dir(None))
-        return Embedded(spec, file, profile=profile, on_text=on_text, at_once=options.at_once)
+        return Embedded(spec, file, profile=profile, at_once=options.at_once)
     if kind == "adapter":
         from codagent.models.adapter import Adapter
 
-        return Adapter(spec, Path(rest).expanduser(), profile=profile, on_text=on_text)
+        return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.litellm import LiteLLM
 
-    return LiteLLM(spec, calling=profile.calling, on_text=on_text)
+    return LiteLLM(spec, calling=profile.calling)
 
 
 def profile_for(spec: str) -> Profile:
@@ -133,7 +130,7 @@ def _weights_file(entry: catalog.Entry, directory: Path) -> Path:
     return directory / entry.file
 
 
-def _open_endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] | None, api_key: str | None) -> Model:
+def _open_endpoint(spec: str, calling: Calling, api_key: str | None) -> Model:
     """Open a model behind a URL.
 
     A URL without a model name is asked for its models. If the server is llama.cpp and calls are not native, its own API is used.
@@ -151,5 +148,5 @@ def _open_endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] |
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
         if client.server == "llama.cpp" and calling != "native":
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
-            return Llama(root, f"{url}#{name}", weights=name, calling=calling, on_text=on_text)
-    return OpenAIModel(url, name, calling=calling, api_key=api_key, on_text=on_text)
+            return Llama(root, f"{url}#{name}", weights=name, calling=calling)
+    return OpenAIModel(url, name, calling=calling, api_key=api_key)

@@ -5,7 +5,6 @@ A reply has tokens if the server returns ids (vLLM's `return_token_ids`). Its lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +12,7 @@ from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.text import BYTES_PER_TOKEN
-from codagent.types import Calling, Message, Reply, Sampling, Stop, Tokens, Tool, ToolCall
+from codagent.types import Calling, FinishReason, Message, OnText, Reply, Sampling, Tokens, Tool, ToolCall, ignore_text
 
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
@@ -32,7 +31,6 @@ class OpenAIModel:
         *,
         calling: Calling = "native",
         api_key: str | None = None,
-        on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included."""
@@ -45,21 +43,20 @@ class OpenAIModel:
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience_s = model, calling, patience_s
-        self._on_text = on_text or (lambda _: None)
         self._extras = list(_EXTRAS)  # the fields that this server has not refused
 
     @property
     def name(self) -> str:
         return f"{self._url}#{self._model}"
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
         body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = retry(lambda: self._try_once(body), self._patience_s)
+        answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
         text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
             text, calls = decode(
@@ -80,7 +77,7 @@ class OpenAIModel:
     def close(self) -> None:
         self._connection.get().close()
 
-    def _try_once(self, body: Json) -> _Answer:
+    def _try_once(self, body: Json, on_text: OnText) -> _Answer:
         """Send one request and collect its stream. Fields that this server refuses are left out, from then on."""
         client = self._connection.get()
         while True:
@@ -88,7 +85,7 @@ class OpenAIModel:
             extras = {key: value for extra in self._extras for key, value in extra.items()}
             try:
                 for event in client.stream("/chat/completions", body | extras):
-                    self._on_text(answer.add(event))
+                    on_text(answer.add(event))
             except RequestRefused:
                 if not self._extras:
                     raise
@@ -176,6 +173,6 @@ class _Answer:
         return written
 
 
-def stop_reason(finish: str | None, calls: tuple[ToolCall, ...]) -> Stop:
+def stop_reason(finish: str | None, calls: tuple[ToolCall, ...]) -> FinishReason:
     """Return why a reply ended. `finish` is the server's word for it; None means that the server did not say."""
     return "length" if finish == "length" else "tool_calls" if calls else "stop"

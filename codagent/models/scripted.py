@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
+from codagent.types import Message, OnText, Reply, Sampling, Step, Tool, ToolCall, ignore_text
 
 _BYTES_PER_TOKEN = 4
 _Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context
@@ -20,12 +20,11 @@ class Scripted:
     A reply with a context is returned only when the model is asked with exactly that context; otherwise ContextOverflow is raised.
     """
 
-    def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted", on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted") -> None:
         self._replies, self._name, self._next = replies, name, 0
-        self._on_text = on_text or (lambda _: None)
 
     @classmethod
-    def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None, answered: int = 0) -> Scripted:
+    def from_file(cls, file: Path, *, answered: int = 0) -> Scripted:
         """Read a script: a JSON list of texts and of objects {"content": …, "calls": [{"name": …, "arguments": {…}}]}.
 
         `answered` is how many of its replies are skipped, because an earlier process used them. Raises UsageError for any other file.
@@ -38,7 +37,7 @@ class Scripted:
             raise UsageError(
                 f"{file} is not a script of replies: {error!r}; it is a JSON list of texts and objects with `calls`"
             ) from error
-        script = cls(replies, name=f"scripted:{file}", on_text=on_text)
+        script = cls(replies, name=f"scripted:{file}")
         script._next = min(answered, len(replies))
         return script
 
@@ -59,7 +58,7 @@ class Scripted:
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         del tools, sampling
         if self._next == len(self._replies):
             raise ModelError(f"the script of {self._name} has ended after {self._next} replies")
@@ -67,7 +66,7 @@ class Scripted:
         if context is not None and messages != context:
             raise ContextOverflow(f"reply {self._next + 1} of {self._name} was given to a shorter context")
         self._next += 1
-        self._on_text(reply.raw)
+        on_text(reply.raw)
         return reply
 
     def close(self) -> None:

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import re
-import stat
+import math
 import subprocess
-import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from codagent.errors import SandboxError, UsageError
-from codagent.sandbox.definition import WORKSPACE, Definition, definition, sandboxes_dir
+from codagent.sandbox.builder import build_image, run_script
+from codagent.sandbox.definition import Definition, definition, sandboxes_dir
 from codagent.sandbox.engine import connect, speaking
+from codagent.sandbox.setup import Files, Setup
+from codagent.text import sanitize
 
 Say = Callable[[str], None]
-Files = Mapping[str, Path]  # name in the build context -> where it lies
 
 _DEBIAN = "debian:bookworm-slim"
 _LOCAL_DEBIAN = ("codagent/debian", "bookworm")
-_BUILD_SECONDS = 3600
-_RECIPE = ".codagent.Dockerfile"  # not `Dockerfile`: the context may hold one of its own
+_REPOSITORY = "codagent/repo"
 
 
-def ensure_image(wanted: Definition, *, root: Path | None, say: Say) -> str:
-    """The id of its image. What the repository at `root` sets up is built once, with network, and found again by content."""
+def ensure_image(wanted: Definition, setup: Setup | None = None, *, say: Say) -> str:
+    """The id of its image. What a repository sets up is built once, with network, and found again by content. It is for the caller to see
+    that the user allows it."""
     client = connect()
     with speaking(f"preparing the sandbox {wanted.name}"):
-        if wanted.dockerfile is None and wanted.setup is None:
+        if setup is None:
+            if wanted.dockerfile is not None or wanted.setup is not None:
+                raise UsageError("a sandbox with a dockerfile or a setup needs the repository that they belong to")
             return _present(client, wanted, say)
-        if root is None:
-            raise UsageError("a sandbox with a dockerfile or a setup needs the repository that they belong to")
-        if wanted.dockerfile is None:
+        if setup.dockerfile is None:
             image = _present(client, wanted, say)
         else:
-            text, files = _own_recipe(root, wanted.dockerfile)
-            base = _present(client, wanted, say) if "ARG BASE" in text else None
-            image = _layer(client, text, files, base, say)
-        if wanted.setup is None:
-            return image
-        return _layer(client, _setup_recipe(wanted, image), {name: _under(root, name) for name in wanted.files}, image, say)
+            base = _present(client, wanted, say) if "ARG BASE" in setup.dockerfile else None
+            image = _from_dockerfile(client, wanted, setup, base, say)
+        return image if setup.script is None else _after_script(client, wanted, setup, image, say)
 
 
 def build(name: str, say: Say) -> str:
@@ -57,7 +52,8 @@ def build(name: str, say: Say) -> str:
             build("base", say)
             base = definition("base").image
         say(f"building {shipped.image} on {base}")
-        return _build(client, (sandboxes_dir() / name / "Dockerfile").read_text(), {}, shipped.image, base, say)
+        text = (sandboxes_dir() / name / "Dockerfile").read_text()
+        return build_image(client, text, {}, shipped.image, _with_base(text, base), say)
 
 
 def _present(client: Any, wanted: Definition, say: Say) -> str:
@@ -92,77 +88,44 @@ def _debian(client: Any, say: Say) -> str:
         command = ["bash", str(sandboxes_dir() / "base" / "bootstrap"), _LOCAL_DEBIAN[1]]
         done = subprocess.run(command, stdout=archive, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
         if done.returncode != 0:
-            raise SandboxError(f"no Debian to build on: {_last_line(done.stderr)}")
+            raise SandboxError(f"no Debian to build on: {sanitize(_last_line(done.stderr))}")
         archive.seek(0)
         client.import_image_from_data(archive, *_LOCAL_DEBIAN)  # any readable file will do
     return local
 
 
-def _layer(client: Any, text: str, files: Files, base: str | None, say: Say) -> str:
-    """The image that this recipe, these files and this base give, built unless it is here."""
-    tag = f"codagent/repo:{_digest(text, files, base or '')}"
+def _from_dockerfile(client: Any, wanted: Definition, setup: Setup, base: str | None, say: Say) -> str:
+    """What the engine's builder makes of the repository's Dockerfile, unless it is here. Memory and processors are bounded there, and how
+    long it takes. What is not: processes, disk, and the rights of root, of which a build has all that the engine gives to a container."""
+    tag = f"{_REPOSITORY}:{_digest(setup.dockerfile or '', setup.context, base or '')}"
     if (found := _image_id(client, tag)) is not None:
         return found
     say(f"building {tag}, once, with network")
-    return _build(client, text, files, tag, base, say)
+    processors = min(math.ceil(wanted.cpus), client.info()["NCPU"])
+    memory = wanted.memory_mb << 20
+    limits = {"memory": memory, "memswap": memory, "cpusetcpus": f"0-{processors - 1}"}
+    options = {"container_limits": limits, **_with_base(setup.dockerfile or "", base)}
+    return build_image(client, setup.dockerfile or "", setup.context, tag, options, say)
+
+
+def _with_base(text: str, base: str | None) -> dict[str, Any]:
+    return {"buildargs": {"BASE": base}} if base and "ARG BASE" in text else {}
+
+
+def _after_script(client: Any, wanted: Definition, setup: Setup, base: str, say: Say) -> str:
+    """What the set-up's script makes of an image, unless it is here."""
+    tag = f"{_REPOSITORY}:{_digest(setup.script or '', setup.files, base)}"
+    if (found := _image_id(client, tag)) is not None:
+        return found
+    say(f"building {tag}, once, with network")
+    return run_script(client, wanted, setup, base, tag)
 
 
 def _digest(text: str, files: Files, base: str) -> str:
     digest = hashlib.sha256(json.dumps([base, text]).encode())
-    for name, path in sorted(files.items()):
-        mode = path.lstat().st_mode
-        data = str(path.readlink()).encode() if stat.S_ISLNK(mode) else path.read_bytes()
-        digest.update(json.dumps([name, mode & 0o100, len(data)]).encode() + data)
+    for name, file in sorted(files.items()):
+        digest.update(json.dumps([name, file.executable, file.link, len(file.data)]).encode() + file.data)
     return digest.hexdigest()[:24]
-
-
-def _own_recipe(root: Path, dockerfile: str) -> tuple[str, Files]:
-    """A Dockerfile and its context: the folder that it lies in, without what .dockerignore names. One that copies nothing has none."""
-    from docker.utils import exclude_paths
-
-    path = _under(root, dockerfile)
-    text = path.read_text()
-    if not re.search(r"^\s*(COPY|ADD)\s", text, re.MULTILINE | re.IGNORECASE):
-        return text, {}
-    ignore = path.parent / ".dockerignore"
-    patterns = [line for line in ignore.read_text().split("\n") if line and not line.startswith("#")] if ignore.is_file() else []
-    paths = {name: path.parent / name for name in exclude_paths(str(path.parent), [*patterns, ".git", ".codagent"])}
-    return text, {name: path for name, path in paths.items() if path.is_symlink() or path.is_file()}
-
-
-def _setup_recipe(wanted: Definition, base: str) -> str:
-    copy = "COPY . .\n" if wanted.files else ""
-    run = json.dumps(["/bin/bash", "-euc", wanted.setup])
-    return f"FROM {base}\nUSER root\nWORKDIR /setup\n{copy}RUN {run}\nWORKDIR {WORKSPACE}\n"
-
-
-def _build(client: Any, text: str, files: Files, tag: str, base: str | None, say: Say) -> str:
-    with tempfile.TemporaryFile() as context:
-        with tarfile.open(fileobj=context, mode="w") as archive:
-            recipe = tarfile.TarInfo(_RECIPE)
-            recipe.size = len(text.encode())
-            archive.addfile(recipe, io.BytesIO(text.encode()))
-            for name, path in sorted(files.items()):
-                archive.add(path, name, recursive=False)
-        context.seek(0)
-        arguments = {"BASE": base} if base and "ARG BASE" in text else {}
-        options = {
-            "fileobj": context,
-            "custom_context": True,
-            "dockerfile": _RECIPE,
-            "tag": tag,
-            "buildargs": arguments,
-            "rm": True,
-            "forcerm": True,
-        }
-        said: list[str] = []
-        for line in client.build(**options, decode=True, timeout=_BUILD_SECONDS):
-            said.append(line.get("stream", ""))
-            if said[-1].startswith("Step "):
-                say(said[-1].strip())
-            if "error" in line:
-                raise SandboxError(f"building {tag} failed: {line['error'].strip()}; the last lines were:\n{_tail(said)}")
-    return str(client.inspect_image(tag)["Id"])
 
 
 def _image_id(client: Any, image: str) -> str | None:
@@ -172,17 +135,6 @@ def _image_id(client: Any, image: str) -> str | None:
         return str(client.inspect_image(image)["Id"])
     except docker.errors.ImageNotFound:
         return None
-
-
-def _under(root: Path, name: str) -> Path:
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()) or not path.is_file():
-        raise UsageError(f"codagent.toml [sandbox]: there is no file {name!r} in the repository")
-    return path
-
-
-def _tail(said: list[str]) -> str:
-    return "\n".join("".join(said).strip().splitlines()[-20:])
 
 
 def _last_line(text: str) -> str:

@@ -155,6 +155,6 @@ def test_a_missing_image_says_which_command_builds_it(python_sandbox: Definition
     from dataclasses import replace
 
     missing = replace(python_sandbox, image="codagent/nothing")
-    for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, root=None, say=print)):
+    for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, say=print)):
         with pytest.raises(SandboxError, match="codagent sandbox build python"):
             start()

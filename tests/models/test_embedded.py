@@ -25,7 +25,6 @@ BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type"
 EXACT = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=24, seed=7)
 GREEDY = Sampling(temperature=0.0, max_tokens=24)
 ASK = (Message("system", "Be brief."), Message("user", "What is 2+2? Answer only the number."))
-HEARD: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def weights() -> Path:
 
 @pytest.fixture(scope="module")
 def model(weights: Path) -> Iterator[Embedded]:
-    model = Embedded("embedded:smollm2-135m", weights, profile=Profile(calling="text", context_tokens=1024), on_text=HEARD.append)
+    model = Embedded("embedded:smollm2-135m", weights, profile=Profile(calling="text", context_tokens=1024))
     yield model
     model.close()
 
@@ -50,13 +49,13 @@ def server(model: Embedded) -> str:
 
 
 def test_a_reply_has_an_id_and_a_logprob_for_every_token_and_the_last_is_the_end(model: Embedded, server: str) -> None:
-    HEARD.clear()
-    reply = model.reply(ASK, (), GREEDY)
+    heard: list[str] = []
+    reply = model.reply(ASK, (), GREEDY, heard.append)
     assert reply.tokens is not None
     assert reply.stop == "stop"
     assert len(reply.tokens.completion_ids) == len(reply.tokens.logprobs) == reply.completion_tokens
     assert all(-30 < logprob <= 0 for logprob in reply.tokens.logprobs)
-    assert "".join(HEARD) == reply.raw == reply.message.content
+    assert "".join(heard) == reply.raw == reply.message.content
     text = httpx.post(f"{server}/detokenize", json={"tokens": reply.tokens.completion_ids}).json()["content"]
     assert text == f"{reply.raw}<|im_end|>"
 

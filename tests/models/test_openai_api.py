@@ -20,7 +20,7 @@ LS = Answer("I look.", calls=[("bash", '{"command": "ls"}')])
 def test_a_streamed_call_comes_back_whole_and_is_heard_as_it_is_written() -> None:
     heard: list[str] = []
     with serve(LS) as server:
-        reply = OpenAIModel(server.url, "m", on_text=heard.append).reply(ASK, (BASH,), Sampling())
+        reply = OpenAIModel(server.url, "m").reply(ASK, (BASH,), Sampling(), heard.append)
     assert reply.message == Message("assistant", "I look.", (ToolCall("id0", "bash", '{"command": "ls"}'),))
     assert (reply.stop, reply.prompt_tokens, reply.completion_tokens, reply.cost_usd) == ("tool_calls", 7, 3, None)
     assert (reply.raw, reply.policy, reply.tokens) == ("I look.", "m native", None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.repository import git
-from codagent.repository.environment import Repository, Workplace
+from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
 from codagent.sandbox.local import LocalSandbox
 from codagent.store.ledger import Ledger
@@ -34,8 +34,8 @@ def environment(tmp_path):
         taken = git.snapshot(root).commit
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
-        place = Workplace(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
-        made.append(Repository(place, profile or Profile(), earlier))
+        place = RepositoryContext(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
+        made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 
     yield make
@@ -142,7 +142,7 @@ class TestLoop:
         return prompt[1].content, outcome, place.save_work(outcome)
 
     def shown(self, place, commit):
-        return git.read_file(place._place.root, commit, "answer.txt").decode().strip()
+        return git.read_file(place._context.root, commit, "answer.txt").decode().strip()
 
     def test_the_first_attempt_is_told_limits_and_what_the_gates_say_of_the_start(self, environment):
         first, _, _ = self.attempt(environment(limits=Limits(iterations=4)), "x")
@@ -158,7 +158,7 @@ class TestLoop:
         told, _, last = self.attempt(place, "right three")
         assert self.shown(place, f"{last}^") == "right two"
         assert "1. failed, reward 0.50, 1 did not pass: did it\n2. failed, reward 0.00, 2 did not pass: did it" in told
-        assert git.list_published(place._place.root, "loop-1")[0] == best
+        assert git.list_published(place._context.root, "loop-1")[0] == best
 
     @pytest.mark.parametrize(("start", "expected"), [("best", "right"), ("last", "worse"), ("start", "wrong")])
     def test_where_an_attempt_starts_is_a_choice(self, environment, start, expected):
@@ -172,7 +172,9 @@ class TestLoop:
         place = environment(limits=Limits())
         _, _, best = self.attempt(place, "right")
         self.attempt(place, "worse")
-        branch = subprocess.run(["git", "rev-parse", "codagent/loop-1"], cwd=place._place.root, capture_output=True, text=True, check=True)
+        branch = subprocess.run(
+            ["git", "rev-parse", "codagent/loop-1"], cwd=place._context.root, capture_output=True, text=True, check=True
+        )
         assert branch.stdout.strip() == best
 
     def test_the_first_request_grows_by_no_more_than_the_notes_may_hold(self, environment):
@@ -194,7 +196,7 @@ class TestLoop:
         told, _, last = self.attempt(again, "anything")
         assert "This is attempt 3 of" in told
         assert self.shown(again, f"{last}^") == "right"
-        assert sorted(git.list_published(again._place.root, "loop-1")) == [0, 1, 2]
+        assert sorted(git.list_published(again._context.root, "loop-1")) == [0, 1, 2]
 
     def test_the_next_task_starts_from_the_best_of_the_one_before(self, environment):
         place = environment(limits=Limits())

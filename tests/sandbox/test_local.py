@@ -23,6 +23,11 @@ def test_a_command_gives_its_exit_code_and_both_its_streams(sandbox: LocalSandbo
     assert (result.exit_code, result.output, result.timed_out) == (3, "out\nerr\n", False)
 
 
+def test_a_verdict_is_reached_as_any_command_runs(sandbox: LocalSandbox) -> None:
+    result = sandbox.run_attested("echo out; exit 3", timeout=10)
+    assert (result.exit_code, result.output, result.timed_out) == (3, "out\n", False)
+
+
 def test_a_command_past_its_time_limit_is_killed_with_its_children(sandbox: LocalSandbox) -> None:
     started = time.monotonic()
     result = sandbox.run("echo so far; sleep 60 & sleep 60", timeout=0.5)

@@ -5,7 +5,7 @@ import pytest
 
 from codagent.errors import RecordError
 from codagent.store.codec import decode, encode
-from codagent.store.record import Record, load, requests
+from codagent.store.record import Record, load
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
 
 PROMPT = (Message("system", "rules"), Message("user", "a name that is no UTF-8: \udcff"))
@@ -132,7 +132,7 @@ def test_requests_are_what_each_step_was_asked_with():
     shortened = (Message("user", "short"),)
     first, second, third = step(1), step(2, context=shortened), step(3)
     episode = Episode("solve", 0, Task("t", "x"), "", PROMPT, (first, second, third))
-    assert list(requests(episode)) == [PROMPT, shortened, (*shortened, second.reply.message, *second.observation.messages)]
+    assert list(episode.requests()) == [PROMPT, shortened, (*shortened, second.reply.message, *second.observation.messages)]
 
 
 def test_defaults_are_left_out_and_come_back():

@@ -18,15 +18,15 @@ from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.model import worst_case
-from codagent.runner.result import exit_code, iterations, lines, summary, word
-from codagent.runner.spec import Job, Result
+from codagent.runner.result import exit_code, iterations, outcome_label, summary, summary_lines
+from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
 from codagent.settings.toml import Values
 from codagent.store import layout
 from codagent.types import Task
 
 if TYPE_CHECKING:
-    from codagent.runner.launch import Launch
+    from codagent.runner.launch import LaunchOptions
 
 TaskText = Annotated[
     str | None,
@@ -82,19 +82,20 @@ def loop(
 
     Each attempt starts with a fresh context. Only files and notes are handed on.
     """
-    from codagent.runner.launch import go_on, start
+    from codagent.runner.launch import resume as resume_loop
+    from codagent.runner.launch import start
 
     loops = options.loops_dir(root := git.find_root(repo), record, make=True)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     if resume:
         flags = {**limits, "model": model, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
-        finish([go_on(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
+        finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
     tasks, settings = _read_request(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))
         return
-    pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
+    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, pattern, notes.resolve() if notes else layout.notes_file(loops)), json_=json_)
 
@@ -123,26 +124,26 @@ def branch(
 
     They begin with its files and its notes, and have its checks.
     """
-    from codagent.runner.launch import branched, start
+    from codagent.runner.launch import branch_spec, start
 
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     loops = options.loops_dir(root, record, make=True)
     flags = {**limits, "model": model, "sandbox": sandbox}
-    settings, pattern = branched(loops, loop_id, at, flags, options.person(warn, flags))
+    settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
 
 
-def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False) -> Launch:
-    from codagent.runner.launch import Launch
+def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False) -> LaunchOptions:
+    from codagent.runner.launch import LaunchOptions
 
     display, access = _display(alone=count == 1), options.access(settings.model)
 
     def member(prefix: str) -> ProgressLines:
         return ProgressLines(prefix=prefix)
 
-    return Launch(root, loops, settings, access, display, member, count, at_once, all_)
+    return LaunchOptions(root, loops, settings, access, display, member, count, at_once, all_)
 
 
 def _display(*, alone: bool) -> ProgressLines:
@@ -163,8 +164,8 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     else:
         for result in results:
             if len(results) > 1:
-                say(f"loop {result.loop.id}: {word(result.loop)} after {iterations(result.loop)} iterations")
-        say("\n".join(lines(first)))
+                say(f"loop {result.loop.id}: {outcome_label(result.loop)} after {iterations(result.loop)} iterations")
+        say("\n".join(summary_lines(first)))
     raise typer.Exit(exit_code(first.loop))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
@@ -63,6 +64,9 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent 
     say(pull(entry, options.weights_dir(), progress=print_progress(sys.stderr)))
 
 
+sandbox.command("allow", epilog="Example: codagent sandbox allow")(allow)
+
+
 @sandbox.command("build", epilog="Example: codagent sandbox build python")
 def sandbox_build(name: Name) -> None:
     """Build the image of a sandbox, and the base image below it."""
@@ -109,7 +113,7 @@ def _image() -> str:
     from codagent.sandbox.definition import definition
     from codagent.sandbox.image import ensure_image
 
-    return ensure_image(definition("python"), root=None, say=lambda _: None)
+    return ensure_image(definition("python"), say=lambda _: None)
 
 
 def _weights() -> str:

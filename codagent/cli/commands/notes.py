@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from codagent.agent.loop import notes as notes_of
 from codagent.cli import options
 from codagent.cli.commands.records import load_stored
 from codagent.cli.terminal.output import say, write
@@ -18,7 +17,6 @@ from codagent.errors import UsageError
 from codagent.runner.spec import is_sealed, notes_file_for
 from codagent.store import layout
 from codagent.store.notes_file import PERSON, Notebook
-from codagent.store.record import solved
 from codagent.types import Loop
 
 notes = typer.Typer(no_args_is_help=True, help="Show and restore the notes that attempts hand on.", epilog="Example: codagent notes show")
@@ -64,9 +62,9 @@ def _after(loop: Loop, at: int | None) -> str:
     Raises UsageError when there are fewer iterations.
     """
     if at is None:
-        return notes_of(loop)
-    attempts = len(solved(loop))
+        return loop.latest_notes
+    attempts = len(loop.attempts)
     if at > attempts:
         raise UsageError(f"loop {loop.id} has {attempts} iterations, not {at}")
     past = [episode for episode in loop.episodes if episode.position < at]
-    return notes_of(Loop(loop.id, loop.group, loop.environment, loop.model, loop.start_commit, tuple(past), loop.notes))
+    return Loop(loop.id, loop.group, loop.environment, loop.model, loop.start_commit, tuple(past), loop.notes).latest_notes

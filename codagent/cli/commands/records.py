@@ -17,10 +17,10 @@ from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import RepositoryError
 from codagent.repository import git
-from codagent.repository.attempts import word as verdict
-from codagent.runner.result import change, iterations, word
+from codagent.repository.attempts import verdict_label
+from codagent.runner.result import change, iterations, outcome_label
 from codagent.store import layout
-from codagent.store.record import load, solved
+from codagent.store.record import load
 from codagent.store.trainable import TEXT_ONLY, chained, unfit
 from codagent.text import sanitize
 from codagent.types import Loop, Message
@@ -76,7 +76,7 @@ def show(
                 _print(message, full)
         say(f"\n── ended: {episode.end} {episode.cause}".rstrip())
         if episode.outcome:
-            say(f"gates: {verdict(episode.outcome)}\n{episode.outcome.feedback}")
+            say(f"gates: {verdict_label(episode.outcome)}\n{episode.outcome.feedback}")
 
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
@@ -108,8 +108,8 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
     rows = []
     for loop_id in layout.all_loops(loops):
         loop = load(loops / loop_id / layout.RECORD)
-        attempts = solved(loop)
-        end = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
+        attempts = loop.attempts
+        end = {"outcome": outcome_label(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
         rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **end})
     if json_:
         say(json.dumps(rows))

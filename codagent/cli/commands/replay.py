@@ -11,15 +11,15 @@ import typer
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.cli import options
+from codagent.cli.commands.allow import allowed_setups
 from codagent.cli.commands.records import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED
-from codagent.runner.spec import recorded
-from codagent.runner.workspace import Reopening, reopened
+from codagent.runner.spec import spec_of
+from codagent.runner.workspace import Reopening, reopen
 from codagent.settings.settings import Settings
-from codagent.store.record import solved
 from codagent.types import Episode, Step
 
 # what a clock, a ledger or an allocator says
@@ -40,7 +40,7 @@ def replay(
     stored = load_stored(repo, record, loop_id)
     progress = ProgressLines()
     own = options.read_user_settings(sandbox=sandbox)
-    attempts = solved(stored.loop)
+    attempts = stored.loop.attempts
     for position in range(len(attempts)):
         difference = next(_differences(stored, attempts, position, progress, own), None)
         if difference:
@@ -53,9 +53,9 @@ def _differences(stored: StoredLoop, attempts: Sequence[Episode], position: int,
     from codagent.models.scripted import Scripted
 
     episode = attempts[position]
-    where = Reopening(stored.root, stored.folder.parent, progress.say, own.sandbox)
-    with closing(reopened(stored.loop, where, earlier=attempts[:position])) as environment:
-        _, _, profile = recorded(stored.loop)
+    where = Reopening(stored.root, stored.folder.parent, progress.say, allowed_setups(), own.sandbox)
+    with closing(reopen(stored.loop, where, earlier=attempts[:position])) as environment:
+        _, _, profile = spec_of(stored.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))
         fresh = Episode("solve", position, episode.task, episode.notes_before, ())
         again = run_episode(agent, environment, fresh)
@@ -66,7 +66,7 @@ def _differences(stored: StoredLoop, attempts: Sequence[Episode], position: int,
         if len(again.steps) < len(episode.steps):
             yield f"step {len(again.steps) + 1}: the episode ended before it ({again.end} {again.cause})"
         if episode.commit:
-            yield from _compare("tree", [git.tree_of(stored.root, episode.commit)], [environment.tree() or environment.base_tree()])
+            yield from _compare("tree", [git.tree_of(stored.root, episode.commit)], [environment.tree()])
 
 
 def _answers(step: Step) -> list[str]:

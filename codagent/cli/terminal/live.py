@@ -5,13 +5,12 @@ A thread of `rich` draws the block, so that the clock runs while a model or a co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.progress import ProgressLines
+from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.store.record import broken_off
 from codagent.text import sanitize
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
@@ -33,24 +32,18 @@ class Live(ProgressLines):
         super().__init__()
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._screen: live.Live | None = None
-        self._limits = Limits()
-        self._spent: Callable[[], Spent] = Spent
-        self._seconds_left: Callable[[], float] = float
+        self._view = LoopView(Limits(), Spent, float)
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
 
-    def watch(
-        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
-    ) -> None:
-        """Show the block of a loop.
-
-        The callables are called each time the block is drawn. `earlier` are the episodes of a loop that is continued.
-        """
+    def watch(self, view: LoopView) -> None:
+        """Show the block of a loop, and ask the view each time it is drawn."""
         from rich.live import Live as Screen
 
         self.close()
-        self._limits, self._spent, self._seconds_left = limits, spent, seconds_left
+        super().watch(view)
+        self._view = view
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
-        for episode in earlier:
+        for episode in view.earlier:
             self._count_episode(episode)
         self._screen = Screen(
             console=self._console, get_renderable=self._draw_block, refresh_per_second=REDRAWS, transient=True, redirect_stdout=False
@@ -99,7 +92,7 @@ class Live(ProgressLines):
 
     def _count_episode(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
-        if episode.kind == "solve" and not broken_off(episode):
+        if episode.kind == "solve" and not episode.resumable:
             self._scores += score_mark(episode.outcome)
 
     def _draw_block(self) -> Text:
@@ -110,8 +103,8 @@ class Live(ProgressLines):
         from rich.text import Text
 
         lines = [
-            f"iteration {self._iteration} of {self._limits.iterations}  {self._scores[-40:]}",
-            format_usage(self._limits, self._spent(), self._seconds_left()),
+            f"iteration {self._iteration} of {self._view.limits.iterations}  {self._scores[-40:]}",
+            format_usage(self._view.limits, self._view.spent(), self._view.seconds_left()),
             self._current_line(),
         ]
         width = max(1, self._console.width - 1)

@@ -6,13 +6,13 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from codagent.cli.terminal.output import warn, write
-from codagent.repository.attempts import word
-from codagent.store.ledger import Spent
+from codagent.repository.attempts import verdict_label
+from codagent.runner.display import LoopView
 from codagent.text import sanitize
-from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
+from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task, ToolCall
 
 
 class ProgressLines:
@@ -30,16 +30,16 @@ class ProgressLines:
         self._written = ""
         self._chunks = 0
         self._drawn = 0.0
+        self._describe_progress: Callable[[Loop], str] = lambda _: ""
 
     def say(self, line: str) -> None:
         """Print a sentence for the person who waits."""
         self._clear()
         warn(f"{self._prefix}{line}")
 
-    def watch(
-        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
-    ) -> None:
-        """A loop begins with these limits, or continues after `earlier` episodes. Plain lines show nothing of that."""
+    def watch(self, view: LoopView) -> None:
+        """Show the loop of this view from here on."""
+        self._describe_progress = view.describe_progress
 
     def close(self) -> None:
         """End the display."""
@@ -82,7 +82,12 @@ class ProgressLines:
             return
         self.say(f"ended: {episode.end}{why}")
         if episode.outcome:
-            self.say(f"gates: {word(episode.outcome)}")
+            self.say(f"gates: {verdict_label(episode.outcome)}")
+
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+        for line in (self._describe_progress(loop), following.message if isinstance(following, Stop) else ""):
+            if line:
+                self.say(line)
 
     def _clear(self) -> None:
         if self._live:

@@ -19,6 +19,7 @@ from codagent.types import Limits, Outcome
 
 BEGIN = """
 import time
+from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.types import *
 from codagent.cli.terminal.live import Live
@@ -36,7 +37,7 @@ def episode(position, reward=None, kind="solve", end="finished"):
     return Episode(kind, position, task, "", (), end=end, outcome=outcome)
 
 def watch(live, **more):
-    live.watch(Limits(iterations=9, tokens=5000, usd=2.0), lambda: Spent(1234, 0.5), lambda: 600.0, **more)
+    live.watch(LoopView(Limits(iterations=9, tokens=5000, usd=2.0), lambda: Spent(1234, 0.5), lambda: 600.0, **more))
 """
 ESCAPES = r"\x1b\[\??[0-9;]*[A-Za-z]"
 OURS = r"\x1b\[(\?25[lh]|1A|2K|2m|0m)"

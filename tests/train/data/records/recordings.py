@@ -38,7 +38,7 @@ def write(folder, name, reward, *replies, end="finished", loop=PLAIN):
 
 
 def refused(found):
-    return [(each.kind, each.where.parent.name, each.reason) for each in found.refused]
+    return [(each.kind, each.where.parent.name, each.reason) for each in found.rejections]
 
 
 def ids(found):
