@@ -82,7 +82,7 @@ class SandboxPool:
         self._next: Future[GateSandbox] | None = executor.submit(start, loop_id)
 
     def open(self) -> GateSandbox:
-        """Return a fresh sandbox, which waits if it is still being started. Raises SandboxError when it does not start."""
+        """Return a fresh sandbox, waiting for it if it is still being started. Raises SandboxError when it does not start."""
         with self._lock:
             upcoming, self._next = self._next, self._executor.submit(self._start, self._loop_id) if self._ahead else None
         sandbox = upcoming.result() if upcoming else self._start(self._loop_id)
