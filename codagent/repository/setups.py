@@ -1,6 +1,6 @@
-"""The set-ups of repositories that this user has allowed, by their content: what a repository brings runs nothing here before that.
+"""The set-ups of repositories that this user has allowed. Nothing that a repository sets up runs before it is allowed.
 
-What is remembered lies in the user's own folder, never in a repository.
+A set-up is known by its content. The list is in the user's own folder, never in a repository.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ from codagent.sandbox.images.setup import Setup, read_setup
 _MAX_BYTES = 1 << 20  # more is not a file of ours
 
 
-class Allowed:
+class AllowedSetups:
     """The set-ups that a user has allowed."""
 
     def __init__(self, file: Path | None, ask: Callable[[Setup], bool] | None = None) -> None:
-        """`file` remembers them; None: nothing is remembered. `ask` shows a set-up and asks the person; None: there is nobody to ask."""
+        """Use the list in `file`; None means that nothing is remembered.
+
+        `ask` shows a set-up and asks the person; None means that nobody can be asked.
+        """
         self._file, self._ask = file, ask
 
     def __call__(self, root: Path, wanted: Definition) -> Setup | None:
-        """Read what the repository at `root` sets up for a sandbox; None: nothing. Raises UsageError when the user does not allow it."""
+        """Return what the repository at `root` sets up for a sandbox. Returns None when it sets up nothing.
+
+        Raises UsageError when the user does not allow it.
+        """
         setup = read_setup_of(root, wanted)
         if setup is not None and not self.holds(setup):
             if self._ask is None:
@@ -42,7 +48,7 @@ class Allowed:
         return setup
 
     def holds(self, setup: Setup) -> bool:
-        """Whether this very set-up was allowed."""
+        """Whether exactly this set-up was allowed."""
         return setup.digest in self._digests()
 
     def add(self, setup: Setup) -> None:
@@ -59,7 +65,7 @@ class Allowed:
             raise UsageError(f"{self._file} cannot be written, so nothing can be allowed: {error.strerror}") from None
 
     def _digests(self) -> list[str]:
-        """Read the digests on file. A missing or damaged file holds none."""
+        """Return the digests in the file. A missing or damaged file has none."""
         if self._file is None:
             return []
         try:
@@ -72,16 +78,16 @@ class Allowed:
         return digests if isinstance(digests, list) and all(isinstance(digest, str) for digest in digests) else []
 
 
-NOTHING_ALLOWED = Allowed(None)
+NOTHING_ALLOWED = AllowedSetups(None)
 
 
 def read_setup_of(root: Path, wanted: Definition) -> Setup | None:
-    """Read what the repository at `root` sets up, allowed or not. None: nothing."""
+    """Return what the repository at `root` sets up, allowed or not. Returns None when it sets up nothing."""
     if wanted.dockerfile is None and wanted.setup is None:
         return None
     return read_setup(wanted, root, git.list_tracked(root))
 
 
 def allowed_file(variables: Mapping[str, str]) -> Path:
-    """The file of allowed set-ups of a user with these environment variables."""
+    """Return the file of the allowed set-ups. `variables` are the user's environment variables."""
     return Path(variables.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "codagent" / "allowed.json"

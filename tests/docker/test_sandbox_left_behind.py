@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codagent.sandbox.docker.sandbox.container import create
+from codagent.sandbox.docker.sandbox.reaper import process_start, reap
+from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker.container import create
-from codagent.sandbox.docker.reaper import process_start, reap
-from codagent.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

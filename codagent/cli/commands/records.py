@@ -137,7 +137,7 @@ def clean(
         git.unpublish(root, loop_id)
         shutil.rmtree(loops / loop_id)
         say(f"removed {loop_id}")
-    from codagent.sandbox.docker.reaper import reap
+    from codagent.sandbox.docker.sandbox.reaper import reap
 
     for name in reap():
         say(f"removed container {name}")

@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Any
 
-from codagent.sandbox.docker.engine import connect, speaking
+from codagent.sandbox.docker.sandbox.engine import connect, speaking
 from codagent.store.lock import process_start
 
 

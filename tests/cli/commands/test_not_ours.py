@@ -56,7 +56,7 @@ def test_a_repository_lowers_limits_and_does_not_raise_them(codagent, repository
     done = codagent("loop", "x", "--check", "true", "--dry-run", "--model", "scripted:none")
     assert "limits:     4,000 tokens, 60 s, $1" in done.stdout
     assert "iterations: 10 " in done.stdout
-    assert "left out: iterations, max_usd" in done.stderr
+    assert "ignored: iterations, max_usd" in done.stderr
 
 
 def test_a_flag_of_the_person_raises_them(codagent, repository):
