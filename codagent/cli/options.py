@@ -20,7 +20,7 @@ from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings import settings as config
 from codagent.settings.toml import Values
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Calling
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
@@ -94,14 +94,14 @@ def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
 
     Where git tracks `.codagent`, what lies there was made by whoever made the repository: then the home is in git's own folder.
     """
-    home = state.home_dir(root, record)
+    home = layout.home_dir(root, record)
     if record is None and git.is_tracked(root, home.name):
         warn(
             f"git tracks {home.name} here: its notes, verdicts and records are not used, and yours are kept in git's "
             f"folder; `git rm -r --cached {home.name}` makes them yours"
         )
         home = git.private_dir(root)
-    return state.make_loops_dir(home) if make else state.loops_dir(home)
+    return layout.make_loops_dir(home) if make else layout.loops_dir(home)
 
 
 def secret() -> bytes:

@@ -152,7 +152,7 @@ class Repository:
         """The gates' word, None: on the work. So much time as that took once and a half is kept back for the next time."""
         ledger, began = self._place.ledger, time.monotonic()
         outcome = self._place.gates.grade(self._task.checks, commit or self.tree() or self._base.commit, seconds=ledger.seconds_until_end)
-        ledger.hold(1.5 * (time.monotonic() - began))
+        ledger.keep_for_gates(1.5 * (time.monotonic() - began))
         return outcome
 
     def _commit(self, trailers: dict[str, str]) -> str:

@@ -17,9 +17,9 @@ from codagent.runner.result import exit_code
 from codagent.runner.runner import Desk, Display
 from codagent.runner.spec import Job, Person, Result, permitted
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.lock import Lock
-from codagent.store.notes_file import Notebook
+from codagent.store.notes_file import NotesFile
 from codagent.store.record import load, solved
 from codagent.types import Limits, Profile
 
@@ -51,7 +51,7 @@ def start(launch: Launch, pattern: Job, notes_file: Path | None) -> list[Result]
         progress.say(worst_case(launch.settings)[-1])
         shared = notes_file if notes_file and stack.enter_context(_ours(notes_file, progress)) else None
         if notes_file:
-            pattern = replace(pattern, notes=Notebook(notes_file, state.notes_dir(launch.loops), who="").text())
+            pattern = replace(pattern, notes=NotesFile(notes_file, layout.versions_dir(launch.loops), who="").text())
         if not pattern.start_commit:
             pattern = replace(pattern, start_commit=git.snapshot(launch.root).commit)
         members = list(_members(launch, pattern, progress, stack, shared))
@@ -60,7 +60,7 @@ def start(launch: Launch, pattern: Job, notes_file: Path | None) -> list[Result]
             return [desk.do(job)]
         results = run_group(members, at_once=launch.at_once, all_=launch.all_)
         if shared and (won := next((result for result in results if exit_code(result.loop) == 0), None)):
-            Notebook(shared, state.notes_dir(launch.loops), who=won.loop.id).write(notes(won.loop))
+            NotesFile(shared, layout.versions_dir(launch.loops), who=won.loop.id).write(notes(won.loop))
         return results
 
 
@@ -68,9 +68,9 @@ def go_on(launch: Launch, wanted: str, flags: Flags, person: Person) -> Result:
     """A loop from where it was broken off, its limits where they were or as `flags` raise them. Flags may also name another model, sandbox
     or file of notes."""
     root, loops, access = launch.root, launch.loops, launch.access
-    folder = loops / state.find_loop(loops, wanted)
+    folder = loops / layout.find_loop(loops, wanted)
     with ExitStack() as stack:
-        so_far = load(folder / state.RECORD)
+        so_far = load(folder / layout.RECORD)
         progress = stack.enter_context(closing(launch.display))
         job, settings, profile = permitted(so_far, loops, person)
         settings, recorded_profile = _chosen(settings, profile, flags)
@@ -91,7 +91,7 @@ def go_on(launch: Launch, wanted: str, flags: Flags, person: Person) -> Result:
 
 def branched(loops: Path, wanted: str | None, at: int, flags: Flags, person: Person) -> tuple[Settings, Job]:
     """Settings and pattern of loops that start where another stood after iteration `at`."""
-    origin = load(loops / state.find_loop(loops, wanted) / state.RECORD)
+    origin = load(loops / layout.find_loop(loops, wanted) / layout.RECORD)
     job, settings, profile = permitted(origin, loops, person)
     settings, _ = _chosen(settings, profile, flags)
     attempts = solved(origin)
@@ -118,8 +118,8 @@ def _members(launch: Launch, pattern: Job, progress: Display, stack: ExitStack, 
     one = desk() if launch.count == 1 or launch.settings.model.startswith(_SHARED) else None
     group = ""
     for number in range(launch.count):
-        loop_id = state.new_loop(launch.loops)
-        stack.callback(state.forget_empty, launch.loops / loop_id)  # of one that never began
+        loop_id = layout.create_loop(launch.loops)
+        stack.callback(layout.remove_if_empty, launch.loops / loop_id)  # of one that never began
         group = group or loop_id
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number

@@ -24,10 +24,10 @@ from codagent.runner.schedule import again
 from codagent.runner.spec import Job, Ready, Result, fresh_loop, terms
 from codagent.sandbox.pool import Sandboxes, Starter
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
-from codagent.store.ledger import Ledger, Metered, Spent
+from codagent.store import layout
+from codagent.store.ledger import Ledger, MeteredModel, Spent
 from codagent.store.lock import Lock
-from codagent.store.notes_file import Notebook
+from codagent.store.notes_file import NotesFile
 from codagent.store.record import Record, broken_off
 from codagent.types import Episode, Limits, Loop, Observer
 
@@ -102,8 +102,8 @@ class Desk:
             packed = git.pack(self.root, job.begin)
             ready = self._ready()
             held = terms(self.settings, ready, job.seed)
-            last_sign = (folder / state.RECORD).stat().st_mtime if so_far else None
-            ledger = Ledger(folder / state.LEDGER, held.limits, ready.price, last_sign=last_sign)
+            last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
+            ledger = Ledger(folder / layout.LEDGER, held.limits, ready.price, last_sign=last_sign)
             with self._stoppable(ledger, sandboxes):
                 image = self._start_sandbox.image() if any(task.checks for task in job.tasks) else ""
                 place = Workplace(
@@ -121,8 +121,8 @@ class Desk:
                 loop = so_far or fresh_loop(job, ready.model.name, self.settings, held, image=image, secret=self._secret)
                 shown = shown or self.progress
                 shown.watch(held.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
-                loop = self._run(job, loop, place, Agent(Metered(ready.model, ledger), held.profile), shown)
-        return Result(loop, ledger.spent, time.monotonic() - began, folder / state.RECORD)
+                loop = self._run(job, loop, place, Agent(MeteredModel(ready.model, ledger), held.profile), shown)
+        return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)
 
     def stop(self) -> None:
         """End what is being worked on, from another thread; it can be taken up again."""
@@ -137,7 +137,7 @@ class Desk:
             self._model.result().model.close()
 
     def _run(self, job: Job, loop: Loop, place: Workplace, agent: Agent, shown: Display) -> Loop:
-        record = Record(self.loops / job.loop_id / state.RECORD, loop)
+        record = Record(self.loops / job.loop_id / layout.RECORD, loop)
         book = self._notebook(job, loop)
         earlier = [episode for episode in loop.episodes if not broken_off(episode)]
         with closing(record), closing(Repository(place, agent.profile, earlier)) as environment:
@@ -153,10 +153,10 @@ class Desk:
             record.finish(loop.end or "")
         return loop
 
-    def _notebook(self, job: Job, loop: Loop) -> Notebook | None:
+    def _notebook(self, job: Job, loop: Loop) -> NotesFile | None:
         if not job.notes_file:
             return None
-        book = Notebook(Path(job.notes_file), state.notes_dir(self.loops), who=job.loop_id)
+        book = NotesFile(Path(job.notes_file), layout.versions_dir(self.loops), who=job.loop_id)
         book.settle(notes(loop), loop.episodes[-1].notes_before if loop.episodes else "")
         return book
 
@@ -167,13 +167,13 @@ class Desk:
     def _gates(self, start: str, sandboxes: Sandboxes, image: str) -> Gates:
         from codagent.repository.gate import Gates
 
-        return Gates(self.root, start, sandboxes.open, protect=self.settings.protect, image=image, cache=state.verdicts_file(self.loops))
+        return Gates(self.root, start, sandboxes.open, protect=self.settings.protect, image=image, cache=layout.verdicts_path(self.loops))
 
     @contextmanager
     def _held(self, folder: Path) -> Iterator[None]:
         """The loop's folder for this process alone; removed when no record came to be. RecordError when a disk is full."""
         try:
-            with Lock(folder / state.LOCK) as lock:
+            with Lock(folder / layout.LOCK) as lock:
                 if lock.took_over:
                     self.progress.say(f"taken over from {lock.took_over}, which is gone")
                 yield
@@ -184,7 +184,7 @@ class Desk:
             told = f"the record could not be written: {where}: {error.strerror}"
             raise RecordError(f"{told}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
-            state.forget_empty(folder)
+            layout.remove_if_empty(folder)
 
     @contextmanager
     def _stoppable(self, ledger: Ledger, sandboxes: Sandboxes) -> Iterator[None]:

@@ -14,7 +14,7 @@ from codagent.repository.gate import Gates
 from codagent.runner.spec import recorded
 from codagent.sandbox.pool import Starter
 from codagent.settings.settings import LOCAL
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Loop, Profile
 
@@ -43,7 +43,7 @@ def reopened(loop: Loop, where: Reopening, *, profile: Profile | None = None, ea
         )
     start_sandbox = Starter(root, settings, say)
     open_sandbox = partial(start_sandbox, loop.id)
-    cache = state.verdicts_file(where.loops)
+    cache = layout.verdicts_path(where.loops)
     place = Workplace(
         root=root,
         start_commit=job.start_commit,

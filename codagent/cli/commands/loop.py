@@ -22,7 +22,7 @@ from codagent.runner.result import exit_code, iterations, lines, summary, word
 from codagent.runner.spec import Job, Result
 from codagent.settings.settings import Settings
 from codagent.settings.toml import Values
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Task
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def loop(
         return
     pattern = Job("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, notes.resolve() if notes else state.notes_file(loops)), json_=json_)
+    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
 
 
 def branch(

@@ -16,8 +16,8 @@ from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
 from codagent.runner.spec import is_sealed, notes_file_for
-from codagent.store import layout as state
-from codagent.store.notes_file import PERSON, Notebook
+from codagent.store import layout
+from codagent.store.notes_file import PERSON, NotesFile
 from codagent.store.record import solved
 from codagent.types import Loop
 
@@ -47,9 +47,9 @@ def rollback(loop_id: options.LoopId = None, *, at: At = 0, repo: options.Repo =
     """Put the notes back to what they were before a loop, or after its iteration K. A loop that runs takes it as your edit."""
     found: Kept = kept(repo, record, loop_id)
     loops = found.folder.parent
-    wanted = str(found.loop.settings.get("job", {}).get("notes_file") or state.notes_file(loops))
+    wanted = str(found.loop.settings.get("job", {}).get("notes_file") or layout.notes_path(loops))
     file = Path(wanted) if is_sealed(found.loop, options.secret()) else notes_file_for(loops, found.loop.id, wanted)
-    Notebook(file, state.notes_dir(loops), who=PERSON).write(_after(found.loop, at))
+    NotesFile(file, layout.versions_dir(loops), who=PERSON).write(_after(found.loop, at))
     say(file)
 
 

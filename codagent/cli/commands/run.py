@@ -18,7 +18,7 @@ from codagent.runner.model import opener, say_which_model
 from codagent.runner.result import change, exit_code, lines, summary
 from codagent.runner.runner import Desk
 from codagent.runner.spec import Job
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Task
 
 TaskText = Annotated[
@@ -63,7 +63,7 @@ def run(
 
 
 def _job(desk: Desk, instruction: str, seed: int | None) -> Job:
-    loop_id = state.new_loop(desk.loops)
+    loop_id = layout.create_loop(desk.loops)
     return Job(loop_id, loop_id, (Task(loop_id, instruction, desk.settings.checks),), seed=seed)
 
 

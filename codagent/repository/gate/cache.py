@@ -1,48 +1,50 @@
-"""What checks did, kept in memory and, where asked to, as JSON Lines that several processes may append to."""
+"""What checks did on a tree, kept in memory and, if there is a file for it, as JSON Lines that several processes may append to."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from codagent.files import MAX_RECORD_BYTES, make_folder, open_plain, read_plain
+from codagent.files import make_folder
 from codagent.repository.gate.pytest_run import Account
 from codagent.repository.gate.verdict import Run
+from codagent.store import jsonl
 
 
 class Cache:
+    """The runs of checks by key. `file` None: they are forgotten with the process.
+
+    Each line of the file has a checksum of its own. A damaged line counts as missing, so its checks are run again.
+    """
+
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._known: dict[str, tuple[Run, ...]] = {}
 
     def get(self, key: str) -> tuple[Run, ...] | None:
+        """Return the runs that were put under `key`, by this process or another; None when there are none."""
         if key not in self._known and self._file is not None and os.path.lexists(self._file):
             self._load(self._file)
         return self._known.get(key)
 
     def put(self, key: str, runs: Sequence[Run]) -> None:
+        """Keep `runs` under `key`."""
         self._known[key] = tuple(runs)
         if self._file is not None:
             make_folder(self._file.parent)
-            line = json.dumps({"key": key, "runs": [asdict(run) for run in runs]}).encode() + b"\n"
-            descriptor = open_plain(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(descriptor, line)  # at once, so that lines of several writers do not mix
-            finally:
-                os.close(descriptor)
+            with jsonl.open_to_append(self._file) as file:
+                jsonl.append(file, {"key": key, "runs": [asdict(run) for run in runs]})
 
     def _load(self, file: Path) -> None:
-        """A line that was cut off is not there."""
-        for line in read_plain(file, max_bytes=MAX_RECORD_BYTES).splitlines():
+        for line in jsonl.read_lines(file):
             try:
-                entry = json.loads(line)
-                self._known[entry["key"]] = tuple(_run(**run) for run in entry["runs"])
-            except (ValueError, KeyError, TypeError, RecursionError):
+                entry, _ = jsonl.parse(line, 0)
+                self._known[entry["key"]] = tuple(_decode_run(**run) for run in entry["runs"])
+            except (ValueError, KeyError, TypeError):
                 continue
 
 
-def _run(tests: dict[str, object] | None, **rest: object) -> Run:
+def _decode_run(tests: dict[str, object] | None, **rest: object) -> Run:
     return Run(tests=None if tests is None else Account(**tests), **rest)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from typing import Any
 from codagent.repository.tools import offered
 from codagent.store.codec import decode
 from codagent.store.record import requests
-from codagent.store.trainable import author, exact
+from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.data.records.files import Refused, loaded
 from codagent_train.policy.chat_text import conversation, said
@@ -74,7 +74,7 @@ def _example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weig
 def _imitated(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
     """The reply with ids of this tokenizer, and logprobs as of one who is certain."""
     reply = step.reply
-    if reply.tokens and exact(reply) and author(reply.policy).weights in weights:
+    if reply.tokens and has_exact_tokens(reply) and parse_policy(reply.policy).weights in weights:
         ids, written = reply.tokens.prompt_ids, reply.tokens.completion_ids
     else:
         ids = tokenizer.encode(conversation(messages, tools))

@@ -16,7 +16,7 @@ from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.spec import recorded
 from codagent.runner.workspace import Reopening, reopened
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.data.records.files import Refused, readable, reasons
@@ -68,7 +68,7 @@ class Again:
             name = f"again-{step}-{number}-{member}"
             git.borrow(origin.root, folder / name, job.begin)
             loop = replace(origin.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
-            where = Reopening(folder / name, state.make_loops_dir(state.home_dir(folder / name)), self._say)
+            where = Reopening(folder / name, layout.make_loops_dir(layout.home_dir(folder / name)), self._say)
             work = reopened(loop, where, profile=profile)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(Start(loop, stack.enter_context(closing(work)), tasks, seed))

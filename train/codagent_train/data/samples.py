@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
-from codagent.store.trainable import chained
+from codagent.store.trainable import prefix_chains
 from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 
@@ -93,7 +93,7 @@ def _rows(loop: Loop, worth: credit.Scores, source: str) -> Iterator[Row]:
         key = episode.kind, episode.position
         replies = [step.reply for step in episode.steps if step.reply.tokens] if key in worth else []
         for temperature, alike in groupby(replies, lambda reply: reply.sampling.temperature):
-            for chain in chained([reply.tokens for reply in alike if reply.tokens]):
+            for chain in prefix_chains([reply.tokens for reply in alike if reply.tokens]):
                 yield Row(chain, worth[key], *key, temperature=temperature or 1.0, source=source)
 
 

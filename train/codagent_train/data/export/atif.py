@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from codagent import __version__
-from codagent.store.trainable import CHANGED, unfit
+from codagent.store.trainable import CHANGED, untrainable_reason
 from codagent.types import Episode, Loop, Message, Reply, Role, Step, ToolCall
 
 SCHEMA = "ATIF-v1.7"
@@ -106,7 +106,7 @@ def _observed(step: Step) -> Told | None:
 
 def _measured(reply: Reply) -> Told:
     """With token ids only where they are whole; `unfit` says why a reply is nothing to train on by them."""
-    reason = unfit(reply)
+    reason = untrainable_reason(reply)
     tokens = None if reason == CHANGED else reply.tokens
     return _given(
         prompt_tokens=reply.prompt_tokens,

@@ -16,7 +16,7 @@ from typing import Any
 
 from codagent.agent.loop import OVER
 from codagent.store.codec import encode
-from codagent.store.trainable import author, unfit
+from codagent.store.trainable import parse_policy, untrainable_reason
 from codagent.types import Loop, Reply, Step
 from codagent_train.data import credit
 from codagent_train.data.records.files import Refused, loaded, records
@@ -129,7 +129,7 @@ def _unfit(loop: Loop, learner: Learner | None) -> str:
         return "not judged"
     if not all(outcome and -1 <= outcome.reward <= 1 for outcome in outcomes):
         return "a reward that there cannot be"
-    weights = {author(reply.policy).weights for reply in replies(loop)}
+    weights = {parse_policy(reply.policy).weights for reply in replies(loop)}
     if len(weights) != 1:
         return "several models" if weights else "no replies"
     return "another model" if learner and not weights <= set(learner.weights) else ""
@@ -161,7 +161,7 @@ def _alike(loop: Loop) -> str:
     tasks = _job(loop).get("tasks")
     if tasks is None:
         tasks = list(dict.fromkeys(json.dumps(encode(episode.task)) for episode in loop.episodes))
-    weights = author(replies(loop)[0].policy).weights
+    weights = parse_policy(replies(loop)[0].policy).weights
     image = [told.get("sandbox"), told.get("sandbox_setup"), told.get("image")]
     return json.dumps([loop.environment, tasks, loop.start_commit, image, weights], sort_keys=True)
 
@@ -177,7 +177,7 @@ def _job(loop: Loop) -> Mapping[str, Any]:
 
 def _stripped(file: Path, loop: Loop, sorting: _Sorting, learner: Learner | None) -> Loop:
     def kept(reply: Reply) -> bool:
-        reason = unfit(reply) or (_unlike(reply, learner) if learner else "")
+        reason = untrainable_reason(reply) or (_unlike(reply, learner) if learner else "")
         if reason:
             sorting.refuse("reply", file, reason)
         return not reason
@@ -198,7 +198,7 @@ def _unlike(reply: Reply, learner: Learner) -> str:
     """Why a reply is not what the learner could have said. Weights without a version are those that training begins with."""
     if learner.words is not None and reply.tokens and max(reply.tokens.prompt_ids + reply.tokens.completion_ids) >= learner.words:
         return "ids of another tokenizer"
-    behind = 0 if learner.version is None else learner.version - (author(reply.policy).version or 0)
+    behind = 0 if learner.version is None else learner.version - (parse_policy(reply.policy).version or 0)
     return "" if 0 <= behind <= learner.max_staleness else "stale"
 
 
