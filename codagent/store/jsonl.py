@@ -55,15 +55,15 @@ def parse(line: bytes, previous: int | None) -> tuple[dict[str, Any], int | None
     if found:
         line, checksum = line[: found.start()] + b"}", int(found[1], 16)
         if checksum != zlib.crc32(line, previous or 0):
-            raise ValueError("the checksum does not fit")
+            raise ValueError("its checksum does not fit it and the line before it")
     elif previous is not None:
-        raise ValueError("the line has no checksum")
+        raise ValueError("it has no checksum")
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError):
-        raise ValueError("the line is no JSON") from None
+        raise ValueError("it is no JSON") from None
     if not isinstance(value, dict) or "sum" in value:
-        raise ValueError("the line is no JSON object, or its checksum is none")
+        raise ValueError("it is no JSON object, or its checksum is none")
     return value, checksum
 
 

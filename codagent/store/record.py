@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -110,33 +110,16 @@ def load(path: Path) -> Loop:
     assembly, checksum = _Assembly(), None
     for number, line in enumerate(lines, 1):
         try:
-            kind, value, checksum = _parse(line, checksum)
+            content, checksum = jsonl.parse(line, checksum)
+            ((kind, value),) = content.items()
             assembly.add(kind, value)
-        except _DamagedError:
-            raise RecordError(
-                f"{path}, line {number}, is damaged or does not follow the line before it; "
-                "the lines before it are whole and can be kept by cutting the file there"
-            ) from None
         except _WRONG as error:
-            raise RecordError(f"{path}, line {number}, is damaged: {error}") from None
+            kept = "the lines before it are whole and can be kept by cutting the file there"
+            raise RecordError(f"{path}, line {number}, is damaged ({error}); {kept}") from None
     try:
         return _check(assembly.finish())
     except _WRONG as error:
         raise RecordError(f"{path} is damaged: {error}") from None
-
-
-class _DamagedError(Exception):
-    """A line that is no line of a record, or not the one that belongs there."""
-
-
-def _parse(line: bytes, previous: int | None) -> tuple[str, dict[str, Any], int | None]:
-    """Return a line's kind, value and checksum."""
-    try:
-        content, checksum = jsonl.parse(line, previous)
-        ((kind, value),) = content.items()
-    except ValueError:
-        raise _DamagedError from None
-    return kind, value, checksum
 
 
 def _schema(line: bytes) -> object:
@@ -184,8 +167,9 @@ class _Assembly:
             case "observation" if self._pending:
                 self._add_observation(decode(_ObservationLine, value))
             case "ended":
-                self._episodes[-1] = _end_episode(self._close_step(), value)
-                self._pending = None
+                episode, self._pending = self._close_step(), None
+                plain = {**encode(replace(episode, steps=())), **value}
+                self._episodes[-1] = decode(Episode, plain, steps=episode.steps)
             case "end":
                 self._loop = replace(self._loop, end=decode(_EndLine, value).end)
             case "resumed":
@@ -213,16 +197,18 @@ class _Assembly:
     def _add_observation(self, line: _ObservationLine) -> None:
         assert self._pending
         step = Step(self._pending.reply, line.observation, line.seconds, self._pending.context)
-        self._episodes[-1] = _append_step(self._episodes[-1], step)
-        self._pending = None
+        episode, self._pending = self._episodes[-1], None
+        self._episodes[-1] = replace(episode, steps=(*episode.steps, step))
 
     def _close_step(self) -> Episode:
         """Return the latest episode. A reply without an answer counts as a step that was interrupted."""
+        episode = self._episodes[-1]
         if self._pending is None:
-            return self._episodes[-1]
+            return episode
         reply = self._pending.reply
         answers = tuple(Message("tool", "error: interrupted", tool_call_id=call.id) for call in reply.message.tool_calls)
-        return _append_step(self._episodes[-1], Step(reply, Observation(answers, "interrupted"), 0.0, self._pending.context))
+        step = Step(reply, Observation(answers, "interrupted"), 0.0, self._pending.context)
+        return replace(episode, steps=(*episode.steps, step))
 
     def _reopen(self) -> None:
         """Let the latest episode go on, if it can be resumed, and a step of it that has no answer."""
@@ -252,14 +238,6 @@ def _shared_length(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     if a[: len(b)] == b:  # nearly always, and much faster than id by id
         return len(b)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
-
-
-def _append_step(episode: Episode, step: Step) -> Episode:
-    return replace(episode, steps=(*episode.steps, step))
-
-
-def _end_episode(episode: Episode, value: Mapping[str, Any]) -> Episode:
-    return decode(Episode, {**encode(replace(episode, steps=())), **value}, steps=episode.steps)
 
 
 def requests(episode: Episode) -> Iterator[tuple[Message, ...]]:

@@ -50,7 +50,7 @@ def test_any_bit_that_is_flipped_is_noticed_or_tears_the_last_line(file):
         flipped[bit // 8] ^= 1 << bit % 8
         file.write_bytes(flipped)
         if flipped.endswith(b"\n"):
-            with pytest.raises(ValueError, match=r"^the (checksum|line)"):
+            with pytest.raises(ValueError, match=r"^its? "):
                 parse_all(file)
         else:
             assert parse_all(file) == VALUES[:-1]
@@ -64,7 +64,7 @@ def test_a_line_that_was_removed_doubled_or_moved_is_noticed(file):
             swapped[at], swapped[other] = lines[other], lines[at]
             for damaged in (swapped, [*lines[:at], *lines[other:]], [*lines[:other], *lines[at:]]):
                 file.write_bytes(b"".join(damaged))
-                with pytest.raises(ValueError, match="the checksum does not fit"):
+                with pytest.raises(ValueError, match="checksum does not fit"):
                     parse_all(file)
 
 
@@ -82,7 +82,7 @@ def test_lines_without_checksums_are_read_until_one_has_one(file):
     "line", [b"", b"5", b"[" * 50_000, b'{"a":' + b"1" * 5_001 + b"}", b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}', b'{"sum":"1"}']
 )
 def test_what_is_no_line_is_a_value_error(line):
-    with pytest.raises(ValueError, match=r"^the (checksum|line)"):
+    with pytest.raises(ValueError, match=r"^its? "):
         jsonl.parse(line, None)
 
 
