@@ -51,7 +51,7 @@ def parse(line: bytes, previous: int | None) -> tuple[dict[str, Any], int | None
     `previous` is the checksum of the line before; None: no line so far has one, as in files of older versions, and this one need not have
     one either. Raises ValueError for a line that is damaged or does not follow the line before it.
     """
-    found, checksum = _SUM.search(line), None
+    found, checksum = _find_sum(line), None
     if found:
         line, checksum = line[: found.start()] + b"}", int(found[1], 16)
         if checksum != zlib.crc32(line, previous or 0):
@@ -72,5 +72,9 @@ def drop_torn_line(path: Path) -> int:
     with os.fdopen(open_plain(path, os.O_RDWR), "rb+") as file:
         whole = file.read().rpartition(b"\n")[0]
         file.truncate(len(whole) + 1 if whole else 0)
-    found = _SUM.search(whole)
+    found = _find_sum(whole)
     return int(found[1], 16) if found else 0
+
+
+def _find_sum(text: bytes) -> re.Match[bytes] | None:
+    return _SUM.search(text, len(text) - len(b',"sum":"01234567"}'))
