@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -19,7 +18,7 @@ from codagent.errors import RecordError
 from codagent.files import is_plain, make_folder
 from codagent.store import jsonl
 from codagent.store.codec import decode, encode
-from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Tokens
+from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Stop, Task, Tokens
 
 SCHEMA = 2
 _WRONG = (TypeError, ValueError, LookupError, AttributeError, RecursionError)  # what a value of another kind raises
@@ -62,11 +61,11 @@ class Record:
         else:
             self._write("loop", {"schema": SCHEMA, **encode(loop)})
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._seen = ()
         self._write("episode", encode(episode))
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         shared = 0
         if reply.tokens:
             ids = reply.tokens.prompt_ids
@@ -75,12 +74,15 @@ class Record:
             reply = replace(reply, tokens=replace(reply.tokens, prompt_ids=ids[shared:]))
         self._write("reply", encode(_ReplyLine(reply, shared, context)))
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._write("observation", encode(_ObservationLine(step.observation, step.seconds)))
 
-    def ended(self, episode: Episode) -> None:
+    def on_episode_end(self, episode: Episode) -> None:
         fields = ("end", "cause", "outcome", "commit", "notes_after")
         self._write("ended", {name: encode(getattr(episode, name)) for name in fields}, sync=True)
+
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+        """Write nothing: what comes next follows from the loop."""
 
     def finish(self, end: str) -> None:
         """Write why the loop is over, in a word."""
@@ -131,9 +133,7 @@ def _schema(line: bytes) -> object:
 
 
 def _check(loop: Loop) -> Loop:
-    """Return `loop`. Raises ValueError for an id that could be a path, or a commit that git could take for an option."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", loop.id):
-        raise ValueError(f"{loop.id[:80]!r} is no id of a loop")
+    """Return `loop`. Raises ValueError for a commit that git could take for an option."""
     job = loop.settings.get("job", {})
     for commit in (loop.start_commit, job.get("start_commit"), job.get("begin"), *(episode.commit for episode in loop.episodes)):
         if commit and not re.fullmatch(r"\w+", commit):
@@ -213,7 +213,7 @@ class _Assembly:
     def _reopen(self) -> None:
         """Let the latest episode go on, if it can be resumed, and a step of it that has no answer."""
         self._seen = ()
-        if not self._episodes or not broken_off(self._episodes[-1]):
+        if not self._episodes or not self._episodes[-1].resumable:
             return
         last = self._close_step()
         self._pending = None
@@ -223,28 +223,8 @@ class _Assembly:
         self._episodes[-1] = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
 
 
-def solved(loop: Loop) -> list[Episode]:
-    """The attempts at its tasks."""
-    return [episode for episode in loop.episodes if episode.kind == "solve"]
-
-
-def broken_off(episode: Episode) -> bool:
-    """Whether the episode goes on once that is possible: it has no end, or one that neither the agent nor a limit gave it."""
-    return episode.end in ("model", "sandbox", "interrupted", None) and not (episode.outcome and episode.outcome.passed)
-
-
 def _shared_length(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     """Return how many ids two sequences share from their beginning."""
     if a[: len(b)] == b:  # nearly always, and much faster than id by id
         return len(b)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
-
-
-def requests(episode: Episode) -> Iterator[tuple[Message, ...]]:
-    """The messages that each step's model was asked with, in order."""
-    asked = episode.prompt
-    for step in episode.steps:
-        if step.context is not None:
-            asked = step.context
-        yield asked
-        asked = (*asked, step.reply.message, *step.observation.messages)

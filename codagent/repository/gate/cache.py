@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from codagent.files import make_folder
-from codagent.repository.gate.pytest_run import Account
+from codagent.repository.gate.pytest_run import TestReport
 from codagent.repository.gate.verdict import Run
 from codagent.store import jsonl
 
@@ -21,30 +21,31 @@ class Cache:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._known: dict[str, tuple[Run, ...]] = {}
+        self._runs: dict[str, tuple[Run, ...]] = {}
 
     def get(self, key: str) -> tuple[Run, ...] | None:
-        """Return the runs that were put under `key`, by this process or another; None when there are none."""
-        if key not in self._known and self._file is not None and os.path.lexists(self._file):
+        """Return the runs stored under `key`. Returns None when there are none."""
+        if key not in self._runs and self._file is not None and os.path.lexists(self._file):
             self._load(self._file)
-        return self._known.get(key)
+        return self._runs.get(key)
 
     def put(self, key: str, runs: Sequence[Run]) -> None:
-        """Keep `runs` under `key`."""
-        self._known[key] = tuple(runs)
+        """Store `runs` under `key`."""
+        self._runs[key] = tuple(runs)
         if self._file is not None:
             make_folder(self._file.parent)
             with jsonl.open_to_append(self._file) as file:
                 jsonl.append(file, {"key": key, "runs": [asdict(run) for run in runs]})
 
     def _load(self, file: Path) -> None:
+        """Read the file. Lines that are incomplete or damaged are skipped."""
         for line in jsonl.read_lines(file):
             try:
                 entry, _ = jsonl.parse(line, 0)
-                self._known[entry["key"]] = tuple(_decode_run(**run) for run in entry["runs"])
+                self._runs[entry["key"]] = tuple(_read_run(**run) for run in entry["runs"])
             except (ValueError, KeyError, TypeError):
                 continue
 
 
-def _decode_run(tests: dict[str, object] | None, **rest: object) -> Run:
-    return Run(tests=None if tests is None else Account(**tests), **rest)  # type: ignore[arg-type]
+def _read_run(tests: dict[str, object] | None, **rest: object) -> Run:
+    return Run(tests=None if tests is None else TestReport(**tests), **rest)  # type: ignore[arg-type]
