@@ -224,7 +224,7 @@ class RepositoryEnvironment:
         """Ask the gates about a commit or a tree. One and a half times what that takes is kept back for the next time."""
         ledger, began = self._context.ledger, time.monotonic()
         outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end)
-        ledger.hold(1.5 * (time.monotonic() - began))
+        ledger.keep_for_gates(1.5 * (time.monotonic() - began))
         return outcome
 
     def _run_checks(self, sandbox: Sandbox) -> tuple[str, bool]:

@@ -18,9 +18,9 @@ from codagent.runner.result import exit_code
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.lock import Lock
-from codagent.store.notes_file import Notebook
+from codagent.store.notes_file import NotesFile
 from codagent.store.record import load
 from codagent.types import Limits, Profile
 
@@ -55,7 +55,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
         display.say(worst_case(launch.settings)[-1])
         shared = notes_file if notes_file and stack.enter_context(_hold_notes_lock(notes_file, display)) else None
         if notes_file:
-            pattern = replace(pattern, notes=Notebook(notes_file, state.notes_dir(launch.loops), who="").text())
+            pattern = replace(pattern, notes=NotesFile(notes_file, layout.versions_dir(launch.loops), who="").text())
         if not pattern.start_commit:
             pattern = replace(pattern, start_commit=git.snapshot(launch.root).commit)
         members = list(_members(launch, pattern, display, stack, shared))
@@ -64,7 +64,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
             return [runner.run(spec)]
         results = run_group(members, at_once=launch.at_once, all_=launch.all_)
         if shared and (won := next((result for result in results if exit_code(result.loop) == 0), None)):
-            Notebook(shared, state.notes_dir(launch.loops), who=won.loop.id).write(won.loop.latest_notes)
+            NotesFile(shared, layout.versions_dir(launch.loops), who=won.loop.id).write(won.loop.latest_notes)
         return results
 
 
@@ -72,9 +72,9 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
     """Resume a loop where it was broken off, within its limits or those that `flags` raise. Flags may also name another model, sandbox or
     file of notes. UsageError when the loop is over."""
     root, loops, access = launch.root, launch.loops, launch.access
-    folder = loops / state.find_loop(loops, wanted)
+    folder = loops / layout.find_loop(loops, wanted)
     with ExitStack() as stack:
-        so_far = load(folder / state.RECORD)
+        so_far = load(folder / layout.RECORD)
         display = stack.enter_context(closing(launch.display))
         spec, settings, profile = restrict_spec(so_far, loops, person)
         settings, recorded_profile = _with_flags(settings, profile, flags)
@@ -95,7 +95,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
 
 def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: Person) -> tuple[Settings, LoopSpec]:
     """Give the settings and the pattern of loops that start where another loop stood after iteration `at`."""
-    origin = load(loops / state.find_loop(loops, wanted) / state.RECORD)
+    origin = load(loops / layout.find_loop(loops, wanted) / layout.RECORD)
     spec, settings, profile = restrict_spec(origin, loops, person)
     settings, _ = _with_flags(settings, profile, flags)
     attempts = origin.attempts
@@ -142,8 +142,8 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
     shared_runner = make_runner() if launch.count == 1 or settings.model.startswith(_SHARED) else None
     group = ""
     for number in range(launch.count):
-        loop_id = state.new_loop(launch.loops)
-        stack.callback(state.forget_empty, launch.loops / loop_id)  # when the loop never begins
+        loop_id = layout.create_loop(launch.loops)
+        stack.callback(layout.remove_if_empty, launch.loops / loop_id)  # when the loop never begins
         group = group or loop_id
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number

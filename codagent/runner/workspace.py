@@ -15,7 +15,7 @@ from codagent.repository.setups import NOTHING_ALLOWED
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Loop, Profile
 
@@ -56,7 +56,7 @@ def open_workspace(
     """
     from codagent.repository.gate import Gates
 
-    cache = state.verdicts_file(around.loops)
+    cache = layout.verdicts_path(around.loops)
     gates = Gates(around.root, spec.start_commit, around.open_sandbox, protect=settings.protect, image=around.image, cache=cache)
     context = RepositoryContext(
         root=around.root,

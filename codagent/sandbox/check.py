@@ -8,7 +8,7 @@ from contextlib import closing
 
 from codagent.protocols import Sandbox
 from codagent.sandbox.definition import ENVIRONMENT, Definition, definition
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 # Shell commands that succeed when the claim holds.
 _CLAIMS = {

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import ENVIRONMENT
-from codagent.sandbox.docker.sandbox.channel import MAX_OUTPUT
+from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.types import CommandResult
 
 

@@ -35,7 +35,7 @@ class SandboxFactory:
             return
         import docker  # noqa: F401
 
-        import codagent.sandbox.docker.sandbox.sandbox  # noqa: F401
+        import codagent.sandbox.docker.sandbox  # noqa: F401
         from codagent.sandbox.definition import for_repository
 
         self._definition = for_repository(settings.sandbox, settings.sandbox_setup)
@@ -52,7 +52,7 @@ class SandboxFactory:
             from codagent.sandbox.local import LocalSandbox
 
             return LocalSandbox()
-        from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
+        from codagent.sandbox.docker.sandbox import DockerSandbox
 
         return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._own_image else None)
 
@@ -60,7 +60,7 @@ class SandboxFactory:
         """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""
         if self._local:
             return LOCAL
-        from codagent.sandbox.docker.sandbox.engine import connect, speaking
+        from codagent.sandbox.docker.engine import connect, speaking
 
         with speaking("looking at the sandbox's image"):
             return str(connect().inspect_image(self._image())["Id"])

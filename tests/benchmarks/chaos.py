@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codagent.sandbox.docker.sandbox.engine import connect
-
 from codagent.errors import RecordError
+from codagent.sandbox.docker.engine import connect
 from codagent.store.record import load
 
 CODAGENT = Path(sys.executable).parent / "codagent"

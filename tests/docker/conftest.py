@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from codagent.sandbox.docker.sandbox.engine import connect
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 
 from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker.engine import connect
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 
 from codagent.repository.gate import Gates
 from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker.sandbox import DockerSandbox
 from tests.repository.gate.conftest import SOLVED, START, Shop
 
 pytestmark = pytest.mark.docker

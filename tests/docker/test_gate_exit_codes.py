@@ -6,13 +6,13 @@ import base64
 import time
 
 import pytest
-from codagent.sandbox.docker.sandbox.channel import MAX_OUTPUT
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 from tests.gate.conftest import START, Shop
 
 from codagent.errors import SandboxError
 from codagent.repository.gate import Gates
 from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import DockerSandbox
 from tests.docker.forger import FORGER
 
 pytestmark = pytest.mark.docker

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 
 from codagent.repository import git
 from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from codagent.sandbox.docker.sandbox.channel import MAX_OUTPUT
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 
 from codagent.errors import SandboxError
 from codagent.sandbox.check import check
 from codagent.sandbox.definition import Definition
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import DockerSandbox
 from codagent.sandbox.images.image import ensure_image
 
 pytestmark = pytest.mark.docker

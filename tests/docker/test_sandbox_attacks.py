@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 
 import pytest
-from codagent.sandbox.docker.sandbox.channel import MAX_OUTPUT
-from codagent.sandbox.docker.sandbox.sandbox import MAX_READ, DockerSandbox
 
 from codagent.errors import SandboxError
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import MAX_READ, DockerSandbox
 from tests.docker.forger import FORGER
 
 pytestmark = pytest.mark.docker

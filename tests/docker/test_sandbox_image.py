@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codagent.sandbox.docker.sandbox.reaper import reap
-from codagent.sandbox.docker.sandbox.sandbox import DockerSandbox
 
 from codagent.errors import SandboxError, UsageError
 from codagent.repository.setups import read_setup_of
 from codagent.sandbox.definition import Definition, for_repository
+from codagent.sandbox.docker.reaper import reap
+from codagent.sandbox.docker.sandbox import DockerSandbox
 from codagent.sandbox.images.image import ensure_image
 
 pytestmark = pytest.mark.docker
@@ -27,8 +27,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from codagent.sandbox.definition import for_repository
-from codagent.sandbox.image import ensure_image
-from codagent.sandbox.setup import Setup
+from codagent.sandbox.images.image import ensure_image
+from codagent.sandbox.images.setup import Setup
 ensure_image(for_repository("python", {"setup": "sleep 60"}), Setup(script="sleep 60"), say=lambda line: print(line, flush=True))
 """
 

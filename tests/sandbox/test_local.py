@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from codagent.sandbox.docker.sandbox.channel import MAX_OUTPUT
 
 from codagent.errors import SandboxError
+from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.local import LocalSandbox
 
 

@@ -104,7 +104,7 @@ def _git() -> str:
 
 
 def _engine() -> str:
-    from codagent.sandbox.docker.sandbox.engine import connect
+    from codagent.sandbox.docker.engine import connect
 
     return str(connect().version()["Version"])
 

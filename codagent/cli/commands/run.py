@@ -69,7 +69,7 @@ def run(
 
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
-    loop_id = layout.new_loop(runner.loops)
+    loop_id = layout.create_loop(runner.loops)
     return LoopSpec(loop_id, loop_id, (Task(loop_id, instruction, runner.settings.checks),), seed=seed)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codagent.sandbox.docker.sandbox.frames import STDOUT, ChannelClosed, Connection, Frames
+from codagent.sandbox.docker.frames import STDOUT, ChannelClosed, Connection, Frames
 
 MAX_OUTPUT = 256 * 1024  # bytes of a command's output that come back
 _SLACK = 64 * 1024  # bytes of anything else that may stand before an answer

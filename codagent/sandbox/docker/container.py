@@ -6,7 +6,7 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import ENVIRONMENT, WORKSPACE, Definition
-from codagent.sandbox.docker.sandbox.reaper import labels
+from codagent.sandbox.docker.reaper import labels
 
 SETUP_FOLDER = "/setup"
 # What apt and pip need of root's rights; none of them reaches beyond the container.

@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, Self
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import WORKSPACE, Definition
-from codagent.sandbox.docker.sandbox.channel import MAX_OUTPUT, Answer, Channel
-from codagent.sandbox.docker.sandbox.container import create, pids_limit
-from codagent.sandbox.docker.sandbox.engine import Stream, connect, speaking
-from codagent.sandbox.docker.sandbox.frames import ChannelClosed
-from codagent.sandbox.docker.sandbox.reaper import reap, remove
+from codagent.sandbox.docker.channel import MAX_OUTPUT, Answer, Channel
+from codagent.sandbox.docker.container import create, pids_limit
+from codagent.sandbox.docker.engine import Stream, connect, speaking
+from codagent.sandbox.docker.frames import ChannelClosed
+from codagent.sandbox.docker.reaper import reap, remove
 from codagent.types import CommandResult
 
 MAX_READ = 256 * 1024 * 1024  # bytes of one file

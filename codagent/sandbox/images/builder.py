@@ -14,10 +14,10 @@ from typing import IO, Any
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import WORKSPACE, Definition
-from codagent.sandbox.docker.sandbox.container import SETUP_FOLDER, create_for_setup
-from codagent.sandbox.docker.sandbox.engine import Stream
-from codagent.sandbox.docker.sandbox.frames import ChannelClosed, Frames
-from codagent.sandbox.docker.sandbox.reaper import labels, reap, remove
+from codagent.sandbox.docker.container import SETUP_FOLDER, create_for_setup
+from codagent.sandbox.docker.engine import Stream
+from codagent.sandbox.docker.frames import ChannelClosed, Frames
+from codagent.sandbox.docker.reaper import labels, reap, remove
 from codagent.sandbox.images.setup import File, Files, Setup
 from codagent.text import sanitize
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from codagent.errors import SandboxError, UsageError
 from codagent.sandbox.definition import Definition, definition, sandboxes_dir
-from codagent.sandbox.docker.sandbox.engine import connect, speaking
+from codagent.sandbox.docker.engine import connect, speaking
 from codagent.sandbox.images.builder import build_image, run_script
 from codagent.sandbox.images.setup import Files, Setup
 from codagent.text import sanitize

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from codagent.sandbox.docker.sandbox.channel import Answer, Channel, ChannelClosed
+
+from codagent.sandbox.docker.channel import Answer, Channel, ChannelClosed
 
 
 def frame(data: bytes, kind: int = 1) -> bytes:

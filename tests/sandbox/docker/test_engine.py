@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from codagent.sandbox.docker.sandbox.engine import connect
 
 from codagent.errors import SandboxError
+from codagent.sandbox.docker.engine import connect
 
 ROOT = Path(__file__).resolve().parents[3]
 
