@@ -23,10 +23,10 @@ def report(
     loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, out: Out = None, png: Png = None
 ) -> None:
     """Write a loop as one HTML page, which needs nothing but a browser, and print where it is."""
-    from codagent.cli import page as reporting
+    from codagent.cli.page import draw_png, render_page
 
     found = kept(repo, record, loop_id)
-    page = reporting.report(found.loop, diff=partial(git.diff, found.root), branch=git.branch(found.loop.id))
+    page = render_page(found.loop, diff=partial(git.diff, found.root), branch=git.branch(found.loop.id))
     file = out or found.folder / PAGE
     try:
         file.write_text(page, encoding="utf-8")
@@ -34,5 +34,5 @@ def report(
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
     say(file)
     if png:
-        reporting.draw(found.loop, png)
+        draw_png(found.loop, png)
         say(png)
