@@ -47,12 +47,14 @@ def models_list() -> None:
 def models_pull(name: Annotated[str, typer.Argument(help="A name of `codagent models list`.")]) -> None:
     """Fetch a model's weights; goes on where an earlier pull was interrupted."""
     from codagent.models.catalog import ENTRIES, entry_named
-    from codagent.models.download import pull, show_on
+    from codagent.models.download import pull, show_progress
 
     entry = entry_named(name)
     if entry is None:
         raise UsageError(f"there is no model {name!r} to pull; there are {', '.join(entry.name for entry in ENTRIES)}")
-    say(pull(entry, options.weights_dir(), progress=show_on(sys.stderr)))
+    with show_progress(sys.stderr) as progress:
+        file = pull(entry, options.weights_dir(), progress=progress)
+    say(file)
 
 
 @sandbox.command("build")

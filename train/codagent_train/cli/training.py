@@ -26,7 +26,7 @@ def run(
     log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
 ) -> None:
     """Train a policy; at the end the folder of its last checkpoint is printed."""
-    from codagent_train.cli.progress import Progress
+    from codagent_train.cli.progress import show_steps
     from codagent_train.files import written
     from codagent_train.policy.load import load_policy
     from codagent_train.recipe.schema import read_recipe
@@ -45,11 +45,11 @@ def run(
         loaded = load_policy(given.policy, seed=given.seed)
         from codagent_train.training.trainer import train  # after what is quick to fail: it takes seconds
 
-        progress = Progress(sys.stderr, given.learning.steps, done=checkpoints.step_of(last) if last else 0)
-        with loggers.opened(drawn_by, out) as tell:
+        done = checkpoints.step_of(last) if last else 0
+        with loggers.opened(drawn_by, out) as tell, show_steps(sys.stderr, given.learning.steps, done=done) as show:
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
-                progress(step, values)
+                show(step, values)
                 tell(step, values)
 
             train(given, loaded, out, last=last, on_step=on_step, say=say if first else lambda _: None)
