@@ -98,7 +98,8 @@ def show_progress(stream: TextIO) -> Iterator[Progress]:
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.live.is_started:  # rich 13 prints a line where nothing was drawn
+            bar.stop()
 
 
 def _describe(done: int, total: int, rate: float | None) -> str:

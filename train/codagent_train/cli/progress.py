@@ -47,7 +47,8 @@ def show_steps(stream: TextIO, steps: int, *, done: int = 0) -> Iterator[Callabl
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.live.is_started:  # rich 13 prints a line where nothing was drawn
+            bar.stop()
 
 
 def describe_step(step: int, steps: int, values: Mapping[str, float]) -> str:
