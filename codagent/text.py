@@ -75,8 +75,8 @@ def size(message: Message) -> int:
     return 16 + len(message.content.encode(errors="surrogateescape")) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
 
 
-def spell_surrogates(text: str) -> str:
-    """Spell out bytes that were no UTF-8, which Python keeps as lone surrogates, so that the text can be written as UTF-8."""
+def escape_undecodable(text: str) -> str:
+    """Escape lone surrogates, as which Python keeps bytes that were not UTF-8, so that the text can be written as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

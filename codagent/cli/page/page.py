@@ -9,7 +9,7 @@ from codagent.cli.page.chart import lay_out_scores, lay_out_tokens
 from codagent.cli.page.iteration import Diff, format_duration, format_money, prepare_section
 from codagent.cli.page.patch import cut, is_long
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
-from codagent.text import first_argument, first_line, harmless, spell_surrogates
+from codagent.text import escape_undecodable, first_argument, first_line, harmless
 from codagent.types import Loop
 
 
@@ -71,7 +71,7 @@ def make_environment() -> Environment:
 
 def _clean(value: object) -> object:
     """Turn a value into text without control characters and lone surrogates. Output of a macro is markup and stays as it is."""
-    return value if isinstance(value, Markup) else spell_surrogates(harmless(str(value)))
+    return value if isinstance(value, Markup) else escape_undecodable(harmless(str(value)))
 
 
 def _find_title(loop: Loop) -> str:

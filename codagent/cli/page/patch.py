@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import unified_diff
 
-from codagent.text import shorten, spell_surrogates, spelt
+from codagent.text import escape_undecodable, shorten, spelt
 
 MAX_LINES, MAX_BYTES = 800, 80_000  # a longer text loses its middle
 _FOLDED_FROM = 60  # lines
@@ -45,7 +45,7 @@ def compare_texts(before: str, after: str) -> tuple[Line, ...]:
 
 def cut(text: str) -> str:
     """Cut the middle out of a text that is too long for a page."""
-    return shorten(spell_surrogates(text).strip("\n"), max_lines=MAX_LINES, max_bytes=MAX_BYTES)
+    return shorten(escape_undecodable(text).strip("\n"), max_lines=MAX_LINES, max_bytes=MAX_BYTES)
 
 
 def is_long(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.progress import Progress
 from codagent.store.ledger import Spent
 from codagent.store.record import broken_off
-from codagent.text import harmless, spell_surrogates
+from codagent.text import escape_undecodable, harmless
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Live(Progress):
         """One sentence, above the block."""
         from rich.text import Text
 
-        self._console.print(Text(spell_surrogates(harmless(line))), soft_wrap=True)
+        self._console.print(Text(escape_undecodable(harmless(line))), soft_wrap=True)
 
     def wrote(self, text: str) -> None:
         """A piece of a reply, as it is sampled."""
@@ -110,7 +110,7 @@ class Live(Progress):
             self._now(),
         ]
         width = max(1, self._console.width - 1)
-        texts = [Text("─" * min(width, 24), style="dim"), *(Text(spell_surrogates(line)) for line in lines)]
+        texts = [Text("─" * min(width, 24), style="dim"), *(Text(escape_undecodable(line)) for line in lines)]
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
