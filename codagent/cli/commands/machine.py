@@ -56,12 +56,14 @@ def models_list() -> None:
 def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent models list` prints.")]) -> None:
     """Download the weights of a model. An interrupted download is continued."""
     from codagent.models.catalog import ENTRIES, find_entry
-    from codagent.models.download import print_progress, pull
+    from codagent.models.download import pull, show_progress
 
     entry = find_entry(name)
     if entry is None:
         raise UsageError(f"there is no model {name!r} to download; the models are {', '.join(entry.name for entry in ENTRIES)}")
-    say(pull(entry, options.weights_dir(), progress=print_progress(sys.stderr)))
+    with show_progress(sys.stderr) as progress:
+        file = pull(entry, options.weights_dir(), progress=progress)
+    say(file)
 
 
 sandbox.command("allow", epilog="Example: codagent sandbox allow")(allow)
