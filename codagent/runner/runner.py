@@ -69,7 +69,7 @@ class Runner:
         """
         began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
         self._start_sandbox.read_setup()
-        with self._locked(folder), closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
+        with self._hold_folder(folder), closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
             spec, packed = self._take_snapshot(spec)
             if so_far:
                 git.unlock(self.root, spec.loop_id)
@@ -130,7 +130,7 @@ class Runner:
         return NotesIO(spec.rewrite, file.read, file.keep)
 
     @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
+    def _hold_folder(self, folder: Path) -> Iterator[None]:
         """Keep other processes out of the loop's folder; remove the folder when no record came to be."""
         try:
             with Lock(folder / layout.LOCK) as lock:
