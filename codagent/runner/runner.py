@@ -69,7 +69,10 @@ class Runner:
         """
         began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
         self._start_sandbox.read_setup()
-        with self._hold_folder(folder), closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
+        with (
+            self._hold_folder(folder),
+            closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes,
+        ):
             spec, packed = self._take_snapshot(spec)
             if so_far:
                 git.unlock(self.root, spec.loop_id)
