@@ -60,10 +60,10 @@ class LocalSandbox:
         except subprocess.TimeoutExpired:
             code, timed_out = 124, True
         finally:
-            _end(process)
+            _kill_session(process)
         if not log.exists():
             raise SandboxError("the sandbox was closed while a command ran; start another")
-        output_bytes, omitted = _ends(log)
+        output_bytes, omitted = _read_ends(log)
         return CommandResult(
             exit_code=code if code >= 0 else 128 - code,
             output=output_bytes.decode(errors="replace"),
@@ -91,10 +91,10 @@ class LocalSandbox:
         """From another thread too, which ends the command that runs."""
         shutil.rmtree(self._own, ignore_errors=True)
         if self._running:
-            _end(self._running)
+            _kill_session(self._running)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
     """With all of its session."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
@@ -102,7 +102,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _ends(log: Path) -> tuple[bytes, int]:
+def _read_ends(log: Path) -> tuple[bytes, int]:
     """The two ends of a long output, and how many bytes between them are left out."""
     with log.open("rb") as file:
         size = file.seek(0, io.SEEK_END)

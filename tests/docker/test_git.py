@@ -23,27 +23,27 @@ def sandbox(python_sandbox: Definition) -> Iterator[DockerSandbox]:
 
 
 @pytest.fixture
-def taken(tmp_path: Path) -> git.Snapshot:
+def snapshot(tmp_path: Path) -> git.Snapshot:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "a.txt").write_text("a\n")
     return git.snapshot(tmp_path)
 
 
 @pytest.mark.parametrize("before", ["true", "rm -rf .git", "chmod -R 000 .git", "chmod -R 000 .git/objects", "kill -9 $PPID; sleep 1"])
-def test_work_goes_in_and_comes_out(sandbox: DockerSandbox, taken: git.Snapshot, before: str) -> None:
-    git.copy_in(sandbox, git.pack(taken.root, taken.commit))
+def test_work_goes_in_and_comes_out(sandbox: DockerSandbox, snapshot: git.Snapshot, before: str) -> None:
+    git.copy_in(sandbox, git.pack(snapshot.root, snapshot.commit))
     assert sandbox.run("cat a.txt; git status --short; git branch --show-current", timeout=30).output == "a\nwork\n"
     sandbox.run("echo b >b.txt", timeout=30)
     sandbox.run(before, timeout=30)
-    tree = git.collect_tree(sandbox, taken.root, taken.commit)
+    tree = git.collect_tree(sandbox, snapshot.root, snapshot.commit)
     assert tree
-    assert git.list_files(taken.root, tree) == ("a.txt", "b.txt")
+    assert git.list_files(snapshot.root, tree) == ("a.txt", "b.txt")
 
 
-def test_a_thousand_files_come_out(sandbox: DockerSandbox, taken: git.Snapshot) -> None:
-    git.copy_in(sandbox, git.pack(taken.root, taken.commit))
+def test_a_thousand_files_come_out(sandbox: DockerSandbox, snapshot: git.Snapshot) -> None:
+    git.copy_in(sandbox, git.pack(snapshot.root, snapshot.commit))
     sandbox.run("mkdir d; for i in $(seq 1000); do echo $i >d/$i; done", timeout=30)
-    tree = git.collect_tree(sandbox, taken.root, taken.commit)
+    tree = git.collect_tree(sandbox, snapshot.root, snapshot.commit)
     assert tree
-    assert len(git.list_files(taken.root, tree)) == 1001
-    assert git.read_file(taken.root, tree, "d/1000") == b"1000\n"
+    assert len(git.list_files(snapshot.root, tree)) == 1001
+    assert git.read_file(snapshot.root, tree, "d/1000") == b"1000\n"

@@ -30,13 +30,13 @@ class Answer:
 class Channel:
     """Raises TimeoutError past a deadline and ChannelClosed when the shell is gone; after either it is of no more use."""
 
-    def __init__(self, connection: Connection, *, output_bytes: int, alone: bool) -> None:
+    def __init__(self, connection: Connection, *, output_bytes: int, kill_others: bool) -> None:
         """`alone`: the shell first kills whatever else of its user runs, without a process of its own, so that no fork bomb hinders it."""
         self._connection = connection
         self._frames = Frames(connection)
         self._buffer = bytearray()
         script = Path(__file__).with_name("channel.sh").read_text()
-        begin = "kill -KILL -1\n" if alone else ""
+        begin = "kill -KILL -1\n" if kill_others else ""
         self._send(f"{begin}HALF={MAX_OUTPUT // 2} QUOTA={output_bytes} TIDIED=0\n{script}\n".encode(), timeout=10)
 
     def ask(self, *words: str, timeout: float, data: Iterable[bytes] = (), limit: int = MAX_OUTPUT) -> Answer:
@@ -48,11 +48,11 @@ class Channel:
         self._send((shlex.join([verb, nonce, *arguments]) + "\n").encode(errors="surrogateescape"), timeout=timeout)
         for chunk in data:
             self._send(chunk, timeout=deadline - time.monotonic())
-        _, code, size = self._until(re.compile(nonce.encode() + _HEAD), deadline, keep=False)
+        _, code, size = self._read_until(re.compile(nonce.encode() + _HEAD), deadline, keep=False)
         if not code:
             raise ChannelClosed("the shell's answer has no code and size")
         # The command is over; what follows is only its answer's way here.
-        body, *_ = self._until(re.compile(rb"\n%s\n" % nonce.encode()), max(deadline, time.monotonic() + 10), keep=True, limit=limit)
+        body, *_ = self._read_until(re.compile(rb"\n%s\n" % nonce.encode()), max(deadline, time.monotonic() + 10), keep=True, limit=limit)
         if len(body) > min(limit, int(size)):
             raise ChannelClosed("the answer is longer than it may be")
         return Answer(int(code), int(size), body)
@@ -60,7 +60,7 @@ class Channel:
     def close(self) -> None:
         self._connection.close()
 
-    def _until(self, pattern: re.Pattern[bytes], deadline: float, *, keep: bool, limit: int = 0) -> tuple[bytes, bytes, bytes]:
+    def _read_until(self, pattern: re.Pattern[bytes], deadline: float, *, keep: bool, limit: int = 0) -> tuple[bytes, bytes, bytes]:
         """What stands before the pattern, and its groups, if any. Without `keep` what stands before is let go of as it comes."""
         seen = 0
         while (match := pattern.search(self._buffer, max(0, seen - 128))) is None:
@@ -69,7 +69,7 @@ class Channel:
                     raise ChannelClosed("the answer is longer than it may be")
                 del self._buffer[:-_SLACK]
             seen = len(self._buffer)
-            self._buffer += self._stdout(deadline)
+            self._buffer += self._read_stdout(deadline)
         first, second = match.groups(default=b"") or (b"", b"")
         begin, end = match.span()
         del match  # it holds the buffer, which could not shrink
@@ -77,7 +77,7 @@ class Channel:
         del self._buffer[:end]
         return before, first, second
 
-    def _stdout(self, deadline: float) -> bytes:
+    def _read_stdout(self, deadline: float) -> bytes:
         """The next piece of standard output; what the shell says on standard error is dropped."""
         while True:
             kind, data = self._frames.read(deadline)

@@ -6,7 +6,7 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import ENVIRONMENT, WORKSPACE, Definition
-from codagent.sandbox.docker.reaper import labels
+from codagent.sandbox.docker.reaper import owner_labels
 
 SETUP_FOLDER = "/setup"
 # What apt and pip need of root's rights; none of them reaches beyond the container.
@@ -31,7 +31,7 @@ def create(client: Any, image: str, definition: Definition, loop: str) -> str:
         hostname="sandbox",
         working_dir=WORKSPACE,
         environment=ENVIRONMENT,
-        labels=labels(loop),
+        labels=owner_labels(loop),
         healthcheck={"test": ["NONE"]},
         host_config=client.create_host_config(**_protections(definition), tmpfs=_file_systems(definition, volumes)),
         use_config_proxy=False,  # a proxy's address may hold a password
@@ -49,7 +49,7 @@ def create_for_setup(client: Any, image: str, definition: Definition, script: st
         user="root",
         hostname="setup",
         working_dir=SETUP_FOLDER,
-        labels=labels("setup"),
+        labels=owner_labels("setup"),
         healthcheck={"test": ["NONE"]},
         host_config=client.create_host_config(
             network_mode="bridge", cap_drop=["ALL"], cap_add=_SETUP_CAPABILITIES, security_opt=["no-new-privileges"], **_limits(definition)
@@ -58,7 +58,7 @@ def create_for_setup(client: Any, image: str, definition: Definition, script: st
     return str(created["Id"])
 
 
-def pids_limit(client: Any, container: str, limit: int) -> None:
+def set_pids_limit(client: Any, container: str, limit: int) -> None:
     """Sets it on a running container; the SDK's update_container knows other limits only."""
     url = f"{client.base_url}/v{client.api_version}/containers/{container}/update"
     client.post(url, json={"PidsLimit": limit}, timeout=client.timeout).raise_for_status()

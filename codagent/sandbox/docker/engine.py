@@ -10,7 +10,7 @@ from typing import Any
 from codagent.errors import SandboxError
 from codagent.text import sanitize
 
-TO_DO = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
+START_HINT = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
 
 
 def connect() -> Any:
@@ -21,11 +21,11 @@ def connect() -> Any:
     try:
         return docker.APIClient(**kwargs_from_env(), version="auto", timeout=120)
     except (docker.errors.DockerException, OSError) as error:
-        raise SandboxError(f"no docker engine answers ({_cause(error)}); {TO_DO}") from error
+        raise SandboxError(f"no docker engine answers ({_innermost_cause(error)}); {START_HINT}") from error
 
 
 @contextmanager
-def speaking(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Turns what the engine refuses, or a lost connection to it, into a SandboxError that says what was being done."""
     import docker
     import requests
@@ -35,7 +35,7 @@ def speaking(doing: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise SandboxError(f"{doing}: the docker engine refused: {sanitize(str(error.explanation or error))}") from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise SandboxError(f"{doing}: the docker engine did not answer ({_cause(error)}); {TO_DO}") from error
+        raise SandboxError(f"{doing}: the docker engine did not answer ({_innermost_cause(error)}); {START_HINT}") from error
 
 
 class Stream:
@@ -54,7 +54,7 @@ class Stream:
         getattr(self._attached, "_response", self._attached).close()
 
 
-def _cause(error: BaseException) -> str:
+def _innermost_cause(error: BaseException) -> str:
     """The innermost cause: the outer ones only say that a request failed."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from codagent.sandbox.docker.engine import connect, speaking
+from codagent.sandbox.docker.engine import connect, translate_errors
 
 
-def labels(loop: str) -> dict[str, str]:
+def owner_labels(loop: str) -> dict[str, str]:
     pid = os.getpid()
     return {
         "codagent": "1",
@@ -25,7 +25,7 @@ def labels(loop: str) -> dict[str, str]:
 def reap(client: Any = None) -> list[str]:
     """Removes the containers whose owner, a process of this machine, is gone; gives their ids."""
     client = client or connect()
-    with speaking("looking for containers left behind"):
+    with translate_errors("looking for containers left behind"):
         ours = {"label": ["codagent=1", f"codagent.host={socket.gethostname()}"]}
         found = [(container["Id"], container["Labels"]) for container in client.containers(all=True, filters=ours)]
         left = [name for name, marks in found if process_start(int(marks["codagent.pid"])) != marks["codagent.start"]]

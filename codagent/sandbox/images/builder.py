@@ -17,7 +17,7 @@ from codagent.sandbox.definition import WORKSPACE, Definition
 from codagent.sandbox.docker.container import SETUP_FOLDER, create_for_setup
 from codagent.sandbox.docker.engine import Stream
 from codagent.sandbox.docker.frames import ChannelClosed, Frames
-from codagent.sandbox.docker.reaper import labels, reap, remove
+from codagent.sandbox.docker.reaper import owner_labels, reap, remove
 from codagent.sandbox.images.setup import File, Files, Setup
 from codagent.text import sanitize
 
@@ -39,9 +39,9 @@ def build_image(client: Any, text: str, files: Files, tag: str, options: Mapping
             if step.startswith("Step "):
                 say(sanitize(step).strip())
             if "error" in line:
-                raise SandboxError(f"building {tag} failed: {sanitize(str(line['error'])).strip()}; the last lines were:\n{_tail(said)}")
+                raise SandboxError(f"building {tag} failed: {sanitize(str(line['error'])).strip()}; the last lines were:\n{_last_lines(said)}")
             if time.monotonic() > deadline:
-                raise SandboxError(f"building {tag} was not done after {_SECONDS} s; the last lines were:\n{_tail(said)}")
+                raise SandboxError(f"building {tag} was not done after {_SECONDS} s; the last lines were:\n{_last_lines(said)}")
     return str(client.inspect_image(tag)["Id"])
 
 
@@ -54,17 +54,17 @@ def run_script(client: Any, wanted: Definition, setup: Setup, base: str, image: 
         with tempfile.TemporaryFile() as archive:
             _pack(archive, setup.files, SETUP_FOLDER[1:])
             client.put_archive(container, "/", archive)
-        code, said = _run(client, container)
+        code, said = _run_container(client, container)
         if code != 0:
             memory = f" (killed, perhaps for want of more than {wanted.memory_mb} MB)" if code == 137 else ""
-            raise SandboxError(f"the set-up ended with exit code {code}{memory}; the last lines were:\n{_tail(said)}")
-        client.commit(container, *image.split(":"), pause=False, conf=_kept(client, container, base))
+            raise SandboxError(f"the set-up ended with exit code {code}{memory}; the last lines were:\n{_last_lines(said)}")
+        client.commit(container, *image.split(":"), pause=False, conf=_image_config(client, container, base))
     finally:
         remove(client, container)
     return str(client.inspect_image(image)["Id"])
 
 
-def _run(client: Any, container: str) -> tuple[int, str]:
+def _run_container(client: Any, container: str) -> tuple[int, str]:
     """Start it; its exit code, and the end of what it said. SandboxError past the time limit."""
     said, deadline = b"", time.monotonic() + _SECONDS
     with closing(Stream(client.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1}))) as stream:
@@ -75,13 +75,13 @@ def _run(client: Any, container: str) -> tuple[int, str]:
                 said = (said + frames.read(deadline)[1])[-_TAIL_BYTES:]
         except TimeoutError:
             raise SandboxError(
-                f"the set-up was not done after {_SECONDS} s; the last lines were:\n{_tail(said.decode(errors='replace'))}"
+                f"the set-up was not done after {_SECONDS} s; the last lines were:\n{_last_lines(said.decode(errors='replace'))}"
             ) from None
         except ChannelClosed:
             return int(client.wait(container, timeout=60)["StatusCode"]), said.decode(errors="replace")
 
 
-def _kept(client: Any, container: str, base: str) -> dict[str, Any]:
+def _image_config(client: Any, container: str, base: str) -> dict[str, Any]:
     """What an image after a set-up is configured with: as the one before, without our labels, by which whatever was made of it would be
     ours to remove, and without a proxy's address, which may hold a password."""
     before, there = client.inspect_image(base)["Config"], client.inspect_container(container)["Config"]
@@ -90,7 +90,7 @@ def _kept(client: Any, container: str, base: str) -> dict[str, Any]:
         "Entrypoint": before["Entrypoint"] or [],
         "Cmd": before["Cmd"] or ["/bin/bash"],
         "WorkingDir": WORKSPACE,
-        "Labels": dict.fromkeys(labels("setup"), ""),
+        "Labels": dict.fromkeys(owner_labels("setup"), ""),
         "Env": [f"{pair.partition('=')[0]}=" for pair in added],
     }
 
@@ -114,6 +114,6 @@ def _pack(archive: IO[bytes], files: Files, folder: str = "") -> None:
     archive.seek(0)
 
 
-def _tail(said: str) -> str:
+def _last_lines(said: str) -> str:
     """The last lines of what a build printed, as a terminal may see them."""
     return "\n".join(line[:500] for line in sanitize(said).strip().splitlines()[-20:])

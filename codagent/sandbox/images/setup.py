@@ -46,7 +46,7 @@ class Setup:
     @property
     def digest(self) -> str:
         """The same for the same content, wherever the repository lies."""
-        content = [self.image, self.dockerfile, list(_facts(self.context)), self.script, list(_facts(self.files))]
+        content = [self.image, self.dockerfile, list(_identify(self.context)), self.script, list(_identify(self.files))]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -59,12 +59,12 @@ def read_setup(wanted: Definition, root: Path, tracked: Collection[str]) -> Setu
         return None
     tree, dockerfile = _Tree(root.resolve(), frozenset(tracked)), wanted.dockerfile and os.path.normpath(wanted.dockerfile)
     image = "" if wanted.image.startswith("codagent/") else wanted.image
-    files = {name: tree.named(name) for name in map(os.path.normpath, wanted.files)} if wanted.setup is not None else {}
+    files = {name: tree.read_file(name) for name in map(os.path.normpath, wanted.files)} if wanted.setup is not None else {}
     if dockerfile is None:
         return Setup(image, script=wanted.setup, files=files)
-    text = tree.text(dockerfile)
+    text = tree.read_text(dockerfile)
     copies = re.search(r"^\s*(COPY|ADD)\s", text, re.MULTILINE | re.IGNORECASE)
-    context = dict(_context(tree, dockerfile)) if copies else {}
+    context = dict(_read_context(tree, dockerfile)) if copies else {}
     return Setup(image, dockerfile, text, context, wanted.setup, files)
 
 
@@ -75,21 +75,21 @@ class _Tree:
         self.root, self.tracked = root, tracked
         self._room = MAX_BYTES
 
-    def named(self, name: str) -> File:
+    def read_file(self, name: str) -> File:
         """A file that the settings name; a link gives what it leads to."""
-        inside = self._inside(name)
+        inside = self._resolve(name)
         if name not in self.tracked:
             there = (self.root / name).is_file()
             raise _refusal(f"git does not track {name!r}; `git add` it, or leave it out" if there else f"there is no file {name!r}")
         if inside not in self.tracked:
             raise _refusal(f"{name!r} leads to {inside!r}, which git does not track")
-        found = self._content(inside)
+        found = self._read(inside)
         if found is None:
             raise _refusal(f"there is no file {name!r} in the repository")
         return found
 
-    def text(self, name: str) -> str:
-        data = self.named(name).data
+    def read_text(self, name: str) -> str:
+        data = self.read_file(name).data
         if len(data) > _MAX_TEXT:
             raise _refusal(f"{name!r} has more than {_MAX_TEXT >> 20} MB")
         try:
@@ -97,15 +97,15 @@ class _Tree:
         except UnicodeDecodeError:
             raise _refusal(f"{name!r} is not text in UTF-8") from None
 
-    def as_it_is(self, name: str) -> File | None:
+    def read_entry(self, name: str) -> File | None:
         """A file of a context: a link stays one, but may not lead out. None for what is not there, and what is neither."""
-        inside = self._inside(name)
+        inside = self._resolve(name)
         path = self.root / name
         if path.is_symlink():
             return File(os.fsencode(path.readlink()), link=True)
-        return self._content(inside)
+        return self._read(inside)
 
-    def _inside(self, name: str) -> str:
+    def _resolve(self, name: str) -> str:
         """Where a name leads to, links on the way considered, from the root on."""
         try:
             real = (self.root / name).resolve().relative_to(self.root)
@@ -115,7 +115,7 @@ class _Tree:
             raise _refusal(f"{name!r} leads into {' or '.join(_PRIVATE)}, of which a set-up may have nothing")
         return str(real)
 
-    def _content(self, inside: str) -> File | None:
+    def _read(self, inside: str) -> File | None:
         try:
             descriptor = os.open(self.root / inside, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
@@ -132,21 +132,21 @@ class _Tree:
         return File(data, executable=bool(mode & 0o100))
 
 
-def _context(tree: _Tree, dockerfile: str) -> Iterator[tuple[str, File]]:
+def _read_context(tree: _Tree, dockerfile: str) -> Iterator[tuple[str, File]]:
     """What git tracks of the folder that a Dockerfile lies in, without what a tracked .dockerignore names."""
     from docker.utils import exclude_paths
 
     folder = os.path.dirname(dockerfile)  # noqa: PTH120 - a name in git, compared as text
     below = f"{folder}/" if folder else ""
     ignore = f"{below}.dockerignore"
-    lines = tree.text(ignore).split("\n") if ignore in tree.tracked else []
+    lines = tree.read_text(ignore).split("\n") if ignore in tree.tracked else []
     patterns = [line for line in lines if line and not line.startswith("#")]
     for name in sorted(exclude_paths(str(tree.root / folder), [*patterns, ".git", ".codagent"])):
-        if below + name in tree.tracked and (file := tree.as_it_is(below + name)) is not None:
+        if below + name in tree.tracked and (file := tree.read_entry(below + name)) is not None:
             yield name, file
 
 
-def _facts(files: Files) -> Iterator[tuple[str, bool, bool, str]]:
+def _identify(files: Files) -> Iterator[tuple[str, bool, bool, str]]:
     for name, file in sorted(files.items()):
         yield name, file.executable, file.link, hashlib.sha256(file.data).hexdigest()
 
