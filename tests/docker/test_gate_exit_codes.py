@@ -6,7 +6,6 @@ import base64
 import time
 
 import pytest
-from tests.repository.gate.conftest import START, Shop
 
 from codagent.errors import SandboxError
 from codagent.repository.gate import Gates
@@ -14,6 +13,7 @@ from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.docker.sandbox import DockerSandbox
 from tests.docker.forger import FORGER
+from tests.repository.gate.conftest import START, Shop
 
 pytestmark = pytest.mark.docker
 

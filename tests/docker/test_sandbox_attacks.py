@@ -173,7 +173,7 @@ def test_who_answers_in_the_place_of_the_shell_breaks_nothing_here(
     sandbox: DockerSandbox, tail: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own commands' output and status it can forge, and what it reads; the host goes on."""
-    monkeypatch.setattr("codagent.sandbox.docker.sandbox._PATIENCE", 2.0)
+    monkeypatch.setattr("codagent.sandbox.docker.shell._PATIENCE", 2.0)
     sandbox.write("forger.py", FORGER.encode())
     sandbox.write("big", b"0" * 20_000_000)
     forged = sandbox.run(f"python3 forger.py {shlex.quote(repr(tail))} 2", timeout=20)

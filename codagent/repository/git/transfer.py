@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
 import tarfile
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from codagent.types import CommandResult
 
 HISTORY = 50  # commits of the history that the agent can see
 _SECONDS = 300.0
-_IN, _OUT = ".codagent-in.tar", ".git/codagent"
+_IN = ".codagent-in.tar"
 _BASE_LOST = 91
 _TOO_LARGE = 92
 _NO_GIT = 127
@@ -48,20 +49,23 @@ rm -rf .git && mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} |
 _CHECK_OUT = "git reset -q --hard"
 
 # The agent may have changed anything in .git, so the tree is made in another git folder, from the commit that was copied in. Only the
-# objects and the index of the agent's .git are used: with the objects, less is sent back; with the index, fewer files are read.
+# objects and the index of the agent's .git are used: with the objects, less is sent back; with the index, fewer files are read. OUT is the
+# folder for the other git folder and for the result.
 _COLLECT = f"""
+export LC_ALL=C
 [ -d .git ] && [ ! -L .git ] && chmod u+rwx .git || rm -rf .git
-rm -rf {_OUT} && mkdir -p {_OUT} || exit 1
-export GIT_DIR="$PWD/{_OUT}/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
+rm -rf OUT && mkdir -p OUT || exit 1
+case OUT in /*) out=OUT ;; *) out=$PWD/OUT ;; esac
+export GIT_DIR="$out/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
 git init -q --template= --object-format=FORMAT && mkdir -p "$GIT_DIR/info" || exit 1
-echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates"
+echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates" || exit 1
 {{ cp -p .git/index "$GIT_DIR/index"; cp .git/info/exclude "$GIT_DIR/info/exclude"; }} 2>/dev/null
 git read-tree --reset BASE 2>/dev/null || {{ rm -f "$GIT_DIR/index" && git read-tree BASE; }} || exit {_BASE_LOST}
 git add -A && git rm -rq --cached --ignore-unmatch -- ':(icase).codagent' || exit 1
 git ls-tree -r -z BASE .codagent | git update-index -z --index-info && tree=$(git write-tree) || exit 1
-printf '%s\\n^%s^{{tree}}\\n' "$tree" BASE | git pack-objects --revs --thin --window=0 --compression=1 -q --stdout >{_OUT}/pack || exit 1
-[ "$(wc -c <{_OUT}/pack)" -le {MAX_PACK_BYTES} ] || exit {_TOO_LARGE}
+printf '%s\\n^%s^{{tree}}\\n' "$tree" BASE | git pack-objects --revs --thin --window=0 --compression=1 -q --stdout >OUT/pack || exit 1
+[ "$(wc -c <OUT/pack)" -le {MAX_PACK_BYTES} ] || exit {_TOO_LARGE}
 echo "$tree"
 """
 
@@ -77,24 +81,41 @@ def copy_in(sandbox: Sandbox, packed: bytes) -> None:
 def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
     """Bring the workspace's files into the user's object store, and return the id of their tree. Returns None when nothing changed.
 
-    The tree has every file that is not ignored, and every file of the snapshot that still exists, whatever the agent did with git. Raises
-    RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
+    Everything that the agent has left running is killed first. The tree has every file that is not ignored, and every file of the snapshot
+    that still exists, whatever the agent did with git. Raises RepositoryError when there is no valid result, SandboxError when collecting
+    it takes too long.
     """
-    script = _COLLECT.replace("BASE", snapshot_commit).replace("FORMAT", _object_format(snapshot_commit))
-    result = sandbox.run(script, timeout=_SECONDS)
-    if result.exit_code == _BASE_LOST:
-        _unpack(sandbox, pack(root, snapshot_commit))
-        result = sandbox.run(script, timeout=_SECONDS)
+    sandbox.kill_all()
+    folder = ".git/codagent"
+    result = _run_collect(sandbox, root, snapshot_commit, folder)
+    if result.exit_code and _is_full(result):
+        folder = f"/tmp/codagent-{secrets.token_hex(16)}"  # noqa: S108 - another file system of a sandbox, which may have room
+        result = _run_collect(sandbox, root, snapshot_commit, folder)
     tree = _read_tree(result)
     if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
         return None
     try:
-        objects = sandbox.read(f"{_OUT}/pack")
+        objects = sandbox.read(f"{folder}/pack")
     except OSError as error:
         raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
-    sandbox.run(f"rm -rf {_OUT}", timeout=_SECONDS)
+    sandbox.run(f"rm -rf {folder}", timeout=_SECONDS)
     receive(root, snapshot_commit, tree, objects)
     return tree
+
+
+def _run_collect(sandbox: Sandbox, root: Path, snapshot_commit: str, folder: str) -> CommandResult:
+    """Run the collecting script with `folder` for its files. Copy the snapshot in again if the agent has removed its objects."""
+    script = _COLLECT.replace("BASE", snapshot_commit).replace("FORMAT", _object_format(snapshot_commit)).replace("OUT", folder)
+    result = sandbox.run(script, timeout=_SECONDS)
+    if result.exit_code == _BASE_LOST and not _is_full(result):
+        _unpack(sandbox, pack(root, snapshot_commit))
+        result = sandbox.run(script, timeout=_SECONDS)
+    return result
+
+
+def _is_full(result: CommandResult) -> bool:
+    """Return whether a command found no room on the file system, or no free inode."""
+    return "No space left on device" in result.output
 
 
 def _unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:
@@ -165,7 +186,7 @@ def _excludes(git: Git) -> str:
 def _read_tree(result: CommandResult) -> str:
     """Return the id that the collecting script printed. Raises SandboxError or RepositoryError when the script failed."""
     if result.timed_out:
-        raise SandboxError("collecting the result took too long; the sandbox may be overloaded by what the agent left running")
+        raise SandboxError(f"collecting the result took more than {_SECONDS:.0f} s; the workspace may have too many files")
     if result.exit_code == _TOO_LARGE:
         raise RepositoryError(
             f"the result is larger than {MAX_PACK_BYTES >> 20} MB; have build products ignored by a .gitignore and try again"

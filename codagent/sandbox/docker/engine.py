@@ -1,4 +1,4 @@
-"""The way to the Docker engine: one client, its streams, and its errors as ours."""
+"""The connection to the Docker engine: one client, its streams, and its errors as SandboxError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ START_HINT = "start it (systemctl start docker, or .ci/engine in a checkout), or
 
 
 def connect() -> Any:
-    """A docker.APIClient that has spoken to the engine named by DOCKER_HOST, else the local one."""
+    """Return a docker.APIClient for the engine named by DOCKER_HOST, or else for the local one.
+
+    The engine has answered once. Raises SandboxError when no engine answers.
+    """
     import docker
     from docker.utils import kwargs_from_env
 
@@ -26,7 +29,7 @@ def connect() -> Any:
 
 @contextmanager
 def translate_errors(doing: str) -> Iterator[None]:
-    """Turns what the engine refuses, or a lost connection to it, into a SandboxError that says what was being done."""
+    """Turn a refusal of the engine, or a lost connection to it, into a SandboxError that begins with `doing`."""
     import docker
     import requests
 
@@ -39,7 +42,7 @@ def translate_errors(doing: str) -> Iterator[None]:
 
 
 class Stream:
-    """A connection that the SDK handed over as a file object: the socket in it, and a close that leaves nothing open."""
+    """A connection that the SDK returns as a file object. This class gives the socket in it, and a `close` that leaves nothing open."""
 
     def __init__(self, attached: Any) -> None:
         self._attached = attached
@@ -49,13 +52,13 @@ class Stream:
         self.recv = self._socket.recv
 
     def close(self) -> None:
-        with suppress(OSError):  # the other side may be gone
+        with suppress(OSError):  # the other side may have closed already
             self._socket.shutdown(socket.SHUT_RDWR)
         getattr(self._attached, "_response", self._attached).close()
 
 
 def _innermost_cause(error: BaseException) -> str:
-    """The innermost cause: the outer ones only say that a request failed."""
+    """Return the message of the innermost cause. The outer errors only say that a request failed."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return str(error) or type(error).__name__

@@ -1,4 +1,7 @@
-"""From a definition to an image: the shipped ones are built on request, a repository's own on first use and kept by content."""
+"""The image of a sandbox's definition.
+
+Shipped images are built on request. What a repository sets up is built at its first use, and kept under a name made from its content.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,11 @@ _REPOSITORY = "codagent/repo"
 
 
 def ensure_image(wanted: Definition, setup: Setup | None = None, *, say: Say) -> str:
-    """The id of its image. What a repository sets up is built once, with network, and found again by content. It is for the caller to see
-    that the user allows it."""
+    """Return the id of a definition's image, and build first what a repository sets up, unless it is built already.
+
+    `setup` None: the repository sets up nothing. The set-up runs with network; the caller must have made sure that the user allows it.
+    Raises SandboxError when the image is missing or cannot be made, and UsageError when the definition has a set-up that was not passed.
+    """
     client = connect()
     with translate_errors(f"preparing the sandbox {wanted.name}"):
         if setup is None:
@@ -42,7 +48,10 @@ def ensure_image(wanted: Definition, setup: Setup | None = None, *, say: Say) ->
 
 
 def build(name: str, say: Say) -> str:
-    """Builds a shipped image, and first the one that it stands on; gives its id. What has not changed is not built again."""
+    """Build a shipped image, and first the image that it is based on, and return its id. The engine reuses what has not changed.
+
+    Raises SandboxError when a build fails.
+    """
     shipped = definition(name)
     client = connect()
     with translate_errors(f"building {shipped.image}"):
@@ -57,19 +66,20 @@ def build(name: str, say: Say) -> str:
 
 
 def _ensure_own_image(client: Any, wanted: Definition, say: Say) -> str:
-    if (found := _find_image(client, wanted.image)) is not None:
-        return found
+    """Return the id of the image that a definition names, and pull it first if needed. Shipped images are never pulled or built here."""
+    if (image := _find_image(client, wanted.image)) is not None:
+        return image
     if wanted.image.startswith("codagent/"):
         raise SandboxError(f"the image {wanted.image} is missing; run `codagent sandbox build {wanted.name}`")
     say(f"pulling {wanted.image}")
     client.pull(wanted.image)
-    if (found := _find_image(client, wanted.image)) is None:
+    if (image := _find_image(client, wanted.image)) is None:
         raise SandboxError(f"the image {wanted.image} could not be pulled; check its name and the engine's way to the registry")
-    return found
+    return image
 
 
 def _ensure_debian(client: Any, say: Say) -> str:
-    """A Debian to build on: one that is here, the registry's, or one made by debootstrap."""
+    """Return the name of a Debian image to build on: one that is present, the registry's, or one made by debootstrap."""
     import docker
 
     local = ":".join(_LOCAL_DEBIAN)
@@ -90,16 +100,19 @@ def _ensure_debian(client: Any, say: Say) -> str:
         if done.returncode != 0:
             raise SandboxError(f"no Debian to build on: {sanitize(_last_line(done.stderr))}")
         archive.seek(0)
-        client.import_image_from_data(archive, *_LOCAL_DEBIAN)  # any readable file will do
+        client.import_image_from_data(archive, *_LOCAL_DEBIAN)
     return local
 
 
 def _build_dockerfile(client: Any, wanted: Definition, setup: Setup, base: str | None, say: Say) -> str:
-    """What the engine's builder makes of the repository's Dockerfile, unless it is here. Memory and processors are bounded there, and how
-    long it takes. What is not: processes, disk, and the rights of root, of which a build has all that the engine gives to a container."""
+    """Return the id of the image that a repository's Dockerfile describes, and build it first unless it is built already.
+
+    Memory, processors and the time are bounded. Not bounded are the processes, the disk, and the rights of root: a build has all that the
+    engine gives to a container.
+    """
     tag = f"{_REPOSITORY}:{_digest(setup.dockerfile or '', setup.context, base or '')}"
-    if (found := _find_image(client, tag)) is not None:
-        return found
+    if (image := _find_image(client, tag)) is not None:
+        return image
     say(f"building {tag}, once, with network")
     processors = min(math.ceil(wanted.cpus), client.info()["NCPU"])
     memory = wanted.memory_mb << 20
@@ -109,19 +122,21 @@ def _build_dockerfile(client: Any, wanted: Definition, setup: Setup, base: str |
 
 
 def _base_argument(text: str, base: str | None) -> dict[str, Any]:
+    """Return the build's argument BASE, if the Dockerfile takes one."""
     return {"buildargs": {"BASE": base}} if base and "ARG BASE" in text else {}
 
 
 def _run_setup(client: Any, wanted: Definition, setup: Setup, base: str, say: Say) -> str:
-    """What the set-up's script makes of an image, unless it is here."""
+    """Return the id of the image that a set-up's script makes of `base`, and run the script first unless the image is made already."""
     tag = f"{_REPOSITORY}:{_digest(setup.script or '', setup.files, base)}"
-    if (found := _find_image(client, tag)) is not None:
-        return found
+    if (image := _find_image(client, tag)) is not None:
+        return image
     say(f"building {tag}, once, with network")
     return run_script(client, wanted, setup, base, tag)
 
 
 def _digest(text: str, files: Files, base: str) -> str:
+    """Return a name for what is made of these contents; the same contents have the same name."""
     digest = hashlib.sha256(json.dumps([base, text]).encode())
     for name, file in sorted(files.items()):
         digest.update(json.dumps([name, file.executable, file.link, len(file.data)]).encode() + file.data)
@@ -129,6 +144,7 @@ def _digest(text: str, files: Files, base: str) -> str:
 
 
 def _find_image(client: Any, image: str) -> str | None:
+    """Return the id of an image. None: the engine does not have it."""
     import docker
 
     try:

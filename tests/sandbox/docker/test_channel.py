@@ -24,14 +24,14 @@ def ask_forger(answer: Callable[[bytes], bytes], *, timeout: float = 5, limit: i
 
     def peer() -> None:
         lines = there.makefile("rb")
-        nonce = next(line for line in lines if line.startswith(b"hello ")).split()[1]
+        nonce = next(line for line in lines if line.startswith(b"count_others ")).split()[1]
         with suppress(BrokenPipeError):  # the channel may have heard enough
             there.sendall(answer(nonce))
 
     thread = threading.Thread(target=peer, daemon=True)
     with here, there:
         thread.start()
-        return Channel(here, output_bytes=1, kill_others=False).ask("hello", timeout=timeout, limit=limit)
+        return Channel(here, output_bytes=1, kill_others=False).ask("count_others", timeout=timeout, limit=limit)
 
 
 def test_an_answer_is_its_code_its_size_and_its_bytes() -> None:
@@ -110,7 +110,7 @@ def test_a_stream_that_ends_anywhere_closes_the_channel(cut: bytes) -> None:
         there.sendall(cut)
         there.shutdown(socket.SHUT_WR)
         with pytest.raises(ChannelClosed, match="ended"):
-            channel.ask("hello", timeout=5)
+            channel.ask("count_others", timeout=5)
 
 
 def test_a_frame_takes_no_more_memory_than_what_came_of_it() -> None:
@@ -133,5 +133,5 @@ def test_a_flood_does_not_stop_the_clock(flood: bytes) -> None:
     with here, there:
         began = time.monotonic()
         with pytest.raises(TimeoutError):
-            Channel(here, output_bytes=1, kill_others=False).ask("hello", timeout=0.3)
+            Channel(here, output_bytes=1, kill_others=False).ask("count_others", timeout=0.3)
         assert time.monotonic() - began < 3
