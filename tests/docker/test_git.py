@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,24 +44,23 @@ def test_work_goes_in_and_comes_out(sandbox: DockerSandbox, snapshot: git.Snapsh
 
 
 LEFT_BEHIND = {
-    "sleepers": "for i in $(seq 600); do sleep 999 & done; sleep 99",
+    "sleepers": "for i in $(seq 600); do sleep 999 & done",
     "a bomb of pipes": "bomb() { bomb | bomb & }; bomb; sleep 1",
     "a bomb of forks": "perl -e 'fork while 1' & sleep 1",
     "a pool that leaks": "python3 -c 'import os, time\nfor i in range(400): os.fork() or (os.setsid(), time.sleep(999))'",
-    "stopped processes": "for i in $(seq 400); do sleep 999 & done; kill -STOP -1",
+    "processes that are stopped": "for i in $(seq 400); do sleep 999 & done; kill -STOP -1",
     "output closed": "chmod 000 /output",
-    "logs that are folders": "for i in $(seq 20); do mkdir -p $(printf /output/%06d.log $i)/x; done",
-    "logs that are pipes": "for i in $(seq 20); do rm -f $(printf /output/%06d.log $i); mkfifo $(printf /output/%06d.log $i); done",
-    "output full, in a folder": "mkdir /output/d; head -c 1G /dev/zero >/output/d/f",
+    "output full": "mkdir /output/d; head -c 1G /dev/zero >/output/d/f",
+    "output filled in the background": "(while sleep 0.1; do mkdir -p /output/d; head -c 1G /dev/zero >>/output/d/f; done) &",
+    "logs that are folders": "for i in $(seq 9); do mkdir -p /output/00000$i.log/x; done",
+    "logs that are pipes": "for i in $(seq 9); do rm -f /output/00000$i.log; mkfifo /output/00000$i.log; done",
 }
 
 
 @pytest.mark.parametrize("left", LEFT_BEHIND)
 def test_nothing_that_is_left_behind_costs_work(sandbox: DockerSandbox, snapshot: git.Snapshot, left: str) -> None:
     git.copy_in(sandbox, git.pack(snapshot.root, snapshot.commit))
-    sandbox.run("echo b >b.txt", timeout=30)
-    sandbox.run(LEFT_BEHIND[left], timeout=30 if "output" in left or "logs" in left else 5)
-    sandbox.run(LEFT_BEHIND[left].replace("; sleep 99", ""), timeout=5)
+    sandbox.run(f"echo b >b.txt; {LEFT_BEHIND[left]}", timeout=2)
     started = time.monotonic()
     tree = git.collect_tree(sandbox, snapshot.root, snapshot.commit)
     assert tree
@@ -67,21 +68,26 @@ def test_nothing_that_is_left_behind_costs_work(sandbox: DockerSandbox, snapshot
     assert time.monotonic() - started < 60
 
 
+IGNORED = "echo b >b.txt; echo build/ >.gitignore; mkdir build"
 FULL = {
-    "room": "echo build/ >.gitignore; mkdir build; head -c 2G /dev/zero >build/x",
-    "inodes": 'echo build/ >.gitignore; mkdir build; python3 -c \'import itertools\nfor i in itertools.count(): open(f"build/{i}", "w").close()\'',
-    "both": "echo build/ >.gitignore; mkdir build; head -c 2G /dev/zero >build/x; for i in $(seq 1000); do echo >build/$i; done; rm -rf .git/index",
+    "room": f"{IGNORED}; head -c 2G /dev/zero >build/x",
+    "room and small files": f"{IGNORED}; head -c 2G /dev/zero >build/x; for i in $(seq 100); do echo x >build/$i; done",
+    "files without content, until the memory for them is used up": (
+        f'{IGNORED}; python3 -c \'for i in range(10**9): open(f"build/{{i}}", "w").close()\''
+    ),
 }
 
 
 @pytest.mark.parametrize("full", FULL)
-def test_work_comes_out_of_a_workspace_without_room(sandbox: DockerSandbox, snapshot: git.Snapshot, full: str) -> None:
-    git.copy_in(sandbox, git.pack(snapshot.root, snapshot.commit))
-    sandbox.run(f"echo b >b.txt; {FULL[full]}", timeout=120)
-    tree = git.collect_tree(sandbox, snapshot.root, snapshot.commit)
-    assert tree
-    assert git.list_files(snapshot.root, tree) == (".gitignore", "a.txt", "b.txt")
-    assert sandbox.run("ls -d /tmp/codagent*", timeout=30).exit_code != 0
+def test_work_comes_out_of_a_workspace_without_room(python_sandbox: Definition, snapshot: git.Snapshot, full: str) -> None:
+    small = replace(python_sandbox, memory_mb=256, workspace_mb=128, tmp_mb=32, output_mb=16)
+    with closing(DockerSandbox.start(small, loop="test-git")) as sandbox:
+        git.copy_in(sandbox, git.pack(snapshot.root, snapshot.commit))
+        sandbox.run(FULL[full], timeout=120)
+        tree = git.collect_tree(sandbox, snapshot.root, snapshot.commit)
+        assert tree
+        assert git.list_files(snapshot.root, tree) == (".gitignore", "a.txt", "b.txt")
+        assert sandbox.run("ls -d /tmp/codagent*", timeout=30).exit_code != 0
 
 
 def test_a_thousand_files_come_out(sandbox: DockerSandbox, snapshot: git.Snapshot) -> None:

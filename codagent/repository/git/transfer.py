@@ -86,36 +86,36 @@ def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | No
     it takes too long.
     """
     sandbox.kill_all()
-    folder = ".git/codagent"
-    result = _run_collect(sandbox, root, snapshot_commit, folder)
-    if result.exit_code and _is_full(result):
-        folder = f"/tmp/codagent-{secrets.token_hex(16)}"  # noqa: S108 - another file system of a sandbox, which may have room
-        result = _run_collect(sandbox, root, snapshot_commit, folder)
-    tree = _read_tree(result)
-    if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
-        return None
+    folder, result = _run_collect(sandbox, root, snapshot_commit)
     try:
+        tree = _read_tree(result)
+        if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
+            return None
         objects = sandbox.read(f"{folder}/pack")
     except OSError as error:
         raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
-    sandbox.run(f"rm -rf {folder}", timeout=_SECONDS)
+    finally:
+        sandbox.run(f"rm -rf {folder}", timeout=_SECONDS)
     receive(root, snapshot_commit, tree, objects)
     return tree
 
 
-def _run_collect(sandbox: Sandbox, root: Path, snapshot_commit: str, folder: str) -> CommandResult:
-    """Run the collecting script with `folder` for its files. Copy the snapshot in again if the agent has removed its objects."""
-    script = _COLLECT.replace("BASE", snapshot_commit).replace("FORMAT", _object_format(snapshot_commit)).replace("OUT", folder)
-    result = sandbox.run(script, timeout=_SECONDS)
-    if result.exit_code == _BASE_LOST and not _is_full(result):
-        _unpack(sandbox, pack(root, snapshot_commit))
-        result = sandbox.run(script, timeout=_SECONDS)
-    return result
+def _run_collect(sandbox: Sandbox, root: Path, snapshot_commit: str) -> tuple[str, CommandResult]:
+    """Run the collecting script, and return the folder in the sandbox that holds the pack, and what the script printed.
 
-
-def _is_full(result: CommandResult) -> bool:
-    """Return whether a command found no room on the file system, or no free inode."""
-    return "No space left on device" in result.output
+    The folder is in the workspace, or in /tmp when the script fails there, because the workspace may be full. If the agent has removed the
+    snapshot's objects, they are copied in again.
+    """
+    script = _COLLECT.replace("BASE", snapshot_commit).replace("FORMAT", _object_format(snapshot_commit))
+    folders = (".git/codagent", f"/tmp/codagent-{secrets.token_hex(16)}")  # noqa: S108 - another file system, in a container
+    for folder in folders:
+        result = sandbox.run(script.replace("OUT", folder), timeout=_SECONDS)
+        if result.exit_code in (0, _TOO_LARGE) or result.timed_out:
+            return folder, result
+    if result.exit_code != _BASE_LOST:
+        return folder, result
+    _unpack(sandbox, pack(root, snapshot_commit))
+    return folders[0], sandbox.run(script.replace("OUT", folders[0]), timeout=_SECONDS)
 
 
 def _unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:

@@ -12,6 +12,7 @@ run() { # nonce log command
     # Commands have a lower priority than the spare shell, which the host uses to end them.
     [[ -n $NICE ]] || { renice -n 10 $$ >/dev/null 2>&1; NICE=10; }
     clear_way "$2"
+    ((TIDIED)) || tidy "$2" 0 # what was running before this shell may have left no room for the log
     # A subshell first, so that the memory killer takes commands before this shell; a session of its own, so that job control is clean.
     (echo 1000 >/proc/self/oom_score_adj; exec setsid bash -c "$3") </dev/null >>"$2" 2>&1
     show "$1" "$2" $?
@@ -43,10 +44,10 @@ show() { # nonce log code
     tidy "$2" "$size"
 }
 
-tidy() { # log size: after the answer, so that nobody waits for it; often enough for programs in the background that still write
+tidy() { # log size; called after an answer, so that nobody waits for it; often enough for programs in the background that still write
     local used file now=${EPOCHREALTIME/[.,]/} # empty before bash 5
     ((!now || now - TIDIED > 100000 || $2 > QUOTA / 16)) || return
-    TIDIED=$now
+    TIDIED=${now:-1}
     (($2 <= QUOTA / 4)) || truncate -s $((QUOTA / 4)) "$1"
     used=$(du -sk /output)
     ((${used%%[!0-9]*} * 1024 > QUOTA / 2)) || return
