@@ -42,8 +42,9 @@ def eval_(
     from codagent_train.evaluation import tables
     from codagent_train.evaluation.runner import EvalSize, choose_settings, evaluate, open_target
     from codagent_train.evaluation.target import resolve_target
+    from codagent_train.run_dir.weights_ref import resolve
 
-    target = resolve_target(weights, recipe_name=recipe)
+    target = resolve_target(resolve(weights), recipe_name=recipe)
     chosen_fields = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
     chosen = choose_settings(target.recipe.environment, chosen_fields, notes=notes, all_settings=all_settings)
     reports: list[Report] = []

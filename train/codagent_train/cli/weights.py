@@ -40,9 +40,11 @@ def export(
     """Write what was trained for use elsewhere."""
     from codagent.models.download import weights_dir
     from codagent_train.policy.export_weights import export_weights as write
+    from codagent_train.run_dir.weights_ref import resolve
 
+    source = resolve(weights)
     library_logging.silence_libraries()
-    write(weights, out, to=to, catalog_dir=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
+    write(source, out, to=to, catalog_dir=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
     print(out)
 
 
@@ -60,16 +62,17 @@ def serve(
     from codagent_train.run_dir.weights_ref import resolve
     from codagent_train.serving import vllm
 
+    ref = resolve(weights)
     with suppress(KeyboardInterrupt):
         if engine == "vllm" or (engine is None and vllm.is_available()):
-            with vllm.start_vllm(resolve(weights), host=host, port=port) as served:
+            with vllm.start_vllm(ref, host=host, port=port) as served:
                 _announce(served.url, served.key, served.names)
                 served.wait()
         from codagent_train.serving.adapters import open_weights
         from codagent_train.serving.server import listen
 
         library_logging.silence_libraries()
-        with listen(open_weights(weights), host=host, port=port) as endpoint:
+        with listen(open_weights(ref), host=host, port=port) as endpoint:
             _announce(endpoint.url, endpoint.key, endpoint.weights.names)
             endpoint.serve_forever()
 

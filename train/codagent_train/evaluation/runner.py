@@ -72,7 +72,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
     from codagent_train.policy.load import load_policy
     from codagent_train.rollout.engines.transformers_loop import LocalEngine
 
-    recipe, config = target.recipe, target.recipe.policy
+    recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(f'{target.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
     policy = load_policy(config, seed=recipe.seed)

@@ -123,4 +123,4 @@ def _read_run_json(out: Path) -> Any:
 
 
 def _checkpoints(out: Path) -> list[Path]:
-    return sorted(out.glob("checkpoint-*"), key=step_of)
+    return sorted(filter(is_checkpoint, out.glob("checkpoint-*")), key=step_of)
