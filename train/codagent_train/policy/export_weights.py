@@ -1,4 +1,4 @@
-"""What was trained, for use elsewhere: merged weights, a GGUF file, or a folder that is ready for a hub."""
+"""Export trained weights: merged into one model, as a GGUF file, or as a folder that is ready for a hub."""
 
 from __future__ import annotations
 
@@ -24,30 +24,31 @@ from codagent_train.run_dir.weights_ref import WeightsRef, resolve
 
 ExportFormat = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_LEFT = ("trainer_state.json", CARD_FILE)  # the state of the run; where on this machine the weights came from
+_LEFT = ("trainer_state.json", CARD_FILE)  # not for others: the state of the run, and paths of this machine
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsOrigin:
-    """Where the weights that training began with came from: their folder or name on the hub, and what they were imported from."""
+    """The weights that training began with."""
 
-    weights: str
-    card: ImportCard | None
+    weights: str  # a folder, or a name on the hub
+    card: ImportCard | None  # what they were imported from; None: not imported
 
     @property
     def entry(self) -> catalog.Entry | None:
+        """The catalogue's entry for the weights; None when they are not in the catalogue."""
         return catalog.find_entry(self.card.source) if self.card else None
 
     @property
     def name(self) -> str:
-        """As a hub knows it; of what is on this machine alone, without where."""
+        """The name of the weights on the hub. Weights that are only on this machine are named by their folder or file, without its path."""
         name = self.entry.repository if self.entry else self.card.source if self.card else self.weights
         local = name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith(".gguf") or Path(name).exists()
         return Path(name).name if local else name
 
     @property
     def licence(self) -> str:
-        """By the catalogue, else by the card in the folder, else by what the GGUF says of itself."""
+        """The licence of the weights: from the catalogue, else the README in the folder, else the GGUF file; else "unknown"."""
         if self.entry:
             return self.entry.licence
         folders = [Path(self.weights), *([Path(self.card.source).expanduser()] if self.card else [])]
@@ -86,7 +87,10 @@ def export_weights(source: WeightsRef, out: Path, *, to: ExportFormat, catalog_d
 
 
 def _merge(source: WeightsRef) -> tuple[Any, Any]:
-    """The model, its adapter a part of its weights, and its tokenizer. UsageError when they cannot be read, or do not fit each other."""
+    """Load the model, with the adapter merged into its weights, and the tokenizer.
+
+    Raises UsageError when they cannot be read or do not fit each other.
+    """
     from peft import PeftModel
 
     try:
@@ -113,6 +117,7 @@ def _find_origin(source: WeightsRef) -> WeightsOrigin:
 
 
 def _read_card(folder: Path) -> ImportCard | None:
+    """Read the card of imported weights; None when the folder has none."""
     try:
         return decode(ImportCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -120,7 +125,7 @@ def _read_card(folder: Path) -> ImportCard | None:
 
 
 def _find_template(origin: WeightsOrigin, pulled: Path) -> Path:
-    """The GGUF file that the weights came from. UsageError when they came from none, or it is not there as it was."""
+    """Return the GGUF file that the weights came from. Raises UsageError when there is none, or it was moved or changed."""
     if origin.card is None or not origin.card.recorded:
         raise UsageError(f"{origin.weights} was not imported from a GGUF file, so there is none to write another after; take --to merged")
     file = pulled / origin.entry.file if origin.entry else Path(origin.card.source).expanduser()
@@ -132,6 +137,7 @@ def _find_template(origin: WeightsOrigin, pulled: Path) -> Path:
 
 
 def _hub_folder(out: Path, source: WeightsRef, origin: WeightsOrigin) -> None:
+    """Write the folder for a hub: weights, tokenizer, recipe and metrics of the run, licence, README."""
     folder, run = Path(source.location), source.run
     with atomic_output(out) as unfinished:
         unfinished.mkdir()
@@ -156,12 +162,13 @@ def _hub_folder(out: Path, source: WeightsRef, origin: WeightsOrigin) -> None:
 
 
 def _without_local_paths(recipe: Recipe, origin: WeightsOrigin) -> Recipe:
-    """The recipe of a run, for others: it names no place on this machine."""
+    """Return the recipe without paths of this machine."""
     folders = tuple(Path(folder).name for folder in recipe.records.folders)
     return replace(recipe, policy=replace(recipe.policy, weights=origin.name), records=replace(recipe.records, folders=folders))
 
 
 def _load_tokenizer(source: WeightsRef) -> Any:
+    """Load the tokenizer of the base. Raises UsageError when the base has none."""
     from transformers import AutoTokenizer
 
     try:
@@ -171,7 +178,7 @@ def _load_tokenizer(source: WeightsRef) -> Any:
 
 
 def _read_licence(file: Path) -> str:
-    """What the front matter of a model card says, if there is any."""
+    """Return the licence in the front matter of a model card; "" when it has none."""
     try:
         front_matter = re.match(r"---\n(.*?\n)---\n", file.read_text(encoding="utf-8"), re.DOTALL)
     except (OSError, ValueError):
