@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import json
-import secrets
 import select
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from codagent.errors import CodagentError, UsageError
+from codagent.errors import CodagentError, ModelError, UsageError
+from codagent_train.serve_bounds import Refusal
 from codagent_train.serve_chat import Answer, Json, asked
+from codagent_train.serve_connection import BoundedConversation, BoundedServer, told
 from codagent_train.serve_desk import Desk
 from codagent_train.serve_weights import Weights
 
-_MOST_BYTES = 1 << 26  # of a request
+_LONGEST = 4096  # characters of a name or of a path
 
 
-class Endpoint(ThreadingHTTPServer):
-    """Listens from the start, and answers while `serve_forever` runs."""
-
-    daemon_threads = True
-    request_queue_size = 128
+class Endpoint(BoundedServer):
+    """Listens from the start, and answers while `serve_forever` runs, which raises ModelError when nobody reads with the model any more."""
 
     def __init__(self, address: tuple[str, int], weights: Weights) -> None:
-        self.weights, self.key = weights, secrets.token_urlsafe(24)
-        self.desk = Desk(weights)
-        super().__init__(address, _Conversation)
+        self.weights, self.desk = weights, Desk(weights)
+        super().__init__(address, _Conversation)  # which closes the desk when the address cannot be had
         self.url = f"http://{address[0]}:{self.server_port}/v1"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone is nothing to tell of; anything else is a bug."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    def service_actions(self) -> None:
+        """Look after the desk, twice a second."""
+        super().service_actions()
+        if not self.desk.alive:
+            raise ModelError("the thread that reads with the model ended by a bug, of which it told above; start the server again")
 
     def server_close(self) -> None:
         super().server_close()
@@ -56,54 +51,17 @@ def listening(weights: Weights, *, host: str = "127.0.0.1", port: int = 0) -> It
         endpoint.server_close()
 
 
-class _Refusal(UsageError):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class _Conversation(BaseHTTPRequestHandler):
+class _Conversation(BoundedConversation):
     """One connection."""
 
     server: Endpoint
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 60.0  # for a client to say what it began to say
-
-    def log_message(self, *_: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._answered({"/v1/models": self._models})
+        self.answered({"/v1/models": self._models})
 
     def do_POST(self) -> None:
         routes = {"/chat/completions": self._chat, "/load_lora_adapter": self._load, "/unload_lora_adapter": self._unload}
-        self._answered({f"/v1{path}": answer for path, answer in routes.items()})
-
-    def _answered(self, routes: dict[str, Any]) -> None:
-        try:
-            body = self._read()  # always, or the rest of it would be taken for the next request
-            if not secrets.compare_digest(self.headers.get("authorization", "").encode(), f"Bearer {self.server.key}".encode()):
-                raise _Refusal(401, "the API key is missing or wrong; it was printed when the server started")
-            answer = routes.get(self.path.partition("?")[0])
-            if answer is None:
-                raise _Refusal(404, f"there is no {self.command} {self.path}")
-            answer(body)
-        except CodagentError as error:
-            status = error.status if isinstance(error, _Refusal) else 400 if isinstance(error, UsageError) else 500
-            self._send(status, _error(status, str(error)))
-
-    def _read(self) -> Json:
-        try:
-            length = int(self.headers.get("content-length") or 0)
-            if not 0 <= length <= _MOST_BYTES or "transfer-encoding" in self.headers:
-                self.close_connection = True
-                raise _Refusal(413, f"a request has a content-length of at most {_MOST_BYTES} bytes")
-            body = json.loads(self.rfile.read(length) or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise _Refusal(400, f"the request is not JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise _Refusal(400, "the request is not a JSON object")
-        return body
+        self.answered({f"/v1{path}": answer for path, answer in routes.items()})
 
     def _models(self, _: Json) -> None:
         weights = self.server.weights
@@ -111,17 +69,17 @@ class _Conversation(BaseHTTPRequestHandler):
             {"id": name, "object": "model", "created": 0, "owned_by": "codagent", "parent": None if name == weights.base else weights.base}
             for name in weights.names
         ]
-        self._send(200, {"object": "list", "data": data})
+        self.send(200, {"object": "list", "data": data})
 
     def _load(self, body: Json) -> None:
         name, folder = _text(body, "lora_name"), Path(_text(body, "lora_path"))
         self.server.desk.between(lambda: self.server.weights.add(name, folder))
-        self._send(200, f"Success: LoRA adapter '{name}' added successfully.")
+        self.send(200, f"Success: LoRA adapter '{name}' added successfully.")
 
     def _unload(self, body: Json) -> None:
         name = _text(body, "lora_name")
         self.server.desk.between(lambda: self.server.weights.drop(name))
-        self._send(200, f"Success: LoRA adapter '{name}' removed successfully.")
+        self.send(200, f"Success: LoRA adapter '{name}' removed successfully.")
 
     def _chat(self, body: Json) -> None:
         weights = self.server.weights
@@ -129,7 +87,9 @@ class _Conversation(BaseHTTPRequestHandler):
         context_tokens = int(policy.model.config.get_text_config().max_position_embeddings)
         request = asked(body, policy.processor, model=names[0], context_tokens=context_tokens)
         if request.model not in names:
-            raise _Refusal(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
+            raise Refusal(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
+        if max(request.prompt) >= policy.model.get_input_embeddings().num_embeddings:
+            raise UsageError("the messages have tokens that the model has no embedding for; it is not the tokenizer's model")
         answer = Answer(request, policy.processor, policy.ends)
         drawn = self.server.desk.ask(request.model, request.prompt, request.sampling).drawn(self._gone)
         if request.stream:
@@ -138,7 +98,7 @@ class _Conversation(BaseHTTPRequestHandler):
         for one in drawn:
             answer.add(one)
         if not self._gone():
-            self._send(200, answer.whole())
+            self.send(200, answer.whole())
 
     def _streamed(self, chunks: Iterator[Json]) -> None:
         """As server-sent events, up to the end of the connection."""
@@ -151,7 +111,7 @@ class _Conversation(BaseHTTPRequestHandler):
             for chunk in chunks:
                 self._event(json.dumps(chunk))
         except CodagentError as error:
-            self._event(json.dumps(_error(500, str(error))))
+            self._event(json.dumps(told(500, str(error))))
         self._event("[DONE]")
 
     def _event(self, data: str) -> None:
@@ -166,15 +126,6 @@ class _Conversation(BaseHTTPRequestHandler):
         except OSError:
             return True
 
-    def _send(self, status: int, answer: Json | str) -> None:
-        data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-        with suppress(ConnectionError):
-            self.send_response(status)
-            self.send_header("content-type", "text/plain" if isinstance(answer, str) else "application/json")
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
 
 def _chunks(answer: Answer, drawn: Iterator[tuple[int, float]]) -> Iterator[Json]:
     yield answer.first()
@@ -185,11 +136,7 @@ def _chunks(answer: Answer, drawn: Iterator[tuple[int, float]]) -> Iterator[Json
 
 
 def _text(body: Json, name: str) -> str:
-    if not isinstance(value := body.get(name), str) or not value:
-        raise _Refusal(400, f"{name} is missing")
+    value = body.get(name)
+    if not isinstance(value, str) or not value or len(value) > _LONGEST:
+        raise UsageError(f"{name} is to be a text of at most {_LONGEST:,} characters")
     return value
-
-
-def _error(status: int, why: str) -> Json:
-    kind = {401: "invalid_api_key", 404: "not_found"}.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": why, "type": kind, "param": None, "code": status}}

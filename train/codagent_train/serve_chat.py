@@ -13,9 +13,11 @@ from codagent.errors import UsageError
 from codagent.models.spoken import find_spoken
 from codagent.types import Sampling
 from codagent_train.engines import Ids
+from codagent_train.folder import refuse_unreadable
 
 Json = dict[str, Any]
 COLDEST = 1e-5  # the temperature that 0 is taken for, at which the likeliest token is certain
+HOTTEST = 100  # a temperature at which all tokens are as likely as each other
 # What is drawn from is the whole distribution, and what a reply says is free: these may be given, but change nothing.
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -31,6 +33,9 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("auto", "none"),
     "top_logprobs": (0,),
 }
+_FIELDS: Mapping[str, type] = {"model": str, "stream": bool, "logprobs": bool, "return_token_ids": bool}
+_WORDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "an object"}
+_SHOWN = 80  # characters of what a request says, where it is told why that is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +55,22 @@ class Asked:
 def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Asked:
     """The request in `body`, of `model` when it names none. UsageError for what is no request, or asks for what is not to be had."""
     for name, values in _NEUTRAL.items():
-        if body.get(name) is not None and body[name] not in values:
-            raise UsageError(f"{name} is {json.dumps(body[name])}, and this server takes {json.dumps(values[0])} only; leave it out")
-    tools = None if body.get("tool_choice") == "none" else body.get("tools") or None
+        value = body.get(name)
+        if value is not None and (value not in values or isinstance(value, bool)):
+            raise UsageError(f"{name} is {_shown(value)}, and this server takes {json.dumps(values[0])} only; leave it out")
+    named, stream, logprobs, ids = (_given(body, each, kind) for each, kind in _FIELDS.items())
+    usage = _given(_given(body, "stream_options", dict) or {}, "include_usage", bool)
+    longest = next((each for name in ("max_completion_tokens", "max_tokens") if (each := _given(body, name, int)) is not None), None)
+    temperature, seed = _or(_given(body, "temperature", float), 1.0), _or(_given(body, "seed", int), secrets.randbits(63))
+    if not (0 <= temperature <= HOTTEST) or (longest is not None and longest < 1):
+        raise UsageError(f"temperature must be 0 or more, and {HOTTEST} or less, and max_tokens 1 or more")
     try:
-        names = tuple(str(tool["function"]["name"]) for tool in tools or ())
+        tools = (_tools(body.get("tools")) or None) if body.get("tool_choice") != "none" else None
         chat = [_message(message) for message in body["messages"]]
-        longest = body.get("max_completion_tokens") or body.get("max_tokens")
-        temperature, seed = float(_or(body.get("temperature"), 1.0)), int(_or(body.get("seed"), secrets.randbits(63)))
-        longest = None if longest is None else int(longest)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is not a chat completion request ({type(error).__name__}: {error}); see OpenAI's API reference") from error
-    if not (0 <= temperature < float("inf")) or (longest is not None and longest < 1):
-        raise UsageError("temperature must be 0 or more, and max_tokens 1 or more")
+    if not chat:
+        raise UsageError("this is not a chat completion request (it has no messages); see OpenAI's API reference")
     prompt = _rendered(chat, tools, processor)
     if tools and prompt == _rendered(chat, None, processor):
         raise UsageError("the model's chat template shows it no tools; describe them in the messages, as codagent's calling in text does")
@@ -70,17 +78,17 @@ def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Ask
     if room < (longest or 1):
         raise UsageError(
             f"this model's maximum context length is {context_tokens} tokens; the messages have {len(prompt)},"
-            f" and {longest or 1} are asked for; shorten them"
+            f" and {_shown(longest or 1)} are asked for; shorten them"
         )
     return Asked(
-        model=str(body.get("model") or model),
+        model=named or model,
         prompt=prompt,
-        sampling=Sampling(max(temperature, COLDEST), 1.0, 0, longest or room, seed % 2**64),
-        tools=names,
-        stream=bool(body.get("stream")),
-        logprobs=bool(body.get("logprobs")),
-        ids=bool(body.get("return_token_ids")),
-        usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        sampling=Sampling(max(float(temperature), COLDEST), 1.0, 0, longest or room, seed % 2**64),
+        tools=tuple(tool["function"]["name"] for tool in tools or ()),
+        stream=bool(stream),
+        logprobs=bool(logprobs),
+        ids=bool(ids),
+        usage=bool(usage),
     )
 
 
@@ -173,29 +181,59 @@ def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
+def _given(body: Json, name: str, kind: type) -> Any:
+    """The field of that kind; None when there is none. UsageError when it is of another."""
+    value = body.get(name)
+    kinds = (int, float) if kind is float else (kind,)
+    if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool)):
+        why = f"{name} is {_shown(value)}, and is to be {_WORDS[kind]}"
+        raise UsageError(f"this is not a chat completion request ({why}); see OpenAI's API reference")
+    return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        told = json.dumps(value)
+    except RecursionError:
+        told = f"{type(value).__name__} in {type(value).__name__}"
+    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}..."
+
+
+def _tools(tools: Any) -> list[Json] | None:
+    """TypeError or KeyError for what is no list of tools."""
+    if tools is not None and not isinstance(tools, list):
+        raise TypeError("tools is not an array")
+    for tool in tools or ():
+        _text(tool["function"]["name"])
+    return tools
+
+
 def _message(message: Json) -> Json:
-    """As chat templates take it: the content a text, the arguments of calls an object."""
+    """As chat templates take it: the content a text, the arguments of calls an object. TypeError, KeyError and more for no message."""
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(part["text"] for part in content)
-    wanted = {key: message[key] for key in ("tool_call_id", "name") if message.get(key) is not None}
-    if message.get("tool_calls"):
-        wanted["tool_calls"] = [call | {"function": call["function"] | _object(call["function"])} for call in message["tool_calls"]]
-    return {"role": str(message["role"]), "content": content or "", **wanted}
+    wanted = {key: _text(message[key]) for key in ("tool_call_id", "name") if message.get(key) is not None}
+    calls = [call | {"function": call["function"] | _object(call["function"])} for call in _or(message.get("tool_calls"), [])]
+    if calls:
+        wanted["tool_calls"] = calls
+    return {"role": _text(message["role"]), "content": _text(_or(content, "")), **wanted}
 
 
 def _object(function: Json) -> Json:
-    arguments = function.get("arguments")
+    arguments = _text(function["name"]) and function.get("arguments")
     try:
         return {"arguments": json.loads(arguments)} if isinstance(arguments, str) else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
-def _rendered(chat: list[Json], tools: list[Json] | None, processor: Any) -> Ids:
-    from jinja2 import TemplateError
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise TypeError(f"{_shown(value)} is not a text")
+    return value
 
-    try:
+
+def _rendered(chat: list[Json], tools: list[Json] | None, processor: Any) -> Ids:
+    with refuse_unreadable("the model's chat template does not take these messages", "see OpenAI's API reference"):  # it is code, too
         return tuple(processor.apply_chat_template(chat, tools=tools, add_generation_prompt=True, tokenize=True, return_dict=False))
-    except (TemplateError, TypeError, ValueError) as error:
-        raise UsageError(f"the model's chat template does not take these messages: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -12,23 +12,25 @@ from typing import TypeVar
 
 import torch
 
-from codagent.errors import CodagentError, ModelError
+from codagent.errors import ModelError
 from codagent.types import Sampling
 from codagent_train.engines import TOGETHER, Ids
 from codagent_train.engines.local import Row, Rows, mergeable
+from codagent_train.folder import reason
 from codagent_train.serve_weights import Weights, Worn
 
 T = TypeVar("T")
 Drawn = tuple[int, float]
-_LOOK_S = 0.2  # between two looks at whether somebody still listens, while nothing comes
+_LOOK_S = 0.2  # between two looks at whether somebody still listens, and somebody still draws, while nothing comes
+_ENDED = "the server ends"
 
 
 class Ticket:
     """A completion that was asked for; it grows until it is whole, or nobody listens any more."""
 
-    def __init__(self, name: str, prompt: Ids, sampling: Sampling) -> None:
+    def __init__(self, name: str, prompt: Ids, sampling: Sampling, alive: Callable[[], bool]) -> None:
         self.name, self.row, self.given_up = name, Row(prompt, sampling), False
-        self._told = 0
+        self._told, self._alive = 0, alive
         self._news: SimpleQueue[Drawn | ModelError | None] = SimpleQueue()
 
     @property
@@ -42,6 +44,8 @@ class Ticket:
                 try:
                     news = self._news.get(timeout=_LOOK_S)
                 except Empty:
+                    if not self._alive():
+                        raise ModelError(_ENDED) from None
                     continue
                 if isinstance(news, ModelError):
                     raise news
@@ -75,22 +79,30 @@ class Desk:
         self._thread.start()
 
     def ask(self, name: str, prompt: Ids, sampling: Sampling) -> Ticket:
-        ticket = Ticket(name, prompt, sampling)
+        ticket = Ticket(name, prompt, sampling, self._thread.is_alive)
         self._jobs.put(partial(self._waiting.append, ticket))
         return ticket
 
     def between(self, work: Callable[[], T]) -> T:
-        """What `work` gives, or raises, done between two steps."""
+        """What `work` gives, or raises, done between two steps. ModelError when it never will be."""
         future: Future[T] = Future()
 
         def job() -> None:
             try:
                 future.set_result(work())
-            except CodagentError as error:
+            except BaseException as error:  # noqa: BLE001 -- raised again in the thread of whoever asked
                 future.set_exception(error)
 
         self._jobs.put(job)
+        while not wait([future], _LOOK_S).done:
+            if not self.alive:
+                raise ModelError(_ENDED)
         return future.result()
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody does what is asked here."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         self._jobs.put(None)
@@ -148,9 +160,9 @@ class Desk:
                 rows.keep([ticket.row for ticket in tickets if not ticket.given_up])
                 if rows.growing:
                     rows.step()
-        except (CodagentError, RuntimeError) as error:  # torch's own, out of memory too, are RuntimeErrors
+        except Exception as error:  # noqa: BLE001 -- the code of a model raises anything, and those who asked hear of it
             for ticket in tickets:
-                ticket.fail(ModelError(f"the reply broke off: {error}"))
+                ticket.fail(ModelError(f"the reply broke off: {reason(error)}"))
             return
         for ticket in tickets:
             ticket.tell(whole=ticket.row not in rows.growing)

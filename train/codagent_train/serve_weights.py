@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent.truncate import harmless
 from codagent_train import recipe
+from codagent_train.folder import refuse_unreadable
 from codagent_train.policy import Policy, pretrained
+from codagent_train.serve_adapter import load, lora
 from codagent_train.serve_source import base_of, located
 
 
@@ -29,22 +32,30 @@ class Weights:
 
     def add(self, name: str, folder: Path) -> None:
         """Serve the adapter in the folder, too. UsageError for a name that is taken, and for what is no adapter of this base."""
-        from peft import PeftConfig, PeftModel
+        from peft import PeftModel
 
         if name in self.names:
             raise UsageError(f"the name {name} has already been loaded; give each adapter a name of its own")
         if not _same(of := base_of(folder), self.base):
-            raise UsageError(f"the adapter in {folder} is for {of}, not for {self.base}; serve that one, or train on this one")
+            raise UsageError(
+                f"the adapter in {folder} is for {harmless(of[:100])}, not for {self.base}; serve that one, or train on this one"
+            )
+        with refuse_unreadable(f"the adapter in {folder} cannot be served", "give the folder of a checkpoint"):
+            settings = lora(folder)
         inner = f"adapter{self._count}"
         self._count += 1
+        before = [(module, dict(module._modules)) for module in self._bare.modules()]
         try:
-            if self._dressed is None:
-                self._dressed = PeftModel(self._bare, PeftConfig.from_pretrained(str(folder)), adapter_name=inner)
-            self._dressed.load_adapter(str(folder), inner)
-            self._dressed.eval()
-        except (OSError, RuntimeError, TypeError, ValueError) as error:
-            self._take_off(inner)
-            raise UsageError(f"the adapter in {folder} does not fit {self.base}: {str(error).strip().splitlines()[0]}") from error
+            with refuse_unreadable(f"the adapter in {folder} does not fit {self.base}", "train one on this base, or serve its own"):
+                if self._dressed is None:
+                    self._dressed = PeftModel(self._bare, settings, adapter_name=inner)
+                else:
+                    self._dressed.add_adapter(inner, settings)
+                load(self._dressed, folder, inner)
+                self._dressed.eval()
+        except UsageError:
+            self._put_back(before, inner)
+            raise
         self._adapters[name] = inner
 
     def drop(self, name: str) -> None:
@@ -65,14 +76,28 @@ class Weights:
         return self._dressed(**given)
 
     def _take_off(self, inner: str) -> None:
-        if self._dressed is None:
-            return
         if self._adapters:
             self._dressed.set_adapter(next(iter(self._adapters.values())), inference_mode=True)
-            with suppress(ValueError):  # it never came as far
-                self._dressed.delete_adapter(inner)
+            self._dressed.delete_adapter(inner)
         else:
             self._bare, self._dressed = self._dressed.unload(), None
+
+    def _put_back(self, before: Sequence[tuple[Any, dict[str, Any]]], inner: str) -> None:
+        """Make of the model what it was before an adapter was put on it, however far that came."""
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        for module, parts in before:
+            module._modules.clear()
+            module._modules.update(parts)
+        if not self._adapters:
+            self._dressed = None
+            vars(self._bare).pop("peft_config", None)
+            return
+        self._dressed.peft_config.pop(inner, None)
+        self._dressed.set_adapter(next(iter(self._adapters.values())), inference_mode=True)
+        for module, _ in before:
+            if isinstance(module, BaseTunerLayer):
+                module.delete_adapter(inner)
 
 
 class Worn:
@@ -104,4 +129,7 @@ def opened(source: str) -> Weights:
 
 
 def _same(one: str, other: str) -> bool:
-    return one == other or (Path(one).exists() and Path(other).exists() and Path(one).samefile(other))
+    try:
+        return one == other or Path(one).samefile(other)
+    except (OSError, ValueError):  # one of them is no file
+        return False
