@@ -54,7 +54,10 @@ def gone_on(out: Path, recipe: Recipe) -> Path | None:
 
 def seed_of(out: Path) -> int:
     """The seed of the run in the folder. UsageError when there is none."""
-    return int(_recorded(out)["seed"])
+    try:
+        return int(_recorded(out)["seed"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UsageError(f"{out / RUN} is not the recipe of a run: it names no seed") from None
 
 
 def recipe_of(out: Path) -> Recipe:
@@ -118,9 +121,9 @@ def _told(recipe: Recipe) -> dict[str, Any]:
 def _recorded(out: Path) -> Any:
     try:
         return json.loads((out / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise UsageError(f"there is no run in {out} to resume; without --resume one begins") from None
 
 
 def _checkpoints(out: Path) -> list[Path]:
-    return sorted(out.glob("checkpoint-*"), key=step_of)
+    return sorted(filter(is_checkpoint, out.glob("checkpoint-*")), key=step_of)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +15,11 @@ from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import weights_named
 from codagent_train import checkpoint, gguf_file, metrics, recipe
-from codagent_train.folder import first_line, safetensor_error, vacant, whole
+from codagent_train.folder import refuse_unreadable, vacant, whole
 from codagent_train.importing import CARD, Card
 from codagent_train.policy import pretrained
-from codagent_train.serve_source import Source, base_of, is_adapter, located
+from codagent_train.serve_adapter import load, lora
+from codagent_train.serve_source import Source, base_of, is_adapter, located, settings_of
 
 To = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -85,14 +85,14 @@ def _merged(source: Source) -> tuple[Any, Any]:
     """The model, its adapter a part of its weights, and its tokenizer. UsageError when they cannot be read, or do not fit each other."""
     from peft import PeftModel
 
-    try:
+    what = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
+    with refuse_unreadable(what, "give another checkpoint"):
         policy = pretrained(recipe.Policy(weights=source.base))
         if source.adapter is None:
             return policy.model, policy.processor
-        return PeftModel.from_pretrained(policy.model, source.adapter).merge_and_unload(), policy.processor
-    except (OSError, RuntimeError, TypeError, ValueError, LookupError, safetensor_error()) as error:
-        what = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
-        raise UsageError(f"{what}: {first_line(error)}; give another checkpoint") from error
+        dressed = PeftModel(policy.model, lora(source.adapter))
+        load(dressed, source.adapter, "default")
+        return dressed.merge_and_unload(), policy.processor
 
 
 def _origin(source: Source) -> Origin:
@@ -111,7 +111,7 @@ def _origin(source: Source) -> Origin:
 def _card(folder: Path) -> Card | None:
     try:
         return decode(Card, json.loads((folder / CARD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -134,12 +134,12 @@ def _hub_folder(out: Path, source: Source, origin: Origin) -> None:
     with whole(out) as unfinished:
         unfinished.mkdir()
         for file in sorted(file for pattern in _KEPT for file in folder.glob(pattern)):
-            if file.name not in _LEFT:
+            if file.name not in _LEFT and file.is_file():
                 shutil.copy(file, unfinished / file.name)
         if not (unfinished / "tokenizer_config.json").exists():
             _tokenizer(source).save_pretrained(unfinished)
         if source.adapter:
-            config = json.loads((unfinished / "adapter_config.json").read_text(encoding="utf-8")) | {"base_model_name_or_path": origin.name}
+            config = settings_of(unfinished) | {"base_model_name_or_path": origin.name}
             (unfinished / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         if of_run:
             checkpoint.begin(unfinished, _shared(checkpoint.recipe_of(folder.parent), origin))
@@ -162,24 +162,19 @@ def _check(folder: Path) -> None:
     """UsageError when there are no weights in the folder, or they were cut off."""
     from safetensors import safe_open
 
-    files = sorted(folder.glob("*.safetensors"))
+    files = sorted(file for file in folder.glob("*.safetensors") if file.is_file())
     if not files:
         raise UsageError(f"there are no weights in {folder}: no *.safetensors; give a run, a checkpoint, or a folder of weights")
     for file in files:
-        try:
-            with safe_open(file, "np"):
-                pass
-        except (OSError, struct.error, safetensor_error()) as error:
-            raise UsageError(f"{file} cannot be read: {first_line(error)}; give another checkpoint") from error
+        with refuse_unreadable(f"{file} cannot be read", "give another checkpoint"), safe_open(file, "np"):
+            pass
 
 
 def _tokenizer(source: Source) -> Any:
     from transformers import AutoTokenizer
 
-    try:
-        return AutoTokenizer.from_pretrained(source.base)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"there is no tokenizer in {source.base}: {first_line(error)}; put one beside the weights") from error
+    with refuse_unreadable(f"there is no tokenizer in {source.base}", "put one beside the weights"):
+        return AutoTokenizer.from_pretrained(source.base, trust_remote_code=False)
 
 
 def _licence_in(file: Path) -> str:

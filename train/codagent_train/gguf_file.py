@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent_train.folder import refuse_unreadable
 
 # Architectures, and whether the rows of their queries and keys lie in llama.cpp's order, where the two halves of a head alternate.
 _ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
@@ -56,11 +57,9 @@ def licence(file: Path) -> str:
 def _opened(file: Path) -> Any:
     from gguf import GGUFReader
 
-    try:
+    with refuse_unreadable(f"{file} is not a GGUF file that can be read", "fetch it again"):
         reader = GGUFReader(file)
         reader.fields["general.architecture"].contents()
-    except (OSError, ValueError, LookupError) as error:
-        raise UsageError(f"{file} is not a GGUF file that can be read: {error}") from error
     return reader
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from codagent.models import catalog
 from codagent.models.download import Progress, pull
 from codagent.models.embedded import weights_named
 from codagent_train import quiet
-from codagent_train.folder import first_line, safetensor_error, vacant, whole
+from codagent_train.folder import first_line, refuse_unreadable, vacant, whole
 
 CARD = "codagent.json"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
@@ -46,7 +45,7 @@ class _Found:
 
     @property
     def files(self) -> list[Path]:
-        return [self.folder / self.gguf] if self.gguf else sorted(self.folder.glob("*.safetensors"))
+        return [self.folder / self.gguf] if self.gguf else sorted(file for file in self.folder.glob("*.safetensors") if file.is_file())
 
 
 def import_model(source: str, out: Path, *, weights: Path, progress: Progress, say: Say) -> Card:
@@ -144,12 +143,11 @@ def _model(source: str, found: _Found) -> Any:
 def _loaded(kind: Any, source: str, found: _Found, **settings: Any) -> Any:
     if found.gguf:
         settings["gguf_file"] = found.gguf
-    try:
-        return kind.from_pretrained(found.folder, local_files_only=True, **settings)
-    except ImportError as error:
-        raise UsageError(f"{source} needs what is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
-    except (OSError, ValueError, LookupError, struct.error, safetensor_error()) as error:
-        raise UsageError(f"{source} cannot be loaded: {first_line(error)}") from error
+    with refuse_unreadable(f"{source} cannot be loaded", "give another folder, file or name"):
+        try:
+            return kind.from_pretrained(found.folder, local_files_only=True, trust_remote_code=False, **settings)
+        except ImportError as error:
+            raise UsageError(f"{source} needs what is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
 
 
 def _write(out: Path, model: Any, tokenizer: Any, card: Card) -> None:

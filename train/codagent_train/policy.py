@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from codagent.types import Message
 from codagent_train import recipe
 from codagent_train.engines import Ids
 from codagent_train.environments import keycode
-from codagent_train.folder import first_line, safetensor_error
+from codagent_train.folder import refuse_unreadable
 from codagent_train.rollout import Tokenizer
 
 _LINEAR = "all-linear"  # all but the head, which peft leaves out of this
@@ -75,12 +76,15 @@ def pretrained(setting: recipe.Policy) -> Policy:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.bfloat16 if setting.device == "cuda" else torch.float32  # on most CPUs bf16 is slower by far
-    try:
-        processor = AutoTokenizer.from_pretrained(setting.weights)
-        model = AutoModelForCausalLM.from_pretrained(setting.weights, dtype=dtype)
-    except (OSError, ValueError, safetensor_error()) as error:
-        kind = "folder" if Path(setting.weights).exists() else "model"
-        raise UsageError(f"the {kind} {setting.weights} cannot be loaded: {first_line(error)}; see `codagent-train import`") from error
+    from codagent_train.serve_adapter import lora
+    from codagent_train.serve_source import is_adapter
+
+    kind = "folder" if os.path.lexists(setting.weights) else "model"
+    with refuse_unreadable(f"the {kind} {setting.weights} cannot be loaded", "see `codagent-train import`"):
+        if is_adapter(Path(setting.weights)):
+            lora(Path(setting.weights))  # refuses what transformers would load in part
+        processor = AutoTokenizer.from_pretrained(setting.weights, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(setting.weights, dtype=dtype, trust_remote_code=False)
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {setting.weights} has no chat template; take an instruction-tuned model")
     if processor.pad_token_id is None:

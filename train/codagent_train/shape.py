@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent_train.folder import refuse_unreadable
 from codagent_train.recipe import RANDOM
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
@@ -52,14 +53,18 @@ def shape(weights: str) -> Shape | None:
     files = _files(folder)
     if not files or not all(file.is_file() for file in files):
         return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    try:
-        return _shape(config.get("text_config", config), [each for file in files for each in _head(file)], folder)
-    except KeyError as error:
-        raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
+    with refuse_unreadable(f"the weights in {folder} cannot be read", "make the folder anew with `codagent-train import`"):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        try:
+            return _shape(config.get("text_config", config), [each for file in files for each in _head(file)], folder)
+        except KeyError as error:
+            raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
 
 
 def _shape(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: Path) -> Shape:
+    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size"):
+        if not isinstance(config[name], int) or config[name] < 1:
+            raise ValueError(f"its config.json says {str(config[name])[:40]!r} for {name}")
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
     linears = (size for name, size in tensors if len(size) == 2 and not any(part in name for part in _NOT_ADAPTED))
@@ -88,8 +93,9 @@ def _cached(name: str) -> Path | None:
 
 def _files(folder: Path) -> list[Path]:
     if (folder / _INDEX).is_file():
-        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        return [folder / name for name in sorted(set(index["weight_map"].values()))]
+        with refuse_unreadable(f"{folder / _INDEX} cannot be read", "make the folder anew with `codagent-train import`"):
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            return [folder / name for name in sorted(set(index["weight_map"].values()))]
     return [folder / _WHOLE] if (folder / _WHOLE).is_file() else []
 
 
@@ -104,7 +110,7 @@ def _head(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         told = json.loads(text)
         sizes = {name: tuple(each["shape"]) for name, each in told.items() if name != "__metadata__"}
         end = 8 + length + max(each["data_offsets"][1] for name, each in told.items() if name != "__metadata__")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"{file} is not a file of safetensors; make the folder anew with `codagent-train import`") from None
     if file.stat().st_size < end:
         raise UsageError(f"{file} is cut off: {file.stat().st_size:,} of {end:,} bytes; make the folder anew with `codagent-train import`")

@@ -29,7 +29,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
@@ -38,6 +38,7 @@ from codagent_train.engines.opening import engine_for
 from codagent_train.loss import Diverged, clipped, drift, one_sided, token_mean
 from codagent_train.policy import Policy, adapter
 from codagent_train.recipe import Recipe
+from codagent_train.resuming import ResumingTrainer
 from codagent_train.rollout import Sampler, Start, roll_out
 from codagent_train.rows import BASELINES, RETURNS, Row, copied, harvest, parts
 from codagent_train.scoring import IGNORED, scored
@@ -72,7 +73,7 @@ def train(
     checkpoint.end(out)
 
 
-class Trainer(GRPOTrainer):  # type: ignore[misc]
+class Trainer(ResumingTrainer):
     """Trains `policy` as `recipe` says, into the folder `out`."""
 
     def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
