@@ -29,7 +29,7 @@ def find_json_calls(text: str, names: Collection[str]) -> tuple[list[tuple[str, 
 def _read_calls(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
     try:
         value = json.loads(text, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         yield from _read_torn(text, names)
         return
     for item in value if isinstance(value, list) else [value]:

@@ -15,7 +15,7 @@ from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
 from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
-from codagent_train.data.records.files import Rejection, iter_unique
+from codagent_train.data.records.finder import Rejection, iter_unique
 from codagent_train.policy.chat_text import render_messages, render_reply
 from codagent_train.policy.tokenizer import Tokenizer
 

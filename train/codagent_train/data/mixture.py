@@ -13,7 +13,7 @@ from random import Random
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
 from codagent_train.data import imitation
-from codagent_train.data.records.files import join_reasons
+from codagent_train.data.records.finder import join_reasons
 from codagent_train.data.redo import Redo, find_redoable
 from codagent_train.data.replay import Replay, policy_aliases
 from codagent_train.data.teacher import play_as_teacher

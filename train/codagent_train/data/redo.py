@@ -19,7 +19,7 @@ from codagent.runner.workspace import Reopening, reopen
 from codagent.store import layout
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
-from codagent_train.data.records.files import Rejection, iter_readable, join_reasons
+from codagent_train.data.records.finder import Rejection, iter_readable, join_reasons
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import CALLING
 from codagent_train.recipe.schema import Recipe

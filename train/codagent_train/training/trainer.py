@@ -29,7 +29,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
@@ -46,6 +46,7 @@ from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.logprobs import IGNORED, token_logprobs
 from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
 from codagent_train.training.microbatch import Microbatch, pad_samples
+from codagent_train.training.resuming import ResumingTrainer
 from codagent_train.training.step_metrics import step_metrics
 
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
@@ -61,7 +62,7 @@ def train(
     checkpoints.remove_unfinished(out)
 
 
-class Trainer(GRPOTrainer):  # type: ignore[misc]
+class Trainer(ResumingTrainer):
     """Trains `policy` as `recipe` says, into the folder `out`."""
 
     def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
