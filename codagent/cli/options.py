@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,10 +18,12 @@ from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
-from codagent.settings import settings as config
-from codagent.settings.toml import Values
+from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.types import Calling
+
+if TYPE_CHECKING:
+    from codagent.settings.layers import Layer
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
 Model = Annotated[
@@ -54,34 +56,38 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def settings(root: Path, task_file: Values | None = None, **flags: Any) -> config.Settings:
-    """All layers merged; `flags` are named like the settings' keys, `sandbox` being a name.
+def settings(root: Path, task_file: Layer | None = None, **flags: Any) -> Settings:
+    """Merge all layers; `flags` are named like the settings' keys, `sandbox` being a name.
 
     A repository may lower the limits of the person, but not raise them; a limit that it raises is left out, and said on stderr.
     """
-    own = user_layers(**flags)
+    from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
+
+    user, environment, chosen = user_layers(**flags)
     path = root / "codagent.toml"
-    repository, left_out = config.lowered(config.read(path, repository=True), config.settings(own[0]))
+    repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(user))
     if left_out:
         warn(f"{path} may lower your limits, not raise them; left out: {', '.join(left_out)}")
-    user, environment, chosen = own
-    return config.settings(user, repository, environment, task_file or {}, chosen)
+    return merge_layers(user, repository, environment, task_file or Layer(), chosen)
 
 
-def user_layers(**flags: Any) -> tuple[Values, Values, Values]:
-    """What the person has said, and no repository: the user file, the environment, the flags."""
-    name = flags.pop("sandbox", None)
-    flags.pop("notes", None)
+def user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:
+    """Return what the person states, and no repository: the user file, the environment, the flags."""
+    from codagent.settings.layers import make_layer, read_environment, read_layer
+
+    stated = {key: value for key, value in flags.items() if key != "notes" and value != []}
     return (
-        config.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
-        config.environment(os.environ),
-        {**{key: None if value == [] else value for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
+        read_layer(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
+        read_environment(os.environ),
+        make_layer(stated, name=lambda key: "--check" if key == "checks" else f"--{key.replace('_', '-')}"),
     )
 
 
-def user_settings(**flags: Any) -> config.Settings:
-    """The person's own settings, which is all that a record may be acted on with."""
-    return config.settings(*user_layers(**flags))
+def user_settings(**flags: Any) -> Settings:
+    """Return the person's own settings, which is all that a record may be acted on with."""
+    from codagent.settings.layers import merge_layers
+
+    return merge_layers(*user_layers(**flags))
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:

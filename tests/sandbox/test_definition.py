@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from codagent.errors import UsageError
 from codagent.sandbox.definition import Definition, definition, for_repository, names, sandboxes_dir
+from codagent.settings.toml import parse_table
 
 
 def test_the_shipped_definitions_have_every_protection() -> None:
@@ -32,12 +33,14 @@ def test_a_repository_chooses_its_image_and_what_is_set_up_in_it() -> None:
     ("table", "said"),
     [
         ({"set_up": "x"}, "did you mean 'setup'"),
-        ({"off": ["network"]}, "unknown name 'off'"),
-        ({"memory_mb": 1_000_000}, "unknown name 'memory_mb'"),
-        ({"user": "0:0"}, "unknown name 'user'"),
+        ({"off": ["network"]}, "unknown key 'off'"),
+        ({"memory_mb": 1_000_000}, "unknown key 'memory_mb'"),
+        ({"user": "0:0"}, "unknown key 'user'"),
         ({"image": "a", "dockerfile": "b"}, "exclude each other"),
         ({"setup": ["a"]}, "must be a text"),
+        ({"setup": " "}, "must be a text that is not blank"),
         ({"files": "a"}, "must be a list"),
+        ({"\ud800": "a"}, "unknown key"),
     ],
 )
 def test_a_repository_cannot_choose_anything_else(table: dict[str, Any], said: str) -> None:
@@ -47,8 +50,12 @@ def test_a_repository_cannot_choose_anything_else(table: dict[str, Any], said: s
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"user": "0:1000"}, "root"), ({"workspace_mb": 2000}, "live in memory"), ({"off": ("netwrok",)}, "did you mean 'network'")],
+    [
+        ({"user": "0:1000"}, "root"),
+        ({"workspace_mb": 2000}, "live in memory"),
+        ({"off": ("netwrok",)}, "each one of network, .*netwrok"),
+    ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        replace(definition("python"), **change)
+        parse_table(asdict(definition("python")) | change, Definition, where="sandbox.toml")

@@ -21,12 +21,12 @@ from codagent.runner.model import worst_case
 from codagent.runner.result import exit_code, iterations, lines, summary, word
 from codagent.runner.spec import Job, Result
 from codagent.settings.settings import Settings
-from codagent.settings.toml import Values
 from codagent.store import layout as state
 from codagent.types import Task
 
 if TYPE_CHECKING:
     from codagent.runner.launch import Launch
+    from codagent.settings.layers import Layer
 
 TaskText = Annotated[
     str | None,
@@ -162,7 +162,7 @@ def _asked(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[T
     return tasks, settings
 
 
-def _tasks(given: str | None) -> tuple[tuple[Task, ...], Values]:
+def _tasks(given: str | None) -> tuple[tuple[Task, ...], Layer | None]:
     """The tasks, and the settings that came with them."""
     from codagent.settings.task_file import is_task_file, read_tasks
 
@@ -172,4 +172,4 @@ def _tasks(given: str | None) -> tuple[tuple[Task, ...], Values]:
     text = instruction_of(given)
     if text is None:
         raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
-    return (Task("task", text),), {}
+    return (Task("task", text),), None

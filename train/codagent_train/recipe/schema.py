@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from codagent.errors import UsageError
-from codagent.settings.toml import AMOUNT, COUNT, TEXT, TEXTS, WHOLE, Keys, Kind, Source, check, load
+from codagent_train.recipe.keys import AMOUNT, COUNT, TEXT, TEXTS, WHOLE, Keys, Kind, Source, check, load
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "again", "warm")  # sources that want recorded loops
