@@ -51,20 +51,20 @@ def sandboxes_dir() -> Path:
     return shipped if shipped.is_dir() else package.parent / "sandboxes"
 
 
-def names() -> list[str]:
+def list_sandboxes() -> list[str]:
     """List the shipped sandboxes."""
     return sorted(path.parent.name for path in sandboxes_dir().glob("*/sandbox.toml"))
 
 
-def definition(name: str) -> Definition:
+def load_definition(name: str) -> Definition:
     """Read a shipped definition. Raises UsageError when no sandbox has this name, or when its file does not fit."""
-    if name not in names():
-        raise UsageError(f"unknown sandbox {name!r}; {suggest(name, tuple(names()))}")
+    if name not in list_sandboxes():
+        raise UsageError(f"unknown sandbox {name!r}; {suggest(name, tuple(list_sandboxes()))}")
     path = sandboxes_dir() / name / "sandbox.toml"
     return parse_table({"name": name, **read_toml(path)}, Definition, where=path)
 
 
-def for_repository(name: str, table: Mapping[str, Any]) -> Definition:
+def load_for_repository(name: str, table: Mapping[str, Any]) -> Definition:
     """Read `name` with a repository's [sandbox] table on top, which may choose an image and what is in it, never a limit or a protection.
 
     Raises UsageError for any other key, and for an image beside a dockerfile.
@@ -72,4 +72,4 @@ def for_repository(name: str, table: Mapping[str, Any]) -> Definition:
     setup = parse_table(table, SandboxSetup, where="codagent.toml [sandbox]")
     if setup.image and setup.dockerfile:
         raise UsageError("codagent.toml [sandbox]: image and dockerfile exclude each other; keep one")
-    return replace(definition(name), **setup.to_dict())
+    return replace(load_definition(name), **setup.to_dict())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import SandboxError, UsageError
-from codagent.sandbox.definition import WORKSPACE, Definition, definition, sandboxes_dir
+from codagent.sandbox.definition import WORKSPACE, Definition, load_definition, sandboxes_dir
 from codagent.sandbox.engine import connect, speaking
 
 Say = Callable[[str], None]
@@ -48,14 +48,14 @@ def ensure_image(wanted: Definition, *, root: Path | None, say: Say) -> str:
 
 def build(name: str, say: Say) -> str:
     """Builds a shipped image, and first the one that it stands on; gives its id. What has not changed is not built again."""
-    shipped = definition(name)
+    shipped = load_definition(name)
     client = connect()
     with speaking(f"building {shipped.image}"):
         if name == "base":
             base = _debian(client, say)
         else:
             build("base", say)
-            base = definition("base").image
+            base = load_definition("base").image
         say(f"building {shipped.image} on {base}")
         return _build(client, (sandboxes_dir() / name / "Dockerfile").read_text(), {}, shipped.image, base, say)
 

@@ -23,9 +23,9 @@ class Starter:
         import docker  # noqa: F401
 
         from codagent.sandbox import docker as _  # noqa: F401
-        from codagent.sandbox.definition import for_repository
+        from codagent.sandbox.definition import load_for_repository
 
-        self._definition = for_repository(settings.sandbox, settings.sandbox_setup)
+        self._definition = load_for_repository(settings.sandbox, settings.sandbox_setup)
 
     def __call__(self, loop_id: str) -> Sandbox:
         """A fresh sandbox, labelled with the loop that it is for."""

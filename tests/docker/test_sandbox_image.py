@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from codagent.errors import SandboxError, UsageError
-from codagent.sandbox.definition import Definition, for_repository
+from codagent.sandbox.definition import Definition, load_for_repository
 from codagent.sandbox.docker import DockerSandbox
 from codagent.sandbox.image import ensure_image
 
@@ -36,7 +36,7 @@ def made(wanted: Definition, root: Path) -> tuple[str, list[str]]:
 
 def test_a_setup_runs_once_and_again_when_it_or_its_files_change(tmp_path: Path) -> None:
     (tmp_path / "tools.txt").write_text("one")
-    wanted = for_repository("python", {"setup": "cp tools.txt /opt/tools\nid -u >>/opt/tools", "files": ["tools.txt"]})
+    wanted = load_for_repository("python", {"setup": "cp tools.txt /opt/tools\nid -u >>/opt/tools", "files": ["tools.txt"]})
     first, said = made(wanted, tmp_path)
     assert said[0].startswith("building codagent/repo:")
     assert made(wanted, tmp_path) == (first, [])
@@ -51,7 +51,7 @@ def test_a_dockerfile_of_the_repository_is_built_with_what_it_copies(tmp_path: P
     (tmp_path / "seed").write_text("1")
     (tmp_path / "left out").write_text("1")
     (tmp_path / ".dockerignore").write_text("left*\n")
-    wanted = for_repository("python", {"dockerfile": "Dockerfile"})
+    wanted = load_for_repository("python", {"dockerfile": "Dockerfile"})
     first, _ = made(wanted, tmp_path)
     (tmp_path / "left out").write_text("2")
     assert made(wanted, tmp_path) == (first, [])
@@ -65,7 +65,7 @@ def test_what_an_image_declares_cannot_weaken_the_sandbox(tmp_path: Path) -> Non
         "ARG BASE\nFROM ${BASE}\nVOLUME /data\nUSER root\nENTRYPOINT sleep 1\nHEALTHCHECK --interval=1s CMD touch /data/check\nENV MARK=1\n"
     )
     (tmp_path / "Dockerfile").write_text(recipe)
-    wanted = for_repository("python", {"dockerfile": "Dockerfile"})
+    wanted = load_for_repository("python", {"dockerfile": "Dockerfile"})
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=made(wanted, tmp_path)[0])) as sandbox:
         result = sandbox.run("sleep 2; id -u; ls /data; stat -f -c %T /data; echo $MARK", timeout=10)
         assert result.output == "1000\ntmpfs\n1\n"
@@ -73,11 +73,11 @@ def test_what_an_image_declares_cannot_weaken_the_sandbox(tmp_path: Path) -> Non
 
 def test_a_setup_that_fails_says_what_it_said(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="the cause of it"):
-        made(for_repository("python", {"setup": "echo the cause of it; exit 3"}), tmp_path)
+        made(load_for_repository("python", {"setup": "echo the cause of it; exit 3"}), tmp_path)
 
 
 def test_files_outside_the_repository_are_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     for name in ("/etc/passwd", "../x", "link", "missing"):
         with pytest.raises(UsageError, match="no file"):
-            made(for_repository("python", {"setup": "true", "files": [name]}), tmp_path)
+            made(load_for_repository("python", {"setup": "true", "files": [name]}), tmp_path)

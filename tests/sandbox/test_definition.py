@@ -6,26 +6,29 @@ import pytest
 from msgspec.structs import asdict, replace
 
 from codagent.errors import UsageError
-from codagent.sandbox.definition import Definition, definition, for_repository, names, sandboxes_dir
+from codagent.sandbox.definition import Definition, list_sandboxes, load_definition, load_for_repository, sandboxes_dir
 from codagent.settings.toml import parse_table
 
 
 def test_the_shipped_definitions_have_every_protection() -> None:
-    assert names() == ["base", "python"]
-    assert [definition(name) for name in names()] == [Definition("base", "codagent/base"), Definition("python", "codagent/python")]
-    assert definition("python").off == ()
+    assert list_sandboxes() == ["base", "python"]
+    assert [load_definition(name) for name in list_sandboxes()] == [
+        Definition("base", "codagent/base"),
+        Definition("python", "codagent/python"),
+    ]
+    assert load_definition("python").off == ()
     assert (sandboxes_dir() / "base" / "bootstrap").is_file()
 
 
 def test_an_unknown_sandbox_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'python'"):
-        definition("pyhton")
+        load_definition("pyhton")
 
 
 def test_a_repository_chooses_its_image_and_what_is_set_up_in_it() -> None:
-    assert for_repository("python", {}) == definition("python")
-    assert for_repository("python", {"image": "node:22"}) == replace(definition("python"), image="node:22")
-    asked = for_repository("python", {"setup": "pip install -r r.txt", "files": ["r.txt"]})
+    assert load_for_repository("python", {}) == load_definition("python")
+    assert load_for_repository("python", {"image": "node:22"}) == replace(load_definition("python"), image="node:22")
+    asked = load_for_repository("python", {"setup": "pip install -r r.txt", "files": ["r.txt"]})
     assert (asked.setup, asked.files) == ("pip install -r r.txt", ("r.txt",))
 
 
@@ -45,7 +48,7 @@ def test_a_repository_chooses_its_image_and_what_is_set_up_in_it() -> None:
 )
 def test_a_repository_cannot_choose_anything_else(table: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        for_repository("python", table)
+        load_for_repository("python", table)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +61,4 @@ def test_a_repository_cannot_choose_anything_else(table: dict[str, Any], said: s
 )
 def test_a_definition_that_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        parse_table(asdict(definition("python")) | change, Definition, where="sandbox.toml")
+        parse_table(asdict(load_definition("python")) | change, Definition, where="sandbox.toml")
