@@ -50,10 +50,8 @@ class Layer(Table, frozen=True):
     sandbox: SandboxTable = SandboxTable()
 
 
-_NAMES = {field.name for field in fields(Limits)}
-_LIMITS = {
-    key: name for key in Layer.__struct_fields__ if (name := key.removeprefix("max_")) in _NAMES
-}  # their keys, and their names in Limits
+_LIMIT_NAMES = {field.name for field in fields(Limits)}
+_LIMITS = {key: name for key in Layer.__struct_fields__ if (name := key.removeprefix("max_")) in _LIMIT_NAMES}  # key: name in Limits
 
 
 def merge_layers(*layers: Layer) -> Settings:
