@@ -77,9 +77,11 @@ def parse_table(data: Mapping[str, Any], schema: type[TableT], *, where: object 
     """
     try:
         return convert(data, schema)
-    except (ValidationError, UnicodeError) as error:  # a UnicodeError comes from a key with a lone surrogate
+    except UnicodeError:  # never of a TOML file, but a record can hold half a character
+        problem = "a key is not valid Unicode"
+    except ValidationError as error:
         problem = _explain(str(error), data, schema, name)
-        raise UsageError(f"{where}: {problem}" if where else problem) from None
+    raise UsageError(f"{where}: {problem}" if where else problem)
 
 
 def suggest(word: object, known: tuple[str, ...]) -> str:

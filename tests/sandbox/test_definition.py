@@ -43,7 +43,7 @@ def test_a_repository_chooses_its_image_and_what_is_set_up_in_it() -> None:
         ({"setup": ["a"]}, "must be a text"),
         ({"setup": " "}, "must be a text that is not blank"),
         ({"files": "a"}, "must be a list"),
-        ({"\ud800": "a"}, "unknown key"),
+        ({"\ud800": "a"}, "a key is not valid Unicode"),
     ],
 )
 def test_a_repository_cannot_choose_anything_else(table: dict[str, Any], said: str) -> None:
