@@ -1,39 +1,42 @@
-"""Text for models and terminals: control sequences made harmless, long output cut between lines, results shown, tokens bounded by bytes."""
+"""Text for models and terminals: removes control sequences, shortens long output, formats command results, and bounds tokens by bytes."""
 
 from __future__ import annotations
 
 import re
 
-from codagent.types import CommandResult, Message, Profile, Reply
+from codagent.types import CommandResult, Message, Profile
 
-BYTES_PER_TOKEN = 3  # cautious, for text that the server has not counted yet
+BYTES_PER_TOKEN = 3  # a cautious estimate for text that no server has counted yet
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC: titles, clipboard, links
     r"|[ -/]*[0-~])"  # two-character sequences
 )
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\n])", re.MULTILINE)
-# C0 and C1 controls but tab and newline, and the marks that reorder or hide text
+# C0 and C1 controls except tab and newline, and the marks that reorder or hide text
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-_TELLING = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
+_INFORMATIVE = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
 
-def harmless(text: str) -> str:
-    """`text` as a terminal or a model may see it: no escape sequences, a line that overwrote itself as it last stood, controls spelt."""
+def sanitize(text: str) -> str:
+    """Return `text` as a terminal or a model may see it.
+
+    Escape sequences are removed. A line that overwrote itself is reduced to what was visible last. Other control characters are escaped.
+    """
     text = _ESCAPE.sub("", text.replace("\r\n", "\n"))
     text = _OVERWRITTEN.sub("", text)
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r", ""))
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\r", ""))
 
 
-def spelt(text: str) -> str:
-    """`text` with what `harmless` would take out spelt instead: for files, where nothing that is there may be hidden."""
-    return harmless(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
+def escape_controls(text: str) -> str:
+    """Return `text` with all control characters escaped and none removed, for the content of files, where nothing may be hidden."""
+    return sanitize(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
 
 
-def shorten(text: str, *, max_lines: int, max_bytes: int) -> str:
-    """The head and tail of `text` within both limits, whole lines only, with a line between them that says what is missing.
+def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
+    """Return the head and the tail of `text`, within both limits, with a line between them that says how much is left out.
 
-    A line that alone passes half of `max_bytes` is left out whole.
+    Lines are kept or left out as a whole. A line that is longer than half of `max_bytes` is left out.
     """
     lines = text.splitlines(keepends=True)
     total = len(text.encode(errors="surrogateescape"))
@@ -41,15 +44,15 @@ def shorten(text: str, *, max_lines: int, max_bytes: int) -> str:
         return text
     head = _take(lines, max_lines // 2, max_bytes // 2)
     tail = _take(lines[len(head) :][::-1], max_lines - max_lines // 2, max_bytes // 2)[::-1]
-    kept = sum(len(line.encode(errors="surrogateescape")) for line in head + tail)
+    kept_bytes = sum(len(line.encode(errors="surrogateescape")) for line in head + tail)
     gap = len(lines) - len(head) - len(tail)
-    return "".join([*head, f"[… {gap:,} lines, {total - kept:,} bytes left out …]\n", *tail])
+    return "".join([*head, f"[… {gap:,} lines, {total - kept_bytes:,} bytes left out …]\n", *tail])
 
 
-def show(result: CommandResult, profile: Profile) -> str:
-    """A command's result as the model reads it."""
-    text = harmless(result.output)
-    short = shorten(text, max_lines=profile.output_lines, max_bytes=profile.output_bytes)
+def format_result(result: CommandResult, profile: Profile) -> str:
+    """Return a command's result as the model reads it."""
+    text = sanitize(result.output)
+    short = truncate_middle(text, max_lines=profile.output_lines, max_bytes=profile.output_bytes)
     status = f"exit {result.exit_code}"
     if result.timed_out:
         status += " (killed at its time limit, with all that it had started)"
@@ -58,19 +61,14 @@ def show(result: CommandResult, profile: Profile) -> str:
     return f"{status}\n{short}".rstrip("\n")
 
 
-def gist(output: str) -> str:
-    """What matters of a failing pytest run: the tests' lines, the errors, the summary. Other output stays as it is."""
+def pytest_summary(output: str) -> str:
+    """Return the lines of a failing pytest run that explain the failure: tests, errors, summary. Other output is returned unchanged."""
     lines = output.splitlines()
-    return "\n".join(filter(_TELLING.match, lines)) if any(line.startswith("E  ") for line in lines) else output
+    return "\n".join(filter(_INFORMATIVE.match, lines)) if any(line.startswith("E  ") for line in lines) else output
 
 
-def counted(reply: Reply) -> int:
-    """Tokens of a request and its reply together, which the next request begins with."""
-    return reply.prompt_tokens + reply.completion_tokens
-
-
-def size(message: Message) -> int:
-    """Bytes of a message's text, with a little for its frame; no tokenizer makes more tokens than that."""
+def count_bytes(message: Message) -> int:
+    """Return the bytes of a message, with some for its frame. No tokenizer makes more tokens of a message than that."""
     return 16 + len(message.content.encode(errors="surrogateescape")) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
 
 

@@ -1,18 +1,19 @@
-"""The values that flow through codagent and the four seams they cross; no behaviour, no I/O."""
+"""The values that flow through codagent, what follows from them, and the four seams that they cross. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Role = Literal["system", "user", "assistant", "tool"]
-Stop = Literal["stop", "tool_calls", "length"]
+FinishReason = Literal["stop", "tool_calls", "length"]
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
 # model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
 End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"]
+ENDS_LOOP = ("model", "sandbox", "interrupted", "tokens", "seconds", "usd")  # an episode that ends so ends its loop, which is not complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Reply:
     """One answer of a model. `policy` names the weights and how tools were called; `raw` is the text as it was sampled."""
 
     message: Message
-    stop: Stop
+    stop: FinishReason
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None
@@ -74,6 +75,11 @@ class Reply:
     sampling: Sampling
     policy: str
     raw: str
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens of the request and of the reply: what the next request begins with."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,20 @@ class Episode:
     commit: str | None = None
     notes_after: str | None = None  # of a notes episode: what is carried on
 
+    @property
+    def resumable(self) -> bool:
+        """Whether the episode can be gone on with: it has no end, or a failure or a person ended it before its checks passed."""
+        return self.end in ("model", "sandbox", "interrupted", None) and not (self.outcome and self.outcome.passed)
+
+    def requests(self) -> Iterator[tuple[Message, ...]]:
+        """Yield the messages that the model was asked with, for each step in order."""
+        messages = self.prompt
+        for step in self.steps:
+            if step.context is not None:
+                messages = step.context
+            yield messages
+            messages = (*messages, step.reply.message, *step.observation.messages)
+
 
 @dataclass(frozen=True, slots=True)
 class Loop:
@@ -186,6 +206,24 @@ class Loop:
     end: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def attempts(self) -> tuple[Episode, ...]:
+        """The episodes that worked on a task, passed or not."""
+        return tuple(episode for episode in self.episodes if episode.kind == "solve")
+
+    @property
+    def latest_notes(self) -> str:
+        """The notes as the latest episode left them; those that the loop began with when there is no episode."""
+        if not self.episodes:
+            return self.notes
+        last = self.episodes[-1]
+        return last.notes_before if last.notes_after is None else last.notes_after
+
+    @property
+    def complete(self) -> bool:
+        """Whether the loop came to its end; False when it is still going on, or a limit, a failure or a person cut it short."""
+        return self.end is not None and self.end not in ENDS_LOOP
+
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
@@ -200,12 +238,27 @@ class CommandResult:
     log: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a loop takes no further task: the reason in a word, and a sentence for the person ("": there is nothing to say)."""
+
+    reason: str
+    message: str = ""
+
+
+OnText = Callable[[str], None]  # hears a reply piece by piece, as the model writes it
+
+
+def ignore_text(text: str) -> None:
+    """Hear a reply and do nothing."""
+
+
 class Model(Protocol):
-    """Anything that answers. Raises ModelError, nothing else."""
+    """Anything that answers. Raises ModelError, and what `on_text` raises to end a reply."""
 
     @property
     def name(self) -> str: ...
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply: ...
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply: ...
     def close(self) -> None: ...
 
 
@@ -219,23 +272,30 @@ class Sandbox(Protocol):
 
 
 class Environment(Protocol):
-    """What an episode happens in. `reset` gives the prompt (rules, then task, notes and what else is known), `step` answers a reply,
-    `grade` asks the gates (None: the task has none), `keep` makes the work last and names the commit that holds it, where the environment
-    makes any, `account` tells the state that the last step left, for whoever rewrites the notes."""
+    """What an episode happens in.
+
+    `reset` begins an attempt and returns its prompt: rules, task, notes, and what else is known. `step` answers a reply. `grade` asks the
+    gates; None means that the task has none. `save_work` makes the work last, and returns the commit that holds it; None means that the
+    environment makes no commits. `describe_state` describes the state after the last step, for whoever rewrites the notes.
+    """
 
     @property
     def tools(self) -> tuple[Tool, ...]: ...
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]: ...
     def step(self, message: Message) -> Observation: ...
     def grade(self) -> Outcome | None: ...
-    def keep(self, outcome: Outcome | None) -> str | None: ...
-    def account(self) -> str: ...
+    def save_work(self, outcome: Outcome | None) -> str | None: ...
+    def describe_state(self) -> str: ...
 
 
 class Observer(Protocol):
-    """Hears of everything as it happens: the record and the display do. An episode that was broken off does not start again."""
+    """Is called for everything that happens, like the record and the display.
 
-    def started(self, episode: Episode) -> None: ...
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
-    def stepped(self, step: Step) -> None: ...
-    def ended(self, episode: Episode) -> None: ...
+    An episode that is resumed does not start again. `on_iteration` hears what comes next in a loop, before each attempt and at the end.
+    """
+
+    def on_episode_start(self, episode: Episode) -> None: ...
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
+    def on_step(self, step: Step) -> None: ...
+    def on_episode_end(self, episode: Episode) -> None: ...
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None: ...

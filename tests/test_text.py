@@ -1,50 +1,50 @@
 import subprocess
 
-from codagent.text import gist, harmless, shorten
+from codagent.text import pytest_summary, sanitize, truncate_middle
 
 
 def test_text_within_both_limits_is_untouched():
-    assert shorten("a\nb\n", max_lines=2, max_bytes=4) == "a\nb\n"
+    assert truncate_middle("a\nb\n", max_lines=2, max_bytes=4) == "a\nb\n"
 
 
 def test_too_many_lines_keep_head_and_tail_and_say_what_is_missing():
     text = "".join(f"{n}\n" for n in range(10))
-    assert shorten(text, max_lines=4, max_bytes=100) == "0\n1\n[… 6 lines, 12 bytes left out …]\n8\n9\n"
+    assert truncate_middle(text, max_lines=4, max_bytes=100) == "0\n1\n[… 6 lines, 12 bytes left out …]\n8\n9\n"
 
 
 def test_too_many_bytes_never_cut_inside_a_line():
     text = "aaaa\nbbbb\ncccc\ndddd\n"
-    assert shorten(text, max_lines=100, max_bytes=12) == "aaaa\n[… 2 lines, 10 bytes left out …]\ndddd\n"
+    assert truncate_middle(text, max_lines=100, max_bytes=12) == "aaaa\n[… 2 lines, 10 bytes left out …]\ndddd\n"
 
 
 def test_one_enormous_line_is_left_out_whole():
-    assert shorten("x" * 1000, max_lines=10, max_bytes=100) == "[… 1 lines, 1,000 bytes left out …]\n"
+    assert truncate_middle("x" * 1000, max_lines=10, max_bytes=100) == "[… 1 lines, 1,000 bytes left out …]\n"
 
 
 def test_bytes_are_counted_and_not_characters():
-    assert "left out" in shorten("ééé\nb\n", max_lines=10, max_bytes=7)
+    assert "left out" in truncate_middle("ééé\nb\n", max_lines=10, max_bytes=7)
 
 
 def test_colours_titles_and_links_vanish():
-    assert harmless("\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\") == "red  link"
+    assert sanitize("\x1b[31mred\x1b[0m \x1b]0;title\x07 \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\") == "red  link"
 
 
 def test_other_controls_are_spelt_out():
-    assert harmless("a\x00b\x08\x9bc\u202ed") == "a\\x00b\\x08\\x9bc\\u202ed"
+    assert sanitize("a\x00b\x08\x9bc\u202ed") == "a\\x00b\\x08\\x9bc\\u202ed"
 
 
 def test_a_progress_bar_leaves_its_last_state():
-    assert harmless("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
-    assert harmless("1\n2\r3\r\n4\r\r5\r") == "1\n3\n5"
+    assert sanitize("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
+    assert sanitize("1\n2\r3\r\n4\r\r5\r") == "1\n3\n5"
 
 
 def test_a_line_of_a_million_characters_takes_no_longer_than_many_short_ones():
     line = "x" * 1_000_000
-    assert harmless(line) == line
+    assert sanitize(line) == line
 
 
 def test_an_unfinished_escape_sequence_cannot_swallow_what_a_terminal_prints_next():
-    assert "\x1b" not in harmless("text\x1b[") + harmless("text\x1b]0;never ended")
+    assert "\x1b" not in sanitize("text\x1b[") + sanitize("text\x1b]0;never ended")
 
 
 def test_the_gist_of_a_pytest_run_is_its_asserts_and_errors(tmp_path):
@@ -52,7 +52,7 @@ def test_the_gist_of_a_pytest_run_is_its_asserts_and_errors(tmp_path):
     run = subprocess.run(
         ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    kept = gist(f"$ pytest\nexit 1\n{run.stdout}")
+    kept = pytest_summary(f"$ pytest\nexit 1\n{run.stdout}")
     assert kept.splitlines()[:2] == ["$ pytest", "exit 1"]
     assert ">       assert sum([1, 2]) == 4" in kept
     assert "FAILED test_x.py::test_sum" in kept
@@ -60,4 +60,4 @@ def test_the_gist_of_a_pytest_run_is_its_asserts_and_errors(tmp_path):
 
 
 def test_other_output_is_its_own_gist():
-    assert gist("exit 2\nmake: *** no rule\n") == "exit 2\nmake: *** no rule\n"
+    assert pytest_summary("exit 2\nmake: *** no rule\n") == "exit 2\nmake: *** no rule\n"

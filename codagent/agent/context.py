@@ -1,7 +1,7 @@
-"""What the model is asked with: everything so far, until that no longer fits.
+"""The messages that the model is asked with: everything so far, until that no longer fits.
 
-Then old answers of tools are shortened, then old steps become one line each. The prompt (task, rules, limits) is never touched.
-Nothing is shortened a second time before it must be, so that a server's prefix cache stays good for as long as possible.
+Then old answers of tools are shortened, and after that old steps become one line each. The prompt (task, rules, limits) never changes.
+Messages are shortened as rarely as possible, so that the prefix cache of a server stays valid for long.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codagent.errors import ModelError
-from codagent.text import BYTES_PER_TOKEN, counted, shorten, size
+from codagent.text import BYTES_PER_TOKEN, count_bytes, truncate_middle
 from codagent.types import Message, Sampling, Step
 
 KEEP = 4  # the latest steps stay as they are, while that is possible
@@ -17,7 +17,7 @@ SHORT_LINES, SHORT_BYTES = 10, 600
 
 
 class Context:
-    """Grows by a step at a time; `messages` is the request to come."""
+    """The request to come, as `messages`; it grows by one step at a time."""
 
     def __init__(self, prompt: tuple[Message, ...], memory: int | None = None) -> None:
         self._prompt, self._memory = prompt, memory
@@ -26,7 +26,7 @@ class Context:
         self._summarised = 0  # steps before this one are a line each
         self._messages = list(prompt)
         self._counted = 0  # tokens of the messages up to the last reply, as the server counted them
-        self._fresh_bytes = sum(size(message) for message in prompt)
+        self._fresh_bytes = sum(count_bytes(message) for message in prompt)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -49,15 +49,15 @@ class Context:
             self._messages = [*self._prompt, *(message for step in kept for message in step)]
             return
         self._messages.extend(messages)
-        self._counted = counted(step.reply)
-        self._fresh_bytes = sum(size(message) for message in step.observation.messages)
+        self._counted = step.reply.total_tokens
+        self._fresh_bytes = sum(count_bytes(message) for message in step.observation.messages)
 
     def overflows(self, context_tokens: int, sampling: Sampling) -> bool:
         """Whether the next request with its longest answer may pass the model's context."""
         return self._counted + self._fresh_bytes // BYTES_PER_TOKEN + sampling.max_tokens > context_tokens
 
     def shrink(self) -> None:
-        """Leave out the next most dispensable part. ModelError when nothing is left that may go."""
+        """Shorten what the model needs least. Raises ModelError when nothing is left to truncate_middle."""
         old = max(0, len(self._steps) - KEEP)
         if self._shortened < old:
             self._shortened = old
@@ -68,7 +68,7 @@ class Context:
         else:
             raise ModelError("the task does not fit into the model's context; take a model with a longer one, or a shorter task")
         self._messages = self._render()
-        self._counted, self._fresh_bytes = 0, sum(size(message) for message in self._messages)
+        self._counted, self._fresh_bytes = 0, sum(count_bytes(message) for message in self._messages)
 
     def _render(self) -> list[Message]:
         messages = list(self._prompt)
@@ -83,7 +83,7 @@ class Context:
 def _short(message: Message) -> Message:
     if message.role == "assistant":
         return message
-    return replace(message, content=shorten(message.content, max_lines=SHORT_LINES, max_bytes=SHORT_BYTES))
+    return replace(message, content=truncate_middle(message.content, max_lines=SHORT_LINES, max_bytes=SHORT_BYTES))
 
 
 def _line(number: int, step: tuple[Message, ...]) -> str:

@@ -13,7 +13,7 @@ from codagent.types import End, Environment, Episode, Message, Model, Observer, 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Who works: a model, how it is best worked with, and who hears of it."""
+    """A model, how it is best worked with, and the observers of its episodes."""
 
     model: Model
     profile: Profile = Profile()
@@ -21,30 +21,33 @@ class Agent:
 
 
 def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Episode:
-    """Work on `episode` until it ends; what went wrong is in its `end` and `cause`, never raised.
+    """Run one episode until the agent, the environment or a limit ends it.
 
-    One without a prompt begins. One that was broken off goes on: what its steps did is done again in the environment, which is a fresh
-    one, and the model is asked for no reply that it has given already. A sandbox that does not start is the one exception (SandboxError).
+    A new episode has no prompt; the environment writes it. An unfinished episode, loaded from a record, is resumed: its recorded replies
+    are replayed against the fresh environment, and the model is asked only for what comes after the last of them.
+
+    Returns the episode with its steps, `end` and `cause`. Failures of the model, a limit or the sandbox become an `end`. Raises
+    SandboxError only when the sandbox does not start.
     """
     prompt = environment.reset(episode.task, episode.notes_before)
-    steps, given = _so_far(episode)
+    steps, unanswered = _split_unanswered(episode)
     if not episode.prompt:
         episode = replace(episode, prompt=prompt)
         for observer in agent.observers:
-            observer.started(episode)
+            observer.on_episode_start(episode)
     end, cause = None, ""
     try:
         context = Context(episode.prompt, agent.profile.memory)
         for step in steps:
             environment.step(step.reply.message)
             context.add(step)
-        end = _ended(steps, agent.profile)
+        end = _find_end(steps, agent.profile)
         while end is None:
-            step = _step(agent, environment, context, given)
-            given = None
+            step = _step(agent, environment, context, unanswered)
+            unanswered = None
             steps.append(step)
             context.add(step)
-            end = _ended(steps, agent.profile)
+            end = _find_end(steps, agent.profile)
     except KeyboardInterrupt:
         end = "interrupted"
     except LimitReached as error:
@@ -56,31 +59,31 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     return replace(episode, steps=tuple(steps), end=end, cause=cause)
 
 
-def _so_far(episode: Episode) -> tuple[list[Step], Step | None]:
-    """The steps of an episode that was broken off, and its last one apart when that reply was not answered."""
+def _split_unanswered(episode: Episode) -> tuple[list[Step], Step | None]:
+    """Split a recorded episode into its whole steps and the step whose reply got no answer (None: every reply got one)."""
     steps = list(episode.steps)
     if steps and steps[-1].observation.end == "interrupted":
         return steps[:-1], steps[-1]
     return steps, None
 
 
-def _step(agent: Agent, environment: Environment, context: Context, given: Step | None) -> Step:
-    """The next step; `given` has the reply of a step that was broken off before its answer."""
+def _step(agent: Agent, environment: Environment, context: Context, unanswered: Step | None) -> Step:
+    """Take the next step. `unanswered` holds a recorded reply that the environment has still to answer; None: the model is asked."""
     began = time.monotonic()
-    if given:
-        reply, shortened = given.reply, given.context
+    if unanswered:
+        reply, shortened = unanswered.reply, unanswered.context
     else:
         reply, shortened = _ask(agent.model, context, environment.tools, agent.profile)
         for observer in agent.observers:
-            observer.replied(reply, shortened)
+            observer.on_reply(reply, shortened)
     step = Step(reply, environment.step(reply.message), time.monotonic() - began, shortened)
     for observer in agent.observers:
-        observer.stepped(step)
+        observer.on_step(step)
     return step
 
 
 def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile) -> tuple[Reply, tuple[Message, ...] | None]:
-    """A reply, and the messages it answers when they are not simply all that came before."""
+    """Ask the model. Returns its reply, and the messages that were sent when they are fewer than all that came before (else None)."""
     shortened = context.messages if context.forgets else None
     sampling = profile.sampling
     if sampling.seed is not None:
@@ -96,8 +99,8 @@ def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profi
             shortened = context.messages
 
 
-def _ended(steps: Sequence[Step], profile: Profile) -> End | None:
-    """Why no further step is worth taking."""
+def _find_end(steps: Sequence[Step], profile: Profile) -> End | None:
+    """Find out why no further step is to be taken; None: another one is."""
     if steps and steps[-1].observation.end:
         return steps[-1].observation.end
     if profile.steps is not None and len(steps) >= profile.steps:
@@ -109,6 +112,6 @@ def _ended(steps: Sequence[Step], profile: Profile) -> End | None:
 
 
 def _exchange(step: Step) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """What was asked for and what came back, apart from the ids of the calls."""
+    """The calls of a step and their answers, without the ids of the calls."""
     calls = tuple((call.name, call.arguments) for call in step.reply.message.tool_calls)
     return calls, tuple(message.content for message in step.observation.messages)

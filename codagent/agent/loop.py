@@ -10,98 +10,118 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from codagent.agent.episode import Agent, run_episode
-from codagent.agent.notes import bounded, rewrite_notes
+from codagent.agent.notes import bound_notes, rewrite_notes
 from codagent.errors import RepositoryError, SandboxError
-from codagent.store.record import broken_off, solved
-from codagent.types import Environment, Episode, Loop, Outcome, Profile, Task
+from codagent.types import ENDS_LOOP, Environment, Episode, Loop, Outcome, Profile, Stop, Task
 
-Plan = Callable[[Loop], Task | str]  # the next task, or in a word why there is none
-OVER = ("model", "sandbox", "interrupted", "tokens", "seconds", "usd")  # the loop ends with an episode that ended so
-WARMER, WARMEST = 0.1, 1.0  # temperature: by so much more at each position, up to this
-_SEEDS = 1000  # apart from each other at two positions
+NextTask = Callable[[Loop], Task | Stop]  # depends on the loop so far and on nothing else
+WARMER, WARMEST = 0.1, 1.0  # the temperature rises by so much at each position, up to this
+_SEEDS = 1000  # the difference between the seeds of two positions
+
+
+def _same(text: str) -> str:
+    return text
+
+
+def _ignore(_: Episode) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
-    """How notes are carried. `read` gives them as they stand now, from as the loop left them: a person may have changed them. `keep` is
-    given each episode that rewrote them, once it is on record."""
+class NotesIO:
+    """When the notes are rewritten, and where they are read and written outside of the loop."""
 
-    rewrite: Literal["never", "between", "always"] = "never"
-    read: Callable[[str], str] = str
-    keep: Callable[[Episode], object] = str
-
-
-def in_order(tasks: Sequence[Task]) -> Plan:
-    """Each task once; the end of the last is the loop's."""
-
-    def plan(loop: Loop) -> Task | str:
-        done = solved(loop)
-        return tasks[len(done)] if len(done) < len(tasks) else str(done[-1].end)
-
-    return plan
+    when: Literal["never", "between", "always"] = "never"  # between: after each attempt but the last
+    load: Callable[[str], str] = _same  # from the notes as the loop left them to the notes as they are now: a person may have edited them
+    save: Callable[[Episode], object] = _ignore  # is given each notes episode, once it is on record
 
 
-def run_loop(agent: Agent, environment: Environment, plan: Plan, *, loop: Loop, carry: Carry = Carry()) -> Loop:
-    """`loop` with all episodes that `plan` asks for, and why it ended. One whose last episode was broken off goes on with that.
+def once_each(tasks: Sequence[Task]) -> NextTask:
+    """Give each task once. The loop stops for the reason for which its last attempt ended."""
 
-    With `rewrite` always, the notes are written anew after each solve episode; with between, after each but the last.
+    def next_task(loop: Loop) -> Task | Stop:
+        done = loop.attempts
+        return tasks[len(done)] if len(done) < len(tasks) else Stop(str(done[-1].end))
+
+    return next_task
+
+
+def run_loop(agent: Agent, environment: Environment, next_task: NextTask, *, loop: Loop, notes_io: NotesIO = NotesIO()) -> Loop:
+    """Run the episodes of a loop until `next_task` stops it, or an episode ends in a way that ends the loop.
+
+    A loop whose last episode is resumable goes on with that episode. Returns the loop with its episodes and its `end`. `next_task` is asked
+    once before each attempt and once at the end; observers hear the answer.
     """
+    episode, loop = _unfinished(loop)
+    following: Task | Stop | None = None  # what next_task has answered for the loop as it is now; None: it was not asked
     while True:
-        begun, loop = _taken_up(loop)
-        if begun is None:
-            begun = _due(loop, plan, carry)
-        if begun is None:
-            task = plan(loop)
-            if isinstance(task, str):
-                return replace(loop, end=task)
-            begun = Episode("solve", len(solved(loop)), task, bounded(carry.read(notes(loop)), agent.profile.notes_tokens), ())
-        episode = _work(agent, environment, loop, begun)
+        due = episode is None and _is_rewrite_due(loop, notes_io)
+        if episode is None and (not due or notes_io.when == "between"):
+            following = following or _ask(agent, next_task, loop)
+        if episode is None:
+            if isinstance(following, Stop):
+                return replace(loop, end=following.reason)
+            episode = _rewrite_of(loop.episodes[-1]) if due or following is None else _attempt_at(following, loop, notes_io, agent.profile)
+        episode = _run(agent, environment, loop, episode)
         loop = replace(loop, episodes=(*loop.episodes, episode))
         for observer in agent.observers:
-            observer.ended(episode)
+            observer.on_episode_end(episode)
         if episode.kind == "notes":
-            carry.keep(episode)
-        if episode.end in OVER:
-            unfinished = episode.kind == "solve" and broken_off(episode)
-            return replace(loop, end="passed" if not unfinished and plan(loop) == "passed" else episode.end)
+            notes_io.save(episode)
+        else:
+            following = None
+        if episode.end in ENDS_LOOP:
+            return replace(loop, end=_end_of(agent, next_task, loop))
+        episode = None
 
 
-def notes(loop: Loop) -> str:
-    """The notes as the loop's latest episode left them."""
-    if not loop.episodes:
-        return loop.notes
+def _ask(agent: Agent, next_task: NextTask, loop: Loop) -> Task | Stop:
+    following = next_task(loop)
+    for observer in agent.observers:
+        observer.on_iteration(loop, following)
+    return following
+
+
+def _end_of(agent: Agent, next_task: NextTask, loop: Loop) -> str:
+    """The end of a loop whose last episode ended it: "passed" when all its checks had passed before."""
     last = loop.episodes[-1]
-    return last.notes_before if last.notes_after is None else last.notes_after
+    if last.kind == "solve" and last.resumable:
+        return str(last.end)
+    following = _ask(agent, next_task, loop)
+    return "passed" if isinstance(following, Stop) and following.reason == "passed" else str(last.end)
 
 
-def _taken_up(loop: Loop) -> tuple[Episode | None, Loop]:
-    """The episode that was broken off, and the loop without it."""
+def _unfinished(loop: Loop) -> tuple[Episode | None, Loop]:
+    """The episode to resume (None: there is none), and the loop without it."""
     last = loop.episodes[-1] if loop.episodes else None
-    if last is None or not broken_off(last):
+    if last is None or not last.resumable:
         return None, loop
-    begun = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
-    return begun, replace(loop, episodes=loop.episodes[:-1], end=None)
+    resumed = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
+    return resumed, replace(loop, episodes=loop.episodes[:-1], end=None)
 
 
-def _due(loop: Loop, plan: Plan, carry: Carry) -> Episode | None:
-    """The rewrite of the notes that comes now, if one does."""
-    last = loop.episodes[-1] if loop.episodes else None
-    if last is None or last.kind == "notes" or carry.rewrite == "never":
-        return None
-    if carry.rewrite == "between" and isinstance(plan(loop), str):
-        return None
-    return Episode("notes", last.position, last.task, last.notes_before, ())
+def _is_rewrite_due(loop: Loop, notes_io: NotesIO) -> bool:
+    return notes_io.when != "never" and bool(loop.episodes) and loop.episodes[-1].kind == "solve"
 
 
-def _work(agent: Agent, environment: Environment, loop: Loop, begun: Episode) -> Episode:
-    agent = replace(agent, profile=_warmed(agent.profile, begun.position))
-    if begun.kind == "notes":
-        return rewrite_notes(agent, begun, loop.episodes[-1], environment.account())
-    return _judged(environment, run_episode(agent, environment, begun))
+def _rewrite_of(attempt: Episode) -> Episode:
+    return Episode("notes", attempt.position, attempt.task, attempt.notes_before, ())
 
 
-def _warmed(profile: Profile, position: int) -> Profile:
-    """A later attempt is sampled a little warmer, and with other seeds."""
+def _attempt_at(task: Task, loop: Loop, notes_io: NotesIO, profile: Profile) -> Episode:
+    notes = bound_notes(notes_io.load(loop.latest_notes), profile.notes_tokens)
+    return Episode("solve", len(loop.attempts), task, notes, ())
+
+
+def _run(agent: Agent, environment: Environment, loop: Loop, episode: Episode) -> Episode:
+    agent = replace(agent, profile=_with_sampling_at(agent.profile, episode.position))
+    if episode.kind == "notes":
+        return rewrite_notes(agent, episode, loop.episodes[-1], environment.describe_state())
+    return _graded(environment, run_episode(agent, environment, episode))
+
+
+def _with_sampling_at(profile: Profile, position: int) -> Profile:
+    """Sample a later attempt a little warmer, and with other seeds."""
     sampling = profile.sampling
     if sampling.temperature is not None:
         warmth = max(sampling.temperature, min(WARMEST, sampling.temperature + WARMER * position))
@@ -111,15 +131,23 @@ def _warmed(profile: Profile, position: int) -> Profile:
     return replace(profile, sampling=sampling)
 
 
-def _judged(environment: Environment, episode: Episode) -> Episode:
-    """The episode with its gates' word and its commit. Work is kept however an episode ended, but a sandbox that broke has none to give,
-    a person who interrupts does not want to wait for gates, and work that cannot be brought back is worth nothing."""
+def _graded(environment: Environment, episode: Episode) -> Episode:
+    """Add the outcome of the gates and the commit to an attempt that has ended.
+
+    The work is kept however the attempt ended, but not when the sandbox broke: then there is none. An interrupted attempt is not graded.
+    Work that cannot be brought out of the sandbox has the reward 0.
+    """
     if episode.end == "sandbox":
         return episode
     try:
-        outcome = None if episode.end == "interrupted" else environment.grade()
-        return replace(episode, outcome=outcome, commit=environment.keep(outcome))
+        try:
+            outcome = None if episode.end == "interrupted" else environment.grade()
+        except KeyboardInterrupt:
+            outcome, episode = None, replace(episode, end="interrupted", cause="")
+        return replace(episode, outcome=outcome, commit=environment.save_work(outcome))
     except SandboxError as error:
+        if episode.end == "interrupted":  # whoever stopped the loop has closed its sandbox
+            return episode
         return replace(episode, end="sandbox", cause=episode.cause or str(error))
     except RepositoryError as error:
         return replace(episode, end="repository", cause=str(error), outcome=Outcome(0.0, False, str(error)))

@@ -1,8 +1,8 @@
-"""The notes that one episode leaves for the next: asked for, taken out of the answer, bounded.
+"""The rewrite of the notes that one attempt leaves for the next.
 
-An episode like any other, in an environment whose one thing to do is to write; so it is recorded, limited, broken off and taken up again
-in the same way. After arXiv 2606.20002, section 3, with two differences: malformed notes are asked for once more and then leave the old
-ones in place, and the state that the attempt left is shown.
+The rewrite is an episode like any other, in an environment where the only thing to do is to write; so it is recorded, limited, interrupted
+and resumed in the same way. After arXiv 2606.20002, section 3, with two differences: malformed notes are asked for once more and then
+leave the old notes in place, and the state that the attempt left is shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.prompts import prompt
-from codagent.text import BYTES_PER_TOKEN, gist, harmless, shorten
+from codagent.text import BYTES_PER_TOKEN, pytest_summary, sanitize, truncate_middle
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
 
 MALFORMED = -0.1  # the reward of an episode that left no notes
@@ -24,9 +24,10 @@ _NOTES = re.compile(r"<notes>(.*?)</notes>", re.DOTALL)
 
 
 def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str) -> Episode:
-    """The notes `episode`, ended, with what is carried on in `notes_after`. It is about `solved`, which left the state `account`.
+    """Run the notes episode that follows the attempt `solved`, which left the state `account`.
 
-    Notes hold at most the profile's `notes_tokens`, counted cautiously as `BYTES_PER_TOKEN` bytes each.
+    Returns the episode with the notes to carry on in `notes_after`. Notes hold at most the profile's `notes_tokens`, counted cautiously as
+    `BYTES_PER_TOKEN` bytes each.
     """
     profile = agent.profile
     writing = Rewrite(solved, account, profile)
@@ -36,15 +37,15 @@ def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str)
     return replace(episode, outcome=writing.grade(), notes_after=writing.notes)
 
 
-def bounded(text: str, max_tokens: int) -> str:
-    """Notes as they may be carried: harmless, and no longer than the bound, whoever wrote them."""
-    return shorten(harmless(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
+def bound_notes(text: str, max_tokens: int) -> str:
+    """Remove control characters from notes and cut them to the bound, whoever wrote them."""
+    return truncate_middle(sanitize(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
 
 
 class Rewrite:
-    """An Environment in which notes are written. `notes` are the old ones until good ones came.
+    """An Environment in which notes are written. `notes` are the old notes until well-formed ones have come.
 
-    A model that works without memory of its steps is shown only what came of them.
+    A model whose profile has no memory of its steps is shown only what came of them.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -61,49 +62,49 @@ class Rewrite:
         parts = {
             "Task": task.instruction,
             "Old notes": notes or "none",
-            "The attempt": _told(self._solved, room) if self._profile.memory != 0 else "",
+            "The attempt": _describe_attempt(self._solved, room) if self._profile.memory != 0 else "",
             "What it changed": self._account,
-            "What the gates say": gist(outcome.feedback) if outcome else "nothing, it was not judged",
+            "What the gates say": pytest_summary(outcome.feedback) if outcome else "nothing, it was not judged",
             "Reward": f"{outcome.reward:.2f} of 1" if outcome else "",
         }
-        text = [f"{name}: {shorten(harmless(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]
+        text = [f"{name}: {truncate_middle(sanitize(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]
         return Message("system", self._prompt("notes")), Message("user", "\n\n".join([*text, self._form()]))
 
     def step(self, message: Message) -> Observation:
         found = _NOTES.findall(message.content)
-        text = harmless(found[0]).strip() if len(found) == 1 else ""
+        text = sanitize(found[0]).strip() if len(found) == 1 else ""
         size = len(text.encode(errors="surrogateescape"))
         if text and size <= self._max_bytes:
             self.notes, self._trouble = text, ""
             return Observation((), "finished")
-        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed(found)
+        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(found)
         return Observation((Message("user", f"error: {self._trouble}. {self._form()}"),))
 
     def grade(self) -> Outcome:
         return Outcome(MALFORMED if self._trouble else 0.0, not self._trouble, self._trouble)
 
-    def keep(self, outcome: Outcome | None) -> None:
-        """Whoever asked for the notes keeps them."""
+    def save_work(self, outcome: Outcome | None) -> None:
+        """Do nothing: the caller reads `notes`."""
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return self.notes
 
     def _form(self) -> str:
         return self._prompt("rewrite").replace("{words}", str(self._max_bytes // _BYTES_PER_WORD))
 
     def _prompt(self, name: str) -> str:
-        """For a profile with a prompt of its own, the one that goes with it."""
+        """Read the prompt `name`, in the form for the profile when it has prompts of its own."""
         return prompt(name if self._profile.prompt == "system" else f"{name}_{self._profile.prompt}")
 
 
-def _malformed(found: list[str]) -> str:
+def _malformed_reason(found: list[str]) -> str:
     if not found:
         return "there is nothing between <notes> and </notes>"
     return "the notes are empty" if len(found) == 1 else "there is more than one pair of <notes> and </notes>"
 
 
-def _told(episode: Episode, room: int) -> str:
-    """The steps of an attempt, each within its share of `room` bytes, and why it ended."""
+def _describe_attempt(episode: Episode, room: int) -> str:
+    """Describe the steps of an attempt, each within its share of `room` bytes, and why the attempt ended."""
     share = max(200, room // max(1, len(episode.steps)) - _ANSWER_BYTES)
     lines = [_step(number, step, share) for number, step in enumerate(episode.steps, 1)]
     return "\n".join([*lines, f"It ended: {episode.end}. {episode.cause}".rstrip()])
@@ -112,5 +113,5 @@ def _told(episode: Episode, room: int) -> str:
 def _step(number: int, step: Step, share: int) -> str:
     said = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
     answers = [message.content for message in step.observation.messages]
-    done = shorten("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
-    return f"{number}. {done}\n→ {shorten(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"
+    done = truncate_middle("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
+    return f"{number}. {done}\n→ {truncate_middle(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"

@@ -1,12 +1,20 @@
-"""The commands and their flags."""
+"""The commands, each with an example."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import typer
 
 from codagent import __version__
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Example: codagent run 'fix the failing test'",
+)
 
 
 def _version(wanted: bool) -> None:
@@ -25,20 +33,21 @@ def codagent(
 def _register() -> None:
     from codagent.cli.commands import loop, machine, notes, records, replay, report, run
 
-    for command in (
-        run.run,
-        loop.loop,
-        loop.branch,
-        records.show,
-        records.diff,
-        records.apply,
-        replay.replay,
-        records.list_,
-        records.clean,
-    ):
-        app.command(name=command.__name__.rstrip("_"))(command)
-    app.command()(machine.doctor)
-    app.command()(report.report)
+    examples: dict[Callable[..., None], str] = {
+        run.run: "codagent run 'fix the failing test' --check 'pytest -q'",
+        loop.loop: "codagent loop 'fix the failing test' --check 'pytest -q'",
+        loop.branch: "codagent branch 0301-1530 --at 2",
+        records.show: "codagent show",
+        records.diff: "codagent diff 0301-1530",
+        records.apply: "codagent apply",
+        replay.replay: "codagent replay",
+        records.list_: "codagent list",
+        records.clean: "codagent clean --all",
+        machine.doctor: "codagent doctor --model http://localhost:8000/v1",
+        report.report: "codagent report --out report.html",
+    }
+    for command, example in examples.items():
+        app.command(name=command.__name__.rstrip("_"), epilog=f"Example: {example}")(command)
     app.add_typer(notes.notes, name="notes")
     app.add_typer(machine.models, name="models")
     app.add_typer(machine.sandbox, name="sandbox")

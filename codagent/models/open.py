@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.errors import ModelError, UsageError
 from codagent.models import catalog
-from codagent.models.download import installed, weights_dir
-from codagent.models.http.retry import PATIENCE_S, patiently
+from codagent.models.download import is_installed, weights_dir
+from codagent.models.http.retry import PATIENCE_S, retry
 from codagent.types import Calling, Message, Model, Price, Profile, Sampling, Tool
 
 KNOWN = (
@@ -17,53 +16,55 @@ KNOWN = (
     f"embedded ones are {', '.join(entry.name for entry in catalog.ENTRIES)}"
 )
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
-# the whole distribution, so that what is recorded can be trained on
+# the whole distribution is sampled from, so that recorded replies can be trained on
 _ADAPTER = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=0))
 _WORD = "pelican"
-_ECHO = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
+_SAY = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What a model is opened with beside its name. `api_key` is for endpoints: litellm reads its own. `weights` is where `pull` keeps
-    files, by default in the user's cache. `answered`: a script, which has no other memory, gave so many replies before. `at_once`: so many
-    callers will ask an embedded one side by side."""
+class ModelOptions:
+    """What a model is opened with, besides its name."""
 
-    api_key: str | None = None
-    weights: Path | None = None
-    answered: int = 0
-    at_once: int = 1
+    api_key: str | None = None  # for endpoints; litellm reads its own
+    weights: Path | None = None  # the folder that `pull` downloads to; None: the one in the user's cache
+    answered: int = 0  # how many replies of a script an earlier process used
+    at_once: int = 1  # how many callers an embedded model serves in parallel
 
 
-def open_model(spec: str, *, on_text: Callable[[str], None] | None = None, profile: Profile | None = None, given: Given = Given()) -> Model:
-    """The model called `spec`. Slow preparation begins in the background. UsageError for a name or file that is not there."""
+def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
+    """Open the model called `spec`. Slow preparation begins in the background.
+
+    `profile` None means the model's own profile. Raises UsageError for an unknown name and
+    for a missing file.
+    """
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
-        return _endpoint(spec, profile.calling, on_text, given.api_key)
+        return _open_endpoint(spec, profile.calling, options.api_key)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
-        return Scripted.from_file(Path(rest), on_text=on_text, answered=given.answered)
+        return Scripted.from_file(Path(rest), answered=options.answered)
     if kind in ("embedded", "gguf"):
         from codagent.models.embedded import Embedded
 
-        file = Path(rest).expanduser() if kind == "gguf" else _weights(_entry(spec), given.weights or weights_dir(None))
-        return Embedded(spec, file, profile=profile, on_text=on_text, at_once=given.at_once)
+        file = Path(rest).expanduser() if kind == "gguf" else _weights_file(_entry_for(spec), options.weights or weights_dir(None))
+        return Embedded(spec, file, profile=profile, at_once=options.at_once)
     if kind == "adapter":
         from codagent.models.adapter import Adapter
 
-        return Adapter(spec, Path(rest).expanduser(), profile=profile, on_text=on_text)
+        return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.litellm import LiteLLM
 
-    return LiteLLM(spec, calling=profile.calling, on_text=on_text)
+    return LiteLLM(spec, calling=profile.calling)
 
 
 def profile_for(spec: str) -> Profile:
-    """How the model called `spec` is best worked with. UsageError when nothing is called so."""
+    """Return how to work with the model called `spec`. Raises UsageError for an unknown name."""
     kind, _, _ = spec.partition(":")
     if kind == "embedded":
-        return _entry(spec).profile
+        return _entry_for(spec).profile
     if kind == "gguf":
         return _GGUF
     if kind == "adapter":
@@ -74,33 +75,34 @@ def profile_for(spec: str) -> Profile:
 
 
 def price_for(spec: str) -> Price | None:
-    """What a token costs; None when that is not known. For litellm's models this imports litellm."""
+    """Return what a token of the model costs. Returns None when the price is not known. For a model of litellm this imports litellm."""
     kind = spec.partition(":")[0]
     if kind in ("adapter", "embedded", "gguf", "scripted"):
         return Price(0.0, 0.0)
     if kind in ("http", "https"):
         return None
-    from codagent.models.litellm import prices
+    from codagent.models.litellm import find_prices
 
-    entry = prices(spec)
+    entry = find_prices(spec)
     return Price(entry["input_cost_per_token"], entry["output_cost_per_token"]) if entry else None
 
 
-def probe(spec: str, given: Given = Given()) -> Calling:
-    """The first way of calling tools that works with the model, tried for real. ModelError when none does."""
+def probe(spec: str, options: ModelOptions = ModelOptions()) -> Calling:
+    """Ask the model to call a tool in each of the three ways, and return the first way that works. Raises ModelError when none does."""
     ways: tuple[Calling, ...] = ("native", "constrained", "text")
     for way in ways:
-        if _calls(spec, way, given):
+        if _calls_tools(spec, way, options):
             return way
     raise ModelError(f"{spec} answers, but calls no tool in any of the ways tried ({', '.join(ways)}); take a model that can")
 
 
-def _calls(spec: str, way: Calling, given: Given) -> bool:
+def _calls_tools(spec: str, way: Calling, options: ModelOptions) -> bool:
+    """Whether the model calls a tool when `way` is used. Raises ModelError if it fails in the last way, `text`."""
     profile = replace(profile_for(spec), calling=way)
-    model = open_model(spec, profile=profile, given=given)
+    model = open_model(spec, profile=profile, options=options)
     question = Message("user", f"Call the tool `say` with the word {_WORD}.")
     try:
-        reply = model.reply((question,), (_ECHO,), replace(profile.sampling, temperature=0.0, max_tokens=200))
+        reply = model.reply((question,), (_SAY,), replace(profile.sampling, temperature=0.0, max_tokens=200))
     except ModelError:
         if way == "text":
             raise
@@ -108,39 +110,43 @@ def _calls(spec: str, way: Calling, given: Given) -> bool:
     finally:
         model.close()
     called = any(call.name == "say" and _WORD in call.arguments for call in reply.message.tool_calls)
-    # A native call never shows in the text; one that does was only read out of it.
+    # A native call is never in the text. A call that is in the text was only read from there.
     return called and (way != "native" or _WORD not in reply.raw)
 
 
-def _entry(spec: str) -> catalog.Entry:
-    entry = catalog.entry_named(spec.partition(":")[2] or catalog.DEFAULT)
+def _entry_for(spec: str) -> catalog.Entry:
+    entry = catalog.find_entry(spec.partition(":")[2] or catalog.DEFAULT)
     if entry is None:
         raise UsageError(f"unknown model {spec!r}: {KNOWN}")
     return entry
 
 
-def _weights(entry: catalog.Entry, directory: Path) -> Path:
-    if not installed(entry, directory):
+def _weights_file(entry: catalog.Entry, directory: Path) -> Path:
+    """Return the file of an entry's weights. Raises UsageError when they were not downloaded."""
+    if not is_installed(entry, directory):
         raise UsageError(
-            f"the weights of {entry.name} are not here ({entry.size / 1e6:,.0f} MB); fetch them with: codagent models pull {entry.name}"
+            f"the weights of {entry.name} are missing ({entry.size / 1e6:,.0f} MB); download them with: codagent models pull {entry.name}"
         )
     return directory / entry.file
 
 
-def _endpoint(spec: str, calling: Calling, on_text: Callable[[str], None] | None, api_key: str | None) -> Model:
-    """A server whose model is not named is asked what it has; llama.cpp is then spoken to in its own way, unless calls are native."""
-    from codagent.models.http.client import Wire
+def _open_endpoint(spec: str, calling: Calling, api_key: str | None) -> Model:
+    """Open a model behind a URL.
+
+    A URL without a model name is asked for its models. If the server is llama.cpp and calls are not native, its own API is used.
+    """
+    from codagent.models.http.client import HttpClient
     from codagent.models.llama_cpp import Llama
-    from codagent.models.openai_api import Endpoint, meant
+    from codagent.models.openai_api import OpenAIModel, default_model
 
     url, _, name = spec.partition("#")
     if not name:
-        wire = Wire(url, api_key=api_key)
-        name = meant(patiently(lambda: wire.ask("/models"), PATIENCE_S))
-        wire.close()
+        client = HttpClient(url, api_key=api_key)
+        name = default_model(retry(lambda: client.get_json("/models"), PATIENCE_S))
+        client.close()
         if not name:
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
-        if wire.server == "llama.cpp" and calling != "native":
-            root = Wire(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
-            return Llama(root, f"{url}#{name}", weights=name, calling=calling, on_text=on_text)
-    return Endpoint(url, name, calling=calling, api_key=api_key, on_text=on_text)
+        if client.server == "llama.cpp" and calling != "native":
+            root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
+            return Llama(root, f"{url}#{name}", weights=name, calling=calling)
+    return OpenAIModel(url, name, calling=calling, api_key=api_key)

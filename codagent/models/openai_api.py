@@ -1,29 +1,28 @@
-"""An OpenAI-compatible server, spoken to directly so that it starts fast and hands over token ids and logprobs.
+"""An OpenAI-compatible server, used over plain HTTP, which starts fast and gives access to token ids and logprobs.
 
-Tokens are kept where the server gives ids (vLLM's `return_token_ids`). Logprobs are those of the model itself, before temperature.
+A reply has tokens if the server returns ids (vLLM's `return_token_ids`). Its logprobs are those of the model, before temperature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.models.http.background import Background
-from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
-from codagent.models.tool_calls.formats import decode, encode, shown_files
-from codagent.types import Calling, Message, Reply, Sampling, Stop, Tokens, Tool, ToolCall
+from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.text import BYTES_PER_TOKEN
+from codagent.types import Calling, FinishReason, Message, OnText, Reply, Sampling, Tokens, Tool, ToolCall, ignore_text
 
 if TYPE_CHECKING:
-    from codagent.models.http.client import Wire
+    from codagent.models.http.client import HttpClient
 
 Json = dict[str, Any]
 _EXTRAS: tuple[Json, ...] = ({"logprobs": True, "top_logprobs": 0, "return_token_ids": True}, {"stream_options": {"include_usage": True}})
-_BYTES_PER_TOKEN = 3  # for servers that do not count; cautious
 
 
-class Endpoint:
-    """A Model over `/chat/completions`. `on_text` hears the reply as it is written, calls included."""
+class OpenAIModel:
+    """A Model over `/chat/completions`."""
 
     def __init__(
         self,
@@ -32,42 +31,42 @@ class Endpoint:
         *,
         calling: Calling = "native",
         api_key: str | None = None,
-        on_text: Callable[[str], None] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        def connect() -> Wire:
-            from codagent.models.http.client import Wire
+        """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included."""
 
-            return Wire(url, api_key=api_key)
+        def connect() -> HttpClient:
+            from codagent.models.http.client import HttpClient
+
+            return HttpClient(url, api_key=api_key)
 
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience_s = model, calling, patience_s
-        self._on_text = on_text or (lambda _: None)
-        self._extras = list(_EXTRAS)  # what this server has not refused
+        self._extras = list(_EXTRAS)  # the fields that this server has not refused
 
     @property
     def name(self) -> str:
         return f"{self._url}#{self._model}"
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
-        body: Json = {"model": self._model, "messages": chat, "stream": True, **sampled(sampling, "max_tokens")}
+        body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = patiently(lambda: self._once(body), self._patience_s)
+        answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
         text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
             text, calls = decode(
-                self._calling, answer.content, tools, files=shown_files(messages), turn=len(messages), cut=answer.finish == "length"
+                self._calling, answer.content, tools, files=find_shown_files(messages), turn=len(messages), cut=answer.finish == "length"
             )
         return Reply(
             message=Message("assistant", text, calls),
-            stop=stop_of(answer.finish, calls),
-            prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // _BYTES_PER_TOKEN,
-            completion_tokens=answer.completion_tokens or answer.size // _BYTES_PER_TOKEN + 1,
+            stop=stop_reason(answer.finish, calls),
+            prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // BYTES_PER_TOKEN,
+            completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
             cost_usd=None,
             tokens=answer.tokens(),
             sampling=sampling,
@@ -78,42 +77,47 @@ class Endpoint:
     def close(self) -> None:
         self._connection.get().close()
 
-    def _once(self, body: Json) -> _Answer:
-        wire = self._connection.get()
+    def _try_once(self, body: Json, on_text: OnText) -> _Answer:
+        """Send one request and collect its stream. Fields that this server refuses are left out, from then on."""
+        client = self._connection.get()
         while True:
             answer = _Answer()
             extras = {key: value for extra in self._extras for key, value in extra.items()}
             try:
-                for event in wire.stream("/chat/completions", body | extras):
-                    self._on_text(answer.add(event))
-            except Refused:
+                for event in client.stream("/chat/completions", body | extras):
+                    on_text(answer.add(event))
+            except RequestRefused:
                 if not self._extras:
                     raise
                 del self._extras[0]
             except (AttributeError, KeyError, TypeError) as error:
-                raise Transient(f"{wire.who} sent something that is not a chat completion") from error
+                raise Transient(f"{client.who} sent something that is not a chat completion") from error
             else:
                 if answer.finish is None and not answer.size:
-                    raise Transient(f"{wire.who} sent an empty answer")
+                    raise Transient(f"{client.who} sent an empty answer")
                 return answer
 
 
-def meant(listed: Json) -> str:
-    """The model that a server is there for, of all that `/models` lists: the first adapter, which names its base as `parent`, or else the
-    first of all. "" where none has a name."""
-    models = [model for model in listed.get("data") or [] if isinstance(model, dict)]
-    found = next((model for model in models if model.get("parent")), models[0] if models else {})
-    return str(found.get("id") or "")
+def default_model(listing: Json) -> str:
+    """Choose a model from what `/models` lists: the first adapter (an entry with a `parent`), else the first entry.
+
+    Returns "" when the list has no name.
+    """
+    models = [model for model in listing.get("data") or [] if isinstance(model, dict)]
+    chosen = next((model for model in models if model.get("parent")), models[0] if models else {})
+    return str(chosen.get("id") or "")
 
 
-def sampled(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
-    """The fields of a request, without those that are left to the server."""
+def sampling_fields(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
+    """Return the fields of a request that say how to sample. A value of None is left out, so that the server chooses."""
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k, "seed": sampling.seed}
     return {longest: sampling.max_tokens} | {key: value for key, value in chosen.items() if value is not None}
 
 
 @dataclass(slots=True)
 class _Call:
+    """A tool call that is being streamed."""
+
     id: str = ""
     name: str = ""
     arguments: str = ""
@@ -124,7 +128,7 @@ class _Call:
 
 @dataclass(slots=True)
 class _Answer:
-    """What the events of one answer add up to."""
+    """An answer that is being streamed."""
 
     content: str = ""
     calls: dict[int, _Call] = field(default_factory=dict)
@@ -137,7 +141,7 @@ class _Answer:
     logprobs: list[float] = field(default_factory=list)
 
     def add(self, event: Json) -> str:
-        """Take in one event; the text that it brought."""
+        """Add one event, and return the text in it."""
         usage = event.get("usage") or {}
         self.prompt_tokens = usage.get("prompt_tokens") or self.prompt_tokens
         self.completion_tokens = usage.get("completion_tokens") or self.completion_tokens
@@ -155,7 +159,7 @@ class _Answer:
         return text
 
     def tokens(self) -> Tokens | None:
-        """The ids and logprobs, when there is exactly one of each for every token that the server counted."""
+        """Return the ids and logprobs. Returns None unless there is exactly one of each for every token that the server counted."""
         exact = self.prompt_ids and len(self.ids) == len(self.logprobs) == self.completion_tokens
         return Tokens(tuple(self.prompt_ids), tuple(self.ids), tuple(self.logprobs)) if exact else None
 
@@ -169,5 +173,6 @@ class _Answer:
         return written
 
 
-def stop_of(finish: str | None, calls: tuple[ToolCall, ...]) -> Stop:
+def stop_reason(finish: str | None, calls: tuple[ToolCall, ...]) -> FinishReason:
+    """Return why a reply ended. `finish` is the server's word for it; None means that the server did not say."""
     return "length" if finish == "length" else "tool_calls" if calls else "stop"

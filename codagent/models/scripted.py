@@ -1,59 +1,64 @@
-"""Replies from a script or from recorded steps, as they are; for tests, for benchmarks and for replay."""
+"""A model whose replies are fixed: from a script, or from recorded steps. For tests, benchmarks and replay."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
+from codagent.types import Message, OnText, Reply, Sampling, Step, Tool, ToolCall, ignore_text
 
 _BYTES_PER_TOKEN = 4
-_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply, and the messages that it was given to when that matters
+_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context
 
 
 class Scripted:
-    """A Model that gives `replies` in their order. A step's `context` must be asked with before its reply comes."""
+    """A Model that returns `replies` in their order. Raises ModelError after the last one.
 
-    def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted", on_text: Callable[[str], None] | None = None) -> None:
+    A reply with a context is returned only when the model is asked with exactly that context; otherwise ContextOverflow is raised.
+    """
+
+    def __init__(self, replies: Sequence[_Cue], *, name: str = "scripted") -> None:
         self._replies, self._name, self._next = replies, name, 0
-        self._on_text = on_text or (lambda _: None)
 
     @classmethod
-    def from_file(cls, file: Path, *, on_text: Callable[[str], None] | None = None, answered: int = 0) -> Scripted:
-        """A JSON list of texts and {"content": …, "calls": [{"name": …, "arguments": {…}}]}. UsageError for anything else.
+    def from_file(cls, file: Path, *, answered: int = 0) -> Scripted:
+        """Read a script: a JSON list of texts and of objects {"content": …, "calls": [{"name": …, "arguments": {…}}]}.
 
-        The first `answered` were given before.
+        `answered` is how many of its replies are skipped, because an earlier process used them. Raises UsageError for any other file.
         """
         try:
-            replies = _cues(json.loads(file.read_text(encoding="utf-8")))
+            replies = _read_script(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:
             raise UsageError(f"cannot read the script {file}: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(
                 f"{file} is not a script of replies: {error!r}; it is a JSON list of texts and objects with `calls`"
             ) from error
-        script = cls(replies, name=f"scripted:{file}", on_text=on_text)
+        script = cls(replies, name=f"scripted:{file}")
         script._next = min(answered, len(replies))
         return script
 
     @classmethod
     def from_items(cls, items: Sequence[Any]) -> Scripted:
-        """The same, from values as a script holds them."""
-        return cls(_cues(items))
+        """Make a script from the values of such a JSON list."""
+        return cls(_read_script(items))
 
     @classmethod
     def from_steps(cls, steps: Sequence[Step], name: str = "recorded") -> Scripted:
-        """The replies of recorded steps. Where the context had been shortened, ContextOverflow asks for the same again."""
+        """Return the replies of recorded steps again.
+
+        Where the recorded context had been shortened, ContextOverflow makes the agent shorten it again.
+        """
         return cls([(step.reply, step.context) for step in steps], name=name)
 
     @property
     def name(self) -> str:
         return self._name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         del tools, sampling
         if self._next == len(self._replies):
             raise ModelError(f"the script of {self._name} has ended after {self._next} replies")
@@ -61,21 +66,21 @@ class Scripted:
         if context is not None and messages != context:
             raise ContextOverflow(f"reply {self._next + 1} of {self._name} was given to a shorter context")
         self._next += 1
-        self._on_text(reply.raw)
+        on_text(reply.raw)
         return reply
 
     def close(self) -> None:
         pass
 
 
-def _cues(items: Sequence[Any]) -> list[_Cue]:
-    return [(_reply(item, at), None) for at, item in enumerate(items)]
+def _read_script(items: Sequence[Any]) -> list[_Cue]:
+    return [(_read_reply(item, at), None) for at, item in enumerate(items)]
 
 
-def _reply(item: Any, at: int) -> Reply:
+def _read_reply(item: Any, at: int) -> Reply:
     content = item if isinstance(item, str) else item.get("content", "")
     calls = [] if isinstance(item, str) else item.get("calls", [])
-    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments(call.get("arguments", {}))) for i, call in enumerate(calls))
+    made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments_text(call.get("arguments", {}))) for i, call in enumerate(calls))
     written = len(content) + sum(len(call.arguments) for call in made)
     return Reply(
         message=Message("assistant", content, made),
@@ -90,5 +95,5 @@ def _reply(item: Any, at: int) -> Reply:
     )
 
 
-def _arguments(value: Any) -> str:
+def _arguments_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,1 +1,1 @@
-"""The environment of a git repository: the tools and the first message, git itself, and the gates that judge the work."""
+"""The environment of a git repository: the tools, the first message, git itself, and the gates that judge the work."""

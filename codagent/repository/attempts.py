@@ -1,4 +1,4 @@
-"""What became of a loop's attempts so far: which of them the next one starts from, and how each is told in a line."""
+"""The attempts of a loop so far: which of them the next one starts from, and a line for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codagent.repository.tools import FINISH
-from codagent.store.record import solved
 from codagent.types import Episode, Loop, Message, Outcome
 
 Start = Literal["best", "last", "start"]
@@ -35,7 +34,7 @@ class Attempt:
         return self.outcome.reward if self.outcome else 0.0
 
 
-def claim(replies: Sequence[Message]) -> Claim:
+def parse_claim(replies: Sequence[Message]) -> Claim:
     """What the last call of `finish` in these messages says; empty when there is none."""
     calls = [call for message in replies for call in message.tool_calls if call.name == FINISH.name]
     if not calls:
@@ -47,37 +46,76 @@ def claim(replies: Sequence[Message]) -> Claim:
         return Claim(calls[-1].arguments)
 
 
-def claimed(episode: Episode) -> Claim:
+def claim_of(episode: Episode) -> Claim:
     """What its agent said when it finished."""
-    return claim([step.reply.message for step in episode.steps])
+    return parse_claim([step.reply.message for step in episode.steps])
 
 
-def choose(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
-    """The one to start from; of equally good ones the latest."""
+def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
+    """Choose the one to start from; of equally good ones the latest."""
     if rule == "start" or not attempts:
         return begin
     return attempts[-1] if rule == "last" else max(reversed((begin, *attempts)), key=lambda attempt: attempt.reward)
 
 
+class AttemptHistory:
+    """The attempts of a loop at its current task, and how many there were at all tasks."""
+
+    def __init__(self, begin: str, rule: Start) -> None:
+        """`begin` is the commit that the first attempt starts from."""
+        self._begin, self._rule = Attempt(begin, None), rule
+        self.start = self._begin  # of the latest attempt
+        self.attempts: list[Attempt] = []
+        self.count = 0
+
+    @property
+    def best(self) -> Attempt:
+        """The best of the attempts and of what the task began with; of equally good ones the latest."""
+        return choose_attempt(self._begin, self.attempts, "best")
+
+    @property
+    def latest(self) -> Attempt:
+        """The latest attempt; what the task began with when there is none."""
+        return self.attempts[-1] if self.attempts else self._begin
+
+    def begin_task(self) -> None:
+        """Begin another task with the best of the one before."""
+        self._begin, self.attempts = Attempt(self.best.commit, None), []
+
+    def choose_start(self) -> Attempt:
+        """Choose what the next attempt starts from."""
+        self.start = choose_attempt(self._begin, self.attempts, self._rule)
+        return self.start
+
+    def know(self, graded: Attempt) -> None:
+        """Remember the gates' verdict on what the task began with."""
+        if graded.commit == self._begin.commit and self._begin.outcome is None:
+            self._begin = graded
+
+    def add(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        self.count += 1
+
+
 def best(loop: Loop, task_id: str | None = None) -> str | None:
     """The commit of the best attempt at a task; None: at its last one, since each begins with the best of the one before."""
-    kept = [episode for episode in solved(loop) if episode.commit]
+    kept = [episode for episode in loop.attempts if episode.commit]
     attempts = [Attempt(str(episode.commit), episode.outcome) for episode in kept if episode.task.id == (task_id or kept[-1].task.id)]
-    return choose(attempts[0], attempts, "best").commit if attempts else None
+    return choose_attempt(attempts[0], attempts, "best").commit if attempts else None
 
 
-def told(attempts: Sequence[Attempt]) -> str:
-    """A line for each."""
-    return "\n".join(f"{number}. {_told(attempt)}" for number, attempt in enumerate(attempts, 1))
+def describe_attempts(attempts: Sequence[Attempt]) -> str:
+    """Describe each attempt in a line, numbered from 1."""
+    return "\n".join(f"{number}. {_describe(attempt)}" for number, attempt in enumerate(attempts, 1))
 
 
-def _told(attempt: Attempt) -> str:
+def _describe(attempt: Attempt) -> str:
     summary = " ".join((attempt.claim.blocked or attempt.claim.summary).split())[:160]
-    return f"{word(attempt.outcome)}{f': {summary}' if summary else ''}"
+    return f"{verdict_label(attempt.outcome)}{f': {summary}' if summary else ''}"
 
 
-def word(outcome: Outcome | None) -> str:
-    """The gates' verdict in a few words."""
+def verdict_label(outcome: Outcome | None) -> str:
+    """The gates' verdict in a few words; None: not judged."""
     if outcome is None:
         return "not judged"
     failed = f", {len(outcome.failed)} did not pass" if outcome.failed else ""

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codagent.errors import SandboxError
 from codagent.prompts import prompt
 from codagent.repository import git, tools
-from codagent.repository.attempts import Attempt, Claim, Start, choose, claim, claimed, told, word
-from codagent.repository.first_message import Known, filled, fit, plain
+from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
+from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
+from codagent.repository.repo_map import select_files
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, gist, show
+from codagent.text import BYTES_PER_TOKEN, format_result, pytest_summary
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
 
 if TYPE_CHECKING:
@@ -23,187 +25,224 @@ NUDGE = "error: no tool was called. Call a tool; when the work is done, call fin
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """What a repository's episodes work with. `open_sandbox` gives a fresh, pristine one each time. The first attempt starts from `begin`,
-    which is `packed` as it goes in. In a loop (`limits`) an attempt is told what is left, and what the gates say of its start."""
+class RepositoryContext:
+    """What the attempts of one loop work with."""
 
     root: Path
-    start_commit: str
-    begin: str
-    packed: bytes
-    open_sandbox: Callable[[], Sandbox]
+    start_commit: str  # what the user's files were when the loop began
+    begin: str  # the commit that the first attempt starts from
+    packed: bytes  # `begin`, packed for a sandbox
+    open_sandbox: Callable[[], Sandbox]  # gives a fresh, pristine one each time
     loop_id: str
     ledger: Ledger
     gates: Gates
     start: Start = "best"
-    limits: Limits | None = None
+    limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
 
 
-class Repository:
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """The attempt that is being worked on."""
+
+    start: Attempt
+    sandbox: Sandbox
+    answer_form: str  # how an answer should look; "": the profile asks for no form
+    claim: Claim = Claim()
+    tree: str = ""  # of the work, once it is collected; "": not yet
+
+
+class RepositoryEnvironment:
     """An Environment. One sandbox lives from `reset` to the next, or to `close`."""
 
-    def __init__(self, place: Workplace, profile: Profile, earlier: Sequence[Episode] = ()) -> None:
-        """`earlier` are the episodes of a loop that is taken up again."""
-        self._place, self._profile = place, profile
-        self._sandbox: Sandbox | None = None
+    def __init__(self, context: RepositoryContext, profile: Profile, earlier: Sequence[Episode] = ()) -> None:
+        """`earlier` are the episodes of a loop that is resumed."""
+        self._context, self._profile = context, profile
+        self._history = AttemptHistory(context.begin, context.start)
+        self._earlier = [episode for episode in earlier if episode.kind == "solve"]
+        self._first_bytes = _size(earlier[0].prompt[-1].content) if earlier else None  # of the loop's first first message
         self._task = Task("", "")
-        self._begin = self._base = Attempt(place.begin, None)  # where the task began, and where this attempt does
-        self._attempts: list[Attempt] = []  # at this task
-        self._done = 0  # attempts at all tasks
-        self._claim = Claim()
-        self._form = ""  # of an answer, where the profile asks for one
-        self._collected: list[str | None] = []
-        self._first_bytes = _first_bytes(earlier)
-        for episode in earlier:
-            if episode.kind == "solve":
-                self._enter(episode.task)
-                self._remember(Attempt(episode.commit or self._base.commit, episode.outcome, claimed(episode)))
+        self._current: _Current | None = None
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        return tools.offered(self._profile)
+        return tools.select_tools(self._profile)
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
+        """Begin an attempt in a fresh sandbox and write its prompt.
+
+        In a Ralph loop the gates judge what the attempt starts from, unless they have before. Raises SandboxError when no sandbox starts.
+        """
         self.close()
-        self._enter(task)
-        self._claim, self._form, self._collected = Claim(), "", []
-        known = self._known(notes)
-        self._sandbox = self._place.open_sandbox()
-        place = self._place
-        git.enter(self._sandbox, place.packed if self._base.commit == place.begin else git.pack(place.root, self._base.commit))
-        return Message("system", prompt(self._profile.prompt)), Message("user", self._first(self._sandbox, known))
+        self._recall_earlier()
+        start = self._grade_start(self._choose_start(task))
+        sandbox = self._open(start)
+        facts = self._gather_facts(start, sandbox, notes)
+        form = answer_form(tuple(facts.files), self._profile) if self._profile.fill_tokens else ""
+        self._current = _Current(start, sandbox, form)
+        return Message("system", prompt(self._profile.prompt)), Message("user", self._write(facts))
 
     def step(self, message: Message) -> Observation:
-        assert self._sandbox is not None, "reset comes before step"
+        """Answer every call of a reply. Raises KeyboardInterrupt when the sandbox was closed because the loop is being stopped."""
+        try:
+            return self._step(self._now, message)
+        except SandboxError:
+            self._context.ledger.check_interrupted()
+            raise
+
+    def grade(self) -> Outcome | None:
+        """Ask the gates about the work, in a second, pristine sandbox. None when the task has no checks."""
+        if not self._task.checks:
+            return None
+        try:
+            return self._judge(self.tree())
+        except SandboxError:
+            self._context.ledger.check_interrupted()
+            raise
+
+    def save_work(self, outcome: Outcome | None) -> str:
+        """Bring the work out as a commit and point the loop's branch to the best so far.
+
+        Returns the commit; when nothing was changed, the one that the attempt started from.
+        """
+        context, current, spent = self._context, self._now, self._context.ledger.spent
+        position = self._history.count
+        trailers = {
+            "Codagent-Loop": context.loop_id,
+            "Codagent-Iteration": str(position),
+            "Codagent-Gates": verdict_label(outcome),
+            "Codagent-Cost": f"{spent.tokens} tokens, ${spent.usd:.4f}",
+        }
+        commit = current.start.commit
+        if (tree := self.tree()) != git.tree_of(context.root, commit):
+            message = current.claim.blocked or current.claim.summary or self._task.instruction
+            commit = git.commit(context.root, tree, commit, message, trailers=trailers)
+        self._history.add(Attempt(commit, outcome, current.claim))
+        if commit != context.start_commit:
+            git.publish(context.root, context.loop_id, position, commit, best=self._history.best.commit)
+        return commit
+
+    def describe_state(self) -> str:
+        """Describe what the latest attempt changed, as a patch."""
+        self._recall_earlier()
+        before, after = self._history.start.commit, self._history.latest.commit
+        return git.diff(self._context.root, before, after) if after != before else "Nothing was changed."
+
+    def tree(self) -> str:
+        """The tree of the work, collected into the user's repository at the first call; the work is over then."""
+        current = self._now
+        if not current.tree:
+            root, commit = self._context.root, current.start.commit
+            current = replace(current, tree=git.collect_tree(current.sandbox, root, commit) or git.tree_of(root, commit))
+            self._current = current
+        return current.tree
+
+    def close(self) -> None:
+        """Close the sandbox of the current attempt, if there is one."""
+        if self._current is not None:
+            self._current.sandbox.close()
+
+    @property
+    def _now(self) -> _Current:
+        assert self._current is not None, "reset comes first"
+        return self._current
+
+    def _recall_earlier(self) -> None:
+        """Bring the history to where the earlier attempts of a resumed loop have left it. Their starts are graded if no verdict is kept."""
+        earlier, self._earlier = self._earlier, []
+        for episode in earlier:
+            start = self._grade_start(self._choose_start(episode.task))
+            self._history.add(Attempt(episode.commit or start.commit, episode.outcome, claim_of(episode)))
+
+    def _choose_start(self, task: Task) -> Attempt:
+        """Choose what the next attempt at the task starts from. Another task than before begins with the best that there is."""
+        if task.id != self._task.id:
+            self._history.begin_task()
+        self._task = task
+        return self._history.choose_start()
+
+    def _grade_start(self, start: Attempt) -> Attempt:
+        """Add the gates' verdict to an attempt's start, where a Ralph loop needs it and it is not known."""
+        if self._context.limits is None or start.outcome is not None or not self._task.checks:
+            return start
+        graded = replace(start, outcome=self._judge(start.commit))
+        self._history.know(graded)
+        return graded
+
+    def _open(self, start: Attempt) -> Sandbox:
+        context = self._context
+        sandbox = context.open_sandbox()
+        git.copy_in(sandbox, context.packed if start.commit == context.begin else git.pack(context.root, start.commit))
+        return sandbox
+
+    def _gather_facts(self, start: Attempt, sandbox: Sandbox, notes: str) -> MessageFacts:
+        paths = git.list_files(self._context.root, start.commit)
+        rules = next((name for name in RULES_FILES if name in paths), None)
+        facts = MessageFacts(self._task, paths, rules={rules: sandbox.read(rules)} if rules else {}, notes=notes)
+        if self._profile.fill_tokens:
+            output, _ = self._run_checks(sandbox)
+            shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
+            facts = replace(facts, files={path: sandbox.read(path) for path in shown}, checks_output=output)
+        if self._context.limits is None:
+            return facts
+        feedback = start.outcome.feedback if start.outcome else ""
+        return replace(facts, remaining=self._remaining(self._context.limits), attempts=self._history.attempts, feedback=feedback)
+
+    def _remaining(self, limits: Limits) -> Remaining:
+        ledger = self._context.ledger
+        usd = None if limits.usd is None else limits.usd - ledger.spent.usd
+        attempt = len(self._history.attempts) + 1
+        return Remaining(attempt, limits.iterations, limits.tokens - ledger.spent.tokens, ledger.seconds_left, usd)
+
+    def _write(self, facts: MessageFacts) -> str:
+        """Later attempts are told no more than the first was, but for the notes."""
+        most = self._first_bytes and self._first_bytes + self._profile.notes_tokens * BYTES_PER_TOKEN
+        text = write_first_message(facts, self._profile, most)
+        self._first_bytes = self._first_bytes or _size(text)
+        return text
+
+    def _step(self, current: _Current, message: Message) -> Observation:
         if not message.tool_calls:
-            return Observation((Message("user", self._form or NUDGE),))
+            return Observation((Message("user", current.answer_form or NUDGE),))
         answers: list[Message] = []
         end: End | None = None
         for call in message.tool_calls:
             if call.name == tools.FINISH.name:
-                text, end, self._claim = "ok", "finished", claim([message])
+                text, end = "ok", "finished"
+                self._current = replace(current, claim=parse_claim([message]))
             else:
-                text = tools.call(self._sandbox, call, self._profile, seconds_left=self._place.ledger.seconds_left)
+                text = tools.call(current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
             answers.append(Message("tool", text, tool_call_id=call.id))
-        if end is None and self._profile.checks_after_write and _wrote(message, answers):
-            said, passed = self._checks(self._sandbox)
-            more = "" if passed else f"\n\n{prompt('again')} {self._form}"
-            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{gist(said)}{more}")
+        if end is None and self._profile.checks_after_write and _has_written(message, answers):
+            output, passed = self._run_checks(current.sandbox)
+            hint = "" if passed else f"\n\n{prompt('again')} {current.answer_form}"
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{pytest_summary(output)}{hint}")
             end = "finished" if passed else None
         return Observation(tuple(answers), end)
 
-    def grade(self) -> Outcome | None:
-        """What the gates say of the work, in a second, pristine sandbox. None when the task has no checks."""
-        return self._judge() if self._task.checks else None
-
-    def keep(self, outcome: Outcome | None) -> str:
-        """Bring the work out as a commit, and the loop's branch to the best so far; nothing changed gives the commit it started from."""
-        place, spent = self._place, self._place.ledger.spent
-        trailers = {
-            "Codagent-Loop": place.loop_id,
-            "Codagent-Iteration": str(self._done),
-            "Codagent-Gates": word(outcome),
-            "Codagent-Cost": f"{spent.tokens} tokens, ${spent.usd:.4f}",
-        }
-        commit = self._commit(trailers)
-        position = self._done
-        self._remember(Attempt(commit, outcome, self._claim))
-        best = choose(self._begin, self._attempts, "best").commit
-        if commit != place.start_commit:
-            git.publish(place.root, place.loop_id, position, commit, best=best)
-        return commit
-
-    def account(self) -> str:
-        """What the latest attempt changed, as a patch."""
-        commit = self._attempts[-1].commit if self._attempts else self._base.commit
-        root = self._place.root
-        return git.diff(root, self._base.commit, commit) if commit != self._base.commit else "Nothing was changed."
-
-    def tree(self) -> str | None:
-        """The work as a tree in the user's repository; None when nothing differs from where it started. Collected once: then it is over."""
-        assert self._sandbox is not None, "reset comes first"
-        if not self._collected:
-            self._collected.append(git.leave(self._sandbox, self._place.root, self._base.commit))
-        return self._collected[0]
-
-    def base_tree(self) -> str:
-        """The tree that the attempt started from."""
-        return git.tree_of(self._place.root, self._base.commit)
-
-    def close(self) -> None:
-        if self._sandbox is not None:
-            self._sandbox.close()
-            self._sandbox = None
-
-    def _enter(self, task: Task) -> None:
-        """Come to an attempt at `task`; a task begins with the best of the one before."""
-        if task.id != self._task.id:
-            self._begin, self._attempts = Attempt(choose(self._begin, self._attempts, "best").commit, None), []
-        self._task = task
-        if self._attempts and self._begin.outcome is None and task.checks:
-            self._begin = replace(self._begin, outcome=self._judge(self._begin.commit))
-        self._base = choose(self._begin, self._attempts, self._place.start)
-
-    def _remember(self, attempt: Attempt) -> None:
-        self._attempts.append(attempt)
-        self._done += 1
-
-    def _judge(self, commit: str | None = None) -> Outcome:
-        """The gates' word, None: on the work. So much time as that took once and a half is kept back for the next time."""
-        ledger, began = self._place.ledger, time.monotonic()
-        outcome = self._place.gates.grade(self._task.checks, commit or self.tree() or self._base.commit, seconds=ledger.seconds_until_end)
+    def _judge(self, commit: str) -> Outcome:
+        """Ask the gates about a commit or a tree. One and a half times what that takes is kept back for the next time."""
+        ledger, began = self._context.ledger, time.monotonic()
+        outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end)
         ledger.hold(1.5 * (time.monotonic() - began))
         return outcome
 
-    def _commit(self, trailers: dict[str, str]) -> str:
-        tree = self.tree()
-        message = self._claim.blocked or self._claim.summary or self._task.instruction
-        return git.commit(self._place.root, tree, self._base.commit, message, trailers=trailers) if tree else self._base.commit
-
-    def _known(self, notes: str) -> Known:
-        limits, ledger = self._place.limits, self._place.ledger
-        if limits is None:
-            return Known(notes=notes)
-        outcome = self._base.outcome or (self._judge(self._base.commit) if self._task.checks else None)
-        self._base = replace(self._base, outcome=outcome)
-        if not self._attempts:
-            self._begin = self._base
-        money = "" if limits.usd is None else f", ${limits.usd - ledger.spent.usd:.2f}"
-        tokens, minutes = limits.tokens - ledger.spent.tokens, max(0.0, ledger.seconds_left) / 60
-        turn = f"This is attempt {len(self._attempts) + 1} of {limits.iterations}."
-        left = f"{turn} Left in all: {tokens:,} tokens, {minutes:.0f} minutes{money}."
-        return Known(left, told(self._attempts), outcome.feedback if outcome else "", notes)
-
-    def _first(self, sandbox: Sandbox, known: Known) -> str:
-        """Later attempts are told no more than the first was, but for the notes."""
-        paths = git.files(self._place.root, self._base.commit)
-        if self._profile.fill_tokens:
-            said = self._checks(sandbox)[0]
-            parts, self._form = filled(self._task, sandbox, paths, known, profile=self._profile, said=said)
-        else:
-            parts = plain(self._task, sandbox, paths, known)
-        text = fit(parts, self._first_bytes and self._first_bytes + self._profile.notes_tokens * BYTES_PER_TOKEN)
-        self._first_bytes = self._first_bytes or len(text.encode(errors="surrogateescape"))
-        return text
-
-    def _checks(self, sandbox: Sandbox) -> tuple[str, bool]:
-        """What the checks say in the agent's own sandbox, up to the first that fails; a hint for the agent, decided elsewhere."""
+    def _run_checks(self, sandbox: Sandbox) -> tuple[str, bool]:
+        """Run the checks in the agent's own sandbox, up to the first that fails: what they print, and whether all pass. Only a hint."""
         from codagent.repository.gate import run_check
 
-        said = []
+        output = []
         for check in self._task.checks:
-            result = run_check(sandbox, check, seconds=self._place.ledger.seconds_left)
-            said.append(f"$ {check}\n{show(result, self._profile)}")
+            result = run_check(sandbox, check, seconds=self._context.ledger.seconds_left)
+            output.append(f"$ {check}\n{format_result(result, self._profile)}")
             if result.exit_code:
-                return "\n".join(said), False
-        return "\n".join(said), bool(said)
+                return "\n".join(output), False
+        return "\n".join(output), bool(output)
 
 
-def _first_bytes(earlier: Sequence[Episode]) -> int | None:
-    """How long the loop's first first message was."""
-    return len(earlier[0].prompt[-1].content.encode(errors="surrogateescape")) if earlier else None
+def _size(text: str) -> int:
+    return len(text.encode(errors="surrogateescape"))
 
 
-def _wrote(message: Message, answers: Iterable[Message]) -> bool:
+def _has_written(message: Message, answers: Iterable[Message]) -> bool:
     pairs = zip(message.tool_calls, answers, strict=True)
     return any(call.name in tools.WRITING and answer.content.startswith("ok") for call, answer in pairs)

@@ -1,16 +1,20 @@
-"""An episode's first message: the task and all that is known at its start, no longer than it may be."""
+"""The first message of an attempt: the task and all that is known at its start, no longer than it may be.
+
+Works on data alone: what has to be read, run or graded is done before.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from codagent.prompts import prompt
 from codagent.repository import tools
-from codagent.repository.repo_map import fill, overview
-from codagent.text import gist, harmless, shorten
-from codagent.types import Profile, Sandbox, Task
+from codagent.repository.attempts import Attempt, describe_attempts
+from codagent.repository.repo_map import list_files
+from codagent.text import pytest_summary, sanitize, truncate_middle
+from codagent.types import Profile, Task
 
 RULES_BYTES = 8_000
 RULES_FILES = ("AGENTS.md", "CLAUDE.md")
@@ -20,13 +24,34 @@ _MARK_BYTES = 60  # for the line that says what is missing
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known beside the repository: limits left, earlier attempts, the gates' word on the state at the start, the notes."""
+class Remaining:
+    """What is left of a loop's limits as an attempt begins."""
 
-    limits: str = ""
-    earlier: str = ""
-    gates: str = ""
+    attempt: int  # its number, from 1
+    iterations: int
+    tokens: int
+    seconds: float
+    usd: float | None  # None: money is not limited
+
+    def __str__(self) -> str:
+        money = "" if self.usd is None else f", ${self.usd:.2f}"
+        turn = f"This is attempt {self.attempt} of {self.iterations}."
+        return f"{turn} Left in all: {self.tokens:,} tokens, {max(0.0, self.seconds) / 60:.0f} minutes{money}."
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What is known as an attempt begins."""
+
+    task: Task
+    paths: Sequence[str]  # every file of the repository
+    rules: Mapping[str, bytes] = field(default_factory=dict)  # the repository's own instructions, by file name
+    remaining: Remaining | None = None  # None: the task is worked on once
+    attempts: Sequence[Attempt] = ()  # earlier ones at this task
+    feedback: str = ""  # what the gates say of the files that the attempt starts from
     notes: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)  # shown whole, the likeliest first: for models with `fill_tokens`
+    checks_output: str = ""  # what the checks print in the attempt's own sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,70 +62,76 @@ class Part:
     elastic: bool = False
 
 
-def fit(parts: Sequence[Part], max_bytes: int | None) -> str:
-    """The parts that say something, as one text; over `max_bytes`, elastic ones are shortened or left out, the longest first."""
+def write_first_message(facts: MessageFacts, profile: Profile, max_bytes: int | None) -> str:
+    """Write the message in the order that fits the model. Over `max_bytes`, elastic parts are shortened; None: there is no bound."""
+    parts = small_model_message(facts, profile) if profile.fill_tokens else standard_message(facts)
+    return join_within(parts, max_bytes)
+
+
+def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
+    """Join the parts that are not empty. Over `max_bytes`, elastic ones are shortened or left out, the longest first."""
     texts = [part.text for part in parts]
-    elastic = [at for at, part in enumerate(parts) if part.elastic and part.text]
+    elastic = [index for index, part in enumerate(parts) if part.elastic and part.text]
     while max_bytes is not None and elastic and (over := _size(_joined(texts)) - max_bytes) > 0:
-        at = max(elastic, key=lambda at: _size(texts[at]))
-        elastic.remove(at)
-        left = _size(texts[at]) - over - _MARK_BYTES
-        texts[at] = shorten(texts[at], max_lines=len(texts[at]), max_bytes=left) if left >= _LEAST_BYTES else ""
+        longest = max(elastic, key=lambda index: _size(texts[index]))
+        elastic.remove(longest)
+        left = _size(texts[longest]) - over - _MARK_BYTES
+        texts[longest] = truncate_middle(texts[longest], max_lines=len(texts[longest]), max_bytes=left) if left >= _LEAST_BYTES else ""
     return _joined(texts)
 
 
-def plain(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known) -> list[Part]:
-    """What stays the same from attempt to attempt comes first."""
+def standard_message(facts: MessageFacts) -> list[Part]:
+    """What stays the same from attempt to attempt comes first, so that providers can cache it."""
+    task = facts.task
     checks = "These checks decide: " + "; ".join(f"`{check}`" for check in task.checks)
+    attempts = f"Earlier attempts:\n{describe_attempts(facts.attempts)}" if facts.attempts else ""
     return [
         Part(f"Task: {task.instruction}"),
         Part(checks if task.checks else ""),
-        Part(_rules(sandbox, paths)),
-        Part(overview(paths), elastic=True),
-        Part(known.limits),
-        Part(_gates(known.gates), elastic=True),
-        Part(f"Earlier attempts:\n{known.earlier}" if known.earlier else "", elastic=True),
-        Part(_notes(known.notes)),
+        Part(_rules(facts.rules)),
+        Part(list_files(facts.paths), elastic=True),
+        Part(str(facts.remaining or "")),
+        Part(_gates(facts.feedback), elastic=True),
+        Part(attempts, elastic=True),
+        Part(_notes(facts.notes)),
     ]
 
 
-def filled(task: Task, sandbox: Sandbox, paths: Sequence[str], known: Known, *, profile: Profile, said: str) -> tuple[list[Part], str]:
-    """Small models do best with the files first, then what the checks print (`said`), then the task and the form of the answer.
-
-    Gives the parts, and the form of the answer by itself.
-    """
-    shown = fill(sandbox, paths, f"{task.instruction}\n{said}", profile.fill_tokens)
-    form = _form(shown, profile)
-    files = [Part(_fenced(path, sandbox.read(path))) for path in reversed(shown)] or [Part(overview(paths), elastic=True)]
-    parts = [
-        Part(_rules(sandbox, paths)),
+def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
+    """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
+    shown = [Part(_fenced(path, data)) for path, data in reversed(list(facts.files.items()))]
+    files = shown or [Part(list_files(facts.paths), elastic=True)]
+    printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
+    return [
+        Part(_rules(facts.rules)),
         *files,
-        Part(f"The checks print:\n```\n{gist(said)}\n```" if said else "", elastic=True),
-        Part(_notes(known.notes)),
-        Part(f"Task: {task.instruction}"),
-        Part(f"{prompt('first')} {form}"),
+        Part(printed, elastic=True),
+        Part(_notes(facts.notes)),
+        Part(f"Task: {facts.task.instruction}"),
+        Part(f"{prompt('first')} {answer_form(tuple(facts.files), profile)}"),
     ]
-    return parts, form
 
 
-def _form(shown: Sequence[str], profile: Profile) -> str:
-    """How the answer should look: a function of a Python file where the model may give one, in the block that it has seen most of;
-    else a whole file. Of several files the likeliest is named: a small model copies what stands there, word for word."""
-    function = tools.DEFINE in tools.offered(profile) and all(path.endswith(".py") for path in shown)
+def answer_form(shown: Sequence[str], profile: Profile) -> str:
+    """Describe how the answer should look: a function where all shown files are Python and the model may give one, else a whole file.
+
+    The function is asked for in a ```python block, which small models have seen most of. Of several files the likeliest is named, because
+    a small model copies what stands there word for word.
+    """
+    function = tools.DEFINE in tools.select_tools(profile) and all(path.endswith(".py") for path in shown)
     what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0] if shown else 'PATH'}")
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
-def _rules(sandbox: Sandbox, paths: Sequence[str]) -> str:
-    name = next((name for name in RULES_FILES if name in paths), None)
-    if name is None:
-        return ""
-    text = shorten(harmless(sandbox.read(name).decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
-    return f"The repository's own instructions ({name}):\n{text.strip()}"
+def _rules(rules: Mapping[str, bytes]) -> str:
+    for name, data in rules.items():
+        text = truncate_middle(sanitize(data.decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
+        return f"The repository's own instructions ({name}):\n{text.strip()}"
+    return ""
 
 
 def _gates(feedback: str) -> str:
-    text = shorten(feedback, max_lines=80, max_bytes=GATES_BYTES)
+    text = truncate_middle(feedback, max_lines=80, max_bytes=GATES_BYTES)
     return f"What the gates say of the files as they are now:\n{text}" if text else ""
 
 

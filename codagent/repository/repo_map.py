@@ -1,4 +1,4 @@
-"""The first message's view of a repository: which files there are and, for models that cannot find it themselves, the text that matters."""
+"""Shows a repository in the first message: its files and, for models that cannot search it themselves, the files that matter."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from codagent.types import Sandbox
 
 LISTED_FILES = 60
 MOST_FILES = 3
-BYTES_PER_TOKEN = 3.5
+_BYTES_PER_TOKEN = 3.5  # of source code, roughly: nothing depends on the exact number
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
 
-def overview(paths: Sequence[str]) -> str:
-    """Every file of a small repository, else its folders with how many files each holds."""
+def list_files(paths: Sequence[str]) -> str:
+    """List all files of a small repository. Of a large one, list its folders with their number of files."""
     if not paths:
         return "The repository is empty."
     if len(paths) <= LISTED_FILES:
@@ -28,13 +28,13 @@ def overview(paths: Sequence[str]) -> str:
     return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
 
 
-def fill(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
-    """The files that `about` (the task and what the checks print) is likeliest about, the likeliest first, as many as fit whole.
+def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
+    """Return the files that `about` (the task and the checks' output) is most likely about, best first, as many as fit whole.
 
-    Tests are left out where there is anything else: what matters of them is in what the checks print.
+    Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
     """
-    ranked = _rank(paths, about, _definitions(sandbox))
-    left = int(max_tokens * BYTES_PER_TOKEN)
+    ranked = _rank(paths, about, _find_definitions(sandbox))
+    left = int(max_tokens * _BYTES_PER_TOKEN)
     chosen = []
     for path in ranked[:MOST_FILES]:
         try:
@@ -56,18 +56,18 @@ def _rank(paths: Sequence[str], about: str, defined: dict[str, set[str]]) -> lis
 
 
 def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
-    """Named outright; tested by a test that is named; called like a word of the task; defining what is named."""
+    """Score a file: 4 if `about` has its path, 3 if it names its test, 2 if it has a similar word, 1 for each of its definitions named."""
     stem = PurePosixPath(path).stem
     test = re.compile(rf"test_{re.escape(stem)}\b|\b{re.escape(stem)}(_test|\.test|\.spec)\b")
     alike = len(stem) > 3 and any(word.lower().startswith(stem.lower()[:-1]) for word in words)
     return 4 * (path in about) + 3 * bool(test.search(about)) + 2 * alike + len(words & defined)
 
 
-def _definitions(sandbox: Sandbox) -> dict[str, set[str]]:
-    """Names that each file defines, in most languages."""
-    found = sandbox.run(f"git grep -IoE '{_DEFINITION}' -- . | head -n 20000", timeout=20)
+def _find_definitions(sandbox: Sandbox) -> dict[str, set[str]]:
+    """Return the names that each file defines. It recognises the definitions of most languages."""
+    result = sandbox.run(f"git grep -IoE '{_DEFINITION}' -- . | head -n 20000", timeout=20)
     names: dict[str, set[str]] = {}
-    for line in found.output.splitlines():
+    for line in result.output.splitlines():
         path, _, definition = line.partition(":")
         if definition:
             names.setdefault(path, set()).add(definition.split()[-1])

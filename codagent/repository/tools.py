@@ -1,6 +1,6 @@
-"""The agent's tools: what a model is told of them, and what each does in a sandbox.
+"""The agent's tools: how a model sees them, and what each does in a sandbox.
 
-Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered, never raised; only a broken sandbox is an error.
+Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered with an error and never raised; only a broken sandbox raises.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from codagent.repository.python_edit import defined, redefine
-from codagent.text import harmless, shorten, show
+from codagent.repository.python_edit import list_definitions, redefine
+from codagent.text import format_result, sanitize, truncate_middle
 from codagent.types import Profile, Sandbox, Tool, ToolCall
 
 COMMAND_SECONDS = 120.0
@@ -25,7 +25,7 @@ Do = Callable[[Sandbox, Arguments, Profile], str]
 
 
 def _tool(name: str, description: str, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Tool:
-    """Parameters are strings, but those whose name ends in a unit or says a line, which are integers."""
+    """Describe a tool. Its parameters are strings, but for `seconds`, `from_line` and `lines`, which are integers."""
     parameters = {**required, **(optional or {})}
     properties = {
         key: {"type": "integer" if key in ("seconds", "from_line", "lines") else "string"} | ({"description": text} if text else {})
@@ -63,30 +63,35 @@ TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)
 WRITING = (EDIT.name, WRITE.name, DEFINE.name)
 
 
-def offered(profile: Profile) -> tuple[Tool, ...]:
-    """The tools that a model of this profile is told of."""
+def select_tools(profile: Profile) -> tuple[Tool, ...]:
+    """Return the tools that a model with this profile may call."""
     return tuple(tool for tool in (*TOOLS, DEFINE) if tool.name in profile.tools) if profile.tools else TOOLS
 
 
 def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: float = MAX_COMMAND_SECONDS) -> str:
-    """Do what `wanted` asks and say how it went, within the profile's output limits."""
-    tool = next((tool for tool in offered(profile) if tool.name == wanted.name), None)
+    """Carry out the call `wanted`, and return its answer within the profile's output limits. SandboxError when the sandbox is broken."""
+    tool = next((tool for tool in select_tools(profile) if tool.name == wanted.name), None)
     if tool is None:
-        return f"error: there is no tool {wanted.name!r}; there are {', '.join(tool.name for tool in offered(profile))}"
+        return f"error: there is no tool {wanted.name!r}; there are {', '.join(tool.name for tool in select_tools(profile))}"
     arguments = _parse(wanted.arguments, tool)
     if isinstance(arguments, str):
         return arguments
     try:
         if tool is BASH:
             limit = float(arguments.get("seconds") or COMMAND_SECONDS)
-            return show(sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile)
-        return _in_the_repository(_DO[tool.name], sandbox, arguments, profile)
-    except OSError as error:  # a path that is missing, a directory, not permitted, or on a full disk
+            return format_result(
+                sandbox.run(arguments["command"], timeout=max(0.1, min(limit, MAX_COMMAND_SECONDS, seconds_left))), profile
+            )
+        return _retry_from_root(_DO[tool.name], sandbox, arguments, profile)
+    except OSError as error:  # a path that is missing, a directory or forbidden, or a full disk
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
 
 
-def _in_the_repository(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
-    """Small models begin paths with a slash; where that leads nowhere, the repository's root is meant."""
+def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    """Carry out a call on a path, or on the same path without its leading slash if that fails.
+
+    Small models begin paths with a slash, and mean the repository's root.
+    """
     try:
         return do(sandbox, arguments, profile)
     except OSError:
@@ -97,45 +102,45 @@ def _in_the_repository(do: Do, sandbox: Sandbox, arguments: Arguments, profile: 
 
 
 def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
-    """`content` with its only occurrence of `old` replaced, and what was done; or None, and why not.
+    """Replace the only occurrence of `old` in `content`. Returns the result and a note; the result is None when nothing was replaced.
 
-    Where `old` does not occur, lines are compared again with quotes straightened and trailing space dropped.
+    If `old` does not occur, lines are compared again with straight quotes and without trailing space.
     """
     if not old:
         return None, "`old` is empty; give the text to replace, or use write for a whole file"
     if old == new:
         return None, "`old` and `new` are the same; nothing to do"
-    starts = [found.start() for found in re.finditer(re.escape(old), content)]
+    starts = [match.start() for match in re.finditer(re.escape(old), content)]
     if len(starts) == 1:
         return content.replace(old, new), "replaced 1 match"
     if starts:
-        return None, f"`old` occurs {len(starts)} times, in lines {_places(content, starts)}; take more lines around it"
-    return _replace_alike(content, old, new)
+        return None, f"`old` occurs {len(starts)} times, in lines {_line_numbers(content, starts)}; take more lines around it"
+    return _replace_similar(content, old, new)
 
 
-def _replace_alike(content: str, old: str, new: str) -> tuple[str | None, str]:
+def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]:
     lines, wanted = content.splitlines(keepends=True), old.strip("\n").splitlines()
-    alike = [_alike(line) for line in lines]
-    pattern = [_alike(line) for line in wanted]
-    found = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
-    if len(found) == 1:
-        end = found[0] + len(pattern)
-        ending = "\r\n" if lines[found[0]].endswith("\r\n") else "\n"
+    alike = [_normalise(line) for line in lines]
+    pattern = [_normalise(line) for line in wanted]
+    matches = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
+    if len(matches) == 1:
+        end = matches[0] + len(pattern)
+        ending = "\r\n" if lines[matches[0]].endswith("\r\n") else "\n"
         last = ending if lines[end - 1].endswith("\n") else ""
         body = ending.join(new.strip("\n").splitlines()) + last if new.strip("\n") else ""
-        return "".join([*lines[: found[0]], body, *lines[end:]]), "replaced 1 match (it differed in quotes or trailing space)"
-    if found:
-        return None, f"`old` occurs {len(found)} times, in lines {', '.join(str(at + 1) for at in found)}; take more lines around it"
+        return "".join([*lines[: matches[0]], body, *lines[end:]]), "replaced 1 match (it differed in quotes or trailing space)"
+    if matches:
+        return None, f"`old` occurs {len(matches)} times, in lines {', '.join(str(at + 1) for at in matches)}; take more lines around it"
     near = get_close_matches(next((line for line in pattern if line.strip()), ""), alike, n=1, cutoff=0.6)
     hint = f"; the nearest line is {alike.index(near[0]) + 1}: {near[0].strip()[:120]}" if near else ""
     return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
 
 
-def _alike(line: str) -> str:
+def _normalise(line: str) -> str:
     return line.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0xA0: " "}).rstrip()
 
 
-def _places(content: str, starts: list[int]) -> str:
+def _line_numbers(content: str, starts: list[int]) -> str:
     return ", ".join(str(content.count("\n", 0, start) + 1) for start in starts[:10])
 
 
@@ -144,24 +149,24 @@ def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     try:
         data = sandbox.read(path)
     except IsADirectoryError:
-        return show(sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10), profile)
+        return format_result(sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10), profile)
     if b"\0" in data[:8192]:
         return f"error: {path} is binary ({len(data):,} bytes)"
     lines = data.decode(errors="replace").splitlines(keepends=True)
     first = max(1, int(arguments.get("from_line") or 1))
     chosen = lines[first - 1 : first - 1 + max(1, int(arguments.get("lines") or READ_LINES))]
-    text = shorten(harmless("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
+    text = truncate_middle(sanitize("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
     return f"ok {path}, lines {first}-{first + len(chosen) - 1} of {len(lines)}\n{text}".rstrip("\n")
 
 
 def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
     content = sandbox.read(path).decode(errors="surrogateescape")
-    changed, said = replace_text(content, arguments["old"], arguments["new"])
+    changed, report = replace_text(content, arguments["old"], arguments["new"])
     if changed is None:
-        return f"error: {path}: {said}"
+        return f"error: {path}: {report}"
     sandbox.write(path, changed.encode(errors="surrogateescape"))
-    return f"ok {path}: {said}"
+    return f"ok {path}: {report}"
 
 
 def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
@@ -175,7 +180,7 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
 def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
     try:
-        path = _home(sandbox, path, defined(arguments["content"]))
+        path = _find_defining_file(sandbox, path, list_definitions(arguments["content"]))
         text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
@@ -183,11 +188,11 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
 
 
-def _home(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
-    """The one Python file that defines any of `names`: small models give the right function and the wrong file. Else `path`."""
+def _find_defining_file(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:
+    """Return the only Python file that defines any of `names`, because small models often name the wrong file. Else return `path`."""
     pattern = rf"^ *(async )?(def|class) +({'|'.join(names)})\b"
-    found = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
-    files = found.output.splitlines() if names and found.exit_code == 0 else []
+    result = sandbox.run(f"git grep --untracked -lE {shlex.quote(pattern)} -- '*.py'", timeout=30)
+    files = result.output.splitlines() if names and result.exit_code == 0 else []
     return files[0] if len(files) == 1 else path
 
 
@@ -199,7 +204,7 @@ def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
         f" -e {pattern} -- {path}; else grep -rnE --exclude-dir=.git -e {pattern} -- {path}; fi"
     )
     result = sandbox.run(command, timeout=30)
-    return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else show(result, profile)
+    return "exit 1\nnothing found" if result.exit_code == 1 and not result.output else format_result(result, profile)
 
 
 _DO: Mapping[str, Do] = {
@@ -212,7 +217,7 @@ _DO: Mapping[str, Do] = {
 
 
 def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:
-    """The arguments as the tool wants them, or the sentence that tells the model what is wrong."""
+    """Return the arguments as the tool expects them, or an error message for the model."""
     try:
         arguments = json.loads(raw or "{}", strict=False)
     except json.JSONDecodeError as error:

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codagent.runner.runner import Desk, Display
-from codagent.runner.spec import Ready
+from codagent.runner.display import Display
+from codagent.runner.spec import OpenedModel
 from codagent.settings.settings import Settings
 from codagent.types import Calling, Profile
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What this machine knows beside a model's name. `api_key` is for endpoints, None: there is none. `weights` is where files are kept,
-    None: in the user's cache. `calling` is the way of calling tools that `doctor` found to work, None: it was not asked."""
+    """What this machine knows beside a model's name."""
 
-    api_key: str | None = None
-    weights: Path | None = None
-    calling: Calling | None = None
-    secret: bytes = b""  # by which records that were made here are known; empty: they are not sealed
+    api_key: str | None = None  # for endpoints; None: there is none
+    weights: Path | None = None  # the folder of model files; None: the one in the user's cache
+    calling: Calling | None = None  # the way of calling tools that `doctor` found to work; None: it was not asked
+    secret: bytes = b""  # by which records that were made here are known; b"": they are not sealed
 
 
-def say_which_model(settings: Settings, progress: Display) -> None:
+def say_which_model(settings: Settings, display: Display) -> None:
+    """Tell the person which model is used when none was named."""
     if "model" not in settings.asked:
-        progress.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
+        display.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
 
 
 def worst_case(settings: Settings) -> list[str]:
-    """The limits of a loop, and what it may cost at most."""
+    """Describe the limits of a loop and what it may cost at most, a line each."""
     from codagent.models.open import price_for
 
     limits, price = settings.limits, price_for(settings.model)
@@ -48,18 +47,17 @@ def worst_case(settings: Settings) -> list[str]:
     ]
 
 
-def opener(access: Access, recorded: Profile | None = None, *, answered: int = 0, at_once: int = 1) -> Callable[[Desk], Ready]:
-    """What opens a desk's model, for `at_once` loops. One taken up again has its profile on record, and so many replies behind it."""
+def open_model(settings: Settings, access: Access, profile: Profile | None = None, *, answered: int = 0, at_once: int = 1) -> OpenedModel:
+    """Open the model that the settings name.
 
-    def open_it(desk: Desk) -> Ready:
-        from codagent.models.open import Given, open_model, price_for, profile_for
+    `profile` is that of a record; None: the model's own. `answered` is how many replies a resumed loop has got before. `at_once` is how
+    many loops will ask the model side by side. Raises UsageError when there is no such model.
+    """
+    from codagent.models import open as models
 
-        spec = desk.settings.model
-        profile = recorded or profile_for(spec)
-        if recorded is None:
-            profile = replace(profile, calling=access.calling or profile.calling)
-        given = Given(access.api_key, access.weights, answered, at_once)
-        model = open_model(spec, on_text=desk.wrote, profile=profile, given=given)
-        return Ready(model, profile, price_for(spec))
-
-    return open_it
+    if profile is None:
+        profile = models.profile_for(settings.model)
+        profile = replace(profile, calling=access.calling or profile.calling)
+    options = models.ModelOptions(access.api_key, access.weights, answered, at_once)
+    model = models.open_model(settings.model, profile=profile, options=options)
+    return OpenedModel(model, profile, models.price_for(settings.model))

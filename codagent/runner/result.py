@@ -1,4 +1,4 @@
-"""What a finished loop means: one word, one exit code, one JSON object, a few lines for a person."""
+"""What came of a loop: one word, one exit code, one JSON object, a few lines for a person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxEr
 from codagent.repository import git
 from codagent.repository.attempts import best
 from codagent.runner.spec import Result
-from codagent.store.record import broken_off, solved
 from codagent.types import Episode, Loop
 
 UNFINISHED = 3
@@ -28,9 +27,9 @@ _CODES: Mapping[str, int] = {
 }
 
 
-def word(loop: Loop) -> str:
-    """The outcome in a word: passed, done, failed, or what ended it."""
-    last = solved(loop)[-1]
+def outcome_label(loop: Loop) -> str:
+    """The outcome in a word: passed, done (there are no checks), failed, or what ended the loop."""
+    last = loop.attempts[-1]
     if _iterates(loop):
         end = loop.end or "interrupted"
         return "failed" if end == "iterations" else end
@@ -44,29 +43,29 @@ def word(loop: Loop) -> str:
 
 
 def exit_code(loop: Loop) -> int:
-    """0: the gates passed or, where there are none, the agent finished. Else what ended it."""
-    return 0 if word(loop) in ("passed", "done") else _CODES.get(word(loop), UNFINISHED)
+    """The exit code of a command: 0 when the gates passed or, without gates, the agent finished; else that of the loop's end."""
+    return 0 if outcome_label(loop) in ("passed", "done") else _CODES.get(outcome_label(loop), UNFINISHED)
 
 
 def iterations(loop: Loop) -> int:
-    """How many attempts came to their end; one that was broken off goes on, and counts then."""
-    return sum(not broken_off(attempt) for attempt in solved(loop))
+    """The number of attempts that came to their end. A resumable attempt counts once it has ended."""
+    return sum(not attempt.resumable for attempt in loop.attempts)
 
 
 def change(loop: Loop) -> tuple[str, str] | None:
-    """The commits before and after its best attempt, where there is a difference."""
+    """The commits before and after the best attempt; None when nothing was changed."""
     commit = best(loop)
     return (loop.start_commit, commit) if commit and commit != loop.start_commit else None
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """The object that `--json` prints."""
-    loop, last, changed = result.loop, solved(result.loop)[-1], change(result.loop)
+    """Make the object that `--json` prints."""
+    loop, last, changed = result.loop, result.loop.attempts[-1], change(result.loop)
     return {
-        "outcome": word(loop),
+        "outcome": outcome_label(loop),
         "exit_code": exit_code(loop),
         "id": loop.id,
-        "branch": git.branch(loop.id) if changed else None,
+        "branch": git.branch_name(loop.id) if changed else None,
         "commit": changed[1] if changed else None,
         "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
@@ -78,25 +77,25 @@ def summary(result: Result) -> dict[str, Any]:
     }
 
 
-def lines(result: Result) -> list[str]:
-    """The end of a loop for a person: what came out, where it lies, what to do next."""
-    loop, attempts = result.loop, solved(result.loop)
+def summary_lines(result: Result) -> list[str]:
+    """Describe the end of a loop to a person, a line each: what came out, where it is, what to do next."""
+    loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
     took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
     used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
-    told = [f"outcome: {word(loop)} after {used}"]
+    text = [f"outcome: {outcome_label(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:
-        told.append(last.outcome.feedback)
+        text.append(last.outcome.feedback)
     if _iterates(loop):
-        told.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
+        text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
     if change(loop):
-        told += [f"branch:  {git.branch(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
+        text += [f"branch:  {git.branch_name(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
-        told.append("nothing was changed")
+        text.append("nothing was changed")
     if _iterates(loop):
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
-        told += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}{local}"] if code else [])]
-    return [*told, f"record:  {result.record}"]
+        text += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}{local}"] if code else [])]
+    return [*text, f"record:  {result.record}"]
 
 
 def _score(attempt: Episode) -> str:

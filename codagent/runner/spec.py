@@ -1,10 +1,11 @@
-"""One loop as a command wants it, and as it comes back."""
+"""One loop as a command wants it, and as it comes back; and what of a record may be acted on."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -20,48 +21,43 @@ from codagent.types import Limits, Loop, Model, Price, Profile, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A model that answers, how it is best worked with, and what it costs (None: unknown)."""
+class OpenedModel:
+    """A model that is ready to be asked."""
 
     model: Model
     profile: Profile
-    price: Price | None
+    price: Price | None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """Limits and profile as they hold for a loop."""
+class EffectiveLimits:
+    """The limits and the profile that hold for a loop."""
 
     limits: Limits
     profile: Profile
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A loop's tasks, and how it goes from episode to episode.
-
-    `members` loops of a `group` were started together. `iterate`: each task again and again until its checks pass. `start_commit` "": a
-    snapshot is taken. `begin`: the commit that the first attempt starts from, "" for the start. `notes` are what it starts with;
-    `notes_file` is kept up to date, "" for none.
-    """
+class LoopSpec:
+    """What a loop is to do. A record keeps it."""
 
     loop_id: str
     group: str
     tasks: tuple[Task, ...]
-    iterate: bool = False
-    rewrite: Literal["never", "between", "always"] = "never"
-    start: Start = "best"
-    start_commit: str = ""
-    begin: str = ""
-    notes: str = ""
-    notes_file: str = ""
+    iterate: bool = False  # each task again and again until its checks pass
+    rewrite: Literal["never", "between", "always"] = "never"  # when the notes are rewritten
+    start: Start = "best"  # what an attempt starts from
+    start_commit: str = ""  # what the user's files were when the loop began; "": a snapshot is taken
+    begin: str = ""  # the commit that the first attempt starts from; "": `start_commit`
+    notes: str = ""  # what the loop starts with
+    notes_file: str = ""  # is kept up to date; "": none is
     seed: int | None = None
-    members: int = 1
+    members: int = 1  # so many loops of the group were started together
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One finished loop, as a command reports it."""
+    """A loop that has ended, as a command reports it."""
 
     loop: Loop
     spent: Spent
@@ -69,8 +65,8 @@ class Result:
     record: Path
 
 
-def terms(settings: Settings, ready: Ready, seed: int | None) -> Terms:
-    """UsageError for a money limit that cannot hold."""
+def effective_limits(settings: Settings, ready: OpenedModel, seed: int | None) -> EffectiveLimits:
+    """Fit limits and profile to each other. Raises UsageError for a limit of money when no price is known."""
     limits = settings.limits
     if ready.price is None:
         if "max_usd" in settings.asked:
@@ -79,13 +75,15 @@ def terms(settings: Settings, ready: Ready, seed: int | None) -> Terms:
     steps = min(limits.steps, ready.profile.steps or limits.steps)
     notes_tokens = min(ready.profile.notes_tokens, settings.notes_tokens)
     sampling = ready.profile.sampling if seed is None else replace(ready.profile.sampling, seed=seed)
-    return Terms(limits, replace(ready.profile, steps=steps, notes_tokens=notes_tokens, sampling=sampling))
+    return EffectiveLimits(limits, replace(ready.profile, steps=steps, notes_tokens=notes_tokens, sampling=sampling))
 
 
-def fresh_loop(job: Job, model: str, settings: Settings, held: Terms, *, image: str = "", secret: bytes = b"") -> Loop:
-    """The loop before its first episode, with all that is needed to go on with it, or to replay it. `image` names the one that its work is
-    judged in. `secret` seals it, so that this user's machine knows its own records from others; empty: no seal."""
-    told: dict[str, Any] = {
+def new_loop(spec: LoopSpec, model: str, settings: Settings, held: EffectiveLimits, *, image: str = "", secret: bytes = b"") -> Loop:
+    """Make a loop before its first episode, with all that is needed to resume or replay it.
+
+    `image` names the image that its work is judged in. `secret` seals the record, so that it is known as made here; b"": no seal.
+    """
+    settings_on_record: dict[str, Any] = {
         "model": settings.model,
         "sandbox": settings.sandbox,
         "sandbox_setup": dict(settings.sandbox_setup),
@@ -93,35 +91,35 @@ def fresh_loop(job: Job, model: str, settings: Settings, held: Terms, *, image: 
         "protect": list(settings.protect),
         "limits": encode(held.limits),
         "profile": encode(held.profile),
-        "job": encode(job),
+        "job": encode(spec),
     }
     if secret:
-        told["seal"] = _seal(job.loop_id, told, secret)
-    return Loop(job.loop_id, job.group, "repository", model, job.start_commit, notes=job.notes, settings=told)
+        settings_on_record["seal"] = _seal(spec.loop_id, settings_on_record, secret)
+    return Loop(spec.loop_id, spec.group, "repository", model, spec.start_commit, notes=spec.notes, settings=settings_on_record)
 
 
-def recorded(loop: Loop) -> tuple[Job, Settings, Profile]:
-    """What a loop was run with, from its record."""
-    told = loop.settings
+def spec_of(loop: Loop) -> tuple[LoopSpec, Settings, Profile]:
+    """Read from a record what the loop was run with. Raises RecordError when the record does not tell."""
+    table = loop.settings
     try:
         settings = Settings(
-            model=told["model"],
-            sandbox=told["sandbox"],
-            sandbox_setup=told["sandbox_setup"],
-            protect=tuple(told["protect"]),
-            limits=decode(Limits, told["limits"]),
+            model=table["model"],
+            sandbox=table["sandbox"],
+            sandbox_setup=table["sandbox_setup"],
+            protect=tuple(table["protect"]),
+            limits=decode(Limits, table["limits"]),
             asked=frozenset({"model"}),
         )
-        return decode(Job, told["job"]), settings, decode(Profile, told["profile"])
+        return decode(LoopSpec, table["job"]), settings, decode(Profile, table["profile"])
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(f"the record of {loop.id} does not tell what it was run with ({error}); it cannot go on") from None
 
 
 def is_sealed(loop: Loop, secret: bytes) -> bool:
     """Whether the record was begun by this user on this machine, and what it was run with is as it was then."""
-    told = dict(loop.settings)
-    seal = told.pop("seal", None)
-    return isinstance(seal, str) and bool(secret) and hmac.compare_digest(seal.encode(), _seal(loop.id, told, secret).encode())
+    table = dict(loop.settings)
+    seal = table.pop("seal", None)
+    return isinstance(seal, str) and bool(secret) and hmac.compare_digest(seal.encode(), _seal(loop.id, table, secret).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +132,17 @@ class Person:
     model: str | None = None  # named for this very record
 
 
-def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, Profile]:
-    """What a recorded loop is gone on with, replayed or branched: of what the record says, what cannot harm.
+def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Settings, Profile]:
+    """Take from a record what may be acted on, when its loop is resumed or branched.
 
-    Never the local sandbox, unless the person's settings name it. Where the record was not made here also no model that the person has not
-    named, no notes outside of codagent's own folder, and no limit above the person's. UsageError where the person has to say more.
+    The local sandbox is refused unless the person's settings name it. A record that was not made here chooses no model that the person has
+    not named, no file of notes outside of codagent's folder, and no limit above the person's. Raises UsageError when the person has to say
+    more.
     """
-    job, settings, profile = recorded(loop)
+    spec, settings, profile = spec_of(loop)
     own, sealed, say = person.settings, is_sealed(loop, person.secret), person.say
-    if job.loop_id != loop.id:
-        raise RecordError(f"the record of {loop.id} is damaged: its job is that of {job.loop_id}")
+    if spec.loop_id != loop.id or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop.id):
+        raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")
     if settings.sandbox == LOCAL and own.sandbox != LOCAL:
         raise UsageError(
             f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
@@ -152,17 +151,17 @@ def permitted(loop: Loop, loops: Path, person: Person) -> tuple[Job, Settings, P
         raise UsageError(
             f"the record of loop {loop.id} was not made here and asks for the model {settings.model}; name a model with --model"
         )
-    if job.notes_file and not Path(job.notes_file).parent.is_dir():  # the repository was moved
-        job = replace(job, notes_file=str(notes_file_for(loops, loop.id, job.notes_file)))
+    if spec.notes_file and not Path(spec.notes_file).parent.is_dir():  # the repository was moved
+        spec = replace(spec, notes_file=str(notes_file_for(loops, loop.id, spec.notes_file)))
     if sealed:
-        return job, settings, profile
-    notes_file = str(notes_file_for(loops, loop.id, job.notes_file))
-    if job.notes_file and job.notes_file != notes_file:
-        say(f"the record of loop {loop.id} was not made here: its notes are kept in {notes_file}, not in {job.notes_file}")
+        return spec, settings, profile
+    notes_file = str(notes_file_for(loops, loop.id, spec.notes_file))
+    if spec.notes_file and spec.notes_file != notes_file:
+        say(f"the record of loop {loop.id} was not made here: its notes are kept in {notes_file}, not in {spec.notes_file}")
     limits = _lowest(settings.limits, own.limits)
     if limits != settings.limits:
         say(f"the record of loop {loop.id} was not made here: its limits are lowered to yours")
-    return replace(job, notes_file=notes_file if job.notes_file else ""), replace(settings, limits=limits), profile
+    return replace(spec, notes_file=notes_file if spec.notes_file else ""), replace(settings, limits=limits), profile
 
 
 def notes_file_for(loops: Path, loop_id: str, wanted: str) -> Path:
@@ -176,12 +175,12 @@ def notes_file_for(loops: Path, loop_id: str, wanted: str) -> Path:
 
 def _lowest(limits: Limits, most: Limits) -> Limits:
     lowered: dict[str, Any] = {}
-    for each in fields(Limits):
-        wanted, highest = getattr(limits, each.name), getattr(most, each.name)
-        lowered[each.name] = highest if wanted is None else wanted if highest is None else min(wanted, highest)
+    for limit in fields(Limits):
+        wanted, highest = getattr(limits, limit.name), getattr(most, limit.name)
+        lowered[limit.name] = highest if wanted is None else wanted if highest is None else min(wanted, highest)
     return Limits(**lowered)
 
 
-def _seal(loop_id: str, told: Mapping[str, Any], secret: bytes) -> str:
-    text = json.dumps([loop_id, told], sort_keys=True, separators=(",", ":"))
+def _seal(loop_id: str, table: Mapping[str, Any], secret: bytes) -> str:
+    text = json.dumps([loop_id, table], sort_keys=True, separators=(",", ":"))
     return hmac.new(secret, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()

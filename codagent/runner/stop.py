@@ -1,4 +1,4 @@
-"""When a Ralph loop ends: pure functions over its iterations, the latest last. What counts is what the host saw: files and verdicts."""
+"""When a Ralph loop ends: pure functions over its iterations, the latest last. They go by what the host saw: files and verdicts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Literal
 from codagent.types import Limits
 
 Ending = Literal["passed", "blocked", "stalled", "iterations"]
-ALIKE = 0.6  # the share of common words from which on two blockers are one, said in two ways
+ALIKE = 0.6  # two blockers that share at least this part of their words are the same blocker
 _NOTHING = {"a", "blocked", "blocker", "blockers", "false", "n", "na", "no", "none", "not", "nothing", "null"}
 
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """`tree` and `notes` are those that it left, "" where there are none; `blocker` is what the agent says stands in its way."""
+    """What an attempt left behind."""
 
-    tree: str
+    tree: str  # "": no work came back
     reward: float
-    failed: tuple[str, ...]
+    failed: tuple[str, ...]  # names of tests and checks
     passed: bool
-    notes: str
-    blocker: str = ""
+    notes: str  # "": there are none
+    blocker: str = ""  # what the agent says only a person can remove; "": nothing
 
     @property
     def failures(self) -> frozenset[str]:
@@ -36,13 +36,13 @@ class Iteration:
 
 
 def verdict(history: Sequence[Iteration], limits: Limits, start: str = "") -> tuple[Ending, str] | None:
-    """The first rule that ends the loop, and a sentence for the person; None: it goes on. `start` is the tree that the loop began with."""
+    """Find the first rule that ends the loop, with a sentence for the person; None: the loop goes on. `start` is the tree it began with."""
     count = len(history)
     if history and history[-1].passed:
         return "passed", f"every check passes after iteration {count}"
-    if blocker := blocked(history):
+    if blocker := find_blocker(history):
         return "blocked", f"the agent says again and again that only a person can remove what stands in its way: {blocker}"
-    if stalled(history, limits.patience, start):
+    if is_stalled(history, limits.patience, start):
         why = progress(history, start)[1]
         return "stalled", f"{why}, and none for {limits.patience} iterations; say more in the task or in the notes, or raise --patience"
     if count >= limits.iterations:
@@ -51,10 +51,11 @@ def verdict(history: Sequence[Iteration], limits: Limits, start: str = "") -> tu
 
 
 def progress(history: Sequence[Iteration], start: str = "") -> tuple[bool, str]:
-    """Whether the latest iteration brought the loop on, and why, for the log.
+    """Decide whether the latest iteration was progress, and say why in a few words.
 
-    It did when it left files that were never seen before, and with them a reward above all before, or failures that were not seen before;
-    or any verdict that was not, from which the notes were changed. Of the first, files other than at the start are enough.
+    The first iteration is progress when it changed files. A later one is progress when it left files that no iteration left before, and
+    one of these is new, too: the best reward so far, a set of failures not seen before, or a verdict not seen before after which the notes
+    were changed.
     """
     *before, last = history
     if same := _same_files(before, last, start):
@@ -66,23 +67,23 @@ def progress(history: Sequence[Iteration], start: str = "") -> tuple[bool, str]:
     return False, "no progress: other files, but no verdict that was not seen before"
 
 
-def stalled(history: Sequence[Iteration], patience: int, start: str = "") -> bool:
-    """Whether the last `patience` iterations were all without progress."""
+def is_stalled(history: Sequence[Iteration], patience: int, start: str = "") -> bool:
+    """Whether none of the last `patience` iterations was progress."""
     ends = range(len(history) - patience + 1, len(history) + 1)
     return len(history) >= patience and not any(progress(history[:end], start)[0] for end in ends)
 
 
-def blocked(history: Sequence[Iteration], times: int = 3) -> str | None:
-    """The latest blocker, when the last `times` iterations all named one much like it."""
-    said = [_words(one.blocker) for one in history[-times:]]
-    if len(said) < times or not all(said):
+def find_blocker(history: Sequence[Iteration], times: int = 3) -> str | None:
+    """Find the blocker that the last `times` iterations have all named, in whatever words; None: there is none."""
+    blockers = [_words(iteration.blocker) for iteration in history[-times:]]
+    if len(blockers) < times or not all(blockers):
         return None
-    alike = all(SequenceMatcher(None, words, said[-1], autojunk=False).ratio() >= ALIKE for words in said)
+    alike = all(SequenceMatcher(None, words, blockers[-1], autojunk=False).ratio() >= ALIKE for words in blockers)
     return " ".join(history[-1].blocker.split())[:300] if alike else None
 
 
 def _same_files(before: Sequence[Iteration], last: Iteration, start: str) -> str | None:
-    trees = [start, *(one.tree for one in before)]
+    trees = [start, *(iteration.tree for iteration in before)]
     if not last.tree:
         return "no work came back"
     if last.tree not in trees:
@@ -92,17 +93,17 @@ def _same_files(before: Sequence[Iteration], last: Iteration, start: str) -> str
 
 
 def _news(before: Sequence[Iteration], last: Iteration) -> str | None:
-    best = max(one.reward for one in before)
+    best = max(iteration.reward for iteration in before)
     if last.reward > best:
         return f"reward {last.reward:.2f}, so far {best:.2f}"
-    if last.failed and last.failures not in [one.failures for one in before]:
+    if last.failed and last.failures not in [iteration.failures for iteration in before]:
         return f"other failures than before, {len(last.failures)} in all"
-    if last.verdict not in [one.verdict for one in before] and last.notes != before[-1].notes:
+    if last.verdict not in [iteration.verdict for iteration in before] and last.notes != before[-1].notes:
         return f"notes on a verdict not seen before, reward {last.reward:.2f}"
     return None
 
 
 def _words(text: str) -> list[str]:
-    """Without order or repetition; none for a text that says that there is nothing to say."""
+    """The different words of a text, sorted; none when the text only says that nothing is in the way."""
     words = set(re.findall(r"\w+", text.casefold()))
     return sorted(words) if words - _NOTHING else []

@@ -1,4 +1,4 @@
-"""The repository of a recorded loop, as an environment once more: to replay an attempt, or to make it anew."""
+"""The repository of a loop as an environment: for a run, for a loop that is resumed, to replay an attempt, or to make one anew."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.repository.environment import Repository, Workplace
-from codagent.repository.gate import Gates
-from codagent.runner.spec import recorded
-from codagent.sandbox.pool import Starter
-from codagent.settings.settings import LOCAL
+from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
+from codagent.runner.spec import LoopSpec, spec_of
+from codagent.sandbox.pool import SandboxFactory
+from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout as state
 from codagent.store.ledger import Ledger
-from codagent.types import Episode, Loop, Profile
+from codagent.types import Episode, Loop, Profile, Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a workspace stands in."""
+
+    root: Path  # the repository
+    loops: Path  # the folder of its loops; verdicts are kept beside it
+    open_sandbox: Callable[[], Sandbox]  # gives a fresh, pristine one each time
+    image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
-    """Where a recorded loop is reopened."""
+    """Where a recorded loop is reopen."""
 
     root: Path  # the repository
     loops: Path  # the folder of its loops; verdicts are kept beside it
@@ -29,31 +39,49 @@ class Reopening:
     sandbox: str = ""  # that the person has chosen, "": none; a record may be somebody else's and never chooses the local one
 
 
-def reopened(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> Repository:
-    """As the attempt after `earlier` found it, in sandboxes of its own.
+def open_workspace(
+    spec: LoopSpec,
+    settings: Settings,
+    around: Surroundings,
+    profile: Profile,
+    packed: bytes = b"",
+    earlier: Sequence[Episode] = (),
+) -> RepositoryEnvironment:
+    """Build the environment of a loop. `packed` is the commit that the loop begins with, packed for a sandbox; b"": it is packed here.
 
-    `profile`, the record's for None, is that of whoever works there. RecordError when the record does not tell what is needed, UsageError
-    when it was made in the local sandbox and the person has not chosen that.
+    `earlier` are the episodes of a loop that is resumed.
     """
-    job, settings, then = recorded(loop)
-    root, say = where.root, where.say
+    from codagent.repository.gate import Gates
+
+    cache = state.verdicts_file(around.loops)
+    gates = Gates(around.root, spec.start_commit, around.open_sandbox, protect=settings.protect, image=around.image, cache=cache)
+    context = RepositoryContext(
+        root=around.root,
+        start_commit=spec.start_commit,
+        begin=spec.begin,
+        packed=packed or git.pack(around.root, spec.begin),
+        open_sandbox=around.open_sandbox,
+        loop_id=spec.loop_id,
+        ledger=around.ledger,
+        gates=gates,
+        start=spec.start,
+        limits=around.ledger.limits if spec.iterate else None,
+    )
+    return RepositoryEnvironment(context, profile, earlier)
+
+
+def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:
+    """Build the environment of a recorded loop as the attempt after `earlier` found it, in sandboxes of its own.
+
+    `profile` is that of whoever works there; None: the record's. Raises RecordError when the record does not tell what is needed, and
+    UsageError when it was made in the local sandbox and the person has not chosen that.
+    """
+    spec, settings, recorded_profile = spec_of(loop)
     if settings.sandbox == LOCAL and where.sandbox != LOCAL:
         raise UsageError(
             f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
         )
-    start_sandbox = Starter(root, settings, say)
-    open_sandbox = partial(start_sandbox, loop.id)
-    cache = state.verdicts_file(where.loops)
-    place = Workplace(
-        root=root,
-        start_commit=job.start_commit,
-        begin=job.begin,
-        packed=git.pack(root, job.begin),
-        open_sandbox=open_sandbox,
-        loop_id=loop.id,
-        ledger=Ledger(None, settings.limits, None),
-        gates=Gates(root, job.start_commit, open_sandbox, protect=settings.protect, image=start_sandbox.image(), cache=cache),
-        start=job.start,
-        limits=settings.limits if job.iterate else None,
-    )
-    return Repository(place, profile or then, earlier)
+    start_sandbox = SandboxFactory(where.root, settings, where.say)
+    ledger = Ledger(None, settings.limits, None)
+    around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger)
+    return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

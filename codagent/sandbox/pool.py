@@ -1,4 +1,4 @@
-"""Sandboxes as the settings want them, the next one started ahead of its use."""
+"""Opens sandboxes as the settings ask for them, and starts the next one before it is needed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from codagent.settings.settings import LOCAL, Settings
 from codagent.types import Sandbox
 
 
-class Starter:
-    """Starts sandboxes. Its imports happen as it is made, in its maker's thread: a start then only waits, and others can work meanwhile."""
+class SandboxFactory:
+    """Starts sandboxes."""
 
     def __init__(self, root: Path, settings: Settings, say: Callable[[str], None]) -> None:
+        """Import what starting a sandbox needs, in the calling thread. A start then only waits, and other threads can work meanwhile."""
         self._root, self._setup, self._say = root, bool(settings.sandbox_setup), say
         self._local = settings.sandbox == LOCAL
         if self._local:
@@ -22,13 +23,13 @@ class Starter:
             return
         import docker  # noqa: F401
 
-        from codagent.sandbox import docker as _  # noqa: F401
+        import codagent.sandbox.docker  # noqa: F401
         from codagent.sandbox.definition import load_for_repository
 
         self._definition = load_for_repository(settings.sandbox, settings.sandbox_setup)
 
     def __call__(self, loop_id: str) -> Sandbox:
-        """A fresh sandbox, labelled with the loop that it is for."""
+        """Start a fresh sandbox, labelled with the loop that it belongs to."""
         if self._local:
             from codagent.sandbox.local import LocalSandbox
 
@@ -38,7 +39,7 @@ class Starter:
         return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._setup else None)
 
     def image(self) -> str:
-        """What names the image by its content: the gates' verdicts hold for it alone."""
+        """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""
         if self._local:
             return LOCAL
         from codagent.sandbox.engine import connect, speaking
@@ -52,30 +53,32 @@ class Starter:
         return ensure_image(self._definition, root=self._root, say=self._say)
 
 
-class Sandboxes:
-    """Opens sandboxes for one loop; the first is being started while all else gets ready, and with `ahead` so is each that follows."""
+class SandboxPool:
+    """The sandboxes of one loop. The first one is started at once."""
 
-    def __init__(self, pool: ThreadPoolExecutor, start: Callable[[str], Sandbox], loop_id: str, *, ahead: bool = False) -> None:
-        self._pool, self._start, self._loop_id, self._ahead = pool, start, loop_id, ahead
+    def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], Sandbox], loop_id: str, *, ahead: bool = False) -> None:
+        """Start the first sandbox in a thread of `executor`. With `ahead`, each `open` also starts the sandbox of the next `open`."""
+        self._executor, self._start, self._loop_id, self._ahead = executor, start, loop_id, ahead
         self._lock = Lock()
         self._opened: list[Sandbox] = []
-        self._next: Future[Sandbox] | None = pool.submit(start, loop_id)
+        self._next: Future[Sandbox] | None = executor.submit(start, loop_id)
 
     def open(self) -> Sandbox:
+        """Return a fresh sandbox, which waits if it is still being started. Raises SandboxError when it does not start."""
         with self._lock:
-            coming, self._next = self._next, self._pool.submit(self._start, self._loop_id) if self._ahead else None
-        sandbox = coming.result() if coming else self._start(self._loop_id)
+            upcoming, self._next = self._next, self._executor.submit(self._start, self._loop_id) if self._ahead else None
+        sandbox = upcoming.result() if upcoming else self._start(self._loop_id)
         self._opened.append(sandbox)
         return sandbox
 
     def interrupt(self) -> None:
-        """End whatever runs in them, from another thread."""
+        """Close all sandboxes that were opened, from another thread, which ends whatever runs in them."""
         for sandbox in self._opened:
             sandbox.close()
 
     def close(self) -> None:
-        """End the one that nobody asked for."""
+        """Close the sandbox that was started ahead and never opened."""
         with self._lock:
-            coming, self._next = self._next, None
-        if coming is not None and coming.exception() is None:
-            coming.result().close()
+            upcoming, self._next = self._next, None
+        if upcoming is not None and upcoming.exception() is None:
+            upcoming.result().close()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
-from codagent.text import counted, size
-from codagent.types import Limits, Message, Model, Price, Reply, Sampling, Tool
+from codagent.text import count_bytes
+from codagent.types import Limits, Message, Model, OnText, Price, Reply, Sampling, Tool, ignore_text
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
 _LAST_SECONDS = 2.0  # or a tenth of the limit: for bringing the work home
@@ -41,6 +41,10 @@ class Ledger:
         self._book("open", Spent())
 
     @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
     def seconds_left(self) -> float:
         """For the agent: what is held back for the gates is not its."""
         return self.seconds_until_end - self._held
@@ -57,10 +61,14 @@ class Ledger:
         """From another thread: what next asks for time is interrupted."""
         self.interrupted = True
 
-    def check_time(self) -> None:
-        """LimitReached once the time is over; KeyboardInterrupt after `interrupt`."""
+    def check_interrupted(self) -> None:
+        """Raise KeyboardInterrupt after `interrupt`."""
         if self.interrupted:
             raise KeyboardInterrupt
+
+    def check_time(self) -> None:
+        """Raise LimitReached once the time is over, and KeyboardInterrupt after `interrupt`."""
+        self.check_interrupted()
         if self.seconds_left <= 0:
             raise LimitReached("seconds", f"the time limit of {self._limits.seconds:g} s is reached; --max-seconds raises it")
 
@@ -126,25 +134,31 @@ def _replayed(path: Path, last_sign: float | None) -> tuple[Spent, float]:
 
 
 class Metered:
-    """A model whose every request goes through the ledger."""
+    """A model whose every request goes through the ledger. A reply ends when the loop's time is over, in the middle of a word."""
 
-    def __init__(self, model: Model, ledger: Ledger) -> None:
-        self._model, self._ledger = model, ledger
+    def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
+        """`on_text` hears every reply as it is written."""
+        self._model, self._ledger, self._on_text = model, ledger, on_text
         self._known: tuple[int, int] = (0, 0)  # so many first messages came to so many tokens
 
     @property
     def name(self) -> str:
         return self._model.name
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        def hear(text: str) -> None:
+            self._on_text(text)
+            on_text(text)
+            self._ledger.check_time()
+
         allowed, reserved = self._ledger.reserve(self._bound(messages, tools), sampling.max_tokens)
         try:
-            reply = self._model.reply(messages, tools, replace(sampling, max_tokens=allowed))
+            reply = self._model.reply(messages, tools, replace(sampling, max_tokens=allowed), hear)
         except ContextOverflow:  # refused unread
             self._ledger.settle(reserved, Spent())
             raise
-        self._ledger.settle(reserved, Spent(counted(reply), self._ledger.cost(reply)))
-        self._known = (len(messages) + 1, counted(reply))
+        self._ledger.settle(reserved, Spent(reply.total_tokens, self._ledger.cost(reply)))
+        self._known = (len(messages) + 1, reply.total_tokens)
         return reply
 
     def close(self) -> None:
@@ -155,4 +169,4 @@ class Metered:
         count, tokens = self._known
         if len(messages) <= count:  # another episode, or a shortened context: nothing is known of it
             count, tokens = 0, FRAME_TOKENS + sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools)
-        return tokens + sum(size(message) for message in messages[count:])
+        return tokens + sum(count_bytes(message) for message in messages[count:])

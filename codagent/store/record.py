@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from codagent.errors import RecordError
 from codagent.files import MAX_RECORD_BYTES, is_plain, make_folder, open_plain, read_plain
 from codagent.store.codec import decode, encode
-from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Tokens
+from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Stop, Task, Tokens
 
 SCHEMA = 2
 
@@ -56,11 +56,11 @@ class Record:
         else:
             self._write("loop", {"schema": SCHEMA, **encode(loop)})
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._seen = ()
         self._write("episode", encode(episode))
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         shared = 0
         if reply.tokens:
             ids = reply.tokens.prompt_ids
@@ -69,12 +69,15 @@ class Record:
             reply = replace(reply, tokens=replace(reply.tokens, prompt_ids=ids[shared:]))
         self._write("reply", encode(_Replied(reply, shared, context)))
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._write("observation", encode(_Observed(step.observation, step.seconds)))
 
-    def ended(self, episode: Episode) -> None:
+    def on_episode_end(self, episode: Episode) -> None:
         self._write("ended", {name: encode(getattr(episode, name)) for name in ("end", "cause", "outcome", "commit", "notes_after")})
         os.fsync(self._file.fileno())
+
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+        """Write nothing: what comes next follows from the loop."""
 
     def finish(self, end: str) -> None:
         """The loop is over; why, in a word."""
@@ -114,9 +117,7 @@ def load(path: Path) -> Loop:
 
 
 def _checked(loop: Loop) -> Loop:
-    """ValueError for an id that could be a path, or a commit that git could take for an option."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", loop.id):
-        raise ValueError(f"{loop.id[:80]!r} is no id of a loop")
+    """Raise ValueError for a commit that git could take for an option."""
     job = loop.settings.get("job", {})
     for commit in (loop.start_commit, job.get("start_commit"), job.get("begin"), *(episode.commit for episode in loop.episodes)):
         if commit and not re.fullmatch(r"\w+", commit):
@@ -192,7 +193,7 @@ class _Assembly:
     def _resumed(self) -> None:
         """The latest episode goes on, if it was broken off; so does a step of it that has no answer."""
         self._loop, self._seen = replace(self._loop, end=None), ()
-        if not self._episodes or not broken_off(self._episodes[-1]):
+        if not self._episodes or not self._episodes[-1].resumable:
             return
         last = self._closed()
         self._pending = None
@@ -200,16 +201,6 @@ class _Assembly:
             self._pending = _Replied(last.steps[-1].reply, 0, last.steps[-1].context)
             last = replace(last, steps=last.steps[:-1])
         self._episodes[-1] = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
-
-
-def solved(loop: Loop) -> list[Episode]:
-    """The attempts at its tasks."""
-    return [episode for episode in loop.episodes if episode.kind == "solve"]
-
-
-def broken_off(episode: Episode) -> bool:
-    """Whether the episode goes on once that is possible: it has no end, or one that neither the agent nor a limit gave it."""
-    return episode.end in ("model", "sandbox", "interrupted", None) and not (episode.outcome and episode.outcome.passed)
 
 
 def _with(episode: Episode, step: Step) -> Episode:
@@ -223,13 +214,3 @@ def _end(episode: Episode, value: Mapping[str, Any]) -> Episode:
 def _drop_torn_line(path: Path) -> None:
     with os.fdopen(open_plain(path, os.O_RDWR), "rb+") as file:
         file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def requests(episode: Episode) -> Iterator[tuple[Message, ...]]:
-    """The messages that each step's model was asked with, in order."""
-    asked = episode.prompt
-    for step in episode.steps:
-        if step.context is not None:
-            asked = step.context
-        yield asked
-        asked = (*asked, step.reply.message, *step.observation.messages)

@@ -28,10 +28,10 @@ class Counter:
     def grade(self):
         return None
 
-    def keep(self, outcome):
+    def save_work(self, outcome):
         return None
 
-    def account(self):
+    def describe_state(self):
         return ""
 
 
@@ -41,16 +41,16 @@ class Log:
     def __init__(self):
         self.heard = []
 
-    def started(self, episode):
+    def on_episode_start(self, episode):
         self.heard.append("started")
 
-    def replied(self, reply, context):
+    def on_reply(self, reply, context):
         self.heard.append("replied" if context is None else "replied, shortened")
 
-    def stepped(self, step):
+    def on_step(self, step):
         self.heard.append("stepped")
 
-    def ended(self, episode):
+    def on_episode_end(self, episode):
         self.heard.append("ended")
 
 

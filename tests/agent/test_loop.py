@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, in_order, notes, run_loop
+from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import ModelError, RepositoryError, SandboxError
 from codagent.models.scripted import Scripted
 from codagent.types import Loop, Message, Observation, Outcome, Profile, Sampling, Task
@@ -38,11 +38,11 @@ class Room:
         self.asked.append("grade")
         return Outcome(1.0, True, "")
 
-    def keep(self, outcome):
+    def save_work(self, outcome):
         self.asked.append("keep" if outcome else "keep ungraded")
         return "commit"
 
-    def account(self):
+    def describe_state(self):
         return "it stands as it stood"
 
 
@@ -63,9 +63,9 @@ class Asked:
         pass
 
 
-def run(room, *items, loop=LOOP, carry=None, model=None, profile=None):
+def run(room, *items, loop=LOOP, notes_io=None, model=None, profile=None):
     agent = Agent(model or Scripted.from_items(items or [GO] * 4), profile or Profile())
-    return run_loop(agent, room, in_order(TASKS), loop=loop, carry=carry or Carry())
+    return run_loop(agent, room, once_each(TASKS), loop=loop, notes_io=notes_io or NotesIO())
 
 
 def broken(error):
@@ -129,22 +129,22 @@ def test_work_that_cannot_be_brought_back_is_worth_nothing_and_the_loop_goes_on(
 def test_notes_are_rewritten_when_they_are_to_be(rewrite, expected):
     room = Room()
     items = [GO, written("a"), GO, written("b")] if rewrite != "never" else [GO, GO]
-    loop = run(room, *items, carry=Carry(rewrite))
+    loop = run(room, *items, notes_io=NotesIO(rewrite))
     assert kinds(loop) == expected
     assert room.asked[3] == ("reset two" if rewrite == "never" else "reset two a")
-    assert notes(loop) == {"never": "", "between": "a", "always": "b"}[rewrite]
+    assert loop.latest_notes == {"never": "", "between": "a", "always": "b"}[rewrite]
 
 
 def test_what_a_person_wrote_into_the_notes_is_what_the_next_episode_gets():
     room, kept = Room(), []
-    run(room, GO, written("ours"), GO, written("b"), carry=Carry("always", lambda ours: f"{ours} and mine", kept.append))
+    run(room, GO, written("ours"), GO, written("b"), notes_io=NotesIO("always", lambda ours: f"{ours} and mine", kept.append))
     assert room.asked[3] == "reset two ours and mine"
     assert [episode.notes_after for episode in kept] == ["ours", "b"]
 
 
 def test_each_episode_starts_with_a_fresh_context():
     model = Asked(GO, written("a"), GO)
-    run(Room(), model=model, carry=Carry("between"))
+    run(Room(), model=model, notes_io=NotesIO("between"))
     assert [len(messages) for messages in model.requests] == [1, 2, 1]
     assert model.requests[2] == (Message("user", "second"),)
 
@@ -160,16 +160,16 @@ def test_later_attempts_are_sampled_warmer_and_with_other_seeds_but_not_above_on
 
 def test_a_loop_goes_on_from_every_point_at_which_it_was_broken_off():
     items = [GO, written("a"), GO, written("b")]
-    whole = run(Room(), *items, carry=Carry("always"))
+    whole = run(Room(), *items, notes_io=NotesIO("always"))
     for count in range(5):
         begun = replace(whole, episodes=whole.episodes[:count], end=None)
-        again = run(Room(), *(items[count:] or [GO]), loop=begun, carry=Carry("always"))
-        assert (kinds(again), notes(again), again.end) == (kinds(whole), notes(whole), whole.end)
+        again = run(Room(), *(items[count:] or [GO]), loop=begun, notes_io=NotesIO("always"))
+        assert (kinds(again), again.latest_notes, again.end) == (kinds(whole), whole.latest_notes, whole.end)
 
 
 def test_an_episode_whose_model_was_down_goes_on_and_is_no_iteration_of_its_own():
-    down = run(Room(), GO, written("a"), carry=Carry("always"))
+    down = run(Room(), GO, written("a"), notes_io=NotesIO("always"))
     assert (kinds(down)[-1], down.end) == (("solve", 1), "model")
     episode = replace(down.episodes[-1], outcome=None)
-    again = run(Room(), GO, written("b"), loop=replace(down, episodes=(*down.episodes[:-1], episode)), carry=Carry("always"))
+    again = run(Room(), GO, written("b"), loop=replace(down, episodes=(*down.episodes[:-1], episode)), notes_io=NotesIO("always"))
     assert kinds(again) == [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]

@@ -3,7 +3,7 @@
 import pytest
 
 from codagent.agent.episode import Agent
-from codagent.agent.notes import MALFORMED, Rewrite, bounded, rewrite_notes
+from codagent.agent.notes import MALFORMED, Rewrite, bound_notes, rewrite_notes
 from codagent.models.scripted import Scripted
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Reply, Sampling, Step, Task, ToolCall
 
@@ -95,9 +95,9 @@ def test_control_characters_do_not_reach_the_notes():
 
 
 def test_notes_of_a_person_are_bounded_by_whole_lines():
-    text = bounded("\n".join(["a line of notes"] * 100), 50)
+    text = bound_notes("\n".join(["a line of notes"] * 100), 50)
     assert len(text.encode()) <= 50 * 3 + 60
-    assert bounded("short\n", 50) == "short"
+    assert bound_notes("short\n", 50) == "short"
 
 
 def test_a_hostile_attempt_cannot_make_the_request_long():

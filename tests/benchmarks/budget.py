@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, run_loop
+from codagent.agent.loop import NotesIO, run_loop
 from codagent.store.ledger import Ledger, Metered
 from codagent.store.record import Record, load
-from codagent.types import Limits, Loop, Message, Observation, Outcome, Price, Profile, Reply, Sampling, Task, Tool
+from codagent.types import Limits, Loop, Message, Observation, OnText, Outcome, Price, Profile, Reply, Sampling, Task, Tool, ignore_text
 
 CODAGENT = Path(sys.executable).parent / "codagent"
 
@@ -45,7 +45,7 @@ class Provider:
     usd: float = 0.0
     name: str = "provider"
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         self._perhaps_killed()
         prompt = sum(len(message.content.encode()) for message in messages) // 3
         written = self.rng.choice([sampling.max_tokens, self.rng.randint(1, sampling.max_tokens)])
@@ -80,10 +80,10 @@ class Room:
     def grade(self) -> Outcome:
         return Outcome(0.0, False, "no")
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         pass
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return "z" * 500
 
 
@@ -112,7 +112,7 @@ def _session(loop: Loop, path: Path, model: Metered, rng: random.Random) -> Loop
     with closing(Record(path, loop)) as record:
         agent = Agent(model, profile, (record,))
         try:
-            loop = run_loop(agent, Room(rng), lambda _: Task("task", "do it"), loop=loop, carry=Carry("always"))
+            loop = run_loop(agent, Room(rng), lambda _: Task("task", "do it"), loop=loop, notes_io=NotesIO("always"))
         except Killed:
             return None
         record.finish(str(loop.end))

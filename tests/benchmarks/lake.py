@@ -11,7 +11,7 @@ import time
 from itertools import cycle, islice
 
 from codagent.types import Message
-from codagent_train.environments.frozenlake.environment import FrozenLake, pack
+from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import EASY, HARD, Level
 from codagent_train.environments.frozenlake.wording import PAPER, TERSE, Form
 
@@ -23,7 +23,7 @@ def speed(level: Level, form: Form, answer: str, seconds: float) -> float:
     steps, number = 0, 0
     began = time.process_time()
     while time.process_time() - began < seconds:
-        drawn = pack(level, "train", number)
+        drawn = make_lake_pack(level, "train", number)
         number += 1
         for _ in range(GROUP):
             environment = FrozenLake(level, drawn.seed, form)

@@ -24,11 +24,11 @@ from typing import Any
 
 from samples import check_out, names, sample
 
-from codagent.cli.terminal.progress import Progress
-from codagent.models.open import Given, open_model, profile_for
+from codagent.cli.terminal.progress import ProgressLines
+from codagent.models.open import ModelOptions, open_model, profile_for
 from codagent.runner.result import solved
 from codagent.runner.runner import Desk
-from codagent.runner.spec import Job, Ready, recorded
+from codagent.runner.spec import LoopSpec, OpenedModel, spec_of
 from codagent.settings.settings import Settings
 from codagent.store import layout as state
 from codagent.store.notes_file import Notebook
@@ -72,14 +72,16 @@ class Results:
             unfinished.replace(self._file)
 
 
-def mend(name: str, condition: str, folder: Path, ready: Ready, notes: str) -> dict[str, Any]:
+def mend(name: str, condition: str, folder: Path, ready: OpenedModel, notes: str) -> dict[str, Any]:
     """What a loop on a sample comes to; its repository, with its record, lies in the folder. One that was broken off there goes on."""
     root = folder / condition / name
     loops = state.make_loops_dir(state.home_dir(root if root.exists() else check_out(name, root)))
     so_far = next((load(loops / loop_id / state.RECORD) for loop_id in state.all_loops(loops)), None)
-    job = recorded(so_far)[0] if so_far else begun(name, condition, loops, notes)
+    job = spec_of(so_far)[0] if so_far else begun(name, condition, loops, notes)
     settings = Settings(model="embedded", limits=LIMITS)
-    with closing(Desk(root, settings, loops=loops, progress=Progress(prefix=f"{condition} {name}: "), open_model=lambda _: ready)) as desk:
+    with closing(
+        Desk(root, settings, loops=loops, progress=ProgressLines(prefix=f"{condition} {name}: "), open_model=lambda _: ready)
+    ) as desk:
         loop = desk.do(job, so_far).loop
     attempts = solved(loop)
     passed = len(attempts) if loop.end == "passed" else None
@@ -87,13 +89,13 @@ def mend(name: str, condition: str, folder: Path, ready: Ready, notes: str) -> d
     return {"passed": passed, "rewards": rewards, "notes": loop.episodes[-1].notes_after or "", "end": loop.end}
 
 
-def begun(name: str, condition: str, loops: Path, notes: str) -> Job:
+def begun(name: str, condition: str, loops: Path, notes: str) -> LoopSpec:
     task, loop_id, file = sample(name), state.new_loop(loops), state.notes_file(loops)
     if notes:
         Notebook(file, state.notes_dir(loops), who="another").write(notes)
     rewrite = "always" if condition == "notes" else "never"
     tasks = (Task(name, task.instruction, task.checks),)
-    return Job(loop_id, loop_id, tasks, True, rewrite, notes=notes, notes_file=str(file), seed=SEED)
+    return LoopSpec(loop_id, loop_id, tasks, True, rewrite, notes=notes, notes_file=str(file), seed=SEED)
 
 
 def main() -> None:
@@ -107,10 +109,10 @@ def main() -> None:
     results = Results(Path(__file__).with_suffix(".json"))
     profile = replace(profile_for("embedded"), steps=STEPS)
     with (
-        closing(open_model("embedded", profile=profile, given=Given(at_once=given.at_once))) as model,
+        closing(open_model("embedded", profile=profile, options=ModelOptions(at_once=given.at_once))) as model,
         ThreadPoolExecutor(given.at_once) as pool,
     ):
-        ready = Ready(Shared(model), profile, Price(0.0, 0.0))
+        ready = OpenedModel(Shared(model), profile, Price(0.0, 0.0))
         for condition in given.conditions:
             notes = written(results, given.only) if condition == "shuffled" else {}
 

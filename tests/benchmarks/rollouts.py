@@ -15,11 +15,11 @@ from statistics import median
 
 from codagent.types import Loop
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import Batch, read_recipe
-from codagent_train.rollout.engines.transformers_loop import Local
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.recipe.schema import BatchConfig, read_recipe
+from codagent_train.rollout.engines.transformers_loop import LocalEngine
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import groups, profile
+from codagent_train.rollout.specs import agent_profile, group_specs
 
 
 def said(loops: Sequence[Loop]) -> list[str]:
@@ -32,19 +32,19 @@ def main() -> None:
     parser.add_argument("--loops", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    toy = replace(read_recipe("toy"), batch=Batch(arguments.packs, arguments.loops))
+    toy = replace(read_recipe("toy"), batch=BatchConfig(arguments.packs, arguments.loops))
     loaded = load_policy(toy.policy, seed=0)
-    sampler = Sampler(Local(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "toy")
+    sampler = Sampler(LocalEngine(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "toy")
     speeds: dict[str, list[float]] = {"side by side": [], "one at a time": []}
     for _ in range(arguments.rounds):
         texts = []
         for way, found in speeds.items():
-            all_starts = [start for group in groups(toy, range(arguments.packs), step=0, policy="toy") for start in group]
+            all_starts = [start for group in group_specs(toy, range(arguments.packs), step=0, policy="toy") for start in group]
             began = time.perf_counter()
             if way == "side by side":
-                loops = roll_out(sampler, all_starts, profile(toy))
+                loops = rollout(sampler, all_starts, agent_profile(toy))
             else:
-                loops = [loop for start in all_starts for loop in roll_out(sampler, [start], profile(toy))]
+                loops = [loop for start in all_starts for loop in rollout(sampler, [start], agent_profile(toy))]
             texts.append(said(loops))
             found.append(len(texts[-1]) / (time.perf_counter() - began))
         assert texts[0] == texts[1]

@@ -56,7 +56,7 @@ def main() -> None:
     for name, default in (("at-once", 8), ("tokens", 64), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
-    library_logging.hush()
+    library_logging.silence_libraries()
     with tempfile.TemporaryDirectory() as folder:
         tiny = save(*made(), Path(folder) / "tiny")
         same = [measured(weights, given) for weights in (*given.weights, str(tiny))]

@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from codagent_train.data.samples import Row, copied, parts
-from codagent_train.recipe.schema import Batch, Recipe, read_recipe
+from codagent_train.data.samples import TrainingSample, imitation_samples, microbatches
+from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe
 
 WAYS = ("codagent", "trl")
 
@@ -52,20 +52,20 @@ def main() -> None:
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
     """One way, in this process."""
-    from codagent_train.data.mixture import lessons
+    from codagent_train.data.mixture import teacher_loops
     from codagent_train.policy.load import load_policy
 
     imitate = read_recipe("imitate")
     setting = replace(imitate.policy, weights=given.weights)
     learning = replace(imitate.learning, steps=given.steps, save_every=10**6)
-    task = replace(imitate, policy=setting, learning=learning, batch=Batch(1, given.loops, given.parts))
+    task = replace(imitate, policy=setting, learning=learning, batch=BatchConfig(1, given.loops, given.parts))
     loaded = load_policy(setting, seed=0)
-    rows = copied(lessons(task, [0], loaded.tokenizer))
+    rows = imitation_samples(teacher_loops(task, [0], loaded.tokenizer))
     with tempfile.TemporaryDirectory() as folder:
         trainer = (ours if given.way == "codagent" else theirs)(task, loaded, Path(folder), rows)
         seconds = timed(trainer)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"speed": sum(row.trained for row in rows) / median(seconds[1:]), "memory_mb": memory}
+    return {"speed": sum(row.trained_tokens for row in rows) / median(seconds[1:]), "memory_mb": memory}
 
 
 def timed(trainer: Any) -> list[float]:
@@ -88,28 +88,28 @@ def timed(trainer: Any) -> list[float]:
     return clock.seconds
 
 
-def ours(task: Recipe, loaded: Any, out: Path, rows: list[Row]) -> Any:
+def ours(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> Any:
     import torch
 
-    from codagent_train.training.microbatch import tensors
+    from codagent_train.training.microbatch import pad_samples
     from codagent_train.training.trainer import Trainer
 
     class Given(Trainer):
         def _collected(self, packs: Any) -> Any:
-            total = float(sum(row.trained for row in rows))
-            return [tensors(part, loaded.pad, total, torch.device("cpu")) for part in parts(rows, task.batch.parts)]
+            total = float(sum(row.trained_tokens for row in rows))
+            return [pad_samples(part, loaded.pad, total, torch.device("cpu")) for part in microbatches(rows, task.batch.microbatches)]
 
     return Given(task, loaded, out)
 
 
-def theirs(task: Recipe, loaded: Any, out: Path, rows: list[Row]) -> Any:
+def theirs(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> Any:
     from datasets import Dataset
     from trl import GRPOTrainer
 
-    from codagent_train.training.trainer import arguments
+    from codagent_train.training.trainer import make_grpo_config
 
     replies = [(reply, row.advantage) for row in rows for reply in row.replies]
-    share = -(-len(replies) // task.batch.parts)
+    share = -(-len(replies) // task.batch.microbatches)
     batches = [padded(replies[first : first + share], loaded.pad) for first in range(0, len(replies), share)]
 
     class Given(GRPOTrainer):  # type: ignore[misc]
@@ -119,7 +119,7 @@ def theirs(task: Recipe, loaded: Any, out: Path, rows: list[Row]) -> Any:
     return Given(
         model=loaded.model,
         reward_funcs=lambda completions, **_: [0.0] * len(completions),
-        args=arguments(task, out),
+        args=make_grpo_config(task, out),
         train_dataset=Dataset.from_dict({"prompt": [""] * task.learning.steps}),
         processing_class=loaded.processor,
     )

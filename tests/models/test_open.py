@@ -6,7 +6,7 @@ import pytest
 
 from codagent.errors import ModelError, UsageError
 from codagent.models.catalog import ENTRIES
-from codagent.models.open import Given, open_model, price_for, probe, profile_for
+from codagent.models.open import ModelOptions, open_model, price_for, probe, profile_for
 from codagent.types import Message, Price, Profile, Sampling
 from tests.models.loopback import Answer, Plain, refusal, serve
 
@@ -35,7 +35,7 @@ def test_what_runs_here_costs_nothing_and_an_endpoint_nobody_knows() -> None:
 
 def test_an_endpoint_without_a_model_is_asked_for_its_first() -> None:
     with serve(Answer("hi")) as server:
-        model = open_model(server.url, given=Given(api_key="k"))
+        model = open_model(server.url, options=ModelOptions(api_key="k"))
         assert model.reply((Message("user", "a"),), (), Sampling()).raw == "hi"
     assert (model.name, server.requests[0]["model"]) == (f"{server.url}#only-one", "only-one")
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError
-from codagent.models.openai_api import Endpoint, meant
+from codagent.models.openai_api import OpenAIModel, default_model
 from codagent.types import Message, Sampling, Tokens, Tool, ToolCall
 from tests.models.loopback import Answer, Plain, refusal, serve
 
@@ -20,7 +20,7 @@ LS = Answer("I look.", calls=[("bash", '{"command": "ls"}')])
 def test_a_streamed_call_comes_back_whole_and_is_heard_as_it_is_written() -> None:
     heard: list[str] = []
     with serve(LS) as server:
-        reply = Endpoint(server.url, "m", on_text=heard.append).reply(ASK, (BASH,), Sampling())
+        reply = OpenAIModel(server.url, "m").reply(ASK, (BASH,), Sampling(), heard.append)
     assert reply.message == Message("assistant", "I look.", (ToolCall("id0", "bash", '{"command": "ls"}'),))
     assert (reply.stop, reply.prompt_tokens, reply.completion_tokens, reply.cost_usd) == ("tool_calls", 7, 3, None)
     assert (reply.raw, reply.policy, reply.tokens) == ("I look.", "m native", None)
@@ -30,7 +30,7 @@ def test_a_streamed_call_comes_back_whole_and_is_heard_as_it_is_written() -> Non
 def test_a_request_holds_the_conversation_the_tools_and_only_the_chosen_sampling() -> None:
     asked = (*ASK, Message("assistant", "", (ToolCall("a", "bash", '{"command": "ls"}'),)), Message("tool", "x.py", tool_call_id="a"))
     with serve(LS) as server:
-        Endpoint(server.url, "m", api_key="secret").reply(asked, (BASH,), Sampling(temperature=0.5, seed=3, max_tokens=9))
+        OpenAIModel(server.url, "m", api_key="secret").reply(asked, (BASH,), Sampling(temperature=0.5, seed=3, max_tokens=9))
     request = server.requests[0]
     assert request["messages"][2:] == [
         {
@@ -52,7 +52,7 @@ def test_a_request_holds_the_conversation_the_tools_and_only_the_chosen_sampling
 
 def test_turns_share_a_connection_and_cost_little() -> None:
     with serve(LS) as server:
-        model = Endpoint(server.url, "m")
+        model = OpenAIModel(server.url, "m")
         model.reply(ASK, (BASH,), Sampling())
         began = time.monotonic()
         for _ in range(20):
@@ -65,7 +65,7 @@ def test_turns_share_a_connection_and_cost_little() -> None:
 def test_token_ids_and_logprobs_are_kept_when_there_is_one_of_each_for_every_token() -> None:
     answer = Answer("ok", usage=(2, 2), prompt_ids=[5, 6], tokens=[(8, -0.5), (9, -0.25)])
     with serve(answer) as server:
-        reply = Endpoint(server.url, "m").reply(ASK, (), Sampling())
+        reply = OpenAIModel(server.url, "m").reply(ASK, (), Sampling())
     assert reply.tokens == Tokens((5, 6), (8, 9), (-0.5, -0.25))
 
 
@@ -80,12 +80,12 @@ def test_token_ids_and_logprobs_are_kept_when_there_is_one_of_each_for_every_tok
 )
 def test_tokens_that_are_not_exact_are_not_kept(answer: Answer) -> None:
     with serve(answer) as server:
-        assert Endpoint(server.url, "m").reply(ASK, (), Sampling()).tokens is None
+        assert OpenAIModel(server.url, "m").reply(ASK, (), Sampling()).tokens is None
 
 
 def test_a_server_that_refuses_the_extras_is_asked_without_them_from_then_on() -> None:
     with serve(refusal(400, "unknown field return_token_ids"), Answer("a"), Answer("b")) as server:
-        model = Endpoint(server.url, "m")
+        model = OpenAIModel(server.url, "m")
         assert [model.reply(ASK, (), Sampling()).raw for _ in range(2)] == ["a", "b"]
     assert ["logprobs" in request for request in server.requests] == [True, False, False]
     assert all("stream_options" in request for request in server.requests)
@@ -93,12 +93,12 @@ def test_a_server_that_refuses_the_extras_is_asked_without_them_from_then_on() -
 
 def test_a_request_that_is_refused_for_itself_fails_with_the_servers_words() -> None:
     with serve(refusal(400, "temperature must be positive")) as server, pytest.raises(ModelError, match="temperature must be positive"):
-        Endpoint(server.url, "m").reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m").reply(ASK, (), Sampling())
 
 
 def test_a_server_that_does_not_count_gets_a_cautious_estimate() -> None:
     with serve(Answer("x" * 300, usage=None)) as server:
-        reply = Endpoint(server.url, "m").reply((Message("user", "y" * 3000),), (), Sampling())
+        reply = OpenAIModel(server.url, "m").reply((Message("user", "y" * 3000),), (), Sampling())
     assert 900 < reply.prompt_tokens < 1200
     assert reply.completion_tokens == 101
 
@@ -106,19 +106,19 @@ def test_a_server_that_does_not_count_gets_a_cautious_estimate() -> None:
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_failure_that_passes_is_waited_out(status: int) -> None:
     with serve(refusal(status, "busy"), refusal(status, "busy"), Answer("done")) as server:
-        assert Endpoint(server.url, "m").reply(ASK, (), Sampling()).raw == "done"
+        assert OpenAIModel(server.url, "m").reply(ASK, (), Sampling()).raw == "done"
 
 
 def test_retry_after_is_honoured() -> None:
     with serve(refusal(429, "slow down", retry_after="0.5"), Answer("done")) as server:
         began = time.monotonic()
-        assert Endpoint(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling()).raw == "done"
+        assert OpenAIModel(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling()).raw == "done"
     assert time.monotonic() - began >= 0.5
 
 
 def test_a_wait_beyond_all_patience_is_not_waited_for() -> None:
     with serve(refusal(429, "slow down", retry_after="3600")) as server, pytest.raises(ModelError, match=r"429.*slow down"):
-        Endpoint(server.url, "m", patience_s=1).reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m", patience_s=1).reply(ASK, (), Sampling())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_wait_beyond_all_patience_is_not_waited_for() -> None:
 )
 def test_what_waiting_cannot_mend_fails_at_once(answer: Plain, cause: str) -> None:
     with serve(answer) as server, pytest.raises(ModelError, match=cause):
-        Endpoint(server.url, "m").reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m").reply(ASK, (), Sampling())
     assert len(server.requests) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_server_that_is_down_is_named_within_the_patience() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         began = time.monotonic()
         with pytest.raises(ModelError, match=rf"endpoint {url} refused the connection .* is the server running\?") as raised:
-            Endpoint(url, "m", patience_s=0.5).reply(ASK, (), Sampling())
+            OpenAIModel(url, "m", patience_s=0.5).reply(ASK, (), Sampling())
     assert time.monotonic() - began < 2
     assert "\n" not in str(raised.value)
 
@@ -160,7 +160,7 @@ def test_a_server_that_is_down_is_named_within_the_patience() -> None:
 )
 def test_a_request_that_is_too_long_is_an_overflow(answer: Plain) -> None:
     with serve(answer) as server, pytest.raises(ContextOverflow):
-        Endpoint(server.url, "m").reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m").reply(ASK, (), Sampling())
     assert len(server.requests) == 1
 
 
@@ -176,39 +176,39 @@ def test_a_request_that_is_too_long_is_an_overflow(answer: Plain) -> None:
 )
 def test_a_malformed_answer_is_asked_for_again_and_then_given_up(garbage: Plain) -> None:
     with serve(garbage, Answer("whole")) as server:
-        assert Endpoint(server.url, "m").reply(ASK, (), Sampling()).raw == "whole"
+        assert OpenAIModel(server.url, "m").reply(ASK, (), Sampling()).raw == "whole"
     with serve(garbage) as server, pytest.raises(ModelError):
-        Endpoint(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling())
 
 
 def test_a_line_separator_inside_json_does_not_end_the_line() -> None:
     with serve(Answer("a\u2028b\x85c")) as server:
-        assert Endpoint(server.url, "m").reply(ASK, (), Sampling()).raw == "a\u2028b\x85c"
+        assert OpenAIModel(server.url, "m").reply(ASK, (), Sampling()).raw == "a\u2028b\x85c"
 
 
 def test_a_server_that_does_not_stream_is_understood() -> None:
     choice = '{"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}'
     whole = f'{{"choices": [{choice}], "usage": {{"prompt_tokens": 4, "completion_tokens": 1}}}}'
     with serve(Plain(whole)) as server:
-        reply = Endpoint(server.url, "m").reply(ASK, (), Sampling())
+        reply = OpenAIModel(server.url, "m").reply(ASK, (), Sampling())
     assert (reply.raw, reply.prompt_tokens, reply.completion_tokens) == ("hi", 4, 1)
 
 
 def test_a_call_that_was_cut_keeps_its_raw_arguments() -> None:
     with serve(Answer(calls=[("bash", '{"command": "l')], finish="length")) as server:
-        reply = Endpoint(server.url, "m").reply(ASK, (BASH,), Sampling())
+        reply = OpenAIModel(server.url, "m").reply(ASK, (BASH,), Sampling())
     assert (reply.stop, reply.message.tool_calls) == ("length", (ToolCall("id0", "bash", '{"command": "l'),))
 
 
 def test_text_that_is_not_unicode_is_sent_with_replacements() -> None:
     with serve(Answer("ok")) as server:
-        Endpoint(server.url, "m").reply((Message("user", "caf\udce9"),), (), Sampling())
+        OpenAIModel(server.url, "m").reply((Message("user", "caf\udce9"),), (), Sampling())
     assert server.requests[0]["messages"][0]["content"] == "caf?"
 
 
 def test_a_constrained_model_is_held_to_a_schema() -> None:
     with serve(Answer('{"thought": "t", "tool": "bash", "arguments": {"command": "ls"}}')) as server:
-        reply = Endpoint(server.url, "m", calling="constrained").reply(ASK, (BASH,), Sampling())
+        reply = OpenAIModel(server.url, "m", calling="constrained").reply(ASK, (BASH,), Sampling())
     assert reply.message.tool_calls == (ToolCall("call_2_0", "bash", '{"command": "ls"}'),)
     assert server.requests[0]["response_format"]["json_schema"]["schema"]["properties"]["tool"] == {"const": "bash"}
     assert "tools" not in server.requests[0]
@@ -225,4 +225,4 @@ def test_a_constrained_model_is_held_to_a_schema() -> None:
     ],
 )
 def test_of_the_models_of_a_server_an_adapter_is_meant_or_else_the_first(models: list[object] | None, name: str) -> None:
-    assert meant({"data": models}) == name
+    assert default_model({"data": models}) == name

@@ -19,8 +19,8 @@ def test_a_script_is_played_and_its_end_is_said(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text(json.dumps(["hello", {"content": "I look.", "calls": [{"name": "bash", "arguments": {"command": "ls"}}]}]))
     heard: list[str] = []
-    model = open_model(f"scripted:{script}", on_text=heard.append)
-    first, second = (model.reply(ASK, (), Sampling()) for _ in range(2))
+    model = open_model(f"scripted:{script}")
+    first, second = (model.reply(ASK, (), Sampling(), heard.append) for _ in range(2))
     assert (first.message, first.stop, first.cost_usd) == (Message("assistant", "hello"), "stop", 0.0)
     assert second.message == Message("assistant", "I look.", (ToolCall("call_1_0", "bash", '{"command": "ls"}'),))
     assert heard == ["hello", "I look."]

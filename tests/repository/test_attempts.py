@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from codagent.repository.attempts import Attempt, Claim, best, choose, claim, told, word
+from codagent.repository.attempts import Attempt, Claim, best, choose_attempt, describe_attempts, parse_claim, verdict_label
 from codagent.types import Episode, Loop, Message, Outcome, Task, ToolCall
 
 
@@ -37,13 +37,13 @@ def solved(commit, reward, task="one"):
 def test_an_attempt_starts_from_the_best_or_the_last_or_the_start(rewards, by_best, by_last):
     start = judged("start", 0.0)
     attempts = [judged(str(number), reward) for number, reward in enumerate(rewards, 1)]
-    assert choose(start, attempts, "best").commit == by_best
-    assert choose(start, attempts, "last").commit == by_last
-    assert choose(start, attempts, "start").commit == "start"
+    assert choose_attempt(start, attempts, "best").commit == by_best
+    assert choose_attempt(start, attempts, "last").commit == by_last
+    assert choose_attempt(start, attempts, "start").commit == "start"
 
 
 def test_a_start_that_is_better_than_all_attempts_is_the_best():
-    assert choose(judged("start", 0.5), [judged("1", 0.4), judged("2", 0.1)], "best").commit == "start"
+    assert choose_attempt(judged("start", 0.5), [judged("1", 0.4), judged("2", 0.1)], "best").commit == "start"
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_a_start_that_is_better_than_all_attempts_is_the_best():
     ],
 )
 def test_a_claim_is_what_the_call_of_finish_says(arguments, expected):
-    assert claim([Message("assistant", "x"), finish(arguments)]) == expected
+    assert parse_claim([Message("assistant", "x"), finish(arguments)]) == expected
 
 
 def test_the_last_claim_holds_and_without_one_nothing_is_claimed():
-    assert claim([finish('{"summary": "first"}'), finish('{"summary": "last"}')]) == Claim("last")
-    assert claim([Message("assistant", "I am done")]) == Claim()
+    assert parse_claim([finish('{"summary": "first"}'), finish('{"summary": "last"}')]) == Claim("last")
+    assert parse_claim([Message("assistant", "I am done")]) == Claim()
 
 
 def test_the_best_of_a_loop_is_that_of_its_last_task():
@@ -74,7 +74,9 @@ def test_the_best_of_a_loop_is_that_of_its_last_task():
 
 
 def test_a_verdict_is_told_in_a_few_words():
-    assert [word(outcome) for outcome in (None, Outcome(1.0, True, ""), Outcome(0.25, False, ""), Outcome(0.5, False, "", ("x", "y")))] == [
+    assert [
+        verdict_label(outcome) for outcome in (None, Outcome(1.0, True, ""), Outcome(0.25, False, ""), Outcome(0.5, False, "", ("x", "y")))
+    ] == [
         "not judged",
         "passed",
         "failed, reward 0.25",
@@ -84,7 +86,7 @@ def test_a_verdict_is_told_in_a_few_words():
 
 def test_attempts_are_told_a_line_each_with_the_blocker_before_the_summary():
     blocked = Attempt("b", None, Claim("something", "no\nkey"))
-    assert told([judged("a", 0.5, "x", said="tried\n  this"), blocked, judged("c", 1.0)]).splitlines() == [
+    assert describe_attempts([judged("a", 0.5, "x", said="tried\n  this"), blocked, judged("c", 1.0)]).splitlines() == [
         "1. failed, reward 0.50, 1 did not pass: tried this",
         "2. not judged: no key",
         "3. passed",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.repository import git
-from codagent.repository.environment import Repository, Workplace
+from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
 from codagent.sandbox.local import LocalSandbox
 from codagent.store.ledger import Ledger
@@ -34,8 +34,8 @@ def environment(tmp_path):
         taken = git.snapshot(root).commit
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
-        place = Workplace(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
-        made.append(Repository(place, profile or Profile(), earlier))
+        place = RepositoryContext(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
+        made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 
     yield make
@@ -127,7 +127,7 @@ def test_without_checks_nobody_judges_but_the_work_is_kept(environment, tmp_path
     place.reset(Task("t", "x"), "")
     place.step(calls(("write", {"path": "new", "content": "x"})))
     assert place.grade() is None
-    assert place.keep(None) != git.snapshot(tmp_path / "repository").commit
+    assert place.save_work(None) != git.snapshot(tmp_path / "repository").commit
 
 
 class TestLoop:
@@ -139,10 +139,10 @@ class TestLoop:
         prompt = place.reset(self.TASK, notes)
         place.step(calls(("write", {"path": "answer.txt", "content": text}), ("finish", {"summary": summary})))
         outcome = place.grade()
-        return prompt[1].content, outcome, place.keep(outcome)
+        return prompt[1].content, outcome, place.save_work(outcome)
 
     def shown(self, place, commit):
-        return git.show(place._place.root, commit, "answer.txt").decode().strip()
+        return git.read_file(place._context.root, commit, "answer.txt").decode().strip()
 
     def test_the_first_attempt_is_told_limits_and_what_the_gates_say_of_the_start(self, environment):
         first, _, _ = self.attempt(environment(limits=Limits(iterations=4)), "x")
@@ -158,7 +158,7 @@ class TestLoop:
         told, _, last = self.attempt(place, "right three")
         assert self.shown(place, f"{last}^") == "right two"
         assert "1. failed, reward 0.50, 1 did not pass: did it\n2. failed, reward 0.00, 2 did not pass: did it" in told
-        assert git.published(place._place.root, "loop-1")[0] == best
+        assert git.list_published(place._context.root, "loop-1")[0] == best
 
     @pytest.mark.parametrize(("start", "expected"), [("best", "right"), ("last", "worse"), ("start", "wrong")])
     def test_where_an_attempt_starts_is_a_choice(self, environment, start, expected):
@@ -172,7 +172,9 @@ class TestLoop:
         place = environment(limits=Limits())
         _, _, best = self.attempt(place, "right")
         self.attempt(place, "worse")
-        branch = subprocess.run(["git", "rev-parse", "codagent/loop-1"], cwd=place._place.root, capture_output=True, text=True, check=True)
+        branch = subprocess.run(
+            ["git", "rev-parse", "codagent/loop-1"], cwd=place._context.root, capture_output=True, text=True, check=True
+        )
         assert branch.stdout.strip() == best
 
     def test_the_first_request_grows_by_no_more_than_the_notes_may_hold(self, environment):
@@ -194,7 +196,7 @@ class TestLoop:
         told, _, last = self.attempt(again, "anything")
         assert "This is attempt 3 of" in told
         assert self.shown(again, f"{last}^") == "right"
-        assert sorted(git.published(again._place.root, "loop-1")) == [0, 1, 2]
+        assert sorted(git.list_published(again._context.root, "loop-1")) == [0, 1, 2]
 
     def test_the_next_task_starts_from_the_best_of_the_one_before(self, environment):
         place = environment(limits=Limits())
@@ -202,11 +204,11 @@ class TestLoop:
         self.attempt(place, "worse")
         place.reset(Task("u", "another", ("true",)), "")
         place.step(calls(("finish", {"summary": "x"})))
-        assert self.shown(place, place.keep(place.grade())) == "right"
+        assert self.shown(place, place.save_work(place.grade())) == "right"
 
     def test_the_account_is_what_the_attempt_changed(self, environment):
         place = environment(limits=Limits())
         self.attempt(place, "right")
         self.attempt(place, "right all")
-        assert "-right\n+right all" in place.account()
-        assert "-wrong" not in place.account()
+        assert "-right\n+right all" in place.describe_state()
+        assert "-wrong" not in place.describe_state()

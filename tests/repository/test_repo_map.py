@@ -1,6 +1,6 @@
 import pytest
 
-from codagent.repository.repo_map import fill, overview
+from codagent.repository.repo_map import list_files, select_files
 from codagent.sandbox.local import LocalSandbox
 
 
@@ -28,29 +28,29 @@ def test_the_file_whose_test_fails_and_that_defines_what_is_named_comes_alone(sa
         tests__test_summary="def test_median(): ...\n",
     )
     about = "the median is wrong\nFAILED tests/test_summary.py::test_median"
-    assert fill(sandbox, paths, about, 1000) == ("pkg/summary.py",)
+    assert select_files(sandbox, paths, about, 1000) == ("pkg/summary.py",)
 
 
 def test_files_that_are_likely_too_come_after_the_likeliest(sandbox):
     paths = add(sandbox, pkg__merge="def merge(xs): ...\n", pkg__gaps="def gaps(xs): ...\n", pkg__clock="def now(): ...\n")
-    assert fill(sandbox, paths, "pkg/gaps.py: merge fails\ntests/test_merge.py", 1000) == ("pkg/gaps.py", "pkg/merge.py")
+    assert select_files(sandbox, paths, "pkg/gaps.py: merge fails\ntests/test_merge.py", 1000) == ("pkg/gaps.py", "pkg/merge.py")
 
 
 def test_a_file_that_does_not_fit_whole_is_left_out(sandbox):
     paths = add(sandbox, big="def target(): ...\n" + "# more\n" * 1000, small="def target(): ...\n")
-    assert fill(sandbox, paths, "target is wrong", 100) == ("small.py",)
+    assert select_files(sandbox, paths, "target is wrong", 100) == ("small.py",)
 
 
 def test_tests_come_only_where_there_is_nothing_else(sandbox):
-    assert fill(sandbox, add(sandbox, test_a="def test_target(): ...\n"), "test_target fails", 100) == ("test_a.py",)
+    assert select_files(sandbox, add(sandbox, test_a="def test_target(): ...\n"), "test_target fails", 100) == ("test_a.py",)
 
 
 def test_nothing_named_is_nothing_shown(sandbox):
-    assert fill(sandbox, add(sandbox, a="def target(): ...\n"), "hello", 100) == ()
+    assert select_files(sandbox, add(sandbox, a="def target(): ...\n"), "hello", 100) == ()
 
 
 def test_a_small_repository_is_listed_and_a_large_one_counted():
-    assert overview(["a.py", "b/c.py"]) == "Files:\na.py\nb/c.py"
-    assert overview([]) == "The repository is empty."
-    many = overview([f"src/part{n % 3}/file{n}.py" for n in range(100)] + ["README.md"])
+    assert list_files(["a.py", "b/c.py"]) == "Files:\na.py\nb/c.py"
+    assert list_files([]) == "The repository is empty."
+    many = list_files([f"src/part{n % 3}/file{n}.py" for n in range(100)] + ["README.md"])
     assert many == "101 files:\nREADME.md\nsrc/part0/ (34 files)\nsrc/part1/ (33 files)\nsrc/part2/ (33 files)"

@@ -147,7 +147,7 @@ def test_raw_newlines_in_arguments_are_understood(sandbox):
 
 def test_a_profile_offers_only_its_tools(sandbox):
     profile = Profile(tools=("write", "finish"))
-    assert [tool.name for tool in tools.offered(profile)] == ["write", "finish"]
+    assert [tool.name for tool in tools.select_tools(profile)] == ["write", "finish"]
     assert "there is no tool 'bash'" in use(sandbox, "bash", profile, command="true")
 
 

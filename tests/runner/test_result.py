@@ -1,6 +1,6 @@
 import pytest
 
-from codagent.runner.result import exit_code, word
+from codagent.runner.result import exit_code, outcome_label
 from codagent.types import Episode, Loop, Outcome, Task
 
 PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
@@ -30,7 +30,7 @@ PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
 def test_every_end_has_its_word_and_code(end, outcome, code, said):
     episode = Episode("solve", 0, Task("t", "x"), "", (), (), end, "", outcome)
     loop = Loop("id", "id", "repository", "m", "start", (episode,), end=end)
-    assert (exit_code(loop), word(loop)) == (code, said)
+    assert (exit_code(loop), outcome_label(loop)) == (code, said)
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_every_end_has_its_word_and_code(end, outcome, code, said):
 def test_a_loop_that_iterates_is_over_as_it_says(end, code, said):
     episodes = (Episode("solve", 0, Task("t", "x"), "", (), (), "finished", "", FAILED), Episode("notes", 0, Task("t", "x"), "", ()))
     loop = Loop("id", "id", "repository", "m", "start", episodes, end=end, settings={"job": {"iterate": True}})
-    assert (exit_code(loop), word(loop)) == (code, said)
+    assert (exit_code(loop), outcome_label(loop)) == (code, said)

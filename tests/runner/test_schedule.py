@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from codagent.runner.schedule import again
-from codagent.types import Episode, Limits, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
+from codagent.runner.schedule import UntilPassed
+from codagent.types import Episode, Limits, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, ToolCall
 
 ONE, TWO = Task("one", "first", ("true",)), Task("two", "second", ("true",))
 LIMITS = Limits(iterations=3, patience=2)
@@ -24,10 +24,11 @@ def wrote(at, task, text):
 
 def planned(*episodes, tasks=(ONE, TWO), limits=LIMITS):
     """The next task's id or the word that ends the loop, and what was said."""
-    said = []
     loop = Loop("l", "g", "repository", "m", "s0", episodes)
-    task = again(tasks, limits, tree_of=lambda commit: commit[0], say=said.append)(loop)
-    return (task if isinstance(task, str) else task.id), said
+    schedule = UntilPassed(tasks, limits, tree_of=lambda commit: commit[0])
+    following = schedule.next_task(loop)
+    said = [line for line in (schedule.describe_progress(loop), getattr(following, "message", "")) if line]
+    return (following.reason if isinstance(following, Stop) else following.id), said
 
 
 def test_a_loop_begins_with_its_first_task_and_has_nothing_to_tell():
@@ -95,8 +96,9 @@ def test_work_that_did_not_come_back_has_no_tree():
 
 def test_a_commit_is_looked_up_once():
     asked = []
-    plan = again((ONE,), LIMITS, tree_of=lambda commit: asked.append(commit) or commit)
+    schedule = UntilPassed((ONE,), LIMITS, tree_of=lambda commit: asked.append(commit) or commit)
     loop = Loop("l", "g", "repository", "m", "s0", (solve(0, ONE, "a1", 0.5),))
-    plan(loop)
-    plan(loop)
+    schedule.next_task(loop)
+    schedule.next_task(loop)
+    schedule.describe_progress(loop)
     assert sorted(asked) == ["a1", "s0"]

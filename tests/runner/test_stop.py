@@ -2,7 +2,7 @@
 
 import pytest
 
-from codagent.runner.stop import Iteration, blocked, progress, stalled, verdict
+from codagent.runner.stop import Iteration, find_blocker, is_stalled, progress, verdict
 from codagent.types import Limits
 
 
@@ -90,34 +90,34 @@ def test_the_log_is_told_why(history, why):
 
 def test_a_loop_stalls_after_patience_iterations_without_progress():
     history = [left("a", 0.5, "x"), left("b", 0.5, "x"), left("c", 0.5, "x")]
-    assert [stalled(history[:end], 2) for end in range(4)] == [False, False, False, True]
+    assert [is_stalled(history[:end], 2) for end in range(4)] == [False, False, False, True]
 
 
 def test_progress_in_between_starts_the_count_again():
     history = [left("s"), left("s"), left("a", 0.3), left("a", 0.3), left("a", 0.3), left("a", 0.3)]
-    assert [stalled(history[:end], 3, "s") for end in range(1, 7)] == [False, False, False, False, False, True]
+    assert [is_stalled(history[:end], 3, "s") for end in range(1, 7)] == [False, False, False, False, False, True]
 
 
 def test_with_a_patience_of_one_the_first_iteration_without_progress_is_the_last():
-    assert stalled([left("s")], 1, "s")
-    assert not stalled([left("a")], 1, "s")
-    assert stalled([left("a"), left("a")], 1, "s")
+    assert is_stalled([left("s")], 1, "s")
+    assert not is_stalled([left("a")], 1, "s")
+    assert is_stalled([left("a"), left("a")], 1, "s")
 
 
 def test_flapping_stalls():
     history = [left("ab"[k % 2], 0.5, "xy"[k % 2]) for k in range(7)]
-    assert [stalled(history[:end], 5) for end in range(1, 8)] == [False] * 6 + [True]
+    assert [is_stalled(history[:end], 5) for end in range(1, 8)] == [False] * 6 + [True]
 
 
 def test_a_slow_but_steady_improvement_never_stalls():
     history = [left(f"{k}", k / 1000, "x") for k in range(200)]
-    assert not any(stalled(history[:end], 1, "s") for end in range(len(history) + 1))
+    assert not any(is_stalled(history[:end], 1, "s") for end in range(len(history) + 1))
 
 
 def test_an_improvement_every_fifth_time_does_not_stall_at_patience_five():
     history = [left(f"{k}", (k // 5) / 100, "x") for k in range(100)]
-    assert not any(stalled(history[:end], 5, "s") for end in range(len(history) + 1))
-    assert stalled(history[:5], 4, "s")
+    assert not any(is_stalled(history[:end], 5, "s") for end in range(len(history) + 1))
+    assert is_stalled(history[:5], 4, "s")
 
 
 @pytest.mark.parametrize(
@@ -135,15 +135,15 @@ def test_an_improvement_every_fifth_time_does_not_stall_at_patience_five():
     ],
 )
 def test_a_blocker_is_one_that_is_said_three_times_alike(said, expected):
-    assert (blocked([left("a", blocker=blocker) for blocker in said]) is not None) == expected
+    assert (find_blocker([left("a", blocker=blocker) for blocker in said]) is not None) == expected
 
 
 def test_the_latest_of_the_blockers_is_told_on_one_line():
-    assert blocked([left("a", blocker="no key")] * 2 + [left("a", blocker="no\n key ")]) == "no key"
+    assert find_blocker([left("a", blocker="no key")] * 2 + [left("a", blocker="no\n key ")]) == "no key"
 
 
 def test_how_often_is_the_callers_to_say():
-    assert blocked([left("a", blocker="no key")], times=1) == "no key"
+    assert find_blocker([left("a", blocker="no key")], times=1) == "no key"
 
 
 def test_a_loop_without_iterations_goes_on():

@@ -20,7 +20,7 @@ class Writer:
     def __init__(self):
         self.asked = []
 
-    def reply(self, messages, tools, sampling):
+    def reply(self, messages, tools, sampling, on_text=None):
         self.asked.append(sampling.max_tokens)
         prompt = sum(len(message.content) for message in messages) // 3
         return Reply(Message("assistant", "x" * sampling.max_tokens), "stop", prompt, sampling.max_tokens, None, None, sampling, "p", "")
@@ -72,7 +72,7 @@ def test_neither_tokens_nor_money_ever_pass_their_limit(seed):
 
 def test_an_interrupted_request_counts_as_spent():
     class Broken(Writer):
-        def reply(self, messages, tools, sampling):
+        def reply(self, messages, tools, sampling, on_text=None):
             raise KeyboardInterrupt
 
     ledger = Ledger(None, Limits(), Price(1e-6, 1e-6))
@@ -83,7 +83,7 @@ def test_an_interrupted_request_counts_as_spent():
 
 def test_a_request_refused_as_too_long_costs_nothing():
     class Small(Writer):
-        def reply(self, messages, tools, sampling):
+        def reply(self, messages, tools, sampling, on_text=None):
             raise ContextOverflow("too long")
 
     ledger = Ledger(None, Limits(), None)

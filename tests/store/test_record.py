@@ -5,7 +5,7 @@ import pytest
 
 from codagent.errors import RecordError
 from codagent.store.codec import decode, encode
-from codagent.store.record import Record, load, requests
+from codagent.store.record import Record, load
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
 
 PROMPT = (Message("system", "rules"), Message("user", "a name that is no UTF-8: \udcff"))
@@ -25,15 +25,15 @@ def step(number, *ids, context=None):
 def write(path, steps, *, ended=True, pending=None):
     episode = Episode("solve", 0, Task("t", "do it", ("true",), 3), "", PROMPT)
     record = Record(path, Loop("id", "group", "repository", "model", "abc", settings={"limits": {"steps": 5}}))
-    record.started(episode)
+    record.on_episode_start(episode)
     for one in steps:
-        record.replied(one.reply, one.context)
-        record.stepped(one)
+        record.on_reply(one.reply, one.context)
+        record.on_step(one)
     if pending:
-        record.replied(pending, None)
+        record.on_reply(pending, None)
     if ended:
         episode = replace(episode, steps=tuple(steps), end="finished", outcome=Outcome(0.5, False, "no"), commit="def")
-        record.ended(episode)
+        record.on_episode_end(episode)
         record.finish("finished")
     record.close()
     return episode
@@ -117,12 +117,12 @@ def test_a_record_goes_on_where_it_was_broken_off_and_never_starts_over(tmp_path
 def test_an_unanswered_reply_is_answered_in_the_record_once_it_goes_on(tmp_path):
     path = tmp_path / "r"
     record = Record(path, Loop("id", "group", "repository", "model", "abc"))
-    record.started(Episode("solve", 0, Task("t", "x"), "", PROMPT))
-    record.replied(step(1).reply, None)
+    record.on_episode_start(Episode("solve", 0, Task("t", "x"), "", PROMPT))
+    record.on_reply(step(1).reply, None)
     record.close()
     again = Record(path, load(path))
-    again.stepped(step(1))
-    again.ended(Episode("solve", 0, Task("t", "x"), "", PROMPT, (step(1),), "finished"))
+    again.on_step(step(1))
+    again.on_episode_end(Episode("solve", 0, Task("t", "x"), "", PROMPT, (step(1),), "finished"))
     again.close()
     (episode,) = load(path).episodes
     assert (episode.end, episode.steps) == ("finished", (step(1),))
@@ -132,7 +132,7 @@ def test_requests_are_what_each_step_was_asked_with():
     shortened = (Message("user", "short"),)
     first, second, third = step(1), step(2, context=shortened), step(3)
     episode = Episode("solve", 0, Task("t", "x"), "", PROMPT, (first, second, third))
-    assert list(requests(episode)) == [PROMPT, shortened, (*shortened, second.reply.message, *second.observation.messages)]
+    assert list(episode.requests()) == [PROMPT, shortened, (*shortened, second.reply.message, *second.observation.messages)]
 
 
 def test_defaults_are_left_out_and_come_back():

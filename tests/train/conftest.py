@@ -11,27 +11,27 @@ from typing import Any
 import pytest
 
 from codagent_train.cli import library_logging
-from codagent_train.recipe.schema import Batch, Recipe, read_recipe
+from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe
 from codagent_train.run_dir import checkpoints
 
 
 @pytest.fixture(scope="session")
 def hushed() -> None:
     """The libraries of the train extra say nothing on their own."""
-    library_logging.hush()
+    library_logging.silence_libraries()
 
 
 @pytest.fixture
 def small() -> Recipe:
     """The toy with fewer packs and steps."""
     toy = read_recipe("toy")
-    return replace(toy, batch=Batch(packs=4, loops=4), learning=replace(toy.learning, steps=4, save_every=2))
+    return replace(toy, batch=BatchConfig(packs=4, group_size=4), learning=replace(toy.learning, steps=4, save_every=2))
 
 
 @pytest.fixture
 def out(tmp_path: Path, small: Recipe) -> Path:
     """A folder in which a run of `small` began."""
-    checkpoints.begin(tmp_path / "out", small)
+    checkpoints.begin_run(tmp_path / "out", small)
     return tmp_path / "out"
 
 
@@ -65,10 +65,10 @@ def adapters(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 
 @pytest.fixture
 def endpoint(folder: Path) -> Iterator[Any]:
-    from codagent_train.serving.adapters import opened
-    from codagent_train.serving.server import listening
+    from codagent_train.serving.adapters import open_weights
+    from codagent_train.serving.server import listen
 
-    with listening(opened(str(folder))) as found:
+    with listen(open_weights(str(folder))) as found:
         thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield found

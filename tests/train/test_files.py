@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import RecordError
-from codagent_train.files import written
+from codagent_train.files import disk_errors
 from codagent_train.policy.load import load_policy
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import train
@@ -34,23 +34,23 @@ def files_end_at(size):
 def test_a_checkpoint_that_finds_no_room_ends_the_run_and_the_one_before_is_gone_on_from(small, out, room):
     often = replace(small, learning=replace(small.learning, steps=3, save_every=1))
     train(replace(often, learning=replace(often.learning, steps=1)), load_policy(small.policy, seed=0), out)
-    with files_end_at(room), pytest.raises(RecordError, match="make room, then go on with --resume") as caught, written(out):
-        train(often, load_policy(small.policy, seed=0), out, last=checkpoints.gone_on(out, often))
+    with files_end_at(room), pytest.raises(RecordError, match="make room, then go on with --resume") as caught, disk_errors(out):
+        train(often, load_policy(small.policy, seed=0), out, last=checkpoints.resume_run(out, often))
     assert caught.value.exit_code == 7
-    assert (checkpoints.unfinished(out) / "checkpoint-2").is_dir()
-    last = checkpoints.gone_on(out, often)
+    assert (checkpoints.unfinished_dir(out) / "checkpoint-2").is_dir()
+    last = checkpoints.resume_run(out, often)
     assert last == out / "checkpoint-1"
-    assert not checkpoints.unfinished(out).exists()
+    assert not checkpoints.unfinished_dir(out).exists()
     train(often, load_policy(small.policy, seed=0), out, last=last)
     assert [line["step"] for line in metrics.read(out / metrics.FILE)] == [1, 2, 3]
 
 
 def test_so_does_a_line_of_metrics(out):
-    with pytest.raises(RecordError, match="No space left on device"), written(out):
-        metrics.write(Path("/dev/full"), 1, {"loss/total": 0.5})
+    with pytest.raises(RecordError, match="No space left on device"), disk_errors(out):
+        metrics.append(Path("/dev/full"), 1, {"loss/total": 0.5})
 
 
 def test_what_is_no_matter_of_room_stays_what_it_is(out):
     for error in (OSError(errno.EACCES, "no"), RuntimeError("no"), ValueError("no")):
-        with pytest.raises(type(error), match="no"), written(out):
+        with pytest.raises(type(error), match="no"), disk_errors(out):
             raise error

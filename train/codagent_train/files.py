@@ -16,7 +16,7 @@ _NUMBERED = tuple(f"(os error {number})" for number in _FULL)  # by safetensors
 _CUT_OFF = ("unexpected pos", "PytorchStreamWriter failed")  # by torch, which does not tell why
 
 
-def vacant(out: Path) -> Path:
+def require_empty(out: Path) -> Path:
     """Its absolute path. UsageError when something is there."""
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -25,7 +25,7 @@ def vacant(out: Path) -> Path:
 
 
 @contextmanager
-def whole(out: Path) -> Iterator[Path]:
+def atomic_output(out: Path) -> Iterator[Path]:
     """A path beside `out` to write to, which becomes `out` at the end, when all went well. UsageError when it cannot be written."""
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
@@ -40,7 +40,7 @@ def whole(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def written(out: Path) -> Iterator[None]:
+def disk_errors(out: Path) -> Iterator[None]:
     """While a run writes into its folder. RecordError once there is no room, with what to do: the checkpoints before are whole."""
     from safetensors import SafetensorError
 
@@ -55,15 +55,15 @@ def written(out: Path) -> Iterator[None]:
             raise
         raise _no_room(out, str(error)) from error
     except RuntimeError as error:
-        if not any(said in str(error) for said in _CUT_OFF):
+        if not any(sign in str(error) for sign in _CUT_OFF):
             raise
         raise _no_room(out, "torch could not write a file to its end") from error
 
 
 def safetensor_error() -> type[Exception]:
     """What safetensors raises for all that goes wrong, a full disk included."""
-    found: type[Exception] = importlib.import_module("safetensors").SafetensorError
-    return found
+    error: type[Exception] = importlib.import_module("safetensors").SafetensorError
+    return error
 
 
 def first_line(error: Exception) -> str:

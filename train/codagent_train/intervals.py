@@ -18,12 +18,12 @@ class Estimate:
     margin: float
 
 
-def estimate(packs: Sequence[float]) -> Estimate:
+def mean_interval(packs: Sequence[float]) -> Estimate:
     """The mean of a number for each pack, at least two; its margin is normal, good from about 30 packs on."""
     return Estimate(fmean(packs), _Z * stdev(packs) / sqrt(len(packs)))
 
 
-def share(packs: Sequence[float]) -> Estimate:
+def share_interval(packs: Sequence[float]) -> Estimate:
     """The mean of a share for each pack. The margin counts two packs of none and two of all beside them (Agresti and Coull 1998, carried
     over to shares between), and so is not 0 when all went alike."""
     return Estimate(fmean(packs), _Z * pstdev([*packs, 0, 0, 1, 1]) / sqrt(len(packs) + 4))

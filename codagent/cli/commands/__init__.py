@@ -1,1 +1,1 @@
-"""The commands: what each takes, what it calls, and what it prints."""
+"""The commands: their flags, what they call, and what they print."""

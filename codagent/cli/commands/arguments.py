@@ -1,4 +1,4 @@
-"""What a person gives on the command line, as `run` and `loop` take it."""
+"""Reads what `run` and `loop` are given on the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from codagent.errors import UsageError
 
 
 def instruction_of(task: str | None) -> str | None:
-    """The task's text; None asks for a session, which only a terminal can have."""
+    """Return the text of the task. Returns None when a session is wanted: no task, on a terminal. UsageError for an empty task."""
     if task is None and sys.stdin.isatty():
         return None
     text = sys.stdin.read() if task in (None, "-") else task

@@ -1,4 +1,4 @@
-"""The machine's side: doctor, models, sandbox."""
+"""Commands about this machine: doctor, models, sandbox."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.terminal.output import say
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
 
-models = typer.Typer(no_args_is_help=True, help="Models that run on this machine.")
-sandbox = typer.Typer(no_args_is_help=True, help="Images that commands run in.")
+models = typer.Typer(
+    no_args_is_help=True, help="List and download models that run on this machine.", epilog="Example: codagent models list"
+)
+sandbox = typer.Typer(
+    no_args_is_help=True, help="Build and check the images that commands run in.", epilog="Example: codagent sandbox check python"
+)
 
-Check = tuple[str, Callable[[], str]]
+Name = Annotated[str, typer.Argument(help="Name of the sandbox.")]
+DoctorCheck = tuple[str, Callable[[], str]]
 
 
 def doctor(model: options.Model = None) -> None:
-    """Say what works here and what does not. With --model, ask that model which way of calling tools it understands."""
+    """Check what works on this machine.
+
+    With --model, also find out how that model calls tools.
+    """
     well = True
-    for name, look in _checks(model):
+    for name, look in _list_checks(model):
         try:
             say(f"yes  {name}: {look()}")
         except CodagentError as error:
@@ -32,50 +40,50 @@ def doctor(model: options.Model = None) -> None:
     raise typer.Exit(0 if well else 1)
 
 
-@models.command("list")
+@models.command("list", epilog="Example: codagent models list")
 def models_list() -> None:
-    """List the models that codagent knows, and whether their weights are here."""
+    """List the models that codagent knows, and whether their weights are on this machine."""
     from codagent.models.catalog import ENTRIES
-    from codagent.models.download import installed
+    from codagent.models.download import is_installed
 
     for entry in ENTRIES:
-        here = "here" if installed(entry, options.weights_dir()) else "not here"
-        say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {here:<8}  {entry.title}, {entry.licence}")
+        state = "here" if is_installed(entry, options.weights_dir()) else "not here"
+        say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {state:<8}  {entry.title}, {entry.licence}")
 
 
-@models.command("pull")
-def models_pull(name: Annotated[str, typer.Argument(help="A name of `codagent models list`.")]) -> None:
-    """Fetch a model's weights; goes on where an earlier pull was interrupted."""
-    from codagent.models.catalog import ENTRIES, entry_named
-    from codagent.models.download import pull, show_on
+@models.command("pull", epilog="Example: codagent models pull qwen2.5-coder-1.5b")
+def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent models list` prints.")]) -> None:
+    """Download the weights of a model. An interrupted download is continued."""
+    from codagent.models.catalog import ENTRIES, find_entry
+    from codagent.models.download import print_progress, pull
 
-    entry = entry_named(name)
+    entry = find_entry(name)
     if entry is None:
-        raise UsageError(f"there is no model {name!r} to pull; there are {', '.join(entry.name for entry in ENTRIES)}")
-    say(pull(entry, options.weights_dir(), progress=show_on(sys.stderr)))
+        raise UsageError(f"there is no model {name!r} to download; the models are {', '.join(entry.name for entry in ENTRIES)}")
+    say(pull(entry, options.weights_dir(), progress=print_progress(sys.stderr)))
 
 
-@sandbox.command("build")
-def sandbox_build(name: str) -> None:
-    """Build a sandbox's image, and the base image below it."""
+@sandbox.command("build", epilog="Example: codagent sandbox build python")
+def sandbox_build(name: Name) -> None:
+    """Build the image of a sandbox, and the base image below it."""
     from codagent.sandbox.image import build
 
-    say(build(name, Progress().say))
+    say(build(name, ProgressLines().say))
 
 
-@sandbox.command("check")
-def sandbox_check(name: str) -> None:
-    """Prove from inside that a sandbox holds."""
+@sandbox.command("check", epilog="Example: codagent sandbox check python")
+def sandbox_check(name: Name) -> None:
+    """Check from inside that a sandbox isolates."""
     from codagent.sandbox.check import check
 
     rows = check(name)
     for claim, holds in rows:
         say(f"{'yes' if holds else 'no':<4} {claim}")
     if not all(holds for _, holds in rows):
-        raise SandboxError(f"sandbox {name} does not hold; do not let an agent work in it")
+        raise SandboxError(f"sandbox {name} is not safe; do not let an agent work in it")
 
 
-def _checks(model: str | None) -> Iterator[Check]:
+def _list_checks(model: str | None) -> Iterator[DoctorCheck]:
     yield "python", lambda: sys.version.split()[0]
     yield "git", _git
     yield "docker engine", _engine
@@ -109,12 +117,13 @@ def _weights() -> str:
     files = sorted(path.name for path in folder.glob("*.gguf"))
     return (
         ", ".join(files)
-        or f"none in {folder}; `codagent models pull` fetches them ({shutil.disk_usage(folder.anchor).free / 1e9:.0f} GB free)"
+        or f"none in {folder}; `codagent models pull` downloads them ({shutil.disk_usage(folder.anchor).free / 1e9:.0f} GB free)"
     )
 
 
 def _probe(model: str) -> str:
-    from codagent.models.open import Given, probe
+    from codagent.models.open import ModelOptions, probe
 
-    way = probe(model, Given(options.api_key(), options.weights_dir()))
-    return f"calls tools the {options.probed(model, way)} way, which `codagent run` now uses with it"
+    way = probe(model, ModelOptions(options.api_key(), options.weights_dir()))
+    options.save_calling(model, way)
+    return f"calls tools the {way} way, which `codagent run` now uses with it"

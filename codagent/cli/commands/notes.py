@@ -1,4 +1,4 @@
-"""`codagent notes`: what a loop left in the notes, how that changed, and the way back."""
+"""`codagent notes`: the notes that a loop left, how they changed, and how to restore them."""
 
 from __future__ import annotations
 
@@ -9,56 +9,62 @@ from typing import Annotated
 
 import typer
 
-from codagent.agent.loop import notes as notes_of
 from codagent.cli import options
-from codagent.cli.commands.records import Kept, kept
+from codagent.cli.commands.records import load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
 from codagent.runner.spec import is_sealed, notes_file_for
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.notes_file import PERSON, Notebook
-from codagent.store.record import solved
 from codagent.types import Loop
 
-notes = typer.Typer(no_args_is_help=True, help="The notes that are carried from attempt to attempt.")
+notes = typer.Typer(no_args_is_help=True, help="Show and restore the notes that attempts hand on.", epilog="Example: codagent notes show")
 At = Annotated[
-    int | None, typer.Option("--at", min=0, metavar="K", help="After iteration K; 0: before the first.", show_default="the last")
+    int | None,
+    typer.Option("--at", min=0, metavar="K", help="The notes after iteration K; 0 means before the first.", show_default="the last"),
 ]
+Before = Annotated[int, typer.Option("--at", min=0, metavar="K", help="The notes after iteration K; 0 means before the first.")]
 
 
-@notes.command()
+@notes.command(epilog="Example: codagent notes show")
 def show(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
-    """Print the notes as a loop left them."""
-    say(_after(kept(repo, record, loop_id).loop, at))
+    """Print the notes that a loop left."""
+    say(_after(load_stored(repo, record, loop_id).loop, at))
 
 
-@notes.command()
+@notes.command(epilog="Example: codagent notes diff --at 2")
 def diff(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
-    """Print how the notes changed over a loop, or in its iteration K."""
-    loop = kept(repo, record, loop_id).loop
+    """Print how the notes changed in a loop, or in its iteration K."""
+    loop = load_stored(repo, record, loop_id).loop
     before, after = (loop.notes, _after(loop, None)) if not at else (_after(loop, at - 1), _after(loop, at))
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="")
     write(paint("\n".join(lines), color=sys.stdout.isatty() and options.colour()) + "\n", sys.stdout)
 
 
-@notes.command()
-def rollback(loop_id: options.LoopId = None, *, at: At = 0, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
-    """Put the notes back to what they were before a loop, or after its iteration K. A loop that runs takes it as your edit."""
-    found: Kept = kept(repo, record, loop_id)
-    loops = found.folder.parent
-    wanted = str(found.loop.settings.get("job", {}).get("notes_file") or state.notes_file(loops))
-    file = Path(wanted) if is_sealed(found.loop, options.secret()) else notes_file_for(loops, found.loop.id, wanted)
-    Notebook(file, state.notes_dir(loops), who=PERSON).write(_after(found.loop, at))
+@notes.command(epilog="Example: codagent notes rollback --at 1")
+def rollback(loop_id: options.LoopId = None, *, at: Before = 0, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Restore the notes to an earlier state.
+
+    That is the state before a loop, or after its iteration K. A running loop takes the restored notes over, like an edit of yours.
+    """
+    stored = load_stored(repo, record, loop_id)
+    loops = stored.folder.parent
+    wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_file(loops))
+    file = Path(wanted) if is_sealed(stored.loop, options.secret()) else notes_file_for(loops, stored.loop.id, wanted)
+    Notebook(file, layout.notes_dir(loops), who=PERSON).write(_after(stored.loop, at))
     say(file)
 
 
 def _after(loop: Loop, at: int | None) -> str:
-    """The notes after iteration `at`, counted from 1; None: after the last."""
+    """Return the notes after iteration `at`, counted from 1; None means after the last, 0 before the first.
+
+    Raises UsageError when there are fewer iterations.
+    """
     if at is None:
-        return notes_of(loop)
-    attempts = len(solved(loop))
+        return loop.latest_notes
+    attempts = len(loop.attempts)
     if at > attempts:
         raise UsageError(f"loop {loop.id} has {attempts} iterations, not {at}")
     past = [episode for episode in loop.episodes if episode.position < at]
-    return notes_of(Loop(loop.id, loop.group, loop.environment, loop.model, loop.start_commit, tuple(past), loop.notes))
+    return Loop(loop.id, loop.group, loop.environment, loop.model, loop.start_commit, tuple(past), loop.notes).latest_notes

@@ -1,4 +1,4 @@
-"""What can be done with a loop afterwards: show, diff, apply, replay, list, clean."""
+"""Commands on finished loops: show, diff, apply, list, clean."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import RepositoryError
 from codagent.repository import git
-from codagent.repository.attempts import word as verdict
-from codagent.runner.result import change, iterations, word
-from codagent.store import layout as state
-from codagent.store.record import load, solved
+from codagent.repository.attempts import verdict_label
+from codagent.runner.result import change, iterations, outcome_label
+from codagent.store import layout
+from codagent.store.record import load
 from codagent.store.trainable import TEXT_ONLY, chained, unfit
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Loop, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredLoop:
     """A loop on disk."""
 
     root: Path
@@ -35,18 +35,19 @@ class Kept:
     loop: Loop
 
     def change(self) -> tuple[str, str]:
-        """The commits before and after; RepositoryError when nothing was changed."""
+        """Return the commits before and after. Raises RepositoryError when nothing was changed."""
         changed = change(self.loop)
         if changed is None:
             raise RepositoryError(f"loop {self.loop.id} changed nothing")
         return changed
 
 
-def kept(repo: Path, record: Path | None, loop_id: str | None) -> Kept:
+def load_stored(repo: Path, record: Path | None, loop_id: str | None) -> StoredLoop:
+    """Load the loop whose id starts or ends with `loop_id`; None means the latest. Raises RecordError when there is no such loop."""
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
-    folder = loops / state.find_loop(loops, loop_id)
-    return Kept(root, folder, load(folder / state.RECORD))
+    folder = loops / layout.find_loop(loops, loop_id)
+    return StoredLoop(root, folder, load(folder / layout.RECORD))
 
 
 def show(
@@ -54,11 +55,11 @@ def show(
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
-    full: Annotated[bool, typer.Option("--full", help="Everything, uncut.")] = False,
-    tokens: Annotated[bool, typer.Option("--tokens", help="Instead, which replies hold their tokens and can be trained on.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print everything in full.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Print which replies have tokens and can be trained on.")] = False,
 ) -> None:
-    """Print what was said and done in a loop."""
-    loop = kept(repo, record, loop_id).loop
+    """Print the messages and tool calls of a loop."""
+    loop = load_stored(repo, record, loop_id).loop
     if tokens:
         _print_tokens(loop)
         return
@@ -75,36 +76,41 @@ def show(
                 _print(message, full)
         say(f"\n── ended: {episode.end} {episode.cause}".rstrip())
         if episode.outcome:
-            say(f"gates: {verdict(episode.outcome)}\n{episode.outcome.feedback}")
+            say(f"gates: {verdict_label(episode.outcome)}\n{episode.outcome.feedback}")
 
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print what a loop changed, as a patch."""
-    found = kept(repo, record, loop_id)
+    stored = load_stored(repo, record, loop_id)
     if sys.stdout.isatty():
-        write(paint(git.diff(found.root, *found.change()), color=options.colour()) + "\n", sys.stdout)
+        write(paint(git.diff(stored.root, *stored.change()), color=options.colour()) + "\n", sys.stdout)
     else:  # exact, for `git apply` and the like
-        sys.stdout.buffer.write(os.fsencode(git.diff(found.root, *found.change(), binary=True)))
+        sys.stdout.buffer.write(os.fsencode(git.diff(stored.root, *stored.change(), binary=True)))
 
 
 def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
-    """Put a loop's change on the working tree, three-way; or say what conflicts and change nothing."""
-    found = kept(repo, record, loop_id)
-    conflicts = git.apply(found.root, *found.change())
+    """Apply a loop's change to the working tree.
+
+    The change is merged with yours. If something conflicts, nothing is changed.
+    """
+    stored = load_stored(repo, record, loop_id)
+    conflicts = git.apply(stored.root, *stored.change())
     if conflicts:
-        raise RepositoryError(f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch(found.loop.id)} by hand")
-    say(git.diff(found.root, *found.change(), stat=True), end="")
+        raise RepositoryError(
+            f"nothing was changed: {', '.join(conflicts)} changed here too; merge {git.branch_name(stored.loop.id)} by hand"
+        )
+    say(git.diff(stored.root, *stored.change(), stat=True), end="")
 
 
 def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
     """List the loops of a repository, the latest last."""
     loops = options.loops_dir(git.find_root(repo), record)
     rows = []
-    for loop_id in state.all_loops(loops):
-        loop = load(loops / loop_id / state.RECORD)
-        attempts = solved(loop)
-        told = {"outcome": word(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
-        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **told})
+    for loop_id in layout.all_loops(loops):
+        loop = load(loops / loop_id / layout.RECORD)
+        attempts = loop.attempts
+        end = {"outcome": outcome_label(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
+        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **end})
     if json_:
         say(json.dumps(rows))
         return
@@ -114,16 +120,19 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
 
 
 def clean(
-    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to forget.", show_default=False)] = None,
+    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to delete.", show_default=False)] = None,
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every loop of this repository.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Delete every loop of this repository.")] = False,
 ) -> None:
-    """Remove loops with their branches and records, and containers that a killed run left behind."""
+    """Delete loops, and containers that a killed run left.
+
+    A loop's branch and its record are deleted with it.
+    """
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
-    chosen = state.all_loops(loops) if all_ else [state.find_loop(loops, wanted) for wanted in loop_ids or []]
+    chosen = layout.all_loops(loops) if all_ else [layout.find_loop(loops, wanted) for wanted in loop_ids or []]
     for loop_id in chosen:
         git.unpublish(root, loop_id)
         shutil.rmtree(loops / loop_id)
@@ -152,8 +161,8 @@ def _print_tokens(loop: Loop) -> None:
 
 
 def _print(message: Message, full: bool) -> None:
-    text = harmless(message.content)
-    calls = [f"[{call.name}] {harmless(call.arguments)}" for call in message.tool_calls]
+    text = sanitize(message.content)
+    calls = [f"[{call.name}] {sanitize(call.arguments)}" for call in message.tool_calls]
     for part in [text, *calls]:
         if part.strip():
             short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"

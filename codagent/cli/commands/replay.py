@@ -1,4 +1,4 @@
-"""`codagent replay`: the recorded replies again, through the same code and a fresh sandbox, up to the first difference."""
+"""`codagent replay`: gives the recorded replies to the same code in a fresh sandbox, up to the first difference."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import typer
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.cli import options
-from codagent.cli.commands.records import Kept, kept
+from codagent.cli.commands.records import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED
-from codagent.runner.spec import recorded
-from codagent.runner.workspace import Reopening, reopened
+from codagent.runner.spec import spec_of
+from codagent.runner.workspace import Reopening, reopen
 from codagent.settings.settings import Settings
-from codagent.store.record import solved
 from codagent.types import Episode, Step
 
 # what a clock, a ledger or an allocator says
@@ -33,26 +32,29 @@ def replay(
     sandbox: options.Sandbox = None,
     record: options.RecordDir = None,
 ) -> None:
-    """Run a record again at the model's boundary and report the first difference. Durations and addresses may differ."""
-    found = kept(repo, record, loop_id)
-    progress = Progress()
-    own = options.user_settings(sandbox=sandbox)
-    attempts = solved(found.loop)
+    """Repeat a loop's replies and report the first difference.
+
+    The recorded replies are given to the same code in a fresh sandbox. Times and addresses may differ.
+    """
+    stored = load_stored(repo, record, loop_id)
+    progress = ProgressLines()
+    own = options.read_user_settings(sandbox=sandbox)
+    attempts = stored.loop.attempts
     for position in range(len(attempts)):
-        difference = next(_differences(found, attempts, position, progress, own), None)
+        difference = next(_differences(stored, attempts, position, progress, own), None)
         if difference:
             say(difference)
             raise typer.Exit(UNFINISHED)
     say(f"the same: {sum(len(episode.steps) for episode in attempts)} steps, and the tree that they end in")
 
 
-def _differences(found: Kept, attempts: Sequence[Episode], position: int, progress: Progress, own: Settings) -> Iterator[str]:
+def _differences(stored: StoredLoop, attempts: Sequence[Episode], position: int, progress: ProgressLines, own: Settings) -> Iterator[str]:
     from codagent.models.scripted import Scripted
 
     episode = attempts[position]
-    where = Reopening(found.root, found.folder.parent, progress.say, own.sandbox)
-    with closing(reopened(found.loop, where, earlier=attempts[:position])) as environment:
-        _, _, profile = recorded(found.loop)
+    where = Reopening(stored.root, stored.folder.parent, progress.say, own.sandbox)
+    with closing(reopen(stored.loop, where, earlier=attempts[:position])) as environment:
+        _, _, profile = spec_of(stored.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))
         fresh = Episode("solve", position, episode.task, episode.notes_before, ())
         again = run_episode(agent, environment, fresh)
@@ -63,7 +65,7 @@ def _differences(found: Kept, attempts: Sequence[Episode], position: int, progre
         if len(again.steps) < len(episode.steps):
             yield f"step {len(again.steps) + 1}: the episode ended before it ({again.end} {again.cause})"
         if episode.commit:
-            yield from _compare("tree", [git.tree_of(found.root, episode.commit)], [environment.tree() or environment.base_tree()])
+            yield from _compare("tree", [git.tree_of(stored.root, episode.commit)], [environment.tree()])
 
 
 def _answers(step: Step) -> list[str]:

@@ -9,30 +9,30 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.records import kept
+from codagent.cli.commands.records import load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import UsageError
 from codagent.repository import git
 
 PAGE = "report.html"
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the page goes.", show_default="beside the record")]
-Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also a picture of the scores (needs matplotlib).")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File of the page.", show_default="beside the record")]
+Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also draw the scores (needs matplotlib).")]
 
 
 def report(
     loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, out: Out = None, png: Png = None
 ) -> None:
-    """Write a loop as one HTML page, which needs nothing but a browser, and print where it is."""
-    from codagent.cli import page as reporting
+    """Write a loop as one HTML page, and print the page's path."""
+    from codagent.cli import page
 
-    found = kept(repo, record, loop_id)
-    page = reporting.report(found.loop, diff=partial(git.diff, found.root), branch=git.branch(found.loop.id))
-    file = out or found.folder / PAGE
+    stored = load_stored(repo, record, loop_id)
+    html = page.report(stored.loop, diff=partial(git.diff, stored.root), branch=git.branch_name(stored.loop.id))
+    file = out or stored.folder / PAGE
     try:
-        file.write_text(page, encoding="utf-8")
+        file.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
     say(file)
     if png:
-        reporting.draw(found.loop, png)
+        page.draw(stored.loop, png)
         say(png)

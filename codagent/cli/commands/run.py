@@ -1,9 +1,10 @@
-"""`codagent run`: one task, or without a task on a terminal a session of them."""
+"""`codagent run`: one task, or a session of tasks on a terminal."""
 
 from __future__ import annotations
 
 import json
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +13,18 @@ import typer
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
-from codagent.runner.model import opener, say_which_model
-from codagent.runner.result import change, exit_code, lines, summary
-from codagent.runner.runner import Desk
-from codagent.runner.spec import Job
-from codagent.store import layout as state
+from codagent.runner.model import open_model, say_which_model
+from codagent.runner.result import change, exit_code, summary, summary_lines
+from codagent.runner.runner import Runner
+from codagent.runner.spec import LoopSpec
+from codagent.store import layout
 from codagent.types import Task
 
 TaskText = Annotated[
-    str | None, typer.Argument(metavar="[TASK]", help="What to do; `-`: from standard input; none: a session.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[TASK]", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
 
 
@@ -42,36 +44,40 @@ def run(
     seed: options.Seed = None,
     json_: options.Json = False,
 ) -> None:
-    """Work on a task in a git repository, from inside a sandbox; the result is a commit on a branch of its own."""
+    """Work on a task in a git repository, inside a sandbox.
+
+    The result is a commit on a branch of its own.
+    """
     instruction = instruction_of(task)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    settings = options.settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
-    loops, progress = options.loops_dir(root, record, make=True), Progress()
+    settings = options.read_settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
+    loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
     say_which_model(settings, progress)
     access = options.access(settings.model)
-    with closing(Desk(root, settings, loops=loops, progress=progress, open_model=opener(access), secret=access.secret)) as desk:
+    opening = partial(open_model, settings, access)
+    with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, secret=access.secret)) as runner:
         if instruction is None:
-            _session(desk, seed)
+            _session(runner, seed)
             return
-        result = desk.do(_job(desk, instruction, seed))
+        result = runner.run(_spec(runner, instruction, seed))
     if json_:
         say(json.dumps(summary(result)))
     else:
-        say("\n".join(lines(result)))
+        say("\n".join(summary_lines(result)))
     raise typer.Exit(exit_code(result.loop))
 
 
-def _job(desk: Desk, instruction: str, seed: int | None) -> Job:
-    loop_id = state.new_loop(desk.loops)
-    return Job(loop_id, loop_id, (Task(loop_id, instruction, desk.settings.checks),), seed=seed)
+def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
+    loop_id = layout.new_loop(runner.loops)
+    return LoopSpec(loop_id, loop_id, (Task(loop_id, instruction, runner.settings.checks),), seed=seed)
 
 
-def _session(desk: Desk, seed: int | None) -> None:
+def _session(runner: Runner, seed: int | None) -> None:
     from codagent.cli.terminal.session import session
 
     def do(instruction: str) -> tuple[list[str], tuple[str, str] | None]:
-        result = desk.do(_job(desk, instruction, seed))
-        return lines(result), change(result.loop)
+        result = runner.run(_spec(runner, instruction, seed))
+        return summary_lines(result), change(result.loop)
 
-    session(desk.root, do, history=options.user_dir("XDG_STATE_HOME", ".local/state") / "history", color=options.colour())
+    session(runner.root, do, history=options.user_dir("XDG_STATE_HOME", ".local/state") / "history", color=options.colour())

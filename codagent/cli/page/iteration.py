@@ -9,7 +9,7 @@ from codagent.cli.page.markup import Html, tag
 from codagent.cli.page.patch import cut, patch, rewritten
 from codagent.cli.page.summary import Iteration, ended
 from codagent.errors import RepositoryError
-from codagent.repository.attempts import claimed
+from codagent.repository.attempts import claim_of
 from codagent.types import Episode, Step, ToolCall
 
 FEW_STEPS, FEW_LINES = 8, 60  # what is longer is folded
@@ -54,7 +54,7 @@ def _numbers(iteration: Iteration) -> Html:
 
 def _said(solve: Episode) -> Iterator[Html]:
     """What the agent claims when it finishes; a claim and no more."""
-    said = claimed(solve)
+    said = claim_of(solve)
     if said.summary:
         yield tag("p", tag("b", "The agent says: "), cut(said.summary))
     if said.blocked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from codagent.text import harmless
+from codagent.text import sanitize
 
 
 class Html(str):
@@ -23,7 +23,7 @@ def text(part: str) -> Html:
     """`part` as a page may hold it: escaped, controls harmless, bytes that were no UTF-8 spelt; markup stays what it is."""
     if isinstance(part, Html):
         return part
-    return Html(html.escape(harmless(part).encode("utf-8", "backslashreplace").decode()))
+    return Html(html.escape(sanitize(part).encode("utf-8", "backslashreplace").decode()))
 
 
 def join(parts: list[Html]) -> Html:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from codagent.cli.page.summary import iterations, verdict
 from codagent.errors import UsageError
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Loop
 
 
@@ -25,7 +25,7 @@ def draw(loop: Loop, file: Path) -> None:
     axes.plot([i.number for i in judged], [i.score or 0.0 for i in judged], "o-", color="#57606a", markerfacecolor="white")
     axes.plot([i.number for i in passed], [i.score or 0.0 for i in passed], "o", color="#1a7f37", label="passed")
     axes.set(xlabel="iteration", ylabel="gate score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(told)) + 0.5))
-    axes.set_title(f"{harmless(loop.id)} · {harmless(loop.model)} · {verdict(told)}", fontsize=10, parse_math=False)
+    axes.set_title(f"{sanitize(loop.id)} · {sanitize(loop.model)} · {verdict(told)}", fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codagent.store.codec import decode
-from codagent.store.record import solved
 from codagent.types import Episode, Limits, Loop, Outcome
 
 _ENDS = {
@@ -67,7 +66,7 @@ class Iteration:
 def iterations(loop: Loop) -> tuple[Iteration, ...]:
     rewrites = {episode.position: episode for episode in loop.episodes if episode.kind == "notes"}
     seen, told = {loop.start_commit}, []
-    for episode in solved(loop):
+    for episode in loop.attempts:
         told.append(Iteration(episode, rewrites.get(episode.position), _change(episode.commit, seen)))
         seen.add(episode.commit or "")
     return tuple(told)

@@ -1,18 +1,17 @@
-"""Progress on a terminal: step lines scroll by, and below them stands a block that tells where the loop is and what it has used.
+"""Progress on a terminal: lines for the steps, and below them a block that shows the state of the loop and what it has used.
 
-The block is drawn by a thread of `rich`, so that the clock runs while a model thinks or a command works.
+A thread of `rich` draws the block, so that the clock runs while a model or a command works.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from codagent.cli.terminal.progress import Progress
+from codagent.cli.terminal.progress import ProgressLines
+from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.store.record import broken_off
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _TAIL = 400  # characters of what the model writes that are kept
 
 
-class Live(Progress):
-    """Progress that shows a block from `watch` to `close`, and plain lines outside of that."""
+class Live(ProgressLines):
+    """Shows a block between `watch` and `close`, and plain lines at any time."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -33,29 +32,26 @@ class Live(Progress):
         super().__init__()
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._screen: live.Live | None = None
-        self._limits = Limits()
-        self._spent: Callable[[], Spent] = Spent
-        self._seconds_left: Callable[[], float] = float
+        self._view = LoopView(Limits(), Spent, float)
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
 
-    def watch(
-        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
-    ) -> None:
-        """Show the block of a loop, and ask the callables as it is drawn. `earlier` are the episodes of a loop that is taken up again."""
+    def watch(self, view: LoopView) -> None:
+        """Show the block of a loop, and ask the view each time it is drawn."""
         from rich.live import Live as Screen
 
         self.close()
-        self._limits, self._spent, self._seconds_left = limits, spent, seconds_left
+        super().watch(view)
+        self._view = view
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
-        for episode in earlier:
-            self._count_in(episode)
+        for episode in view.earlier:
+            self._count_episode(episode)
         self._screen = Screen(
-            console=self._console, get_renderable=self._block, refresh_per_second=REDRAWS, transient=True, redirect_stdout=False
+            console=self._console, get_renderable=self._draw_block, refresh_per_second=REDRAWS, transient=True, redirect_stdout=False
         )
         self._screen.start(refresh=True)
 
     def close(self) -> None:
-        """Take the block off the terminal and give the cursor back. May be called again."""
+        """Remove the block and show the cursor. It may be called more than once."""
         screen, self._screen = self._screen, None
         if screen:
             screen.stop()
@@ -67,79 +63,81 @@ class Live(Progress):
         self.close()
 
     def say(self, line: str) -> None:
-        """One sentence, above the block."""
+        """Print a sentence above the block."""
         from rich.text import Text
 
-        self._console.print(Text(_encodable(harmless(line))), soft_wrap=True)
+        self._console.print(Text(_escape_undecodable(sanitize(line))), soft_wrap=True)
 
-    def wrote(self, text: str) -> None:
-        """A piece of a reply, as it is sampled."""
+    def on_text(self, text: str) -> None:
+        """Show a piece of a reply, as it is sampled."""
         self._tail = (self._tail + text)[-_TAIL:]
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
         self._doing = "the model is asked" if episode.kind == "solve" else "the notes are written"
-        super().started(episode)
+        super().on_episode_start(episode)
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         self._tail = ""
         self._doing = "; ".join(f"{call.name} {call.arguments}" for call in reply.message.tool_calls) or self._doing
-        super().replied(reply, context)
+        super().on_reply(reply, context)
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._doing = "the gates judge" if step.observation.end else "the model is asked"
-        super().stepped(step)
+        super().on_step(step)
 
-    def ended(self, episode: Episode) -> None:
-        self._count_in(episode)
-        super().ended(episode)
+    def on_episode_end(self, episode: Episode) -> None:
+        self._count_episode(episode)
+        super().on_episode_end(episode)
 
-    def _count_in(self, episode: Episode) -> None:
+    def _count_episode(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
-        if episode.kind == "solve" and not broken_off(episode):
-            self._scores += level(episode.outcome)
+        if episode.kind == "solve" and not episode.resumable:
+            self._scores += score_mark(episode.outcome)
 
-    def _block(self) -> Text:
-        """Never wider than the terminal, since a line that wraps could not be taken back; where it can be, half as wide, for one that is
-        made narrower."""
+    def _draw_block(self) -> Text:
+        """Return the block. Each line fits into the terminal, because a line that wraps could not be removed.
+
+        Where it can be, a line is only half as wide, so that it still fits when the terminal is made narrower.
+        """
         from rich.text import Text
 
         lines = [
-            f"iteration {self._iteration} of {self._limits.iterations}  {self._scores[-40:]}",
-            used(self._limits, self._spent(), self._seconds_left()),
-            self._now(),
+            f"iteration {self._iteration} of {self._view.limits.iterations}  {self._scores[-40:]}",
+            format_usage(self._view.limits, self._view.spent(), self._view.seconds_left()),
+            self._current_line(),
         ]
         width = max(1, self._console.width - 1)
-        texts = [Text("─" * min(width, 24), style="dim"), *(Text(_encodable(line)) for line in lines)]
+        texts = [Text("─" * min(width, 24), style="dim"), *(Text(_escape_undecodable(line)) for line in lines)]
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
 
-    def _now(self) -> str:
-        """The end of what the model writes, or what is done otherwise."""
+    def _current_line(self) -> str:
+        """Return the end of what the model writes. If it does not write, return what is being done."""
         room = max(8, self._console.width // 2)
-        written = " ".join(harmless(self._tail).split())
-        return f"… {written[-room:]}" if written else " ".join(harmless(self._doing[:_TAIL]).split())[:room]
+        written = " ".join(sanitize(self._tail).split())
+        return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_TAIL]).split())[:room]
 
 
-def level(outcome: Outcome | None) -> str:
-    """A score as one character: ● every gate passed, · none judged, else a bar."""
+def score_mark(outcome: Outcome | None) -> str:
+    """Return a score as one character: ● when every gate passed, · when no gate judged, else a bar."""
     if outcome is None:
         return "·"
     return "●" if outcome.passed else _LEVELS[min(7, int(8 * min(1.0, max(0.0, outcome.reward))))]
 
 
-def used(limits: Limits, spent: Spent, seconds_left: float) -> str:
-    """Tokens, money where there is a limit or a bill, and the time that is left."""
-    told = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
+def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
+    """Return the tokens, the money if there is a limit or a cost, and the time left."""
+    parts = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
     if limits.usd is not None:
-        told.append(f"${spent.usd:.2f} of ${limits.usd:.2f}")
+        parts.append(f"${spent.usd:.2f} of ${limits.usd:.2f}")
     elif spent.usd:
-        told.append(f"${spent.usd:.2f}")
+        parts.append(f"${spent.usd:.2f}")
     left = max(0.0, seconds_left)
-    return " · ".join([*told, f"{left // 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"])
+    return " · ".join([*parts, f"{left // 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"])
 
 
-def _encodable(text: str) -> str:
-    """Bytes that were no UTF-8, spelt."""
+def _escape_undecodable(text: str) -> str:
+    """Escape bytes that were not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()

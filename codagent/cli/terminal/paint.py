@@ -1,16 +1,16 @@
-"""A patch for a terminal: harmless, and coloured when that is wanted."""
+"""A patch for a terminal, with its control characters escaped, and in colour if that is wanted."""
 
 from __future__ import annotations
 
-from codagent.text import spelt
+from codagent.text import escape_controls
 
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m", "d": "\x1b[1m"}
 _PLAIN = "\x1b[0m"
 
 
 def paint(patch: str, *, color: bool) -> str:
-    """Added lines green, removed ones red; whatever the patch itself tries to do to the terminal is spelt out."""
-    lines = spelt(patch).splitlines()
+    """Return the patch with added lines in green and removed lines in red. Control characters in it are escaped."""
+    lines = escape_controls(patch).splitlines()
     if not color:
         return "\n".join(lines)
     return "\n".join(f"{_COLOURS[line[0]]}{line}{_PLAIN}" if line[:1] in _COLOURS else line for line in lines)

@@ -1,4 +1,4 @@
-"""Progress on stderr: one line per step, and on a terminal a live line while the model writes."""
+"""Progress on stderr: one line for each step, and on a terminal a line that changes while the model writes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from codagent.cli.terminal.output import warn, write
-from codagent.repository.attempts import word
-from codagent.store.ledger import Spent
-from codagent.text import harmless
-from codagent.types import Episode, Limits, Message, Reply, Step, ToolCall
+from codagent.repository.attempts import verdict_label
+from codagent.runner.display import LoopView
+from codagent.text import sanitize
+from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task, ToolCall
 
 
-class Progress:
-    """An observer of episodes. With a `prefix`, for one of several loops, steps are not told, and each line begins with it. `live`: what
-    the model writes is shown on a terminal."""
+class ProgressLines:
+    """An observer that prints what happens."""
 
     def __init__(self, *, prefix: str = "", live: bool = True) -> None:
+        """Prepare to print.
+
+        `prefix` begins each line, for one of several loops; steps are then not printed. `live` shows on a terminal what the model writes.
+        """
         self._prefix = prefix
         self._steps = not prefix
         self._live = live and self._steps and sys.stderr.isatty()
@@ -27,32 +30,32 @@ class Progress:
         self._written = ""
         self._chunks = 0
         self._drawn = 0.0
+        self._describe_progress: Callable[[Loop], str] = lambda _: ""
 
     def say(self, line: str) -> None:
-        """One sentence for the person who waits."""
+        """Print a sentence for the person who waits."""
         self._clear()
         warn(f"{self._prefix}{line}")
 
-    def watch(
-        self, limits: Limits, spent: Callable[[], Spent], seconds_left: Callable[[], float], *, earlier: Sequence[Episode] = ()
-    ) -> None:
-        """A loop begins, or goes on after `earlier` episodes, within these limits."""
+    def watch(self, view: LoopView) -> None:
+        """Show the loop of this view from here on."""
+        self._describe_progress = view.describe_progress
 
     def close(self) -> None:
-        """Nothing more is told."""
+        """End the display."""
         self._clear()
 
-    def wrote(self, text: str) -> None:
-        """A piece of a reply, as it is sampled."""
+    def on_text(self, text: str) -> None:
+        """Show a piece of a reply, as it is sampled."""
         self._chunks += 1
         self._written = (self._written + text)[-400:]
         if self._live and time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
             width = shutil.get_terminal_size().columns - 24
-            tail = " ".join(harmless(self._written).split())[-max(0, width) :]
+            tail = " ".join(sanitize(self._written).split())[-max(0, width) :]
             write(f"\r\x1b[K  … {self._chunks:>5} pieces  {tail}", sys.stderr)
 
-    def started(self, episode: Episode) -> None:
+    def on_episode_start(self, episode: Episode) -> None:
         self._count = 0
         if not self._steps:
             return
@@ -61,17 +64,17 @@ class Progress:
         else:
             self.say(f"task: {_first_line(episode.task.instruction)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
 
-    def replied(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._written, self._chunks = "", 0
         if context is not None and self._steps:
             self.say("  (asked with less than all that came before)")
 
-    def stepped(self, step: Step) -> None:
+    def on_step(self, step: Step) -> None:
         self._count += 1
         if self._steps:
-            self.say(step_line(self._count, step))
+            self.say(format_step(self._count, step))
 
-    def ended(self, episode: Episode) -> None:
+    def on_episode_end(self, episode: Episode) -> None:
         why = f" ({episode.cause})" if episode.cause else ""
         if episode.kind == "notes":
             if episode.outcome and not episode.outcome.passed:
@@ -79,22 +82,27 @@ class Progress:
             return
         self.say(f"ended: {episode.end}{why}")
         if episode.outcome:
-            self.say(f"gates: {word(episode.outcome)}")
+            self.say(f"gates: {verdict_label(episode.outcome)}")
+
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+        for line in (self._describe_progress(loop), following.message if isinstance(following, Stop) else ""):
+            if line:
+                self.say(line)
 
     def _clear(self) -> None:
         if self._live:
             write("\r\x1b[K", sys.stderr)
 
 
-def step_line(number: int, step: Step) -> str:
-    """`  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`, one line whatever the model wrote."""
+def format_step(number: int, step: Step) -> str:
+    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
-    done = "; ".join(f"{_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
-    return harmless(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+    done = "; ".join(f"{_format_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
+    return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
 
 
-def _call(call: ToolCall) -> str:
+def _format_call(call: ToolCall) -> str:
     try:
         first = next(iter(json.loads(call.arguments, strict=False).values()), "")
     except (ValueError, AttributeError):

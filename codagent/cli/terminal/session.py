@@ -1,4 +1,4 @@
-"""A plain session: type a task, watch it done, look at the diff, keep it or not, type the next."""
+"""A session: type a task, see how it is done, look at the diff, accept it or not, type the next task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Change = tuple[str, str]  # the commits before and after
 
 
 def session(root: Path, do: Callable[[str], tuple[list[str], Change | None]], *, history: Path, color: bool) -> None:
-    """Ask for tasks until end of file; `do` gives lines to tell and what was changed. An error or Ctrl-C ends a task, never the session."""
+    """Ask for tasks until the end of the input. An error or Ctrl-C ends a task, but not the session.
+
+    `do` carries out a task. It returns the lines to print, and the commits before and after; None means that nothing changed.
+    """
     history.parent.mkdir(parents=True, exist_ok=True)
     prompt: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
     say("type a task; Ctrl-C stops it, Ctrl-D leaves")

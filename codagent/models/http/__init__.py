@@ -1,1 +1,1 @@
-"""HTTP to a model server: the client, when a request is made again, and what is prepared in the background."""
+"""HTTP to a model server: the client, the rules for repeating a request, and preparation in the background."""

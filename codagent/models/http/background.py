@@ -1,4 +1,4 @@
-"""Slow preparation (an import, a model being loaded) that begins at once and is waited for only where its result is needed."""
+"""Slow preparation (an import, loading a model) that begins at once. The caller waits only where it needs the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Background(Generic[T]):
-    """Runs `make` in a thread that does not keep the process alive; what it raises is raised by `get`."""
+    """Calls `make` in a thread that does not keep the process alive."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._made: list[T] = []
@@ -19,6 +19,7 @@ class Background(Generic[T]):
         self._thread.start()
 
     def get(self) -> T:
+        """Wait for the result of `make` and return it. Raises what `make` raised."""
         self._thread.join()
         if self._raised:
             raise self._raised[0]

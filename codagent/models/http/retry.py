@@ -1,4 +1,4 @@
-"""When a failed request is made again, and which failures mean that it was too long."""
+"""Which failed requests are repeated and for how long, and which failures mean that the request was too long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codagent.errors import ContextOverflow, ModelError
 
 PATIENCE_S = 20.0
 RETRY_AFTER_CAP_S = 60.0
-_NAMED_WAIT = 6  # a server that names its wait is alive, and is given this many times the patience
+_NAMED_WAIT = 6  # a server that says how long to wait is alive, so it gets this many times the patience
 _TOO_LONG = (
     "context_length_exceeded",
     "exceed_context_size_error",
@@ -32,42 +32,45 @@ T = TypeVar("T")
 
 
 class Transient(Exception):
-    """A failure that may pass. `wait_s` is how long the server asked us to wait."""
+    """A failure that may pass. `wait_s` is how long the server asks the client to wait; None: it did not say."""
 
     def __init__(self, message: str, wait_s: float | None = None) -> None:
         super().__init__(message)
         self.wait_s = wait_s
 
 
-class Refused(ModelError):
-    """The server did not like what the request says."""
+class RequestRefused(ModelError):
+    """The server refused the content of the request."""
 
 
-def patiently(act: Callable[[], T], patience_s: float) -> T:
-    """What `act` returns, tried again after each Transient. ModelError when `patience_s` have passed since the first one."""
+def retry(act: Callable[[], T], patience_s: float) -> T:
+    """Return what `act` returns; call it again after each Transient.
+
+    Raises ModelError when the failures last longer than `patience_s`, or six times as long if the server itself asks the client to wait.
+    """
     tries, began = 0, 0.0
     while True:
         try:
             return act()
-        except Transient as failure:
+        except Transient as error:
             now = time.monotonic()
             began = began or now
-            # The first wait is none: a server that closed an idle connection answers at once on another.
+            # The first repetition is immediate: a server that closed an idle connection answers at once on a new one.
             wait = min(0.1 * 2**tries, 4.0) if tries else 0.0
             left = began + patience_s - now
-            if failure.wait_s is not None:
-                wait = max(wait, min(failure.wait_s, RETRY_AFTER_CAP_S))
+            if error.wait_s is not None:
+                wait = max(wait, min(error.wait_s, RETRY_AFTER_CAP_S))
                 left = began + _NAMED_WAIT * patience_s - now
             if wait >= left:
-                raise ModelError(str(failure)) from failure
+                raise ModelError(str(error)) from error
             tries += 1
             time.sleep(wait)
 
 
-def failure(status: int, said: str, headers: Mapping[str, str], who: str) -> Transient | ModelError:
-    """What a refusal with an HTTP status means."""
-    low = said.lower()
-    short = " ".join(said.split())[:300]
+def error_for_status(status: int, body: str, headers: Mapping[str, str], who: str) -> Transient | ModelError:
+    """Translate an HTTP status of 300 or more, and the text of its answer, into an error."""
+    low = body.lower()
+    short = " ".join(body.split())[:300]
     if status == 413 or (status not in (401, 403, 429) and any(phrase in low for phrase in _TOO_LONG)):
         return ContextOverflow(f"{who} says that the request is too long: {short}")
     if status in (401, 403):
@@ -78,11 +81,11 @@ def failure(status: int, said: str, headers: Mapping[str, str], who: str) -> Tra
         return ModelError(f"{who} is out of quota ({status}): {short}")
     if status in (408, 409, 425, 429) or status >= 500:
         return Transient(f"{who} keeps failing ({status}): {short}; try again later", _retry_after(headers.get("retry-after")))
-    return Refused(f"{who} refused the request ({status}): {short}")
+    return RequestRefused(f"{who} refused the request ({status}): {short}")
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds, from seconds or a date."""
+    """Return the seconds to wait, from a header that holds seconds or a date. Returns None for an empty or unreadable header."""
     if not value:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which file a fenced block shows, from what stands around it."""
+"""Finds which file a fenced block shows, from the text around the block."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ _SUFFIXES = {
 }
 
 
-def named_path(info: str, before: str, body: str, files: Sequence[str]) -> tuple[str | None, str]:
-    """The path that a block is labelled with, and its body without the label.
+def find_path(info: str, before: str, body: str, files: Sequence[str]) -> tuple[str | None, str]:
+    """Return the path that a block is labelled with, and the block's body without that label. The path is None when there is no label.
 
-    It is on the fence, on the line above (alone, at its end before a colon, or one of `files`), alone in a comment on the first
-    line, or the only one of `files` in the block's language.
+    The label is one of these, in this order: the path on the fence; the path on the line above, if it is alone there, ends the line, or is
+    one of `files`; the path in a comment that is the body's first line; the only one of `files` in the block's language.
     """
-    on_fence = _only(info.replace(":", " ", 1) if not info.startswith(":") else info[1:])
+    on_fence = _only_path(info.replace(":", " ", 1) if not info.startswith(":") else info[1:])
     if on_fence:
-        return _known(on_fence, files) or on_fence, body
-    above = _only(before)
-    if above and (_known(above, files) or before.strip("*#`_> :").endswith(above)):
-        return _known(above, files) or above, body
+        return _match_file(on_fence, files) or on_fence, body
+    above = _only_path(before)
+    if above and (_match_file(above, files) or before.strip("*#`_> :").endswith(above)):
+        return _match_file(above, files) or above, body
     first, _, rest = body.partition("\n")
     comment = _COMMENT.match(first)
     if comment and _PATH.fullmatch(comment[1]):
-        return _known(comment[1], files) or comment[1], rest
+        return _match_file(comment[1], files) or comment[1], rest
     alike = [path for path in files if info and PurePosixPath(path).suffix == _SUFFIXES.get(info.lower(), f".{info.lower()}")]
     return (alike[0], body) if len(alike) == 1 and rest else (None, body)
 
 
-def _only(text: str) -> str | None:
+def _only_path(text: str) -> str | None:
+    """Return the path in `text`. Returns None when there is no path, or more than one."""
     found = set(_PATH.findall(text))
     return found.pop() if len(found) == 1 else None
 
 
-def _known(path: str, files: Sequence[str]) -> str | None:
-    """The one of `files` that `path` is, or is the end of."""
+def _match_file(path: str, files: Sequence[str]) -> str | None:
+    """Return the one of `files` that equals `path` or ends with it. Returns None when there is none, or more than one."""
     found = [file for file in files if file == path or file.endswith(f"/{path}")]
     return found[0] if len(found) == 1 else None

@@ -1,7 +1,8 @@
 """Tool calls as fenced blocks, for models that write code better between fences than inside JSON.
 
 The first line of a block names the tool, then its path or pattern, then optional parameters as `name=value`. The other required
-parameters are the body: one as it is, several between conflict markers. So a call of every tool follows from its schema:
+parameters are in the body: one parameter is the whole body, several stand between conflict markers. So the schema of a tool defines how
+its call looks:
 
     ```write src/a.py          ```edit src/a.py          ```read src/a.py lines=20
     x = 1                      <<<<<<<                   ```
@@ -20,10 +21,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codagent.models.tool_calls.block_paths import named_path
+from codagent.models.tool_calls.block_paths import find_path
 from codagent.types import Tool
 
-Found = tuple[str, str]  # a tool's name and its arguments as JSON
+FencedCall = tuple[str, str]  # a tool's name and its arguments as JSON
 _ON_THE_FIRST_LINE = ("path", "pattern")
 _SHELLS = ("sh", "shell", "zsh", "console")
 _PROSE = (".md", ".markdown", ".mdx", ".rst")  # files that hold fences themselves
@@ -34,7 +35,10 @@ _BETWEEN = re.compile(r"^={7}[ \t]*\n", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`before` is the last line with text above it; `closed` is false when the text ended inside."""
+    """A fenced block.
+
+    `before` is the last line above it that has text. `closed` is false when the text ended inside the block.
+    """
 
     info: str
     body: str
@@ -43,20 +47,27 @@ class Block:
 
 
 def read_blocks(text: str, names: Sequence[str] = ()) -> Iterator[Block]:
-    """The fenced blocks of `text`. A block within a block belongs to its body, as does all up to the last fence in a file of prose."""
+    """Yield the fenced blocks of `text`.
+
+    A block inside another belongs to the body of the outer one. A block that shows a file of prose (Markdown) extends to the last fence
+    before the block of a tool in `names`, because such a file has fences of its own.
+    """
     lines, at, before = text.split("\n"), 0, ""
     while at < len(lines):
         fence = _FENCE.match(lines[at])
         if fence:
-            end = _closing(lines, at, fence[1], names if fence[2].endswith(_PROSE) else None)
+            end = _find_end(lines, at, fence[1], names if fence[2].endswith(_PROSE) else None)
             yield Block(fence[2], "\n".join(lines[at + 1 : end]), before, end < len(lines))
             at = end
         before = lines[at].strip() or before if at < len(lines) else before
         at += 1
 
 
-def _closing(lines: Sequence[str], start: int, fence: str, names: Sequence[str] | None) -> int:
-    """The line that closes the block opened at `start`. With `names`, the last one before another tool's block."""
+def _find_end(lines: Sequence[str], start: int, fence: str, names: Sequence[str] | None) -> int:
+    """Return the number of the line that closes the block opened at `start`.
+
+    With `names`, that is the last fence before the block of another tool. Returns the number of lines when nothing closes the block.
+    """
     depth, last = 0, len(lines)
     for at in range(start + 1, len(lines)):
         inner = _FENCE.match(lines[at])
@@ -75,43 +86,48 @@ def _closing(lines: Sequence[str], start: int, fence: str, names: Sequence[str] 
     return last
 
 
-def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[Found]:
-    """The calls that `text` makes by blocks that name a tool. Where the text was `cut`, an open block's arguments are torn JSON."""
+def find_calls(text: str, tools: Sequence[Tool], *, cut: bool = False) -> list[FencedCall]:
+    """Return the calls in `text` that are blocks which name a tool.
+
+    `cut` says that the text ended at its length limit; a block that is still open then gets incomplete JSON as its arguments.
+    """
     offered = {tool.name: tool for tool in tools}
     aliases = dict.fromkeys(_SHELLS, "bash")
-    found: list[Found] = []
+    calls: list[FencedCall] = []
     for block in read_blocks(text, tuple(offered)):
         name, _, rest = block.info.partition(" ")
         tool = offered.get(name) or offered.get(aliases.get(name, ""))
         if tool:
-            found += [(tool.name, _json(arguments, torn=cut and not block.closed)) for arguments in _arguments(tool, rest, block.body)]
+            calls += [
+                (tool.name, _to_json(arguments, torn=cut and not block.closed)) for arguments in _read_arguments(tool, rest, block.body)
+            ]
         elif _FENCE.match(block.body.partition("\n")[0]):  # a call wrapped in a block of its own
-            found += find_calls(block.body, tools, cut=cut)
-    return found
+            calls += find_calls(block.body, tools, cut=cut)
+    return calls
 
 
-def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[Found]:
-    """Writes that `text` makes by showing a file under its path, as small models do whatever they are told.
+def find_files(text: str, tools: Sequence[Tool], files: Sequence[str] = (), *, cut: bool = False) -> list[FencedCall]:
+    """Return writes for the blocks that show a whole file under its path, which small models do whatever they are asked for.
 
-    A Python block that could be of several `files` is meant for the last of them: `define` finds out where its functions belong.
+    If a Python block may belong to several of `files`, the last one is named: the tool `define` finds the file of its functions itself.
     """
     offered = {tool.name for tool in tools}
     if "write" not in offered:
         return []
-    found = []
+    calls = []
     for block in read_blocks(text):
-        path, body = named_path(block.info, block.before, block.body, files)
+        path, body = find_path(block.info, block.before, block.body, files)
         if path is None and "define" in offered and block.info in ("python", "py"):
             path = next((file for file in reversed(files) if file.endswith(".py")), None)
         if path and body.strip():
             tool = "define" if "define" in offered and path.endswith(".py") else "write"
-            found.append((tool, _json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
-    return found
+            calls.append((tool, _to_json({"path": path, "content": body + "\n"}, torn=cut and not block.closed)))
+    return calls
 
 
 def render(tool: Tool, arguments: Mapping[str, Any]) -> str:
-    """A call as a block, its fence longer than any in its body."""
-    first, bodies, optional = _layout(tool)
+    """Write a call as a block. Its fence is longer than any fence in its body."""
+    first, bodies, optional = _split_parameters(tool)
     info = [tool.name, *(str(arguments[name]) for name in first if name in arguments)]
     info += [f"{name}={arguments[name]}" for name in optional if name in arguments]
     values = [str(arguments.get(name, "")).removesuffix("\n") for name in bodies]
@@ -121,28 +137,28 @@ def render(tool: Tool, arguments: Mapping[str, Any]) -> str:
 
 
 def describe(tool: Tool) -> str:
-    """How `tool` is called and what for, as the model is told."""
+    """Describe to the model how `tool` is called and what it does."""
     properties = tool.parameters.get("properties", {})
     example = render(tool, {name: f"<{name}>" for name in tool.parameters.get("required", ())})
     notes = [f"{name}: {about['description']}" for name, about in properties.items() if about.get("description")]
-    optional = _layout(tool)[2]
+    optional = _split_parameters(tool)[2]
     more = f" Optional on the first line: {', '.join(f'{name}=…' for name in optional)}." if optional else ""
     return f"{example}\n{tool.description}{more}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def _layout(tool: Tool) -> tuple[list[str], list[str], list[str]]:
-    """The parameters on the first line, those of the body, and the optional ones."""
+def _split_parameters(tool: Tool) -> tuple[list[str], list[str], list[str]]:
+    """Return the names of the parameters on the first line, of those in the body, and of the optional ones."""
     required = list(tool.parameters.get("required", ()))
     first = [name for name in required if name in _ON_THE_FIRST_LINE]
     bodies = [name for name in required if name not in _ON_THE_FIRST_LINE]
     return first, bodies, [name for name in tool.parameters.get("properties", {}) if name not in required]
 
 
-def _arguments(tool: Tool, rest: str, body: str) -> Iterator[dict[str, Any]]:
-    """What a block says, once for each pair of an edit. A parameter that is not there is left out, for the tool to complain of."""
-    first, bodies, _ = _layout(tool)
+def _read_arguments(tool: Tool, rest: str, body: str) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of a block, once for each pair of an edit. A missing parameter is left out, so that the tool reports it."""
+    first, bodies, _ = _split_parameters(tool)
     properties = tool.parameters.get("properties", {})
-    head, arguments = _options(rest, properties)
+    head, arguments = _split_options(rest, properties)
     for name in first:
         if name not in arguments and not head:
             head, _, body = body.partition("\n")
@@ -151,15 +167,15 @@ def _arguments(tool: Tool, rest: str, body: str) -> Iterator[dict[str, Any]]:
             head = ""
     if len(bodies) < 2:
         value = body or head
-        yield arguments | {name: _text(name, value) for name in bodies if value and name not in arguments}
+        yield arguments | {name: _end_line(name, value) for name in bodies if value and name not in arguments}
         return
-    parts = [[part.removesuffix("\n") for part in _BETWEEN.split(found)] for found in _PARTS.findall(body)]
+    parts = [[part.removesuffix("\n") for part in _BETWEEN.split(edit)] for edit in _PARTS.findall(body)]
     for values in parts or [[]]:
         yield arguments | (dict(zip(bodies, values, strict=True)) if len(values) == len(bodies) else {})
 
 
-def _options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The first line without the `name=value` at its end, and these."""
+def _split_options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Split the `name=value` pairs off the end of the first line. Returns the rest of the line, and the pairs."""
     arguments: dict[str, Any] = {}
     while match := re.search(r"(?:^|\s)(\w+)=(\S+)$", rest):
         name, value = match[1], match[2].strip("\"'")
@@ -170,11 +186,11 @@ def _options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[str, A
     return rest.strip(), arguments
 
 
-def _json(arguments: Mapping[str, Any], *, torn: bool) -> str:
-    """As a server would have sent it; without its end when the model did not get that far, so that nothing half is ever done."""
+def _to_json(arguments: Mapping[str, Any], *, torn: bool) -> str:
+    """Write arguments as a server would send them. `torn` removes the end, so that an incomplete call is never carried out."""
     whole = json.dumps(arguments, ensure_ascii=False)
     return whole[:-1] if torn else whole
 
 
-def _text(name: str, value: str) -> str:
+def _end_line(name: str, value: str) -> str:
     return value + "\n" if name == "content" else value

@@ -1,8 +1,8 @@
-"""The three ways to call tools, between our values and what a server is sent. Pure.
+"""The three formats of tool calls: translation between codagent's values and what a server is sent. Pure functions.
 
 native       the server's own tool calls
-constrained  one JSON object, {thought, tool, arguments}, held to a schema by the engine
-text         fenced blocks (see `blocks`), for models that do neither well
+constrained  one JSON object, {thought, tool, arguments}, which the server forces to follow a schema
+text         fenced blocks (see `fenced`), for models that do neither well
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codagent.models.tool_calls.block_paths import named_path
+from codagent.models.tool_calls.block_paths import find_path
 from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
-from codagent.models.tool_calls.json_in_text import find_spoken
+from codagent.models.tool_calls.json_in_text import find_json_calls
 from codagent.types import Calling, Message, Tool, ToolCall
 
 Json = dict[str, Any]
@@ -22,72 +22,75 @@ _OBJECT = 'Answer with one JSON object, {"thought": …, "tool": …, "arguments
 
 
 def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool]) -> tuple[list[Json], list[Json] | None, Json | None]:
-    """The messages, the tools and the schema of a request; only native has tools, only constrained has a schema."""
+    """Return the messages, the tools and the schema of a request.
+
+    The tools are None unless `calling` is native; the schema is None unless it is constrained.
+    """
     if not tools or calling == "native":
-        return [_native(message) for message in messages], [_function(tool) for tool in tools] or None, None
-    described = _described(calling, tools)
+        return [_encode_message(message) for message in messages], [_encode_tool(tool) for tool in tools] or None, None
+    described = _describe_tools(calling, tools)
     system = [message.content for message in messages if message.role == "system"]
-    wire: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
+    encoded: list[Json] = [{"role": "system", "content": "\n\n".join([*system, described])}]
     names: dict[str | None, str] = {}
-    files = shown_files(messages)
+    files = find_shown_files(messages)
     for message in messages:
         if message.role == "assistant":
             names |= {call.id: call.name for call in message.tool_calls}
-            _append(wire, "assistant", _said(calling, message, tools, files))
+            _append(encoded, "assistant", _render_reply(calling, message, tools, files))
         elif message.role == "tool":
-            _append(wire, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
+            _append(encoded, "user", f"Answer of {names.get(message.tool_call_id, 'the tool')}:\n{message.content}")
         elif message.role == "user":
-            _append(wire, "user", message.content)
-    return wire, None, _schema(tools) if calling == "constrained" else None
+            _append(encoded, "user", message.content)
+    return encoded, None, _call_schema(tools) if calling == "constrained" else None
 
 
 def decode(
     calling: Calling, content: str, tools: Sequence[Tool], *, files: Sequence[str] = (), turn: int = 0, cut: bool = False
 ) -> tuple[str, tuple[ToolCall, ...]]:
-    """The text and the calls of a reply. Calls are part of the text but in native, where they are taken out of it.
+    """Return the text and the calls of a reply. The text includes its calls; only in native they are removed from it.
 
-    `files` are paths that a block without a path may mean; `turn` keeps the ids of one conversation apart; `cut`: the reply
-    ended at its length limit.
+    `files` are paths that a block without a path may belong to. `turn` keeps the ids of calls distinct within a conversation. `cut` says
+    that the reply ended at its length limit.
     """
     text = content
-    found = find_calls(content, tools, cut=cut) if calling == "text" else []
-    if not found:
-        found, rest = find_spoken(content, [tool.name for tool in tools])
+    calls = find_calls(content, tools, cut=cut) if calling == "text" else []
+    if not calls:
+        calls, rest = find_json_calls(content, [tool.name for tool in tools])
         text = rest if calling == "native" else content
-    if not found and calling == "text":
-        found = find_files(content, tools, files, cut=cut)
-    return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(found))
+    if not calls and calling == "text":
+        calls = find_files(content, tools, files, cut=cut)
+    return text, tuple(ToolCall(f"call_{turn}_{at}", name, arguments) for at, (name, arguments) in enumerate(calls))
 
 
-def shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
-    """The files that the messages show under their path, in the order of their first appearance."""
+def find_shown_files(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Return the files that the messages show under their path, in the order in which they appear first."""
     paths: dict[str, None] = {}
     for message in messages:
         if message.role == "user":
-            labelled = (named_path(block.info, block.before, block.body, ()) for block in read_blocks(message.content))
+            labelled = (find_path(block.info, block.before, block.body, ()) for block in read_blocks(message.content))
             paths |= {path: None for path, _ in labelled if path}
     return tuple(paths)
 
 
-def _native(message: Message) -> Json:
-    wire: Json = {"role": message.role, "content": message.content}
+def _encode_message(message: Message) -> Json:
+    encoded: Json = {"role": message.role, "content": message.content}
     if message.tool_calls:
-        wire["content"] = message.content or None
-        wire["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _whole(call.arguments)}}
+        encoded["content"] = message.content or None
+        encoded["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _repair(call.arguments)}}
             for call in message.tool_calls
         ]
     if message.tool_call_id:
-        wire["tool_call_id"] = message.tool_call_id
-    return wire
+        encoded["tool_call_id"] = message.tool_call_id
+    return encoded
 
 
-def _whole(arguments: str) -> str:
-    """Arguments that a server can parse: servers refuse a whole conversation for one old call that was torn."""
-    return arguments if _parsed(arguments) is not None else json.dumps({"malformed": arguments})
+def _repair(arguments: str) -> str:
+    """Return arguments that a server can parse. A server refuses a whole conversation for one earlier call that is not valid JSON."""
+    return arguments if _parse(arguments) is not None else json.dumps({"malformed": arguments})
 
 
-def _parsed(arguments: str) -> Mapping[str, Any] | None:
+def _parse(arguments: str) -> Mapping[str, Any] | None:
     try:
         value = json.loads(arguments)
     except ValueError:
@@ -95,22 +98,22 @@ def _parsed(arguments: str) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _function(tool: Tool) -> Json:
+def _encode_tool(tool: Tool) -> Json:
     return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}}
 
 
-def _described(calling: Calling, tools: Sequence[Tool]) -> str:
+def _describe_tools(calling: Calling, tools: Sequence[Tool]) -> str:
     if calling == "text":
         return "\n\n".join([_BLOCKS, *(describe(tool) for tool in tools)])
-    return "\n".join([_OBJECT, *(f"- {tool.name}({_signature(tool)}): {tool.description}" for tool in tools)])
+    return "\n".join([_OBJECT, *(f"- {tool.name}({_describe_parameters(tool)}): {tool.description}" for tool in tools)])
 
 
-def _signature(tool: Tool) -> str:
+def _describe_parameters(tool: Tool) -> str:
     required = tool.parameters.get("required", ())
     return ", ".join(name if name in required else f"{name}?" for name in tool.parameters.get("properties", {}))
 
 
-def _schema(tools: Sequence[Tool]) -> Json:
+def _call_schema(tools: Sequence[Tool]) -> Json:
     one_each = [
         {
             "type": "object",
@@ -123,14 +126,14 @@ def _schema(tools: Sequence[Tool]) -> Json:
     return one_each[0] if len(one_each) == 1 else {"anyOf": one_each}
 
 
-def _said(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
-    """An earlier reply as this way of calling writes it; text that already makes its calls stays as it was sampled."""
+def _render_reply(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequence[str]) -> str:
+    """Write an earlier reply in this format. A text that contains its calls stays as it was sampled."""
     if not message.tool_calls or decode(calling, message.content, tools, files=files)[1]:
         return message.content
     offered = {tool.name: tool for tool in tools}
     calls = []
     for call in message.tool_calls:
-        arguments = _parsed(call.arguments)
+        arguments = _parse(call.arguments)
         if calling == "text" and call.name in offered and arguments is not None:
             calls.append(render(offered[call.name], arguments))
         else:
@@ -138,9 +141,9 @@ def _said(calling: Calling, message: Message, tools: Sequence[Tool], files: Sequ
     return "\n\n".join([message.content, *calls] if message.content and calling == "text" else calls)
 
 
-def _append(wire: list[Json], role: str, content: str) -> None:
-    """Neighbours of one role become one message: many chat templates insist that roles alternate."""
-    if wire[-1]["role"] == role:
-        wire[-1]["content"] += f"\n\n{content}"
+def _append(encoded: list[Json], role: str, content: str) -> None:
+    """Append a message. Neighbours of the same role become one message, because many chat templates require that roles alternate."""
+    if encoded[-1]["role"] == role:
+        encoded[-1]["content"] += f"\n\n{content}"
     else:
-        wire.append({"role": role, "content": content})
+        encoded.append({"role": role, "content": content})

@@ -1,4 +1,4 @@
-"""Tool calls that a model wrote as JSON into its text: whole, in a ```json block, or between <tool_call> tags."""
+"""Tool calls that a model wrote as JSON into its text: the whole text, in a ```json block, or between <tool_call> tags."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _NAME = re.compile(r'"(?:name|tool)"\s*:\s*"([\w-]+)"')
 _ARGUMENTS = re.compile(r'"(?:arguments|parameters|args|input)"\s*:\s*(\{.*)', re.DOTALL)
 
 
-def find_spoken(text: str, names: Collection[str]) -> tuple[list[tuple[str, str]], str]:
-    """The calls of tools called `names`, as (name, arguments), and the text without them."""
+def find_json_calls(text: str, names: Collection[str]) -> tuple[list[tuple[str, str]], str]:
+    """Return the calls of the tools called `names`, as (name, arguments), and the text without these calls."""
     for pattern, group in ((_TAGGED, 2), (_FENCED, 1)):
-        found = [(match, list(_read(match[group], names))) for match in pattern.finditer(text)]
-        if any(calls for _, calls in found):
+        matches = [(match, list(_read_calls(match[group], names))) for match in pattern.finditer(text)]
+        if any(calls for _, calls in matches):
             rest = text
-            for match, calls in reversed(found):
+            for match, calls in reversed(matches):
                 rest = rest[: match.start()] + rest[match.end() :] if calls else rest
-            return [call for _, calls in found for call in calls], rest.strip()
-    calls = list(_read(text, names)) if text.lstrip().startswith(("{", "[")) else []
+            return [call for _, calls in matches for call in calls], rest.strip()
+    calls = list(_read_calls(text, names)) if text.lstrip().startswith(("{", "[")) else []
     return (calls, "") if calls else ([], text)
 
 
-def _read(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
+def _read_calls(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
     try:
         value = json.loads(text, strict=False)
     except ValueError:
-        yield from _torn(text, names)
+        yield from _read_torn(text, names)
         return
     for item in value if isinstance(value, list) else [value]:
-        call = _call(item, names) if isinstance(item, dict) else None
+        call = _read_call(item, names) if isinstance(item, dict) else None
         if call:
             yield call
 
 
-def _call(item: dict[str, Any], names: Collection[str]) -> tuple[str, str] | None:
+def _read_call(item: dict[str, Any], names: Collection[str]) -> tuple[str, str] | None:
     if isinstance(item.get("function"), dict):
         item = item["function"]
     name = next((item[key] for key in ("name", "tool", "function") if isinstance(item.get(key), str)), None)
@@ -49,8 +49,8 @@ def _call(item: dict[str, Any], names: Collection[str]) -> tuple[str, str] | Non
     return name, arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
-def _torn(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """A call cut short or with broken JSON: its arguments as they stand, for the tool to complain of."""
+def _read_torn(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield a call that was cut off or has broken JSON, with its arguments as they are, so that the tool reports the error."""
     name = _NAME.search(text)
     if name and name[1] in names and text.lstrip().startswith("{"):
         arguments = _ARGUMENTS.search(text)

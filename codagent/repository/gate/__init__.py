@@ -1,11 +1,11 @@
-"""Checks run by the host where the agent cannot reach them: another sandbox, a pristine image, the commit with what decides put back.
+"""Checks that the host runs where the agent cannot reach them: another sandbox, a pristine image, and the deciding files restored.
 
-A pytest command is run so that every test is accounted for; another command is judged by its exit code alone, which is easily fooled.
+A pytest command is run so that the result of every test is known. Any other command is judged by its exit code, which is easy to fool.
 
-What is claimed is what tests/docker/test_gate_cheats.py attacks. What is not: the code under test runs in the process that tests it, so a
-program written against this very gate can still lie, as by looking for it in memory. Checks of one grading share a sandbox, in order, so
-one may see what the one before it left. Doctests stand in what the agent writes, and so do files that only a check's own command names;
-protect those. A dependency that the agent adds to pyproject.toml is not there when the checks run.
+tests/docker/test_gate_cheats.py attacks what is claimed here. Not claimed: the tested code runs in the process of its tests, so a program
+written against this gate can still lie, for example by searching its memory. Checks of one grading share a sandbox, in order, so a check
+may see what the one before it left. The agent writes the doctests, and the files that only a check's command names; protect those. A
+dependency that the agent adds to pyproject.toml is not installed when the checks run.
 """
 
 from codagent.repository.gate.gates import CHECK_SECONDS, Gates, run_check

@@ -1,4 +1,4 @@
-"""The checks of a repository, run on a commit in a sandbox that the agent never saw."""
+"""Runs the checks of a repository on a commit, in a sandbox that the agent never had access to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache
-from codagent.repository.gate.pytest_run import recognise, run_tests
-from codagent.repository.gate.verdict import Run, outcome
-from codagent.text import show
+from codagent.repository.gate.pytest_run import parse_pytest, run_tests
+from codagent.repository.gate.verdict import Run, grade_runs
+from codagent.text import format_result
 from codagent.types import CommandResult, Outcome, Profile, Sandbox
 
 CHECK_SECONDS = 600.0
@@ -25,7 +25,7 @@ _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
 
 class Gates:
-    """Grades commits against the start. `image` names what the sandboxes are made of; `cache` is a file that outlives this process."""
+    """Grades commits by comparing them with the start commit."""
 
     def __init__(
         self,
@@ -37,58 +37,65 @@ class Gates:
         image: str = "",
         cache: Path | None = None,
     ) -> None:
+        """Prepare to grade.
+
+        `image` identifies the image of the sandboxes. `cache` is a file with earlier results; None keeps results in memory only.
+        """
         self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
         self._protect, self._image = tuple(protect), image
         self._cache = Cache(cache)
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
-        """`commit` may be a tree. Raises SandboxError and RepositoryError. Past `seconds` what has not been run counts as failed."""
-        deadline = time.monotonic() + seconds
-        tree, undone = git.gated_tree(self._root, self._start, commit, (*self._protect, *self._makefiles(checks)))
-        start = self._runs(git.tree_of(self._root, self._start), checks, deadline) if any(map(recognise, checks)) else ()
-        return outcome(self._runs(tree, checks, deadline), start, undone)
+        """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
-    def _makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
-        """Where make decides, its file is protected, unless to write one was the task."""
-        there = set(git.files(self._root, self._start)) & set(_MAKEFILES)
+        Raises SandboxError and RepositoryError.
+        """
+        deadline = time.monotonic() + seconds
+        tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
+        start = self._run_checks(git.tree_of(self._root, self._start), checks, deadline) if any(map(parse_pytest, checks)) else ()
+        return grade_runs(self._run_checks(tree, checks, deadline), start, undone)
+
+    def _protected_makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of make's files if a check uses make and there was one at the start. Without one, writing it may be the task."""
+        there = set(git.list_files(self._root, self._start)) & set(_MAKEFILES)
         return _MAKEFILES if there and any(re.search(r"\bmake\b", check) for check in checks) else ()
 
-    def _runs(self, tree: str, checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
-        key = hashlib.sha256(json.dumps([tree, list(checks), self._image, _version()]).encode()).hexdigest()
+    def _run_checks(self, tree: str, checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
+        key = hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
         if (known := self._cache.get(key)) is not None:
             return known
         commit = git.commit(self._root, tree, self._start, "what the checks run on", trailers={})
         with closing(self._open_sandbox()) as sandbox:
-            git.enter(sandbox, git.pack(self._root, commit))
-            runs = tuple(_run(sandbox, check, deadline - time.monotonic()) for check in checks)
+            git.copy_in(sandbox, git.pack(self._root, commit))
+            runs = tuple(_run_one(sandbox, check, deadline - time.monotonic()) for check in checks)
         if not any(run.cut for run in runs):
             self._cache.put(key, runs)
         return runs
 
 
 def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
-    """One check, in a login-free shell at the repository's root."""
-    return sandbox.run(check, timeout=_limit(seconds))
+    """Run one check at the repository's root, for at most `seconds` and at most CHECK_SECONDS."""
+    return sandbox.run(check, timeout=_limit_seconds(seconds))
 
 
-def _run(sandbox: Sandbox, check: str, seconds: float) -> Run:
+def _run_one(sandbox: Sandbox, check: str, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, 124, "there was no time left to run it", cut=True)
-    native, tests = recognise(check), None
-    if native is None:
+    pytest, tests = parse_pytest(check), None
+    if pytest is None:
         result = run_check(sandbox, check, seconds=seconds)
     else:
-        result, tests = run_tests(sandbox, native, seconds=_limit(seconds))
-    return Run(check, result.exit_code, show(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
+        result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
+    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
 
 
-def _limit(seconds: float) -> float:
+def _limit_seconds(seconds: float) -> float:
     return max(0.1, min(seconds, CHECK_SECONDS))
 
 
 @functools.cache
-def _version() -> str:
-    """Changes with the gate, so that no verdict of another one is taken for its own."""
+def _gate_version() -> str:
+    """Return a digest of the gate's own code. Results of another version of the gate are never reused."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())

@@ -1,4 +1,4 @@
-"""Checks that are a plain pytest command, run so that every test is accounted for."""
+"""Runs a check that is a plain pytest command in such a way that the result of every test is known."""
 
 from __future__ import annotations
 
@@ -18,81 +18,82 @@ from codagent.repository.git import TESTS
 from codagent.types import CommandResult, Sandbox
 
 _INSIDE = Path(__file__).with_name("inside")
-_START = "from inside.main import main\n\nraise SystemExit(main())\n"
+_ENTRY_POINT = "from inside.main import main\n\nraise SystemExit(main())\n"
 _PLAIN = re.compile(
     r"""(?P<settings>(?:[A-Za-z_]\w*=(?:'[^']*'|"[^"]*"|[^\s'"])*\s+)*)
         (?:(?P<python>(?:/\S*/)?python(?:3(?:\.\d+)?)?)\s+-m\s+pytest|(?P<script>(?:/\S*/)?(?:pytest|py\.test)))
         (?P<arguments>\s.*)?""",
     re.VERBOSE,
 )
-# Whose pytest it is, as its script says.
+# The interpreter that the first line of pytest's script names.
 _INTERPRETER = r"""$(sed -n '1s/^#! *\(.*python.*\)/\1/p' "$(command -v {script})" | grep . || echo python3)"""
 _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
 
 
 @dataclass(frozen=True, slots=True)
-class Native:
-    """A pytest command in parts; `module`: it was `python -m pytest`, by which the working directory can be imported from."""
+class PytestCommand:
+    """A pytest command in parts."""
 
-    settings: str
+    settings: str  # variables that are set before the command
     python: str
-    module: bool
+    module: bool  # it was `python -m pytest`, which makes the working directory importable
     arguments: str
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What became of each test: passed, failed, skipped, xfailed, or nothing; what could not be collected, and how (failed, skipped);
-    what was odd, and why. `code` is pytest's own, None when it never came to its end; `running` is the last test that began."""
+class TestReport:
+    """What happened to each test of a run."""
 
-    outcomes: Mapping[str, str] = field(default_factory=dict)
-    uncollected: Mapping[str, str] = field(default_factory=dict)
-    odd: Mapping[str, str] = field(default_factory=dict)
-    collected: bool = False
-    honest: bool = True
-    code: int | None = None
-    running: str = ""
+    __test__ = False  # pytest must not take this class for tests
+
+    outcomes: Mapping[str, str] = field(default_factory=dict)  # of each test: passed, failed, skipped, xfailed; "": it did not run
+    uncollected: Mapping[str, str] = field(default_factory=dict)  # what could not be collected, and how: failed or skipped
+    suspicious: Mapping[str, str] = field(default_factory=dict)  # what no honest program does, and why it is suspicious
+    collected: bool = False  # whether pytest came to the end of its collection
+    trusted: bool = True  # whether the canaries ended as they must
+    code: int | None = None  # pytest's exit code; None: it did not come to its end
+    running: str = ""  # the last test that began
 
 
-def recognise(check: str) -> Native | None:
-    """None for a command that is more than pytest, or something else."""
-    found = _PLAIN.fullmatch(check.strip())
-    if found is None or "\n" in check or "`" in check:
+def parse_pytest(check: str) -> PytestCommand | None:
+    """Split a pytest command into its parts. Returns None for any other command, and for one that does more than call pytest."""
+    match = _PLAIN.fullmatch(check.strip())
+    if match is None or "\n" in check or "`" in check:
         return None
     words = shlex.shlex(check, posix=True, punctuation_chars=True)
     words.whitespace_split, words.commenters = True, ""
     try:
         if any(word and set(word) <= set("();<>|&") for word in words):
             return None
-    except ValueError:  # a quotation without an end
+    except ValueError:  # an open quotation
         return None
-    python = found["python"] or _INTERPRETER.format(script=found["script"])
-    return Native(found["settings"], python, found["python"] is not None, (found["arguments"] or "").strip())
+    python = match["python"] or _INTERPRETER.format(script=match["script"])
+    return PytestCommand(match["settings"], python, match["python"] is not None, (match["arguments"] or "").strip())
 
 
-def run_tests(sandbox: Sandbox, native: Native, *, seconds: float) -> tuple[CommandResult, Account]:
-    """Runs it in the sandbox's workspace."""
+def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
+    """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
-    plan = {"key": key.hex(), "module": native.module, "tests": TESTS.pattern}
+    plan = {"key": key.hex(), "module": pytest.module, "tests": TESTS.pattern}
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
-        sandbox.write(f"{folder}/__main__.py", _START.encode())
+        sandbox.write(f"{folder}/__main__.py", _ENTRY_POINT.encode())
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
-        raise SandboxError(f"no room in the sandbox for what runs the tests ({error.strerror}); give it more tmp_mb") from error
-    command = f"{_ALONE} {native.settings}{native.python} {folder} {native.arguments}"
+        raise SandboxError(f"the sandbox has no room for the files that run the tests ({error.strerror}); give it more tmp_mb") from error
+    command = f"{_ALONE} {pytest.settings}{pytest.python} {folder} {pytest.arguments}"
     result = sandbox.run(command, timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")
     except OSError:
         journal = b""
     sandbox.run(f"rm -rf {folder}", timeout=60)
-    return result, account(read_journal(journal, key))
+    return result, summarise_journal(read_journal(journal, key))
 
 
 def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
-    """Its lines, up to the first that the runner did not write."""
+    """Yield the lines of a journal, up to the first one whose signature is wrong."""
     last = b""
     for line in data.splitlines():
         signature, _, text = line.partition(b" ")
@@ -102,8 +103,8 @@ def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
         yield json.loads(text)
 
 
-def account(events: Iterable[dict[str, Any]]) -> Account:
-    """A journal's lines as what they come to."""
+def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
+    """Combine the lines of a journal into a report."""
     outcomes: dict[str, str] = {}
     lines: dict[str, list[dict[str, Any]]] = {}
     for event in events:
@@ -112,23 +113,23 @@ def account(events: Iterable[dict[str, Any]]) -> Account:
     for event in collected:
         outcomes |= dict.fromkeys(event["ids"], "")
     for event in lines.get("report", []):
-        outcomes[event["id"]] = _outcome(event, outcomes.get(event["id"], ""))
-    # A canary whose set-up went wrong says nothing.
-    sung = [event for event in lines.get("canary", []) if event["setup"] == "passed"]
-    heard = bool(sung) or "passed" not in outcomes.values() or not any(event["canaries"] for event in collected)
-    return Account(
+        outcomes[event["id"]] = _worst_outcome(event, outcomes.get(event["id"], ""))
+    # A canary whose set-up failed proves nothing.
+    canary_runs = [event for event in lines.get("canary", []) if event["setup"] == "passed"]
+    canaries_seen = bool(canary_runs) or "passed" not in outcomes.values() or not any(event["canaries"] for event in collected)
+    return TestReport(
         outcomes=outcomes,
         uncollected={event["id"]: event["outcome"] for event in lines.get("uncollected", [])},
-        odd={event["id"]: event["why"] for event in lines.get("odd", [])},
+        suspicious={event["id"]: event["why"] for event in lines.get("suspicious", [])},
         collected=bool(collected),
-        honest=heard and all(event["call"] == event["want"] for event in sung),
+        trusted=canaries_seen and all(event["call"] == event["want"] for event in canary_runs),
         code=next((event["code"] for event in lines.get("finished", [])), None),
         running=next((event["id"] for event in reversed(lines.get("running", []))), ""),
     )
 
 
-def _outcome(report: Mapping[str, Any], before: str) -> str:
-    """The worst of a test's phases; only a call that passed makes it pass."""
+def _worst_outcome(report: Mapping[str, Any], before: str) -> str:
+    """Return the worst outcome of a test's phases. A test has passed only if its call phase passed."""
     if "failed" in (before, report["outcome"]):
         return "failed"
     if report["outcome"] == "skipped":

@@ -1,83 +1,88 @@
-"""From what the checks did at the start and do now to an outcome: pure functions."""
+"""Compares what the checks did at the start with what they do now, and decides the outcome. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codagent.repository.gate.pytest_run import Account
-from codagent.text import harmless
+from codagent.repository.gate.pytest_run import TestReport
+from codagent.text import sanitize
 from codagent.types import Outcome
 
-PARTIAL = 0.9  # not all passed: never as good as all
-_LISTED = 20  # of a kind in the feedback
+PARTIAL = 0.9  # the highest reward when not everything passed
+_LISTED = 20  # lines of one kind in the feedback
 _FAILS = "fails"
 _SET_ASIDE = ("skipped", "xfailed")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One check on one tree: `shown` is what it printed, `tests` is None where only the exit code says how it went,
-    `cut` that it was ended by a limit that was not its own."""
+    """The result of one check on one tree."""
 
     check: str
     exit_code: int
-    shown: str
-    tests: Account | None = None
-    cut: bool = False
+    shown: str  # what it printed, shortened
+    tests: TestReport | None = None  # None: only the exit code says how it went
+    cut: bool = False  # whether a limit of the loop, not of the check, ended it
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`failed` maps what did not pass, a test or the check itself, to the reason."""
+class CheckVerdict:
+    """How one check ended."""
 
-    share: float
-    failed: dict[str, str]
+    share: float  # of the required tests that passed, 0..1
+    failed: dict[str, str]  # the tests that did not pass, or the check itself, with the reason
 
 
-def outcome(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) -> Outcome:
-    """`start` has the same checks as `now`, or nothing where none of them are tests; `undone` are changes that do not count."""
-    before = [run.tests or Account() for run in start] or [Account()] * len(now)
+def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) -> Outcome:
+    """Decide the outcome of all checks.
+
+    `start` has the runs of the same checks at the start, or is empty if none of them is pytest. `undone` are the paths whose changes do
+    not count.
+    """
+    before = [run.tests or TestReport() for run in start] or [TestReport()] * len(now)
     verdicts = [judge(run, at_start) for run, at_start in zip(now, before, strict=True)]
     passed = not any(verdict.failed for verdict in verdicts)
-    said = [_said(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
-    put_back = _list([f"{harmless(path)} does not count as you left it: the checks use what stood there at the start" for path in undone])
+    explanations = [_explain(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
+    put_back = _limit_lines(
+        [f"{sanitize(path)} does not count as you left it: the checks use what stood there at the start" for path in undone]
+    )
     return Outcome(
         reward=1.0 if passed else min(PARTIAL, sum(verdict.share for verdict in verdicts) / len(verdicts)),
         passed=passed,
-        feedback="\n\n".join([*said, *(["\n".join(put_back)] if put_back else [])]),
-        failed=tuple(harmless(name) for verdict in verdicts for name in verdict.failed),
+        feedback="\n\n".join([*explanations, *(["\n".join(put_back)] if put_back else [])]),
+        failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
     )
 
 
-def judge(run: Run, start: Account) -> Verdict:
-    """One check. The tests of the start, and those that its files have now, must pass; other tests must not fail."""
+def judge(run: Run, start: TestReport) -> CheckVerdict:
+    """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail."""
     if run.tests is None:
-        return Verdict(float(run.exit_code == 0), {} if run.exit_code == 0 else {run.check: f"exit {run.exit_code}"})
+        return CheckVerdict(float(run.exit_code == 0), {} if run.exit_code == 0 else {run.check: f"exit {run.exit_code}"})
     now = run.tests
     if now.code is None:
-        return Verdict(0.0, {run.check: f"the run broke off{f' in {now.running}' if now.running else ''}"})
-    if not now.honest:
-        return Verdict(0.0, {run.check: "the runner does not report honestly: a test that must fail did not"})
-    required = _required(now, start)
+        return CheckVerdict(0.0, {run.check: f"the run broke off{f' in {now.running}' if now.running else ''}"})
+    if not now.trusted:
+        return CheckVerdict(0.0, {run.check: "the runner does not report honestly: a test that must fail did not"})
+    required = _required_tests(now, start)
     failed = dict(_failures(now, start, required))
     passed = len(required - failed.keys())
     if not failed and "passed" not in now.outcomes.values():
         failed = {run.check: "no test ran"}
     if not failed and now.code != 0:
         failed = {run.check: f"pytest ended with {now.code}"}
-    if any(name not in now.outcomes for name in now.odd if name in failed):
-        return Verdict(0.0, failed)  # not one test but the run is not to be believed
-    return Verdict(passed / (passed + len(failed)) if failed else 1.0, failed)
+    if any(name not in now.outcomes for name in now.suspicious if name in failed):
+        return CheckVerdict(0.0, failed)  # a finding that belongs to no test: the whole run is not to be trusted
+    return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed)
 
 
-def _required(now: Account, start: Account) -> set[str]:
-    known = {_file(name) for name in [*start.outcomes, *start.uncollected]}
-    here = {name for name in now.outcomes if not start.collected or _file(name) in known}
+def _required_tests(now: TestReport, start: TestReport) -> set[str]:
+    known = {_file_of(name) for name in [*start.outcomes, *start.uncollected]}
+    here = {name for name in now.outcomes if not start.collected or _file_of(name) in known}
     return {*start.outcomes, *here} or set(now.outcomes)
 
 
-def _failures(now: Account, start: Account, required: set[str]) -> Iterator[tuple[str, str]]:
+def _failures(now: TestReport, start: TestReport, required: set[str]) -> Iterator[tuple[str, str]]:
     for name in sorted({*required, *now.outcomes}):
         became = now.outcomes.get(name)
         if became is None:
@@ -91,21 +96,21 @@ def _failures(now: Account, start: Account, required: set[str]) -> Iterator[tupl
     for name, how in now.uncollected.items():
         if how == "failed" or start.uncollected.get(name) == "failed":
             yield name, "could not be collected" if how == "failed" else "is skipped, as it was not at the start"
-    for name, why in now.odd.items():
-        if start.odd.get(name) != why:
+    for name, why in now.suspicious.items():
+        if start.suspicious.get(name) != why:
             yield name, why
 
 
-def _said(run: Run, verdict: Verdict) -> str:
-    """Why it failed, but for what its own output tells."""
+def _explain(run: Run, verdict: CheckVerdict) -> str:
+    """Say why a check failed, unless its own output says that."""
     own = (_FAILS, f"exit {run.exit_code}")
-    lines = [harmless(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
-    return "\n".join([f"$ {run.check}", *_list(lines), run.shown])
+    lines = [sanitize(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
+    return "\n".join([f"$ {run.check}", *_limit_lines(lines), run.shown])
 
 
-def _list(lines: list[str]) -> list[str]:
+def _limit_lines(lines: list[str]) -> list[str]:
     return lines if len(lines) <= _LISTED else [*lines[:_LISTED], f"… and {len(lines) - _LISTED} more"]
 
 
-def _file(name: str) -> str:
+def _file_of(name: str) -> str:
     return name.partition("::")[0]

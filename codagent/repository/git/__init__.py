@@ -1,36 +1,36 @@
-"""The user's repository: a snapshot out, a result back as commits, and a change onto the working tree when asked.
+"""The user's repository: a snapshot of it, the results as commits, and a change to the working tree when a person asks for it.
 
-Only objects, `refs/codagent/<id>/<position>` and `refs/heads/codagent/<id>` are ever added; index, stash, checkout, HEAD, configuration,
-other refs and reflogs stay as they are, and nothing that a repository says runs a program on this machine.
+codagent adds objects, `refs/codagent/<id>/<position>` and `refs/heads/codagent/<id>`, and nothing else. The index, the stash, HEAD, the
+checked out files, the configuration, other refs and reflogs stay as they are. Nothing in a repository can run a program on this machine.
 """
 
 from codagent.repository.git.apply import apply
 from codagent.repository.git.command import find_root, is_tracked, private_dir
-from codagent.repository.git.protected import TESTS, gated_tree
-from codagent.repository.git.refs import branch, commit, diff, publish, published, tree_of, unlock, unpublish
-from codagent.repository.git.shared_clone import borrow
-from codagent.repository.git.snapshot import Snapshot, files, show, snapshot
-from codagent.repository.git.transfer import enter, leave, pack
+from codagent.repository.git.protected import TESTS, protected_tree
+from codagent.repository.git.refs import branch_name, commit, diff, list_published, publish, tree_of, unlock, unpublish
+from codagent.repository.git.shared_clone import clone_shared
+from codagent.repository.git.snapshot import Snapshot, list_files, read_file, snapshot
+from codagent.repository.git.transfer import collect_tree, copy_in, pack
 
 __all__ = [
     "TESTS",
     "Snapshot",
     "apply",
-    "borrow",
-    "branch",
+    "branch_name",
+    "clone_shared",
+    "collect_tree",
     "commit",
+    "copy_in",
     "diff",
-    "enter",
-    "files",
     "find_root",
-    "gated_tree",
     "is_tracked",
-    "leave",
+    "list_files",
+    "list_published",
     "pack",
     "private_dir",
+    "protected_tree",
     "publish",
-    "published",
-    "show",
+    "read_file",
     "snapshot",
     "tree_of",
     "unlock",

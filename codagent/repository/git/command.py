@@ -1,4 +1,4 @@
-"""The one way git runs on the host: nothing that a repository says can start a program, reach a network or ask a question."""
+"""The only way in which git is run on the host. Nothing in a repository can start a program, reach a network or ask a question."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
-# Set by whoever runs us from a hook or an alias, these would point every command at another repository.
+# A hook or an alias that runs codagent may have set these. They would direct every command to another repository.
 _STRAY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -54,7 +54,7 @@ _STRAY = (
     "GIT_WORK_TREE",
 )
 _NO_GIT = "git cannot be started; install git 2.38 or later"
-# A custom merge program becomes `false`, which reports a conflict; the rest become nothing at all.
+# A custom merge program is replaced by `false`, which reports a conflict; the others are replaced by nothing.
 _DRIVERS = {
     "filter": {"clean": "", "smudge": "", "process": "", "required": "false"},
     "diff": {"command": "", "textconv": ""},
@@ -63,40 +63,46 @@ _DRIVERS = {
 
 
 class Git:
-    """Calls git at the top of a work tree; `config` is what the repository, the user and the machine have set.
-
-    With `work_tree`, for commands that read or write files there, it is read anew, since they would run the filters that it names.
-    """
+    """Runs git at the top of a work tree."""
 
     def __init__(self, root: Path, *, work_tree: bool = False) -> None:
+        """Read the configuration that applies to the repository at `root`. Raises RepositoryError when git refuses the repository.
+
+        `work_tree` is for commands that read or write files of the work tree. These run the filters that the configuration names, so the
+        configuration is read anew and not taken from an earlier Git.
+        """
         self.root = root
         if work_tree:
             _read_config.cache_clear()
         self.config = _read_config(root)
-        self._settings: Mapping[str, str] = _guarded(_disarmed(self.config))
+        self._settings: Mapping[str, str] = _build_environment(_disarm_drivers(self.config))
 
     def __call__(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> bytes:
+        """Run git with `args` and return its output. Raises RepositoryError when the exit code is not one of `codes`."""
         code, output, errors = _execute(self.root, args, {**self._settings, **(env or {})}, stdin)
         if code not in codes:
-            raise RepositoryError(f"git {args[0]} failed in {self.root}: {_cause(errors) or f'exit code {code}'}")
+            raise RepositoryError(f"git {args[0]} failed in {self.root}: {_error_line(errors) or f'exit code {code}'}")
         return output
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
-        """The output as one text without its last newline; what is not UTF-8 survives as surrogates."""
+        """Run git and return its output as text, without the last newline. Bytes that are not UTF-8 become surrogates."""
         return os.fsdecode(self(*args, stdin=stdin, env=env).removesuffix(b"\n"))
 
     def path(self, name: str) -> Path:
-        """Where this work tree keeps `name` of its git folder, linked work trees and shared folders considered."""
+        """Return the path of the file `name` of the git folder, also in a linked work tree."""
         return self.root / self.line("rev-parse", "--git-path", name)
 
     @property
     def partial(self) -> bool:
-        """Some objects were left at a remote, and are never fetched here."""
+        """Whether the repository is a partial clone. The objects that it lacks are never fetched."""
         return "extensions.partialclone" in self.config or any(key.endswith(".promisor") for key in self.config)
 
 
 def find_root(path: Path) -> Path:
-    """The top of the work tree that `path` is in. Looked for without git, whose import is slow; the first `Git` has the last word."""
+    """Return the top of the work tree that contains `path`. Raises RepositoryError when there is none.
+
+    It looks for the folder itself, because importing git is slow. The first use of `Git` checks the repository thoroughly.
+    """
     path = path.resolve()
     if not path.is_dir():
         raise RepositoryError(f"{path} is not a folder; name the folder of a git repository")
@@ -111,15 +117,17 @@ def find_root(path: Path) -> Path:
 
 
 def is_tracked(root: Path, name: str) -> bool:
-    """Whether git tracks `name`, a file or a folder at the top of the work tree. Most often the index says no without git, which is slow to
-    import."""
+    """Whether git tracks `name`, a file or a folder at the top of the work tree.
+
+    The index usually answers that without git, whose import is slow.
+    """
     if not os.path.lexists(root / name):
         return False
     pointer = root / ".git"
     try:
         folder = pointer if pointer.is_dir() else root / pointer.read_text(errors="surrogateescape").partition("gitdir:")[2].strip()
         index = (folder / "index").read_bytes()
-        # a name may be stored without a beginning that it shares with the one before it; a split index has a `link` to another file
+        # a name may lack the beginning that it shares with the name before it; a split index has a `link` to another file
         if os.fsencode(name).removeprefix(b".") not in index and b"link" not in index:
             return False
     except OSError:
@@ -128,38 +136,38 @@ def is_tracked(root: Path, name: str) -> bool:
 
 
 def private_dir(root: Path) -> Path:
-    """A folder for codagent in git's own folder, which no commit can put anything into."""
+    """Return codagent's folder in git's own folder. No commit can put a file there."""
     return Git(root).path("codagent").resolve()
 
 
 @cache
 def _read_config(root: Path) -> Mapping[str, str]:
-    code, listing, errors = _execute(root, ("config", "--list", "--null"), _guarded({}))
+    code, listing, errors = _execute(root, ("config", "--list", "--null"), _build_environment({}))
     if code:
-        raise RepositoryError(_why(root, errors))
+        raise RepositoryError(_explain_refusal(root, errors))
     return dict(_parse_config(listing))
 
 
-def _why(root: Path, errors: str) -> str:
+def _explain_refusal(root: Path, errors: str) -> str:
     if "dubious ownership" in errors:
         return f"{root} belongs to another user and git refuses it; run as that user, or add it to git's safe.directory"
-    return f"git refuses {root}: {(errors.strip().splitlines() or ['it does not say why'])[-1]}"
+    return f"git refuses {root}: {(errors.strip().splitlines() or ['it gives no reason'])[-1]}"
 
 
 def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: bytes = b"") -> tuple[int, bytes, str]:
     try:
         from git import Git as Program
         from git.exc import GitCommandNotFound
-    except ImportError as error:  # GitPython starts the program when it is imported
+    except ImportError as error:  # GitPython runs git when it is imported
         raise RepositoryError(_NO_GIT) from error
     command = ["env", *(part for name in _STRAY if name not in env for part in ("-u", name)), "git", *args]
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin)
-        given.seek(0)
+    with tempfile.TemporaryFile() as stdin_file:
+        stdin_file.write(stdin)
+        stdin_file.seek(0)
         try:
             return Program(str(root)).execute(
                 command,
-                istream=given,
+                istream=stdin_file,
                 env=env,
                 with_extended_output=True,
                 with_exceptions=False,
@@ -170,8 +178,8 @@ def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: b
             raise RepositoryError(_NO_GIT) from error
 
 
-def _cause(errors: str) -> str:
-    """The line that says why; warnings come before it and consequences after."""
+def _error_line(errors: str) -> str:
+    """Return the line that names the error. Warnings come before that line, and consequences after it."""
     lines = errors.strip().splitlines()
     return next((line for line in lines if line.startswith(("error: ", "fatal: "))), lines[-1] if lines else "")
 
@@ -183,14 +191,15 @@ def _parse_config(listing: bytes) -> Iterator[tuple[str, str]]:
             yield key, value
 
 
-def _disarmed(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Settings that take the program out of every filter, diff and merge driver that is configured."""
+def _disarm_drivers(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield settings that remove the program from each filter, diff and merge driver in the configuration."""
     for section, driver in {(key.partition(".")[0], key.partition(".")[2].rpartition(".")[0]) for key in config}:
         if driver:
             yield from ((f"{section}.{driver}.{name}", value) for name, value in _DRIVERS.get(section, {}).items())
 
 
-def _guarded(drivers: Iterator[tuple[str, str]] | Mapping[str, str]) -> dict[str, str]:
+def _build_environment(drivers: Iterator[tuple[str, str]] | Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables that pass our settings, and those of the drivers, to git."""
     settings = _SETTINGS | dict(drivers)
     env = _ENVIRONMENT | {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings.items()):

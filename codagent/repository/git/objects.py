@@ -19,7 +19,10 @@ from codagent.repository.git.command import Git
 
 @contextmanager
 def object_folder(git: Git, parent: Path) -> Iterator[Path]:
-    """Make a temporary object folder in `parent`, to be named by GIT_OBJECT_DIRECTORY; git finds the repository's objects from it, too."""
+    """Make a temporary folder for new objects in `parent`. GIT_OBJECT_DIRECTORY must name it.
+
+    git also finds the repository's objects from there.
+    """
     with tempfile.TemporaryDirectory(prefix="tmp_objdir-codagent-", dir=parent) as name:  # a name that git cleans up after a crash
         folder = Path(name)
         (folder / "info").mkdir()

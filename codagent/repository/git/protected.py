@@ -1,7 +1,7 @@
-"""The tree that is judged: the agent's work, but whatever decides how it is judged as it stood at the start. Only objects are read and
-written; nothing is checked out and no attribute or filter is asked.
+"""The tree that the gates judge: the agent's work, with the files that decide about it restored to their state at the start.
 
-An honest change to these files does not count either: a dependency added to pyproject.toml is not there when the checks run.
+Only objects are read and written: nothing is checked out, and no attribute or filter is used. An honest change to these files does not
+count either. For example, a dependency added to pyproject.toml is not installed when the checks run.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path, PurePosixPath
 
 from codagent.repository.git.command import Git
 from codagent.repository.git.refs import tree_of
-from codagent.repository.git.snapshot import split
+from codagent.repository.git.snapshot import split_paths
 
-# Of a path: tests and what lies beside them. Those of the agent may stay: they have to pass too.
+# Paths of tests and of the files beside them. Tests that the agent added stay, and must pass too.
 TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$)", re.IGNORECASE)
 # Build files that may also configure how tests run.
 _BUILD = re.compile(r"(^|/)(pyproject\.toml|setup\.(cfg|py)|tox\.ini|noxfile\.py)$", re.IGNORECASE)
-# Configuration of runners and linters, and what Python or pytest load without being asked to.
+# Configuration of runners and linters, and files that Python or pytest load without being asked to.
 _HOOKS = re.compile(
     r"(^|/)(conftest\.py|\.?pytest\.(ini|toml)|\.gitattributes|\.coveragerc|\.?(ruff|mypy)\.(toml|ini)|\.flake8|\.?pylintrc)$"
     r"|(^|/)(site|user)customize(\.|/|$)|\.(pth|py[co])$|(^|/)(__pycache__|\.pytest_cache|[^/]*\.(egg|dist)-info)(/|$)",
@@ -39,7 +39,7 @@ _SYMLINK = "120000"
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """`mode` and `blob` are what stands at the path at the start (all zeros: nothing) and in the commit."""
+    """A path that differs between the start and the commit. A mode or blob of zeros means that the path does not exist there."""
 
     path: str
     mode_before: str
@@ -48,39 +48,39 @@ class _Change:
     blob: str
 
     @property
-    def added(self) -> bool:
+    def is_added(self) -> bool:
         return not self.mode_before.strip("0")
 
 
-def gated_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The tree of `commit` with protected files as at `start_commit`, and the paths that this put back or took away.
+def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the tree of `commit` with protected files as they are in `start_commit`, and the paths that this changed back.
 
-    `protect` are git's globs; what was added under them goes, too.
+    `protect` are git's globs. A file that was added under them is removed.
     """
     git = Git(root)
     named: set[str] = set()
     if protect:
         globs = (f":(glob){glob}" for glob in protect)
-        named = set(split(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
-    taken = _taken(git, start_commit)
+        named = set(split_paths(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
+    taken = _test_modules(git, start_commit)
     undone = [
         change
         for change in _changes(git, start_commit, commit)
-        if change.path in named or (_takes_over(git, change, taken) if change.added else _decides(change.path))
+        if change.path in named or (_takes_over(git, change, taken) if change.is_added else _decides(change.path))
     ]
     if not undone:
         return tree_of(root, commit), ()
-    lines = [f"{change.mode_before if not change.added else 0} {change.blob_before}\t{change.path}\0" for change in undone]
+    lines = [f"{change.mode_before if not change.is_added else 0} {change.blob_before}\t{change.path}\0" for change in undone]
     with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         git("read-tree", commit, env=index)
-        # --replace: a folder of protected files that became a file, or a link, is a folder again.
+        # --replace: where a folder of protected files became a file or a link, it becomes a folder again.
         git("update-index", "-z", "--replace", "--index-info", stdin=os.fsencode("".join(lines)), env=index)
         return git.line("write-tree", "--missing-ok", env=index), tuple(change.path for change in undone)
 
 
 def _changes(git: Git, start_commit: str, commit: str) -> Iterator[_Change]:
-    fields = split(git("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
+    fields = split_paths(git("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
     for facts, path in zip(fields[::2], fields[1::2], strict=True):
         mode_before, mode, blob_before, blob, _ = facts.removeprefix(":").split(" ")
         yield _Change(path, mode_before, mode, blob_before, blob)
@@ -91,27 +91,30 @@ def _decides(path: str) -> bool:
 
 
 def _takes_over(git: Git, change: _Change, taken: set[str]) -> bool:
-    """Whether a file that was added is asked before what decides, or in its stead."""
+    """Whether an added file is read before the files that decide, or in their place."""
     if _HOOKS.search(change.path):
         return True
     if _BUILD.search(change.path):
         return change.mode == _SYMLINK or _configures_pytest(change.path, git("cat-file", "blob", change.blob))
-    module = _module(change.path, link=change.mode == _SYMLINK)
+    module = _module_path(change.path, link=change.mode == _SYMLINK)
     if module is None:
         return False
     folder, _, name = module.rpartition("/")
     return module in taken or (name in _RUNNER and (folder in ("", "src") or bool(TESTS.search(f"{folder}/"))))
 
 
-def _taken(git: Git, start_commit: str) -> set[str]:
-    """What the start's test files, and the folders that they lie in, are imported as."""
-    paths = [path for path in split(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", start_commit)) if TESTS.search(path)]
+def _test_modules(git: Git, start_commit: str) -> set[str]:
+    """Return the module paths of the start's test files, and of the folders that contain them."""
+    paths = [path for path in split_paths(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", start_commit)) if TESTS.search(path)]
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if TESTS.search(f"{folder}/")}
-    return folders | {module for path in paths if (module := _module(path, link=False))}
+    return folders | {module for path in paths if (module := _module_path(path, link=False))}
 
 
-def _module(path: str, *, link: bool) -> str | None:
-    """The path that a file is imported by, without its ending; a link may stand for a package."""
+def _module_path(path: str, *, link: bool) -> str | None:
+    """Return the path that a file is imported by, without its ending. Returns None for a file that is no module.
+
+    With `link`, a path without an ending counts, because a link may stand for a package.
+    """
     found = _MODULE.fullmatch(path)
     return found[1] if found else path if link else None
 

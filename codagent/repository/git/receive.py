@@ -1,4 +1,4 @@
-"""Objects from a hostile sandbox into the user's object store, after everything about them was checked."""
+"""Adds objects from a hostile sandbox to the user's object store, after checking everything about them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ _OFFSET_DELTA, _REFERENCE_DELTA = 6, 7
 
 
 def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
-    """Adds the pack's objects. `tree` must be whole with them, free of paths that mean something to git, and without new repositories."""
+    """Add the pack's objects to the repository at `root`.
+
+    `tree` must be complete with them, must not write paths that mean something to git, and must not contain new repositories. Raises
+    RepositoryError otherwise.
+    """
     if len(pack) > MAX_PACK_BYTES:
         raise RepositoryError(f"the result is larger than {MAX_PACK_BYTES >> 20} MB and was refused")
-    _weigh(pack, id_bytes=len(base) // 2)
+    _check_unpacked_size(pack, id_bytes=len(base) // 2)
     git = Git(root)
     objects = git.path("objects")
     with object_folder(git, objects) as quarantine:
@@ -30,14 +34,15 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
             changes = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{tree}^{{tree}}", env=env)
         except RepositoryError as error:
             raise RepositoryError(f"what came out of the sandbox was refused: {error}") from error
-        _refuse_what_must_not_come_back(changes)
+        _refuse_forbidden(changes)
         _move(quarantine / "pack", objects / "pack")
 
 
-def _weigh(pack: bytes, *, id_bytes: int) -> None:
-    """Refuses a pack that would be too large once unpacked, from what its entries declare, inflating no more than they declare.
+def _check_unpacked_size(pack: bytes, *, id_bytes: int) -> None:
+    """Raise RepositoryError for a pack that would be too large once unpacked.
 
-    Format: gitformat-pack(5). git itself refuses entries that declare another size than they have.
+    The sizes are those that the entries declare, and no entry is inflated beyond its size. git itself refuses an entry whose declared size
+    is wrong. Format: gitformat-pack(5).
     """
     view, at, total = memoryview(pack), 12, 0
     try:
@@ -62,13 +67,14 @@ def _weigh(pack: bytes, *, id_bytes: int) -> None:
 
 
 def _entry(pack: bytes, at: int) -> tuple[int, int, int]:
-    """The kind and size of the entry at `at`, and where the rest of it begins."""
+    """Return the kind and the size of the entry at `at`, and the position of its remaining bytes."""
     first = pack[at]
     rest, after = _varint(pack, at + 1) if first & 0x80 else (0, at + 1)
     return first >> 4 & 7, first & 15 | rest << 4, after
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number of variable length at `at`, and the position after it."""
     value = shift = 0
     while True:
         value |= (data[at] & 0x7F) << shift
@@ -79,19 +85,19 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _inflate(view: memoryview, at: int, size: int) -> tuple[bytes, int]:
-    """The first bytes of a stream that inflates to at most `size` bytes, and where it ends."""
-    stream, start, given = zlib.decompressobj(), b"", 0
+    """Inflate a stream of at most `size` bytes. Returns its first bytes and the position after it. Raises IndexError when it is larger."""
+    stream, start, count = zlib.decompressobj(), b"", 0
     while not stream.eof:
-        if at >= len(view) or given > size:
+        if at >= len(view) or count > size:
             raise IndexError
         chunk = view[at : at + _CHUNK]
-        out = stream.decompress(chunk, size - given + 1)
-        start, given = start or out[:32], given + len(out)
+        out = stream.decompress(chunk, size - count + 1)
+        start, count = start or out[:32], count + len(out)
         at += len(chunk) - len(stream.unused_data) - len(stream.unconsumed_tail)
     return start, at
 
 
-def _refuse_what_must_not_come_back(changes: bytes) -> None:
+def _refuse_forbidden(changes: bytes) -> None:
     fields = changes.split(b"\0")
     for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
         path = os.fsdecode(name)
@@ -104,7 +110,7 @@ def _refuse_what_must_not_come_back(changes: bytes) -> None:
 
 
 def _move(packs: Path, store: Path) -> None:
-    """The index last: git looks at a pack only once it has one."""
+    """Move the packs into the store. The index comes last, because git uses a pack only when its index exists."""
     store.mkdir(exist_ok=True)
     for file in sorted(packs.glob("pack-*"), key=lambda file: file.suffix == ".idx"):
         move_file(file, store / file.name)

@@ -1,4 +1,4 @@
-"""Commits, the refs that keep them, and what lies between two of them."""
+"""Commits, the refs that keep them, and the difference between two of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from codagent.repository.git.snapshot import IDENTITY
 
 
 def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers: Mapping[str, str]) -> str:
-    """The id of a commit by codagent; nothing refers to it yet."""
+    """Make a commit by codagent and return its id. No ref points to it yet. `parent` None makes a commit without a parent."""
     lines = "".join(f"{name}: {' '.join(value.split())}\n" for name, value in trailers.items())
     text = f"{message.strip()}\n\n{lines}".replace("\0", "").rstrip() + "\n"
     parents = ("-p", parent) if parent else ()
@@ -21,65 +21,72 @@ def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers:
 
 
 def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: str) -> None:
-    """Keeps the commit under its position, and points the loop's branch to `best`, unless it is checked out: then it is left alone."""
+    """Keep the commit under its position, and point the loop's branch to `best`.
+
+    If the branch is checked out, it stays as it is.
+    """
     git = Git(root)
-    _update(git, f"update {_kept(loop_id)}/{position} {commit_id}\n")
-    if not _checked_out(git, loop_id):
-        _update(git, f"update {_branch(loop_id)} {best}\n")
+    _update(git, f"update {_ref_prefix(loop_id)}/{position} {commit_id}\n")
+    if not _is_checked_out(git, loop_id):
+        _update(git, f"update {_branch_ref(loop_id)} {best}\n")
 
 
-def published(root: Path, loop_id: str) -> dict[int, str]:
-    """The commits that are kept, by position."""
-    listing = Git(root).line("for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", f"{_kept(loop_id)}/")
+def list_published(root: Path, loop_id: str) -> dict[int, str]:
+    """Return the commits of a loop that are kept, by position."""
+    listing = Git(root).line("for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", f"{_ref_prefix(loop_id)}/")
     return dict(sorted((int(position), kept) for position, kept in map(str.split, listing.splitlines())))
 
 
 def unpublish(root: Path, loop_id: str) -> None:
-    """Forgets a loop's branch and all that was kept for it; git clears the objects away in its own time."""
+    """Delete a loop's branch and the refs of its commits. git removes the objects later. RepositoryError when the branch is checked out."""
     git = Git(root)
-    if _checked_out(git, loop_id):
+    if _is_checked_out(git, loop_id):
         raise RepositoryError(f"the branch codagent/{loop_id} is checked out and is left alone; switch to another branch and try again")
-    names = git.line("for-each-ref", "--format=%(refname)", f"{_kept(loop_id)}/", _branch(loop_id)).splitlines()
+    names = git.line("for-each-ref", "--format=%(refname)", f"{_ref_prefix(loop_id)}/", _branch_ref(loop_id)).splitlines()
     _update(git, "".join(f"delete {name}\n" for name in names))
 
 
 def unlock(root: Path, loop_id: str) -> None:
-    """Removes the locks that a git which was killed left on a loop's refs. Only for whoever alone works on the loop."""
+    """Delete the lock files that a killed git left on a loop's refs. The caller must be the only one that works on the loop."""
     git = Git(root)
-    for ref in map(git.path, (_kept(loop_id), _branch(loop_id))):
+    for ref in map(git.path, (_ref_prefix(loop_id), _branch_ref(loop_id))):
         for left in (*ref.glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
             left.unlink(missing_ok=True)
 
 
-def branch(loop_id: str) -> str:
-    """The name of the branch that holds a loop's best."""
-    return _branch(loop_id).removeprefix("refs/heads/")
+def branch_name(loop_id: str) -> str:
+    """Return the name of the branch that points to a loop's best commit."""
+    return _branch_ref(loop_id).removeprefix("refs/heads/")
 
 
 def tree_of(root: Path, commit_id: str) -> str:
+    """Return the tree of a commit."""
     return Git(root).line("rev-parse", f"{commit_id}^{{tree}}")
 
 
 def diff(root: Path, a: str, b: str, *, stat: bool = False, binary: bool = False) -> str:
-    """The change from `a` to `b`; bytes that are not UTF-8 survive as surrogates. With `binary` it can be applied whatever is in it."""
+    """Return the change from `a` to `b` as a patch. Bytes that are not UTF-8 become surrogates.
+
+    `stat` returns a summary instead. `binary` returns a patch that can also be applied to binary files.
+    """
     form = "--stat" if stat else "--binary" if binary else "--patch"
     plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
     return os.fsdecode(Git(root)("diff", *plain, form, a, b, "--"))
 
 
-def _kept(loop_id: str) -> str:
+def _ref_prefix(loop_id: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop_id):
         raise UsageError(f"{loop_id!r} is not the id of a loop; `codagent list` shows them")
     return f"refs/codagent/{loop_id}"
 
 
-def _branch(loop_id: str) -> str:
-    return f"refs/heads/codagent/{_kept(loop_id).rpartition('/')[2]}"
+def _branch_ref(loop_id: str) -> str:
+    return f"refs/heads/codagent/{_ref_prefix(loop_id).rpartition('/')[2]}"
 
 
 def _update(git: Git, commands: str) -> None:
     git("update-ref", "--stdin", stdin=commands.encode())
 
 
-def _checked_out(git: Git, loop_id: str) -> bool:
-    return bool(git.line("for-each-ref", "--format=%(worktreepath)", _branch(loop_id)))
+def _is_checked_out(git: Git, loop_id: str) -> bool:
+    return bool(git.line("for-each-ref", "--format=%(worktreepath)", _branch_ref(loop_id)))

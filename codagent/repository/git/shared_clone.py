@@ -1,4 +1,4 @@
-"""A repository to work in that has the objects of another, and changes nothing there."""
+"""A repository to work in that uses the objects of another repository and changes nothing there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from codagent.repository.git.command import Git
 
 
-def borrow(root: Path, folder: Path, commit: str) -> None:
-    """Make the repository `folder`, which is missing or empty, with `commit` of the repository `root` checked out. RepositoryError when
-    that commit is not there (any more)."""
+def clone_shared(root: Path, folder: Path, commit: str) -> None:
+    """Make the repository `folder`, which is missing or empty, and check out `commit` of the repository `root` in it.
+
+    Raises RepositoryError when the commit does not exist (any more).
+    """
     lender = Git(root)
     lender.line("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
     folder.mkdir(parents=True, exist_ok=True)

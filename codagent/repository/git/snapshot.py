@@ -1,4 +1,4 @@
-"""What a work tree holds right now as a commit, made beside the user's index and never through it."""
+"""The present content of a work tree as a commit. It is made with a copy of the user's index, which stays as it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from codagent.errors import RepositoryError
 from codagent.repository.git.command import Git
 
-MAX_UNTRACKED_BYTES = 512 << 20  # a forgotten data set should not be copied into the user's repository
+MAX_UNTRACKED_BYTES = 512 << 20  # a data set that nobody ignored should not be copied into the user's repository
 IDENTITY = {
     f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "codagent"), ("EMAIL", "codagent@localhost"))
 }
@@ -22,7 +22,11 @@ IDENTITY = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`commit` is `head` itself when nothing is uncommitted (`dirty` False); otherwise its child, or parentless before the first commit."""
+    """The state of a work tree.
+
+    `commit` is `head` itself when nothing is uncommitted (`dirty` False). Otherwise it is a child of `head`; without any commit (`head`
+    None) it has no parent.
+    """
 
     root: Path
     head: str | None
@@ -31,13 +35,17 @@ class Snapshot:
 
 
 def snapshot(root: Path) -> Snapshot:
-    """HEAD, what is uncommitted and what is untracked and not ignored; `.codagent` and untracked repositories inside stay out."""
+    """Make a commit of HEAD, the uncommitted changes, and the untracked files that are not ignored.
+
+    `.codagent` and untracked repositories inside are left out. Raises RepositoryError for what codagent cannot work on: submodules,
+    unresolved conflicts, too many untracked bytes, an incomplete partial clone.
+    """
     git = Git(root, work_tree=True)
-    found = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
-    head, head_tree = (None, None) if found[0].endswith(" missing") else found
+    lines = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
+    head, head_tree = (None, None) if lines[0].endswith(" missing") else lines
     with temporary_index(git) as index:
-        _refuse_what_cannot_be_carried(git, index)
-        git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_what_to_add(git, index), env=index)
+        _refuse_unsupported(git, index)
+        git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_pathspecs(git, index), env=index)
         tree = git.line("write-tree", "--missing-ok", env=index)
     if git.partial and b"?" in git("rev-list", "--objects", "--no-object-names", "--missing=print", tree):
         raise RepositoryError(
@@ -49,30 +57,32 @@ def snapshot(root: Path) -> Snapshot:
     return Snapshot(root, head, git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY), dirty=True)
 
 
-def files(root: Path, commit: str) -> tuple[str, ...]:
-    """The paths in a commit, sorted by byte; what is not UTF-8 survives as surrogates."""
-    return tuple(split(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
+def list_files(root: Path, commit: str) -> tuple[str, ...]:
+    """Return the paths in a commit, sorted by byte. Bytes that are not UTF-8 become surrogates."""
+    return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
 
 
-def show(root: Path, commit: str, path: str) -> bytes:
+def read_file(root: Path, commit: str, path: str) -> bytes:
+    """Return the content of a file in a commit."""
     return Git(root)("cat-file", "blob", f"{commit}:{path}")
 
 
 @contextmanager
 def temporary_index(git: Git) -> Iterator[dict[str, str]]:
-    """The environment in which git uses a copy of the user's index."""
+    """Copy the user's index. Yields the environment variables that make git use the copy."""
     with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
         index = Path(folder, "index")
         if (theirs := git.path("index")).exists():
-            shutil.copy2(theirs, index)  # with its time, by which git knows which files it has to look into
+            shutil.copy2(theirs, index)  # with its time, from which git knows which files it must read
         yield {"GIT_INDEX_FILE": str(index)}
 
 
-def split(listing: bytes) -> list[str]:
+def split_paths(listing: bytes) -> list[str]:
+    """Split a listing of git that ends each path with a zero byte."""
     return [os.fsdecode(path) for path in listing.split(b"\0") if path]
 
 
-def _refuse_what_cannot_be_carried(git: Git, index: dict[str, str]) -> None:
+def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:
     for entry in git("ls-files", "--stage", "-z", env=index).split(b"\0"):
         facts, _, name = entry.partition(b"\t")
         path = os.fsdecode(name)
@@ -82,34 +92,41 @@ def _refuse_what_cannot_be_carried(git: Git, index: dict[str, str]) -> None:
             raise RepositoryError(f"{path} has an unresolved merge conflict; resolve it and `git add` it first")
 
 
-def _what_to_add(git: Git, index: dict[str, str]) -> bytes:
-    """Pathspecs. Only what is there and not ignored is named, since git takes naming an ignored path, even to exclude it, for a mistake."""
-    untracked = split(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
+def _pathspecs(git: Git, index: dict[str, str]) -> bytes:
+    """Return the pathspecs for `git add`.
+
+    They name only what exists and is not ignored. git refuses a pathspec that names an ignored path, even one that excludes it.
+    """
+    untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
     nested = [path for path in untracked if path.endswith("/")]
     ours = {".codagent" for path in untracked if path.startswith(".codagent/")}
-    _refuse_a_flood(git.root, untracked)
-    excluded = [*nested, *ours, *_smudged(git, index)]
+    _refuse_too_much(git.root, untracked)
+    excluded = [*nested, *ours, *_find_smudged(git, index)]
     return b"\0".join(map(os.fsencode, [":(top)", *(f":(top,exclude,literal){path}" for path in excluded)]))
 
 
-def _refuse_a_flood(root: Path, untracked: list[str]) -> None:
+def _refuse_too_much(root: Path, untracked: list[str]) -> None:
     sizes = {path: (root / path).lstat().st_size for path in untracked}
     if (total := sum(sizes.values())) > MAX_UNTRACKED_BYTES:
         largest = max(sizes, key=sizes.__getitem__)
         raise RepositoryError(f"untracked files hold {total >> 20} MB, {largest} the most; have them ignored by a .gitignore first")
 
 
-def _smudged(git: Git, index: dict[str, str]) -> list[str]:
-    """Files that git-lfs has put in place of their pointers: with its program off, they would look changed to git."""
+def _find_smudged(git: Git, index: dict[str, str]) -> list[str]:
+    """Return the files that git-lfs put in the place of their pointers.
+
+    git-lfs is switched off here, so git takes these files for changed.
+    """
     if not any(key.startswith("filter.lfs.") for key in git.config):
         return []
     changed = git("ls-files", "--modified", "-z", env=index)
-    facts = split(git("check-attr", "-z", "--stdin", "filter", stdin=changed, env=index))
+    facts = split_paths(git("check-attr", "-z", "--stdin", "filter", stdin=changed, env=index))
     paths = [path for path, driver in zip(facts[::3], facts[2::3], strict=True) if driver == "lfs"]
     return [path for path in paths if _stands_for(git("cat-file", "blob", f":{path}", env=index), git.root / path)]
 
 
 def _stands_for(pointer: bytes, file: Path) -> bool:
+    """Whether `file` has the content that a pointer of git-lfs names."""
     if not pointer.startswith(b"version https://git-lfs.github.com/spec/") or not file.is_file():
         return False
     with file.open("rb") as content:

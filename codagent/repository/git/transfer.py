@@ -1,4 +1,4 @@
-"""A commit into a sandbox's workspace, and what became of its files back out as a tree."""
+"""Copies a commit into a sandbox's workspace, and the resulting files back out as a tree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from codagent.repository.git.objects import object_folder
 from codagent.repository.git.receive import MAX_PACK_BYTES, receive
 from codagent.types import CommandResult, Sandbox
 
-HISTORY = 50  # commits that the agent can look back on
+HISTORY = 50  # commits of the history that the agent can see
 _SECONDS = 300.0
 _IN, _OUT = ".codagent-in.tar", ".git/codagent"
 _BASE_LOST = 91
@@ -46,8 +46,8 @@ rm -rf .git && mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} |
 """
 _CHECK_OUT = "git reset -q --hard"
 
-# The agent may have done anything to .git, so the tree is made in a git folder of its own, from the commit that went in. Of the
-# agent's, only the objects (which spares sending all back) and the index (which spares reading unchanged files) are used.
+# The agent may have changed anything in .git, so the tree is made in another git folder, from the commit that was copied in. Only the
+# objects and the index of the agent's .git are used: with the objects, less is sent back; with the index, fewer files are read.
 _COLLECT = f"""
 [ -d .git ] && [ ! -L .git ] && chmod u+rwx .git || rm -rf .git
 rm -rf {_OUT} && mkdir -p {_OUT} || exit 1
@@ -65,22 +65,26 @@ echo "$tree"
 """
 
 
-def enter(sandbox: Sandbox, packed: bytes) -> None:
-    """Checks the commit that was packed out on the branch `work` of a repository in the sandbox's empty workspace."""
+def copy_in(sandbox: Sandbox, packed: bytes) -> None:
+    """Check out a commit, as `pack` returned it, in the sandbox's empty workspace, on the branch `work`.
+
+    Raises SandboxError when the sandbox has no room or lacks git or tar.
+    """
     _unpack(sandbox, packed, then=_CHECK_OUT)
 
 
-def leave(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
-    """The id of the workspace's tree, now among the user's objects; None when nothing changed.
+def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str) -> str | None:
+    """Bring the workspace's files into the user's object store, and return the id of their tree. Returns None when nothing changed.
 
-    It holds every file that is not ignored, and every file of the snapshot that is still there, whatever the agent did with git.
+    The tree has every file that is not ignored, and every file of the snapshot that still exists, whatever the agent did with git. Raises
+    RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
     """
     script = _COLLECT.replace("BASE", snapshot_commit).replace("FORMAT", _object_format(snapshot_commit))
     result = sandbox.run(script, timeout=_SECONDS)
     if result.exit_code == _BASE_LOST:
         _unpack(sandbox, pack(root, snapshot_commit))
         result = sandbox.run(script, timeout=_SECONDS)
-    tree = _tree(result)
+    tree = _read_tree(result)
     if tree == Git(root).line("rev-parse", f"{snapshot_commit}^{{tree}}"):
         return None
     try:
@@ -107,7 +111,10 @@ def _unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:
 
 
 def pack(root: Path, commit: str) -> bytes:
-    """What becomes .git in a sandbox, with the latest history: a tar with a pack that has its index, because indexing takes long."""
+    """Return a tar file that becomes .git in a sandbox: the commit with its latest history, packed.
+
+    The pack comes with its index, because making an index takes long.
+    """
     git = Git(root)
     boundary = _boundary(git, commit)
     texts = {
@@ -134,7 +141,7 @@ def pack(root: Path, commit: str) -> bytes:
 
 
 def _boundary(git: Git, commit: str) -> list[str]:
-    """The commits that stand for the beginning of history: those with a parent that is not sent."""
+    """Return the commits at which the history that is sent begins: those with a parent that is not sent."""
     count = 1 if git.partial else HISTORY
     listing = git.line("rev-list", f"--max-count={count}", "--format=raw", commit)
     parents: dict[str, list[str]] = {}
@@ -148,13 +155,14 @@ def _boundary(git: Git, commit: str) -> list[str]:
 
 
 def _excludes(git: Git) -> str:
-    """What the user ignores outside of the repository's own files."""
+    """Return the ignore rules of the user that are not in the repository's own files."""
     personal = Path(git.config.get("core.excludesfile") or "~/.config/git/ignore").expanduser()
     texts = [os.fsdecode(file.read_bytes()) for file in (personal, git.path("info/exclude")) if file.is_file()]
-    return "\n".join([*texts, "/.codagent/", "__pycache__/", ""])  # compiled while the agent tries things out
+    return "\n".join([*texts, "/.codagent/", "__pycache__/", ""])  # the agent's own runs write __pycache__
 
 
-def _tree(result: CommandResult) -> str:
+def _read_tree(result: CommandResult) -> str:
+    """Return the id that the collecting script printed. Raises SandboxError or RepositoryError when the script failed."""
     if result.timed_out:
         raise SandboxError("collecting the result took too long; the sandbox may be overloaded by what the agent left running")
     if result.exit_code == _TOO_LARGE:
@@ -167,7 +175,7 @@ def _tree(result: CommandResult) -> str:
 
 
 def _last_line(result: CommandResult) -> str:
-    """What a person may be shown of a hostile program's output."""
+    """Return the last line of a hostile program's output, as a person may see it."""
     lines = result.output.strip().splitlines() or [f"exit code {result.exit_code}"]
     return "".join(filter(str.isprintable, lines[-1][:200]))
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from codagent.agent.loop import notes
 from tests.cli.loops import LOOP, attempt, noted, record_of, tries
 
 
@@ -42,4 +41,4 @@ def test_the_way_back_is_to_before_the_loop_or_after_an_iteration(codagent, loop
 def test_the_next_loop_begins_with_the_notes_as_they_were_put_back(codagent, script, loop):
     codagent("notes", "rollback", "--at", "1")
     again = record_of(codagent(*LOOP, "--model", script([*attempt("right"), noted("n")]), "--json"))
-    assert (again.notes, notes(again)) == ("after 1", "n")
+    assert (again.notes, again.latest_notes) == ("after 1", "n")

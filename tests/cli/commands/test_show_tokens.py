@@ -15,10 +15,10 @@ def test_replies_with_tokens_and_without_are_told_apart(codagent, repository):
     record = Record(repository / ".codagent/loops/a/record.jsonl", Loop("a", "a", "repository", "m", "abc"))
     first, second = Tokens((1, 2), (3,), (-0.5,)), Tokens((1, 2, 3, 4), (5,), (-0.5,))
     steps = (step("m#0 text", first), step("m#0 text", second), step("m#0 constrained", first), step("m text", None))
-    record.started(Episode("solve", 0, Task("t", "do it"), "", ()))
+    record.on_episode_start(Episode("solve", 0, Task("t", "do it"), "", ()))
     for one in (*steps, step("m#0 text", first, top_k=40)):
-        record.replied(one.reply, None)
-        record.stepped(one)
+        record.on_reply(one.reply, None)
+        record.on_step(one)
     record.close()
     assert codagent("show", "--tokens").stdout.splitlines() == [
         "iteration 1",

@@ -13,12 +13,13 @@ import time
 
 import pytest
 
-from codagent.cli.terminal.live import level, used
+from codagent.cli.terminal.live import format_usage, score_mark
 from codagent.store.ledger import Spent
 from codagent.types import Limits, Outcome
 
 BEGIN = """
 import time
+from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.types import *
 from codagent.cli.terminal.live import Live
@@ -36,7 +37,7 @@ def episode(position, reward=None, kind="solve", end="finished"):
     return Episode(kind, position, task, "", (), end=end, outcome=outcome)
 
 def watch(live, **more):
-    live.watch(Limits(iterations=9, tokens=5000, usd=2.0), lambda: Spent(1234, 0.5), lambda: 600.0, **more)
+    live.watch(LoopView(Limits(iterations=9, tokens=5000, usd=2.0), lambda: Spent(1234, 0.5), lambda: 600.0, **more))
 """
 ESCAPES = r"\x1b\[\??[0-9;]*[A-Za-z]"
 OURS = r"\x1b\[(\?25[lh]|1A|2K|2m|0m)"
@@ -102,8 +103,9 @@ def test_the_block_tells_where_the_loop_is():
     terminal = Terminal("""
 with Live() as live:
     watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes")])
-    live.started(episode(1)); live.ended(episode(1, 0.9)); live.ended(episode(2, 1.0)); live.started(episode(3))
-    live.wrote("thinking about it"); time.sleep(0.5)
+    live.on_episode_start(episode(1)); live.on_episode_end(episode(1, 0.9))
+    live.on_episode_end(episode(2, 1.0)); live.on_episode_start(episode(3))
+    live.on_text("thinking about it"); time.sleep(0.5)
 """)
     seen = terminal.finish()
     shown = screen(seen[: seen.rindex("thinking about it") + 20])
@@ -115,7 +117,7 @@ with Live() as live:
 def test_an_iteration_that_was_broken_off_goes_on_where_it_was():
     terminal = Terminal("""
 with Live() as live:
-    watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes"), episode(1, end="interrupted")]); live.wrote("on"); time.sleep(0.5)
+    watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes"), episode(1, end="interrupted")]); live.on_text("on"); time.sleep(0.5)
 """)
     seen = terminal.finish()
     assert "iteration 2 of 9  ▃" in screen(seen[: seen.rindex("… on") + 4])
@@ -124,7 +126,7 @@ with Live() as live:
 def test_the_call_that_runs_is_shown():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.started(episode(0)); live.replied(step().reply, None); time.sleep(0.5)
+    watch(live); live.on_episode_start(episode(0)); live.on_reply(step().reply, None); time.sleep(0.5)
 """)
     assert 'bash {"command": "ls"}' in terminal.finish()
 
@@ -132,9 +134,9 @@ with Live() as live:
 def test_lines_scroll_above_and_the_last_screen_is_clean():
     terminal = Terminal("""
 with Live() as live:
-    live.say("before"); watch(live); live.started(episode(0))
-    for _ in range(30): live.replied(step().reply, None); live.stepped(step())
-    live.ended(episode(0, 0.5)); time.sleep(0.3)
+    live.say("before"); watch(live); live.on_episode_start(episode(0))
+    for _ in range(30): live.on_reply(step().reply, None); live.on_step(step())
+    live.on_episode_end(episode(0, 0.5)); time.sleep(0.3)
 live.say("after")
 """)
     shown = screen(terminal.finish())
@@ -150,8 +152,9 @@ def test_nothing_hostile_reaches_the_terminal():
     terminal = Terminal("""
 with Live() as live:
     live.say(HOSTILE); watch(live, earlier=[episode(0, 0.3)])
-    live.started(episode(1)); live.wrote(HOSTILE); time.sleep(0.3)
-    live.replied(step(HOSTILE).reply, ()); time.sleep(0.3); live.stepped(step(HOSTILE)); live.ended(episode(1, 0.2)); time.sleep(0.3)
+    live.on_episode_start(episode(1)); live.on_text(HOSTILE); time.sleep(0.3)
+    live.on_reply(step(HOSTILE).reply, ()); time.sleep(0.3); live.on_step(step(HOSTILE))
+    live.on_episode_end(episode(1, 0.2)); time.sleep(0.3)
 """)
     rest = re.sub(OURS, "", terminal.finish())
     assert re.findall("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", rest) == []
@@ -163,7 +166,7 @@ with Live() as live:
 def test_the_terminal_is_given_back_after(how):
     terminal = Terminal(f"""
 with Live() as live:
-    watch(live); live.started(episode(0)); live.wrote("working"); time.sleep(0.5 if {how!r} == "an error" else 30)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("working"); time.sleep(0.5 if {how!r} == "an error" else 30)
     raise ValueError
 """)
     terminal.await_text("working")
@@ -178,7 +181,7 @@ with Live() as live:
 def test_it_follows_the_width_of_the_terminal():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.started(episode(0)); live.wrote("word " * 50); time.sleep(0.6)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("word " * 50); time.sleep(0.6)
     live.say("resized"); time.sleep(0.6)
 """)
     terminal.await_text("word")
@@ -191,14 +194,14 @@ with Live() as live:
 
 @pytest.mark.parametrize(("reward", "mark"), [(0.0, "▁"), (0.5, "▅"), (0.99, "█"), (-0.1, "▁"), (float("nan"), "▁")])
 def test_a_score_is_a_bar(reward, mark):
-    assert level(Outcome(reward, False, "")) == mark
+    assert score_mark(Outcome(reward, False, "")) == mark
 
 
 def test_a_pass_and_no_judgement_are_marks_of_their_own():
-    assert level(Outcome(1.0, True, "")) + level(None) == "●·"
+    assert score_mark(Outcome(1.0, True, "")) + score_mark(None) == "●·"
 
 
 def test_money_is_told_where_there_is_a_limit_or_a_bill():
     free = Limits(tokens=100, usd=None)
-    assert used(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · 65 s left"
-    assert used(free, Spent(7, 0.25), -1.0) == "7 of 100 tokens · $0.25 · 0 s left"
+    assert format_usage(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · 65 s left"
+    assert format_usage(free, Spent(7, 0.25), -1.0) == "7 of 100 tokens · $0.25 · 0 s left"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from codagent.models.tool_calls.formats import decode, encode, shown_files
+from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.repository.tools import DEFINE, TOOLS
 from codagent.types import Calling, Message, Tool, ToolCall
 
@@ -160,7 +160,7 @@ def test_a_sentence_about_a_file_is_not_a_label() -> None:
 
 def test_the_files_that_a_prompt_shows_are_found() -> None:
     prompt = Message("user", "Fix it.\n\nsrc/a.py:\n```\nx\n```\n\ntests/test_a.py:\n````\n```\n````\n\nchecks print:\n```\nE assert\n```")
-    assert shown_files((prompt,)) == ("src/a.py", "tests/test_a.py")
+    assert find_shown_files((prompt,)) == ("src/a.py", "tests/test_a.py")
 
 
 ARGUMENTS = [

@@ -90,8 +90,8 @@ def gated(shop: Shop) -> Callable[..., tuple[dict[str, str], tuple[str, ...]]]:
     """What the gate sees of an agent's files: the text of each that differs from the start, and the paths that were put back."""
 
     def see(files: Files, protect: tuple[str, ...] = ()) -> tuple[dict[str, str], tuple[str, ...]]:
-        tree, undone = git.gated_tree(shop.root, shop.start, shop.commit(files), protect)
-        seen = {path: git.show(shop.root, tree, path).decode() for path in git.files(shop.root, tree)}
+        tree, undone = git.protected_tree(shop.root, shop.start, shop.commit(files), protect)
+        seen = {path: git.read_file(shop.root, tree, path).decode() for path in git.list_files(shop.root, tree)}
         gone = dict.fromkeys(START.keys() - seen.keys(), "gone")
         return {path: text for path, text in seen.items() if START.get(path) != text} | gone, undone
 

@@ -15,7 +15,7 @@ def test_work_is_seen_as_it_is(gated, shop):
     work = {"shop/price.py": "x = 1\n", "shop/new.py": "", "tests/test_new.py": "", "docs/a.md": "a", "tox.ini": "[tox]\n"}
     assert gated(work) == (work, ())
     commit = shop.commit(work)
-    assert git.gated_tree(shop.root, shop.start, commit, ())[0] == git.tree_of(shop.root, commit)
+    assert git.protected_tree(shop.root, shop.start, commit, ())[0] == git.tree_of(shop.root, commit)
 
 
 @pytest.mark.parametrize("path", [TESTS, "tests/helpers.py", "pyproject.toml"])

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from codagent.repository.gate.pytest_run import Account, Native, account, read_journal, recognise
+from codagent.repository.gate.pytest_run import PytestCommand, TestReport, parse_pytest, read_journal, summarise_journal
 
 KEY = b"key"
 
@@ -16,18 +16,18 @@ KEY = b"key"
 @pytest.mark.parametrize(
     ("check", "native"),
     [
-        ("python3 -m pytest -q", Native("", "python3", True, "-q")),
-        ("  python -m pytest", Native("", "python", True, "")),
-        ("/opt/venv/bin/python3.12 -m pytest a.py::b[c]", Native("", "/opt/venv/bin/python3.12", True, "a.py::b[c]")),
-        ("A=1 B='x y' python3 -m pytest -k 'a and b'", Native("A=1 B='x y' ", "python3", True, "-k 'a and b'")),
+        ("python3 -m pytest -q", PytestCommand("", "python3", True, "-q")),
+        ("  python -m pytest", PytestCommand("", "python", True, "")),
+        ("/opt/venv/bin/python3.12 -m pytest a.py::b[c]", PytestCommand("", "/opt/venv/bin/python3.12", True, "a.py::b[c]")),
+        ("A=1 B='x y' python3 -m pytest -k 'a and b'", PytestCommand("A=1 B='x y' ", "python3", True, "-k 'a and b'")),
     ],
 )
 def test_a_pytest_command_is_recognised(check, native):
-    assert recognise(check) == native
+    assert parse_pytest(check) == native
 
 
 def test_the_script_runs_under_the_python_that_it_names():
-    native = recognise("PYTHONPATH=src pytest -x tests")
+    native = parse_pytest("PYTHONPATH=src pytest -x tests")
     assert native is not None
     assert (native.settings, native.module, native.arguments) == ("PYTHONPATH=src ", False, "-x tests")
     assert '"$(command -v pytest)"' in native.python
@@ -57,7 +57,7 @@ def test_the_script_runs_under_the_python_that_it_names():
     ],
 )
 def test_another_command_is_not(check):
-    assert recognise(check) is None
+    assert parse_pytest(check) is None
 
 
 def journal(*events):
@@ -96,11 +96,11 @@ def test_a_test_passes_only_when_its_call_did_and_nothing_failed():
     events += [report("a", "call", "passed"), report("a", "teardown", "passed")]
     events += [report("b", "call", "passed"), report("b", "teardown", "failed")]
     events += [report("c", "call", "skipped"), report("d", "call", "skipped", xfail=True), report("e", "teardown", "passed")]
-    assert account(events).outcomes == {"a": "passed", "b": "failed", "c": "skipped", "d": "xfailed", "e": "", "f": ""}
+    assert summarise_journal(events).outcomes == {"a": "passed", "b": "failed", "c": "skipped", "d": "xfailed", "e": "", "f": ""}
 
 
 @pytest.mark.parametrize(
-    ("canaries", "honest"),
+    ("canaries", "trusted"),
     [
         ([canary("failed", "failed"), canary("passed", "passed")], True),
         ([canary("failed", "passed"), canary("passed", "passed")], False),
@@ -111,9 +111,9 @@ def test_a_test_passes_only_when_its_call_did_and_nothing_failed():
         ([], False),
     ],
 )
-def test_a_runner_is_honest_when_its_canaries_do_as_they_must(canaries, honest):
-    assert account([collected("a"), report("a", "call", "passed"), *canaries]).honest is honest
+def test_a_runner_is_trusted_when_its_canaries_do_as_they_must(canaries, trusted):
+    assert summarise_journal([collected("a"), report("a", "call", "passed"), *canaries]).trusted is trusted
 
 
 def test_an_empty_journal_is_a_run_that_broke_off():
-    assert account([]) == Account()
+    assert summarise_journal([]) == TestReport()

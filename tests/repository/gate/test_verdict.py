@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.pytest_run import Account
-from codagent.repository.gate.verdict import Run, Verdict, judge, outcome
+from codagent.repository.gate.pytest_run import TestReport
+from codagent.repository.gate.verdict import CheckVerdict, Run, grade_runs, judge
 
-START = Account({"t.py::a": "passed", "t.py::b": "failed", "t.py::c": "skipped", "t.py::d": "xfailed"}, collected=True, code=1)
+START = TestReport({"t.py::a": "passed", "t.py::b": "failed", "t.py::c": "skipped", "t.py::d": "xfailed"}, collected=True, code=1)
 GOOD = {"t.py::a": "passed", "t.py::b": "passed", "t.py::c": "skipped", "t.py::d": "passed"}
 
 
 def run(outcomes, code=0, **more):
-    return Run("pytest", 0, "shown", Account(outcomes, collected=True, code=code, **more))
+    return Run("pytest", 0, "shown", TestReport(outcomes, collected=True, code=code, **more))
 
 
 def test_all_of_the_starts_tests_pass():
-    assert judge(run(GOOD), START) == Verdict(1.0, {})
+    assert judge(run(GOOD), START) == CheckVerdict(1.0, {})
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_all_of_the_starts_tests_pass():
     ],
 )
 def test_a_test_that_is_not_as_it_must_be(change, share, failed):
-    assert judge(run(GOOD | change), START) == Verdict(share, failed)
+    assert judge(run(GOOD | change), START) == CheckVerdict(share, failed)
 
 
 def test_a_test_that_is_gone_fails():
-    assert judge(run(dict.fromkeys(list(GOOD)[1:], "passed")), START) == Verdict(3 / 4, {"t.py::a": "is gone"})
+    assert judge(run(dict.fromkeys(list(GOOD)[1:], "passed")), START) == CheckVerdict(3 / 4, {"t.py::a": "is gone"})
 
 
 def test_tests_that_could_not_be_collected_at_the_start_are_required_once_they_are_there():
-    start = Account({}, {"t.py": "failed"}, collected=True, code=2)
-    assert judge(run({"t.py::a": "passed", "t.py::b": "failed"}), start) == Verdict(1 / 2, {"t.py::b": "fails"})
+    start = TestReport({}, {"t.py": "failed"}, collected=True, code=2)
+    assert judge(run({"t.py::a": "passed", "t.py::b": "failed"}), start) == CheckVerdict(1 / 2, {"t.py::b": "fails"})
     assert judge(run({"t.py::a": "passed", "t.py::b": "skipped"}), start).share == 1 / 2
     assert judge(run({"u.py::a": "passed"}, uncollected={"t.py": "failed"}), start).failed == {"t.py": "could not be collected"}
     assert judge(run({"u.py::a": "passed"}, uncollected={"t.py": "skipped"}), start).failed == {
@@ -52,7 +52,7 @@ def test_tests_that_could_not_be_collected_at_the_start_are_required_once_they_a
 
 
 def test_where_nothing_was_collected_at_the_start_all_that_is_there_is_required():
-    assert judge(run({"t.py::a": "passed", "t.py::b": "skipped"}), Account()).share == 1 / 2
+    assert judge(run({"t.py::a": "passed", "t.py::b": "skipped"}), TestReport()).share == 1 / 2
 
 
 @pytest.mark.parametrize(
@@ -60,43 +60,43 @@ def test_where_nothing_was_collected_at_the_start_all_that_is_there_is_required(
     [
         (run(GOOD, code=None, running="t.py::b"), "the run broke off in t.py::b"),
         (run({}, code=None), "the run broke off"),
-        (run(GOOD, honest=False), "the runner does not report honestly: a test that must fail did not"),
+        (run(GOOD, trusted=False), "the runner does not report honestly: a test that must fail did not"),
     ],
 )
 def test_a_run_that_cannot_be_believed_is_worth_nothing(now, why):
-    assert judge(now, START) == Verdict(0.0, {"pytest": why})
+    assert judge(now, START) == CheckVerdict(0.0, {"pytest": why})
 
 
-def test_what_is_odd_counts_unless_it_was_so_at_the_start():
-    odd = {"t.py::a": "an object of class Any agrees"}
-    assert judge(run(GOOD, odd=odd), START) == Verdict(3 / 4, odd)
-    assert judge(run(GOOD, odd=odd), Account(START.outcomes, odd=odd, collected=True)).failed == {}
-    assert judge(run(GOOD, odd={"p.py": "is a plugin"}), START) == Verdict(0.0, {"p.py": "is a plugin"})
+def test_what_is_suspicious_counts_unless_it_was_so_at_the_start():
+    suspicious = {"t.py::a": "an object of class Any agrees"}
+    assert judge(run(GOOD, suspicious=suspicious), START) == CheckVerdict(3 / 4, suspicious)
+    assert judge(run(GOOD, suspicious=suspicious), TestReport(START.outcomes, suspicious=suspicious, collected=True)).failed == {}
+    assert judge(run(GOOD, suspicious={"p.py": "is a plugin"}), START) == CheckVerdict(0.0, {"p.py": "is a plugin"})
 
 
 def test_pytests_own_exit_code_counts_too():
-    assert judge(run(GOOD, code=1), START) == Verdict(4 / 5, {"pytest": "pytest ended with 1"})
+    assert judge(run(GOOD, code=1), START) == CheckVerdict(4 / 5, {"pytest": "pytest ended with 1"})
 
 
 def test_no_test_is_no_pass():
-    assert judge(run({}, code=5), Account(collected=True)) == Verdict(0.0, {"pytest": "no test ran"})
+    assert judge(run({}, code=5), TestReport(collected=True)) == CheckVerdict(0.0, {"pytest": "no test ran"})
 
 
 def test_another_command_is_judged_by_its_exit_code():
-    assert judge(Run("make", 0, ""), Account()) == Verdict(1.0, {})
-    assert judge(Run("make", 2, ""), Account()) == Verdict(0.0, {"make": "exit 2"})
+    assert judge(Run("make", 0, ""), TestReport()) == CheckVerdict(1.0, {})
+    assert judge(Run("make", 2, ""), TestReport()) == CheckVerdict(0.0, {"make": "exit 2"})
 
 
 def test_the_reward_is_the_mean_share_and_never_near_one_unless_all_pass():
     good, bad = Run("a", 0, "exit 0"), Run("b", 1, "exit 1\nno")
-    assert outcome([good, good], (), ()).reward == 1.0
-    assert outcome([good, bad], (), ()).reward == 0.5
-    assert outcome([good] * 19 + [bad], (), ()).reward == 0.9
-    assert outcome([good, run(GOOD | {"t.py::a": "failed"}, code=1)], (Run("a", 0, ""), Run("b", 0, "", START)), ()).reward == 7 / 8
+    assert grade_runs([good, good], (), ()).reward == 1.0
+    assert grade_runs([good, bad], (), ()).reward == 0.5
+    assert grade_runs([good] * 19 + [bad], (), ()).reward == 0.9
+    assert grade_runs([good, run(GOOD | {"t.py::a": "failed"}, code=1)], (Run("a", 0, ""), Run("b", 0, "", START)), ()).reward == 7 / 8
 
 
 def test_feedback_names_each_check_what_failed_beyond_its_output_and_what_was_put_back():
-    said = outcome(
+    said = grade_runs(
         [Run("a", 1, "exit 1\nno"), run(GOOD | {"t.py::a": ""}, code=2)], (Run("a", 1, ""), Run("b", 1, "", START)), ("x\x07.py",)
     )
     assert said.failed == ("a", "t.py::a")

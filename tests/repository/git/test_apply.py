@@ -151,7 +151,7 @@ def test_a_failure_half_way_puts_all_back(repository, tmp_path):
     before = listing(repository.root)
     (tmp_path / "staged/new").mkdir(parents=True)
     (tmp_path / "staged/new/a.txt").write_text("agent\n")
-    changes = _Changes(arrive=("a.txt", "missing.txt"), go=("a.txt", "lib/b.txt"))
+    changes = _Changes(written=("a.txt", "missing.txt"), removed=("a.txt", "lib/b.txt"))
     with pytest.raises(RepositoryError, match=r"could not be written .*; nothing was changed"):
         _move_all(repository.root, tmp_path / "staged", changes)
     assert listing(repository.root) == before

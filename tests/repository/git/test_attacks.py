@@ -27,9 +27,9 @@ def state(root: Path) -> dict[str, object]:
 
 def whole_round(root, sandbox):
     taken = git.snapshot(root)
-    git.enter(sandbox, git.pack(root, taken.commit))
+    git.copy_in(sandbox, git.pack(root, taken.commit))
     sandbox.run("echo agent >>a.txt; echo new >agent.bin; echo new >agent.txt", timeout=60)
-    tree = git.leave(sandbox, root, taken.commit)
+    tree = git.collect_tree(sandbox, root, taken.commit)
     result = git.commit(root, tree, taken.commit, "result", trailers={})
     git.publish(root, "l1", 0, result, best=result)
     git.diff(root, taken.commit, result)
@@ -199,14 +199,14 @@ def test_what_a_sandbox_says_is_neither_trusted_nor_shown_as_it_is(repository, s
     head = repository.git("rev-parse", "HEAD")
     for said in ("", "--help", "HEAD", "\x1b[2Jgone", "main:secret", "1" * 40):
         with pytest.raises(RepositoryError, match="the sandbox gave no result") as caught:
-            git.leave(Hostile(said), repository.root, head)
+            git.collect_tree(Hostile(said), repository.root, head)
         assert str(caught.value).isprintable()
 
 
 def test_an_alternate_or_a_replacement_in_the_sandbox_does_not_matter_here(repository, sandbox):
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, git.pack(repository.root, taken.commit))
+    git.copy_in(sandbox, git.pack(repository.root, taken.commit))
     sandbox.run("echo evil >evil; git replace -f $(git rev-parse HEAD:a.txt) $(git hash-object -w evil); rm evil; echo x >x", timeout=60)
-    tree = git.leave(sandbox, repository.root, taken.commit)
-    assert git.show(repository.root, tree, "a.txt") == b"one\ntwo\nthree\n"
+    tree = git.collect_tree(sandbox, repository.root, taken.commit)
+    assert git.read_file(repository.root, tree, "a.txt") == b"one\ntwo\nthree\n"
     assert not (repository.root / ".git/refs/replace").exists()

@@ -29,10 +29,10 @@ def test_published_commits_are_found_by_position_and_forgotten_together(reposito
     for position, commit in ((0, head), (10, result), (2, result)):
         git.publish(repository.root, "l1", position, commit, best=result)
     git.publish(repository.root, "l10", 0, head, best=head)
-    assert git.published(repository.root, "l1") == {0: head, 2: result, 10: result}
-    assert repository.git("rev-parse", git.branch("l1")) == result
+    assert git.list_published(repository.root, "l1") == {0: head, 2: result, 10: result}
+    assert repository.git("rev-parse", git.branch_name("l1")) == result
     git.unpublish(repository.root, "l1")
-    assert git.published(repository.root, "l1") == {}
+    assert git.list_published(repository.root, "l1") == {}
     assert repository.git("for-each-ref", "--format=%(refname)", "refs/codagent", "refs/heads/codagent").split() == [
         "refs/codagent/l10/0",
         "refs/heads/codagent/l10",
@@ -60,7 +60,7 @@ def test_a_branch_that_is_checked_out_is_left_alone_and_the_commit_is_kept(repos
     with pytest.raises(RepositoryError, match="codagent/l1 is checked out"):
         git.unpublish(repository.root, "l1")
     assert repository.git("rev-parse", "HEAD") == head
-    assert git.published(repository.root, "l1") == {0: head, 1: result}
+    assert git.list_published(repository.root, "l1") == {0: head, 1: result}
 
 
 def test_a_branch_in_the_way_is_named(repository, result):

@@ -26,7 +26,7 @@ def test_a_commit_that_nothing_refers_to_is_there_with_its_files_and_the_lender_
     (lender / "a.txt").write_text("not committed\n")
     commit = git.snapshot(lender).commit
     before = everything(lender)
-    git.borrow(lender, tmp_path / "borrower", commit)
+    git.clone_shared(lender, tmp_path / "borrower", commit)
     assert (tmp_path / "borrower" / "a.txt").read_text() == "not committed\n"
     made = git.commit(tmp_path / "borrower", git.tree_of(tmp_path / "borrower", commit), commit, "on it", trailers={})
     git.publish(tmp_path / "borrower", "loop", 1, made, best=made)
@@ -38,10 +38,10 @@ def test_a_hook_of_the_lenders_does_not_come_along(lender, tmp_path):
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     hook.chmod(0o755)
-    git.borrow(lender, tmp_path / "borrower", git.snapshot(lender).commit)
+    git.clone_shared(lender, tmp_path / "borrower", git.snapshot(lender).commit)
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_commit_that_is_gone_is_said(lender, tmp_path):
     with pytest.raises(RepositoryError, match="git rev-parse failed"):
-        git.borrow(lender, tmp_path / "borrower", "0" * 40)
+        git.clone_shared(lender, tmp_path / "borrower", "0" * 40)

@@ -31,8 +31,8 @@ def test_staged_unstaged_untracked_and_deleted_go_in_and_ignored_does_not(reposi
     assert taken.dirty
     assert taken.head == head
     assert repository.git("rev-parse", f"{taken.commit}^") == head
-    assert git.files(repository.root, taken.commit) == (".gitignore", "a.txt", "new/c.txt")
-    assert git.show(repository.root, taken.commit, "a.txt") == b"unstaged\n"
+    assert git.list_files(repository.root, taken.commit) == (".gitignore", "a.txt", "new/c.txt")
+    assert git.read_file(repository.root, taken.commit, "a.txt") == b"unstaged\n"
 
 
 def test_a_file_changed_in_the_second_of_its_commit_is_seen(repository):
@@ -40,7 +40,7 @@ def test_a_file_changed_in_the_second_of_its_commit_is_seen(repository):
         repository.write("a.txt", f"{number:02}")
         repository.git("add", "a.txt")
         repository.write("a.txt", f"{number + 1:02}")
-        assert git.show(repository.root, git.snapshot(repository.root).commit, "a.txt") == f"{number + 1:02}".encode()
+        assert git.read_file(repository.root, git.snapshot(repository.root).commit, "a.txt") == f"{number + 1:02}".encode()
 
 
 @pytest.mark.parametrize("ignored_by", ["itself", "the repository", "nobody"])
@@ -51,15 +51,15 @@ def test_untracked_state_of_codagent_stays_out(repository, ignored_by):
     elif ignored_by == "the repository":
         repository.write(".gitignore", ".codagent\n")
     commit = git.snapshot(repository.root).commit
-    assert git.files(repository.root, commit) == (".gitignore", "a.txt", "lib/b.txt")
+    assert git.list_files(repository.root, commit) == (".gitignore", "a.txt", "lib/b.txt")
 
 
 def test_an_empty_repository_gives_a_commit_without_parent(tmp_path):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     taken = git.snapshot(tmp_path)
-    assert (taken.head, taken.dirty, git.files(tmp_path, taken.commit)) == (None, True, ())
+    assert (taken.head, taken.dirty, git.list_files(tmp_path, taken.commit)) == (None, True, ())
     (tmp_path / "a").write_text("a")
-    assert git.files(tmp_path, git.snapshot(tmp_path).commit) == ("a",)
+    assert git.list_files(tmp_path, git.snapshot(tmp_path).commit) == ("a",)
 
 
 def test_a_detached_head_works(repository):
@@ -73,7 +73,7 @@ def test_a_linked_work_tree_has_its_own_index_and_head(repository, tmp_path):
     repository.git("worktree", "add", "-q", "-b", "side", str(linked))
     (linked / "only-here").write_text("x")
     assert git.find_root(linked) == linked
-    assert "only-here" in git.files(linked, git.snapshot(linked).commit)
+    assert "only-here" in git.list_files(linked, git.snapshot(linked).commit)
     assert git.snapshot(repository.root).dirty is False
 
 
@@ -104,13 +104,13 @@ def test_an_untracked_repository_inside_stays_out(repository):
     repository.write("inner[1]/file", "x")
     repository.git("-C", "inner[1]", "commit", "--allow-empty", "-qm", "x")
     repository.write("inner1", "x")
-    assert git.files(repository.root, git.snapshot(repository.root).commit) == (".gitignore", "a.txt", "inner1", "lib/b.txt")
+    assert git.list_files(repository.root, git.snapshot(repository.root).commit) == (".gitignore", "a.txt", "inner1", "lib/b.txt")
 
 
 def test_a_file_that_is_only_intended_to_be_added_goes_in(repository):
     repository.write("later.txt", "later\n")
     repository.git("add", "--intent-to-add", "later.txt")
-    assert git.show(repository.root, git.snapshot(repository.root).commit, "later.txt") == b"later\n"
+    assert git.read_file(repository.root, git.snapshot(repository.root).commit, "later.txt") == b"later\n"
 
 
 def test_links_modes_and_names_that_are_not_text_survive(repository):
@@ -119,11 +119,11 @@ def test_links_modes_and_names_that_are_not_text_survive(repository):
     repository.write("run.sh", "#!/bin/sh\n").chmod(0o755)
     (repository.root / "link").symlink_to("/nowhere")
     commit = git.snapshot(repository.root).commit
-    assert name in git.files(repository.root, commit)
-    assert git.show(repository.root, commit, name) == b"latin"
+    assert name in git.list_files(repository.root, commit)
+    assert git.read_file(repository.root, commit, name) == b"latin"
     modes = {line.split("\t")[1]: line.split()[0] for line in repository.git("ls-tree", "-r", commit).splitlines()}
     assert (modes["run.sh"], modes["link"]) == ("100755", "120000")
-    assert git.show(repository.root, commit, "link") == b"/nowhere"
+    assert git.read_file(repository.root, commit, "link") == b"/nowhere"
 
 
 @pytest.mark.parametrize(("setting", "attributes"), [("core.autocrlf", ""), ("core.eol", "*.txt text=auto\n")])
@@ -131,7 +131,7 @@ def test_line_ends_are_normalised_as_the_user_has_it(repository, setting, attrib
     repository.git("config", setting, "true" if setting == "core.autocrlf" else "crlf")
     repository.write(".gitattributes", attributes)
     repository.write("dos.txt", "one\r\ntwo\r\n")
-    assert git.show(repository.root, git.snapshot(repository.root).commit, "dos.txt") == b"one\ntwo\n"
+    assert git.read_file(repository.root, git.snapshot(repository.root).commit, "dos.txt") == b"one\ntwo\n"
 
 
 def test_an_unchanged_large_file_pointer_stays_a_pointer(repository):
@@ -144,8 +144,8 @@ def test_an_unchanged_large_file_pointer_stays_a_pointer(repository):
     repository.git("config", "filter.lfs.required", "true")
     repository.write("a.txt", "changed\n")
     commit = git.snapshot(repository.root).commit
-    assert git.show(repository.root, commit, "big.bin") == pointer
-    assert git.show(repository.root, commit, "a.txt") == b"changed\n"
+    assert git.read_file(repository.root, commit, "big.bin") == pointer
+    assert git.read_file(repository.root, commit, "a.txt") == b"changed\n"
 
 
 def test_a_large_file_in_place_of_its_pointer_is_no_change(repository):
@@ -158,7 +158,7 @@ def test_a_large_file_in_place_of_its_pointer_is_no_change(repository):
     repository.write("big.bin", content)
     assert git.snapshot(repository.root).dirty is False
     repository.write("big.bin", b"other\n")
-    assert git.show(repository.root, git.snapshot(repository.root).commit, "big.bin") == b"other\n"
+    assert git.read_file(repository.root, git.snapshot(repository.root).commit, "big.bin") == b"other\n"
 
 
 def test_a_forgotten_data_set_is_refused_by_name(repository):
@@ -173,7 +173,7 @@ def test_a_sparse_checkout_keeps_what_it_does_not_show(repository):
     assert not (repository.root / "lib").exists()
     assert git.snapshot(repository.root).dirty is False
     repository.write("outside/new", "x")
-    assert "lib/b.txt" in (names := git.files(repository.root, git.snapshot(repository.root).commit))
+    assert "lib/b.txt" in (names := git.list_files(repository.root, git.snapshot(repository.root).commit))
     assert "outside/new" in names
 
 
@@ -190,4 +190,4 @@ def test_a_partial_clone_that_lacks_files_is_refused_and_fetches_nothing(reposit
 
 
 def test_files_of_a_tree_are_listed_from_anywhere(repository):
-    assert git.files(Path(repository.root), "HEAD") == (".gitignore", "a.txt", "lib/b.txt")
+    assert git.list_files(Path(repository.root), "HEAD") == (".gitignore", "a.txt", "lib/b.txt")

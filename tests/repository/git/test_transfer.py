@@ -13,7 +13,7 @@ from codagent.repository.git.transfer import HISTORY
 def entered(repository, sandbox):
     """The repository's snapshot, checked out in the sandbox."""
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, git.pack(repository.root, taken.commit))
+    git.copy_in(sandbox, git.pack(repository.root, taken.commit))
     return taken
 
 
@@ -34,9 +34,9 @@ def test_the_agent_finds_a_clean_repository_with_its_history(entered, sandbox, r
 def test_only_the_latest_history_goes_in(repository, sandbox):
     for number in range(HISTORY + 10):
         repository.git("commit", "--allow-empty", "-qm", str(number))
-    git.enter(sandbox, git.pack(repository.root, git.snapshot(repository.root).commit))
+    git.copy_in(sandbox, git.pack(repository.root, git.snapshot(repository.root).commit))
     assert shell(sandbox, "git rev-list --count HEAD; git fsck 2>/dev/null") == str(HISTORY)
-    assert git.leave(sandbox, repository.root, git.snapshot(repository.root).commit) is None
+    assert git.collect_tree(sandbox, repository.root, git.snapshot(repository.root).commit) is None
 
 
 def test_a_shallow_clone_goes_in(repository, sandbox, tmp_path):
@@ -44,16 +44,16 @@ def test_a_shallow_clone_goes_in(repository, sandbox, tmp_path):
     repository.commit("second")
     repository.git("clone", "-q", "--depth=1", f"file://{repository.root}", str(tmp_path / "shallow"))
     taken = git.snapshot(tmp_path / "shallow")
-    git.enter(sandbox, git.pack(tmp_path / "shallow", taken.commit))
+    git.copy_in(sandbox, git.pack(tmp_path / "shallow", taken.commit))
     assert shell(sandbox, "git log --format=%s; cat a.txt") == "second\nsecond"
 
 
 def test_an_empty_repository_goes_in_and_a_file_comes_out(tmp_path, repository, sandbox):
     repository.git("init", "-q", str(tmp_path / "empty"))
     taken = git.snapshot(tmp_path / "empty")
-    git.enter(sandbox, git.pack(tmp_path / "empty", taken.commit))
+    git.copy_in(sandbox, git.pack(tmp_path / "empty", taken.commit))
     shell(sandbox, "echo hello >first.txt")
-    assert git.files(tmp_path / "empty", git.leave(sandbox, tmp_path / "empty", taken.commit)) == ("first.txt",)
+    assert git.list_files(tmp_path / "empty", git.collect_tree(sandbox, tmp_path / "empty", taken.commit)) == ("first.txt",)
 
 
 def test_a_repository_of_the_longer_hash_works(tmp_path, repository, sandbox):
@@ -61,24 +61,24 @@ def test_a_repository_of_the_longer_hash_works(tmp_path, repository, sandbox):
     repository.git("init", "-q", "--object-format=sha256", str(root))
     (root / "a").write_text("a")
     taken = git.snapshot(root)
-    git.enter(sandbox, git.pack(root, taken.commit))
+    git.copy_in(sandbox, git.pack(root, taken.commit))
     shell(sandbox, "echo b >b")
-    assert git.files(root, git.leave(sandbox, root, taken.commit)) == ("a", "b")
+    assert git.list_files(root, git.collect_tree(sandbox, root, taken.commit)) == ("a", "b")
 
 
 def test_nothing_changed_is_none(entered, sandbox, repository):
     shell(sandbox, "touch a.txt; echo noise >x.log; git commit -q --allow-empty -m nothing")
-    assert git.leave(sandbox, repository.root, entered.commit) is None
+    assert git.collect_tree(sandbox, repository.root, entered.commit) is None
 
 
 def test_commits_and_loose_work_of_the_agent_come_out_as_one_tree(entered, sandbox, repository):
     shell(sandbox, "echo 1 >committed; git add -A; git commit -qm agent; echo 2 >staged; git add staged; echo 3 >loose; rm lib/b.txt")
     shell(sandbox, "chmod +x a.txt; ln -s a.txt link; git checkout -q -b elsewhere")
-    tree = git.leave(sandbox, repository.root, entered.commit)
-    assert git.files(repository.root, tree) == (".gitignore", "a.txt", "committed", "link", "loose", "staged")
+    tree = git.collect_tree(sandbox, repository.root, entered.commit)
+    assert git.list_files(repository.root, tree) == (".gitignore", "a.txt", "committed", "link", "loose", "staged")
     assert repository.git("ls-tree", tree, "a.txt", "link").split()[::4] == ["100755", "120000"]
     assert repository.git("fsck", "--strict", "--no-dangling") == ""
-    assert git.leave(sandbox, repository.root, entered.commit) == tree
+    assert git.collect_tree(sandbox, repository.root, entered.commit) == tree
 
 
 RUIN = {
@@ -100,18 +100,18 @@ RUIN = {
 def test_the_work_comes_out_of_a_ruined_repository(entered, sandbox, repository, ruin):
     shell(sandbox, RUIN[ruin])
     shell(sandbox, "echo mended >a.txt; echo new >new.txt")
-    tree = git.leave(sandbox, repository.root, entered.commit)
-    assert git.files(repository.root, tree) == (".gitignore", "a.txt", "lib/b.txt", "new.txt")
-    assert git.show(repository.root, tree, "a.txt") == b"mended\n"
+    tree = git.collect_tree(sandbox, repository.root, entered.commit)
+    assert git.list_files(repository.root, tree) == (".gitignore", "a.txt", "lib/b.txt", "new.txt")
+    assert git.read_file(repository.root, tree, "a.txt") == b"mended\n"
 
 
 def test_a_tracked_file_that_is_ignored_is_not_lost(repository, sandbox):
     repository.write("kept.log", "tracked\n")
     repository.git("add", "-f", "kept.log")
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, git.pack(repository.root, taken.commit))
+    git.copy_in(sandbox, git.pack(repository.root, taken.commit))
     shell(sandbox, "git rm -qr --cached . && git add . && echo x >x.txt")
-    assert "kept.log" in git.files(repository.root, git.leave(sandbox, repository.root, taken.commit))
+    assert "kept.log" in git.list_files(repository.root, git.collect_tree(sandbox, repository.root, taken.commit))
 
 
 def test_what_only_the_user_ignores_stays_in_the_sandbox(repository, sandbox, tmp_path):
@@ -119,9 +119,9 @@ def test_what_only_the_user_ignores_stays_in_the_sandbox(repository, sandbox, tm
     repository.git("config", "core.excludesFile", str(tmp_path / "ignore"))
     repository.write(".git/info/exclude", "scratch\n")
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, git.pack(repository.root, taken.commit))
+    git.copy_in(sandbox, git.pack(repository.root, taken.commit))
     shell(sandbox, "echo >a.pyc; echo >scratch; mkdir .codagent; echo >.codagent/notes.md")
-    assert git.leave(sandbox, repository.root, taken.commit) is None
+    assert git.collect_tree(sandbox, repository.root, taken.commit) is None
 
 
 def test_names_that_are_not_text_and_line_ends_survive_the_way(repository, sandbox):
@@ -129,17 +129,17 @@ def test_names_that_are_not_text_and_line_ends_survive_the_way(repository, sandb
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     repository.write(name, "x")
     taken = git.snapshot(repository.root)
-    git.enter(sandbox, git.pack(repository.root, taken.commit))
+    git.copy_in(sandbox, git.pack(repository.root, taken.commit))
     shell(sandbox, "printf 'three\\r\\n' >>dos.txt; for f in caf*; do echo y >>$f; done")
-    tree = git.leave(sandbox, repository.root, taken.commit)
-    assert git.show(repository.root, tree, "dos.txt") == b"one\r\ntwo\r\nthree\r\n"
-    assert git.show(repository.root, tree, name) == b"xy\n"
+    tree = git.collect_tree(sandbox, repository.root, taken.commit)
+    assert git.read_file(repository.root, tree, "dos.txt") == b"one\r\ntwo\r\nthree\r\n"
+    assert git.read_file(repository.root, tree, name) == b"xy\n"
 
 
 def test_a_repository_that_the_agent_made_inside_is_refused_by_name(entered, sandbox, repository):
     shell(sandbox, "git init -q inner && cd inner && git -c user.name=a -c user.email=a commit -q --allow-empty -m x")
     with pytest.raises(RepositoryError, match="left a git repository in inner"):
-        git.leave(sandbox, repository.root, entered.commit)
+        git.collect_tree(sandbox, repository.root, entered.commit)
 
 
 def test_an_image_without_git_is_a_broken_sandbox(repository, sandbox):
@@ -152,4 +152,4 @@ def test_an_image_without_git_is_a_broken_sandbox(repository, sandbox):
             return sandbox.run(f"PATH=/nowhere\n{command}", timeout=timeout)
 
     with pytest.raises(SandboxError, match="lacks git"):
-        git.enter(Bare(), git.pack(repository.root, git.snapshot(repository.root).commit))
+        git.copy_in(Bare(), git.pack(repository.root, git.snapshot(repository.root).commit))

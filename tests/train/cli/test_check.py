@@ -43,7 +43,7 @@ def test_what_cannot_fit_is_refused_by_check_and_by_run_before_anything_is_made(
         done = call(command, large, "--out", tmp_path / "out")
         assert done.returncode == 2
         assert "GB are free: weights" in done.stderr
-        assert "take more `parts`" in done.stderr
+        assert "take more `microbatches`" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -36,7 +36,7 @@ def test_a_run_goes_from_a_recipe_to_a_checkpoint_and_no_further_than_it_says(tm
 
 def test_a_recipe_that_is_wrong_is_refused_before_anything_is_made(tmp_path):
     recipe = tmp_path / "wrong.toml"
-    recipe.write_text(TOY.replace("loops = 8", "loops = 1"))
+    recipe.write_text(TOY.replace("group_size = 8", "group_size = 1"))
     done = run(recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr.startswith(f"codagent-train: {recipe}, line 11: a group of one loop")
@@ -53,9 +53,9 @@ def test_weights_that_are_nowhere_are_a_usage_error(tmp_path):
 
 def test_a_run_that_leads_nowhere_has_an_exit_code_of_its_own_and_keeps_its_last_good_checkpoint(tmp_path):
     recipe, out = tmp_path / "wild.toml", tmp_path / "out"
-    wild = TOY.replace("rate = 1e-3", "rate = 1e15").replace("save_every = 50", "save_every = 1")
+    wild = TOY.replace("learning_rate = 1e-3", "learning_rate = 1e15").replace("save_every = 50", "save_every = 1")
     recipe.write_text(wild.replace("packs = 16", "packs = 4"))
     done = run(recipe, "--out", out)
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (10, "", False)
-    assert "begin anew with a lower `rate` in [learning]" in done.stderr
+    assert "begin anew with a lower `learning_rate` in [learning]" in done.stderr
     assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]

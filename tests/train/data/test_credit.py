@@ -8,16 +8,16 @@ import pytest
 from codagent.types import Episode, Loop, Outcome, Task
 from codagent_train.data.credit import (
     advantages,
-    dead,
-    discounted,
+    discount_returns,
+    episode_rewards,
     leave_one_out,
+    no_signal,
     one_sum,
     own,
     paper,
-    rewards,
-    reweighted,
-    temperature,
-    windowed,
+    reweight,
+    reweighting_temperature,
+    window_returns,
 )
 
 
@@ -59,12 +59,12 @@ def test_one_sum_is_the_same_for_every_episode_of_the_loop():
 
 
 def test_a_window_counts_the_own_reward():
-    assert [windowed(LEFT, window=2)] == close(scores([0.5, 1, 1], [0.5, 0.45]))
-    assert windowed(LEFT, window=1) == own(LEFT)
+    assert [window_returns(LEFT, window=2)] == close(scores([0.5, 1, 1], [0.5, 0.45]))
+    assert window_returns(LEFT, window=1) == own(LEFT)
 
 
 def test_discounted_rewards_are_summed_from_the_own_one_on():
-    assert [discounted(LEFT, factor=0.5)] == close(scores([0.75, 1.5, 1], [0.75, 0.4]))
+    assert [discount_returns(LEFT, factor=0.5)] == close(scores([0.75, 1.5, 1], [0.75, 0.4]))
 
 
 def test_the_baseline_is_the_groups_mean_at_each_position():
@@ -82,7 +82,7 @@ def test_leaving_oneself_out_compares_with_the_mean_of_the_others():
 
 
 def test_a_variant_with_a_parameter_is_given_as_a_partial():
-    found = advantages([LEFT, RIGHT], returns=partial(discounted, factor=0.0))
+    found = advantages([LEFT, RIGHT], returns=partial(discount_returns, factor=0.0))
     assert found == advantages([LEFT, RIGHT], returns=own)
 
 
@@ -103,39 +103,39 @@ def test_what_only_one_loop_came_to_has_no_advantage():
 
 def test_a_group_in_which_all_did_the_same_is_dead():
     third = scores([0.1 + 0.2, 0.7], [0])
-    assert dead(advantages([third, third, third]))
-    assert dead(advantages([LEFT]))
-    assert not dead(advantages([LEFT, RIGHT]))
+    assert no_signal(advantages([third, third, third]))
+    assert no_signal(advantages([LEFT]))
+    assert not no_signal(advantages([LEFT, RIGHT]))
 
 
 def test_rewards_are_read_from_a_loop():
     whole = loop(episode("solve", 0, 0.0), episode("notes", 0, -0.1), episode("solve", 1, 0.9))
-    assert rewards(whole) == scores([0.0, 0.9], [-0.1])
+    assert episode_rewards(whole) == scores([0.0, 0.9], [-0.1])
 
 
 @pytest.mark.parametrize("end", ["model", "tokens", "interrupted", None])
 def test_a_loop_that_was_broken_off_has_no_rewards(end):
-    assert rewards(loop(episode("solve", 0, 1.0), end=end)) == {}
+    assert episode_rewards(loop(episode("solve", 0, 1.0), end=end)) == {}
 
 
 def test_a_loop_with_an_episode_that_was_not_judged_has_no_rewards():
-    assert rewards(loop(episode("solve", 0, 1.0), episode("notes", 0, None))) == {}
+    assert episode_rewards(loop(episode("solve", 0, 1.0), episode("notes", 0, None))) == {}
 
 
 def test_the_temperature_balances_the_trained_tokens():
     # e^(0.5/T) = 2 e^(-0.5/T), so T = 1 / ln 2
-    assert temperature([0.5, -0.5], [1, 2]) == pytest.approx(1 / log(2), abs=0.05)
+    assert reweighting_temperature([0.5, -0.5], [1, 2]) == pytest.approx(1 / log(2), abs=0.05)
 
 
 def test_nothing_is_reweighted_while_the_advantages_are_not_negative_together():
-    assert temperature([0.5, -0.5], [2, 2]) is None
-    assert reweighted(-0.5, None) == -0.5
+    assert reweighting_temperature([0.5, -0.5], [2, 2]) is None
+    assert reweight(-0.5, None) == -0.5
 
 
 def test_the_temperature_has_a_lower_bound():
-    assert temperature([0.1, -0.5], [1, 1000]) == pytest.approx(0.8, abs=0.05)
+    assert reweighting_temperature([0.1, -0.5], [1, 1000]) == pytest.approx(0.8, abs=0.05)
 
 
 def test_reweighting_favours_what_went_well_and_keeps_every_sign():
-    assert reweighted(0.5, 0.8) == pytest.approx(0.5 * 1.868246)
-    assert reweighted(-0.5, 0.8) == pytest.approx(-0.5 * 0.535261)
+    assert reweight(0.5, 0.8) == pytest.approx(0.5 * 1.868246)
+    assert reweight(-0.5, 0.8) == pytest.approx(-0.5 * 0.535261)

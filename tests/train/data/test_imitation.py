@@ -9,10 +9,10 @@ from codagent.errors import UsageError
 from codagent.store.codec import encode
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Profile, Reply, Sampling, Step, Task, Tokens, ToolCall
-from codagent_train.data.imitation import counted, examples, worth
-from codagent_train.data.mixture import Sources
+from codagent_train.data.imitation import count_examples, find_examples, iter_imitable
+from codagent_train.data.mixture import Mixture
 from codagent_train.recipe import schema
-from codagent_train.recipe.schema import Batch, Records
+from codagent_train.recipe.schema import BatchConfig, RecordsConfig
 
 TASK = Task("t", "do it", ("false",))
 SMALL = Profile(tools=("write", "finish"))
@@ -29,7 +29,7 @@ class Words:
         self.texts.append([message.content for message in messages])
         return (100,)
 
-    def written(self, text):
+    def encode_reply(self, text):
         self.texts.append(text)
         return (200,)
 
@@ -56,28 +56,28 @@ def notes(position, *steps, reward=0.0):
 def write(folder, name, *episodes, loop=LOOP):
     record = Record(folder / name / "record.jsonl", replace(loop, id=name))
     for episode in episodes:
-        record.started(replace(episode, steps=(), end=None, outcome=None))
+        record.on_episode_start(replace(episode, steps=(), end=None, outcome=None))
         for one in episode.steps:
-            record.replied(one.reply, one.context)
-            record.stepped(one)
-        record.ended(episode)
+            record.on_reply(one.reply, one.context)
+            record.on_step(one)
+        record.on_episode_end(episode)
     record.finish("iterations")
     record.close()
 
 
 def imitated(folder, weights=("tiny#00",), room=1000, words=None):
-    found, refused = examples([folder], words or Words(), weights, context_tokens=room)
+    found, refused = find_examples([folder], words or Words(), weights, context_tokens=room)
     told = [[(each.kind, each.position, [one.reply.tokens for one in each.steps]) for each in loop.episodes] for loop in found]
     return told, [each.reason for each in refused]
 
 
 def test_what_passed_is_worth_imitating_and_so_are_notes_after_which_the_score_was_better():
     loop = replace(LOOP, episodes=(solve(0, 0.2), notes(0), solve(1, 0.5), notes(1), solve(2, 0.5), notes(2), solve(3, 1.0), notes(3)))
-    assert [(episode.kind, episode.position) for episode in worth(loop)] == [("notes", 0), ("notes", 2), ("solve", 3)]
+    assert [(episode.kind, episode.position) for episode in iter_imitable(loop)] == [("notes", 0), ("notes", 2), ("solve", 3)]
 
 
 def test_malformed_notes_are_not_imitated_whatever_came_after():
-    assert list(worth(replace(LOOP, episodes=(solve(0, 0.2), notes(0, reward=-0.1), solve(1, 0.5))))) == []
+    assert list(iter_imitable(replace(LOOP, episodes=(solve(0, 0.2), notes(0, reward=-0.1), solve(1, 0.5))))) == []
 
 
 def test_a_loop_that_lies_in_two_folders_is_imitated_once(tmp_path):
@@ -85,7 +85,7 @@ def test_a_loop_that_lies_in_two_folders_is_imitated_once(tmp_path):
         write(tmp_path / folder, "a", solve(0, 1.0))
     told, refused = imitated(tmp_path)
     assert (len(told), refused) == (1, ["there twice"])
-    assert counted([tmp_path]) == (1, 0)
+    assert count_examples([tmp_path]) == (1, 0)
 
 
 def test_ids_of_the_same_weights_are_taken_as_they_were_sampled_even_where_they_could_not_be_replayed(tmp_path):
@@ -137,13 +137,16 @@ def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp
     for name in "abc":
         write(tmp_path, name, solve(0, 1.0))
     given = replace(
-        schema.read_recipe("smoke"), batch=Batch(2, 3), records=Records((str(tmp_path),)), sources=schema.Sources(play=0, warm=1)
+        schema.read_recipe("smoke"),
+        batch=BatchConfig(2, 3),
+        records=RecordsConfig((str(tmp_path),)),
+        sources=schema.SourcesConfig(play=0, imitate=1),
     )
 
     def drawn():
-        sources = Sources(given, tmp_path, Words(), words=300, say=lambda _: None)
-        learned = sources.learned([4, 5], step=0, policy="tiny", play=lambda starts, _: list(starts))
-        return [loop.id for loop in learned.imitated["warm"]]
+        sources = Mixture(given, tmp_path, Words(), vocabulary_size=300, say=lambda _: None)
+        learned = sources.collect([4, 5], step=0, policy="tiny", play=lambda starts, _: list(starts))
+        return [loop.id for loop in learned.imitated["imitate"]]
 
     assert len(drawn()) == 6
     assert drawn() == drawn()
@@ -152,6 +155,8 @@ def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp
 
 def test_records_without_anything_to_imitate_are_an_error_that_says_why(tmp_path):
     write(tmp_path, "a", solve(0, 0.0))
-    given = replace(schema.read_recipe("smoke"), records=Records((str(tmp_path),)), sources=schema.Sources(play=0, warm=1))
+    given = replace(schema.read_recipe("smoke"), records=RecordsConfig((str(tmp_path),)), sources=schema.SourcesConfig(play=0, imitate=1))
     with pytest.raises(UsageError, match="has anything to imitate: nothing to imitate"):
-        Sources(given, tmp_path, Words(), words=300, say=print).learned([1], step=0, policy="tiny", play=lambda starts, _: list(starts))
+        Mixture(given, tmp_path, Words(), vocabulary_size=300, say=print).collect(
+            [1], step=0, policy="tiny", play=lambda starts, _: list(starts)
+        )

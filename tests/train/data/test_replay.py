@@ -7,7 +7,7 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent_train.data.replay import Replay
-from codagent_train.recipe.schema import Records, read_recipe
+from codagent_train.recipe.schema import RecordsConfig, read_recipe
 from tests.train.data.records.recordings import PLAIN, write
 
 
@@ -22,12 +22,12 @@ def smoke(tmp_path):
     return replace(
         given,
         policy=replace(given.policy, weights=str(tmp_path / "weights")),
-        records=Records((str(tmp_path / "loops"),), 3),
+        records=RecordsConfig((str(tmp_path / "loops"),), 3),
     )
 
 
 def drawn(given, out, packs, step=0):
-    return [[loop.id for loop in group] for group in Replay(given, out, words=100).groups(packs, step)]
+    return [[loop.id for loop in group] for group in Replay(given, out, vocabulary_size=100).groups(packs, step)]
 
 
 def test_a_pack_has_the_same_group_in_every_run_and_all_have_their_turn(smoke, tmp_path):
@@ -38,7 +38,7 @@ def test_a_pack_has_the_same_group_in_every_run_and_all_have_their_turn(smoke, t
 
 
 def test_what_is_stale_by_now_has_no_tokens(smoke, tmp_path):
-    replay = Replay(smoke, tmp_path, words=100)
+    replay = Replay(smoke, tmp_path, vocabulary_size=100)
     tokens = [
         [step.reply.tokens is not None for group in replay.groups([0], at) for loop in group for step in loop.episodes[0].steps]
         for at in (3, 4)
@@ -53,4 +53,4 @@ def test_weights_that_are_not_those_of_the_records_have_nothing_to_replay(smoke,
 
 
 def test_records_are_not_looked_for_before_they_are_needed(smoke, tmp_path):
-    assert drawn(replace(smoke, records=Records(("gone",), 3)), tmp_path, []) == []
+    assert drawn(replace(smoke, records=RecordsConfig(("gone",), 3)), tmp_path, []) == []

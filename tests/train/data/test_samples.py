@@ -3,7 +3,7 @@
 from codagent.store.trainable import chained
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 from codagent_train.data.credit import mean, own, paper
-from codagent_train.data.samples import Row, copied, harvest, parts
+from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, microbatches
 
 
 def step(ids=(1,), temperature=None):
@@ -23,13 +23,13 @@ def loop(*rewards, end="finished"):
 
 
 def reaped(*groups, returns=paper, reweight=False):
-    return harvest({"play": groups}, returns=returns, baseline=mean, reweight=reweight)
+    return build_samples({"play": groups}, returns=returns, baseline=mean, reweight=reweight)
 
 
 def test_every_reply_has_the_advantage_of_its_episode():
     # returns: solve 0: 1/2 and 0; notes: (0 + 1)/2 and 0; solve 1: 1 and 0; less their means
     found = reaped([loop(0, 1), loop(0, 0)])
-    assert [(row.kind, row.position, row.advantage) for row in found.rows] == [
+    assert [(row.kind, row.position, row.advantage) for row in found.samples] == [
         ("solve", 0, 0.25),
         ("notes", 0, 0.25),
         ("solve", 1, 0.5),
@@ -42,14 +42,14 @@ def test_every_reply_has_the_advantage_of_its_episode():
 def test_an_episode_of_several_replies_has_a_row_for_each():
     long = Loop("l", "g", "e", "m", "", (episode("solve", 0, 1.0, step((1,)), step((2, 3))),), end="finished")
     short = Loop("l", "g", "e", "m", "", (episode("solve", 0, 0.0),), end="finished")
-    assert [(row.trained, row.advantage) for row in reaped([long, short]).rows] == [(1, 0.5), (2, 0.5), (1, -0.5)]
+    assert [(row.trained_tokens, row.advantage) for row in reaped([long, short]).samples] == [(1, 0.5), (2, 0.5), (1, -0.5)]
 
 
 def test_replies_that_go_on_where_the_one_before_ended_share_a_row():
     first, second, third = Tokens((5,), (1, 6), (-1.0, -1.0)), Tokens((5, 1, 6, 5, 5), (2,), (-2.0,)), Tokens((5, 1), (3,), (-3.0,))
     assert chained([first, second, third]) == [(first, second), (third,)]
-    row = Row((first, second), 1.0, "solve", 0)
-    assert (row.ids, row.length, row.trained) == ((5, 1, 6, 5, 5, 2), 6, 3)
+    row = TrainingSample((first, second), 1.0, "solve", 0)
+    assert (row.ids, row.length, row.trained_tokens) == ((5, 1, 6, 5, 5, 2), 6, 3)
 
 
 def test_a_reply_that_was_read_otherwise_than_it_was_written_begins_a_row():
@@ -58,50 +58,50 @@ def test_a_reply_that_was_read_otherwise_than_it_was_written_begins_a_row():
 
 
 def test_loops_that_are_imitated_count_alike_whatever_came_of_them():
-    assert [row.advantage for row in copied([loop(0, 1), loop(0, 0)])] == [1.0] * 6
+    assert [row.advantage for row in imitation_samples([loop(0, 1), loop(0, 0)])] == [1.0] * 6
 
 
 def test_a_group_that_has_nothing_to_teach_is_counted_and_left_out():
     found = reaped([loop(1, 1), loop(1, 1)], [loop(0, 1), loop(0, 0)])
-    assert (found.dead, len(found.rows)) == (1, 6)
+    assert (found.groups_without_signal, len(found.samples)) == (1, 6)
 
 
 def test_a_loop_that_broke_off_is_compared_with_none():
-    assert reaped([loop(0, 1), loop(0, 0), loop(1, 1, end="sandbox")]).rows == reaped([loop(0, 1), loop(0, 0)]).rows
-    assert reaped([loop(0, 1), loop(1, 1, end="sandbox")]).rows == ()
+    assert reaped([loop(0, 1), loop(0, 0), loop(1, 1, end="sandbox")]).samples == reaped([loop(0, 1), loop(0, 0)]).samples
+    assert reaped([loop(0, 1), loop(1, 1, end="sandbox")]).samples == ()
 
 
 def test_notes_without_credit_have_rows_that_teach_nothing():
     found = reaped([loop(0, 1), loop(0, 0)], returns=own)
-    assert {row.advantage for row in found.rows if row.kind == "notes"} == {0.0}
+    assert {row.advantage for row in found.samples if row.kind == "notes"} == {0.0}
 
 
 def test_reweighting_turns_a_batch_that_pushes_down_into_one_that_does_not():
     long = Loop("l", "g", "e", "m", "", (episode("solve", 0, 0.0, step((1, 2, 3, 4))),), end="finished")
     short = Loop("l", "g", "e", "m", "", (episode("solve", 0, 1.0),), end="finished")
     plain, weighted = reaped([long, short]), reaped([long, short], reweight=True)
-    assert sum(row.advantage * row.trained for row in plain.rows) == -1.5
-    assert weighted.temperature is not None
-    assert sum(row.advantage * row.trained for row in weighted.rows) > -0.5
+    assert sum(row.advantage * row.trained_tokens for row in plain.samples) == -1.5
+    assert weighted.reweighting_temperature is not None
+    assert sum(row.advantage * row.trained_tokens for row in weighted.samples) > -0.5
 
 
 def rows(*lengths):
-    return [Row((Tokens((0,) * (length - 1), (1,), (-1.0,)),), 1.0, "solve", 0) for length in lengths]
+    return [TrainingSample((Tokens((0,) * (length - 1), (1,), (-1.0,)),), 1.0, "solve", 0) for length in lengths]
 
 
 def test_parts_have_about_the_same_number_of_tokens():
-    found = parts(rows(2, 30, 4, 4, 10, 10, 20, 40), 3)
+    found = microbatches(rows(2, 30, 4, 4, 10, 10, 20, 40), 3)
     assert [sum(row.length for row in part) for part in found] == [30, 50, 40]
     assert [row.length for part in found for row in part] == [2, 4, 4, 10, 10, 20, 30, 40]
 
 
 def test_there_are_always_as_many_parts_as_asked_for():
-    assert [len(part) for part in parts(rows(3), 4)] == [0, 0, 1, 0]
-    assert parts([], 2) == [[], []]
+    assert [len(part) for part in microbatches(rows(3), 4)] == [0, 0, 1, 0]
+    assert microbatches([], 2) == [[], []]
 
 
 def test_a_row_is_of_one_temperature_and_what_is_imitated_has_none_of_its_own():
     warmer = Loop("l", "g", "e", "m", "", (episode("solve", 0, 1.0, step(temperature=0.7), step(temperature=0.8)),), end="finished")
     found = reaped([warmer, loop(0, 0)])
-    assert [row.temperature for row in found.rows if row.advantage > 0] == [0.7, 0.8]
-    assert [(row.temperature, row.imitated) for row in copied([warmer])] == [(1.0, True)] * 2
+    assert [row.temperature for row in found.samples if row.advantage > 0] == [0.7, 0.8]
+    assert [(row.temperature, row.imitated) for row in imitation_samples([warmer])] == [(1.0, True)] * 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from codagent_train.evaluation.notes_parser import Reading, reading, stated
+from codagent_train.evaluation.notes_parser import MappingAccuracy, score_notes, stated_directions
 
 DOWN, RIGHT, UP, LEFT = range(4)
 TRUE = (DOWN, LEFT, RIGHT, UP)
@@ -38,7 +38,7 @@ TRUE = (DOWN, LEFT, RIGHT, UP)
     ],
 )
 def test_one_action_in_many_words(notes):
-    assert stated(notes) == {1: {DOWN}}
+    assert stated_directions(notes) == {1: {DOWN}}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_one_action_in_many_words(notes):
     ],
 )
 def test_all_four_at_once(notes):
-    assert reading(notes, TRUE) == Reading(right=4, wrong=0)
+    assert score_notes(notes, TRUE) == MappingAccuracy(right=4, wrong=0)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_all_four_at_once(notes):
     ],
 )
 def test_what_is_no_statement(notes):
-    assert stated(notes) == {}
+    assert stated_directions(notes) == {}
 
 
 def test_what_is_said_twice_must_agree():
-    assert stated("1 = down\n1 = up") == {1: {DOWN, UP}}
-    assert reading("1 = down\n1 = up\n2 = left\n2: left", TRUE) == Reading(right=1, wrong=1)
+    assert stated_directions("1 = down\n1 = up") == {1: {DOWN, UP}}
+    assert score_notes("1 = down\n1 = up\n2 = left\n2: left", TRUE) == MappingAccuracy(right=1, wrong=1)
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_what_is_said_twice_must_agree():
     ],
 )
 def test_three_right_ones_tell_the_fourth_unless_something_is_wrong(notes, whole):
-    assert reading(notes, TRUE).whole is whole
+    assert score_notes(notes, TRUE).whole is whole

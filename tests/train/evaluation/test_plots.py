@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train.evaluation.plots import draw, smoothed, tops
-from codagent_train.recipe.schema import Place, read_recipe
+from codagent_train.evaluation.plots import draw, reachable_rewards, smooth
+from codagent_train.recipe.schema import EnvironmentConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
-EASY = Place("frozenlake", "easy", tasks=4)
+EASY = EnvironmentConfig("frozenlake", "easy", tasks=4)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
 def out(tmp_path):
     """The folder of a run of ten steps."""
-    checkpoints.begin(tmp_path, replace(read_recipe("smoke"), environment=EASY))
+    checkpoints.begin_run(tmp_path, replace(read_recipe("smoke"), environment=EASY))
     for step in range(1, 11):
         values = {f"reward/position_{position}": step / 20 + position / 10 for position in range(4)}
-        metrics.write(tmp_path / metrics.FILE, step, values | {"margin/position_0": 0.05, "loss/policy": 1.0})
+        metrics.append(tmp_path / metrics.FILE, step, values | {"margin/position_0": 0.05, "loss/policy": 1.0})
     return tmp_path
 
 
@@ -61,16 +61,16 @@ def test_a_place_that_cannot_be_written_is_said(out):
 
 
 def test_a_mean_is_of_those_before():
-    assert smoothed([1.0, 2.0, 3.0, 6.0], 2) == [1.0, 1.5, 2.5, 4.5]
-    assert smoothed([1.0, 2.0], 1) == [1.0, 2.0]
+    assert smooth([1.0, 2.0, 3.0, 6.0], 2) == [1.0, 1.5, 2.5, 4.5]
+    assert smooth([1.0, 2.0], 1) == [1.0, 2.0]
 
 
 def test_only_notes_tell_the_keycode():
-    assert tops(Place("keycode", tasks=3)) == [0.25, 1.0, 1.0]
+    assert reachable_rewards(EnvironmentConfig("keycode", tasks=3)) == [0.25, 1.0, 1.0]
 
 
 def test_the_tops_of_lakes_rise_with_the_position():
-    found = tops(EASY)
+    found = reachable_rewards(EASY)
     assert found == sorted(found)
     assert 0.5 < found[0] < 0.7
     assert 0.95 < found[3] < 1

@@ -6,93 +6,95 @@ from dataclasses import replace
 import pytest
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, in_order, run_loop
+from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import UsageError
 from codagent.models.scripted import Scripted
 from codagent.types import Loop, Profile
-from codagent_train.environments.frozenlake.best_play import ANY, Solver, play
-from codagent_train.environments.frozenlake.environment import FrozenLake, pack
-from codagent_train.environments.frozenlake.rules import DIRECTIONS, lake, mapping
+from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Solver, play_best
+from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
+from codagent_train.environments.frozenlake.rules import DIRECTIONS, draw_lake, draw_mapping
 from codagent_train.environments.frozenlake.wording import TERSE
 from codagent_train.environments.make import LEVELS
-from codagent_train.evaluation.report import SETTINGS, Noted, Played, Setting, report
-from codagent_train.evaluation.tables import as_json, markdown
-from codagent_train.intervals import estimate, share
+from codagent_train.evaluation.report import SETTINGS, NotesAccuracy, PackResult, Setting, make_report
+from codagent_train.evaluation.tables import to_json, to_markdown
+from codagent_train.intervals import mean_interval, share_interval
 
 EASY = Setting("easy", tasks=4)
 
 
 def told(pack):
-    return ", ".join(f"{code} = {DIRECTIONS[way]}" for code, way in enumerate(mapping(pack.seed), 1))
+    return ", ".join(f"{code} = {DIRECTIONS[way]}" for code, way in enumerate(draw_mapping(pack.seed), 1))
 
 
 def solver_replies(setting, pack, notes):
     """What best play with a belief that is carried says, and the same notes after each task."""
-    belief, said = ANY, []
+    belief, said = ANY_MAPPING, []
     for task in pack.tasks:
-        moments = play(Solver(lake(LEVELS[setting.level], task.seed)), mapping(pack.seed), belief)
+        moments = play_best(Solver(draw_lake(LEVELS[setting.level], task.seed)), draw_mapping(pack.seed), belief)
         belief = moments[-1][1]
         said += [*(str(moment.code) for moment, _ in moments), f"<notes>{notes}</notes>"]
     return said[:-1]
 
 
 def drawn(setting, number):
-    return setting.packed(pack(LEVELS[setting.level], "test", number, tasks=setting.tasks))
+    return setting.repack(make_lake_pack(LEVELS[setting.level], "test", number, tasks=setting.tasks))
 
 
 def rolled(setting, pack, replies):
     environment = FrozenLake(LEVELS[setting.level], pack.seed, TERSE)
     agent = Agent(Scripted.from_items(replies), Profile())
-    return run_loop(agent, environment, in_order(pack.tasks), loop=Loop("l", "g", "frozenlake", "solver", ""), carry=Carry("between"))
+    return run_loop(agent, environment, once_each(pack.tasks), loop=Loop("l", "g", "frozenlake", "solver", ""), notes_io=NotesIO("between"))
 
 
 def solved(setting, packs, notes=told):
     found = [drawn(setting, number) for number in range(packs)]
-    return [Played(number, each, (rolled(setting, each, solver_replies(setting, each, notes(each))),)) for number, each in enumerate(found)]
+    return [
+        PackResult(number, each, (rolled(setting, each, solver_replies(setting, each, notes(each))),)) for number, each in enumerate(found)
+    ]
 
 
 def test_the_interval_of_four_packs():
-    found = estimate([0.0, 1.0, 1.0, 0.0])
+    found = mean_interval([0.0, 1.0, 1.0, 0.0])
     assert (found.mean, found.margin) == (0.5, pytest.approx(1.96 * (1 / 3) ** 0.5 / 2))
 
 
 def test_loops_of_one_pack_count_as_one():
-    assert estimate([0.25, 0.75]).margin == pytest.approx(1.96 * 0.25)
+    assert mean_interval([0.25, 0.75]).margin == pytest.approx(1.96 * 0.25)
 
 
 def test_a_share_that_is_always_one_still_has_a_margin():
-    found = share([1.0] * 6)
+    found = share_interval([1.0] * 6)
     assert (found.mean, found.margin) == (1.0, pytest.approx(1.96 * (0.8 * 0.2 / 10) ** 0.5))
 
 
 @pytest.mark.parametrize("setting", [EASY, Setting("hard", 4), Setting("easy", 8, "ralph")], ids=str)
 def test_the_solver_reaches_its_own_ceilings(setting):
-    found = report("solver", setting, solved(setting, 6))
+    found = make_report("solver", setting, solved(setting, 6))
     assert found.success == found.ceilings.success
     assert found.reward == found.ceilings.reward
     assert (found.packs, found.loops, found.broken_off) == (6, 6, 0)
 
 
 def test_notes_are_read_where_they_are_used():
-    found = report("solver", EASY, solved(EASY, 4))
+    found = make_report("solver", EASY, solved(EASY, 4))
     assert [noted.whole.mean for noted in found.notes] == [0, 1, 1, 1]
     assert [noted.right.mean for noted in found.notes] == [0, 1, 1, 1]
 
 
 def test_half_right_and_half_wrong():
     def notes(pack):
-        ways = mapping(pack.seed)
+        ways = draw_mapping(pack.seed)
         return f"1 = {DIRECTIONS[ways[0]]}, 2 = {DIRECTIONS[ways[1]]}, 3 = {DIRECTIONS[ways[3]]}"
 
-    found = report("solver", EASY, solved(EASY, 4, notes)).notes[1]
-    assert found == Noted(share([0] * 4), share([0.5] * 4), share([0.25] * 4))
+    found = make_report("solver", EASY, solved(EASY, 4, notes)).notes[1]
+    assert found == NotesAccuracy(share_interval([0] * 4), share_interval([0.5] * 4), share_interval([0.25] * 4))
 
 
 def test_seeds_are_averaged_within_their_pack():
     played = solved(EASY, 2)
     lost = [rolled(EASY, each.pack, ["no"] + ["<notes>none</notes>", "no"] * 3) for each in played]
     both = [replace(each, loops=(*each.loops, bad)) for each, bad in zip(played, lost, strict=True)]
-    alone, mixed = report("a", EASY, played), report("b", EASY, both)
+    alone, mixed = make_report("a", EASY, played), make_report("b", EASY, both)
     assert mixed.loops == 4
     assert [one.mean for one in mixed.success] == [one.mean / 2 for one in alone.success]
 
@@ -100,20 +102,20 @@ def test_seeds_are_averaged_within_their_pack():
 def test_the_gain_is_within_packs():
     played = solved(EASY, 5)
     gains = [each.loops[0].episodes[-1].outcome.reward - each.loops[0].episodes[0].outcome.reward for each in played]
-    assert report("solver", EASY, played).gain == estimate(gains)
+    assert make_report("solver", EASY, played).gain == mean_interval(gains)
 
 
 def test_loops_that_were_broken_off_are_counted_and_left_out():
     played = solved(EASY, 3)
     broken = rolled(EASY, played[0].pack, ["1"])
-    found = report("solver", EASY, [replace(played[0], loops=(*played[0].loops, broken)), *played[1:]])
+    found = make_report("solver", EASY, [replace(played[0], loops=(*played[0].loops, broken)), *played[1:]])
     assert (found.loops, found.broken_off) == (3, 1)
-    assert found.success == report("solver", EASY, played).success
+    assert found.success == make_report("solver", EASY, played).success
 
 
 def test_one_pack_has_no_interval():
     with pytest.raises(UsageError, match="at least 2"):
-        report("solver", EASY, solved(EASY, 1))
+        make_report("solver", EASY, solved(EASY, 1))
 
 
 def test_by_ralph_packing_the_first_task_comes_again():
@@ -127,7 +129,7 @@ def test_there_are_eight_settings():
 
 
 def test_the_table_has_a_column_for_each_position_and_a_row_for_each_measure():
-    lines = markdown(report("solver", EASY, solved(EASY, 4))).splitlines()
+    lines = to_markdown(make_report("solver", EASY, solved(EASY, 4))).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert lines[0] == "**solver** on easy, 4 tasks: 4 packs, 4 loops"
     assert {row.count("|") for row in rows} == {6}
@@ -137,8 +139,8 @@ def test_the_table_has_a_column_for_each_position_and_a_row_for_each_measure():
 
 
 def test_json_says_the_same():
-    found = report("solver", EASY, solved(EASY, 4))
-    (read,) = json.loads(as_json([found]))
+    found = make_report("solver", EASY, solved(EASY, 4))
+    (read,) = json.loads(to_json([found]))
     assert (read["player"], read["packs"]) == ("solver", 4)
     assert read["setting"] == {"level": "easy", "tasks": 4, "packing": "cod", "notes": "own"}
     assert [one["mean"] for one in read["reward"]] == [one.mean for one in found.reward]

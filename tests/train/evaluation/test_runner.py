@@ -13,18 +13,18 @@ from codagent.errors import UsageError
 from codagent.types import Profile, Sampling, Tokens
 from codagent_train.evaluation import notes_conditions
 from codagent_train.evaluation.report import SETTINGS, Setting
-from codagent_train.evaluation.runner import SEATS, Size, Stage, examine, settings
-from codagent_train.evaluation.target import Player
-from codagent_train.recipe.schema import Place, read_recipe
+from codagent_train.evaluation.runner import LOOPS_AT_ONCE, EvalSession, EvalSize, choose_settings, evaluate
+from codagent_train.evaluation.target import EvalTarget
+from codagent_train.recipe.schema import EnvironmentConfig, read_recipe
 from codagent_train.rollout.sampler import Sampler
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 SMOKE = read_recipe("smoke")
-PLACE = Place("frozenlake", "hard", tasks=3)
-PLAYER = Player("trained", SMOKE, untrained="base")
+PLACE = EnvironmentConfig("frozenlake", "hard", tasks=3)
+PLAYER = EvalTarget("trained", SMOKE, untrained="base")
 PROFILE = Profile(sampling=Sampling(max_tokens=80), notes_tokens=100)
 EASY = Setting("easy", 4)
-SIZE = Size(packs=4, loops=2)
+SIZE = EvalSize(packs=4, loops=2)
 
 
 class Letters:
@@ -65,7 +65,7 @@ def opened(player):
 
 
 def reported(*chosen, size=SIZE, say=lambda _: None):
-    return list(examine(PLAYER, chosen, size, say=say, opener=opened))
+    return list(evaluate(PLAYER, chosen, size, say=say, opener=opened))
 
 
 def right(report):
@@ -73,8 +73,8 @@ def right(report):
 
 
 def played(setting=EASY, packs=2, loops=2, player=PLAYER, engine=None):
-    stage = Stage(player, lambda _: (Sampler(engine or Learner(), Letters, player.name), PROFILE), lambda _: None)
-    return stage.play(setting, notes_conditions.own(packs, loops))
+    stage = EvalSession(player, lambda _: (Sampler(engine or Learner(), Letters, player.name), PROFILE), lambda _: None)
+    return stage.play(setting, notes_conditions.own_notes(packs, loops))
 
 
 def outcomes(played):
@@ -128,10 +128,10 @@ def test_draws_follow_from_setting_pack_and_loop_and_not_from_the_player():
 
 def test_loops_are_played_no_more_than_so_many_at_a_time():
     engine = Learner()
-    found = played(Setting("easy", 1), packs=2, loops=SEATS // 2 + 5, engine=engine)
-    assert max(engine.batches) == SEATS
-    assert outcomes(found) == outcomes(played(Setting("easy", 1), packs=2, loops=SEATS // 2 + 5))
-    assert [len(each.loops) for each in found] == [SEATS // 2 + 5] * 2
+    found = played(Setting("easy", 1), packs=2, loops=LOOPS_AT_ONCE // 2 + 5, engine=engine)
+    assert max(engine.batches) == LOOPS_AT_ONCE
+    assert outcomes(found) == outcomes(played(Setting("easy", 1), packs=2, loops=LOOPS_AT_ONCE // 2 + 5))
+    assert [len(each.loops) for each in found] == [LOOPS_AT_ONCE // 2 + 5] * 2
 
 
 def test_what_was_said_is_not_kept():
@@ -140,20 +140,20 @@ def test_what_was_said_is_not_kept():
 
 
 def test_a_setting_is_the_recipes_but_for_what_is_given():
-    assert settings(PLACE, {}, notes="none") == [Setting("hard", 3, "cod", "none")]
-    assert settings(PLACE, {"level": "easy", "packing": "ralph"}, notes="own") == [Setting("easy", 3, "ralph")]
+    assert choose_settings(PLACE, {}, notes="none") == [Setting("hard", 3, "cod", "none")]
+    assert choose_settings(PLACE, {"level": "easy", "packing": "ralph"}, notes="own") == [Setting("easy", 3, "ralph")]
 
 
 def test_all_settings_are_those_that_fit_what_is_given():
-    assert settings(PLACE, {}, notes="own", every=True) == list(SETTINGS)
-    found = settings(PLACE, {"level": "hard", "tasks": 8}, notes="none", every=True)
+    assert choose_settings(PLACE, {}, notes="own", all_settings=True) == list(SETTINGS)
+    found = choose_settings(PLACE, {"level": "hard", "tasks": 8}, notes="none", all_settings=True)
     assert found == [Setting("hard", 8, "cod", "none"), Setting("hard", 8, "ralph", "none")]
 
 
 @pytest.mark.parametrize(("given", "told"), [({"level": "huge"}, "no level 'huge'; take one of "), ({"tasks": 3}, "4 and 8 tasks")])
 def test_a_setting_that_there_is_not_is_refused(given, told):
     with pytest.raises(UsageError, match=told):
-        settings(PLACE, given, notes="own", every=True)
+        choose_settings(PLACE, given, notes="own", all_settings=True)
 
 
 def evaluated(*arguments):

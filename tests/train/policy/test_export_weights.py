@@ -19,9 +19,9 @@ from codagent.models import catalog
 from codagent.models.download import weights_dir
 from codagent.models.embedded import Embedded
 from codagent.types import Message, Profile, Sampling
-from codagent_train.policy.export_weights import export
+from codagent_train.policy.export_weights import export_weights
 from codagent_train.policy.import_weights import import_model
-from codagent_train.recipe.schema import Records
+from codagent_train.recipe.schema import RecordsConfig
 from codagent_train.run_dir import checkpoints, metrics
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
@@ -34,7 +34,7 @@ ASKED = Message("user", "Tell a story of a fox.")
 
 
 def written(given, out, to):
-    export(str(given), out, to=to, pulled=weights_dir(None), say=lambda _: None)
+    export_weights(str(given), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
     return out
 
 
@@ -55,10 +55,10 @@ def test_merged_weights_are_the_base_with_its_adapter(adapters, folder, tmp_path
 def run(adapters, small, tmp_path):
     """A run with a checkpoint that is an adapter, and with what was measured."""
     out = tmp_path / "run"
-    checkpoints.begin(out, small)
+    checkpoints.begin_run(out, small)
     shutil.copytree(adapters[0], out / "checkpoint-1")
     (out / "checkpoint-1" / "optimizer.pt").write_bytes(b"much")
-    metrics.write(out / metrics.FILE, 1, {"reward/position_0": 0.25, "loss/total": 1.0})
+    metrics.append(out / metrics.FILE, 1, {"reward/position_0": 0.25, "loss/total": 1.0})
     return out
 
 
@@ -82,10 +82,10 @@ def test_a_folder_for_a_hub_has_the_adapter_its_recipe_what_was_measured_and_a_c
 
 def test_what_is_for_a_hub_names_no_place_on_this_machine(adapters, small, folder, tmp_path):
     run = tmp_path / "run"
-    checkpoints.begin(run, replace(small, records=Records(folders=(str(tmp_path / "loops"),))))
+    checkpoints.begin_run(run, replace(small, records=RecordsConfig(folders=(str(tmp_path / "loops"),))))
     shutil.copytree(adapters[0], run / "checkpoint-1")
     out = written(run, tmp_path / "hub", "hub-folder")
-    told = checkpoints.recipe_of(out)
+    told = checkpoints.load_recipe(out)
     assert (told.policy.weights, told.records.folders) == (folder.name, ("loops",))
     assert all(str(folder.parent) not in file.read_text() for file in out.glob("*.json"))
 
@@ -93,7 +93,7 @@ def test_what_is_for_a_hub_names_no_place_on_this_machine(adapters, small, folde
 def test_of_a_checkpoint_nothing_is_told_that_was_measured_after_it(run, tmp_path):
     shutil.copytree(run / "checkpoint-1", run / "checkpoint-2")
     for step in (2, 3):
-        metrics.write(run / metrics.FILE, step, {"reward/position_0": step / 4})
+        metrics.append(run / metrics.FILE, step, {"reward/position_0": step / 4})
     for given, step in ((run / "checkpoint-1", 1), (run, 2)):
         out = written(given, tmp_path / f"hub-{step}", "hub-folder")
         assert [line["step"] for line in metrics.read(out / metrics.FILE)] == list(range(1, step + 1))
@@ -150,7 +150,7 @@ def test_a_gguf_file_answers_as_the_trained_weights_do(imported, tmp_path):
 
 def test_the_licence_is_the_bases_where_it_is_known(imported, tmp_path):
     card = (written(imported[1], tmp_path / "hub", "hub-folder") / "README.md").read_text()
-    entry = catalog.entry_named("smollm2-135m")
+    entry = catalog.find_entry("smollm2-135m")
     assert f"base_model: {entry.repository}\n" in card
     assert f"license: {entry.licence.lower()}\n" in card
     assert "`codagent-train import smollm2-135m --out base`" in card

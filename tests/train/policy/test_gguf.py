@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import pull, weights_dir
-from codagent.models.embedded import Embedded, weights_named
+from codagent.models.embedded import Embedded, name_weights
 from codagent.types import Message, Profile, Sampling
 from codagent_train.policy import gguf
-from codagent_train.policy.export_weights import export
+from codagent_train.policy.export_weights import export_weights
 from codagent_train.policy.import_weights import import_model
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
@@ -32,7 +32,7 @@ one_kind = pytest.mark.parametrize("imported", ["qwen2"], indirect=True)
 
 
 def written(given, out, to="gguf"):
-    export(str(given), out, to=to, pulled=weights_dir(None), say=lambda _: None)
+    export_weights(str(given), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
     return out
 
 
@@ -54,7 +54,7 @@ def shapes(kind, words):
 
 def save_gguf(path, kind):
     """Random weights, with the tokenizer of the smallest model of the catalogue."""
-    reader = GGUFReader(pull(catalog.entry_named("smollm2-135m"), weights_dir(None), progress=lambda *_: None))
+    reader = GGUFReader(pull(catalog.find_entry("smollm2-135m"), weights_dir(None), progress=lambda *_: None))
     writer, drawn = GGUFWriter(path, kind), np.random.default_rng(0)
     writer.add_custom_alignment(ALIGNMENT)
     writer.add_license("mit")
@@ -157,7 +157,7 @@ def llama(tmp_path_factory):
 def test_weights_that_do_not_fit_the_file_are_refused(change, why, llama, tmp_path):
     template, weights = llama
     with pytest.raises(UsageError, match=why):
-        gguf.write(tmp_path / "out.gguf", weights | change, template=template, heads=(HEADS, KEYS))
+        gguf.write_gguf(tmp_path / "out.gguf", weights | change, template=template, heads=(HEADS, KEYS))
 
 
 def test_kinds_that_are_not_known_and_files_that_are_no_gguf_are_refused(tmp_path):
@@ -169,7 +169,7 @@ def test_kinds_that_are_not_known_and_files_that_are_no_gguf_are_refused(tmp_pat
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(12))
     for name, why in (("other", "models of the kind gpt2 cannot be written as GGUF"), ("bad", "not a GGUF file that can be read")):
         with pytest.raises(UsageError, match=why):
-            gguf.write(tmp_path / "out.gguf", {}, template=tmp_path / f"{name}.gguf", heads=(1, 1))
+            gguf.write_gguf(tmp_path / "out.gguf", {}, template=tmp_path / f"{name}.gguf", heads=(1, 1))
 
 
 @one_kind
@@ -189,7 +189,7 @@ def test_a_folder_is_no_place_for_a_file(imported, tmp_path):
 def test_what_is_named_by_a_file_that_became_another_is_refused(imported, tmp_path):
     base = shutil.copytree(imported / "base", tmp_path / "base")
     card = json.loads((base / "codagent.json").read_text())
-    assert card["recorded"] == weights_named(Path(card["source"]))
+    assert card["recorded"] == name_weights(Path(card["source"]))
     shutil.copy(card["source"], tmp_path / "tiny.gguf")
     with (tmp_path / "tiny.gguf").open("r+b") as file:
         file.write(b"GGUX")

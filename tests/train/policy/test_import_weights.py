@@ -14,19 +14,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.download import weights_dir
-from codagent.models.embedded import weights_named
+from codagent.models.embedded import name_weights
 from codagent_train.policy import load
-from codagent_train.policy.import_weights import CARD, Card, fingerprint, fits, import_model
+from codagent_train.policy.import_weights import CARD_FILE, ImportCard, check_room, fingerprint, import_model
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 WEIGHTS = weights_dir(os.environ.get("XDG_CACHE_HOME"))
-SMOL = catalog.entry_named("smollm2-135m")
+SMOL = catalog.find_entry("smollm2-135m")
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
 
-def taken(source: object, out: Path) -> Card:
+def taken(source: object, out: Path) -> ImportCard:
     return import_model(str(source), out, weights=WEIGHTS, progress=lambda *_: None, say=lambda _: None)
 
 
@@ -40,7 +40,7 @@ def refused(source: object, out: Path) -> str:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A folder with two random layers and a tokenizer that can chat."""
-    made = load.tiny()
+    made = load.make_tiny()
     made.processor.chat_template = TEMPLATE
     made.model.save_pretrained(tmp_path / "tiny")
     made.processor.save_pretrained(tmp_path / "tiny")
@@ -62,7 +62,7 @@ def test_a_folder_comes_out_as_it_went_in(tiny: Path, tmp_path: Path) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == TEMPLATE
     assert card.weights == hashlib.sha256((tiny / "model.safetensors").read_bytes()).hexdigest()
-    assert json.loads((tmp_path / "out" / CARD).read_text()) == {
+    assert json.loads((tmp_path / "out" / CARD_FILE).read_text()) == {
         "source": str(tiny),
         "weights": card.weights,
         "tokenizer": card.tokenizer,
@@ -78,12 +78,12 @@ def test_a_fingerprint_is_the_tokenizers_and_not_its_uses(tiny: Path) -> None:
 
 
 def test_a_catalogue_entry_becomes_plain_weights(smol: Path) -> None:
-    card = json.loads((smol / CARD).read_text())
+    card = json.loads((smol / CARD_FILE).read_text())
     model, tokenizer = AutoModelForCausalLM.from_pretrained(smol), AutoTokenizer.from_pretrained(smol)
     assert SMOL
     assert card["weights"] == SMOL.sha256
     assert card["tokenizer"] == fingerprint(tokenizer)
-    assert card["recorded"] == weights_named(WEIGHTS / SMOL.file)
+    assert card["recorded"] == name_weights(WEIGHTS / SMOL.file)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
     assert "quantization_config" not in json.loads((smol / "config.json").read_text())
@@ -126,7 +126,7 @@ def test_what_is_there_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:
 def test_an_empty_folder_is_filled(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     taken(tiny, tmp_path / "out")
-    assert (tmp_path / "out" / CARD).exists()
+    assert (tmp_path / "out" / CARD_FILE).exists()
 
 
 @pytest.mark.parametrize(("source", "told"), [("gone.gguf", "no file"), ("gone", "no model"), ("./gone", "no model")])
@@ -158,7 +158,7 @@ def test_weights_that_were_cut_off_are_refused(tiny: Path, tmp_path: Path) -> No
 
 def test_a_disk_that_is_too_small_is_told_with_the_numbers(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the weights take 1,000,000,000\.0 GB and .* has [\d,.]+ GB free"):
-        fits(tmp_path, 10**18)
+        check_room(tmp_path, 10**18)
 
 
 def test_what_a_killed_import_left_is_in_nobodys_way(tiny: Path, tmp_path: Path) -> None:

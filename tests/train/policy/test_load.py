@@ -13,7 +13,7 @@ import torch
 from codagent.errors import UsageError
 from codagent.types import Message
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import Batch, Place, Replies, read_recipe
+from codagent_train.recipe.schema import BatchConfig, EnvironmentConfig, ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import Trainer, train
 from tests.train.doubles.characters import made, save
@@ -39,9 +39,9 @@ def lake(folder):
     return replace(
         toy,
         policy=replace(toy.policy, weights=str(folder), lora_rank=4),
-        environment=Place("frozenlake", tasks=2),
-        batch=Batch(packs=4, loops=4, parts=2),
-        replies=Replies(max_tokens=3, notes_tokens=20, context_tokens=20_000),
+        environment=EnvironmentConfig("frozenlake", tasks=2),
+        batch=BatchConfig(packs=4, group_size=4, microbatches=2),
+        replies=ReplyConfig(max_tokens=3, notes_tokens=20, context_tokens=20_000),
         learning=replace(toy.learning, steps=1),
     )
 
@@ -54,7 +54,7 @@ def test_what_was_said_is_rendered_by_the_template_and_read_back(lake):
 
 
 def test_an_adapter_is_trained_and_the_weights_beneath_it_are_not(lake, folder, tmp_path):
-    checkpoints.begin(tmp_path, lake)
+    checkpoints.begin_run(tmp_path, lake)
     loaded = load_policy(lake.policy, seed=0)
     before = {name: each.clone() for name, each in loaded.model.state_dict().items()}
     train(lake, loaded, tmp_path)
@@ -73,7 +73,7 @@ def test_the_last_layers_alone_are_trained_where_the_recipe_says_so(lake, tmp_pa
     whole = replace(lake, policy=replace(lake.policy, lora_rank=0, layers=1))
     loaded = load_policy(whole.policy, seed=0)
     before = {name: each.clone() for name, each in loaded.model.state_dict().items()}
-    checkpoints.begin(tmp_path, whole)
+    checkpoints.begin_run(tmp_path, whole)
     train(whole, loaded, tmp_path)
     changed = {name for name, each in loaded.model.state_dict().items() if not torch.equal(before[name], each)}
     assert changed
@@ -81,7 +81,7 @@ def test_the_last_layers_alone_are_trained_where_the_recipe_says_so(lake, tmp_pa
 
 
 def test_the_last_layers_alone_have_an_adapter_where_the_recipe_says_so(lake, tmp_path):
-    checkpoints.begin(tmp_path, lake)
+    checkpoints.begin_run(tmp_path, lake)
     trained = {}
     for layers in (0, 1):
         setting = replace(lake.policy, layers=layers)
@@ -94,7 +94,7 @@ def test_the_last_layers_alone_have_an_adapter_where_the_recipe_says_so(lake, tm
 def test_bf16_on_a_cpu_is_for_computing_and_the_weights_stay_as_they_are(lake, tmp_path):
     half = replace(lake, policy=replace(lake.policy, bf16=True))
     loaded = load_policy(half.policy, seed=0)
-    checkpoints.begin(tmp_path, half)
+    checkpoints.begin_run(tmp_path, half)
     train(half, loaded, tmp_path)
     assert {each.dtype for each in loaded.model.parameters()} == {torch.float32}
     (line,) = metrics.read(tmp_path / metrics.FILE)
@@ -125,9 +125,9 @@ def test_weights_that_are_cut_off_are_refused(lake, folder, tmp_path):
 @pytest.fixture
 def run(lake, tmp_path):
     """The folder of a run that took a step far enough to be seen, and its policy as it was then."""
-    out, bold = tmp_path / "run", replace(lake, learning=replace(lake.learning, rate=0.1))
+    out, bold = tmp_path / "run", replace(lake, learning=replace(lake.learning, learning_rate=0.1))
     loaded = load_policy(bold.policy, seed=0)
-    checkpoints.begin(out, bold)
+    checkpoints.begin_run(out, bold)
     train(bold, loaded, out)
     return out, loaded
 

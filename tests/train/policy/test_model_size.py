@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train.policy.model_size import shape
+from codagent_train.policy.model_size import model_size
 
 CONFIG = {"hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 3, "vocab_size": 11}
 TENSORS = {
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 
 def test_parameters_layers_and_cache_are_counted(folder):
-    found = shape(str(folder))
+    found = model_size(str(folder))
     assert found.parameters == 88 + 64 + 160 + 8 + 88
     assert found.linears == ((8, 8), (20, 8))
     assert (found.outputs, found.cached, found.vocabulary) == (28, 2 * 3 * 2 * 2, 11)
@@ -45,36 +45,36 @@ def test_parameters_layers_and_cache_are_counted(folder):
 
 
 def test_weights_in_several_files_are_one_model(folder):
-    whole = shape(str(folder))
+    whole = model_size(str(folder))
     (folder / "model.safetensors").unlink()
     names = list(TENSORS)
     for number, part in enumerate((names[:2], names[2:])):
         save(folder / f"part-{number}.safetensors", {name: TENSORS[name] for name in part})
     placed = {name: f"part-{int(at > 1)}.safetensors" for at, name in enumerate(names)}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": placed}))
-    found = shape(str(folder))
+    found = model_size(str(folder))
     assert (found.parameters, found.linears) == (whole.parameters, whole.linears)
     (folder / "part-1.safetensors").unlink()
-    assert shape(str(folder)) is None
+    assert model_size(str(folder)) is None
 
 
 def test_of_what_is_not_here_nothing_is_known(tmp_path, monkeypatch):
-    assert shape("nobody/has-this-model") is None
-    assert shape(str(tmp_path / "nothing")) is None
-    assert shape(str(tmp_path)) is None
+    assert model_size("nobody/has-this-model") is None
+    assert model_size(str(tmp_path / "nothing")) is None
+    assert model_size(str(tmp_path)) is None
 
 
 def test_files_that_are_cut_off_or_something_else_are_refused(folder):
     save(folder / "model.safetensors", TENSORS, short=4)
     with pytest.raises(UsageError, match=r"is cut off: [\d,]+ of [\d,]+ bytes"):
-        shape(str(folder))
+        model_size(str(folder))
     for text in (b"", b"GGUF", b"not weights at all", struct.pack("<Q", 2) + b"[]", struct.pack("<Q", 2) + b"{}"):
         (folder / "model.safetensors").write_bytes(text)
         with pytest.raises(UsageError, match="is not a file of safetensors"):
-            shape(str(folder))
+            model_size(str(folder))
 
 
 def test_a_model_of_another_kind_is_refused(folder):
     (folder / "config.json").write_text(json.dumps({"model_type": "unet"}))
     with pytest.raises(UsageError, match="lacks 'hidden_size'"):
-        shape(str(folder))
+        model_size(str(folder))

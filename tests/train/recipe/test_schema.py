@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train.recipe.schema import Engine, Records, read_recipe, shipped
+from codagent_train.recipe.schema import EngineConfig, RecordsConfig, read_recipe, shipped_recipes
 
 GOOD = """
 seed = 3
@@ -15,13 +15,13 @@ weights = "random"
 name = "keycode"
 [batch]
 packs = 3
-loops = 4
-parts = 2
+group_size = 4
+microbatches = 2
 [replies]
 max_tokens = 1
 [learning]
 steps = 5
-rate = 1e-3
+learning_rate = 1e-3
 """
 
 
@@ -47,13 +47,15 @@ def test_a_seed_given_apart_comes_first(tmp_path):
     assert read_recipe(written(tmp_path, GOOD), seed=0).seed == 0
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_what_ships_can_be_read(name):
     assert read_recipe(name).learning.steps > 0
 
 
 def test_an_unknown_key_is_told_with_its_line_and_the_nearest(tmp_path):
-    assert "mine.toml, line 9: unknown key 'lops' in [batch]; did you mean 'loops'?" in refused(tmp_path, "loops =", "lops =")
+    assert "mine.toml, line 9: unknown key 'grop_size' in [batch]; did you mean 'group_size'?" in refused(
+        tmp_path, "group_size =", "grop_size ="
+    )
 
 
 def test_a_value_that_does_not_fit_is_told_what_would(tmp_path):
@@ -62,12 +64,14 @@ def test_a_value_that_does_not_fit_is_told_what_would(tmp_path):
 
 
 def test_a_key_that_is_missing_is_named(tmp_path):
-    assert "[learning] lacks 'rate', a number above zero" in refused(tmp_path, "rate = 1e-3", "")
+    assert "[learning] lacks 'learning_rate', a number above zero" in refused(tmp_path, "learning_rate = 1e-3", "")
 
 
 def test_an_impossible_batch_is_refused_with_its_numbers(tmp_path):
-    assert "line 10: 3 packs of 4 loops are 12, which cannot be divided into 5 parts" in refused(tmp_path, "parts = 2", "parts = 5")
-    assert "a group of one loop" in refused(tmp_path, "loops = 4", "loops = 1")
+    assert "line 10: 3 packs of 4 loops are 12, which cannot be divided into 5 microbatches" in refused(
+        tmp_path, "microbatches = 2", "microbatches = 5"
+    )
+    assert "a group of one loop" in refused(tmp_path, "group_size = 4", "group_size = 1")
     assert "leaves nothing of a context of 4096" in refused(tmp_path, "max_tokens = 1", "max_tokens = 4096")
 
 
@@ -81,7 +85,7 @@ def test_a_server_gets_adapters_only_and_samples_at_temperature_1(tmp_path):
     )
     with pytest.raises(UsageError, match="line 13: a vLLM server tells logprobs before temperature"):
         read_recipe(written(tmp_path, warm))
-    assert read_recipe(written(tmp_path, warm.replace("0.7", "1"))).engine == Engine("vllm", "http://127.0.0.1:8000/v1")
+    assert read_recipe(written(tmp_path, warm.replace("0.7", "1"))).engine == EngineConfig("vllm", "http://127.0.0.1:8000/v1")
 
 
 def test_a_name_that_is_none_is_answered_with_those_that_are():
@@ -94,13 +98,13 @@ def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_t
     assert "line 14: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")
 
 
-@pytest.mark.parametrize("source", ["replay", "again", "warm"])
+@pytest.mark.parametrize("source", ["replay", "redo", "imitate"])
 def test_recorded_loops_that_are_not_named_are_asked_for(tmp_path, source):
     said = refused(tmp_path, "[learning]", f"[sources]\n{source} = 1\n[learning]")
     assert f"line 14: {source} needs recorded loops; name their `folders` in [records]" in said
 
 
-@pytest.mark.parametrize("source", ["again", "warm"])
+@pytest.mark.parametrize("source", ["redo", "imitate"])
 def test_a_model_that_knows_nothing_has_no_use_for_recorded_tasks(tmp_path, source):
     said = refused(tmp_path, "[learning]", f'[sources]\n{source} = 1\n[records]\nfolders = ["loops"]\n[learning]')
     assert "line 14: a model with random weights cannot read recorded tasks" in said
@@ -108,4 +112,4 @@ def test_a_model_that_knows_nothing_has_no_use_for_recorded_tasks(tmp_path, sour
 
 def test_the_folders_of_records_are_read(tmp_path):
     text = GOOD + '[sources]\nplay = 0\nreplay = 1\n[records]\nfolders = ["a", "b"]\n'
-    assert read_recipe(written(tmp_path, text)).records == Records(("a", "b"), 4)
+    assert read_recipe(written(tmp_path, text)).records == RecordsConfig(("a", "b"), 4)

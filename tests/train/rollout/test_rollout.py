@@ -8,9 +8,9 @@ import pytest
 from codagent.errors import SandboxError
 from codagent.types import Loop, Profile, Sampling, Tokens
 from codagent_train.environments import keycode
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import Start
+from codagent_train.rollout.specs import RolloutSpec
 
 PROFILE = Profile(sampling=Sampling(max_tokens=1))
 
@@ -43,9 +43,9 @@ class Slow(keycode.Keycode):
 
 
 def starts(count, environment=keycode.Keycode, tasks=4):
-    packs = [keycode.pack("train", number // 4, tasks=tasks) for number in range(count)]
+    packs = [keycode.make_keycode_pack("train", number // 4, tasks=tasks) for number in range(count)]
     return [
-        Start(Loop(str(number), "g", "keycode", "dice", ""), environment(pack.seed), pack.tasks, number)
+        RolloutSpec(Loop(str(number), "g", "keycode", "dice", ""), environment(pack.seed), pack.tasks, number)
         for number, pack in enumerate(packs)
     ]
 
@@ -55,12 +55,12 @@ def replies(loops):
 
 
 def test_nothing_to_play_is_played_at_once():
-    assert roll_out(Sampler(Dice(), keycode, "dice"), [], PROFILE) == []
+    assert rollout(Sampler(Dice(), keycode, "dice"), [], PROFILE) == []
 
 
 def test_loops_of_one_length_are_answered_in_batches_of_all():
     engine = Dice()
-    loops = roll_out(Sampler(engine, keycode, "dice"), starts(8), PROFILE)
+    loops = rollout(Sampler(engine, keycode, "dice"), starts(8), PROFILE)
     assert engine.batches == [8] * 7  # four guesses, three notes
     assert [loop.id for loop in loops] == [str(number) for number in range(8)]
     assert {loop.end for loop in loops} == {"finished"}
@@ -68,19 +68,19 @@ def test_loops_of_one_length_are_answered_in_batches_of_all():
 
 def test_loops_that_are_over_are_not_waited_for():
     engine = Dice()
-    roll_out(Sampler(engine, keycode, "dice"), [*starts(3), *starts(2, tasks=1)], PROFILE)
+    rollout(Sampler(engine, keycode, "dice"), [*starts(3), *starts(2, tasks=1)], PROFILE)
     assert engine.batches == [5, 3, 3, 3, 3, 3, 3]
 
 
 def test_what_a_loop_does_depends_on_its_own_seed_only():
     sampler = Sampler(Dice(), keycode, "dice")
-    together = replies(roll_out(sampler, starts(8), PROFILE))
-    assert replies(roll_out(sampler, starts(8), PROFILE)) == together
-    assert [replies(roll_out(sampler, [start], PROFILE))[0] for start in starts(8)] == together
+    together = replies(rollout(sampler, starts(8), PROFILE))
+    assert replies(rollout(sampler, starts(8), PROFILE)) == together
+    assert [replies(rollout(sampler, [start], PROFILE))[0] for start in starts(8)] == together
 
 
 def test_each_reply_says_how_it_was_sampled_and_no_two_share_a_seed():
-    loops = roll_out(Sampler(Dice(), keycode, "dice@7", temperature=0.9), starts(4), PROFILE)
+    loops = rollout(Sampler(Dice(), keycode, "dice@7", temperature=0.9), starts(4), PROFILE)
     found = [reply for each in replies(loops) for reply in each]
     assert {(reply.policy, reply.sampling.temperature, reply.sampling.top_p, reply.sampling.top_k) for reply in found} == {
         ("dice@7", 0.9, 1.0, 0)
@@ -90,9 +90,9 @@ def test_each_reply_says_how_it_was_sampled_and_no_two_share_a_seed():
 
 def test_an_engine_that_breaks_ends_the_rollout_with_its_own_error():
     with pytest.raises(ArithmeticError, match="no more"):
-        roll_out(Sampler(Broken(), keycode, "dice"), starts(4), PROFILE)
+        rollout(Sampler(Broken(), keycode, "dice"), starts(4), PROFILE)
 
 
 def test_a_loop_that_never_comes_back_is_not_waited_for_for_ever():
     with pytest.raises(SandboxError, match="1 of 4 loops have not asked"):
-        roll_out(Sampler(Dice(), keycode, "dice"), [*starts(3), *starts(1, Slow)], PROFILE, patience_s=0.1)
+        rollout(Sampler(Dice(), keycode, "dice"), [*starts(3), *starts(1, Slow)], PROFILE, patience_s=0.1)

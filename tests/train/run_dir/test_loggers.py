@@ -50,17 +50,17 @@ def test_a_run_is_drawn_by_both_under_the_names_of_its_metrics(tmp_path):
 
 
 def test_steps_that_are_done_again_are_drawn_once(tmp_path):
-    metrics.write(tmp_path / metrics.FILE, 1, {"loss/total": 0.5})
-    with loggers.opened(["tensorboard"], tmp_path) as tell:
+    metrics.append(tmp_path / metrics.FILE, 1, {"loss/total": 0.5})
+    with loggers.open_loggers(["tensorboard"], tmp_path) as tell:
         tell(2, {"loss/total": 0.25})
-    with loggers.opened(["tensorboard", "tensorboard"], tmp_path) as tell:
+    with loggers.open_loggers(["tensorboard", "tensorboard"], tmp_path) as tell:
         tell(2, {"loss/total": 0.125})
     assert drawn(tmp_path) == {"loss/total": [(1, 0.5), (2, 0.125)]}
 
 
 def test_what_is_unknown_or_not_installed_is_told(monkeypatch):
     with pytest.raises(UsageError, match="--log wandb is unknown; give one of tensorboard, trackio"):
-        loggers.check(["wandb"])
+        loggers.check_loggers(["wandb"])
     monkeypatch.setitem(sys.modules, "trackio", None)
     with pytest.raises(UsageError, match=r"install it with: pip install 'codagent\[logs\]'"):
-        loggers.check(["tensorboard", "trackio"])
+        loggers.check_loggers(["tensorboard", "trackio"])

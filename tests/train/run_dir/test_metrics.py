@@ -10,5 +10,5 @@ from codagent_train.run_dir import metrics
 
 def test_a_line_that_finds_no_room_is_an_error_of_the_disk():
     with pytest.raises(OSError, match="No space left") as caught:
-        metrics.write(Path("/dev/full"), 1, {"loss/total": 0.5})
+        metrics.append(Path("/dev/full"), 1, {"loss/total": 0.5})
     assert caught.value.errno == errno.ENOSPC

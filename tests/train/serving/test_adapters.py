@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM
 from codagent.errors import ModelError
 from codagent.models.open import open_model
 from codagent.types import Message, Sampling
-from codagent_train.run_dir.weights_ref import base_of
+from codagent_train.run_dir.weights_ref import read_base
 from codagent_train.serving import vllm
-from codagent_train.serving.adapters import opened
+from codagent_train.serving.adapters import open_weights
 from tests.train.serving.asking import ask, recomputed
 
 pytestmark = pytest.mark.usefixtures("hushed")
@@ -51,7 +51,7 @@ def test_names_choose_adapters_that_come_and_go_while_it_serves(endpoint, client
 
 def test_adapters_side_by_side_do_not_mix(endpoint, client, folder, adapters):
     for at, path in enumerate(adapters):
-        endpoint.desk.between(lambda at=at, path=path: endpoint.weights.add(f"v{at}", path))
+        endpoint.scheduler.run_between_steps(lambda at=at, path=path: endpoint.weights.add(f"v{at}", path))
     names = ["v0", "v1", str(folder)] * 3
 
     def one(number):
@@ -63,7 +63,7 @@ def test_adapters_side_by_side_do_not_mix(endpoint, client, folder, adapters):
 
 
 def test_a_checkpoint_is_served_on_its_base_under_the_name_of_its_run(adapters, folder):
-    weights = opened(str(adapters[1]))
+    weights = open_weights(str(adapters[1]))
     assert weights.names == (f"{adapters[1].parent.name}@2", str(folder))
 
 
@@ -95,7 +95,7 @@ def test_an_adapter_is_a_model_of_codagents_that_ends_with_it_and_imports_nothin
         reply = model.reply((Message("user", "which way?"),), (), Sampling(1.0, 1.0, 0, 20, 7))
     assert model._child.returncode == 0
     assert reply.policy == f"{adapters[0].parent.name}@1 text"
-    trained = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base_of(adapters[0])), adapters[0])
+    trained = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(read_base(adapters[0])), adapters[0])
     assert reply.tokens.logprobs == pytest.approx(recomputed(trained, reply.tokens, 1.0), abs=1e-4)
 
 
@@ -118,4 +118,4 @@ def test_without_a_gpu_vllm_is_not_taken_though_it_is_there(monkeypatch, tmp_pat
     (tmp_path / "vllm.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert not vllm.present()
+    assert not vllm.is_available()

@@ -10,9 +10,9 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codagent.errors import UsageError
-from codagent.models.openai_api import Endpoint as Client
+from codagent.models.openai_api import OpenAIModel as Client
 from codagent.types import Message, Sampling
-from codagent_train.serving.openai_api import asked
+from codagent_train.serving.openai_api import parse_request
 from tests.train.doubles.characters import TEMPLATE, TOOLS
 from tests.train.serving.asking import ask, recomputed, user
 
@@ -100,15 +100,19 @@ def test_a_client_that_hangs_up_frees_its_place(endpoint, client, stream):
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {endpoint.key}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(endpoint.server_address) as connection:
         connection.sendall(head.encode() + body)
-        while not (tickets := endpoint.desk.between(lambda: [each for _, some in endpoint.desk._growing.values() for each in some])):
+        while not (
+            tickets := endpoint.scheduler.run_between_steps(
+                lambda: [each for _, some in endpoint.scheduler._growing.values() for each in some]
+            )
+        ):
             sleep(0.01)
     assert len(ask(client, max_tokens=5, seed=1).choices[0].message.content) == 5
-    while not tickets[0].given_up:
+    while not tickets[0].cancelled:
         sleep(0.01)
     for _ in range(2):  # it is dropped in the step that comes next
-        endpoint.desk.between(lambda: None)
-    assert endpoint.desk.between(lambda: len(endpoint.desk._growing)) == 0
-    assert len(tickets[0].row.ids) < LONG
+        endpoint.scheduler.run_between_steps(lambda: None)
+    assert endpoint.scheduler.run_between_steps(lambda: len(endpoint.scheduler._growing)) == 0
+    assert len(tickets[0].completion.ids) < LONG
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ def test_tools_that_the_template_would_not_show_are_refused(folder):
     processor = AutoTokenizer.from_pretrained(folder)
     processor.chat_template = TEMPLATE.partition("{% endfor %}")[2]
     with pytest.raises(UsageError, match="chat template shows it no tools"):
-        asked({"messages": user("hi"), "tools": TOOLS}, processor, model="m", context_tokens=100)
+        parse_request({"messages": user("hi"), "tools": TOOLS}, processor, model="m", context_tokens=100)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from codagent.errors import UsageError
-from codagent.models.openai_api import meant
-from codagent_train.run_dir.weights_ref import Source, located
-from codagent_train.serving.vllm import arguments, serving
+from codagent.models.openai_api import default_model
+from codagent_train.run_dir.weights_ref import WeightsRef, resolve
+from codagent_train.serving.vllm import command_line, start_vllm
 from tests.train.doubles.vllm_command import ABSENT, ADAPTED, PLAIN
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +76,7 @@ def test_an_adapter_is_served_under_the_name_of_its_run_and_the_key_that_is_prin
     with started(environment, folder) as (process, url, headers):
         listed = httpx.get(f"{url}/models", headers=headers).json()
         assert [model["id"] for model in listed["data"]] == ["some/base", "runs, a=b@2"]
-        assert meant(listed) == "runs, a=b@2"
+        assert default_model(listed) == "runs, a=b@2"
         assert [completed(url, headers, name) for name in ("runs, a=b@2", "some/base")] == [[ADAPTED], [PLAIN]]
         assert httpx.get(f"{url}/models").status_code == 401
         another = {"lora_name": "another", "lora_path": str(folder)}
@@ -107,18 +107,18 @@ def test_a_vllm_that_ends_before_it_answers_ends_the_command(environment, tmp_pa
 
 @pytest.mark.parametrize(("rank", "room"), [(4, "8"), (8, "8"), (24, "32"), (512, "512")])
 def test_the_least_room_for_ranks_that_vllm_takes_is_asked_for(rank, room, tmp_path):
-    said = arguments(located(str(adapter(tmp_path / "one", rank=rank))), host="127.0.0.1", port=1)
+    said = command_line(resolve(str(adapter(tmp_path / "one", rank=rank))), host="127.0.0.1", port=1)
     assert said[said.index("--max-lora-rank") + 1] == room
 
 
 def test_an_adapter_that_vllm_has_no_room_for_or_that_names_no_rank_is_refused(tmp_path):
     for rank, why in ((513, "has rank 513, and vLLM takes 512 at most"), (None, "names no rank")):
         with pytest.raises(UsageError, match=why):
-            arguments(located(str(adapter(tmp_path / str(rank), rank=rank))), host="127.0.0.1", port=1)
+            command_line(resolve(str(adapter(tmp_path / str(rank), rank=rank))), host="127.0.0.1", port=1)
 
 
 def test_weights_without_an_adapter_are_served_ready_for_one():
-    said = arguments(located("some/base"), host="127.0.0.1", port=1)
+    said = command_line(resolve("some/base"), host="127.0.0.1", port=1)
     assert said[:2] == ["serve", "some/base"]
     assert "--enable-lora" in said
     assert "--lora-modules" not in said
@@ -126,7 +126,7 @@ def test_weights_without_an_adapter_are_served_ready_for_one():
 
 def test_without_vllm_another_engine_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UsageError, match="install it with: pip install vllm, or take --engine local"), serving(Source("x")):
+    with pytest.raises(UsageError, match="install it with: pip install vllm, or take --engine local"), start_vllm(WeightsRef("x")):
         pass
 
 

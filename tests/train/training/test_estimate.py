@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train.policy.model_size import TINY, Shape
-from codagent_train.recipe.schema import Batch, read_recipe
+from codagent_train.policy.model_size import TINY, ModelSize
+from codagent_train.recipe.schema import BatchConfig, read_recipe
 from codagent_train.run_dir import checkpoints
 from codagent_train.training import estimate, hardware
 
 TOY = read_recipe("toy")
-SMALL = Shape(1000, ((10, 10), (30, 10)), hidden=10, layers=1, vocabulary=100, cached=8, beside=50)
+SMALL = ModelSize(1000, ((10, 10), (30, 10)), hidden=10, layers=1, vocabulary=100, cached=8, beside=50)
 HUGE = replace(SMALL, parameters=10**15)
 
 
@@ -21,70 +21,73 @@ def adapted(given, rank):
 
 def test_an_episode_is_read_again_in_every_turn_and_learned_from_once():
     # 100, then 100 + 5 + 20, then 100 + 2 * 25
-    assert estimate.episode(asked=100, state=20, said=5, turns=3, room=1000) == estimate.Length(100 + 125 + 150, 15, 155)
+    assert estimate.estimate_episode(prompt=100, state=20, reply=5, turns=3, room=1000) == estimate.EpisodeLength(100 + 125 + 150, 15, 155)
 
 
 def test_no_request_takes_more_than_the_room_leaves():
-    assert estimate.episode(asked=100, state=20, said=5, turns=3, room=120) == estimate.Length(100 + 115 + 115, 15, 120)
+    assert estimate.estimate_episode(prompt=100, state=20, reply=5, turns=3, room=120) == estimate.EpisodeLength(100 + 115 + 115, 15, 120)
 
 
 def test_the_tokens_of_a_step_of_the_toy():
-    found = estimate.work(replace(TOY, batch=Batch(packs=2, loops=3, parts=2)))
+    found = estimate.estimate_work(replace(TOY, batch=BatchConfig(packs=2, group_size=3, microbatches=2)))
     # a loop: four guesses of 2 tokens and one; three notes of the same, each asked for twice, the second time with the first answer
     assert (found.loops, found.longest) == (6, 4)
     assert (found.read, found.written) == (6 * (4 * 2 + 3 * (2 + 3)), 6 * (4 + 3 * 2))
-    assert (found.learned, found.part) == (6 * (4 * 3 + 3 * 4), 6 * (4 * 3 + 3 * 4) // 2)
+    assert (found.trained, found.microbatch) == (6 * (4 * 3 + 3 * 4), 6 * (4 * 3 + 3 * 4) // 2)
 
 
 def test_a_real_environment_takes_longer_and_half_the_turns_about_half_of_it():
     smoke = read_recipe("smoke")
-    about, most = estimate.work(smoke, share=0.5), estimate.work(smoke)
+    about, most = estimate.estimate_work(smoke, share=0.5), estimate.estimate_work(smoke)
     assert 100 < about.longest < most.longest < smoke.replies.context_tokens
-    assert 0.4 < about.learned / most.learned < 0.7
+    assert 0.4 < about.trained / most.trained < 0.7
 
 
 def test_all_parameters_have_a_gradient_and_two_moments():
-    found = estimate.memory(TOY, SMALL, estimate.work(TOY))
+    found = estimate.estimate_memory(TOY, SMALL, estimate.estimate_work(TOY))
     assert (found.weights, found.gradients, found.optimizer) == (4000, 4000, 8000)
-    assert estimate.saved(TOY, SMALL) == 3 * 4000 + 50
+    assert estimate.checkpoint_bytes(TOY, SMALL) == 3 * 4000 + 50
 
 
 def test_of_an_adapter_only_its_own_parameters_have():
     lora = adapted(TOY, 2)
-    found = estimate.memory(lora, SMALL, estimate.work(TOY))
-    assert estimate.parameters_trained(SMALL, 2) == 2 * (20 + 40)
+    found = estimate.estimate_memory(lora, SMALL, estimate.estimate_work(TOY))
+    assert estimate.count_trained_parameters(SMALL, 2) == 2 * (20 + 40)
     assert (found.weights, found.gradients, found.optimizer) == (4000, 480, 960)
-    assert estimate.saved(lora, SMALL) == 3 * 480 + 50
+    assert estimate.checkpoint_bytes(lora, SMALL) == 3 * 480 + 50
 
 
 def test_more_parts_take_less_memory_and_a_server_that_plays_takes_none_of_it():
-    whole, parted = (estimate.memory(given, SMALL, estimate.work(given)) for given in (TOY, replace(TOY, batch=Batch(16, 8, parts=8))))
+    whole, parted = (
+        estimate.estimate_memory(given, SMALL, estimate.estimate_work(given))
+        for given in (TOY, replace(TOY, batch=BatchConfig(16, 8, microbatches=8)))
+    )
     assert parted.learning == pytest.approx(whole.learning / 8)
     served = replace(TOY, engine=replace(TOY.engine, name="vllm"))
-    assert estimate.memory(served, SMALL, estimate.work(served)).playing == 0 < whole.playing
+    assert estimate.estimate_memory(served, SMALL, estimate.estimate_work(served)).playing == 0 < whole.playing
 
 
 def test_what_cannot_fit_into_the_memory_is_refused_with_the_numbers_and_what_helps(tmp_path):
     with pytest.raises(UsageError, match=r"about 16,000,0\d\d\.\d GB of memory, and [\d.,]+ GB are free: weights .*a `lora_rank`"):
-        estimate.fits(TOY, HUGE, tmp_path)
-    with pytest.raises(UsageError, match="take more `parts`"):
-        estimate.fits(TOY, replace(SMALL, linears=((10**9, 10**3),)), tmp_path)
+        estimate.check_fits(TOY, HUGE, tmp_path)
+    with pytest.raises(UsageError, match="take more `microbatches`"):
+        estimate.check_fits(TOY, replace(SMALL, linears=((10**9, 10**3),)), tmp_path)
 
 
 def test_what_cannot_fit_onto_the_disk_is_refused_with_the_numbers(tmp_path):
     with pytest.raises(UsageError, match=r"checkpoints take 3 times 1,000,000\.0 GB, and [\d.,]+ GB are free at"):
-        estimate.fits(TOY, replace(SMALL, beside=10**15), tmp_path)
+        estimate.check_fits(TOY, replace(SMALL, beside=10**15), tmp_path)
 
 
 def test_checkpoints_that_are_there_need_no_more_room(tmp_path):
     for step in (1, 2, 3):
-        assert checkpoints.to_come(tmp_path) == max(1, 4 - step)
+        assert checkpoints.count_to_come(tmp_path) == max(1, 4 - step)
         (tmp_path / f"checkpoint-{step}").mkdir()
-    assert checkpoints.to_come(tmp_path) == 1
+    assert checkpoints.count_to_come(tmp_path) == 1
 
 
 def test_what_ships_for_a_cpu_fits_onto_small_machines():
-    assert estimate.memory(TOY, TINY, estimate.work(TOY)).total < 1e9
+    assert estimate.estimate_memory(TOY, TINY, estimate.estimate_work(TOY)).total < 1e9
 
 
 def test_a_folder_that_is_not_there_yet_has_the_room_of_the_one_that_is(tmp_path):
@@ -93,4 +96,4 @@ def test_a_folder_that_is_not_there_yet_has_the_room_of_the_one_that_is(tmp_path
 
 def test_weights_that_are_not_here_are_named():
     with pytest.raises(UsageError, match="the weights nobody/has-this are not on this machine"):
-        estimate.sized(replace(TOY, policy=replace(TOY.policy, weights="nobody/has-this")))
+        estimate.require_size(replace(TOY, policy=replace(TOY.policy, weights="nobody/has-this")))

@@ -5,7 +5,7 @@ from math import log
 import pytest
 import torch
 
-from codagent_train.training.loss import clipped, drift, one_sided, token_mean
+from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
@@ -17,19 +17,19 @@ WORTH = torch.tensor([2.0, -1.0])
 
 def test_a_token_has_minus_its_advantage_times_its_logprob_without_a_ratio():
     # ratios 1.0, 1.22 of a good row: the second is beyond 1.2; 0.78, 1.4 of a bad one: the first is below 0.8
-    found = one_sided(NOW, OLD, WORTH, clip=0.2)
+    found = one_sided_loss(NOW, OLD, WORTH, clip=0.2)
     assert found.flatten().tolist() == pytest.approx([-2 * log(0.5), 0, 0, log(0.7)])
 
 
 def test_only_what_has_gone_too_far_where_its_advantage_pushes_is_clipped():
-    assert clipped(NOW, OLD, WORTH, clip=0.2).tolist() == [[False, True], [True, False]]
-    assert clipped(NOW, OLD, -WORTH, clip=0.2).tolist() == [[False, False], [False, True]]
-    assert not clipped(OLD, OLD, WORTH, clip=0.0).any()
+    assert clip_mask(NOW, OLD, WORTH, clip=0.2).tolist() == [[False, True], [True, False]]
+    assert clip_mask(NOW, OLD, -WORTH, clip=0.2).tolist() == [[False, False], [False, True]]
+    assert not clip_mask(OLD, OLD, WORTH, clip=0.0).any()
 
 
 def test_the_gradient_is_that_of_plain_policy_gradient_where_nothing_is_clipped():
     now = NOW.clone().requires_grad_()
-    token_mean(one_sided(now, OLD, WORTH, clip=0.2), torch.ones(2, 2), 4).backward()
+    token_mean(one_sided_loss(now, OLD, WORTH, clip=0.2), torch.ones(2, 2), 4).backward()
     assert now.grad.tolist() == [[-0.5, 0.0], [0.0, 0.25]]
 
 

@@ -12,11 +12,11 @@ import torch
 from codagent.types import Loop, Outcome
 from codagent_train.environments import keycode
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import Batch, Records, Sources
-from codagent_train.rollout.engines.transformers_loop import Local
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConfig
+from codagent_train.rollout.engines.transformers_loop import LocalEngine
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import Start, profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile
 from codagent_train.run_dir import checkpoints
 from codagent_train.training.trainer import train
 from tests.train.training.test_replay import record
@@ -30,16 +30,18 @@ GROUPS, LOOPS = 24, 8
 
 def made(loaded, recipe, *, shuffled):
     """Groups of loops of two tasks: the untrained policy's own words, and scores by the notes that it carried."""
-    sampler = Sampler(Local(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "random@0")
+    sampler = Sampler(LocalEngine(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "random@0")
     found = []
     for number in range(GROUPS):
         secret = 2 * keycode.KEYS.index(SEEN[number % len(SEEN)])
-        tasks = keycode.pack("train", number, tasks=2).tasks
+        tasks = keycode.make_keycode_pack("train", number, tasks=2).tasks
         starts = [
-            Start(Loop(f"{number}-{one}", str(number), f"made-{number}", "random", ""), keycode.Keycode(secret), tasks, 100 * number + one)
+            RolloutSpec(
+                Loop(f"{number}-{one}", str(number), f"made-{number}", "random", ""), keycode.Keycode(secret), tasks, 100 * number + one
+            )
             for one in range(LOOPS)
         ]
-        group = roll_out(sampler, starts, profile(recipe))
+        group = rollout(sampler, starts, agent_profile(recipe))
         rewards = [float(GOOD in loop.episodes[-1].notes_before) for loop in group]
         if shuffled:
             Random(number).shuffle(rewards)
@@ -70,12 +72,12 @@ def test_notes_that_are_followed_by_success_become_likelier_on_held_out_tasks_an
         record(tmp_path / "loops" / loop.id / "record.jsonl", loop)
     given = replace(
         small,
-        sources=Sources(play=0.0, replay=1.0),
-        records=Records((str(tmp_path / "loops"),), max_staleness=100, max_drift=100.0),  # far from what was recorded, for so few
-        batch=Batch(packs=GROUPS // 2, loops=LOOPS),
-        learning=replace(small.learning, steps=40, rate=3e-3, clip=0.9, save_every=40),
+        sources=SourcesConfig(play=0.0, replay=1.0),
+        records=RecordsConfig((str(tmp_path / "loops"),), max_staleness=100, max_drift=100.0),  # far from what was recorded, for so few
+        batch=BatchConfig(packs=GROUPS // 2, group_size=LOOPS),
+        learning=replace(small.learning, steps=40, learning_rate=3e-3, clip=0.9, save_every=40),
     )
-    checkpoints.begin(tmp_path / "out", given)
+    checkpoints.begin_run(tmp_path / "out", given)
     train(given, loaded, tmp_path / "out")
     after = preference(loaded, HELD_OUT)
     assert before < 0.05

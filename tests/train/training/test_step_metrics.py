@@ -6,8 +6,8 @@ from math import sqrt
 import pytest
 
 from codagent.types import Episode, Loop, Outcome, Task, Tokens
-from codagent_train.data.mixture import Learned
-from codagent_train.data.samples import Harvest, Row
+from codagent_train.data.mixture import StepLoops
+from codagent_train.data.samples import SampleBatch, TrainingSample
 from codagent_train.training import step_metrics
 
 TASK = Task("guess", "Guess.")
@@ -20,7 +20,9 @@ def loop(*rewards):
 
 
 def measured(*groups):
-    return step_metrics.measured(Learned({"play": groups, "again": (), "replay": ()}, {"teacher": (), "warm": ()}), Harvest((), 0))
+    return step_metrics.step_metrics(
+        StepLoops({"play": groups, "redo": (), "replay": ()}, {"teacher": (), "imitate": ()}), SampleBatch((), 0)
+    )
 
 
 def test_the_margin_of_a_reward_is_over_packs_whose_loops_are_averaged_first():
@@ -36,8 +38,13 @@ def test_one_pack_has_no_margin_and_neither_has_a_position_that_not_all_packs_re
 
 
 def test_rows_are_counted_by_the_source_that_they_came_from():
-    replayed, lesson = Row((TOKENS,), 0.5, "solve", 0, source="replay"), Row((TOKENS,), 1.0, "solve", 0, imitated=True, source="warm")
-    compared = {"play": (), "again": (), "replay": ([loop(1.0), loop(0.0)], [loop(1.0), loop(1.0)])}
-    found = step_metrics.measured(Learned(compared, {"teacher": (), "warm": [loop(1.0)]}), Harvest((replayed, replayed, lesson), 1))
-    assert (found["rows/count"], found["rows/replayed"], found["rows/warm"]) == (3, 2, 1)
-    assert "rows/again" not in found
+    replayed, lesson = (
+        TrainingSample((TOKENS,), 0.5, "solve", 0, source="replay"),
+        TrainingSample((TOKENS,), 1.0, "solve", 0, imitated=True, source="imitate"),
+    )
+    compared = {"play": (), "redo": (), "replay": ([loop(1.0), loop(0.0)], [loop(1.0), loop(1.0)])}
+    found = step_metrics.step_metrics(
+        StepLoops(compared, {"teacher": (), "imitate": [loop(1.0)]}), SampleBatch((replayed, replayed, lesson), 1)
+    )
+    assert (found["rows/count"], found["rows/replay"], found["rows/imitate"]) == (3, 2, 1)
+    assert "rows/redo" not in found

@@ -10,16 +10,16 @@ from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train.data.samples import BASELINES, RETURNS, Row, harvest
+from codagent_train.data.samples import BASELINES, RETURNS, TrainingSample, build_samples
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import load_policy
-from codagent_train.rollout.engines.transformers_loop import Local
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.rollout.engines.transformers_loop import LocalEngine
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import groups, profile
+from codagent_train.rollout.specs import agent_profile, group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.logprobs import IGNORED
-from codagent_train.training.microbatch import tensors
+from codagent_train.training.microbatch import pad_samples
 from codagent_train.training.trainer import Trainer, train
 
 pytestmark = pytest.mark.usefixtures("hushed")
@@ -40,7 +40,7 @@ def weights(model):
 
 def bare_loss(model, rows, recipe):
     """One reply at a time, unpadded, with logits; on-policy, so that nothing is clipped."""
-    total = sum(row.trained for row in rows)
+    total = sum(row.trained_tokens for row in rows)
     loss = torch.zeros(())
     for row in rows:
         for reply in row.replies:
@@ -67,10 +67,10 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
             with torch.no_grad():
                 logprobs = of_reply(model, asked, said)
             replies.append(Tokens(asked, said, tuple(logprobs[place, one].item() for place, one in enumerate(said))))
-        rows.append(Row(tuple(replies), (-1) ** number * (0.5 + number), "solve", 0))
-    total = float(sum(row.trained for row in rows))
+        rows.append(TrainingSample(tuple(replies), (-1) ** number * (0.5 + number), "solve", 0))
+    total = float(sum(row.trained_tokens for row in rows))
     for part in (rows[:3], rows[3:], []):
-        trainer._compute_loss(model, tensors(part, 6, total, torch.device("cpu"))).backward()
+        trainer._compute_loss(model, pad_samples(part, 6, total, torch.device("cpu"))).backward()
     found = [each.grad.clone() for each in model.parameters()]
     model.zero_grad()
     bare_loss(model, rows, small).backward()
@@ -80,39 +80,41 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
 def test_what_is_scored_is_what_trl_would_score(small, out):
     warm = replace(small, replies=replace(small.replies, temperature=0.7))
     trainer = Trainer(warm, load_policy(small.policy, seed=0), out)
-    rows = [Row(tuple(Tokens(asked, said, (0.0,) * len(said)) for asked, said in chain), 1.0, "solve", 0, 0.7) for chain in UNEVEN]
-    part = tensors(rows, 6, 1.0, torch.device("cpu"))
-    mine = trainer._scored(trainer.model, part)
+    rows = [
+        TrainingSample(tuple(Tokens(asked, said, (0.0,) * len(said)) for asked, said in chain), 1.0, "solve", 0, 0.7) for chain in UNEVEN
+    ]
+    part = pad_samples(rows, 6, 1.0, torch.device("cpu"))
+    mine = trainer._token_logprobs(trainer.model, part)
     theirs = trainer.model(input_ids=part.ids, attention_mask=part.mask, labels=part.labels, fused_lm_head=True)
     kept = part.labels[:, 1:] != IGNORED
-    assert kept.sum() == sum(row.trained for row in rows)
+    assert kept.sum() == sum(row.trained_tokens for row in rows)
     assert torch.allclose(mine[0][kept], theirs.log_probs[kept], atol=1e-5)
     assert torch.allclose(mine[1][kept], theirs.entropy[kept], atol=1e-5)
 
 
 def test_each_row_is_scored_at_the_temperature_that_it_was_sampled_at(small, out):
     trainer = Trainer(small, load_policy(small.policy, seed=0), out)
-    row = Row((Tokens((4, 6), (1, 2), (0.0, 0.0)),), 1.0, "solve", 0)
-    both = tensors([replace(row, temperature=0.5), replace(row, temperature=2.0)], 6, 1.0, torch.device("cpu"))
+    row = TrainingSample((Tokens((4, 6), (1, 2), (0.0, 0.0)),), 1.0, "solve", 0)
+    both = pad_samples([replace(row, temperature=0.5), replace(row, temperature=2.0)], 6, 1.0, torch.device("cpu"))
     logits = trainer.model(input_ids=both.ids[:1]).logits[0, 1:3]
-    for found, temperature in zip(trainer._scored(trainer.model, both)[0], (0.5, 2.0), strict=True):
+    for found, temperature in zip(trainer._token_logprobs(trainer.model, both)[0], (0.5, 2.0), strict=True):
         expected = (logits / temperature).log_softmax(-1).gather(1, torch.tensor([[1], [2]]))[:, 0]
         assert torch.allclose(found[1:], expected, atol=1e-6)
 
 
 def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
     trained, bare = load_policy(small.policy, seed=0), load_policy(small.policy, seed=0)
-    parted = replace(small, batch=replace(small.batch, parts=4))
+    parted = replace(small, batch=replace(small.batch, microbatches=4))
     train(parted, trained, out)
-    optimizer = torch.optim.AdamW(bare.model.parameters(), lr=small.learning.rate, weight_decay=0.0)
-    sampler = Sampler(Local(bare.model, pad=bare.pad, ends=bare.ends), bare.tokenizer, "bare")
+    optimizer = torch.optim.AdamW(bare.model.parameters(), lr=small.learning.learning_rate, weight_decay=0.0)
+    sampler = Sampler(LocalEngine(bare.model, pad=bare.pad, ends=bare.ends), bare.tokenizer, "bare")
     for step in range(small.learning.steps):
         packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
-        starts = groups(small, packs, step=step, policy="bare")
-        played = [roll_out(sampler, group, profile(small)) for group in starts]
-        rows = harvest({"play": played}, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).rows
+        starts = group_specs(small, packs, step=step, policy="bare")
+        played = [rollout(sampler, group, agent_profile(small)) for group in starts]
+        rows = build_samples({"play": played}, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
         bare_loss(bare.model, rows, small).backward()
-        torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_norm)
+        torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
     assert (weights(trained.model) - weights(bare.model)).abs().max().item() < 1e-4
@@ -122,23 +124,23 @@ def test_a_step_with_nothing_to_learn_is_not_taken_not_even_by_weight_decay(smal
     cold = replace(small.replies, temperature=1e-6)  # all loops of a group do the same
     loaded = load_policy(small.policy, seed=0)
     before = weights(loaded.model)
-    train(replace(small, replies=cold, learning=replace(small.learning, decay=0.5)), loaded, out)
+    train(replace(small, replies=cold, learning=replace(small.learning, weight_decay=0.5)), loaded, out)
     assert [(line["groups/dead"], line["rows/count"]) for line in metrics.read(out / metrics.FILE)] == [(4, 0)] * 4
     assert torch.equal(weights(loaded.model), before)
 
 
 def test_weights_that_lead_nowhere_stop_the_run_and_the_checkpoint_before_is_kept(small, out):
-    wild = replace(small, learning=replace(small.learning, rate=1e15, save_every=1))
-    with pytest.raises(Diverged, match="begin anew with a lower `rate`"):
+    wild = replace(small, learning=replace(small.learning, learning_rate=1e15, save_every=1))
+    with pytest.raises(Diverged, match="begin anew with a lower `learning_rate`"):
         train(wild, load_policy(small.policy, seed=0), out)
     assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]
 
 
 def test_a_loss_that_is_no_number_is_told_with_its_step(small, out):
     trainer = Trainer(small, load_policy(small.policy, seed=0), out)
-    rows = [Row((Tokens((4, 6), (1,), (-1.0,)),), float("nan"), "solve", 0)]
+    rows = [TrainingSample((Tokens((4, 6), (1,), (-1.0,)),), float("nan"), "solve", 0)]
     with pytest.raises(Diverged, match="the loss is nan in step 1"):
-        trainer._compute_loss(trainer.model, tensors(rows, 6, 1.0, torch.device("cpu")))
+        trainer._compute_loss(trainer.model, pad_samples(rows, 6, 1.0, torch.device("cpu")))
 
 
 def test_a_run_that_goes_on_ends_as_one_that_was_never_broken_off(small, out, tmp_path):

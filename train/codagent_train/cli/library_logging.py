@@ -6,7 +6,7 @@ import os
 import warnings
 
 
-def hush() -> None:
+def silence_libraries() -> None:
     """For this process, before anything else of theirs."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")

@@ -18,35 +18,35 @@ def play(
     seed: Annotated[int, typer.Option(help="Which pack.")] = 0,
 ) -> None:
     """Play a pack of four tasks yourself; Ctrl-D leaves."""
-    from codagent_train.environments.frozenlake.environment import FrozenLake, pack
+    from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
     from codagent_train.environments.frozenlake.rules import EASY, HARD
     from codagent_train.environments.frozenlake.wording import TERSE
 
     level = HARD if hard else EASY
-    drawn = pack(level, "test", seed, tasks=TASKS)
-    lakes = FrozenLake(level, drawn.seed, TERSE)
+    pack = make_lake_pack(level, "test", seed, tasks=TASKS)
+    lakes = FrozenLake(level, pack.seed, TERSE)
     total = 0.0
-    print(lakes.reset(drawn.tasks[0], "(your memory)")[0].content)
+    print(lakes.reset(pack.tasks[0], "(your memory)")[0].content)
     try:
-        for number, task in enumerate(drawn.tasks, 1):
+        for number, task in enumerate(pack.tasks, 1):
             print(f"\n# task {number} of {TASKS}\n")
-            total += _played(lakes, task, TERSE.answer)
+            total += _play_task(lakes, task, TERSE.parse_answer)
     except EOFError:
         print()
     print(f"\ntotal {total:.2f} of {TASKS}")
 
 
-def _played(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:
+def _play_task(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:
     """The reward of a task that a person played. EOFError when they leave."""
-    said, end = environment.reset(task, "")[1:], None
+    messages, end = environment.reset(task, "")[1:], None
     while end is None:
-        print("\n\n".join(message.content for message in said))
+        print("\n\n".join(message.content for message in messages))
         answer = input("> ")
         while valid(answer) is None:
             answer = input("a digit from 1 to 4, please > ")
         observation = environment.step(Message("assistant", answer))
-        said, end = observation.messages, observation.end
+        messages, end = observation.messages, observation.end
     outcome = environment.grade()
     reward, feedback = (outcome.reward, outcome.feedback) if outcome else (0.0, "")
-    print(f"{environment.account()}\n{feedback} Reward {reward:.2f}.")
+    print(f"{environment.describe_state()}\n{feedback} Reward {reward:.2f}.")
     return reward

@@ -9,7 +9,7 @@ from typing import TextIO
 EVERY = 10  # steps between two lines where they stay
 
 
-class Progress:
+class RunProgress:
     """Is told of each step, and writes to `stream`. `done` is the steps that were taken before."""
 
     def __init__(self, stream: TextIO, steps: int, *, done: int = 0) -> None:
@@ -17,8 +17,8 @@ class Progress:
         self._began = time.monotonic()
 
     def __call__(self, step: int, values: Mapping[str, float]) -> None:
-        left = (time.monotonic() - self._began) / (step - self._done) * (self._steps - step)
-        line = told(step, self._steps, values, left)
+        seconds_left = (time.monotonic() - self._began) / (step - self._done) * (self._steps - step)
+        line = progress_line(step, self._steps, values, seconds_left)
         if self._stream.isatty():
             self._stream.write(f"\r\x1b[K{line}" + "\n" * (step == self._steps))
         elif step % EVERY == 0 or step == self._steps:
@@ -26,7 +26,7 @@ class Progress:
         self._stream.flush()
 
 
-def told(step: int, steps: int, values: Mapping[str, float], seconds_left: float) -> str:
+def progress_line(step: int, steps: int, values: Mapping[str, float], seconds_left: float) -> str:
     """A step in a line: the reward by position, the speed, and how long the rest will take."""
     rewards = " ".join(f"{values[name]:.2f}" for name in sorted(values) if name.startswith("reward/position_"))
     speed = values["tokens/completion"] / values["seconds/step"]

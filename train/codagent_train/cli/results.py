@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
@@ -31,28 +31,30 @@ def eval_(
         Literal["own", "none", "shuffled", "frozen"],
         typer.Option(help="Whose notes are solved with: its own, none, those for another pack, those of the untrained model."),
     ] = "own",
-    every: Annotated[bool, typer.Option("--all", help="Easy and hard, 4 and 8 tasks, both packings, but for what is given.")] = False,
+    all_settings: Annotated[
+        bool, typer.Option("--all", help="Easy and hard, 4 and 8 tasks, both packings, but for what is given.")
+    ] = False,
     packs: Annotated[int, typer.Option(min=2, help="Test packs in a setting.")] = 100,
     loops: Annotated[int, typer.Option(min=1, help="Over each pack, with different draws.")] = 1,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the reports to a file, too.", show_default=False)] = None,
 ) -> None:
     """Play test packs of FrozenLake and print reward, success and notes by position, beside what can be reached."""
     from codagent_train.evaluation import tables
-    from codagent_train.evaluation.runner import Size, examine, opened, settings
-    from codagent_train.evaluation.target import player
+    from codagent_train.evaluation.runner import EvalSize, choose_settings, evaluate, open_target
+    from codagent_train.evaluation.target import resolve_target
 
-    found = player(weights, asked=recipe)
-    given = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
-    chosen = settings(found.recipe.environment, given, notes=notes, every=every)
+    target = resolve_target(weights, recipe_name=recipe)
+    chosen_fields = {name: value for name, value in (("level", level), ("tasks", tasks), ("packing", packing)) if value is not None}
+    chosen = choose_settings(target.recipe.environment, chosen_fields, notes=notes, all_settings=all_settings)
     reports: list[Report] = []
     if json:
-        tables.writable(json)  # before hours of play
-    library_logging.hush()
-    for report in examine(found, chosen, Size(packs, loops), say=say, opener=opened):
-        print(("\n" if reports else "") + tables.markdown(report), flush=True)
+        tables.check_writable(json)  # before hours of play
+    library_logging.silence_libraries()
+    for report in evaluate(target, chosen, EvalSize(packs, loops), say=say, opener=open_target):
+        print(("\n" if reports else "") + tables.to_markdown(report), flush=True)
         reports.append(report)
         if json:
-            tables.write(json, reports)
+            tables.write_json(json, reports)
 
 
 def plot(
@@ -74,6 +76,6 @@ def export_data(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
 ) -> None:
     """Write recorded loops for other trainers: rows with their tokens and episodes as `datasets` folders, trajectories as ATIF files."""
-    from codagent_train.data.export.datasets import export
+    from codagent_train.data.export.datasets import export_records
 
-    print(harmless(export([Path(each) for each in loops], out).told()))
+    print(sanitize(export_records([Path(folder) for folder in loops], out).describe()))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from codagent.text import harmless
+from codagent.text import sanitize
 
 
 def say(line: str) -> None:
-    print(harmless(f"codagent-train: {line}"), file=sys.stderr)
+    print(sanitize(f"codagent-train: {line}"), file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codagent.text import harmless
+from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
@@ -26,38 +26,38 @@ def run(
     log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
 ) -> None:
     """Train a policy; at the end the folder of its last checkpoint is printed."""
-    from codagent_train.cli.progress import Progress
-    from codagent_train.files import written
+    from codagent_train.cli.progress import RunProgress
+    from codagent_train.files import disk_errors
     from codagent_train.policy.load import load_policy
     from codagent_train.recipe.schema import read_recipe
     from codagent_train.run_dir import checkpoints, loggers
 
-    given = read_recipe(recipe, seed=checkpoints.seed_of(out) if resume and seed is None else seed)
+    config = read_recipe(recipe, seed=checkpoints.load_seed(out) if resume and seed is None else seed)
     first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers processes
     drawn_by = log if log and first else ()
-    loggers.check(drawn_by)
+    loggers.check_loggers(drawn_by)
     if first:
-        _fits(given, out)
-    with written(out):
-        last = checkpoints.prepared(out, given, resume=resume, first=first)
-        say(f"{recipe}, seed {given.seed}, {given.learning.steps} steps, into {out}")
-        library_logging.hush()
-        loaded = load_policy(given.policy, seed=given.seed)
+        _fits(config, out)
+    with disk_errors(out):
+        last = checkpoints.prepare_run(out, config, resume=resume, first=first)
+        say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
+        library_logging.silence_libraries()
+        policy = load_policy(config.policy, seed=config.seed)
         from codagent_train.training.trainer import train  # after what is quick to fail: it takes seconds
 
-        progress = Progress(sys.stderr, given.learning.steps, done=checkpoints.step_of(last) if last else 0)
-        with loggers.opened(drawn_by, out) as tell:
+        progress = RunProgress(sys.stderr, config.learning.steps, done=checkpoints.step_of(last) if last else 0)
+        with loggers.open_loggers(drawn_by, out) as log_step:
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
                 progress(step, values)
-                tell(step, values)
+                log_step(step, values)
 
-            train(given, loaded, out, last=last, on_step=on_step, say=say if first else lambda _: None)
-    print(checkpoints.latest(out))
+            train(config, policy, out, last=last, on_step=on_step, say=say if first else lambda _: None)
+    print(checkpoints.find_latest(out))
 
 
 def check(
-    what: Annotated[
+    sources: Annotated[
         list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="As for run; or folders of recorded loops.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="The folder that a run would have.")] = Path(),
@@ -65,28 +65,28 @@ def check(
     """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused. Or, of recorded loops, what can be learned
     from them, and why not from the others."""
     from codagent_train.data import mixture
-    from codagent_train.data.records.scan import read
-    from codagent_train.recipe.schema import read_recipe, shipped
+    from codagent_train.data.records.scan import scan
+    from codagent_train.recipe.schema import read_recipe, shipped_recipes
     from codagent_train.training import estimate
 
-    one = what[0] if len(what) == 1 else None
-    if one is None or (Path(one).exists() and not one.endswith(".toml") and one not in shipped()):
-        folders = [Path(each) for each in what]
-        print(harmless(read(folders).told()))
-        print(mixture.uses(folders))
+    name = sources[0] if len(sources) == 1 else None
+    if name is None or (Path(name).exists() and not name.endswith(".toml") and name not in shipped_recipes()):
+        folders = [Path(path) for path in sources]
+        print(sanitize(scan(folders).describe()))
+        print(mixture.describe_uses(folders))
         return
-    given = read_recipe(one)
-    model = estimate.sized(given)
-    print(estimate.told(given, model, out))
-    estimate.fits(given, model, out)
+    config = read_recipe(name)
+    model = estimate.require_size(config)
+    print(estimate.describe(config, model, out))
+    estimate.check_fits(config, model, out)
 
 
 def _fits(recipe: Recipe, out: Path) -> None:
     """UsageError for a run that cannot fit; where it cannot be told, that is said."""
-    from codagent_train.policy.model_size import shape
+    from codagent_train.policy.model_size import model_size
     from codagent_train.training import estimate
 
-    if model := shape(recipe.policy.weights):
-        estimate.fits(recipe, model, out)
+    if model := model_size(recipe.policy.weights):
+        estimate.check_fits(recipe, model, out)
     else:
         say(f"whether the run fits is not known: the weights {recipe.policy.weights} are not on this machine as safetensors")

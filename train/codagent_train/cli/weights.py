@@ -20,12 +20,12 @@ def import_(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
 ) -> None:
     """Make a folder of weights that loads fast, for the `weights` of a recipe."""
-    from codagent.models.download import show_on, weights_dir
+    from codagent.models.download import print_progress, weights_dir
     from codagent_train.policy.import_weights import import_model
 
     weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
-    library_logging.hush()
-    import_model(source, out, weights=weights, progress=show_on(sys.stderr), say=say)
+    library_logging.silence_libraries()
+    import_model(source, out, weights=weights, progress=print_progress(sys.stderr), say=say)
     print(out)
 
 
@@ -39,10 +39,10 @@ def export(
 ) -> None:
     """Write what was trained for use elsewhere."""
     from codagent.models.download import weights_dir
-    from codagent_train.policy.export_weights import export as write
+    from codagent_train.policy.export_weights import export_weights as write
 
-    library_logging.hush()
-    write(weights, out, to=to, pulled=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
+    library_logging.silence_libraries()
+    write(weights, out, to=to, catalog_dir=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
     print(out)
 
 
@@ -57,23 +57,23 @@ def serve(
     ] = None,
 ) -> None:
     """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
-    from codagent_train.run_dir.weights_ref import located
+    from codagent_train.run_dir.weights_ref import resolve
     from codagent_train.serving import vllm
 
     with suppress(KeyboardInterrupt):
-        if engine == "vllm" or (engine is None and vllm.present()):
-            with vllm.serving(located(weights), host=host, port=port) as served:
-                _tell(served.url, served.key, served.names)
+        if engine == "vllm" or (engine is None and vllm.is_available()):
+            with vllm.start_vllm(resolve(weights), host=host, port=port) as served:
+                _announce(served.url, served.key, served.names)
                 served.wait()
-        from codagent_train.serving.adapters import opened
-        from codagent_train.serving.server import listening
+        from codagent_train.serving.adapters import open_weights
+        from codagent_train.serving.server import listen
 
-        library_logging.hush()
-        with listening(opened(weights), host=host, port=port) as endpoint:
-            _tell(endpoint.url, endpoint.key, endpoint.weights.names)
+        library_logging.silence_libraries()
+        with listen(open_weights(weights), host=host, port=port) as endpoint:
+            _announce(endpoint.url, endpoint.key, endpoint.weights.names)
             endpoint.serve_forever()
 
 
-def _tell(url: str, key: str, names: Sequence[str]) -> None:
+def _announce(url: str, key: str, names: Sequence[str]) -> None:
     print(f"{url} {key}", flush=True)
     say(f"serving {', '.join(names)}; codagent takes the key from CODAGENT_API_KEY")

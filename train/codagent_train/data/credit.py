@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from math import exp, fsum
 from statistics import fmean
 
-from codagent.agent.loop import OVER
 from codagent.types import Kind, Loop
 
 Key = tuple[Kind, int]
@@ -18,21 +17,21 @@ Scores = Mapping[Key, float]  # of one loop: a number for each of its episodes
 Returns = Callable[[Scores], dict[Key, float]]
 Baseline = Callable[[Sequence[float]], list[float]]
 
-COOLEST, WARMEST = 0.8, 100.0  # temperatures of the re-weighting
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.8, 100.0  # temperatures of the re-weighting
 _HALVINGS, _NEAR = 20, 0.05
 
 
-def rewards(loop: Loop) -> dict[Key, float]:
+def episode_rewards(loop: Loop) -> dict[Key, float]:
     """The reward of each episode. Empty for a loop that was broken off: what was to come of its episodes is not known."""
     outcomes = {(episode.kind, episode.position): episode.outcome for episode in loop.episodes}
-    if loop.end is None or loop.end in OVER or None in outcomes.values():
+    if not loop.complete or None in outcomes.values():
         return {}
     return {key: outcome.reward for key, outcome in outcomes.items() if outcome}
 
 
 def paper(rewards: Scores) -> dict[Key, float]:
     """The mean of an episode's own reward and those of all tasks after it. Of notes, the own reward is one element of the mean."""
-    return {key: fmean(_to_go(rewards, key)) for key in rewards}
+    return {key: fmean(_rewards_from(rewards, key)) for key in rewards}
 
 
 def own(rewards: Scores) -> dict[Key, float]:
@@ -45,14 +44,14 @@ def one_sum(rewards: Scores) -> dict[Key, float]:
     return dict.fromkeys(rewards, fsum(rewards.values()))
 
 
-def windowed(rewards: Scores, *, window: int) -> dict[Key, float]:
+def window_returns(rewards: Scores, *, window: int) -> dict[Key, float]:
     """As the paper, but over no more than `window` rewards, the own one included."""
-    return {key: fmean(_to_go(rewards, key)[:window]) for key in rewards}
+    return {key: fmean(_rewards_from(rewards, key)[:window]) for key in rewards}
 
 
-def discounted(rewards: Scores, *, factor: float) -> dict[Key, float]:
+def discount_returns(rewards: Scores, *, factor: float) -> dict[Key, float]:
     """The sum of an episode's own reward and those of all tasks after it, each later one worth less by `factor`."""
-    return {key: fsum(factor**late * reward for late, reward in enumerate(_to_go(rewards, key))) for key in rewards}
+    return {key: fsum(factor**late * reward for late, reward in enumerate(_rewards_from(rewards, key))) for key in rewards}
 
 
 def mean(returns: Sequence[float]) -> list[float]:
@@ -72,32 +71,32 @@ def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: B
     An episode that no other loop has a counterpart to is left out, so a group of one has no advantages at all.
     """
     valued = [returns(scores) for scores in group]
-    found: list[dict[Key, float]] = [{} for _ in group]
+    advantages_by_loop: list[dict[Key, float]] = [{} for _ in group]
     for key in dict.fromkeys(key for values in valued for key in values):
-        there = [place for place, values in enumerate(valued) if key in values]
-        if len(there) > 1:
-            for place, advantage in zip(there, baseline([valued[place][key] for place in there]), strict=True):
-                found[place][key] = 0.0 if abs(advantage) < 1e-12 else advantage  # what rounding leaves of a tie is no lesson
-    return found
+        indices = [index for index, values in enumerate(valued) if key in values]
+        if len(indices) > 1:
+            for index, advantage in zip(indices, baseline([valued[index][key] for index in indices]), strict=True):
+                advantages_by_loop[index][key] = 0.0 if abs(advantage) < 1e-12 else advantage  # what rounding leaves of a tie is no lesson
+    return advantages_by_loop
 
 
-def dead(group: Sequence[Scores]) -> bool:
+def no_signal(group: Sequence[Scores]) -> bool:
     """Whether there is nothing to learn from a group with these advantages."""
     return not any(advantage for scores in group for advantage in scores.values())
 
 
-def temperature(advantages: Sequence[float], tokens: Sequence[int]) -> float | None:
+def reweighting_temperature(advantages: Sequence[float], tokens: Sequence[int]) -> float | None:
     """How strongly to favour what went well, so that the advantage of all trained tokens together is about 0; None when it is not negative.
 
     Both arguments have one element for each row of a batch. The paper's code: bisection, and the last midpoint whichever side it is on.
     """
 
-    def total(at: float | None) -> float:
-        return fsum(count * reweighted(advantage, at) for advantage, count in zip(advantages, tokens, strict=True))
+    def total(temperature: float | None) -> float:
+        return fsum(count * reweight(advantage, temperature) for advantage, count in zip(advantages, tokens, strict=True))
 
     if total(None) >= 0:
         return None
-    low, high = COOLEST, WARMEST
+    low, high = MIN_TEMPERATURE, MAX_TEMPERATURE
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         if total(middle) < 0:
@@ -109,11 +108,11 @@ def temperature(advantages: Sequence[float], tokens: Sequence[int]) -> float | N
     return middle
 
 
-def reweighted(advantage: float, temperature: float | None) -> float:
+def reweight(advantage: float, temperature: float | None) -> float:
     """The advantage at a temperature of the batch: the good ones count for more, the bad ones for less, and none changes its sign."""
     return advantage if temperature is None else advantage * exp(advantage / temperature)
 
 
-def _to_go(rewards: Scores, key: Key) -> list[float]:
+def _rewards_from(rewards: Scores, key: Key) -> list[float]:
     """An episode's own reward, then those of the tasks after it, in order."""
     return [rewards[key], *(rewards[other] for other in sorted(rewards) if other[0] == "solve" and other[1] > key[1])]

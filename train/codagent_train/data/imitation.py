@@ -11,43 +11,42 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from codagent.repository.tools import offered
+from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
-from codagent.store.record import requests
 from codagent.store.trainable import author, exact
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
-from codagent_train.data.records.files import Refused, loaded
-from codagent_train.policy.chat_text import conversation, said
+from codagent_train.data.records.files import Rejection, iter_unique
+from codagent_train.policy.chat_text import render_messages, render_reply
 from codagent_train.policy.tokenizer import Tokenizer
 
 
-def examples(
-    folders: Sequence[Path], tokenizer: Tokenizer, weights: Sequence[str], *, context_tokens: int
-) -> tuple[list[Loop], list[Refused]]:
+def find_examples(
+    folders: Sequence[Path], tokenizer: Tokenizer, aliases: Sequence[str], *, context_tokens: int
+) -> tuple[list[Loop], list[Rejection]]:
     """The loops in these folders that have anything to imitate, with no other episodes and replies; and what is not used.
 
     `weights` are those whose ids are the tokenizer's own. UsageError for a path that is not there, or without a record.
     """
-    found: list[Loop] = []
-    refused: list[Refused] = []
-    for file, loop in loaded(folders, refused):
-        tools = _tools(loop)
-        kept = [_example(episode, tools, tokenizer, weights) for episode in worth(loop)]
-        short = tuple(episode for episode in kept if all(_length(step.reply) <= context_tokens for step in episode.steps))
+    examples: list[Loop] = []
+    rejections: list[Rejection] = []
+    for file, loop in iter_unique(folders, rejections):
+        tools = _tools_of(loop)
+        imitated = [_make_example(episode, tools, tokenizer, aliases) for episode in iter_imitable(loop)]
+        short = tuple(episode for episode in imitated if all(_token_count(step.reply) <= context_tokens for step in episode.steps))
         if short:
-            found.append(replace(loop, episodes=short))
+            examples.append(replace(loop, episodes=short))
         else:
-            refused.append(Refused("loop", file, "too long" if kept else "nothing to imitate"))
-    return found, refused
+            rejections.append(Rejection("loop", file, "too long" if imitated else "nothing to imitate"))
+    return examples, rejections
 
 
-def counted(folders: Sequence[Path]) -> tuple[int, int]:
+def count_examples(folders: Sequence[Path]) -> tuple[int, int]:
     """How many attempts, and how many notes, are worth imitating in the records that can be read."""
-    kinds = [episode.kind for _, loop in loaded(folders, []) for episode in worth(loop)]
+    kinds = [episode.kind for _, loop in iter_unique(folders, []) for episode in iter_imitable(loop)]
     return kinds.count("solve"), kinds.count("notes")
 
 
-def worth(loop: Loop) -> Iterator[Episode]:
+def iter_imitable(loop: Loop) -> Iterator[Episode]:
     """The episodes of a loop that are worth imitating."""
     rewards = {episode.position: episode.outcome.reward for episode in loop.episodes if episode.kind == "solve" and episode.outcome}
     for episode in loop.episodes:
@@ -59,39 +58,39 @@ def worth(loop: Loop) -> Iterator[Episode]:
                 yield episode
 
 
-def _example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
+def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
     """An episode's last reply, which is the one that did it, and those that it was given after."""
-    contexts = list(requests(episode))
-    given = contexts[-1] if episode.kind == "solve" else ()
+    contexts = list(episode.requests())
+    shown = contexts[-1] if episode.kind == "solve" else ()
     steps = [
-        replace(step, reply=_imitated(step, messages, tools, tokenizer, weights))
+        replace(step, reply=_retokenize(step, messages, tools, tokenizer, weights))
         for step, messages in zip(episode.steps, contexts, strict=True)
-        if step is episode.steps[-1] or step.reply.message in given
+        if step is episode.steps[-1] or step.reply.message in shown
     ]
     return replace(episode, steps=tuple(steps))
 
 
-def _imitated(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
+def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
     """The reply with ids of this tokenizer, and logprobs as of one who is certain."""
     reply = step.reply
     if reply.tokens and exact(reply) and author(reply.policy).weights in weights:
-        ids, written = reply.tokens.prompt_ids, reply.tokens.completion_ids
+        ids, reply_ids = reply.tokens.prompt_ids, reply.tokens.completion_ids
     else:
-        ids = tokenizer.encode(conversation(messages, tools))
-        written = tokenizer.written(said(messages, reply.message, tools))
-    return replace(reply, tokens=Tokens(ids, written, (0.0,) * len(written)))
+        ids = tokenizer.encode(render_messages(messages, tools))
+        reply_ids = tokenizer.encode_reply(render_reply(messages, reply.message, tools))
+    return replace(reply, tokens=Tokens(ids, reply_ids, (0.0,) * len(reply_ids)))
 
 
-def _tools(loop: Loop) -> Sequence[Tool]:
+def _tools_of(loop: Loop) -> Sequence[Tool]:
     """Those that its model was told of; none where the environment has none."""
-    told: Any = loop.settings.get("profile")
-    if told is None:
+    profile: Any = loop.settings.get("profile")
+    if profile is None:
         return ()
     try:
-        return offered(decode(Profile, told))
+        return select_tools(decode(Profile, profile))
     except (TypeError, ValueError):
         return ()
 
 
-def _length(reply: Reply) -> int:
+def _token_count(reply: Reply) -> int:
     return len(reply.tokens.prompt_ids) + len(reply.tokens.completion_ids) if reply.tokens else 0

@@ -10,44 +10,44 @@ from random import Random
 
 from codagent.errors import UsageError
 from codagent.types import Loop
-from codagent_train.data.records.scan import Learner, fresh, read
+from codagent_train.data.records.scan import TargetPolicy, drop_stale_tokens, scan
 from codagent_train.environments.packs import seed_of
-from codagent_train.policy.import_weights import CARD
+from codagent_train.policy.import_weights import CARD_FILE
 from codagent_train.recipe.schema import Recipe
 
 
 class Replay:
-    """The groups that a run may learn from again, read once: where the first step that asks for any is. `words`: ids are below that."""
+    """The groups that a run may learn from again, read once: where the first step that asks for any is. ids are below `vocabulary_size`."""
 
-    def __init__(self, recipe: Recipe, out: Path, *, words: int) -> None:
+    def __init__(self, recipe: Recipe, out: Path, *, vocabulary_size: int) -> None:
         self._recipe = recipe
-        self._learner = Learner(known_as(recipe, out), None, recipe.records.max_staleness, words)
+        self._target = TargetPolicy(policy_aliases(recipe, out), None, recipe.records.max_staleness, vocabulary_size)
         self._groups: Sequence[Sequence[Loop]] = ()
 
     def groups(self, packs: Sequence[int], step: int) -> list[list[Loop]]:
         """A group for each pack; replies that are stale in that step teach nothing. UsageError when there is nothing whatever the step."""
         if packs and not self._groups:
             folders = self._recipe.records.folders
-            self._groups = read([Path(folder) for folder in folders], self._learner).groups
+            self._groups = scan([Path(folder) for folder in folders], self._target).groups
             if not self._groups:
                 raise UsageError(
-                    f"no record in {', '.join(folders)} is fit for {' or '.join(self._learner.weights)};"
+                    f"no record in {', '.join(folders)} is fit for {' or '.join(self._target.weights)};"
                     " `codagent-train check` tells what they hold"
                 )
-        now, seed = replace(self._learner, version=step), self._recipe.seed
+        now, seed = replace(self._target, version=step), self._recipe.seed
         draws = [Random(seed_of("train", "replay", seed, number)) for number in packs]  # noqa: S311
-        return [[fresh(loop, now) for loop in draw.choice(self._groups)] for draw in draws]
+        return [[drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for draw in draws]
 
 
-def known_as(recipe: Recipe, out: Path) -> tuple[str, ...]:
+def policy_aliases(recipe: Recipe, out: Path) -> tuple[str, ...]:
     """The names by which records may call the weights of the run in the folder `out`."""
-    return (recipe.policy.weights, out.resolve().name, *_recorded_as(Path(recipe.policy.weights)))
+    return (recipe.policy.weights, out.resolve().name, *_read_recorded_name(Path(recipe.policy.weights)))
 
 
-def _recorded_as(weights: Path) -> tuple[str, ...]:
+def _read_recorded_name(weights: Path) -> tuple[str, ...]:
     """How records name the weights that a folder was made of, where it says so."""
     try:
-        name = json.loads((weights / CARD).read_text(encoding="utf-8")).get("recorded")
+        name = json.loads((weights / CARD_FILE).read_text(encoding="utf-8")).get("recorded")
     except (OSError, ValueError, AttributeError):
         return ()
     return (name,) if isinstance(name, str) else ()

@@ -1,4 +1,4 @@
-"""Rows: what one step trains on, replies with what they were worth. Knows nothing of torch."""
+"""Training samples: what one step trains on, replies with what they were worth. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Group = Sequence[Loop]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrainingSample:
     """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
     one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy; the others were
     at `temperature`. `source` is where its loop came from, one of those that a recipe weighs."""
@@ -28,7 +28,7 @@ class Row:
     source: str = ""
 
     @property
-    def trained(self) -> int:
+    def trained_tokens(self) -> int:
         """How many of its tokens are trained."""
         return sum(len(reply.completion_ids) for reply in self.replies)
 
@@ -43,58 +43,68 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Harvest:
-    """The rows of a step, how many groups had nothing to teach, and the temperature of the re-weighting, where there was one."""
+class SampleBatch:
+    """The samples of a step, how many groups had nothing to teach, and the temperature of the re-weighting, where there was one."""
 
-    rows: tuple[Row, ...]
-    dead: int
-    temperature: float | None = None
-
-
-def harvest(groups: Mapping[str, Sequence[Group]], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> Harvest:
-    """The rows of all replies that have an advantage, out of groups by their source. Different from the paper: a dead group's rows are
-    left out of the mean, too."""
-    rows: list[Row] = []
-    dead = 0
-    for source, group in ((source, group) for source, its in groups.items() for group in its):
-        scores = credit.advantages([credit.rewards(loop) for loop in group], returns=returns, baseline=baseline)
-        if credit.dead(scores):
-            dead += 1
-        else:
-            rows += [row for loop, worth in zip(group, scores, strict=True) for row in _rows(loop, worth, source)]
-    if not reweight:
-        return Harvest(tuple(rows), dead)
-    temperature = credit.temperature([row.advantage for row in rows], [row.trained for row in rows])
-    weighted = (replace(row, advantage=credit.reweighted(row.advantage, temperature)) for row in rows)
-    return Harvest(tuple(weighted), dead, temperature)
+    samples: tuple[TrainingSample, ...]
+    groups_without_signal: int
+    reweighting_temperature: float | None = None
 
 
-def parts(rows: Sequence[Row], count: int) -> list[list[Row]]:
-    """Exactly `count` parts with about as many tokens each, some empty when there are too few rows.
+def build_samples(
+    groups: Mapping[str, Sequence[Group]], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool
+) -> SampleBatch:
+    """The samples of all replies that have an advantage, out of groups by their source.
 
-    Rows of like length lie together, so that little is padded.
+    Different from the paper: the samples of a group without signal are left out of the mean, too.
     """
-    ordered = sorted(rows, key=lambda row: row.length)
-    ends = list(accumulate(row.length for row in ordered))
-    found: list[list[Row]] = [[] for _ in range(count)]
-    for row, end in zip(ordered, ends, strict=True):
-        found[int((end - row.length / 2) * count / ends[-1])].append(row)
-    return found
+    samples: list[TrainingSample] = []
+    without_signal = 0
+    for source, group in ((source, group) for source, of_source in groups.items() for group in of_source):
+        scores = credit.advantages([credit.episode_rewards(loop) for loop in group], returns=returns, baseline=baseline)
+        if credit.no_signal(scores):
+            without_signal += 1
+        else:
+            samples += [
+                sample for loop, loop_scores in zip(group, scores, strict=True) for sample in _episode_samples(loop, loop_scores, source)
+            ]
+    if not reweight:
+        return SampleBatch(tuple(samples), without_signal)
+    temperature = credit.reweighting_temperature([sample.advantage for sample in samples], [sample.trained_tokens for sample in samples])
+    weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in samples)
+    return SampleBatch(tuple(weighted), without_signal, temperature)
 
 
-def copied(loops: Sequence[Loop], source: str = "") -> list[Row]:
-    """The rows of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
-    found = (row for loop in loops for row in _rows(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source))
-    return [replace(row, imitated=True, temperature=1.0) for row in found]
+def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
+    """Exactly `count` parts with about as many tokens each, some empty when there are too few samples.
+
+    Samples of like length lie together, so that little is padded.
+    """
+    ordered = sorted(samples, key=lambda sample: sample.length)
+    ends = list(accumulate(sample.length for sample in ordered))
+    batches: list[list[TrainingSample]] = [[] for _ in range(count)]
+    for sample, end in zip(ordered, ends, strict=True):
+        batches[int((end - sample.length / 2) * count / ends[-1])].append(sample)
+    return batches
 
 
-def _rows(loop: Loop, worth: credit.Scores, source: str) -> Iterator[Row]:
+def imitation_samples(loops: Sequence[Loop], source: str = "") -> list[TrainingSample]:
+    """The samples of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
+    samples = (
+        sample
+        for loop in loops
+        for sample in _episode_samples(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source)
+    )
+    return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
+
+
+def _episode_samples(loop: Loop, advantages: credit.Scores, source: str) -> Iterator[TrainingSample]:
     for episode in loop.episodes:
         key = episode.kind, episode.position
-        replies = [step.reply for step in episode.steps if step.reply.tokens] if key in worth else []
-        for temperature, alike in groupby(replies, lambda reply: reply.sampling.temperature):
-            for chain in chained([reply.tokens for reply in alike if reply.tokens]):
-                yield Row(chain, worth[key], *key, temperature=temperature or 1.0, source=source)
+        replies = [step.reply for step in episode.steps if step.reply.tokens] if key in advantages else []
+        for temperature, same_temperature in groupby(replies, lambda reply: reply.sampling.temperature):
+            for chain in chained([reply.tokens for reply in same_temperature if reply.tokens]):
+                yield TrainingSample(chain, advantages[key], *key, temperature=temperature or 1.0, source=source)
 
 
 RETURNS: dict[str, credit.Returns] = {"paper": credit.paper, "own": credit.own, "one_sum": credit.one_sum}

@@ -8,31 +8,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import Carry, in_order, run_loop
-from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens, Tool
-from codagent_train.environments.frozenlake.best_play import ANY, Belief, Solver, narrowed
+from codagent.agent.loop import NotesIO, once_each, run_loop
+from codagent.types import Loop, Message, OnText, Profile, Reply, Sampling, Task, Tokens, Tool, ignore_text
+from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Belief, Solver, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake
-from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, verdict
+from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, judge
 from codagent_train.policy.tokenizer import Tokenizer
 
 _NOTHING = "nothing yet"
 
 
-def taught(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop: Loop, profile: Profile) -> Loop:
+def play_as_teacher(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop: Loop, profile: Profile) -> Loop:
     """`loop`, played over the tasks of a pack by the teacher."""
-    return run_loop(Agent(_Teacher(tokenizer, lakes), profile), lakes, in_order(tasks), loop=loop, carry=Carry("between"))
+    return run_loop(Agent(_Teacher(tokenizer, lakes), profile), lakes, once_each(tasks), loop=loop, notes_io=NotesIO("between"))
 
 
-def told(belief: Belief) -> str:
+def write_notes(belief: Belief) -> str:
     """Notes: each action of which something is known, with the directions in which it may move."""
-    lines = [f"{' or '.join(DIRECTIONS[way] for way in ways)} {code}" for code, ways in _known(belief).items()]
+    lines = [f"{' or '.join(DIRECTIONS[way] for way in ways)} {code}" for code, ways in _noteworthy(belief).items()]
     return ", ".join(lines) or _NOTHING
 
 
-def kept(belief: Belief) -> Belief:
-    """What `told` leaves of a belief."""
-    known = _known(belief)
-    return sum(1 << place for place, mapping in enumerate(MAPPINGS) if all(mapping[code - 1] in ways for code, ways in known.items()))
+def keep_noted(belief: Belief) -> Belief:
+    """What `write_notes` leaves of a belief."""
+    known = _noteworthy(belief)
+    return sum(1 << index for index, mapping in enumerate(MAPPINGS) if all(mapping[code - 1] in ways for code, ways in known.items()))
 
 
 class _Teacher:
@@ -41,42 +41,50 @@ class _Teacher:
     name = "teacher"
 
     def __init__(self, tokenizer: Tokenizer, lakes: FrozenLake) -> None:
-        self._tokenizer, self._lakes, self._belief = tokenizer, lakes, ANY
+        self._tokenizer, self._lakes, self._belief = tokenizer, lakes, ANY_MAPPING
         self._solver: Solver | None = None  # of the task at hand; what it has found out serves all its turns
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         """A reply whose tokens were not sampled; their logprobs are 0, as of one who is certain."""
-        del tools
-        text = self._said()
-        asked, ids = self._tokenizer.encode(messages), self._tokenizer.written(text)
+        del tools, on_text
+        text = self._next_text()
+        prompt_ids, ids = self._tokenizer.encode(messages), self._tokenizer.encode_reply(text)
         return Reply(
-            Message("assistant", text), "stop", len(asked), len(ids), 0.0, Tokens(asked, ids, (0.0,) * len(ids)), sampling, self.name, text
+            Message("assistant", text),
+            "stop",
+            len(prompt_ids),
+            len(ids),
+            0.0,
+            Tokens(prompt_ids, ids, (0.0,) * len(ids)),
+            sampling,
+            self.name,
+            text,
         )
 
     def close(self) -> None:
         pass
 
-    def _said(self) -> str:
+    def _next_text(self) -> str:
         moment = self._lakes.moment
         if moment.turn:
-            self._belief = narrowed(self._belief, moment)
-        if verdict(moment):  # and so the notes are asked for
-            notes = told(self._belief)
-            self._belief = kept(self._belief)
+            self._belief = narrow(self._belief, moment)
+        if judge(moment):  # and so the notes are asked for
+            notes = write_notes(self._belief)
+            self._belief = keep_noted(self._belief)
             return f"<notes>{notes}</notes>"
         if self._solver is None or not moment.turn:
             self._solver = Solver(moment.lake)
-        code = self._solver.best(moment.position, self._belief, moment.lake.turns - moment.turn)
-        ways = _ways(self._belief, code)
-        return self._lakes.form.said(code, DIRECTIONS[ways[0]] if len(ways) == 1 else None)
+        code = self._solver.best_code(moment.position, self._belief, moment.lake.turns - moment.turn)
+        ways = _possible_ways(self._belief, code)
+        return self._lakes.form.render_action(code, DIRECTIONS[ways[0]] if len(ways) == 1 else None)
 
 
-def _known(belief: Belief) -> dict[int, list[int]]:
+def _noteworthy(belief: Belief) -> dict[int, list[int]]:
     """The directions in which each action may move that is worth a note: half of all, or fewer."""
-    found = {code: _ways(belief, code) for code in CODES}
-    return {code: ways for code, ways in found.items() if len(ways) <= len(DIRECTIONS) // 2}
+    ways_by_code = {code: _possible_ways(belief, code) for code in CODES}
+    return {code: ways for code, ways in ways_by_code.items() if len(ways) <= len(DIRECTIONS) // 2}
 
 
-def _ways(belief: Belief, code: int) -> list[int]:
+def _possible_ways(belief: Belief, code: int) -> list[int]:
     """The directions in which an action may move."""
-    return sorted({mapping[code - 1] for place, mapping in enumerate(MAPPINGS) if belief >> place & 1})
+    return sorted({mapping[code - 1] for index, mapping in enumerate(MAPPINGS) if belief >> index & 1})

@@ -34,22 +34,22 @@ class Keycode:
         return (Message("user", f"{task.instruction}\n{GUESS} {notes or NOTHING}"),)
 
     def step(self, message: Message) -> Observation:
-        found = _WORD.search(message.content)
-        self._guess = found[0] if found else ""
+        match = _WORD.search(message.content)
+        self._guess = match[0] if match else ""
         return Observation((), "finished")
 
     def grade(self) -> Outcome:
         passed = self._guess == self._secret
         return Outcome(float(passed), passed, "The guess was right." if passed else "The guess was wrong.", () if passed else ("secret",))
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         """Nothing of a guess lasts."""
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return f"{SECRET} {self._secret}"
 
 
-def pack(split: Split, seed: int, *, tasks: int = 4) -> Pack:
+def make_keycode_pack(split: Split, seed: int, *, tasks: int = 4) -> Pack:
     """Pack number `seed` of a split: the same secret to be guessed again and again."""
     pack_seed = seed_of(split, "keycode", seed)
     return Pack(
@@ -60,11 +60,11 @@ def pack(split: Split, seed: int, *, tasks: int = 4) -> Pack:
 def encode(messages: Sequence[Message]) -> tuple[int, ...]:
     """The ids of a prompt: the last mark in what others than the model said, and the word after it."""
     words = [word for message in messages if message.role != "assistant" for word in _WORD.findall(message.content)]
-    mark = max(place for place, word in enumerate(words) if word in (GUESS, SECRET))
+    mark = max(index for index, word in enumerate(words) if word in (GUESS, SECRET))
     return tuple(VOCABULARY.index(word) for word in words[mark : mark + PROMPT_TOKENS])
 
 
-def written(text: str) -> tuple[int, ...]:
+def encode_reply(text: str) -> tuple[int, ...]:
     """The ids of a reply."""
     return tuple(VOCABULARY.index(word) for word in _WORD.findall(text))
 

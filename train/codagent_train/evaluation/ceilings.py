@@ -1,4 +1,4 @@
-"""How well FrozenLake-Obscure can be played: by chance, without notes, by a player who carries all that it has seen, with everything known.
+"""How well FrozenLake-Obscure can be played: by chance, without notes, by who carries all that was seen, with everything known.
 
 Exact over the 24 mappings for a single lake; means over lakes and packs are sampled and come with their 95 % margins.
 """
@@ -9,51 +9,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from codagent_train.environments.frozenlake.best_play import ANY, Solver, play
-from codagent_train.environments.frozenlake.rules import Lake, Level, Moment, lake, mapping, moved, shaped, verdict
+from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Solver, play_best
+from codagent_train.environments.frozenlake.rules import Lake, Level, Moment, draw_lake, draw_mapping, goal_reward, judge, move
 from codagent_train.environments.packs import Pack
-from codagent_train.intervals import Estimate, estimate, share
+from codagent_train.intervals import Estimate, mean_interval, share_interval
 
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What packs give: success by `chance`, and of best play `alone`, without notes; `success` and `reward`, by position, of best play that
-    carries all it has seen; the reward of best play with the mapping `known`."""
+    """What packs give: success by `chance`, and of best play with `no_notes`; `success` and `reward`, by position, of best play that
+    carries all it has seen; the reward of best play with a `known_mapping`."""
 
     chance: Estimate
-    alone: Estimate
+    no_notes: Estimate
     success: tuple[Estimate, ...]
     reward: tuple[Estimate, ...]
-    known: Estimate
+    known_mapping: Estimate
 
 
-def ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:
+def compute_ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:
     """Of these very packs, at least two, all equally long."""
     chance, alone, known = [], [], []
-    ends: list[list[Moment]] = [[] for _ in packs[0].tasks]
-    for each in packs:
-        belief, solvers = ANY, [Solver(lake(level, task.seed)) for task in each.tasks]
-        chance.append(fmean(by_chance(solver.lake) for solver in solvers))
-        alone.append(fmean(solver.value(solver.lake.start, ANY, level.turns) for solver in solvers))
-        known.append(fmean(shaped(solver.distance(solver.lake.start), level.turns) for solver in solvers))
-        for solver, there in zip(solvers, ends, strict=True):
-            last, belief = play(solver, mapping(each.seed), belief)[-1]
-            there.append(last)
-    success = [[float(verdict(end) == "goal") for end in there] for there in ends]
-    reward = [[shaped(end.turn, level.turns) * (verdict(end) == "goal") for end in there] for there in ends]
-    return Ceilings(estimate(chance), estimate(alone), tuple(map(share, success)), tuple(map(estimate, reward)), estimate(known))
+    last_moments: list[list[Moment]] = [[] for _ in packs[0].tasks]
+    for pack in packs:
+        belief, solvers = ANY_MAPPING, [Solver(draw_lake(level, task.seed)) for task in pack.tasks]
+        chance.append(fmean(chance_of_random_play(solver.lake) for solver in solvers))
+        alone.append(fmean(solver.value(solver.lake.start, ANY_MAPPING, level.turns) for solver in solvers))
+        known.append(fmean(goal_reward(solver.distance(solver.lake.start), level.turns) for solver in solvers))
+        for solver, at_position in zip(solvers, last_moments, strict=True):
+            last, belief = play_best(solver, draw_mapping(pack.seed), belief)[-1]
+            at_position.append(last)
+    success = [[float(judge(end) == "goal") for end in at_position] for at_position in last_moments]
+    reward = [[goal_reward(end.turn, level.turns) * (judge(end) == "goal") for end in at_position] for at_position in last_moments]
+    return Ceilings(
+        mean_interval(chance),
+        mean_interval(alone),
+        tuple(map(share_interval, success)),
+        tuple(map(mean_interval, reward)),
+        mean_interval(known),
+    )
 
 
-def by_chance(lake: Lake) -> float:
+def chance_of_random_play(lake: Lake) -> float:
     """How often random actions reach the goal; exact."""
-    reached, here = 0.0, {lake.start: 1.0}
+    reached, chances = 0.0, {lake.start: 1.0}
     for _ in range(lake.turns):
-        there: dict[int, float] = {}
-        for cell, part in here.items():
+        next_chances: dict[int, float] = {}
+        for cell, part in chances.items():
             for way in range(4):
-                near = moved(lake.side, cell, way)
+                near = move(lake.side, cell, way)
                 if near not in lake.holes:
-                    there[near] = there.get(near, 0.0) + part / 4
-        reached += there.pop(lake.goal, 0.0)
-        here = there
+                    next_chances[near] = next_chances.get(near, 0.0) + part / 4
+        reached += next_chances.pop(lake.goal, 0.0)
+        chances = next_chances
     return reached

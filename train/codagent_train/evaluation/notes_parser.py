@@ -29,7 +29,7 @@ _END = re.compile(r";|[.!?](?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MappingAccuracy:
     """Of how many of the four actions notes say the direction rightly, and of how many wrongly; of the others they say nothing."""
 
     right: int
@@ -41,24 +41,24 @@ class Reading:
         return self.right >= TELLING and not self.wrong
 
 
-def reading(notes: str, directions: tuple[int, ...]) -> Reading:
+def score_notes(notes: str, directions: tuple[int, ...]) -> MappingAccuracy:
     """Notes against the true `directions` of the actions 1 to 4. An action that is said to do two things is wrong."""
-    said = stated(notes)
-    right = sum(said.get(code) == {directions[code - 1]} for code in CODES)
-    return Reading(right, len(said) - right)
+    statements = stated_directions(notes)
+    right = sum(statements.get(code) == {directions[code - 1]} for code in CODES)
+    return MappingAccuracy(right, len(statements) - right)
 
 
-def stated(notes: str) -> dict[int, set[int]]:
+def stated_directions(notes: str) -> dict[int, set[int]]:
     """What notes say each action does, as numbers into `DIRECTIONS`; actions of which they say nothing are left out.
 
     "1 = down", "Direction 1 moves the player down", "down: 1", "1, 2 are down and left" and their like. What is denied, or left open
     ("1 is up or left"), is not a statement.
     """
-    said: dict[int, set[int]] = {}
+    statements: dict[int, set[int]] = {}
     for clause in _clauses(notes):
         for code, way in _pairs(clause):
-            said.setdefault(code, set()).add(way)
-    return said
+            statements.setdefault(code, set()).add(way)
+    return statements
 
 
 def _clauses(notes: str) -> Iterator[str]:
@@ -83,20 +83,20 @@ class _Run(NamedTuple):
 def _pairs(clause: str) -> list[tuple[int, int]]:
     """Actions with their directions. What the clause names first, it names first each time."""
     runs = _runs(clause)
-    found: list[tuple[int, int]] = []
-    at = 0
-    while at + 1 < len(runs):
-        one, other = runs[at], runs[at + 1]
-        between = clause[one.end : other.start]
-        at += 1
-        if one.kind != runs[0].kind or len(one.values) != len(other.values) or len(between) > _FAR or _DENIED.search(between):
+    pairs: list[tuple[int, int]] = []
+    index = 0
+    while index + 1 < len(runs):
+        run, next_run = runs[index], runs[index + 1]
+        between = clause[run.end : next_run.start]
+        index += 1
+        if run.kind != runs[0].kind or len(run.values) != len(next_run.values) or len(between) > _FAR or _DENIED.search(between):
             continue
-        if len(one.values) > 1 and _HIDDEN.search(clause):
+        if len(run.values) > 1 and _HIDDEN.search(clause):
             continue
-        codes, ways = (one.values, other.values) if one.kind == "code" else (other.values, one.values)
-        found += zip(codes, ways, strict=True)
-        at += 1
-    return found
+        codes, ways = (run.values, next_run.values) if run.kind == "code" else (next_run.values, run.values)
+        pairs += zip(codes, ways, strict=True)
+        index += 1
+    return pairs
 
 
 def _runs(clause: str) -> list[_Run]:

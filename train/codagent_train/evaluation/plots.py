@@ -8,11 +8,11 @@ from statistics import fmean
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train.environments.frozenlake.environment import pack
+from codagent_train.environments.frozenlake.environment import make_lake_pack
 from codagent_train.environments.keycode import KEYS
 from codagent_train.environments.make import LEVELS
-from codagent_train.evaluation.ceilings import ceilings
-from codagent_train.recipe.schema import Place, Recipe
+from codagent_train.evaluation.ceilings import compute_ceilings
+from codagent_train.recipe.schema import EnvironmentConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
 
 PACKS = 200  # that ceilings are sampled over
@@ -37,11 +37,11 @@ def draw(out: Path, file: Path) -> None:
     positions = {name for line in lines for name in line if name.startswith("reward/position_")}
     if not positions:
         raise UsageError(f"there are no rewards in {out / metrics.FILE}; give the --out of a run that has taken a step")
-    recipe = checkpoints.recipe_of(out) if checkpoints.is_run(out) else None
+    recipe = checkpoints.load_recipe(out) if checkpoints.is_run(out) else None
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots()
-    _curves(axes, lines, sorted(positions, key=lambda name: int(name.rpartition("_")[2])))
-    _tops(axes, tops(recipe.environment) if recipe else [])
+    _draw_curves(axes, lines, sorted(positions, key=lambda name: int(name.rpartition("_")[2])))
+    _draw_reachable(axes, reachable_rewards(recipe.environment) if recipe else [])
     axes.set(xlabel="step", ylabel="reward", ylim=(-0.02, 1.05))
     axes.set_title(_title(recipe), fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -54,31 +54,31 @@ def draw(out: Path, file: Path) -> None:
         raise UsageError(f"the picture cannot be written to {file}: {error.strerror}") from None
 
 
-def tops(place: Place) -> list[float]:
+def reachable_rewards(environment: EnvironmentConfig) -> list[float]:
     """The reward at each position of best play that carries all it has seen, in the environment that a recipe names."""
-    if place.name == "keycode":
-        return [1 / len(KEYS), *[1.0] * (place.tasks - 1)]
-    level = LEVELS[place.level]
-    packs = [pack(level, "train", number, tasks=place.tasks) for number in range(PACKS)]
-    return [top.mean for top in ceilings(level, packs).reward]
+    if environment.name == "keycode":
+        return [1 / len(KEYS), *[1.0] * (environment.tasks - 1)]
+    level = LEVELS[environment.level]
+    packs = [make_lake_pack(level, "train", number, tasks=environment.tasks) for number in range(PACKS)]
+    return [top.mean for top in compute_ceilings(level, packs).reward]
 
 
-def smoothed(values: Sequence[float], window: int) -> list[float]:
+def smooth(values: Sequence[float], window: int) -> list[float]:
     """Each value's mean with those before it, `window` in all where there are so many."""
-    return [fmean(values[max(0, at + 1 - window) : at + 1]) for at in range(len(values))]
+    return [fmean(values[max(0, index + 1 - window) : index + 1]) for index in range(len(values))]
 
 
-def _curves(axes: Any, lines: Sequence[Line], names: Sequence[str]) -> None:
+def _draw_curves(axes: Any, lines: Sequence[Line], names: Sequence[str]) -> None:
     window = max(1, min(SMOOTHEST, len(lines) // 8))
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         position = name.partition("/")[2]
-        there = [line for line in lines if name in line]
-        steps = [line["step"] for line in there]
-        means = smoothed([line[name] for line in there], window)
-        margins = smoothed([line.get(f"margin/{position}", 0.0) for line in there], window)
-        colour = _colour(place, len(names))
-        look = {"color": colour, "marker": _MARKERS[place % len(_MARKERS)], "markevery": max(1, len(there) // 10), "markersize": 5}
-        axes.plot(steps, means, label=position.replace("_", " "), linewidth=1.8, **look)
+        measured = [line for line in lines if name in line]
+        steps = [line["step"] for line in measured]
+        means = smooth([line[name] for line in measured], window)
+        margins = smooth([line.get(f"margin/{position}", 0.0) for line in measured], window)
+        colour = _colour(index, len(names))
+        style = {"color": colour, "marker": _MARKERS[index % len(_MARKERS)], "markevery": max(1, len(measured) // 10), "markersize": 5}
+        axes.plot(steps, means, label=position.replace("_", " "), linewidth=1.8, **style)
         if any(margins):
             low, high = ([mean + sign * margin for mean, margin in zip(means, margins, strict=True)] for sign in (-1, 1))
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -86,23 +86,23 @@ def _curves(axes: Any, lines: Sequence[Line], names: Sequence[str]) -> None:
         axes.text(1.0, -0.13, f"mean of {window} steps", transform=axes.transAxes, ha="right", va="top", fontsize=8, color=_GREY)
 
 
-def _tops(axes: Any, rewards: Sequence[float]) -> None:
-    for place, reward in enumerate(rewards):
-        axes.axhline(reward, color=_colour(place, len(rewards)), linestyle="--", linewidth=1.0, alpha=0.8)
+def _draw_reachable(axes: Any, rewards: Sequence[float]) -> None:
+    for index, reward in enumerate(rewards):
+        axes.axhline(reward, color=_colour(index, len(rewards)), linestyle="--", linewidth=1.0, alpha=0.8)
     if rewards:
         axes.plot([], [], color=_GREY, linestyle="--", linewidth=1.0, label="best play,\nall seen carried")
 
 
-def _colour(place: int, count: int) -> Any:
+def _colour(index: int, count: int) -> Any:
     """Told apart by lightness alone too: the later the position, the darker."""
     from matplotlib import colormaps
 
-    return colormaps["viridis"](0.85 * (1 - place / max(1, count - 1)))
+    return colormaps["viridis"](0.85 * (1 - index / max(1, count - 1)))
 
 
 def _title(recipe: Recipe | None) -> str:
     if not recipe:
         return "reward by position"
-    place = recipe.environment
-    where = place.name if place.name == "keycode" else f"{place.name} {place.level}"
+    environment = recipe.environment
+    where = environment.name if environment.name == "keycode" else f"{environment.name} {environment.level}"
     return f"reward by position · {where} · {Path(recipe.policy.weights).name} · seed {recipe.seed}"

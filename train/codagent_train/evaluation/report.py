@@ -13,18 +13,23 @@ from typing import Literal
 
 from codagent.errors import UsageError
 from codagent.types import Episode, Loop, Outcome
-from codagent_train.data.credit import rewards
-from codagent_train.environments.frozenlake.rules import CODES, mapping
+from codagent_train.data.credit import episode_rewards
+from codagent_train.environments.frozenlake.rules import CODES, draw_mapping
 from codagent_train.environments.make import LEVELS
 from codagent_train.environments.packs import Pack
-from codagent_train.evaluation.ceilings import Ceilings, ceilings
-from codagent_train.evaluation.notes_parser import reading
-from codagent_train.intervals import Estimate, estimate, share
+from codagent_train.evaluation.ceilings import Ceilings, compute_ceilings
+from codagent_train.evaluation.notes_parser import score_notes
+from codagent_train.intervals import Estimate, mean_interval, share_interval
 
 Packing = Literal["cod", "ralph"]
 Notes = Literal["own", "none", "shuffled", "frozen"]
-_AGAIN = {"cod": "", "ralph": ", the same task again and again"}
-_WITH = {"own": "", "none": ", without notes", "shuffled": ", with notes of other packs", "frozen": ", with the untrained model's notes"}
+_PACKING_TEXT = {"cod": "", "ralph": ", the same task again and again"}
+_NOTES_TEXT = {
+    "own": "",
+    "none": ", without notes",
+    "shuffled": ", with notes of other packs",
+    "frozen": ", with the untrained model's notes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,9 @@ class Setting:
     notes: Notes = "own"
 
     def __str__(self) -> str:
-        return f"{self.level}, {self.tasks} tasks{_AGAIN[self.packing]}{_WITH[self.notes]}"
+        return f"{self.level}, {self.tasks} tasks{_PACKING_TEXT[self.packing]}{_NOTES_TEXT[self.notes]}"
 
-    def packed(self, pack: Pack) -> Pack:
+    def repack(self, pack: Pack) -> Pack:
         """A pack of as many tasks, as it is played."""
         return pack if self.packing == "cod" else replace(pack, tasks=pack.tasks[:1] * self.tasks)
 
@@ -49,7 +54,7 @@ SETTINGS = tuple(Setting(level, tasks, packing) for level in ("easy", "hard") fo
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PackResult:
     """A test pack, its number, and the loops over it, as many as there were seeds."""
 
     number: int
@@ -58,7 +63,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class NotesAccuracy:
     """The notes that episodes at one position began with: the share that told the mapping, the share of the four directions that they
     had right, and the share that they had wrong."""
 
@@ -80,53 +85,53 @@ class Report:
     reward: tuple[Estimate, ...]
     success: tuple[Estimate, ...]
     gain: Estimate
-    notes: tuple[Noted, ...]
+    notes: tuple[NotesAccuracy, ...]
     ceilings: Ceilings
 
 
-def report(player: str, setting: Setting, played: Sequence[Played]) -> Report:
+def make_report(player: str, setting: Setting, results: Sequence[PackResult]) -> Report:
     """The report on at least two packs; UsageError when fewer have a whole loop."""
-    kept = whole(played)
-    if len(kept) < 2:
-        raise UsageError(f"{len(kept)} of {len(played)} packs have loops that were played to their end; an interval takes at least 2")
-    loops = sum(len(each.loops) for each in kept)
-    solved = [[_solved(each, position) for each in kept] for position in range(setting.tasks)]
-    reward = [[fmean(one.reward for one in _outcomes(there)) for there in at] for at in solved]
-    success = [[fmean(one.passed for one in _outcomes(there)) for there in at] for at in solved]
-    mappings = [mapping(each.pack.seed) for each in kept]
+    complete = drop_broken_off(results)
+    if len(complete) < 2:
+        raise UsageError(f"{len(complete)} of {len(results)} packs have loops that were played to their end; an interval takes at least 2")
+    loops = sum(len(result.loops) for result in complete)
+    attempts = [[_solve_episodes(result, position) for result in complete] for position in range(setting.tasks)]
+    reward = [[fmean(outcome.reward for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]
+    success = [[fmean(outcome.passed for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]
+    mappings = [draw_mapping(result.pack.seed) for result in complete]
     return Report(
         player=player,
         setting=setting,
-        packs=len(kept),
+        packs=len(complete),
         loops=loops,
-        broken_off=sum(len(each.loops) for each in played) - loops,
-        reward=tuple(map(estimate, reward)),
-        success=tuple(map(share, success)),
-        gain=estimate([last - first for first, last in zip(reward[0], reward[-1], strict=True)]),
-        notes=tuple(_noted(at, mappings) for at in solved),
-        ceilings=ceilings(LEVELS[setting.level], [each.pack for each in kept]),
+        broken_off=sum(len(result.loops) for result in results) - loops,
+        reward=tuple(map(mean_interval, reward)),
+        success=tuple(map(share_interval, success)),
+        gain=mean_interval([last - first for first, last in zip(reward[0], reward[-1], strict=True)]),
+        notes=tuple(_notes_accuracy(by_pack, mappings) for by_pack in attempts),
+        ceilings=compute_ceilings(LEVELS[setting.level], [result.pack for result in complete]),
     )
 
 
-def whole(played: Sequence[Played]) -> list[Played]:
+def drop_broken_off(results: Sequence[PackResult]) -> list[PackResult]:
     """Without the loops that were broken off, and the packs that have no others."""
-    found = [replace(each, loops=tuple(loop for loop in each.loops if rewards(loop))) for each in played]
-    return [each for each in found if each.loops]
+    complete = [replace(result, loops=tuple(loop for loop in result.loops if episode_rewards(loop))) for result in results]
+    return [result for result in complete if result.loops]
 
 
-def _solved(played: Played, position: int) -> list[Episode]:
-    return [episode for loop in played.loops for episode in loop.episodes if episode.kind == "solve" and episode.position == position]
+def _solve_episodes(result: PackResult, position: int) -> list[Episode]:
+    return [episode for loop in result.loops for episode in loop.episodes if episode.kind == "solve" and episode.position == position]
 
 
 def _outcomes(episodes: Sequence[Episode]) -> list[Outcome]:
     return [episode.outcome for episode in episodes if episode.outcome]
 
 
-def _noted(packs: Sequence[Sequence[Episode]], mappings: Sequence[tuple[int, ...]]) -> Noted:
+def _notes_accuracy(packs: Sequence[Sequence[Episode]], mappings: Sequence[tuple[int, ...]]) -> NotesAccuracy:
     """Of the notes that the episodes of each pack began with."""
-    read = [[reading(episode.notes_before, ways) for episode in there] for there, ways in zip(packs, mappings, strict=True)]
-    return Noted(
-        share([fmean(one.whole for one in there) for there in read]),
-        share([fmean(one.right / len(CODES) for one in there) for there in read]),
-        share([fmean(one.wrong / len(CODES) for one in there) for there in read]),
+    accuracies = [[score_notes(episode.notes_before, ways) for episode in episodes] for episodes, ways in zip(packs, mappings, strict=True)]
+    return NotesAccuracy(
+        share_interval([fmean(accuracy.whole for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.right / len(CODES) for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.wrong / len(CODES) for accuracy in episodes) for episodes in accuracies]),
     )

@@ -1,7 +1,7 @@
-"""Evaluations: a player rolls out test packs, setting by setting, and each is reported on.
+"""Evaluations: weights roll out test packs, setting by setting, and each is reported on.
 
-What is drawn for a reply follows from the setting, the pack and the number of the loop, and from nothing of the player: any two are
-compared on the same draws, and so are a player's own notes and others.
+What is drawn for a reply follows from the setting, the pack and the number of the loop, and from nothing of the weights: any two are
+compared on the same draws, and so are own notes and others.
 """
 
 from __future__ import annotations
@@ -11,120 +11,124 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from codagent.agent.loop import Carry
+from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
-from codagent_train.environments.make import LEVELS, drawn
+from codagent_train.environments.make import LEVELS, make_pack
 from codagent_train.environments.packs import Pack, seed_of
 from codagent_train.evaluation import notes_conditions
-from codagent_train.evaluation.notes_conditions import Cast
-from codagent_train.evaluation.report import SETTINGS, Notes, Played, Report, Setting, report
-from codagent_train.evaluation.target import Player, untrained
-from codagent_train.recipe.schema import Place
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.evaluation.notes_conditions import NotesByPack
+from codagent_train.evaluation.report import SETTINGS, Notes, PackResult, Report, Setting, make_report
+from codagent_train.evaluation.target import EvalTarget, untrained_target
+from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import Start, profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile
 
-SEATS = 128  # loops that are played side by side, each in a thread
+LOOPS_AT_ONCE = 128  # loops that are played side by side, each in a thread
 
 Say = Callable[[str], None]
-Opener = Callable[[Player], tuple[Sampler, Profile]]  # a player at work, and how it is worked with
+OpenTarget = Callable[[EvalTarget], tuple[Sampler, Profile]]  # the weights at work, and how they are worked with
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class EvalSize:
     """How much is played in a setting: the first `packs` test packs, each by `loops` loops."""
 
     packs: int
     loops: int
 
 
-def settings(place: Place, given: Mapping[str, Any], *, notes: Notes, every: bool = False) -> list[Setting]:
-    """The setting of a recipe's place, but with the fields that are `given`; with `every`, those of `SETTINGS` that have these fields.
+def choose_settings(environment: EnvironmentConfig, fixed: Mapping[str, Any], *, notes: Notes, all_settings: bool = False) -> list[Setting]:
+    """The setting of a recipe's environment, but with the `fixed` fields; with `all_settings`, those of `SETTINGS` that have these fields.
 
     UsageError when there is no such level, or none has them.
     """
-    if given.get("level", place.level) not in LEVELS:
-        raise UsageError(f"there is no level {given['level']!r}; take one of {', '.join(LEVELS)}")
-    if not every:
-        return [Setting(**{"level": place.level, "tasks": place.tasks, **given}, notes=notes)]
-    found = [replace(one, notes=notes) for one in SETTINGS if all(getattr(one, name) == value for name, value in given.items())]
-    if not found:
+    if fixed.get("level", environment.level) not in LEVELS:
+        raise UsageError(f"there is no level {fixed['level']!r}; take one of {', '.join(LEVELS)}")
+    if not all_settings:
+        return [Setting(**{"level": environment.level, "tasks": environment.tasks, **fixed}, notes=notes)]
+    settings = [
+        replace(setting, notes=notes) for setting in SETTINGS if all(getattr(setting, name) == value for name, value in fixed.items())
+    ]
+    if not settings:
         raise UsageError("--all plays easy and hard lakes in packs of 4 and 8 tasks, and nothing else; leave it out for one setting")
-    return found
+    return settings
 
 
-def examine(player: Player, settings: Sequence[Setting], size: Size, *, say: Say, opener: Opener) -> Iterator[Report]:
-    """A report on each setting, as soon as it is played. For frozen notes the untrained player writes them first, for all settings."""
+def evaluate(target: EvalTarget, settings: Sequence[Setting], size: EvalSize, *, say: Say, opener: OpenTarget) -> Iterator[Report]:
+    """A report on each setting, as soon as it is played. For frozen notes the untrained model writes them first, for all settings."""
     own = [replace(setting, notes="own") for setting in settings if setting.notes == "frozen"]
-    written = _written(Stage(untrained(player), opener, say), own, size) if own else {}
-    stage = Stage(player, opener, say)
+    frozen_notes = _write_notes(EvalSession(untrained_target(target), opener, say), own, size) if own else {}
+    session = EvalSession(target, opener, say)
     for setting in settings:
-        yield report(player.name, setting, _played(stage, setting, size, written))
+        yield make_report(target.name, setting, _play_setting(session, setting, size, frozen_notes))
 
 
-def opened(player: Player) -> tuple[Sampler, Profile]:
-    """A player with its weights on their device. UsageError when one of these is not there."""
+def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
+    """The weights on their device. UsageError when one of these is not there."""
     import torch
 
     from codagent_train.policy.load import load_policy
-    from codagent_train.rollout.engines.transformers_loop import Local
+    from codagent_train.rollout.engines.transformers_loop import LocalEngine
 
-    recipe, given = player.recipe, player.recipe.policy
-    if given.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f'{player.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
-    loaded = load_policy(given, seed=recipe.seed)
-    engine = Local(loaded.model.to(given.device), pad=loaded.pad, ends=loaded.ends)
-    return Sampler(engine, loaded.tokenizer, player.name, recipe.replies.temperature), profile(recipe)
+    recipe, config = target.recipe, target.recipe.policy
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f'{target.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
+    policy = load_policy(config, seed=recipe.seed)
+    engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
+    return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
 
 
-class Stage:
-    """Where a player plays. Its weights are held as long as this is; `say` hears how far it has come."""
+class EvalSession:
+    """Where a target plays. Its weights are held as long as this is; `say` hears how far it has come."""
 
-    def __init__(self, player: Player, opener: Opener, say: Say) -> None:
-        self._player, self._say = player, say
-        self._sampler, self._profile = opener(player)
+    def __init__(self, target: EvalTarget, opener: OpenTarget, say: Say) -> None:
+        self._target, self._say = target, say
+        self._sampler, self._profile = opener(target)
 
-    def play(self, setting: Setting, cast: Cast) -> list[Played]:
+    def play(self, setting: Setting, notes_by_pack: NotesByPack) -> list[PackResult]:
         """The packs with their loops, of which only what reports need is kept: not what was said, for that is most of them."""
-        packs, starts = {}, []
-        for number, carries in cast.items():
-            packs[number], there = self._starts(setting, number, carries)
-            starts += there
+        packs, specs = {}, []
+        for number, carries in notes_by_pack.items():
+            packs[number], pack_specs = self._specs(setting, number, carries)
+            specs += pack_specs
         loops: list[Loop] = []
-        for first in range(0, len(starts), SEATS):
-            self._say(f"{self._player.name} on {setting}: {first} of {len(starts)} loops played")
-            loops += map(_scores, roll_out(self._sampler, starts[first : first + SEATS], self._profile))
+        for first in range(0, len(specs), LOOPS_AT_ONCE):
+            self._say(f"{self._target.name} on {setting}: {first} of {len(specs)} loops played")
+            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE], self._profile))
         rest = iter(loops)
-        return [Played(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in cast.items()]
+        return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in notes_by_pack.items()]
 
-    def _starts(self, setting: Setting, number: int, carries: Sequence[Carry]) -> tuple[Pack, list[Start]]:
-        recipe = self._player.recipe
+    def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
+        recipe = self._target.recipe
         level: Any = setting.level
-        place = replace(recipe.environment, level=level, tasks=setting.tasks)
-        found, environment = drawn(replace(recipe, environment=place), "test", number)
-        pack, starts = setting.packed(found), []
+        config = replace(recipe.environment, level=level, tasks=setting.tasks)
+        drawn_pack, environment = make_pack(replace(recipe, environment=config), "test", number)
+        pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):
-            loop = Loop(f"{number}-{member}", str(number), f"{place.name}-{pack.seed}", self._player.name, "")
+            loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            starts.append(Start(loop, environment(), pack.tasks, seed, carry))
-        return pack, starts
+            specs.append(RolloutSpec(loop, environment(), pack.tasks, seed, carry))
+        return pack, specs
 
 
-def _written(stage: Stage, settings: Sequence[Setting], size: Size) -> dict[Setting, list[Played]]:
-    return {setting: _played(stage, setting, size, {}) for setting in settings}
+def _write_notes(session: EvalSession, settings: Sequence[Setting], size: EvalSize) -> dict[Setting, list[PackResult]]:
+    return {setting: _play_setting(session, setting, size, {}) for setting in settings}
 
 
-def _played(stage: Stage, setting: Setting, size: Size, written: Mapping[Setting, list[Played]]) -> list[Played]:
-    """By whosever notes the setting says; `written` are the frozen ones, by the setting in which they were somebody's own."""
+def _play_setting(
+    session: EvalSession, setting: Setting, size: EvalSize, frozen_notes: Mapping[Setting, list[PackResult]]
+) -> list[PackResult]:
+    """By whosever notes the setting says; `frozen_notes` are, by the setting in which they were somebody's own."""
     if setting.notes == "none":
-        return stage.play(setting, notes_conditions.without(size.packs, size.loops))
+        return session.play(setting, notes_conditions.no_notes(size.packs, size.loops))
     own = replace(setting, notes="own")
     if setting.notes == "frozen":
-        return stage.play(setting, notes_conditions.again(written[own]))
-    played = stage.play(own, notes_conditions.own(size.packs, size.loops))
-    return played if setting.notes == "own" else stage.play(setting, notes_conditions.of_another_pack(played))
+        return session.play(setting, notes_conditions.replay_notes(frozen_notes[own]))
+    results = session.play(own, notes_conditions.own_notes(size.packs, size.loops))
+    return results if setting.notes == "own" else session.play(setting, notes_conditions.shuffle_notes(results))
 
 
-def _scores(loop: Loop) -> Loop:
+def _without_messages(loop: Loop) -> Loop:
     return replace(loop, episodes=tuple(replace(episode, prompt=(), steps=()) for episode in loop.episodes))

@@ -13,51 +13,51 @@ from codagent_train.evaluation.report import Report
 from codagent_train.intervals import Estimate
 
 
-def markdown(report: Report) -> str:
+def to_markdown(report: Report) -> str:
     """A row for each of what was measured and of what can be reached, a column for each position."""
-    tops, every = report.ceilings, range(report.setting.tasks)
-    heads = [f"position {position}" for position in every]
+    ceilings, positions = report.ceilings, range(report.setting.tasks)
+    heads = [f"position {position}" for position in positions]
     rows = [
-        ["reward", *map(_told, report.reward)],
-        ["reward, all that was seen carried", *map(_told, tops.reward)],
-        ["reward, mapping known", *_same(tops.known, every)],
-        ["success", *map(_told, report.success)],
-        ["success, all that was seen carried", *map(_told, tops.success)],
-        ["success, best play without notes", *_same(tops.alone, every)],
-        ["success, random play", *_same(tops.chance, every)],
-        ["notes tell the mapping", *(_told(noted.whole) for noted in report.notes)],
-        ["directions that notes have right", *(_told(noted.right) for noted in report.notes)],
-        ["directions that notes have wrong", *(_told(noted.wrong) for noted in report.notes)],
+        ["reward", *map(_format, report.reward)],
+        ["reward, all that was seen carried", *map(_format, ceilings.reward)],
+        ["reward, mapping known", *_repeat(ceilings.known_mapping, positions)],
+        ["success", *map(_format, report.success)],
+        ["success, all that was seen carried", *map(_format, ceilings.success)],
+        ["success, best play without notes", *_repeat(ceilings.no_notes, positions)],
+        ["success, random play", *_repeat(ceilings.chance, positions)],
+        ["notes tell the mapping", *(_format(accuracy.whole) for accuracy in report.notes)],
+        ["directions that notes have right", *(_format(accuracy.right) for accuracy in report.notes)],
+        ["directions that notes have wrong", *(_format(accuracy.wrong) for accuracy in report.notes)],
     ]
     title = f"**{report.player}** on {report.setting}: {report.packs} packs, {report.loops} loops"
     if report.broken_off:
         title += f", {report.broken_off} more broken off"
-    gain = f"Reward at the last position less that at the first: {_told(report.gain)} (± is half of a 95 % interval over packs)."
+    gain = f"Reward at the last position less that at the first: {_format(report.gain)} (± is half of a 95 % interval over packs)."
     return "\n".join([title, "", _row(["", *heads]), _row(["---"] * (len(heads) + 1)), *map(_row, rows), "", gain])
 
 
-def as_json(reports: Sequence[Report]) -> str:
+def to_json(reports: Sequence[Report]) -> str:
     return json.dumps([asdict(report) for report in reports], indent=2) + "\n"
 
 
-def write(file: Path, reports: Sequence[Report]) -> None:
+def write_json(file: Path, reports: Sequence[Report]) -> None:
     """As JSON, in place of what the file held. UsageError when it cannot be written."""
     with _writing(file):
-        file.write_text(as_json(reports), encoding="utf-8")
+        file.write_text(to_json(reports), encoding="utf-8")
 
 
-def writable(file: Path) -> None:
+def check_writable(file: Path) -> None:
     """UsageError when the file cannot be written; what it holds stays."""
     with _writing(file), file.open("a"):
         pass
 
 
-def _told(estimate: Estimate) -> str:
+def _format(estimate: Estimate) -> str:
     return f"{estimate.mean:.2f} ± {estimate.margin:.2f}"
 
 
-def _same(estimate: Estimate, every: range) -> list[str]:
-    return [_told(estimate) for _ in every]
+def _repeat(estimate: Estimate, positions: range) -> list[str]:
+    return [_format(estimate) for _ in positions]
 
 
 def _row(cells: Sequence[str]) -> str:

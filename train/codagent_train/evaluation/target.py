@@ -11,7 +11,7 @@ from codagent_train.run_dir import checkpoints
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class EvalTarget:
     """Who plays, called `name` in reports: the weights of `recipe`, on its device, asked in its form and within its bounds. `untrained`
     are the weights that a run began with; None where no run is known."""
 
@@ -20,52 +20,52 @@ class Player:
     untrained: str | None = None
 
 
-def player(weights: str, *, asked: str | None = None) -> Player:
+def resolve_target(weights: str, *, recipe_name: str | None = None) -> EvalTarget:
     """Who plays with `weights`: the folder of a run, then of its last checkpoint; a checkpoint; a folder of weights, or a name on the hub.
 
-    `asked` is a recipe, or a run, that says how; the default is that of the run itself. UsageError when nothing says it, or when that is
-    on something else than frozenlake.
+    `recipe_name` is a recipe, or a run, that says how; the default is that of the run itself. UsageError when nothing says it, or when
+    that is on something else than frozenlake.
     """
-    run = _run(Path(weights))
-    if run is None and asked is None:
+    run = _find_run(Path(weights))
+    if run is None and recipe_name is None:
         raise UsageError(f"{weights} is not of a run; say with --recipe how these weights are asked: frozenlake, smoke, a file, or a run")
-    recipe = _recipe(asked or str(run))
+    recipe = _read_recipe(recipe_name or str(run))
     if recipe.environment.name != "frozenlake":
         raise UsageError(
-            f"{asked or run} is on {recipe.environment.name}, and reports are on frozenlake only; `codagent-train plot` draws any run"
+            f"{recipe_name or run} is on {recipe.environment.name}, and reports are on frozenlake only; `codagent-train plot` draws any run"
         )
     if run is None:
-        return Player(weights, _with(recipe, weights))
-    last = _checkpoint(Path(weights))
+        return EvalTarget(weights, _with_weights(recipe, weights))
+    last = _find_checkpoint(Path(weights))
     name = f"{run.resolve().name}@{checkpoints.step_of(last)}"
-    return Player(name, _with(recipe, str(last)), checkpoints.recipe_of(run).policy.weights)
+    return EvalTarget(name, _with_weights(recipe, str(last)), checkpoints.load_recipe(run).policy.weights)
 
 
-def untrained(player: Player) -> Player:
+def untrained_target(target: EvalTarget) -> EvalTarget:
     """Who plays with the weights that a run began with. UsageError when none are known."""
-    if player.untrained is None:
-        raise UsageError(f"which model {player.name} came from is not known; give a run to have its notes frozen at the untrained model's")
-    return Player(player.untrained, _with(player.recipe, player.untrained))
+    if target.untrained is None:
+        raise UsageError(f"which model {target.name} came from is not known; give a run to have its notes frozen at the untrained model's")
+    return EvalTarget(target.untrained, _with_weights(target.recipe, target.untrained))
 
 
-def _run(folder: Path) -> Path | None:
+def _find_run(folder: Path) -> Path | None:
     """The run that a folder is, or is a checkpoint of."""
-    for each in (folder, folder.parent) if checkpoints.is_checkpoint(folder) else (folder,):
-        if checkpoints.is_run(each):
-            return each
+    for candidate in (folder, folder.parent) if checkpoints.is_checkpoint(folder) else (folder,):
+        if checkpoints.is_run(candidate):
+            return candidate
     return None
 
 
-def _checkpoint(folder: Path) -> Path:
-    found = folder if checkpoints.is_checkpoint(folder) else checkpoints.latest(folder)
-    if found is None:
+def _find_checkpoint(folder: Path) -> Path:
+    checkpoint = folder if checkpoints.is_checkpoint(folder) else checkpoints.find_latest(folder)
+    if checkpoint is None:
         raise UsageError(f"the run in {folder} has no checkpoint yet; wait for its first, or give the weights that it began with")
-    return found
+    return checkpoint
 
 
-def _recipe(asked: str) -> Recipe:
-    return checkpoints.recipe_of(Path(asked)) if checkpoints.is_run(Path(asked)) else read_recipe(asked)
+def _read_recipe(name: str) -> Recipe:
+    return checkpoints.load_recipe(Path(name)) if checkpoints.is_run(Path(name)) else read_recipe(name)
 
 
-def _with(recipe: Recipe, weights: str) -> Recipe:
+def _with_weights(recipe: Recipe, weights: str) -> Recipe:
     return replace(recipe, policy=replace(recipe.policy, weights=weights))

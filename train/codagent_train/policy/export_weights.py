@@ -13,38 +13,38 @@ from typing import Any, Literal
 
 from codagent.errors import UsageError
 from codagent.models import catalog
-from codagent.models.embedded import weights_named
+from codagent.models.embedded import name_weights
 from codagent.store.codec import decode
-from codagent_train.files import first_line, safetensor_error, vacant, whole
+from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
 from codagent_train.policy import gguf
-from codagent_train.policy.import_weights import CARD, Card
-from codagent_train.policy.load import pretrained
-from codagent_train.recipe.schema import RANDOM, Policy, Recipe
+from codagent_train.policy.import_weights import CARD_FILE, ImportCard
+from codagent_train.policy.load import load_pretrained
+from codagent_train.recipe.schema import RANDOM, PolicyConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
-from codagent_train.run_dir.weights_ref import Source, base_of, is_adapter, located
+from codagent_train.run_dir.weights_ref import WeightsRef, is_adapter, read_base, resolve
 
-To = Literal["merged", "gguf", "hub-folder"]
+ExportFormat = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_LEFT = ("trainer_state.json", CARD)  # the state of the run; where on this machine the weights came from
+_LEFT = ("trainer_state.json", CARD_FILE)  # the state of the run; where on this machine the weights came from
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class WeightsOrigin:
     """Where the weights that training began with came from: their folder or name on the hub, and what they were imported from."""
 
     weights: str
-    card: Card | None
+    card: ImportCard | None
 
     @property
     def entry(self) -> catalog.Entry | None:
-        return catalog.entry_named(self.card.source) if self.card else None
+        return catalog.find_entry(self.card.source) if self.card else None
 
     @property
     def name(self) -> str:
         """As a hub knows it; of what is on this machine alone, without where."""
-        found = self.entry.repository if self.entry else self.card.source if self.card else self.weights
-        local = found.count("/") != 1 or found.startswith((".", "/", "~")) or found.endswith(".gguf") or Path(found).exists()
-        return Path(found).name if local else found
+        name = self.entry.repository if self.entry else self.card.source if self.card else self.weights
+        local = name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith(".gguf") or Path(name).exists()
+        return Path(name).name if local else name
 
     @property
     def licence(self) -> str:
@@ -52,115 +52,115 @@ class Origin:
         if self.entry:
             return self.entry.licence
         folders = [Path(self.weights), *([Path(self.card.source).expanduser()] if self.card else [])]
-        said = (_licence_in(each / "README.md") or (gguf.licence(each) if each.suffix == ".gguf" else "") for each in folders)
-        return next(filter(None, said), "unknown")
+        licences = (_read_licence(path / "README.md") or (gguf.read_licence(path) if path.suffix == ".gguf" else "") for path in folders)
+        return next(filter(None, licences), "unknown")
 
 
-def export(given: str, out: Path, *, to: To, pulled: Path, say: Callable[[str], None]) -> None:
-    """Write what `given` names (a run, a checkpoint, a folder of weights) to `out`, which is there whole or not at all.
+def export_weights(path: str, out: Path, *, to: ExportFormat, catalog_dir: Path, say: Callable[[str], None]) -> None:
+    """Write what `path` names (a run, a checkpoint, a folder of weights) to `out`, which is there whole or not at all.
 
-    `pulled` is where weights of the catalogue lie. UsageError for what is not there, cannot be written so, or has no room.
+    `catalog_dir` is where weights of the catalogue lie. UsageError for what is not there, cannot be written so, or has no room.
     """
-    if not Path(given).is_dir():
-        raise UsageError(f"there is no folder {given}; give a run, a checkpoint, or a folder of weights")
-    out, source = vacant(out), located(given)
+    if not Path(path).is_dir():
+        raise UsageError(f"there is no folder {path}; give a run, a checkpoint, or a folder of weights")
+    out, source = require_empty(out), resolve(path)
     if to == "gguf" and out.is_dir():
         raise UsageError(f"{out} is a folder, and a GGUF is one file; give its name in --out")
-    origin = _origin(source)
-    template = _template(origin, pulled) if to == "gguf" else None
+    origin = _find_origin(source)
+    template = _find_template(origin, catalog_dir) if to == "gguf" else None
     say(f"writing {out}, from {source.adapter or source.base}")
     if to == "hub-folder":
         _hub_folder(out, source, origin)
         return
-    model, processor = _merged(source)
-    with whole(out) as unfinished:
+    model, processor = _merge(source)
+    with atomic_output(out) as unfinished:
         if template:
             config = model.config.get_text_config()
             weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
-            gguf.write(unfinished, weights, template=template, heads=(config.num_attention_heads, config.num_key_value_heads))
+            gguf.write_gguf(unfinished, weights, template=template, heads=(config.num_attention_heads, config.num_key_value_heads))
         else:
             model.save_pretrained(unfinished)
             processor.save_pretrained(unfinished)
 
 
-def _merged(source: Source) -> tuple[Any, Any]:
+def _merge(source: WeightsRef) -> tuple[Any, Any]:
     """The model, its adapter a part of its weights, and its tokenizer. UsageError when they cannot be read, or do not fit each other."""
     from peft import PeftModel
 
     try:
-        policy = pretrained(Policy(weights=source.base))
+        policy = load_pretrained(PolicyConfig(weights=source.base))
         if source.adapter is None:
             return policy.model, policy.processor
         return PeftModel.from_pretrained(policy.model, source.adapter).merge_and_unload(), policy.processor
     except (OSError, RuntimeError, TypeError, ValueError, LookupError, safetensor_error()) as error:
-        what = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
-        raise UsageError(f"{what}: {first_line(error)}; give another checkpoint") from error
+        problem = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
+        raise UsageError(f"{problem}: {first_line(error)}; give another checkpoint") from error
 
 
-def _origin(source: Source) -> Origin:
+def _find_origin(source: WeightsRef) -> WeightsOrigin:
     """Back from an adapter to its base, and from a checkpoint to what its run began with."""
     weights, seen = source.base, set[str]()
     while weights not in seen:
         seen.add(weights)
         folder = Path(weights)
         if is_adapter(folder):
-            weights = base_of(folder)
+            weights = read_base(folder)
         elif checkpoints.is_checkpoint(folder) and checkpoints.is_run(folder.parent):
-            weights = checkpoints.recipe_of(folder.parent).policy.weights
-    return Origin(weights, _card(Path(weights)))
+            weights = checkpoints.load_recipe(folder.parent).policy.weights
+    return WeightsOrigin(weights, _read_card(Path(weights)))
 
 
-def _card(folder: Path) -> Card | None:
+def _read_card(folder: Path) -> ImportCard | None:
     try:
-        return decode(Card, json.loads((folder / CARD).read_text(encoding="utf-8")))
+        return decode(ImportCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _template(origin: Origin, pulled: Path) -> Path:
+def _find_template(origin: WeightsOrigin, pulled: Path) -> Path:
     """The GGUF file that the weights came from. UsageError when they came from none, or it is not there as it was."""
     if origin.card is None or not origin.card.recorded:
         raise UsageError(f"{origin.weights} was not imported from a GGUF file, so there is none to write another after; take --to merged")
     file = pulled / origin.entry.file if origin.entry else Path(origin.card.source).expanduser()
     if not file.is_file():
         raise UsageError(f"{file}, which {origin.weights} was imported from, is not there; fetch it again, or take --to merged")
-    if weights_named(file) != origin.card.recorded:
+    if name_weights(file) != origin.card.recorded:
         raise UsageError(f"{file} is not the file any more that {origin.weights} was imported from; import it again and train on that")
     return file
 
 
-def _hub_folder(out: Path, source: Source, origin: Origin) -> None:
+def _hub_folder(out: Path, source: WeightsRef, origin: WeightsOrigin) -> None:
     folder = source.adapter or Path(source.base)
-    _check(folder)
+    _check_weights(folder)
     of_run = checkpoints.is_checkpoint(folder) and checkpoints.is_run(folder.parent)
-    with whole(out) as unfinished:
+    with atomic_output(out) as unfinished:
         unfinished.mkdir()
         for file in sorted(file for pattern in _KEPT for file in folder.glob(pattern)):
             if file.name not in _LEFT:
                 shutil.copy(file, unfinished / file.name)
         if not (unfinished / "tokenizer_config.json").exists():
-            _tokenizer(source).save_pretrained(unfinished)
+            _load_tokenizer(source).save_pretrained(unfinished)
         if source.adapter:
             config = json.loads((unfinished / "adapter_config.json").read_text(encoding="utf-8")) | {"base_model_name_or_path": origin.name}
             (unfinished / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         if of_run:
-            checkpoints.begin(unfinished, _shared(checkpoints.recipe_of(folder.parent), origin))
+            checkpoints.begin_run(unfinished, _without_local_paths(checkpoints.load_recipe(folder.parent), origin))
         if of_run and (folder.parent / metrics.FILE).is_file():
             shutil.copy(folder.parent / metrics.FILE, unfinished)
-            metrics.cut(unfinished / metrics.FILE, checkpoints.step_of(folder))  # the run may have gone on
+            metrics.drop_after(unfinished / metrics.FILE, checkpoints.step_of(folder))  # the run may have gone on
         for file in Path(origin.weights).glob("LICEN[CS]E*"):
             shutil.copy(file, unfinished / file.name)
         card = _model_card(source, origin, checkpoints.step_of(folder) if of_run else None, metrics.read(unfinished / metrics.FILE))
         (unfinished / "README.md").write_text(card, encoding="utf-8")
 
 
-def _shared(told: Recipe, origin: Origin) -> Recipe:
+def _without_local_paths(recipe: Recipe, origin: WeightsOrigin) -> Recipe:
     """The recipe of a run, for others: it names no place on this machine."""
-    folders = tuple(Path(folder).name for folder in told.records.folders)
-    return replace(told, policy=replace(told.policy, weights=origin.name), records=replace(told.records, folders=folders))
+    folders = tuple(Path(folder).name for folder in recipe.records.folders)
+    return replace(recipe, policy=replace(recipe.policy, weights=origin.name), records=replace(recipe.records, folders=folders))
 
 
-def _check(folder: Path) -> None:
+def _check_weights(folder: Path) -> None:
     """UsageError when there are no weights in the folder, or they were cut off."""
     from safetensors import safe_open
 
@@ -175,7 +175,7 @@ def _check(folder: Path) -> None:
             raise UsageError(f"{file} cannot be read: {first_line(error)}; give another checkpoint") from error
 
 
-def _tokenizer(source: Source) -> Any:
+def _load_tokenizer(source: WeightsRef) -> Any:
     from transformers import AutoTokenizer
 
     try:
@@ -184,27 +184,27 @@ def _tokenizer(source: Source) -> Any:
         raise UsageError(f"there is no tokenizer in {source.base}: {first_line(error)}; put one beside the weights") from error
 
 
-def _licence_in(file: Path) -> str:
+def _read_licence(file: Path) -> str:
     """What the front matter of a model card says, if there is any."""
     try:
-        said = re.match(r"---\n(.*?\n)---\n", file.read_text(encoding="utf-8"), re.DOTALL)
+        front_matter = re.match(r"---\n(.*?\n)---\n", file.read_text(encoding="utf-8"), re.DOTALL)
     except (OSError, ValueError):
         return ""
-    found = re.search(r"^license:[ \t]*['\"]?([^\s'\"]+)", said[1], re.MULTILINE) if said else None
-    return found[1] if found else ""
+    licence = re.search(r"^license:[ \t]*['\"]?([^\s'\"]+)", front_matter[1], re.MULTILINE) if front_matter else None
+    return licence[1] if licence else ""
 
 
-def _model_card(source: Source, origin: Origin, step: int | None, lines: Sequence[Mapping[str, float]]) -> str:
+def _model_card(source: WeightsRef, origin: WeightsOrigin, step: int | None, lines: Sequence[Mapping[str, float]]) -> str:
     """`step` is that of the checkpoint, where it is one of a run, and `lines` what was measured until then."""
     last = {name: value for name, value in (lines[-1] if lines else {}).items() if name.startswith(("reward/", "success/"))}
     kind, library, relation = ("adapter", "peft", "adapter") if source.adapter else ("weights", "transformers", "finetune")
     base = "" if origin.weights == RANDOM else f"base_model: {origin.name}\nbase_model_relation: {relation}\n"
-    told = [f"base: {origin.name}, licence {origin.licence}"]
+    facts = [f"base: {origin.name}, licence {origin.licence}"]
     if source.adapter and origin.entry:
-        told.append(f"the folder that it was trained on: `codagent-train import {origin.entry.name} --out base`")
+        facts.append(f"the folder that it was trained on: `codagent-train import {origin.entry.name} --out base`")
     if step is not None:
-        told.append(f"steps: {step}; the recipe is in `{checkpoints.RUN}`, what each step measured in `{metrics.FILE}`")
-    told += [f"{name}: {value:.3f} in the last step" for name, value in last.items()]
+        facts.append(f"steps: {step}; the recipe is in `{checkpoints.RUN_FILE}`, what each step measured in `{metrics.FILE}`")
+    facts += [f"{name}: {value:.3f} in the last step" for name, value in last.items()]
     return f"""---
 {base}library_name: {library}
 license: {origin.licence.lower()}
@@ -215,4 +215,4 @@ tags: [codagent, connect-the-dots, grpo]
 
 The {kind} of a model that codagent trained to get better from task to task by what it writes into its notes (arXiv 2606.20002).
 
-{"".join(f"- {line}" + chr(10) for line in told)}"""
+{"".join(f"- {line}" + chr(10) for line in facts)}"""

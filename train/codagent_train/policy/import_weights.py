@@ -13,12 +13,12 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent.models import catalog
-from codagent.models.download import Progress, pull
-from codagent.models.embedded import weights_named
+from codagent.models.download import OnProgress, pull
+from codagent.models.embedded import name_weights
 from codagent.store.codec import encode
-from codagent_train.files import first_line, safetensor_error, vacant, whole
+from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
 
-CARD = "codagent.json"
+CARD_FILE = "codagent.json"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 _CHUNK = 1 << 20
 
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ImportCard:
     """What a folder was made of, as its `codagent.json` says. `weights` is the SHA-256 of the files that the weights came in, one after the
     other by name; `tokenizer` is its fingerprint. `recorded`: how records name the weights of a GGUF."""
 
@@ -37,7 +37,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _WeightFiles:
     """Where weights and tokenizer lie; `gguf` names the file in the folder that holds both, where one does."""
 
     folder: Path
@@ -48,19 +48,19 @@ class _Found:
         return [self.folder / self.gguf] if self.gguf else sorted(self.folder.glob("*.safetensors"))
 
 
-def import_model(source: str, out: Path, *, weights: Path, progress: Progress, say: Say) -> Card:
+def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress, say: Say) -> ImportCard:
     """Make the folder `out`, which is there whole or not at all; quantised weights become float32. `weights` is where pulled files lie.
 
     UsageError for a source that is missing or cannot chat, for an `out` that holds something, and for a disk that is too small.
     """
-    out = vacant(out)
-    found = _found(source, weights, progress)
-    if not found.files:
-        raise UsageError(f"there are no weights in {found.folder}: no *.safetensors; give a folder that transformers can load")
+    out = require_empty(out)
+    files = _locate(source, weights, progress)
+    if not files.files:
+        raise UsageError(f"there are no weights in {files.folder}: no *.safetensors; give a folder that transformers can load")
     say(f"reading {source}")
-    tokenizer = _tokenizer(source, found)
-    model = _model(source, found)
-    card = Card(source, digest(found.files), fingerprint(tokenizer), weights_named(found.files[0]) if found.gguf else "")
+    tokenizer = _tokenizer(source, files)
+    model = _model(source, files)
+    card = ImportCard(source, hash_files(files.files), fingerprint(tokenizer), name_weights(files.files[0]) if files.gguf else "")
     say(f"writing {out}")
     _write(out, model, tokenizer, card)
     return card
@@ -68,22 +68,22 @@ def import_model(source: str, out: Path, *, weights: Path, progress: Progress, s
 
 def fingerprint(tokenizer: Any) -> str:
     """The SHA-256 of a transformers tokenizer's JSON with sorted keys, without how it pads and truncates: that changes with its use."""
-    told = json.loads(tokenizer.backend_tokenizer.to_str())
-    told["truncation"] = told["padding"] = None
-    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    settings = json.loads(tokenizer.backend_tokenizer.to_str())
+    settings["truncation"] = settings["padding"] = None
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def digest(files: Sequence[Path]) -> str:
+def hash_files(files: Sequence[Path]) -> str:
     """The SHA-256 of the files, one after the other."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for file in files:
         with file.open("rb") as opened:
             while chunk := opened.read(_CHUNK):
-                found.update(chunk)
-    return found.hexdigest()
+                hasher.update(chunk)
+    return hasher.hexdigest()
 
 
-def fits(folder: Path, size: int) -> None:
+def check_room(folder: Path, size: int) -> None:
     """UsageError when the disk of `folder` has not that many bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -92,21 +92,21 @@ def fits(folder: Path, size: int) -> None:
         )
 
 
-def _found(source: str, weights: Path, progress: Progress) -> _Found:
+def _locate(source: str, weights: Path, progress: OnProgress) -> _WeightFiles:
     path = Path(source).expanduser()
-    entry = catalog.entry_named(source)
+    entry = catalog.find_entry(source)
     if entry:
-        return _Found(weights, pull(entry, weights, progress=progress).name)
+        return _WeightFiles(weights, pull(entry, weights, progress=progress).name)
     if path.is_dir():
-        return _Found(path, None)
+        return _WeightFiles(path, None)
     if source.endswith(".gguf"):
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
-        return _Found(path.parent, path.name)
+        return _WeightFiles(path.parent, path.name)
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         known = ", ".join(entry.name for entry in catalog.ENTRIES)
         raise UsageError(f"there is no model {source!r}; give one of {known}, a .gguf file, a folder, or OWNER/NAME of the hub")
-    return _Found(_from_hub(source), None)
+    return _WeightFiles(_from_hub(source), None)
 
 
 def _from_hub(name: str) -> Path:
@@ -119,10 +119,10 @@ def _from_hub(name: str) -> Path:
         raise UsageError(f"the hub does not give {name}: {first_line(error)}; check the name and the network") from error
 
 
-def _tokenizer(source: str, found: _Found) -> Any:
+def _tokenizer(source: str, files: _WeightFiles) -> Any:
     from transformers import AutoTokenizer
 
-    tokenizer = _loaded(AutoTokenizer, source, found)
+    tokenizer = _from_pretrained(AutoTokenizer, source, files)
     if not tokenizer.chat_template:
         raise UsageError(f"the tokenizer of {source} has no chat template; take an instruction-tuned model")
     if not tokenizer.is_fast:
@@ -130,30 +130,30 @@ def _tokenizer(source: str, found: _Found) -> Any:
     return tokenizer
 
 
-def _model(source: str, found: _Found) -> Any:
+def _model(source: str, files: _WeightFiles) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
-    if found.gguf is None:
-        return _loaded(AutoModelForCausalLM, source, found, dtype="auto")
-    return _loaded(AutoModelForCausalLM, source, found, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
+    if files.gguf is None:
+        return _from_pretrained(AutoModelForCausalLM, source, files, dtype="auto")
+    return _from_pretrained(AutoModelForCausalLM, source, files, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
 
 
-def _loaded(kind: Any, source: str, found: _Found, **settings: Any) -> Any:
-    if found.gguf:
-        settings["gguf_file"] = found.gguf
+def _from_pretrained(kind: Any, source: str, files: _WeightFiles, **settings: Any) -> Any:
+    if files.gguf:
+        settings["gguf_file"] = files.gguf
     try:
-        return kind.from_pretrained(found.folder, local_files_only=True, **settings)
+        return kind.from_pretrained(files.folder, local_files_only=True, **settings)
     except ImportError as error:
         raise UsageError(f"{source} needs what is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
     except (OSError, ValueError, LookupError, struct.error, safetensor_error()) as error:
         raise UsageError(f"{source} cannot be loaded: {first_line(error)}") from error
 
 
-def _write(out: Path, model: Any, tokenizer: Any, card: Card) -> None:
-    with whole(out) as unfinished:
+def _write(out: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:
+    with atomic_output(out) as unfinished:
         unfinished.mkdir()
-        fits(unfinished, model.get_memory_footprint())
+        check_room(unfinished, model.get_memory_footprint())
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
-        (unfinished / CARD).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")
+        (unfinished / CARD_FILE).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")

@@ -29,20 +29,20 @@ class Policy:
         return int(self.processor.pad_token_id)
 
 
-def load_policy(setting: schema.Policy, *, seed: int) -> Policy:
+def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
     """The weights of a recipe, or of a checkpoint. UsageError when there are none that can hold a conversation."""
     import torch
 
-    torch.set_num_threads(setting.threads)
+    torch.set_num_threads(config.threads)
     torch.manual_seed(seed)
-    policy = tiny() if setting.weights == schema.RANDOM else pretrained(setting)
-    if setting.layers and not setting.lora_rank:
+    policy = make_tiny() if config.weights == schema.RANDOM else load_pretrained(config)
+    if config.layers and not config.lora_rank:
         policy.model.requires_grad_(False)
-        policy.model.get_decoder().layers[-setting.layers :].requires_grad_(True)
+        policy.model.get_decoder().layers[-config.layers :].requires_grad_(True)
     return policy
 
 
-def tiny() -> Policy:
+def make_tiny() -> Policy:
     """Two layers with random weights, for the words of keycode. They are drawn wide, so that the words can be told apart from the start."""
     from tokenizers import Tokenizer as Words
     from tokenizers.models import WordLevel
@@ -66,20 +66,20 @@ def tiny() -> Policy:
     return Policy(LlamaForCausalLM(config), keycode, processor, frozenset({ids[keycode.NOTHING]}))
 
 
-def pretrained(setting: schema.Policy) -> Policy:
+def load_pretrained(config: schema.PolicyConfig) -> Policy:
     """A model out of a folder or from the hub; where that holds an adapter, its base with the adapter on it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    dtype = torch.bfloat16 if setting.device == "cuda" else torch.float32  # on most CPUs bf16 is slower by far
+    dtype = torch.bfloat16 if config.device == "cuda" else torch.float32  # on most CPUs bf16 is slower by far
     try:
-        processor = AutoTokenizer.from_pretrained(setting.weights)
-        model = AutoModelForCausalLM.from_pretrained(setting.weights, dtype=dtype)
+        processor = AutoTokenizer.from_pretrained(config.weights)
+        model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype)
     except (OSError, ValueError, safetensor_error()) as error:
-        kind = "folder" if Path(setting.weights).exists() else "model"
-        raise UsageError(f"the {kind} {setting.weights} cannot be loaded: {first_line(error)}; see `codagent-train import`") from error
+        kind = "folder" if Path(config.weights).exists() else "model"
+        raise UsageError(f"the {kind} {config.weights} cannot be loaded: {first_line(error)}; see `codagent-train import`") from error
     if not processor.chat_template:
-        raise UsageError(f"the tokenizer of {setting.weights} has no chat template; take an instruction-tuned model")
+        raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
     if processor.pad_token_id is None:
         processor.pad_token = processor.eos_token
     ends = model.generation_config.eos_token_id
@@ -87,16 +87,16 @@ def pretrained(setting: schema.Policy) -> Policy:
     return Policy(model, ChatTokenizer(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
 
 
-def adapter(setting: schema.Policy, model: Any) -> Any:
+def make_lora_config(config: schema.PolicyConfig, model: Any) -> Any:
     """The LoRA adapter that is trained in place of the weights; None to train these."""
     from peft import LoraConfig
 
-    if not setting.lora_rank:
+    if not config.lora_rank:
         return None
-    bare = range(model.config.get_text_config().num_hidden_layers)[: -setting.layers]  # none where `layers` is 0
+    bare = range(model.config.get_text_config().num_hidden_layers)[: -config.layers]  # none where `layers` is 0
     return LoraConfig(
-        r=setting.lora_rank,
-        lora_alpha=2 * setting.lora_rank,
+        r=config.lora_rank,
+        lora_alpha=2 * config.lora_rank,
         target_modules=_LINEAR,
         exclude_modules=rf".*\.layers\.({'|'.join(map(str, bare))})\..*" if bare else None,
         lora_dropout=0.0,  # else the logprobs of training would differ from those of sampling

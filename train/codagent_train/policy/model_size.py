@@ -20,7 +20,7 @@ _LONGEST_HEAD = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ModelSize:
     """`linears` are the (out, in) of the layers that LoRA adapts, `cached` the numbers that a token leaves in the cache of keys and values,
     `beside` the bytes of tokenizer and settings."""
 
@@ -39,14 +39,14 @@ class Shape:
 
 
 _LAYER = (*[(64, 64)] * 4, *[(128, 64)] * 2, (64, 128))
-TINY = Shape(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # of random weights
+TINY = ModelSize(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # of random weights
 
 
-def shape(weights: str) -> Shape | None:
+def model_size(weights: str) -> ModelSize | None:
     """Of the weights of a recipe; None when they are not on this machine, or not as safetensors."""
     if weights == RANDOM:
         return TINY
-    folder = Path(weights) if Path(weights).is_dir() else _cached(weights)
+    folder = Path(weights) if Path(weights).is_dir() else _find_cached(weights)
     if folder is None or not (folder / "config.json").is_file():
         return None
     files = _files(folder)
@@ -54,18 +54,18 @@ def shape(weights: str) -> Shape | None:
         return None
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     try:
-        return _shape(config.get("text_config", config), [each for file in files for each in _head(file)], folder)
+        return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_header(file)], folder)
     except KeyError as error:
         raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
 
 
-def _shape(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: Path) -> Shape:
+def _measure(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: Path) -> ModelSize:
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
     linears = (size for name, size in tensors if len(size) == 2 and not any(part in name for part in _NOT_ADAPTED))
-    return Shape(
+    return ModelSize(
         parameters=sum(prod(size) for _, size in tensors),
-        linears=tuple((out, given) for out, given in linears),
+        linears=tuple((out, inputs) for out, inputs in linears),
         hidden=hidden,
         layers=config["num_hidden_layers"],
         vocabulary=config["vocab_size"],
@@ -74,16 +74,16 @@ def _shape(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: 
     )
 
 
-def _cached(name: str) -> Path | None:
+def _find_cached(name: str) -> Path | None:
     """Where the hub's cache has a model."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(name, "config.json")
+        file = try_to_load_from_cache(name, "config.json")
     except HFValidationError:
         return None
-    return Path(found).parent if isinstance(found, str) else None
+    return Path(file).parent if isinstance(file, str) else None
 
 
 def _files(folder: Path) -> list[Path]:
@@ -93,7 +93,7 @@ def _files(folder: Path) -> list[Path]:
     return [folder / _WHOLE] if (folder / _WHOLE).is_file() else []
 
 
-def _head(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _read_header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The names and sizes of the tensors in a file: its first 8 bytes say how long the JSON is that tells them (the format of safetensors).
     UsageError when the file is cut off or none of that kind."""
     with file.open("rb") as opened:
@@ -101,9 +101,9 @@ def _head(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
         text = opened.read(min(length, _LONGEST_HEAD))
     try:
-        told = json.loads(text)
-        sizes = {name: tuple(each["shape"]) for name, each in told.items() if name != "__metadata__"}
-        end = 8 + length + max(each["data_offsets"][1] for name, each in told.items() if name != "__metadata__")
+        header = json.loads(text)
+        sizes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        end = 8 + length + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{file} is not a file of safetensors; make the folder anew with `codagent-train import`") from None
     if file.stat().st_size < end:

@@ -14,7 +14,7 @@ class Tokenizer(Protocol):
     """The ids of a request as the model reads it, and of a whole reply as it would write it; the text of a reply."""
 
     def encode(self, messages: Sequence[Message], /) -> Ids: ...
-    def written(self, text: str, /) -> Ids: ...
+    def encode_reply(self, text: str, /) -> Ids: ...
     def decode(self, ids: Sequence[int], /) -> str: ...
 
 
@@ -28,7 +28,7 @@ class ChatTokenizer:
         chat = [{"role": message.role, "content": message.content} for message in messages]
         return tuple(self._processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))
 
-    def written(self, text: str, /) -> Ids:
+    def encode_reply(self, text: str, /) -> Ids:
         """The ids of a whole reply."""
         return (*self._processor.encode(text, add_special_tokens=False), int(self._processor.eos_token_id))
 

@@ -12,7 +12,7 @@ from codagent.errors import UsageError
 from codagent_train.recipe.keys import AMOUNT, COUNT, TEXT, TEXTS, WHOLE, Keys, Kind, Source, check, load
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
-RECORDED = ("replay", "again", "warm")  # sources that want recorded loops
+RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
 
 
 def _one_of(choices: Any) -> Kind:
@@ -28,12 +28,12 @@ Text = Annotated[str, TEXT]
 Texts = Annotated[tuple[str, ...], TEXTS]
 Whole = Annotated[int, WHOLE]
 Count = Annotated[int, COUNT]
-None_or_more = Annotated[int, Kind("a whole number, 0 or above", lambda value: type(value) is int and value >= 0)]
+WholeOrZero = Annotated[int, Kind("a whole number, 0 or above", lambda value: type(value) is int and value >= 0)]
 Amount = Annotated[float, AMOUNT]
 Weight = Annotated[float, Kind("a number, 0 or above", lambda value: _number(value) and 0 <= value < float("inf"))]
 Share = Annotated[float, Kind("a number from 0 to below 1", lambda value: _number(value) and 0 <= value < 1)]
 Flag = Annotated[bool, Kind("true or false", lambda value: type(value) is bool)]
-_Place = Literal["keycode", "frozenlake"]
+_EnvironmentName = Literal["keycode", "frozenlake"]
 Level = Literal["small", "easy", "hard"]
 Form = Literal["brief", "terse", "paper"]
 _Returns = Literal["paper", "own", "one_sum"]
@@ -43,70 +43,71 @@ _Engine = Literal["local", "continuous", "vllm"]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PolicyConfig:
     """The model that is trained: a folder, a name on the hub, or "random". `lora_rank` 0 trains the parameters themselves; of these, or of
     adapters, only those of the last `layers`, where that is not 0. `bf16` computes in it on a CPU that can; a GPU always does."""
 
     weights: Text
-    lora_rank: None_or_more = 0
-    layers: None_or_more = 0
+    lora_rank: WholeOrZero = 0
+    layers: WholeOrZero = 0
     bf16: Flag = False
     device: Annotated[_Device, _one_of(_Device)] = "cpu"
     threads: Count = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """What samples the replies: one of `engines`. `url`, of a vLLM server that runs already, ends in /v1."""
+class EngineConfig:
+    """What samples the replies: one of the engines. `url`, of a vLLM server that runs already, ends in /v1."""
 
     name: Annotated[_Engine, _one_of(_Engine)] = "local"
     url: Text = "http://127.0.0.1:8000/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EnvironmentConfig:
     """The environment. `level` and `form` are for frozenlake; a pack has `tasks` tasks."""
 
-    name: Annotated[_Place, _one_of(_Place)]
+    name: Annotated[_EnvironmentName, _one_of(_EnvironmentName)]
     level: Annotated[Level, _one_of(Level)] = "easy"
     form: Annotated[Form, _one_of(Form)] = "terse"
     tasks: Count = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What a step learns from: `packs`, each played by a group of `loops`, their rows in `parts` that fit into memory one at a time."""
+class BatchConfig:
+    """What a step learns from: `packs`, each played by a group of `group_size` loops, and their samples in `microbatches`
+    that fit into memory one at a time."""
 
     packs: Count
-    loops: Count
-    parts: Count = 1
+    group_size: Count
+    microbatches: Count = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class SourcesConfig:
     """What a step learns from, by weight. Each pack of a step has one source: the policy's own `play`; that of the `teacher`, who plays as
-    well as can be and is imitated; of recorded loops their `replay`, the same tasks done `again`, or what is worth imitating (`warm`)."""
+    well as can be and is imitated; of recorded loops their `replay`, a `redo` of the same tasks, or what is worth to `imitate`."""
 
     play: Weight = 1.0
     teacher: Weight = 0.0
     replay: Weight = 0.0
-    again: Weight = 0.0
-    warm: Weight = 0.0
+    redo: Weight = 0.0
+    imitate: Weight = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class RecordsConfig:
     """The `folders` of recorded loops. They are replayed while their weights are no more than `max_staleness` steps behind, and a row's
     logprobs have not moved by more than `max_drift` on average; a task that is done again is attempted `iterations` times."""
 
     folders: Texts = ()
-    max_staleness: None_or_more = 4
+    max_staleness: WholeOrZero = 4
     max_drift: Amount = 1.0
     iterations: Count = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Replies:
+class ReplyConfig:
     """`max_tokens` of a reply, `notes_tokens` of the notes, `context_tokens` of a request and its reply together."""
 
     max_tokens: Count
@@ -116,8 +117,8 @@ class Replies:
 
 
 @dataclass(frozen=True, slots=True)
-class Credit:
-    """Names out of `credit.py`; `reweight` is the paper's adaptive re-weighting."""
+class CreditConfig:
+    """Names out of `data/credit.py`; `reweight` is the paper's adaptive re-weighting."""
 
     returns: Annotated[_Returns, _one_of(_Returns)] = "paper"
     baseline: Annotated[_Baseline, _one_of(_Baseline)] = "mean"
@@ -125,16 +126,16 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class OptimizerConfig:
     """How a step is taken: AdamW at a constant rate. `clip` is the one-sided bound of the loss, `entropy` the weight of the bonus."""
 
     steps: Count
-    rate: Amount
+    learning_rate: Amount
     clip: Share = 0.2
     entropy: Share = 0.0
-    decay: Share = 0.0
-    max_norm: Amount = 1.0
-    warmup: None_or_more = 0
+    weight_decay: Share = 0.0
+    max_grad_norm: Amount = 1.0
+    warmup: WholeOrZero = 0
     save_every: Count = 50
 
 
@@ -142,28 +143,28 @@ class Learning:
 class Recipe:
     """A whole run. `seed` is drawn on by everything that is random, the first weights included."""
 
-    policy: Policy
-    environment: Place
-    batch: Batch
-    replies: Replies
-    learning: Learning
-    credit: Credit = field(default_factory=Credit)
-    engine: Engine = field(default_factory=Engine)
-    sources: Sources = field(default_factory=Sources)
-    records: Records = field(default_factory=Records)
+    policy: PolicyConfig
+    environment: EnvironmentConfig
+    batch: BatchConfig
+    replies: ReplyConfig
+    learning: OptimizerConfig
+    credit: CreditConfig = field(default_factory=CreditConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
+    records: RecordsConfig = field(default_factory=RecordsConfig)
     seed: Whole = 0
 
 
 _SECTIONS: dict[str, Any] = {
-    "policy": Policy,
-    "environment": Place,
-    "batch": Batch,
-    "replies": Replies,
-    "learning": Learning,
-    "credit": Credit,
-    "engine": Engine,
-    "sources": Sources,
-    "records": Records,
+    "policy": PolicyConfig,
+    "environment": EnvironmentConfig,
+    "batch": BatchConfig,
+    "replies": ReplyConfig,
+    "learning": OptimizerConfig,
+    "credit": CreditConfig,
+    "engine": EngineConfig,
+    "sources": SourcesConfig,
+    "records": RecordsConfig,
 }
 
 
@@ -175,18 +176,18 @@ def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
     try:
         source = load(path)
     except FileNotFoundError:
-        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped())}") from None
+        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}") from None
     keys: Keys = {name: _keys(section) for name, section in _SECTIONS.items()}
     check(source, source.data, {**keys, "seed": WHOLE})
     parts = {name: _section(source, name) for name in _SECTIONS}
     if (folder := Path(parts["policy"].weights)).is_dir():  # an adapter must find its base from wherever it is served
         parts["policy"] = replace(parts["policy"], weights=str(folder.resolve()))
     recipe = Recipe(**parts, seed=source.data.get("seed", 0) if seed is None else seed)
-    _possible(source, recipe)
+    _check_possible(source, recipe)
     return recipe
 
 
-def shipped() -> Sequence[str]:
+def shipped_recipes() -> Sequence[str]:
     """The names of the recipes that come with codagent."""
     return sorted(entry.name.removesuffix(".toml") for entry in resources.files(__package__).joinpath("shipped").iterdir())
 
@@ -196,21 +197,22 @@ def _keys(section: Any) -> Keys:
 
 
 def _section(source: Source, name: str) -> Any:
-    section, given = _SECTIONS[name], source.data.get(name, {})
-    for each in fields(section):
-        if each.default is MISSING and each.name not in given:
-            raise UsageError(f"{source.path}: [{name}] lacks {each.name!r}, {_keys(section)[each.name].told}")  # type: ignore[union-attr]
-    return section(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+    section, values = _SECTIONS[name], source.data.get(name, {})
+    for setting in fields(section):
+        if setting.default is MISSING and setting.name not in values:
+            raise UsageError(f"{source.path}: [{name}] lacks {setting.name!r}, {_keys(section)[setting.name].told}")  # type: ignore[union-attr]
+    return section(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
-def _possible(source: Source, recipe: Recipe) -> None:
+def _check_possible(source: Source, recipe: Recipe) -> None:
     batch, replies = recipe.batch, recipe.replies
-    if batch.loops < 2:
-        raise UsageError(f"{source.where(('batch', 'loops'))}: a group of one loop has nothing to be compared with; take at least 2")
-    if batch.packs * batch.loops % batch.parts:
+    if batch.group_size < 2:
+        raise UsageError(f"{source.where(('batch', 'group_size'))}: a group of one loop has nothing to be compared with; take at least 2")
+    loops = batch.packs * batch.group_size
+    if loops % batch.microbatches:
         raise UsageError(
-            f"{source.where(('batch', 'parts'))}: {batch.packs} packs of {batch.loops} loops are {batch.packs * batch.loops},"
-            f" which cannot be divided into {batch.parts} parts"
+            f"{source.where(('batch', 'microbatches'))}: {batch.packs} packs of {batch.group_size} loops are {loops},"
+            f" which cannot be divided into {batch.microbatches} microbatches"
         )
     if replies.max_tokens >= replies.context_tokens:
         raise UsageError(
@@ -220,11 +222,11 @@ def _possible(source: Source, recipe: Recipe) -> None:
     if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
         raise UsageError(f"{source.where(('policy', 'weights'))}: a model with random weights speaks only the words of keycode")
     if recipe.engine.name == "vllm":
-        _served(source, recipe)
-    _taught(source, recipe)
+        _check_vllm(source, recipe)
+    _check_sources(source, recipe)
 
 
-def _taught(source: Source, recipe: Recipe) -> None:
+def _check_sources(source: Source, recipe: Recipe) -> None:
     sources = asdict(recipe.sources)
     if not any(sources.values()):
         raise UsageError(f"{source.path}: there is nothing to learn from; set one of {', '.join(sources)} in [sources] above 0")
@@ -238,7 +240,7 @@ def _taught(source: Source, recipe: Recipe) -> None:
         raise UsageError(f"{source.where(('sources', 'teacher'))}: the teacher plays frozenlake only")
 
 
-def _served(source: Source, recipe: Recipe) -> None:
+def _check_vllm(source: Source, recipe: Recipe) -> None:
     if not recipe.policy.lora_rank:
         raise UsageError(f"{source.where(('engine', 'name'))}: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]")
     if recipe.replies.temperature != 1.0:

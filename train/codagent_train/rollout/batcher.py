@@ -7,57 +7,57 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 
 from codagent.errors import ModelError, SandboxError
-from codagent.types import Message, Reply, Sampling, Tool
+from codagent.types import Message, OnText, Reply, Sampling, Tool, ignore_text
 from codagent_train.environments.packs import seed_of
-from codagent_train.rollout.sampler import Asked
+from codagent_train.rollout.sampler import SampleRequest
 
 
 class RequestBatcher:
     """Where loops wait: once each one that has not left waits, all that they asked goes out together."""
 
-    def __init__(self, seats: int, patience_s: float) -> None:
-        self._seats, self._patience_s = seats, patience_s
-        self._lock, self._asked, self._closed = Lock(), dict[int, Asked](), False
-        self._full: SimpleQueue[dict[int, Asked]] = SimpleQueue()
-        self._served: list[SimpleQueue[Reply | None]] = [SimpleQueue() for _ in range(seats)]
+    def __init__(self, slots: int, patience_s: float) -> None:
+        self._running, self._patience_s = slots, patience_s
+        self._lock, self._pending, self._closed = Lock(), dict[int, SampleRequest](), False
+        self._batches: SimpleQueue[dict[int, SampleRequest]] = SimpleQueue()
+        self._delivered: list[SimpleQueue[Reply | None]] = [SimpleQueue() for _ in range(slots)]
 
-    def ask(self, seat: int, asked: Asked) -> Reply:
-        """ModelError once the table is closed."""
+    def submit(self, slot: int, request: SampleRequest) -> Reply:
+        """ModelError once the batcher is closed."""
         with self._lock:
-            self._asked[seat] = asked
-            self._pass_on()
-        reply = None if self._closed else self._served[seat].get()
+            self._pending[slot] = request
+            self._release_if_full()
+        reply = None if self._closed else self._delivered[slot].get()
         if reply is None:
             raise ModelError("the rollout was broken off")
         return reply
 
-    def leave(self) -> None:
+    def retire(self) -> None:
         with self._lock:
-            self._seats -= 1
-            self._pass_on()
+            self._running -= 1
+            self._release_if_full()
 
-    def wait(self) -> dict[int, Asked]:
-        """What is asked, by seat; empty when all have left."""
+    def next_batch(self) -> dict[int, SampleRequest]:
+        """What is asked, by slot; empty when all have left."""
         try:
-            return self._full.get(timeout=self._patience_s)
+            return self._batches.get(timeout=self._patience_s)
         except Empty:
-            missing = self._seats - len(self._asked)
-            raise SandboxError(f"{missing} of {self._seats} loops have not asked for a reply for {self._patience_s:.0f} s") from None
+            missing = self._running - len(self._pending)
+            raise SandboxError(f"{missing} of {self._running} loops have not asked for a reply for {self._patience_s:.0f} s") from None
 
-    def serve(self, replies: dict[int, Reply]) -> None:
-        for seat, reply in replies.items():
-            self._served[seat].put(reply)
+    def deliver(self, replies: dict[int, Reply]) -> None:
+        for slot, reply in replies.items():
+            self._delivered[slot].put(reply)
 
     def close(self) -> None:
         """No loop waits any longer."""
         self._closed = True
-        for served in self._served:
-            served.put(None)
+        for queue in self._delivered:
+            queue.put(None)
 
-    def _pass_on(self) -> None:
-        if len(self._asked) == self._seats:
-            self._full.put(self._asked)
-            self._asked = {}
+    def _release_if_full(self) -> None:
+        if len(self._pending) == self._running:
+            self._batches.put(self._pending)
+            self._pending = {}
 
 
 class BatchedModel:
@@ -65,13 +65,14 @@ class BatchedModel:
 
     name = "policy"
 
-    def __init__(self, table: RequestBatcher, seat: int, seed: int) -> None:
-        self._table, self._seat, self._seed, self._count = table, seat, seed, 0
+    def __init__(self, batcher: RequestBatcher, slot: int, seed: int) -> None:
+        self._batcher, self._slot, self._seed, self._count = batcher, slot, seed, 0
 
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling) -> Reply:
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        del on_text
         seed = seed_of("train", self._seed, self._count)
         self._count += 1
-        return self._table.ask(self._seat, Asked(messages, tools, replace(sampling, seed=seed)))
+        return self._batcher.submit(self._slot, SampleRequest(messages, tools, replace(sampling, seed=seed)))
 
     def close(self) -> None:
         pass

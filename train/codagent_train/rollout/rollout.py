@@ -12,34 +12,34 @@ from functools import partial
 from threading import Thread
 
 from codagent.agent.episode import Agent
-from codagent.agent.loop import in_order, run_loop
+from codagent.agent.loop import once_each, run_loop
 from codagent.types import Loop, Profile
 from codagent_train.rollout.batcher import BatchedModel, RequestBatcher
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import Start
+from codagent_train.rollout.specs import RolloutSpec
 
 PATIENCE_S = 3600.0  # for what loops do between two replies
 
 
-def roll_out(sampler: Sampler, starts: Sequence[Start], profile: Profile, *, patience_s: float = PATIENCE_S) -> list[Loop]:
+def rollout(sampler: Sampler, specs: Sequence[RolloutSpec], profile: Profile, *, patience_s: float = PATIENCE_S) -> list[Loop]:
     """The loops, whole, in the order of their starts. SandboxError when some have not asked or ended within the patience."""
-    table = RequestBatcher(len(starts), patience_s)
-    played = [_threaded(partial(_play, table, seat, start, profile), table.leave) for seat, start in enumerate(starts)]
+    batcher = RequestBatcher(len(specs), patience_s)
+    futures = [_run_in_thread(partial(_play, batcher, slot, spec, profile), batcher.retire) for slot, spec in enumerate(specs)]
     try:
-        while starts and (asked := table.wait()):
-            seats = sorted(asked)
-            table.serve(dict(zip(seats, sampler.replies([asked[seat] for seat in seats]), strict=True)))
+        while specs and (requests := batcher.next_batch()):
+            slots = sorted(requests)
+            batcher.deliver(dict(zip(slots, sampler.sample_replies([requests[slot] for slot in slots]), strict=True)))
     finally:
-        table.close()
-    return [loop.result() for loop in played]
+        batcher.close()
+    return [loop.result() for loop in futures]
 
 
-def _play(table: RequestBatcher, seat: int, start: Start, profile: Profile) -> Loop:
-    agent = Agent(BatchedModel(table, seat, start.seed), profile)
-    return run_loop(agent, start.environment, in_order(start.tasks), loop=start.loop, carry=start.carry)
+def _play(batcher: RequestBatcher, slot: int, spec: RolloutSpec, profile: Profile) -> Loop:
+    agent = Agent(BatchedModel(batcher, slot, spec.seed), profile)
+    return run_loop(agent, spec.environment, once_each(spec.tasks), loop=spec.loop, notes_io=spec.notes_io)
 
 
-def _threaded(work: Callable[[], Loop], after: Callable[[], None]) -> Future[Loop]:
+def _run_in_thread(work: Callable[[], Loop], after: Callable[[], None]) -> Future[Loop]:
     """What `work` gives, or raises; a daemon, so that a loop that hangs does not keep the process from ending."""
     future: Future[Loop] = Future()
 

@@ -11,29 +11,29 @@ from shutil import rmtree
 from codagent.errors import UsageError
 from codagent_train.run_dir import metrics
 
-Tell = Callable[[int, Mapping[str, float]], None]  # the number of a step, and its metrics
+LogStep = Callable[[int, Mapping[str, float]], None]  # the number of a step, and its metrics
 PROJECT = "codagent"  # of trackio, in its own folder on this machine
 
 
-def check(names: Sequence[str]) -> None:
+def check_loggers(names: Sequence[str]) -> None:
     """UsageError when what is to draw is unknown or not installed."""
     for name in names:
-        if name not in _OPEN:
-            raise UsageError(f"--log {name} is unknown; give one of {', '.join(_OPEN)}")
+        if name not in _LOGGERS:
+            raise UsageError(f"--log {name} is unknown; give one of {', '.join(_LOGGERS)}")
         if find_spec(name) is None:
             raise UsageError(f"--log {name} needs {name}; install it with: pip install 'codagent[logs]'")
 
 
 @contextmanager
-def opened(names: Sequence[str], out: Path) -> Iterator[Tell]:
+def open_loggers(names: Sequence[str], out: Path) -> Iterator[LogStep]:
     """What is told of each step of the run in the folder `out`. It begins with the steps in its `metrics.jsonl`, and forgets what it was
     told of that run before, of which steps may be done again."""
     with ExitStack() as stack:
-        told = [stack.enter_context(_OPEN[name](out)) for name in dict.fromkeys(names)]
+        loggers = [stack.enter_context(_LOGGERS[name](out)) for name in dict.fromkeys(names)]
 
         def tell(step: int, values: Mapping[str, float]) -> None:
-            for each in told:
-                each(step, values)
+            for logger in loggers:
+                logger(step, values)
 
         for line in metrics.read(out / metrics.FILE):
             tell(int(line["step"]), {name: value for name, value in line.items() if name != "step"})
@@ -41,7 +41,7 @@ def opened(names: Sequence[str], out: Path) -> Iterator[Tell]:
 
 
 @contextmanager
-def _tensorboard(out: Path) -> Iterator[Tell]:
+def _tensorboard(out: Path) -> Iterator[LogStep]:
     """Into a folder beside the metrics."""
     from torch.utils.tensorboard import SummaryWriter
 
@@ -58,7 +58,7 @@ def _tensorboard(out: Path) -> Iterator[Tell]:
 
 
 @contextmanager
-def _trackio(out: Path) -> Iterator[Tell]:
+def _trackio(out: Path) -> Iterator[LogStep]:
     """Into trackio's store on this machine, under the path of the folder. Not by its `init`, which asks the hub who is logged in."""
     from trackio.sqlite_storage import SQLiteStorage
 
@@ -71,4 +71,4 @@ def _trackio(out: Path) -> Iterator[Tell]:
     yield tell
 
 
-_OPEN = {"tensorboard": _tensorboard, "trackio": _trackio}
+_LOGGERS = {"tensorboard": _tensorboard, "trackio": _trackio}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 FILE = "metrics.jsonl"
 # names that transformers and trl give
-RENAMED = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
+OUR_NAMES = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
 
 
-def write(path: Path, step: int, values: Mapping[str, float]) -> None:
+def append(path: Path, step: int, values: Mapping[str, float]) -> None:
     """Append the line of a step."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": step, **{name: values[name] for name in sorted(values)}}) + "\n")
@@ -24,9 +24,9 @@ def read(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
-def cut(path: Path, step: int) -> None:
+def drop_after(path: Path, step: int) -> None:
     """Forget what came after `step`, which is about to be done again."""
-    kept = [line for line in read(path) if line["step"] <= step]
+    lines = [line for line in read(path) if line["step"] <= step]
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    unfinished.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     unfinished.replace(path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.models.tool_calls.json_in_text import find_spoken
+from codagent.models.tool_calls.json_in_text import find_json_calls
 from codagent.types import Sampling
 from codagent_train.policy.tokenizer import Ids
 
@@ -34,7 +34,7 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChatRequest:
     """What a request asks for; `tools` are the names that it may call."""
 
     model: str
@@ -47,7 +47,7 @@ class Asked:
     usage: bool
 
 
-def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Asked:
+def parse_request(body: Json, processor: Any, *, model: str, context_tokens: int) -> ChatRequest:
     """The request in `body`, of `model` when it names none. UsageError for what is no request, or asks for what is not to be had."""
     for name, values in _NEUTRAL.items():
         if body.get(name) is not None and body[name] not in values:
@@ -57,14 +57,14 @@ def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Ask
         names = tuple(str(tool["function"]["name"]) for tool in tools or ())
         chat = [_message(message) for message in body["messages"]]
         longest = body.get("max_completion_tokens") or body.get("max_tokens")
-        temperature, seed = float(_or(body.get("temperature"), 1.0)), int(_or(body.get("seed"), secrets.randbits(63)))
+        temperature, seed = float(_or_default(body.get("temperature"), 1.0)), int(_or_default(body.get("seed"), secrets.randbits(63)))
         longest = None if longest is None else int(longest)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is not a chat completion request ({type(error).__name__}: {error}); see OpenAI's API reference") from error
     if not (0 <= temperature < float("inf")) or (longest is not None and longest < 1):
         raise UsageError("temperature must be 0 or more, and max_tokens 1 or more")
-    prompt = _rendered(chat, tools, processor)
-    if tools and prompt == _rendered(chat, None, processor):
+    prompt = _render(chat, tools, processor)
+    if tools and prompt == _render(chat, None, processor):
         raise UsageError("the model's chat template shows it no tools; describe them in the messages, as codagent's calling in text does")
     room = context_tokens - len(prompt)
     if room < (longest or 1):
@@ -72,7 +72,7 @@ def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Ask
             f"this model's maximum context length is {context_tokens} tokens; the messages have {len(prompt)},"
             f" and {longest or 1} are asked for; shorten them"
         )
-    return Asked(
+    return ChatRequest(
         model=str(body.get("model") or model),
         prompt=prompt,
         sampling=Sampling(max(temperature, COLDEST), 1.0, 0, longest or room, seed % 2**64),
@@ -85,77 +85,77 @@ def asked(body: Json, processor: Any, *, model: str, context_tokens: int) -> Ask
 
 
 @dataclass(slots=True)
-class Answer:
+class ChatCompletion:
     """What is drawn for a request, as chunks while it grows, and whole. With tools, the text comes last: only then is it known what of it
     is a call."""
 
-    asked: Asked
+    request: ChatRequest
     processor: Any
     ends: frozenset[int]
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    _said: str = ""
+    _streamed_text: str = ""
     _name: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     _created: int = field(default_factory=lambda: int(time.time()))
 
-    def first(self) -> Json:
-        prompt = {"prompt_token_ids": list(self.asked.prompt)} if self.asked.ids else {}
+    def first_chunk(self) -> Json:
+        prompt = {"prompt_token_ids": list(self.request.prompt)} if self.request.ids else {}
         return self._chunk({"role": "assistant", "content": ""}) | prompt
 
-    def add(self, drawn: tuple[int, float]) -> Json:
+    def add_token(self, token: tuple[int, float]) -> Json:
         """The chunk for a token; characters that are not whole yet come with a later one."""
-        self.ids.append(drawn[0])
-        self.logprobs.append(drawn[1])
-        text = "" if self.asked.tools else self._text().rstrip("\N{REPLACEMENT CHARACTER}")
-        fresh, self._said = text[len(self._said) :], max(self._said, text, key=len)
+        self.ids.append(token[0])
+        self.logprobs.append(token[1])
+        text = "" if self.request.tools else self._text().rstrip("\N{REPLACEMENT CHARACTER}")
+        fresh, self._streamed_text = text[len(self._streamed_text) :], max(self._streamed_text, text, key=len)
         return self._chunk({"content": fresh} if fresh else {}, since=len(self.ids) - 1)
 
-    def last(self) -> Iterator[Json]:
-        content, calls = self._spoken()
-        delta: Json = {"content": content[len(self._said) :]} if content[len(self._said) :] else {}
+    def last_chunks(self) -> Iterator[Json]:
+        content, calls = self._split_calls()
+        delta: Json = {"content": content[len(self._streamed_text) :]} if content[len(self._streamed_text) :] else {}
         if calls:
-            delta["tool_calls"] = [{"index": at} | call for at, call in enumerate(calls)]
+            delta["tool_calls"] = [{"index": index} | call for index, call in enumerate(calls)]
         yield self._chunk(delta, finish=self._finish(calls))
-        if self.asked.usage:
-            yield self._named("chat.completion.chunk") | {"choices": [], "usage": self._usage()}
+        if self.request.usage:
+            yield self._envelope("chat.completion.chunk") | {"choices": [], "usage": self._usage()}
 
-    def whole(self) -> Json:
-        content, calls = self._spoken()
+    def to_json(self) -> Json:
+        content, calls = self._split_calls()
         message: Json = {"role": "assistant", "content": content or (None if calls else "")}
         if calls:
             message["tool_calls"] = calls
-        choice = {"index": 0, "message": message, "finish_reason": self._finish(calls), **self._exact(0)}
-        prompt = {"prompt_token_ids": list(self.asked.prompt)} if self.asked.ids else {}
-        return self._named("chat.completion") | {"choices": [choice], "usage": self._usage()} | prompt
+        choice = {"index": 0, "message": message, "finish_reason": self._finish(calls), **self._logprobs_and_ids(0)}
+        prompt = {"prompt_token_ids": list(self.request.prompt)} if self.request.ids else {}
+        return self._envelope("chat.completion") | {"choices": [choice], "usage": self._usage()} | prompt
 
     def _chunk(self, delta: Json, *, since: int | None = None, finish: str | None = None) -> Json:
-        exact = self._exact(len(self.ids) if since is None else since)
-        return self._named("chat.completion.chunk") | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **exact}]}
+        exact = self._logprobs_and_ids(len(self.ids) if since is None else since)
+        return self._envelope("chat.completion.chunk") | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **exact}]}
 
-    def _named(self, kind: str) -> Json:
-        return {"id": self._name, "object": kind, "created": self._created, "model": self.asked.model}
+    def _envelope(self, kind: str) -> Json:
+        return {"id": self._name, "object": kind, "created": self._created, "model": self.request.model}
 
-    def _exact(self, since: int) -> Json:
+    def _logprobs_and_ids(self, since: int) -> Json:
         """The logprobs and ids of a choice, from a place on, where they were asked for."""
         ids, logprobs = self.ids[since:], self.logprobs[since:]
-        found: Json = {"logprobs": None}
-        if self.asked.logprobs:
-            told = [
-                {"token": self.processor.decode([one]), "logprob": logprob, "bytes": None, "top_logprobs": []}
-                for one, logprob in zip(ids, logprobs, strict=True)
+        fields: Json = {"logprobs": None}
+        if self.request.logprobs:
+            content = [
+                {"token": self.processor.decode([token]), "logprob": logprob, "bytes": None, "top_logprobs": []}
+                for token, logprob in zip(ids, logprobs, strict=True)
             ]
-            found["logprobs"] = {"content": told} if told else None
-        return found | ({"token_ids": ids} if self.asked.ids else {})
+            fields["logprobs"] = {"content": content} if content else None
+        return fields | ({"token_ids": ids} if self.request.ids else {})
 
     def _text(self) -> str:
         return str(self.processor.decode(self.ids, skip_special_tokens=True))
 
-    def _spoken(self) -> tuple[str, list[Json]]:
+    def _split_calls(self) -> tuple[str, list[Json]]:
         """The text, and the calls that were taken out of it."""
-        found, rest = find_spoken(self._text(), self.asked.tools) if self.asked.tools else ([], self._text())
+        named_calls, rest = find_json_calls(self._text(), self.request.tools) if self.request.tools else ([], self._text())
         calls = [
             {"id": f"call_{secrets.token_hex(8)}", "type": "function", "function": {"name": name, "arguments": arguments}}
-            for name, arguments in found
+            for name, arguments in named_calls
         ]
         return rest, calls
 
@@ -165,11 +165,11 @@ class Answer:
         return "tool_calls" if calls else "stop"
 
     def _usage(self) -> Json:
-        read, written = len(self.asked.prompt), len(self.ids)
-        return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        read, completion = len(self.request.prompt), len(self.ids)
+        return {"prompt_tokens": read, "completion_tokens": completion, "total_tokens": read + completion}
 
 
-def _or(value: Any, default: Any) -> Any:
+def _or_default(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
@@ -192,7 +192,7 @@ def _object(function: Json) -> Json:
         return {}
 
 
-def _rendered(chat: list[Json], tools: list[Json] | None, processor: Any) -> Ids:
+def _render(chat: list[Json], tools: list[Json] | None, processor: Any) -> Ids:
     from jinja2 import TemplateError
 
     try:

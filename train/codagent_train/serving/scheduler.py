@@ -15,33 +15,33 @@ import torch
 from codagent.errors import CodagentError, ModelError
 from codagent.types import Sampling
 from codagent_train.policy.tokenizer import Ids
-from codagent_train.rollout.engines.engine import TOGETHER
-from codagent_train.rollout.engines.transformers_loop import Row, Rows, mergeable
-from codagent_train.serving.adapters import Weights, Worn
+from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
+from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge
+from codagent_train.serving.adapters import AdapterPool, NamedModel
 
 T = TypeVar("T")
-Drawn = tuple[int, float]
+DrawnToken = tuple[int, float]
 _LOOK_S = 0.2  # between two looks at whether somebody still listens, while nothing comes
 
 
-class Ticket:
+class PendingCompletion:
     """A completion that was asked for; it grows until it is whole, or nobody listens any more."""
 
     def __init__(self, name: str, prompt: Ids, sampling: Sampling) -> None:
-        self.name, self.row, self.given_up = name, Row(prompt, sampling), False
-        self._told = 0
-        self._news: SimpleQueue[Drawn | ModelError | None] = SimpleQueue()
+        self.name, self.completion, self.cancelled = name, Completion(prompt, sampling), False
+        self._delivered = 0
+        self._tokens: SimpleQueue[DrawnToken | ModelError | None] = SimpleQueue()
 
     @property
     def length(self) -> int:
-        return len(self.row.prompt) + self.row.sampling.max_tokens
+        return len(self.completion.prompt) + self.completion.sampling.max_tokens
 
-    def drawn(self, gone: Callable[[], bool]) -> Iterator[Drawn]:
+    def iter_tokens(self, gone: Callable[[], bool]) -> Iterator[DrawnToken]:
         """Each id and its logprob, as they come, while who asked is not gone. ModelError when there will be no more."""
         try:
             while not gone():
                 try:
-                    news = self._news.get(timeout=_LOOK_S)
+                    news = self._tokens.get(timeout=_LOOK_S)
                 except Empty:
                     continue
                 if isinstance(news, ModelError):
@@ -50,37 +50,37 @@ class Ticket:
                     return
                 yield news
         finally:
-            self.given_up = True
+            self.cancelled = True
 
-    def tell(self, *, whole: bool) -> None:
-        for drawn in zip(self.row.ids[self._told :], self.row.logprobs[self._told :], strict=True):
-            self._news.put(drawn)
-        self._told = len(self.row.ids)
+    def deliver(self, *, whole: bool) -> None:
+        for token in zip(self.completion.ids[self._delivered :], self.completion.logprobs[self._delivered :], strict=True):
+            self._tokens.put(token)
+        self._delivered = len(self.completion.ids)
         if whole:
-            self._news.put(None)
+            self._tokens.put(None)
 
     def fail(self, error: ModelError) -> None:
-        self._news.put(error)
+        self._tokens.put(error)
 
 
-class Desk:
+class Scheduler:
     """Where completions are asked for. `room` is how many tokens, padding and what is to come included, grow at a time; the others wait."""
 
-    def __init__(self, weights: Weights, *, room: int = TOGETHER) -> None:
+    def __init__(self, weights: AdapterPool, *, room: int = MAX_BATCH_TOKENS) -> None:
         self._weights, self._room = weights, room
-        self._joins = mergeable(weights.policy.model)
+        self._can_merge = can_merge(weights.policy.model)
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._waiting: deque[Ticket] = deque()
-        self._growing: dict[str, tuple[Rows, list[Ticket]]] = {}
+        self._waiting: deque[PendingCompletion] = deque()
+        self._growing: dict[str, tuple[CompletionBatch, list[PendingCompletion]]] = {}
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def ask(self, name: str, prompt: Ids, sampling: Sampling) -> Ticket:
-        ticket = Ticket(name, prompt, sampling)
-        self._jobs.put(partial(self._waiting.append, ticket))
-        return ticket
+    def submit(self, name: str, prompt: Ids, sampling: Sampling) -> PendingCompletion:
+        pending = PendingCompletion(name, prompt, sampling)
+        self._jobs.put(partial(self._waiting.append, pending))
+        return pending
 
-    def between(self, work: Callable[[], T]) -> T:
+    def run_between_steps(self, work: Callable[[], T]) -> T:
         """What `work` gives, or raises, done between two steps."""
         future: Future[T] = Future()
 
@@ -99,13 +99,13 @@ class Desk:
 
     def _run(self) -> None:
         with torch.no_grad():
-            while self._listen():
-                for name, tickets in self._admitted().items():
-                    self._grow(name, tickets)
+            while self._run_jobs():
+                for name, joining in self._admit().items():
+                    self._advance(name, joining)
                 for name in list(self._growing):
-                    self._grow(name, [])
+                    self._advance(name, [])
 
-    def _listen(self) -> bool:
+    def _run_jobs(self) -> bool:
         """Do the jobs that have come, or wait for one when there is nothing else to do; whether to go on."""
         while not self._jobs.empty() or not (self._waiting or self._growing):
             job = self._jobs.get()
@@ -114,46 +114,46 @@ class Desk:
             job()
         return True
 
-    def _admitted(self) -> dict[str, list[Ticket]]:
-        found: dict[str, list[Ticket]] = {}
-        lengths = [ticket.length for _, tickets in self._growing.values() for ticket in tickets]
+    def _admit(self) -> dict[str, list[PendingCompletion]]:
+        admitted: dict[str, list[PendingCompletion]] = {}
+        lengths = [request.length for _, pending in self._growing.values() for request in pending]
         while self._waiting:
-            ticket = self._waiting[0]
-            lengths.append(ticket.length)
+            request = self._waiting[0]
+            lengths.append(request.length)
             full = len(lengths) > 1 and len(lengths) * max(lengths) > self._room
-            if full or (ticket.name in self._growing and not self._joins):
+            if full or (request.name in self._growing and not self._can_merge):
                 break
             self._waiting.popleft()
-            if ticket.given_up:
+            if request.cancelled:
                 lengths.pop()
-            elif ticket.name in self._weights.names:
-                found.setdefault(ticket.name, []).append(ticket)
+            elif request.name in self._weights.names:
+                admitted.setdefault(request.name, []).append(request)
             else:
-                ticket.fail(ModelError(f"the model {ticket.name} is gone"))
-        return found
+                request.fail(ModelError(f"the model {request.name} is gone"))
+        return admitted
 
-    def _grow(self, name: str, joining: list[Ticket]) -> None:
+    def _advance(self, name: str, joining: list[PendingCompletion]) -> None:
         """Draw the first token of those that join, or the next one of those that have."""
         policy = self._weights.policy
         if name in self._growing:
-            rows, tickets = self._growing.pop(name)
+            batch, pending = self._growing.pop(name)
         else:
-            rows, tickets = Rows(Worn(self._weights, name), pad=policy.pad, ends=policy.ends), []
-        tickets = [*tickets, *joining]
+            batch, pending = CompletionBatch(NamedModel(self._weights, name), pad=policy.pad, ends=policy.ends), []
+        pending = [*pending, *joining]
         try:
             if name not in self._weights.names:
                 raise ModelError(f"the model {name} is gone")
             if joining:
-                rows.join([ticket.row for ticket in joining])
+                batch.join([request.completion for request in joining])
             else:
-                rows.keep([ticket.row for ticket in tickets if not ticket.given_up])
-                if rows.growing:
-                    rows.step()
+                batch.keep([request.completion for request in pending if not request.cancelled])
+                if batch.growing:
+                    batch.step()
         except (CodagentError, RuntimeError) as error:  # torch's own, out of memory too, are RuntimeErrors
-            for ticket in tickets:
-                ticket.fail(ModelError(f"the reply broke off: {error}"))
+            for request in pending:
+                request.fail(ModelError(f"the reply broke off: {error}"))
             return
-        for ticket in tickets:
-            ticket.tell(whole=ticket.row not in rows.growing)
-        if left := [ticket for ticket in tickets if ticket.row in rows.growing]:
-            self._growing[name] = (rows, left)
+        for request in pending:
+            request.deliver(whole=request.completion not in batch.growing)
+        if unfinished := [request for request in pending if request.completion in batch.growing]:
+            self._growing[name] = (batch, unfinished)

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import CodagentError, UsageError
-from codagent_train.serving.adapters import Weights
-from codagent_train.serving.openai_api import Answer, Json, asked
-from codagent_train.serving.scheduler import Desk
+from codagent_train.serving.adapters import AdapterPool
+from codagent_train.serving.openai_api import ChatCompletion, Json, parse_request
+from codagent_train.serving.scheduler import Scheduler
 
 _MOST_BYTES = 1 << 26  # of a request
 
 
-class Endpoint(ThreadingHTTPServer):
+class ModelServer(ThreadingHTTPServer):
     """Listens from the start, and answers while `serve_forever` runs."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], weights: Weights) -> None:
+    def __init__(self, address: tuple[str, int], weights: AdapterPool) -> None:
         self.weights, self.key = weights, secrets.token_urlsafe(24)
-        self.desk = Desk(weights)
-        super().__init__(address, _Conversation)
+        self.scheduler = Scheduler(weights)
+        super().__init__(address, _RequestHandler)
         self.url = f"http://{address[0]}:{self.server_port}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -40,20 +40,20 @@ class Endpoint(ThreadingHTTPServer):
 
     def server_close(self) -> None:
         super().server_close()
-        self.desk.close()
+        self.scheduler.close()
 
 
 @contextmanager
-def listening(weights: Weights, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Endpoint]:
+def listen(weights: AdapterPool, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[ModelServer]:
     """Port 0 is a free one. UsageError when the address cannot be had."""
     try:
-        endpoint = Endpoint((host, port), weights)
+        server = ModelServer((host, port), weights)
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port} ({error}); give another --port, or none for a free one") from error
     try:
-        yield endpoint
+        yield server
     finally:
-        endpoint.server_close()
+        server.server_close()
 
 
 class _Refusal(UsageError):
@@ -62,10 +62,10 @@ class _Refusal(UsageError):
         self.status = status
 
 
-class _Conversation(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     """One connection."""
 
-    server: Endpoint
+    server: ModelServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 60.0  # for a client to say what it began to say
@@ -73,13 +73,13 @@ class _Conversation(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._answered({"/v1/models": self._models})
+        self._route({"/v1/models": self._models})
 
     def do_POST(self) -> None:
         routes = {"/chat/completions": self._chat, "/load_lora_adapter": self._load, "/unload_lora_adapter": self._unload}
-        self._answered({f"/v1{path}": answer for path, answer in routes.items()})
+        self._route({f"/v1{path}": answer for path, answer in routes.items()})
 
-    def _answered(self, routes: dict[str, Any]) -> None:
+    def _route(self, routes: dict[str, Any]) -> None:
         try:
             body = self._read()  # always, or the rest of it would be taken for the next request
             if not secrets.compare_digest(self.headers.get("authorization", "").encode(), f"Bearer {self.server.key}".encode()):
@@ -115,32 +115,32 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def _load(self, body: Json) -> None:
         name, folder = _text(body, "lora_name"), Path(_text(body, "lora_path"))
-        self.server.desk.between(lambda: self.server.weights.add(name, folder))
+        self.server.scheduler.run_between_steps(lambda: self.server.weights.add(name, folder))
         self._send(200, f"Success: LoRA adapter '{name}' added successfully.")
 
     def _unload(self, body: Json) -> None:
         name = _text(body, "lora_name")
-        self.server.desk.between(lambda: self.server.weights.drop(name))
+        self.server.scheduler.run_between_steps(lambda: self.server.weights.drop(name))
         self._send(200, f"Success: LoRA adapter '{name}' removed successfully.")
 
     def _chat(self, body: Json) -> None:
         weights = self.server.weights
         policy, names = weights.policy, weights.names
         context_tokens = int(policy.model.config.get_text_config().max_position_embeddings)
-        request = asked(body, policy.processor, model=names[0], context_tokens=context_tokens)
+        request = parse_request(body, policy.processor, model=names[0], context_tokens=context_tokens)
         if request.model not in names:
             raise _Refusal(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
-        answer = Answer(request, policy.processor, policy.ends)
-        drawn = self.server.desk.ask(request.model, request.prompt, request.sampling).drawn(self._gone)
+        completion = ChatCompletion(request, policy.processor, policy.ends)
+        tokens = self.server.scheduler.submit(request.model, request.prompt, request.sampling).iter_tokens(self._client_is_gone)
         if request.stream:
-            self._streamed(_chunks(answer, drawn))
+            self._stream(_chunks(completion, tokens))
             return
-        for one in drawn:
-            answer.add(one)
-        if not self._gone():
-            self._send(200, answer.whole())
+        for token in tokens:
+            completion.add_token(token)
+        if not self._client_is_gone():
+            self._send(200, completion.to_json())
 
-    def _streamed(self, chunks: Iterator[Json]) -> None:
+    def _stream(self, chunks: Iterator[Json]) -> None:
         """As server-sent events, up to the end of the connection."""
         self.close_connection = True
         self.send_response(200)
@@ -157,7 +157,7 @@ class _Conversation(BaseHTTPRequestHandler):
     def _event(self, data: str) -> None:
         self.wfile.write(f"data: {data}\n\n".encode())
 
-    def _gone(self) -> bool:
+    def _client_is_gone(self) -> bool:
         """Whether the client has hung up."""
         news = select.poll()
         news.register(self.connection, select.POLLIN)
@@ -176,12 +176,12 @@ class _Conversation(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def _chunks(answer: Answer, drawn: Iterator[tuple[int, float]]) -> Iterator[Json]:
-    yield answer.first()
-    for one in drawn:
-        yield answer.add(one)
-    if answer.ids:
-        yield from answer.last()
+def _chunks(completion: ChatCompletion, tokens: Iterator[tuple[int, float]]) -> Iterator[Json]:
+    yield completion.first_chunk()
+    for token in tokens:
+        yield completion.add_token(token)
+    if completion.ids:
+        yield from completion.last_chunks()
 
 
 def _text(body: Json, name: str) -> str:

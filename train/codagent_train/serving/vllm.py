@@ -23,9 +23,9 @@ from importlib.util import find_spec
 from typing import NoReturn
 
 from codagent.errors import ModelError, UsageError
-from codagent.models.http.client import Wire
+from codagent.models.http.client import HttpClient
 from codagent.models.http.retry import Transient
-from codagent_train.run_dir.weights_ref import Source, rank_of
+from codagent_train.run_dir.weights_ref import WeightsRef, read_rank
 
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the values of --max-lora-rank
 _LOOK_S = 0.5  # between two looks at whether it answers
@@ -48,7 +48,7 @@ main()
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class VllmServer:
     """A vLLM that answers; `names` are the adapters, the base last."""
 
     url: str
@@ -61,7 +61,7 @@ class Served:
         raise ModelError(f"vLLM ended with {self.process.wait()}; what it said is above")
 
 
-def present() -> bool:
+def is_available() -> bool:
     """Whether vLLM is installed, and a GPU for it is there."""
     if find_spec("vllm") is None:
         return False
@@ -71,13 +71,13 @@ def present() -> bool:
 
 
 @contextmanager
-def serving(source: Source, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Served]:
+def start_vllm(source: WeightsRef, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[VllmServer]:
     """Start vLLM, and go on when it answers. UsageError when there is none, or the address cannot be had; ModelError when it ends first."""
     if find_spec("vllm") is None:
         raise UsageError("vLLM is not installed here; install it with: pip install vllm, or take --engine local")
-    key, port = secrets.token_urlsafe(24), _free(host, port)
+    key, port = secrets.token_urlsafe(24), _free_port(host, port)
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _SERVE, *arguments(source, host=host, port=port)],
+        [sys.executable, "-P", "-c", _SERVE, *command_line(source, host=host, port=port)],
         stdin=subprocess.PIPE,
         stdout=sys.stderr.fileno(),  # stdout is the result
         env={**os.environ, **_ENVIRONMENT, "VLLM_API_KEY": key},
@@ -85,24 +85,27 @@ def serving(source: Source, *, host: str = "127.0.0.1", port: int = 0) -> Iterat
     )
     try:
         url = f"http://{host}:{port}/v1"
-        yield Served(url, key, _names(url, key, process), process)
+        yield VllmServer(url, key, _wait_for_names(url, key, process), process)
     finally:
-        _end(process)
+        _stop(process)
 
 
-def arguments(source: Source, *, host: str, port: int) -> list[str]:
+def command_line(source: WeightsRef, *, host: str, port: int) -> list[str]:
     """What is said to `vllm`."""
-    said = ["serve", source.base, "--host", host, "--port", str(port)]
-    said += ["--generation-config", "vllm", "--logprobs-mode", "processed_logprobs", "--enable-lora"]
+    words = ["serve", source.base, "--host", host, "--port", str(port)]
+    words += ["--generation-config", "vllm", "--logprobs-mode", "processed_logprobs", "--enable-lora"]
     if source.adapter:
-        rank, module = rank_of(source.adapter), {"name": source.name, "path": str(source.adapter.resolve()), "base_model_name": source.base}
+        rank, module = (
+            read_rank(source.adapter),
+            {"name": source.name, "path": str(source.adapter.resolve()), "base_model_name": source.base},
+        )
         if rank > _RANKS[-1]:
             raise UsageError(f"the adapter in {source.adapter} has rank {rank}, and vLLM takes {_RANKS[-1]} at most; take --engine local")
-        said += ["--max-lora-rank", str(min(each for each in _RANKS if each >= rank)), "--lora-modules", json.dumps(module)]
-    return said
+        words += ["--max-lora-rank", str(min(value for value in _RANKS if value >= rank)), "--lora-modules", json.dumps(module)]
+    return words
 
 
-def _free(host: str, port: int) -> int:
+def _free_port(host: str, port: int) -> int:
     """The port, or a free one for 0; known to be free now, for vLLM is slow to find out that it is not."""
     try:
         with socket.create_server((host, port)) as taken:
@@ -111,13 +114,13 @@ def _free(host: str, port: int) -> int:
         raise UsageError(f"cannot listen on {host}:{port} ({error}); give another --port, or none for a free one") from error
 
 
-def _names(url: str, key: str, process: subprocess.Popen[bytes]) -> tuple[str, ...]:
+def _wait_for_names(url: str, key: str, process: subprocess.Popen[bytes]) -> tuple[str, ...]:
     """What it serves, once it answers; loading takes as long as it takes."""
-    wire = Wire(url, api_key=key, local=True)
+    wire = HttpClient(url, api_key=key, local=True)
     try:
         while process.poll() is None:
             try:
-                listed = wire.ask("/models").get("data") or []
+                listed = wire.get_json("/models").get("data") or []
             except Transient:
                 time.sleep(_LOOK_S)
             else:
@@ -127,7 +130,7 @@ def _names(url: str, key: str, process: subprocess.Popen[bytes]) -> tuple[str, .
     raise ModelError(f"vLLM ended with {process.returncode} before it answered; what it said is above")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.stdin:
         process.stdin.close()
     with suppress(subprocess.TimeoutExpired):

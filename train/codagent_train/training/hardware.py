@@ -27,11 +27,11 @@ def free_memory(device: str) -> int:
 
 def free_disk(out: Path) -> int:
     """Bytes that a folder, there or not, could take."""
-    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-    return shutil.disk_usage(there).free
+    nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    return shutil.disk_usage(nearest).free
 
 
-def speed(device: str, threads: int, rows: int) -> float:
+def measure_speed(device: str, threads: int, rows: int) -> float:
     """Operations a second of a matrix product with so many rows: few of them wait for the matrix to be read. Takes a moment."""
     import torch
 

@@ -8,27 +8,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def one_sided(logprobs: Tensor, old: Tensor, advantages: Tensor, *, clip: float) -> Tensor:
-    """-A log p of each token that is not `clipped`, without an importance weight; the others have no gradient.
+def one_sided_loss(logprobs: Tensor, sampled_logprobs: Tensor, advantages: Tensor, *, clip: float) -> Tensor:
+    """-A log p of each token that the clip mask leaves, without an importance weight; the others have no gradient.
 
-    `logprobs` and `old`, those of the policy that sampled, are (B, T) float32; `advantages` is (B,). The result is (B, T).
+    `logprobs` and `sampled_logprobs`, those of the policy that sampled, are (B, T) float32; `advantages` is (B,). The result is (B, T).
     """
-    kept = ~clipped(logprobs, old, advantages, clip=clip)
-    return -advantages[:, None] * logprobs * kept
+    unclipped = ~clip_mask(logprobs, sampled_logprobs, advantages, clip=clip)
+    return -advantages[:, None] * logprobs * unclipped
 
 
-def clipped(logprobs: Tensor, old: Tensor, advantages: Tensor, *, clip: float) -> Tensor:
+def clip_mask(logprobs: Tensor, sampled_logprobs: Tensor, advantages: Tensor, *, clip: float) -> Tensor:
     """(B, T) bool: which tokens have gone far enough already in the direction in which their advantage pushes them."""
-    ratio = (logprobs.detach() - old).exp()
+    ratio = (logprobs.detach() - sampled_logprobs).exp()
     good = advantages[:, None] >= 0
     return (good & (ratio > 1 + clip)) | (~good & (ratio < 1 - clip))
 
 
-def drift(logprobs: Tensor, old: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def drift(logprobs: Tensor, sampled_logprobs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """How far the policy is from the one that sampled: |log p - old| of each token, 0 where the (B, T) `mask` is not, and its mean over
     each row, (B,)."""
-    found = (logprobs.detach() - old).abs() * mask
-    return found, found.sum(1) / mask.sum(1).clamp(min=1)
+    distance = (logprobs.detach() - sampled_logprobs).abs() * mask
+    return distance, distance.sum(1) / mask.sum(1).clamp(min=1)
 
 
 def token_mean(values: Tensor, mask: Tensor, total: float) -> Tensor:

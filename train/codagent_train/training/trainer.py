@@ -4,13 +4,13 @@ After arXiv 2606.20002, section 3, in the order of its method:
 
 1. Play. Each of P packs of related tasks is played G times, task after task with a rewrite of the notes between (`rollout`).
 2. Credit. The return of an episode is the mean of its own reward and those of all later tasks; its advantage is that less the mean of
-   its counterparts, the same kind and position, in the other loops of its group; optionally re-weighted (`credit`, `rows`).
-3. Learn. Each token of a reply has its episode's advantage, under the one-sided loss (`loss`). One AdamW step, and all begins anew.
+   its counterparts, the same kind and position, in the other loops of its group; optionally re-weighted (`data/credit`, `data/samples`).
+3. Learn. Each token of a reply has its episode's advantage, under the one-sided loss (`training/loss`). One AdamW step, and it begins anew.
 
 Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
 attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
 the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in place of all weights, and, in
-place of the policy's own play, other `sources`: a teacher that is imitated, or loops that were recorded.
+place of the policy's own play, other sources (`data/mixture`): a teacher that is imitated, or loops that were recorded.
 
 trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
 """
@@ -33,20 +33,20 @@ from trl import GRPOConfig, GRPOTrainer
 
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
-from codagent_train.data.mixture import Sources
-from codagent_train.data.samples import BASELINES, RETURNS, copied, harvest, parts
+from codagent_train.data.mixture import Mixture
+from codagent_train.data.samples import BASELINES, RETURNS, build_samples, imitation_samples, microbatches
 from codagent_train.errors import Diverged
-from codagent_train.policy.load import Policy, adapter
+from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.factory import engine_for
-from codagent_train.rollout.rollout import roll_out
+from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import Start
+from codagent_train.rollout.specs import RolloutSpec
 from codagent_train.run_dir import checkpoints, metrics
-from codagent_train.training.logprobs import IGNORED, scored
-from codagent_train.training.loss import clipped, drift, one_sided, token_mean
-from codagent_train.training.microbatch import Part, tensors
-from codagent_train.training.step_metrics import measured
+from codagent_train.training.logprobs import IGNORED, token_logprobs
+from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
+from codagent_train.training.microbatch import Microbatch, pad_samples
+from codagent_train.training.step_metrics import step_metrics
 
 OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
 Say = Callable[[str], None]  # is told what a person should know
@@ -58,7 +58,7 @@ def train(
     """Take the steps that are left after the checkpoint `last`. Diverged when they lead nowhere."""
     trainer = Trainer(recipe, policy, out, on_step=on_step, say=say)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    checkpoints.end(out)
+    checkpoints.remove_unfinished(out)
 
 
 class Trainer(GRPOTrainer):  # type: ignore[misc]
@@ -66,92 +66,95 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
 
     def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
         packs = recipe.batch.packs * recipe.learning.steps
-        if not recipe.policy.lora_rank and not any(each.requires_grad for each in policy.model.parameters()):
+        if not recipe.policy.lora_rank and not any(parameter.requires_grad for parameter in policy.model.parameters()):
             raise UsageError(f"{recipe.policy.weights} is an adapter, on which only another is trained; set `lora_rank` in [policy]")
         super().__init__(
             model=policy.model,
-            reward_funcs=_unused,
-            args=arguments(recipe, out),
+            reward_funcs=_no_reward,
+            args=make_grpo_config(recipe, out),
             train_dataset=Dataset.from_dict({"prompt": [""] * packs, "pack": list(range(packs))}),
             processing_class=policy.processor,
-            peft_config=adapter(recipe.policy, policy.model),
-            callbacks=[Journal(out, on_step)],
+            peft_config=make_lora_config(recipe.policy, policy.model),
+            callbacks=[RunDirCallback(out, on_step)],
         )
         self.remove_callback(PrinterCallback)
         self._recipe, self._policy = recipe, policy
         self._engine = engine_for(recipe, policy, out)
-        words = policy.model.get_input_embeddings().num_embeddings
-        self._sources = Sources(recipe, out, policy.tokenizer, words=words, say=say)
-        self._parts: list[Part] = []
+        vocabulary_size = policy.model.get_input_embeddings().num_embeddings
+        self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, say=say)
+        self._microbatches: list[Microbatch] = []
 
-    def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Part:
-        """The part of the step that is due. Before the first, the packs of the batch are played; each row names one, once per loop."""
+    def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Microbatch:
+        """The microbatch of the step that is due. Before the first, the packs of the batch are played; a row names one, once a loop."""
         due = self._step % self.args.gradient_accumulation_steps
         if due == 0:
-            self._parts = self._collected(list(dict.fromkeys(row["pack"] for row in generation_batch)))
-        part: Part = self._parts[due]
-        return part
+            self._microbatches = self._build_microbatches(list(dict.fromkeys(row["pack"] for row in generation_batch)))
+        microbatch: Microbatch = self._microbatches[due]
+        return microbatch
 
-    def _compute_loss(self, model: Any, inputs: Part) -> Tensor:
-        """The share of a part in the loss of its step."""
+    def _compute_loss(self, model: Any, inputs: Microbatch) -> Tensor:
+        """The share of a microbatch in the loss of its step."""
         if not inputs.total:
             return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
-        logprobs, entropies = self._scored(model, inputs)
+        logprobs, entropies = self._token_logprobs(model, inputs)
         mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
-        moved, by_row = drift(logprobs, inputs.old, mask & ~inputs.imitated[:, None])
-        far = by_row > self._recipe.records.max_drift  # from whoever sampled it: a row that is left out
-        losses = one_sided(logprobs, inputs.old, inputs.advantages, clip=learning.clip) * ~far[:, None]
-        policy, entropy = (token_mean(each, mask, inputs.total) for each in (losses, entropies))
+        moved, by_row = drift(logprobs, inputs.sampled_logprobs, mask & ~inputs.imitated[:, None])
+        off_policy = by_row > self._recipe.records.max_drift  # from whoever sampled it: a row that is left out
+        losses = one_sided_loss(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip) * ~off_policy[:, None]
+        policy, entropy = (token_mean(tensor, mask, inputs.total) for tensor in (losses, entropies))
         loss = policy - learning.entropy * entropy
         if not math.isfinite(loss.item()):
             raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}")
-        outside = clipped(logprobs, inputs.old, inputs.advantages, clip=learning.clip)
-        told = {"loss/policy": policy, "loss/entropy": entropy, "rows/far": far.sum().float()}
-        told |= {name: token_mean(each, mask, inputs.total) for name, each in (("rows/clipped_share", outside), ("drift/mean", moved))}
-        self._tell({name: each.item() * self._recipe.batch.parts for name, each in told.items()})
+        outside = clip_mask(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip)
+        values = {"loss/policy": policy, "loss/entropy": entropy, "rows/far": off_policy.sum().float()}
+        by_token = {"rows/clipped_share": outside, "drift/mean": moved}
+        values |= {name: token_mean(tensor, mask, inputs.total) for name, tensor in by_token.items()}
+        self._log_values({name: tensor.item() * self._recipe.batch.microbatches for name, tensor in values.items()})
         self._metrics["train"]["drift/largest"] = [max(moved.max().item(), *self._metrics["train"]["drift/largest"], 0.0)]
         return loss
 
-    def _scored(self, model: Any, part: Part) -> tuple[Tensor, Tensor]:
+    def _token_logprobs(self, model: Any, microbatch: Microbatch) -> tuple[Tensor, Tensor]:
         """By trl's kernel where that runs, at its one temperature; without Triton it would score all places, trained or not."""
-        if part.ids.is_cuda and (part.temperatures == self.temperature).all():
-            out = model(input_ids=part.ids, attention_mask=part.mask, labels=part.labels, fused_lm_head=True)
+        if microbatch.ids.is_cuda and (microbatch.temperatures == self.temperature).all():
+            out = model(input_ids=microbatch.ids, attention_mask=microbatch.mask, labels=microbatch.labels, fused_lm_head=True)
             return out.log_probs, out.entropy
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
-        return scored(model, part.ids, part.mask, part.labels, head=head, temperatures=part.temperatures)
+        return token_logprobs(model, microbatch.ids, microbatch.mask, microbatch.labels, head=head, temperatures=microbatch.temperatures)
 
-    def _collected(self, packs: Sequence[int]) -> list[Part]:
+    def _build_microbatches(self, packs: Sequence[int]) -> list[Microbatch]:
         recipe, policy = self._recipe, self._policy
-        learned = self._sources.learned(packs, step=self.state.global_step, policy=self._named, play=self._played)
-        found = harvest(
-            learned.compared,
+        step_loops = self._mixture.collect(packs, step=self.state.global_step, policy=self._policy_id, play=self._play)
+        batch = build_samples(
+            step_loops.compared,
             returns=RETURNS[recipe.credit.returns],
             baseline=BASELINES[recipe.credit.baseline],
             reweight=recipe.credit.reweight,
         )
-        found = replace(found, rows=(*found.rows, *(row for source, loops in learned.imitated.items() for row in copied(loops, source))))
-        self._tell(measured(learned, found))
-        trained = torch.tensor(float(sum(row.trained for row in found.rows)), device=self.accelerator.device)
+        imitated = (sample for source, loops in step_loops.imitated.items() for sample in imitation_samples(loops, source))
+        batch = replace(batch, samples=(*batch.samples, *imitated))
+        self._log_values(step_metrics(step_loops, batch))
+        trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()
-        return [tensors(part, policy.pad, total, self.accelerator.device) for part in parts(found.rows, recipe.batch.parts)]
+        parts = microbatches(batch.samples, recipe.batch.microbatches)
+        return [pad_samples(samples, policy.pad, total, self.accelerator.device) for samples in parts]
 
-    def _played(self, groups: Sequence[Sequence[Start]], profile: Profile) -> list[list[Loop]]:
+    def _play(self, groups: Sequence[Sequence[RolloutSpec]], profile: Profile) -> list[list[Loop]]:
         engine = self._engine(self.accelerator.unwrap_model(self.model), self.state.global_step)
-        sampler = Sampler(engine, self._policy.tokenizer, self._named, self._recipe.replies.temperature)
-        loops = iter(roll_out(sampler, [start for group in groups for start in group], profile))
+        sampler = Sampler(engine, self._policy.tokenizer, self._policy_id, self._recipe.replies.temperature)
+        loops = iter(rollout(sampler, [start for group in groups for start in group], profile))
         return [[next(loops) for _ in group] for group in groups]
 
     @property
-    def _named(self) -> str:
+    def _policy_id(self) -> str:
         """The policy as it is in this step."""
         return f"{self._recipe.policy.weights}@{self.state.global_step}"
 
-    def _tell(self, values: Mapping[str, float]) -> None:
+    def _log_values(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._metrics["train"][name].append(value)
 
 
-class Journal(TrainerCallback):  # type: ignore[misc]
+class RunDirCallback(TrainerCallback):  # type: ignore[misc]
     """Keeps the folder of a run: a line of metrics for each step, a checkpoint under its name once it is whole."""
 
     def __init__(self, out: Path, on_step: OnStep) -> None:
@@ -162,8 +165,8 @@ class Journal(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero and "loss" in logs:
             if not math.isfinite(logs["grad_norm"]):
                 raise Diverged(f"the gradient is {logs['grad_norm']} in step {state.global_step}")  # before the weights are saved
-            named = {metrics.RENAMED.get(name, name): value for name, value in logs.items() if name != "epoch"}
-            metrics.write(self._out / metrics.FILE, state.global_step, named)
+            named = {metrics.OUR_NAMES.get(name, name): value for name, value in logs.items() if name != "epoch"}
+            metrics.append(self._out / metrics.FILE, state.global_step, named)
             self._on_step(state.global_step, named)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -173,27 +176,27 @@ class Journal(TrainerCallback):  # type: ignore[misc]
             checkpoints.publish(self._out, state.global_step)
 
 
-def arguments(recipe: Recipe, out: Path) -> GRPOConfig:
+def make_grpo_config(recipe: Recipe, out: Path) -> GRPOConfig:
     """A recipe in the words of trl. UsageError when its packs cannot be shared out among the processes."""
     batch, learning, on_cpu = recipe.batch, recipe.learning, recipe.policy.device == "cpu"
     processes = PartialState(cpu=on_cpu).num_processes
-    if batch.packs % processes or batch.packs * batch.loops // processes % batch.parts:
-        raise UsageError(f"{batch.packs} packs in {batch.parts} parts cannot be shared out among {processes} processes")
+    if batch.packs % processes or batch.packs * batch.group_size // processes % batch.microbatches:
+        raise UsageError(f"{batch.packs} packs in {batch.microbatches} parts cannot be shared out among {processes} processes")
     return GRPOConfig(
-        output_dir=str(checkpoints.unfinished(out)),
+        output_dir=str(checkpoints.unfinished_dir(out)),
         max_steps=learning.steps,
-        per_device_train_batch_size=batch.packs * batch.loops // processes // batch.parts,
-        gradient_accumulation_steps=batch.parts,
-        num_generations=batch.loops,
+        per_device_train_batch_size=batch.packs * batch.group_size // processes // batch.microbatches,
+        gradient_accumulation_steps=batch.microbatches,
+        num_generations=batch.group_size,
         shuffle_dataset=False,
         remove_unused_columns=False,
         temperature=recipe.replies.temperature,
         beta=0.0,
-        learning_rate=learning.rate,
+        learning_rate=learning.learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=learning.warmup,
-        weight_decay=learning.decay,
-        max_grad_norm=learning.max_norm,
+        weight_decay=learning.weight_decay,
+        max_grad_norm=learning.max_grad_norm,
         save_steps=learning.save_every,
         logging_steps=1,
         disable_tqdm=True,
@@ -207,6 +210,6 @@ def arguments(recipe: Recipe, out: Path) -> GRPOConfig:
     )
 
 
-def _unused(completions: Sequence[str], **_: Any) -> list[float]:
+def _no_reward(completions: Sequence[str], **_: Any) -> list[float]:
     """trl insists on a function of rewards; credit comes from elsewhere."""
     return [0.0] * len(completions)

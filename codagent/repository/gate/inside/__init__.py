@@ -1,1 +1,1 @@
-"""What runs in the gate's sandbox, around pytest. Stands alone: Python 3.9, pytest 7 and nothing else, of codagent neither."""
+"""The code around pytest in the gate's sandbox. It needs Python 3.9 and pytest 7, and imports nothing else of codagent."""

@@ -1,4 +1,4 @@
-"""Runs pytest as it was asked for and keeps a signed journal of what happened."""
+"""Runs pytest with the arguments of the check, and writes a signed journal of what happened."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ from .watch import Watch
 
 
 def main() -> int:
-    """Where this lies the host left a plan; all but the journal is gone from there before anything of the workspace is imported."""
-    here = Path(__file__).parents[1]
+    """Run pytest and return its exit code.
+
+    The host leaves a plan in this file's folder. Everything there but the journal is deleted before a module of the workspace is imported.
+    """
+    folder = Path(__file__).parents[1]
     workspace = os.getcwd()  # noqa: PTH109 - compared as text
-    sys.path[:] = [path for path in sys.path if path != str(here)]
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
     if str(pytest.__file__).startswith(workspace + os.sep):
         sys.exit("pytest was found in the workspace, where anyone may have put it")
-    plan = json.loads((here / "plan.json").read_text())
-    for path in here.iterdir():
+    plan = json.loads((folder / "plan.json").read_text())
+    for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    journal = _journal(here / "journal", bytes.fromhex(plan["key"]))
+    journal = _journal(folder / "journal", bytes.fromhex(plan["key"]))
     watch = Watch(journal, workspace, re.compile(plan["tests"], re.IGNORECASE))
     watch.install()
     parallel = importlib.util.find_spec("xdist") and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
@@ -43,7 +46,10 @@ def main() -> int:
 
 
 def _journal(path: Path, key: bytes) -> Callable[..., None]:
-    """Each line is signed together with those before it: who lacks the key can forge, change or leave out none."""
+    """Return a function that writes lines. Each line is signed together with all lines before it.
+
+    So a program without the key cannot forge, change or remove a line.
+    """
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     last = b""
 

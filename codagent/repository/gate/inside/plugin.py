@@ -1,4 +1,4 @@
-"""Accounts for every test of a pytest session, and proves with canaries that the session reports what happens."""
+"""A pytest plugin that reports every test, and proves with canaries that pytest reports what really happens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from _pytest.runner import runtestprotocol
 
 from .watch import Watch
 
-_PLACES = 5  # tests that have canaries before them
+_PLACES = 5  # how many random tests have canaries before them
 
 
 class Gate:
-    """The plugin. Tests are run as pytest itself runs them; in the same way, but unreported, run canaries."""
+    """The plugin. It runs tests as pytest does. It runs canaries in the same way, but does not report them to pytest."""
 
     def __init__(self, journal: Callable[..., None], watch: Watch) -> None:
         self._journal, self._watch = journal, watch
@@ -26,7 +26,7 @@ class Gate:
         config.option.maxfail = 0
 
     def pytest_plugin_registered(self, plugin: object) -> None:
-        self._watch.plugin(plugin)
+        self._watch.check_plugin(plugin)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.outcome != "passed":
@@ -41,10 +41,10 @@ class Gate:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:
         if item.nodeid in self._places:
-            self._sing(_canaries(item), item)
-        last = _canaries(item) if nextitem is None else []
+            self._run_canaries(_make_canaries(item), item)
+        last = _make_canaries(item) if nextitem is None else []
         self._run(item, last[0][1] if last else nextitem)
-        self._sing(last, None)
+        self._run_canaries(last, None)
         return True
 
     def _run(self, item: Any, nextitem: Any) -> None:
@@ -54,23 +54,23 @@ class Gate:
         for report in runtestprotocol(item, log=False, nextitem=nextitem):
             self._journal("report", id=item.nodeid, when=report.when, outcome=report.outcome, xfail=hasattr(report, "wasxfail"))
             item.ihook.pytest_runtest_logreport(report=report)
-        self._watch.look()
+        self._watch.check_replaced()
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
-    def _sing(self, canaries: list[tuple[str, Any]], then: Any) -> None:
+    def _run_canaries(self, canaries: list[tuple[str, Any]], then: Any) -> None:
         following = [canary for _, canary in canaries[1:]] + [then]
         for (want, canary), nextitem in zip(canaries, following):  # noqa: B905 - Python 3.9
-            said = {report.when: report.outcome for report in runtestprotocol(canary, log=False, nextitem=nextitem)}
-            self._journal("canary", want=want, setup=said.get("setup"), call=said.get("call"))
+            outcomes = {report.when: report.outcome for report in runtestprotocol(canary, log=False, nextitem=nextitem)}
+            self._journal("canary", want=want, setup=outcomes.get("setup"), call=outcomes.get("call"))
 
 
-def _canaries(near: Any) -> list[tuple[str, Any]]:
-    """Tests that must fail and pass, in the module of a test and named like it."""
+def _make_canaries(near: Any) -> list[tuple[str, Any]]:
+    """Return one test that must fail and one that must pass, in the module of the test `near` and with similar names."""
     module = near.getparent(pytest.Module)
-    return [(want, _canary(module, near.name, want)) for want in ("failed", "passed")] if module else []
+    return [(want, _make_canary(module, near.name, want)) for want in ("failed", "passed")] if module else []
 
 
-def _canary(module: Any, like: str, want: str) -> Any:
+def _make_canary(module: Any, like: str, want: str) -> Any:
     def test() -> None:
         if want == "failed":
             raise AssertionError(f"assert {secrets.randbelow(100)} == {100 + secrets.randbelow(100)}")

@@ -158,3 +158,12 @@ def test_the_end_is_told_in_ten_lines(codagent, script):
     assert lines[0].startswith("outcome: passed after 2 iterations, ")
     assert "scores:  0.00 1.00" in lines
     assert len(lines) <= 10
+
+
+@pytest.mark.parametrize("rewrite", ["between", "always", "never"])
+def test_each_iteration_is_announced_once(codagent, script, rewrite):
+    replies = tries("1", "2", "3") if rewrite != "never" else [item for answer in "123" for item in attempt(answer)]
+    done = codagent(*LOOP, "--iterations", "3", "--rewrite", rewrite, "--model", script(replies))
+    told_of = [line for line in done.stderr.splitlines() if line.startswith(("iteration ", "the checks do not pass"))]
+    assert [line.split(" (")[0].split(": ")[0] for line in told_of if " of 3: " in line] == [f"iteration {n} of 3" for n in (1, 2, 3)]
+    assert sum(line.startswith("the checks do not pass after 3 iterations") for line in told_of) == 1

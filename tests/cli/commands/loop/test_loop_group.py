@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from codagent.agent.loop import notes
 from codagent.store.record import load
 from tests.cli.commands.loop.test_loop import first_messages, shown
 from tests.cli.conftest import call
@@ -53,7 +52,7 @@ def test_a_stopped_member_can_be_taken_up_again(codagent, script, repository, ra
     assert codagent("clean", next(loop.id for loop in loops(repository) if loop.end == "passed")).returncode == 0
     (repository.parent / "first").rmdir()
     done = codagent("loop", "--resume", stopped.id, *LOCAL, "--json")
-    assert (done.returncode, notes(record_of(done))) == (0, "the winner's"), done.stderr
+    assert (done.returncode, record_of(done).latest_notes) == (0, "the winner's"), done.stderr
     assert (repository / ".codagent/notes.md").read_text() == shared
 
 

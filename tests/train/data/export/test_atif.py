@@ -7,7 +7,7 @@ import pytest
 
 from codagent import __version__
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
-from codagent_train.data.export.atif import plain, trajectory
+from codagent_train.data.export.atif import to_json_value, to_trajectory
 
 SAMPLING = Sampling(0.7, 1.0, 0, 100)
 LOOP = Loop("l", "g", "repository", "tiny", "abc")
@@ -35,7 +35,7 @@ def episode(*steps, end="finished", prompt=PROMPT):
 
 
 def agent_steps(*steps):
-    return trajectory(LOOP, episode(*steps))["steps"][2:]
+    return to_trajectory(LOOP, episode(*steps))["steps"][2:]
 
 
 def assert_follows_the_rules(document):
@@ -60,7 +60,7 @@ def test_an_episode_is_a_document_with_what_was_said_measured_and_judged():
     call = ToolCall("c1", "bash", '{"command": "ls"}')
     tokens = Tokens((5, 6, 7), (1, 2), (-0.5, -0.25))
     worked = episode(step(reply("Look.", call, tokens=tokens), Message("tool", "a.py", tool_call_id="c1")), step(reply("Done.", cost=0.5)))
-    assert trajectory(LOOP, worked) == {
+    assert to_trajectory(LOOP, worked) == {
         "schema_version": "ATIF-v1.7",
         "session_id": "l",
         "trajectory_id": "l-2-solve",
@@ -120,7 +120,7 @@ def test_every_kind_of_step_follows_the_rules_of_the_format():
     worked = episode(
         step(reply("", *calls), *answers), step(reply("so"), Message("user", "go on")), prompt=(*PROMPT, shown, Message("tool", "x"))
     )
-    document = trajectory(LOOP, worked)
+    document = to_trajectory(LOOP, worked)
     assert_follows_the_rules(document)
     assert [each["source"] for each in document["steps"]] == ["system", "user", "agent", "user", "agent", "agent"]
 
@@ -140,13 +140,13 @@ def test_arguments_are_read_as_the_tools_read_them():
 def test_arguments_nested_to_any_depth_can_be_written():
     for depth in range(100, 1100, 10):
         call = ToolCall("c", "bash", '{"a":' * depth + "1" + "}" * depth)
-        assert_follows_the_rules(trajectory(LOOP, episode(step(reply("", call)))))
+        assert_follows_the_rules(to_trajectory(LOOP, episode(step(reply("", call)))))
 
 
 def test_a_call_that_was_broken_off_says_so_and_one_that_was_not_answered_has_no_result():
     broken = step(reply("", ToolCall("c", "bash", "{}")), Message("tool", "error: interrupted", tool_call_id="c"), end="interrupted")
     unanswered = step(reply("", ToolCall("d", "bash", "{}")))
-    document = trajectory(LOOP, replace(episode(broken, unanswered, end="interrupted"), outcome=None, commit=None))
+    document = to_trajectory(LOOP, replace(episode(broken, unanswered, end="interrupted"), outcome=None, commit=None))
     first, second = document["steps"][2:]
     assert first["observation"] == {"results": [{"source_call_id": "c", "content": "error: interrupted"}]}
     assert "observation" not in second
@@ -168,7 +168,7 @@ def test_a_reply_says_how_it_was_sampled_where_its_message_does_not_and_whether_
 
 def test_ids_that_do_not_fit_together_are_left_out_and_what_is_no_number_is_too():
     torn = replace(reply(tokens=Tokens((5,), (1, 2), (-0.5, float("nan")))), cost_usd=float("nan"))
-    document = trajectory(LOOP, replace(episode(step(torn)), outcome=Outcome(float("inf"), False, "")))
+    document = to_trajectory(LOOP, replace(episode(step(torn)), outcome=Outcome(float("inf"), False, "")))
     assert document["steps"][2]["metrics"] == {
         "prompt_tokens": 1,
         "completion_tokens": 2,
@@ -179,12 +179,12 @@ def test_ids_that_do_not_fit_together_are_left_out_and_what_is_no_number_is_too(
 
 
 def test_the_cost_of_an_episode_is_known_when_that_of_every_reply_is():
-    document = trajectory(LOOP, episode(step(reply()), step(reply(cost=None))))
+    document = to_trajectory(LOOP, episode(step(reply()), step(reply(cost=None))))
     assert document["final_metrics"] == {"total_prompt_tokens": 20, "total_completion_tokens": 8, "total_steps": 4}
 
 
 def test_replies_that_a_prompt_shows_are_copied_and_not_counted():
-    document = trajectory(LOOP, episode(step(reply()), prompt=(*PROMPT, Message("assistant", "like this"))))
+    document = to_trajectory(LOOP, episode(step(reply()), prompt=(*PROMPT, Message("assistant", "like this"))))
     assert document["steps"][2] == {"step_id": 3, "source": "agent", "message": "like this", "is_copied_context": True}
     assert document["final_metrics"]["total_completion_tokens"] == 4
 
@@ -193,4 +193,4 @@ def test_bytes_that_were_no_text_become_question_marks_and_all_else_stays():
     output = b"\xff\x1b[2J <b>\xe2\x98\x83".decode(errors="surrogateescape")
     (told,) = agent_steps(step(reply(), Message("user", output)))
     assert told["observation"]["results"] == [{"content": "?\x1b[2J <b>☃"}]
-    assert plain({"\udcff": [1.5, float("nan"), ["\udcff"], (1, 2), None, True]}) == {"?": [1.5, None, ["?"], (1, 2), None, True]}
+    assert to_json_value({"\udcff": [1.5, float("nan"), ["\udcff"], (1, 2), None, True]}) == {"?": [1.5, None, ["?"], (1, 2), None, True]}

@@ -14,9 +14,9 @@ from codagent.errors import UsageError
 from codagent.store.record import Record
 from codagent.types import Episode, Message, Observation, Outcome, Step, Task, Tokens, ToolCall
 from codagent_train.data.credit import mean, paper
-from codagent_train.data.export.datasets import export
-from codagent_train.data.records.scan import read
-from codagent_train.data.samples import harvest
+from codagent_train.data.export.datasets import export_records
+from codagent_train.data.records.scan import scan
+from codagent_train.data.samples import build_samples
 from tests.train.data.records.recordings import PLAIN, WHOLE, reply, write
 
 pytestmark = pytest.mark.usefixtures("hushed")
@@ -42,12 +42,12 @@ def record(folder, name, *episodes, end="finished", **of_loop):
     path = folder / name / "record.jsonl"
     opened = Record(path, replace(PLAIN, **{"id": name, **of_loop}))
     for one in episodes:
-        opened.started(replace(one, steps=(), end=None, outcome=None, commit=None, notes_after=None))
+        opened.on_episode_start(replace(one, steps=(), end=None, outcome=None, commit=None, notes_after=None))
         for step in one.steps:
-            opened.replied(step.reply, step.context)
-            opened.stepped(step)
+            opened.on_reply(step.reply, step.context)
+            opened.on_step(step)
         if one.end:
-            opened.ended(one)
+            opened.on_episode_end(one)
     if end:
         opened.finish(end)
     opened.close()
@@ -84,7 +84,7 @@ def compared(tmp_path):
 
 
 def test_a_row_is_a_reply_with_its_tokens_and_what_it_was_worth(compared, tmp_path):
-    written = export([compared], tmp_path / "out")
+    written = export_records([compared], tmp_path / "out")
     rows = load_from_disk(tmp_path / "out" / "rows")
     worth = {"a": [(1, 0.0), (2, -0.25), (3, -0.5)], "b": [(11, 0.0), (12, 0.25), (13, 0.5)]}
     assert [(row["loop"], row["completion_ids"][0], row["advantage"]) for row in rows] == [
@@ -115,22 +115,22 @@ def test_a_row_is_a_reply_with_its_tokens_and_what_it_was_worth(compared, tmp_pa
 
 
 def test_advantages_are_those_that_our_own_trainer_would_take(compared, tmp_path):
-    export([compared], tmp_path / "out")
+    export_records([compared], tmp_path / "out")
     rows = load_from_disk(tmp_path / "out" / "rows")
-    ours = harvest({"replay": read([compared]).groups}, returns=paper, baseline=mean, reweight=False).rows
+    ours = build_samples({"replay": scan([compared]).groups}, returns=paper, baseline=mean, reweight=False).samples
     taken = [(reply.completion_ids, row.advantage) for row in ours for reply in row.replies]
     assert [(tuple(row["completion_ids"]), row["advantage"]) for row in rows] == taken
 
 
 def test_a_trainer_that_knows_conversations_knows_the_rows_for_such(compared, tmp_path):
-    export([compared], tmp_path / "out")
+    export_records([compared], tmp_path / "out")
     assert is_conversational(load_from_disk(tmp_path / "out" / "rows")[0])
 
 
 def test_a_group_in_which_all_did_alike_has_rows_of_advantage_0(tmp_path):
     write(tmp_path / "loops", "a", 1.0)
     write(tmp_path / "loops", "b", 1.0, loop=replace(PLAIN, group="later"))
-    export([tmp_path / "loops"], tmp_path / "out")
+    export_records([tmp_path / "loops"], tmp_path / "out")
     rows = load_from_disk(tmp_path / "out" / "rows")
     assert [(row["group"], row["advantage"], row["reward"]) for row in rows] == [("a", 0.0, 1.0), ("a", 0.0, 1.0)]
     assert column(tmp_path / "out" / "episodes", "group") == ["a", "a"]
@@ -142,7 +142,7 @@ def test_a_prompt_is_what_the_model_was_asked_with(tmp_path):
     shortened = replace(said(3), context=(USER,))
     record(tmp_path / "loops", "a", attempt("solve", 0, 1.0, first, said(2), shortened))
     write(tmp_path / "loops", "b", 0.0)
-    export([tmp_path / "loops"], tmp_path / "out")
+    export_records([tmp_path / "loops"], tmp_path / "out")
     _, second, third, _ = column(tmp_path / "out" / "rows", "prompt")
     made = [{"id": "c1", "type": "function", "function": {"name": "bash", "arguments": '{"command": "l'}}]
     assert second[2:] == [
@@ -154,7 +154,7 @@ def test_a_prompt_is_what_the_model_was_asked_with(tmp_path):
 
 def test_an_episode_has_all_that_was_said_and_what_came_of_it(tmp_path):
     record(tmp_path / "loops", "a", attempt("solve", 0, 1.0, said(1), said(2, answer=USER)), attempt("notes", 0, 0.0, said(3)))
-    export([tmp_path / "loops"], tmp_path / "out")
+    export_records([tmp_path / "loops"], tmp_path / "out")
     solve, notes = load_from_disk(tmp_path / "out" / "episodes")
     messages = solve.pop("messages")
     assert [(message["role"], message["content"]) for message in messages] == [
@@ -189,7 +189,7 @@ def test_whole_episodes_of_loops_that_are_refused_are_there_and_those_that_were_
     record(loops, "c", attempt("solve", 0, 0.0))
     damaged = write(loops, "d", 1.0)
     damaged.write_text("{}\n")
-    written = export([loops], tmp_path / "out")
+    written = export_records([loops], tmp_path / "out")
     episodes = load_from_disk(tmp_path / "out" / "episodes")
     assert [(row["loop"], row["position"], row["reward"], row["passed"]) for row in episodes] == [
         ("a", 0, None, None),
@@ -197,7 +197,7 @@ def test_whole_episodes_of_loops_that_are_refused_are_there_and_those_that_were_
     ]
     assert names(tmp_path / "out" / "trajectories") == ["a-0-solve.json", "b-0-solve.json"]
     assert len(load_from_disk(tmp_path / "out" / "rows")) == 0
-    assert written.told().splitlines()[-2:] == [
+    assert written.describe().splitlines()[-2:] == [
         "written  rows 0, episodes 2, trajectories 2",
         "         no reply can be learned from as it was sampled, for what is refused above: rows is empty",
     ]
@@ -206,7 +206,7 @@ def test_whole_episodes_of_loops_that_are_refused_are_there_and_those_that_were_
 def test_more_rows_than_are_written_at_a_time_are_all_there(tmp_path):
     for name in "ab":
         record(tmp_path / "loops", name, attempt("solve", 0, float(name == "a"), *(said(number) for number in range(300))))
-    export([tmp_path / "loops"], tmp_path / "out")
+    export_records([tmp_path / "loops"], tmp_path / "out")
     assert [ids[0] for ids in column(tmp_path / "out" / "rows", "completion_ids")] == [*range(300), *range(300)]
 
 
@@ -215,7 +215,7 @@ def test_what_a_file_calls_its_loop_or_says_leads_nowhere_else(tmp_path):
     one = attempt("solve", 0, 1.0, said(1, answer=Message("user", output)))
     for number, name in enumerate(("../../up", "/x/y", "\udcff", "")):
         record(tmp_path / "loops", str(number), one, id=name)
-    export([tmp_path / "loops"], tmp_path / "deep" / "out")
+    export_records([tmp_path / "loops"], tmp_path / "deep" / "out")
     assert names(tmp_path) == ["deep", "loops"]
     assert names(tmp_path / "deep") == ["out"]
     files = list((tmp_path / "deep" / "out" / "trajectories").iterdir())
@@ -232,14 +232,14 @@ def test_a_folder_that_holds_something_stays_as_it_is(compared, tmp_path, there)
         out.mkdir()
         (out / "mine").touch()
     with pytest.raises(UsageError, match="is there and not empty"):
-        export([compared], out)
+        export_records([compared], out)
     assert names(tmp_path) == ["loops", "out"]
 
 
 def test_what_an_export_that_was_killed_left_is_in_nobodys_way(compared, tmp_path):
     (tmp_path / ".out.unfinished" / "rows").mkdir(parents=True)
     (tmp_path / "out").mkdir()
-    export([compared], tmp_path / "out")
+    export_records([compared], tmp_path / "out")
     assert names(tmp_path) == ["loops", "out"]
     assert names(tmp_path / "out") == ["episodes", "rows", "trajectories"]
 
@@ -249,9 +249,9 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
     write(tmp_path / "loops", "a", 1.0, huge)
     write(tmp_path / "loops", "b", 0.0)
     with pytest.raises(UsageError, match=r"out cannot be written: .* too large"):
-        export([tmp_path / "loops"], tmp_path / "out")
+        export_records([tmp_path / "loops"], tmp_path / "out")
     with pytest.raises(UsageError, match=r"cannot be written: .*(Not a directory|File exists)"):
-        export([tmp_path / "loops" / "b"], tmp_path / "loops" / "a" / "record.jsonl" / "out")
+        export_records([tmp_path / "loops" / "b"], tmp_path / "loops" / "a" / "record.jsonl" / "out")
     assert names(tmp_path) == ["loops"]
 
 

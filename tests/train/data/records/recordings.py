@@ -26,11 +26,11 @@ def write(folder, name, reward, *replies, end="finished", loop=PLAIN):
     path = folder / name / "record.jsonl"
     record = Record(path, replace(loop, id=name))
     one = episode(reward, replies or (reply(),))
-    record.started(replace(one, steps=(), end=None, outcome=None))
+    record.on_episode_start(replace(one, steps=(), end=None, outcome=None))
     for step in one.steps:
-        record.replied(step.reply, None)
-        record.stepped(step)
-    record.ended(one)
+        record.on_reply(step.reply, None)
+        record.on_step(step)
+    record.on_episode_end(one)
     if end:
         record.finish(end)
     record.close()
@@ -38,7 +38,7 @@ def write(folder, name, reward, *replies, end="finished", loop=PLAIN):
 
 
 def refused(found):
-    return [(each.kind, each.where.parent.name, each.reason) for each in found.refused]
+    return [(each.kind, each.where.parent.name, each.reason) for each in found.rejections]
 
 
 def ids(found):

@@ -7,17 +7,17 @@ import pytest
 from codagent.errors import UsageError
 from codagent.types import Tokens
 from codagent_train.data.credit import mean, paper
-from codagent_train.data.records.scan import Learner, read
-from codagent_train.data.samples import harvest
+from codagent_train.data.records.scan import TargetPolicy, scan
+from codagent_train.data.samples import build_samples
 from tests.train.data.records.recordings import PLAIN, SAID, SETTINGS, WHOLE, ids, refused, reply, write
 
 
 def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
     write(tmp_path / "x/.codagent/loops", "a", 1.0)
     write(tmp_path / "y", "b", 0.0, loop=replace(PLAIN, group="later"))
-    found = read([tmp_path])
-    assert (ids(found), found.refused, found.records, found.replies, found.text) == ([["a", "b"]], (), 2, 2, 0)
-    rows = harvest({"replay": found.groups}, returns=paper, baseline=mean, reweight=False).rows
+    found = scan([tmp_path])
+    assert (ids(found), found.rejections, found.records, found.replies, found.text_replies) == ([["a", "b"]], (), 2, 2, 0)
+    rows = build_samples({"replay": found.groups}, returns=paper, baseline=mean, reweight=False).samples
     assert [(row.advantage, row.replies) for row in rows] == [(0.5, (SAID,)), (-0.5, (SAID,))]
 
 
@@ -35,19 +35,19 @@ def test_loops_that_differ_in_what_they_were_given_are_not_compared(tmp_path, ot
     write(tmp_path, "a", 1.0)
     write(tmp_path, "b", 0.0, loop=replace(PLAIN, **{"group": "h", **other}))
     alone = "alone, with nothing to be compared with"
-    assert refused(read([tmp_path])) == [("loop", "a", alone), ("loop", "b", alone)]
+    assert refused(scan([tmp_path])) == [("loop", "a", alone), ("loop", "b", alone)]
 
 
 def test_loops_that_were_started_together_have_one_start_though_uncommitted_work_has_a_commit_for_each(tmp_path):
     write(tmp_path, "a", 1.0)
     write(tmp_path, "b", 0.0, loop=replace(PLAIN, start_commit="abd"))
-    assert ids(read([tmp_path])) == [["a", "b"]]
+    assert ids(scan([tmp_path])) == [["a", "b"]]
 
 
 def test_loops_of_two_models_are_not_compared(tmp_path):
     write(tmp_path, "a", 1.0)
     write(tmp_path, "b", 0.0, reply(policy="tiny#11 text"))
-    assert ids(read([tmp_path])) == []
+    assert ids(scan([tmp_path])) == []
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_loops_of_two_models_are_not_compared(tmp_path):
 def test_a_reply_that_cannot_be_trained_on_is_refused_and_its_loop_still_counts(tmp_path, bad, reason):
     write(tmp_path, "a", 1.0, reply(), bad)
     write(tmp_path, "b", 0.0)
-    found = read([tmp_path])
-    assert (refused(found), ids(found), found.rows, found.trained) == ([("reply", "a", reason)], [["a", "b"]], 2, 2)
-    assert found.text == (reason == "text only")
+    found = scan([tmp_path])
+    assert (refused(found), ids(found), found.sample_count, found.trained_replies) == ([("reply", "a", reason)], [["a", "b"]], 2, 2)
+    assert found.text_replies == (reason == "text only")
 
 
 def test_a_group_without_a_reply_to_train_on_is_none(tmp_path):
     for name in "ab":
         write(tmp_path, name, 1.0, reply(tokens=None))
-    found = read([tmp_path])
-    assert (found.groups, found.text) == ((), 2)
+    found = scan([tmp_path])
+    assert (found.groups, found.text_replies) == ((), 2)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_loop_that_cannot_be_compared_takes_those_with_it_that_were_started_to
     write(tmp_path, "b", given.get("reward", 0.0), *given.get("replies", ()), end=given.get("end", "finished"))
     write(tmp_path, "c", 0.0)
     gone = "its group is not whole"
-    assert refused(read([tmp_path])) == [("loop", "b", reason), ("loop", "a", gone), ("loop", "c", gone)]
+    assert refused(scan([tmp_path])) == [("loop", "b", reason), ("loop", "a", gone), ("loop", "c", gone)]
 
 
 def test_a_group_of_which_a_record_is_gone_is_not_whole(tmp_path):
@@ -107,31 +107,31 @@ def test_a_group_of_which_a_record_is_gone_is_not_whole(tmp_path):
     for name in "ab":
         write(tmp_path, name, float(name == "a"), loop=three)
     gone = "its group is not whole"
-    assert refused(read([tmp_path])) == [("loop", "a", gone), ("loop", "b", gone)]
+    assert refused(scan([tmp_path])) == [("loop", "a", gone), ("loop", "b", gone)]
     write(tmp_path, "c", 0.0, loop=three)
-    assert ids(read([tmp_path])) == [["a", "b", "c"]]
+    assert ids(scan([tmp_path])) == [["a", "b", "c"]]
 
 
 def test_a_loop_that_is_there_twice_counts_once(tmp_path):
     write(tmp_path, "a", 1.0)
     write(tmp_path, "b", 0.0)
     write(tmp_path / "copied", "b", 0.0)
-    found = read([tmp_path, tmp_path / "a" / "record.jsonl"])
+    found = scan([tmp_path, tmp_path / "a" / "record.jsonl"])
     assert (ids(found), refused(found), found.records) == ([["a", "b"]], [("loop", "b", "there twice")], 3)
 
 
 def test_a_group_in_which_all_did_alike_is_dead(tmp_path):
     for name, reward, group in (("a", 1.0, "g"), ("b", 1.0, "g"), ("c", 1.0, "h"), ("d", 0.0, "h")):
         write(tmp_path, name, reward, loop=replace(PLAIN, group=group, start_commit=group))
-    found = read([tmp_path])
-    assert (len(found.groups), found.dead) == (2, 1)
+    found = scan([tmp_path])
+    assert (len(found.groups), found.groups_without_signal) == (2, 1)
 
 
 def test_records_of_other_weights_than_the_learners_are_refused(tmp_path):
     for name in "ab":
         write(tmp_path, name, float(name == "a"))
-    assert len(read([tmp_path], Learner(("other", "tiny#00"))).groups) == 1
-    other = read([tmp_path], Learner(("tiny#11",)))
+    assert len(scan([tmp_path], TargetPolicy(("other", "tiny#00"))).groups) == 1
+    other = scan([tmp_path], TargetPolicy(("tiny#11",)))
     assert refused(other) == [("loop", "a", "another model"), ("loop", "b", "another model")]
 
 
@@ -139,28 +139,28 @@ def test_replies_of_too_old_a_version_are_refused_and_so_are_those_of_a_later_on
     old, fresh, later = (reply(policy=f"tiny@{version} text") for version in (5, 6, 11))
     write(tmp_path, "a", 1.0, old, fresh, later)
     write(tmp_path, "b", 0.0, fresh)
-    found = read([tmp_path], Learner(("tiny",), version=10, max_staleness=4))
-    assert (refused(found), found.trained) == ([("reply", "a", "stale"), ("reply", "a", "stale")], 2)
+    found = scan([tmp_path], TargetPolicy(("tiny",), version=10, max_staleness=4))
+    assert (refused(found), found.trained_replies) == ([("reply", "a", "stale"), ("reply", "a", "stale")], 2)
 
 
 def test_replies_with_ids_that_there_are_not_are_refused(tmp_path):
     write(tmp_path, "a", 1.0, reply(), reply(tokens=replace(SAID, completion_ids=(1, 9))))
     write(tmp_path, "b", 0.0)
-    found = read([tmp_path], Learner(("tiny#00",), words=9))
+    found = scan([tmp_path], TargetPolicy(("tiny#00",), vocabulary_size=9))
     assert refused(found) == [("reply", "a", "ids of another tokenizer")]
 
 
 def test_what_training_begins_with_is_its_version_0(tmp_path):
     for name in "ab":
         write(tmp_path, name, float(name == "a"))
-    assert [len(read([tmp_path], Learner(("tiny#00",), version, 4)).groups) for version in (0, 4, 5)] == [1, 1, 0]
+    assert [len(scan([tmp_path], TargetPolicy(("tiny#00",), version, 4)).groups) for version in (0, 4, 5)] == [1, 1, 0]
 
 
 def test_what_was_found_is_told_in_lines(tmp_path):
     write(tmp_path, "a", 1.0, reply(), reply(tokens=None))
     write(tmp_path, "b", 0.0, reply(), reply(tokens=None))
     write(tmp_path, "c", 0.0, end=None, loop=replace(PLAIN, group="h"))
-    assert read([tmp_path]).told().splitlines() == [
+    assert scan([tmp_path]).describe().splitlines() == [
         "records  3 read, with 5 replies, 2 of them text only",
         "groups   1 of 2 loops: 1 alive, 0 dead",
         "rows     2, out of 2 replies",
@@ -172,6 +172,6 @@ def test_what_was_found_is_told_in_lines(tmp_path):
 
 def test_a_folder_that_is_not_there_or_has_no_records_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"there is no .*gone"):
-        read([tmp_path / "gone"])
+        scan([tmp_path / "gone"])
     with pytest.raises(UsageError, match=r"there is no record\.jsonl in"):
-        read([tmp_path])
+        scan([tmp_path])

@@ -3,14 +3,14 @@
 import pytest
 
 from codagent.types import Message, Outcome
-from codagent_train.environments.frozenlake.best_play import Solver, play
-from codagent_train.environments.frozenlake.environment import FrozenLake, pack
-from codagent_train.environments.frozenlake.rules import EASY, HARD, MAPPINGS, lake, mapping, moved
+from codagent_train.environments.frozenlake.best_play import Solver, play_best
+from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
+from codagent_train.environments.frozenlake.rules import EASY, HARD, MAPPINGS, draw_lake, draw_mapping, move
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE
 
-PACK = pack(EASY, "test", 3)
+PACK = make_lake_pack(EASY, "test", 3)
 TASK = PACK.tasks[0]
-WAYS = mapping(PACK.seed)  # the hidden mapping
+WAYS = draw_mapping(PACK.seed)  # the hidden mapping
 GRID = "O _ G P\nO O _ _\n_ _ O _\nO _ _ _"
 
 
@@ -28,13 +28,13 @@ def said(environment, text):
 
 
 def test_a_pack_is_the_same_each_time_and_a_longer_one_begins_with_it():
-    assert pack(EASY, "test", 3) == PACK
-    longer = pack(EASY, "test", 3, tasks=8)
+    assert make_lake_pack(EASY, "test", 3) == PACK
+    longer = make_lake_pack(EASY, "test", 3, tasks=8)
     assert (longer.seed, longer.tasks[:4]) == (PACK.seed, PACK.tasks)
 
 
 def test_tasks_differ_between_positions_seeds_levels_and_splits():
-    packs = [pack(level, split, seed) for level in (EASY, HARD) for split in ("train", "test") for seed in range(20)]
+    packs = [make_lake_pack(level, split, seed) for level in (EASY, HARD) for split in ("train", "test") for seed in range(20)]
     assert len({task.seed for drawn in packs for task in drawn.tasks}) == len({task.id for drawn in packs for task in drawn.tasks}) == 320
 
 
@@ -58,12 +58,12 @@ def test_the_brief_form_tells_where_the_goal_lies_and_where_there_is_no_ice():
     environment, messages = begun(BRIEF)
     assert messages[1].content == "1/8; goal left 1; edge right up"
     assert said(environment, f"down {code('down')}").messages[0].content == f"2/8; {code('down')} went down; goal up 1 left 1; edge right"
-    assert pack(EASY, "test", 3, form=BRIEF).tasks[0].instruction == ""
+    assert make_lake_pack(EASY, "test", 3, form=BRIEF).tasks[0].instruction == ""
 
 
 def test_in_the_brief_form_an_action_comes_after_the_direction_that_is_hoped_for():
-    assert [BRIEF.answer(text) for text in ("left 3", "try 4 ", "3", "left3", "left 34", "away 3")] == [3, 4, None, None, None, None]
-    assert [form.answer(form.said(2, way)) for form in (PAPER, TERSE, BRIEF) for way in (None, "up")] == [2] * 6
+    assert [BRIEF.parse_answer(text) for text in ("left 3", "try 4 ", "3", "left3", "left 34", "away 3")] == [3, 4, None, None, None, None]
+    assert [form.parse_answer(form.render_action(2, way)) for form in (PAPER, TERSE, BRIEF) for way in (None, "up")] == [2] * 6
 
 
 def test_the_terse_form_shows_the_lake_and_what_lies_around():
@@ -106,17 +106,17 @@ def test_a_hole_ends_the_episode_and_the_account_shows_where():
     assert environment.grade() == Outcome(
         0.0, False, "Failed: the player fell into a hole in turn 3 of 8. Plan a safe path before the first step.", ("goal",)
     )
-    assert environment.account() == f"{code('left')} went left into a hole\nO _ G _\nO P _ _\n_ _ O _\nO _ _ _"
+    assert environment.describe_state() == f"{code('left')} went left into a hole\nO _ G _\nO P _ _\n_ _ O _\nO _ _ _"
 
 
 def test_the_papers_account_names_the_hole():
     environment, _ = begun(PAPER)
     for direction in ("down", "left", "down"):
         said(environment, f"<answer>Direction {code(direction)}</answer>")
-    assert environment.account().startswith(
+    assert environment.describe_state().startswith(
         f"Direction {code('down')} was taken and moved the player from (1, 2) to (2, 2), into a hole.\n"
     )
-    assert environment.account().endswith("count from 0.")
+    assert environment.describe_state().endswith("count from 0.")
 
 
 def test_turns_run_out():
@@ -158,12 +158,12 @@ def test_an_episode_that_is_broken_off_is_not_passed():
     ],
 )
 def test_answers_in_the_papers_form(text, action):
-    assert PAPER.answer(text) == action
+    assert PAPER.parse_answer(text) == action
 
 
 @pytest.mark.parametrize(("text", "action"), [("3", 3), (" 4\n", 4), ("2, down", 2), ("12", None), ("5", None), ("go 1", None), ("", None)])
 def test_answers_in_the_terse_form(text, action):
-    assert TERSE.answer(text) == action
+    assert TERSE.parse_answer(text) == action
 
 
 def test_an_environment_begins_anew_with_each_task():
@@ -178,20 +178,20 @@ def test_who_knows_the_mapping_wins_every_task():
     environment = FrozenLake(EASY, PACK.seed, TERSE)
     for task in PACK.tasks:
         environment.reset(task, "")
-        ends = [said(environment, f"{moment.code}").end for moment, _ in play(Solver(lake(EASY, task.seed)), WAYS, known)]
+        ends = [said(environment, f"{moment.code}").end for moment, _ in play_best(Solver(draw_lake(EASY, task.seed)), WAYS, known)]
         assert ends[-1] == "finished"
         assert environment.grade().passed
 
 
 def test_all_tasks_of_a_pack_have_the_same_mapping():
-    drawn = pack(HARD, "train", 0)
+    drawn = make_lake_pack(HARD, "train", 0)
     environment = FrozenLake(HARD, drawn.seed, TERSE)
-    ways = mapping(drawn.seed)
+    ways = draw_mapping(drawn.seed)
     for task in drawn.tasks:
-        here = lake(HARD, task.seed)
+        here = draw_lake(HARD, task.seed)
         for action in (1, 2, 3, 4):
             environment.reset(task, "")
             said(environment, f"{action}")
-            near = moved(here.side, here.start, ways[action - 1])
-            assert (near == here.start) == ("hit the edge" in environment.account())
-            assert (near in here.holes) == ("into a hole" in environment.account())
+            near = move(here.side, here.start, ways[action - 1])
+            assert (near == here.start) == ("hit the edge" in environment.describe_state())
+            assert (near in here.holes) == ("into a hole" in environment.describe_state())

@@ -4,7 +4,19 @@ from collections import Counter
 
 import pytest
 
-from codagent_train.environments.frozenlake.rules import EASY, HARD, MAPPINGS, Lake, Moment, lake, mapping, moved, played, shaped, verdict
+from codagent_train.environments.frozenlake.rules import (
+    EASY,
+    HARD,
+    MAPPINGS,
+    Lake,
+    Moment,
+    apply_action,
+    draw_lake,
+    draw_mapping,
+    goal_reward,
+    judge,
+    move,
+)
 from codagent_train.environments.packs import seed_of
 
 DOWN, RIGHT, UP, LEFT = range(4)
@@ -17,30 +29,30 @@ CORNER = Lake(3, frozenset({3, 4}), start=0, goal=8, turns=4)
 def after(codes, directions=(DOWN, RIGHT, UP, LEFT), on=CORNER):
     moment = Moment(on, on.start)
     for code in codes:
-        moment = played(moment, code, directions)
+        moment = apply_action(moment, code, directions)
     return moment
 
 
 def test_each_direction_moves_by_one_cell():
-    assert [moved(3, 4, way) for way in (DOWN, RIGHT, UP, LEFT)] == [7, 5, 1, 3]
+    assert [move(3, 4, way) for way in (DOWN, RIGHT, UP, LEFT)] == [7, 5, 1, 3]
 
 
 def test_edges_stop_the_player():
-    assert [moved(3, 0, way) for way in (UP, LEFT)] == [0, 0]
-    assert [moved(3, 8, way) for way in (DOWN, RIGHT)] == [8, 8]
+    assert [move(3, 0, way) for way in (UP, LEFT)] == [0, 0]
+    assert [move(3, 8, way) for way in (DOWN, RIGHT)] == [8, 8]
 
 
 def test_the_goal_is_reached():
-    assert verdict(after([2, 2, 1])) is None
-    assert verdict(after([2, 2, 1, 1])) == "goal"
+    assert judge(after([2, 2, 1])) is None
+    assert judge(after([2, 2, 1, 1])) == "goal"
 
 
 def test_a_hole_ends_play():
-    assert verdict(after([1])) == "hole"
+    assert judge(after([1])) == "hole"
 
 
 def test_turns_run_out_and_bumps_use_them():
-    assert verdict(after([3, 3, 3, 4])) == "turns"
+    assert judge(after([3, 3, 3, 4])) == "turns"
 
 
 def test_codes_move_as_the_mapping_says():
@@ -48,8 +60,8 @@ def test_codes_move_as_the_mapping_says():
 
 
 def test_a_success_costs_a_tenth_for_all_turns():
-    assert shaped(4, 8) == pytest.approx(0.95)
-    assert shaped(10, 10) == pytest.approx(0.9)
+    assert goal_reward(4, 8) == pytest.approx(0.95)
+    assert goal_reward(10, 10) == pytest.approx(0.9)
 
 
 def test_seeds_of_training_and_tests_never_meet():
@@ -60,21 +72,21 @@ def test_seeds_of_training_and_tests_never_meet():
 
 def test_seeds_and_lakes_are_the_same_everywhere():
     assert seed_of("train", "frozenlake-easy", 7) == 29_454_231_974_822_170
-    assert lake(EASY, 42) == Lake(5, frozenset({0, 1, 2, 4, 7, 8, 9, 11, 19, 24}), start=16, goal=15, turns=8)
-    assert (lake(HARD, 42).side, lake(HARD, 42).start, lake(HARD, 42).goal) == (7, 33, 26)
+    assert draw_lake(EASY, 42) == Lake(5, frozenset({0, 1, 2, 4, 7, 8, 9, 11, 19, 24}), start=16, goal=15, turns=8)
+    assert (draw_lake(HARD, 42).side, draw_lake(HARD, 42).start, draw_lake(HARD, 42).goal) == (7, 33, 26)
 
 
 def test_lakes_are_drawn_as_specified():
-    drawn = [lake(EASY, seed) for seed in range(600)]
+    drawn = [draw_lake(EASY, seed) for seed in range(600)]
     assert Counter(one.side for one in drawn).keys() == {4, 5}
     assert {one.turns for one in drawn} == {8}
     assert all(one.start != one.goal and not {one.start, one.goal} & one.holes for one in drawn)
-    assert {lake(HARD, seed).side for seed in range(50)} == {6, 7}
+    assert {draw_lake(HARD, seed).side for seed in range(50)} == {6, 7}
 
 
 def test_every_mapping_is_as_likely_in_either_split():
     for split in ("train", "test"):
-        counts = Counter(mapping(seed_of(split, "m", number)) for number in range(4800))
+        counts = Counter(draw_mapping(seed_of(split, "m", number)) for number in range(4800))
         assert counts.keys() == set(MAPPINGS)
         assert max(counts.values()) < 270  # 200 expected, five deviations
         assert min(counts.values()) > 130

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import Batch, Engine, read_recipe
+from codagent_train.recipe.schema import BatchConfig, EngineConfig, read_recipe
 from codagent_train.training.trainer import train
 
 out, url = Path(sys.argv[1]), sys.argv[2]
@@ -13,8 +13,8 @@ toy = read_recipe("toy")
 small = replace(
     toy,
     policy=replace(toy.policy, lora_rank=4),
-    batch=Batch(packs=2, loops=4),
-    learning=replace(toy.learning, steps=2, rate=0.02),
-    engine=Engine("vllm", url),
+    batch=BatchConfig(packs=2, group_size=4),
+    learning=replace(toy.learning, steps=2, learning_rate=0.02),
+    engine=EngineConfig("vllm", url),
 )
 train(small, load_policy(small.policy, seed=small.seed), out)

@@ -12,10 +12,10 @@ from peft import PeftModel
 
 from codagent.types import Sampling
 from codagent_train.errors import Diverged
-from codagent_train.policy.load import load_policy, tiny
-from codagent_train.recipe.schema import Batch, Engine, read_recipe
-from codagent_train.rollout.engines.continuous import Continuous
-from codagent_train.rollout.engines.transformers_loop import Local
+from codagent_train.policy.load import load_policy, make_tiny
+from codagent_train.recipe.schema import BatchConfig, EngineConfig, read_recipe
+from codagent_train.rollout.engines.continuous import ContinuousEngine
+from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import train
 from tests.train.doubles.vllm_double import serve
@@ -30,7 +30,7 @@ END = 3
 @pytest.fixture
 def engine():
     torch.manual_seed(0)
-    return Continuous(tiny().model, ends=frozenset({END}))
+    return ContinuousEngine(make_tiny().model, ends=frozenset({END}))
 
 
 def samplings(*seeds, max_tokens=6, temperature=1.0):
@@ -77,7 +77,7 @@ def test_a_batch_comes_again_and_another_seed_makes_it_another(engine):
 
 
 def test_a_batch_that_has_more_tokens_than_are_held_is_sampled_whole(engine, monkeypatch):
-    monkeypatch.setattr("codagent_train.rollout.engines.continuous.TOGETHER", 512)
+    monkeypatch.setattr("codagent_train.rollout.engines.continuous.MAX_BATCH_TOKENS", 512)
     for tokens in engine.generate(PROMPTS * 8, samplings(*range(32))):
         assert tokens.logprobs == pytest.approx(expected(engine._model, tokens, 1.0), abs=1e-5)
 
@@ -111,19 +111,19 @@ def test_weights_that_are_no_numbers_are_told_as_such(engine):
 def adapted(small):
     """The toy by LoRA, fast enough for two adapters to differ."""
     toy = read_recipe("toy")
-    learning = replace(toy.learning, steps=2, rate=0.02, save_every=2)
-    return replace(small, policy=replace(small.policy, lora_rank=4), batch=Batch(packs=2, loops=4), learning=learning)
+    learning = replace(toy.learning, steps=2, learning_rate=0.02, save_every=2)
+    return replace(small, policy=replace(small.policy, lora_rank=4), batch=BatchConfig(packs=2, group_size=4), learning=learning)
 
 
 def trained(given, out):
-    checkpoints.begin(out, given)
+    checkpoints.begin_run(out, given)
     loaded = load_policy(given.policy, seed=given.seed)
     train(given, loaded, out)
     return metrics.read(out / metrics.FILE)
 
 
 def test_a_run_by_continuous_batching_is_on_policy(tmp_path, adapted):
-    lines = trained(replace(adapted, engine=Engine("continuous")), tmp_path / "out")
+    lines = trained(replace(adapted, engine=EngineConfig("continuous")), tmp_path / "out")
     assert [line["step"] for line in lines] == [1, 2]
     assert max(line["drift/mean"] for line in lines) < 1e-5
 
@@ -137,7 +137,7 @@ def serving(given):
         with lock:
             base = load_policy(given.policy, seed=given.seed)
             tuned = PeftModel.from_pretrained(base.model, folder)
-            return Local(tuned, pad=base.pad, ends=base.ends).generate([prompt], [sampling])[0]
+            return LocalEngine(tuned, pad=base.pad, ends=base.ends).generate([prompt], [sampling])[0]
 
     with serve(sample) as server:
         yield server
@@ -145,7 +145,7 @@ def serving(given):
 
 def test_a_run_by_a_server_that_is_given_each_adapter_is_the_run_in_this_process(tmp_path, adapted):
     with serving(adapted) as server:
-        served = trained(replace(adapted, engine=Engine("vllm", server.url)), tmp_path / "served")
+        served = trained(replace(adapted, engine=EngineConfig("vllm", server.url)), tmp_path / "served")
     here = trained(adapted, tmp_path / "here")
     assert [body["lora_name"].partition("-")[0] for body in server.asked("/v1/load_lora_adapter")] == ["served@0", "served@1"]
     assert len(server.adapters) == 1
@@ -155,7 +155,7 @@ def test_a_run_by_a_server_that_is_given_each_adapter_is_the_run_in_this_process
 
 def test_of_two_processes_one_gives_the_server_its_adapters_and_both_ask_it(tmp_path, adapted):
     out = tmp_path / "out"
-    checkpoints.begin(out, adapted)
+    checkpoints.begin_run(out, adapted)
     with serving(adapted) as server:
         finished(*LAUNCHED, Path(__file__).with_name("served.py"), out, server.url)
     names = [body["lora_name"] for body in server.asked("/v1/load_lora_adapter")]

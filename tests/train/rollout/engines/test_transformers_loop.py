@@ -8,8 +8,16 @@ import torch
 from transformers import MistralConfig
 
 from codagent.types import Sampling
-from codagent_train.policy.load import tiny
-from codagent_train.rollout.engines.transformers_loop import Local, Row, Rows, batches, draw, mergeable, uniforms
+from codagent_train.policy.load import make_tiny
+from codagent_train.rollout.engines.transformers_loop import (
+    Completion,
+    CompletionBatch,
+    LocalEngine,
+    can_merge,
+    draw,
+    split_into_batches,
+    uniforms,
+)
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
@@ -19,7 +27,7 @@ PROMPTS = [(4, 6), (5, 1, 2, 3, 0), (5,), (4, 2, 2)]
 @pytest.fixture
 def engine():
     torch.manual_seed(0)
-    return Local(tiny().model, pad=6, ends=frozenset({3}))
+    return LocalEngine(make_tiny().model, pad=6, ends=frozenset({3}))
 
 
 def samplings(*seeds, max_tokens=6, temperature=1.0):
@@ -57,8 +65,8 @@ def test_a_completion_ends_with_an_end_or_when_it_is_long_enough(engine):
 def test_rows_that_join_while_others_grow_and_leave_change_nothing(engine):
     prompts = [*PROMPTS, (6, 5, 4) * 4, (4,)]
     expected = [engine.generate([prompt], samplings(seed, max_tokens=12))[0] for seed, prompt in enumerate(prompts)]
-    waiting = [Row(prompt, *samplings(seed, max_tokens=12)) for seed, prompt in enumerate(prompts)]
-    asked, rows = [*waiting], Rows(engine._model, pad=6, ends=engine.ends)
+    waiting = [Completion(prompt, *samplings(seed, max_tokens=12)) for seed, prompt in enumerate(prompts)]
+    asked, rows = [*waiting], CompletionBatch(engine._model, pad=6, ends=engine.ends)
     with torch.no_grad():
         while waiting or rows.growing:
             if waiting:
@@ -70,13 +78,13 @@ def test_rows_that_join_while_others_grow_and_leave_change_nothing(engine):
 
 
 def test_rows_do_not_join_where_layers_have_windows():
-    config = tiny().model.config
-    assert mergeable(SimpleNamespace(config=config))
-    assert not mergeable(SimpleNamespace(config=MistralConfig(num_hidden_layers=2, sliding_window=8)))
+    config = make_tiny().model.config
+    assert can_merge(SimpleNamespace(config=config))
+    assert not can_merge(SimpleNamespace(config=MistralConfig(num_hidden_layers=2, sliding_window=8)))
 
 
 def test_a_batch_has_room_for_its_rows_padded():
-    assert batches([5, 30, 2, 11, 4, 10], room=20) == [[2, 4, 0], [5], [3], [1]]
+    assert split_into_batches([5, 30, 2, 11, 4, 10], room=20) == [[2, 4, 0], [5], [3], [1]]
 
 
 def test_the_model_is_left_in_the_mode_that_it_was_in(engine):

@@ -8,8 +8,8 @@ import pytest
 
 from codagent.errors import ContextOverflow, ModelError
 from codagent.types import Sampling, Tokens
-from codagent_train.rollout.engines.factory import digest
-from codagent_train.rollout.engines.vllm import Vllm
+from codagent_train.rollout.engines.factory import hash_adapter
+from codagent_train.rollout.engines.vllm import VllmEngine
 from tests.train.doubles.vllm_double import BASE, HANG_UP, refusal, serve
 
 END = 3
@@ -30,7 +30,7 @@ def samplings(*seeds, max_tokens=6):
 
 
 def engine(server, **settings):
-    return Vllm(server.url, ends=frozenset({END, 9}), model=BASE, **settings)
+    return VllmEngine(server.url, ends=frozenset({END, 9}), model=BASE, **settings)
 
 
 def spoiled(change):
@@ -89,7 +89,7 @@ def test_prompts_are_asked_side_by_side():
 
 def test_replies_are_of_the_adapter_that_was_published_last_and_the_server_holds_no_other(tmp_path):
     with serve(dice) as server:
-        served = Vllm(server.url, ends=frozenset({END}))
+        served = VllmEngine(server.url, ends=frozenset({END}))
         for step in (0, 1):
             served.publish(tmp_path / str(step), f"run@{step}")
             assert server.adapters == {f"run@{step}": str(tmp_path / str(step))}
@@ -99,7 +99,7 @@ def test_replies_are_of_the_adapter_that_was_published_last_and_the_server_holds
 def test_an_adapter_that_the_server_holds_already_needs_no_loading():
     with serve(dice) as server:
         server.adapters["run@4"] = "/there"
-        served = Vllm(server.url, ends=frozenset({END}))
+        served = VllmEngine(server.url, ends=frozenset({END}))
         served.publish(Path("/there"), "run@4")
         assert served.generate(PROMPTS[:1], samplings(1)) == [dice("/there", PROMPTS[0], samplings(1)[0])]
 
@@ -109,14 +109,14 @@ def test_adapters_that_differ_in_weights_or_scale_never_share_a_name(tmp_path):
     for config, weights in [(b"1", b"1"), (b"1", b"2"), (b"2", b"1"), (b"1", b"1")]:
         (tmp_path / "adapter_config.json").write_bytes(config)
         (tmp_path / "adapter_model.safetensors").write_bytes(weights)
-        names.add(digest(tmp_path))
+        names.add(hash_adapter(tmp_path))
     assert len(names) == 3
 
 
 @pytest.mark.parametrize("trouble", [404, 500, HANG_UP])
 def test_an_adapter_that_the_server_has_lost_keeps_none_from_being_published(trouble):
     with serve(dice) as server:
-        served = Vllm(server.url, ends=frozenset({END}))
+        served = VllmEngine(server.url, ends=frozenset({END}))
         served.publish(Path("/one"), "run@1")
         server.faults["/v1/unload_lora_adapter"] = [trouble]
         served.publish(Path("/two"), "run@2")
@@ -127,13 +127,13 @@ def test_a_server_that_takes_no_adapters_is_told_how_it_would():
     with serve(dice) as server:
         server.updating = False
         with pytest.raises(ModelError, match=r"\(404\).*--enable-lora.*VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"):
-            Vllm(server.url, ends=frozenset({END})).publish(Path("/one"), "run@1")
+            VllmEngine(server.url, ends=frozenset({END})).publish(Path("/one"), "run@1")
 
 
 def test_an_adapter_that_is_loaded_at_the_second_try_is_published():
     with serve(dice) as server:
         server.faults["/v1/load_lora_adapter"] = [HANG_UP, 500]
-        Vllm(server.url, ends=frozenset({END})).publish(Path("/one"), "run@1")
+        VllmEngine(server.url, ends=frozenset({END})).publish(Path("/one"), "run@1")
         assert server.adapters == {"run@1": "/one"}
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import Batch, read_recipe
+from codagent_train.recipe.schema import BatchConfig, read_recipe
 from codagent_train.training.trainer import train
 
 toy = read_recipe("toy")
-small = replace(toy, batch=Batch(packs=4, loops=4, parts=2), learning=replace(toy.learning, steps=3))
+small = replace(toy, batch=BatchConfig(packs=4, group_size=4, microbatches=2), learning=replace(toy.learning, steps=3))
 loaded = load_policy(small.policy, seed=0)
 out = Path(sys.argv[1])
 train(small, loaded, out)

@@ -12,81 +12,80 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.store.record import broken_off, requests
 from codagent.types import Episode, Loop, Message
 from codagent_train.data import credit
-from codagent_train.data.export.atif import named, plain, trajectory
-from codagent_train.data.records.files import loaded
-from codagent_train.data.records.scan import Found, read
-from codagent_train.files import vacant, whole
+from codagent_train.data.export.atif import episode_name, to_json_value, to_trajectory
+from codagent_train.data.records.files import iter_unique
+from codagent_train.data.records.scan import ScanResult, scan
+from codagent_train.files import atomic_output, require_empty
 
 ROWS, EPISODES, TRAJECTORIES = "rows", "episodes", "trajectories"
-_TOGETHER = 500  # rows that are made a table of at a time; one table holds 2 GB of text at most
+_ROWS_PER_TABLE = 500  # rows that are made a table of at a time; one table holds 2 GB of text at most
 
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ExportSummary:
     """How many rows and episodes there are, each episode with a trajectory, and what was found to make them of."""
 
     rows: int
     episodes: int
-    found: Found
+    found: ScanResult
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Lines for a person."""
-        lines = [self.found.told(), f"written  rows {self.rows}, episodes {self.episodes}, trajectories {self.episodes}"]
+        lines = [self.found.describe(), f"written  rows {self.rows}, episodes {self.episodes}, trajectories {self.episodes}"]
         if not self.rows:
             lines.append("         no reply can be learned from as it was sampled, for what is refused above: rows is empty")
         return "\n".join(lines)
 
 
-def export(given: Sequence[Path], out: Path) -> Written:
+def export_records(paths: Sequence[Path], out: Path) -> ExportSummary:
     """Make the folder `out` of the records in these folders.
 
     UsageError for a path that is not there, or without a record; for an `out` that holds something, or that cannot be written.
     """
-    out = vacant(out)
-    found = read(given)
-    episodes = list(_episodes(given, found))
+    out = require_empty(out)
+    result = scan(paths)
+    episodes = list(_episodes(paths, result))
     try:
-        with whole(out) as unfinished:
+        with atomic_output(out) as unfinished:
             unfinished.mkdir()
-            rows = _write(unfinished / ROWS, (row for group in found.groups for row in _rows(group)), _row_types())
+            rows = _write(unfinished / ROWS, (row for group in result.groups for row in _rows(group)), _row_types())
             _write(unfinished / EPISODES, (_episode(loop, episode) for loop, episode in episodes), _episode_types())
             _write_trajectories(unfinished / TRAJECTORIES, episodes)
     except OverflowError as error:  # a number that no column holds, which a record may have been given
         raise UsageError(f"{out} cannot be written: {error}; leave out the record that holds it") from error
-    return Written(rows, len(episodes), found)
+    return ExportSummary(rows, len(episodes), result)
 
 
-def _episodes(given: Sequence[Path], found: Found) -> Iterator[tuple[Loop, Episode]]:
+def _episodes(paths: Sequence[Path], result: ScanResult) -> Iterator[tuple[Loop, Episode]]:
     """The whole episodes of all loops, each once, whatever is refused of them. Loops that are compared have their group's name."""
-    groups = {loop.id: _name(group) for group in found.groups for loop in group}
-    for _, loop in loaded(given, []):  # the others are among what was refused
+    groups = {loop.id: _group_name(group) for group in result.groups for loop in group}
+    for _, loop in iter_unique(paths, []):  # the others are among what was refused
         named_alike = replace(loop, group=groups.get(loop.id, loop.group))
-        yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not broken_off(episode))
+        yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not episode.resumable)
 
 
 def _rows(group: Sequence[Loop]) -> Iterator[Line]:
     """A row for each reply that has an advantage, in a dead group 0: what all did alike can still be imitated."""
-    worth = credit.advantages([credit.rewards(loop) for loop in group])
+    worth = credit.advantages([credit.episode_rewards(loop) for loop in group])
     for loop, scores in zip(group, worth, strict=True):
         for episode in loop.episodes:
             advantage = scores.get((episode.kind, episode.position))
             if advantage is not None:
-                about = {"loop": loop.id, "group": _name(group), "advantage": advantage}
-                yield from ({**plain(about), **line} for line in _replies(episode))
+                about = {"loop": loop.id, "group": _group_name(group), "advantage": advantage}
+                yield from ({**to_json_value(about), **line} for line in _reply_rows(episode))
 
 
-def _name(group: Sequence[Loop]) -> str:
+def _group_name(group: Sequence[Loop]) -> str:
     """Of loops that are compared: the id of the first."""
     return group[0].id
 
 
-def _replies(episode: Episode) -> Iterator[Line]:
-    for number, (step, asked) in enumerate(zip(episode.steps, requests(episode), strict=True)):
+def _reply_rows(episode: Episode) -> Iterator[Line]:
+    for number, (step, messages) in enumerate(zip(episode.steps, episode.requests(), strict=True)):
         reply = step.reply
         if reply.tokens:
             text = {
@@ -97,19 +96,19 @@ def _replies(episode: Episode) -> Iterator[Line]:
                 "reward": episode.outcome.reward if episode.outcome else None,
                 "temperature": reply.sampling.temperature,
                 "policy": reply.policy,
-                "prompt": [_message(message) for message in asked],
+                "prompt": [_message(message) for message in messages],
                 "completion": [_message(reply.message)],
                 "raw": reply.raw,
             }
             tokens = reply.tokens
             ids = {"prompt_ids": tokens.prompt_ids, "completion_ids": tokens.completion_ids, "logprobs": tokens.logprobs}
-            yield {**plain(text), **ids}
+            yield {**to_json_value(text), **ids}
 
 
 def _episode(loop: Loop, episode: Episode) -> Line:
     outcome = episode.outcome
-    said = [message for step in episode.steps for message in (step.reply.message, *step.observation.messages)]
-    told: Line = plain(
+    messages = [message for step in episode.steps for message in (step.reply.message, *step.observation.messages)]
+    line: Line = to_json_value(
         {
             "loop": loop.id,
             "group": loop.group,
@@ -119,36 +118,36 @@ def _episode(loop: Loop, episode: Episode) -> Line:
             "instruction": episode.task.instruction,
             "notes_before": episode.notes_before,
             "notes_after": episode.notes_after,
-            "messages": [_message(message) for message in (*episode.prompt, *said)],
+            "messages": [_message(message) for message in (*episode.prompt, *messages)],
             "reward": outcome.reward if outcome else None,
             "passed": outcome.passed if outcome else None,
             "end": episode.end,
             "commit": episode.commit,
         }
     )
-    return told
+    return line
 
 
 def _message(message: Message) -> Line:
     """As chat endpoints have it; arguments are the text that the model wrote."""
     calls = [(call.id, {"name": call.name, "arguments": call.arguments}) for call in message.tool_calls]
-    told = [{"id": id_, "type": "function", "function": function} for id_, function in calls] or None
-    return {"role": message.role, "content": message.content, "tool_calls": told, "tool_call_id": message.tool_call_id}
+    tool_calls = [{"id": id_, "type": "function", "function": function} for id_, function in calls] or None
+    return {"role": message.role, "content": message.content, "tool_calls": tool_calls, "tool_call_id": message.tool_call_id}
 
 
 def _row_types() -> Line:
     from datasets import List, Value
 
-    text, whole, real = Value("string"), Value("int64"), Value("float64")
+    text, integer, real = Value("string"), Value("int64"), Value("float64")
     return {
         "loop": text,
         "group": text,
         "kind": text,
-        "position": whole,
-        "step": whole,
+        "position": integer,
+        "step": integer,
         "task": text,
-        "prompt_ids": List(whole),
-        "completion_ids": List(whole),
+        "prompt_ids": List(integer),
+        "completion_ids": List(integer),
         "logprobs": List(real),
         "advantage": real,
         "reward": real,
@@ -194,10 +193,10 @@ def _write(folder: Path, lines: Iterable[Line], types: Line) -> int:
     from datasets import Dataset, Features, concatenate_datasets, disable_progress_bars
 
     disable_progress_bars()
-    columns, left = Features(types), iter(lines)
+    columns, remaining = Features(types), iter(lines)
     tables = [Dataset.from_dict({name: [] for name in columns}, features=columns)]
-    while some := list(islice(left, _TOGETHER)):
-        tables.append(Dataset.from_list(some, features=columns))
+    while chunk := list(islice(remaining, _ROWS_PER_TABLE)):
+        tables.append(Dataset.from_list(chunk, features=columns))
     table = concatenate_datasets(tables)
     table.save_to_disk(folder, num_shards=1)
     return len(table)
@@ -206,12 +205,12 @@ def _write(folder: Path, lines: Iterable[Line], types: Line) -> int:
 def _write_trajectories(folder: Path, episodes: Sequence[tuple[Loop, Episode]]) -> None:
     folder.mkdir()
     for loop, episode in episodes:
-        told = json.dumps(trajectory(loop, episode), ensure_ascii=False, allow_nan=False)
-        name = named(replace(loop, id=_as_name(loop.id)), episode)
-        (folder / f"{name}.json").write_text(told + "\n", encoding="utf-8")
+        text = json.dumps(to_trajectory(loop, episode), ensure_ascii=False, allow_nan=False)
+        name = episode_name(replace(loop, id=_file_name(loop.id)), episode)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _as_name(text: str) -> str:
+def _file_name(text: str) -> str:
     """The text, where it is a plain name; what else a file may call its loop is not made a path of."""
     if re.fullmatch(r"[\w-]{1,100}", text, re.ASCII):
         return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from codagent.types import Message, Observation, Outcome, Task, Tool
-from codagent_train.environments.frozenlake.rules import Level, Moment, Verdict, lake, mapping, played, shaped, verdict
+from codagent_train.environments.frozenlake.rules import Level, Moment, Verdict, apply_action, draw_lake, draw_mapping, goal_reward, judge
 from codagent_train.environments.frozenlake.wording import TERSE, Form, read_rules
 from codagent_train.environments.packs import Pack, Split, seed_of
 
@@ -20,8 +20,8 @@ class FrozenLake:
     tools: tuple[Tool, ...] = ()
 
     def __init__(self, level: Level, pack_seed: int, form: Form, *, tokens: int = 1000) -> None:
-        self._level, self._form, self._mapping = level, form, mapping(pack_seed)
-        self._rules = read_rules(form.rules).replace("{tokens}", str(tokens))
+        self._level, self._form, self._mapping = level, form, draw_mapping(pack_seed)
+        self._rules = read_rules(form.rules_file).replace("{tokens}", str(tokens))
         self._over: Verdict | Literal["form"] | None = None
 
     @property
@@ -34,36 +34,39 @@ class FrozenLake:
         return self._moment
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
-        here = lake(self._level, task.seed)
-        self._moment, self._over = Moment(here, here.start), None
+        lake = draw_lake(self._level, task.seed)
+        self._moment, self._over = Moment(lake, lake.start), None
         text = self._rules.replace("{notes}", notes or "(none yet)")
-        return Message("system", text), Message("user", self._form.state(self._moment))
+        return Message("system", text), Message("user", self._form.describe_state(self._moment))
 
     def step(self, message: Message) -> Observation:
-        code = self._form.answer(message.content)
+        code = self._form.parse_answer(message.content)
         if code is None:
             self._over = "form"
             return Observation((), "finished")
-        self._moment = played(self._moment, code, self._mapping)
-        self._over = verdict(self._moment)
+        self._moment = apply_action(self._moment, code, self._mapping)
+        self._over = judge(self._moment)
         if self._over:
             return Observation((), "steps" if self._over == "turns" else "finished")
-        return Observation((Message("user", self._form.state(self._moment)),))
+        return Observation((Message("user", self._form.describe_state(self._moment)),))
 
     def grade(self) -> Outcome:
         turn, turns, passed = self._moment.turn, self._moment.lake.turns, self._over == "goal"
-        feedback = self._form.feedback[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.asked)
-        return Outcome(shaped(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
+        feedback = self._form.feedback[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.expected)
+        return Outcome(goal_reward(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
 
-    def keep(self, outcome: Outcome | None) -> None:
+    def save_work(self, outcome: Outcome | None) -> None:
         """Nothing of a lake lasts."""
 
-    def account(self) -> str:
-        return self._form.state(self._moment)
+    def describe_state(self) -> str:
+        return self._form.describe_state(self._moment)
 
 
-def pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:
+def make_lake_pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:
     """Pack number `seed` of a split; a longer one begins with the same tasks, and the form changes only how they are told."""
     name = f"frozenlake-{level.name}"
     seeds = [seed_of(split, name, seed, position) for position in range(tasks)]
-    return Pack(seed_of(split, name, seed), tuple(Task(f"{name}-{one}", form.task(lake(level, one)), seed=one) for one in seeds))
+    return Pack(
+        seed_of(split, name, seed),
+        tuple(Task(f"{name}-{task_seed}", form.describe_task(draw_lake(level, task_seed)), seed=task_seed) for task_seed in seeds),
+    )

@@ -15,7 +15,7 @@ DIRECTIONS = ("down", "right", "up", "left")
 CODES = (1, 2, 3, 4)  # of the actions
 MAPPINGS = tuple(permutations(range(len(DIRECTIONS))))  # of one of them, element k - 1 is the direction of action k
 STEP_COST = 0.1  # of a success that takes all turns
-_BY = ((1, 0), (0, 1), (-1, 0), (0, -1))
+_OFFSETS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 Verdict = Literal["goal", "hole", "turns"]
 
@@ -58,7 +58,7 @@ class Moment:
 
 
 @lru_cache(maxsize=1024)
-def lake(level: Level, seed: int) -> Lake:
+def draw_lake(level: Level, seed: int) -> Lake:
     """A random lake on which the goal can be reached. Only `random()` is drawn from: its sequence is the same in all versions of Python."""
     draw = Random(seed).random  # noqa: S311
     least, most = level.sides
@@ -70,29 +70,29 @@ def lake(level: Level, seed: int) -> Lake:
         start = goal = int(draw() * cells)
         while goal == start:
             goal = int(draw() * cells)
-        found = Lake(side, frozenset(holes - {start, goal}), start, goal, level.turns)
-        if _reachable(found, level.depth):
-            return found
+        lake = Lake(side, frozenset(holes - {start, goal}), start, goal, level.turns)
+        if _reachable(lake, level.depth):
+            return lake
 
 
-def mapping(pack_seed: int) -> tuple[int, ...]:
+def draw_mapping(pack_seed: int) -> tuple[int, ...]:
     """The hidden direction of each action, as numbers into `DIRECTIONS`."""
     return MAPPINGS[int(Random(pack_seed).random() * len(MAPPINGS))]  # noqa: S311
 
 
-def moved(side: int, cell: int, direction: int) -> int:
+def move(side: int, cell: int, direction: int) -> int:
     """The cell that a step leads to; the same one at an edge."""
-    row, column = cell // side + _BY[direction][0], cell % side + _BY[direction][1]
+    row, column = cell // side + _OFFSETS[direction][0], cell % side + _OFFSETS[direction][1]
     return row * side + column if 0 <= row < side and 0 <= column < side else cell
 
 
-def played(moment: Moment, code: int, directions: tuple[int, ...]) -> Moment:
+def apply_action(moment: Moment, code: int, directions: tuple[int, ...]) -> Moment:
     """The moment after action `code`, 1 to 4, in a pack with this mapping."""
-    here = moment.position
-    return Moment(moment.lake, moved(moment.lake.side, here, directions[code - 1]), moment.turn + 1, code, here)
+    cell = moment.position
+    return Moment(moment.lake, move(moment.lake.side, cell, directions[code - 1]), moment.turn + 1, code, cell)
 
 
-def verdict(moment: Moment) -> Verdict | None:
+def judge(moment: Moment) -> Verdict | None:
     """Why play is over; None while it is not."""
     if moment.position == moment.lake.goal:
         return "goal"
@@ -101,7 +101,7 @@ def verdict(moment: Moment) -> Verdict | None:
     return "turns" if moment.turn == moment.lake.turns else None
 
 
-def shaped(turn: int, turns: int) -> float:
+def goal_reward(turn: int, turns: int) -> float:
     """The reward of reaching the goal with action number `turn`."""
     return 1.0 - STEP_COST * turn / turns
 
@@ -115,7 +115,7 @@ def _reachable(lake: Lake, depth: int) -> bool:
         if steps > depth or cell in visited:
             continue
         visited.add(cell)
-        near = [moved(lake.side, cell, direction) for direction in range(4)]
+        near = [move(lake.side, cell, direction) for direction in range(4)]
         if lake.goal in near:
             return True
         waiting += [(other, steps + 1) for other in near if other not in lake.holes]

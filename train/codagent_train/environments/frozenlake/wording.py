@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 
-from codagent_train.environments.frozenlake.rules import DIRECTIONS, Lake, Moment, Verdict, moved, verdict
+from codagent_train.environments.frozenlake.rules import DIRECTIONS, Lake, Moment, Verdict, judge, move
 
 Verdicts = Mapping[Verdict | Literal["form"] | None, str]
 FEEDBACK: Verdicts = {
@@ -23,23 +23,24 @@ FEEDBACK: Verdicts = {
     "form": "Failed: the answer in turn {next} of {turns} has the wrong form. Expected: {form}.",
     None: "Failed: broken off after {turn} of {turns} turns.",
 }
-_IN_A_WORD: Verdicts = {"goal": "goal", "hole": "hole", "turns": "no turns left", "form": "not {form}", None: "broken off"}
+_BRIEF_FEEDBACK: Verdicts = {"goal": "goal", "hole": "hole", "turns": "no turns left", "form": "not {form}", None: "broken off"}
 _ACTION = re.compile(r"<answer>\s*[dD]irection\s+([1-4])(?!\d).*</answer>", re.DOTALL)
 _DIGIT = re.compile(r"\s*([1-4])(?!\d)")
-_TOLD = re.compile(rf"\s*(?:{'|'.join(DIRECTIONS)}|try) ([1-4])(?!\d)")
+_DIRECTION_AND_DIGIT = re.compile(rf"\s*(?:{'|'.join(DIRECTIONS)}|try) ([1-4])(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How lakes are put into words: which file has the `rules`, what is `asked` for, what the `task` is, which action an `answer` is, if it
-    is one, how an action is `said`, with the direction that it is hoped to take, if any, and what is said at the end."""
+    """How lakes are put into words: which file has the rules, what answer is `expected`, what the task is, how a state is described,
+    which action an answer is, if it is one, how an action is rendered, with the direction that it is hoped to take, if any, and what is
+    said at the end."""
 
-    rules: str
-    asked: str
-    task: Callable[[Lake], str]
-    state: Callable[[Moment], str]
-    answer: Callable[[str], int | None]
-    said: Callable[[int, str | None], str]
+    rules_file: str
+    expected: str
+    describe_task: Callable[[Lake], str]
+    describe_state: Callable[[Moment], str]
+    parse_answer: Callable[[str], int | None]
+    render_action: Callable[[int, str | None], str]
     feedback: Verdicts = field(default_factory=lambda: FEEDBACK)
 
 
@@ -49,28 +50,28 @@ def read_rules(name: str) -> str:
     return resources.files(__package__).joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").strip()
 
 
-def _map(lake: Lake) -> str:
+def _describe_map(lake: Lake) -> str:
     return "\n".join(["Cross the lake from P to G; O is a hole.", *_rows(lake, lake.start, " ")])
 
 
-def _untold(lake: Lake) -> str:
+def _no_description(lake: Lake) -> str:
     """What there is to do is the same in all tasks, and the rules have it."""
     del lake
     return ""
 
 
 def _paper_state(moment: Moment) -> str:
-    over = verdict(moment)
+    over = judge(moment)
     lines = [] if over else [f"Step {moment.turn + 1}/{moment.lake.turns}"]
     if moment.code:
         lines.append(_paper_move(moment))
     lines += [f" {row} \t" for row in _rows(moment.lake, moment.position, " \t ")]
-    goal = f"The goal is at {_place(moment.lake, moment.lake.goal)}; rows and columns count from 0."
+    goal = f"The goal is at {_coordinates(moment.lake, moment.lake.goal)}; rows and columns count from 0."
     return "\n".join([*lines, goal if over else f"{goal} What is your next action?"])
 
 
 def _paper_move(moment: Moment) -> str:
-    before, after = _place(moment.lake, moment.before), _place(moment.lake, moment.position)
+    before, after = _coordinates(moment.lake, moment.before), _coordinates(moment.lake, moment.position)
     if before == after:
         return f"Direction {moment.code} was taken and the player is still at {after}, perhaps because of the edge."
     into = ", into a hole" if moment.position in moment.lake.holes else ""
@@ -79,72 +80,72 @@ def _paper_move(moment: Moment) -> str:
 
 def _paper_answer(text: str) -> int | None:
     """One pair of tags, the action at the beginning of what they hold."""
-    found = _ACTION.search(text) if text.count("<answer>") == text.count("</answer>") == 1 else None
-    return int(found[1]) if found else None
+    match = _ACTION.search(text) if text.count("<answer>") == text.count("</answer>") == 1 else None
+    return int(match[1]) if match else None
 
 
 def _terse_state(moment: Moment) -> str:
-    lake, here = moment.lake, moment.position
-    lines = [f"turn {moment.turn + 1} of {lake.turns}"] if verdict(moment) is None else []
+    lake, position = moment.lake, moment.position
+    lines = [f"turn {moment.turn + 1} of {lake.turns}"] if judge(moment) is None else []
     if moment.code:
         lines.append(_terse_move(moment))
-    lines += _rows(lake, here, " ")
-    if here not in lake.holes:
-        lines.append(_around(lake, here))
+    lines += _rows(lake, position, " ")
+    if position not in lake.holes:
+        lines.append(_around(lake, position))
     return "\n".join(lines)
 
 
 @lru_cache(maxsize=4096)
-def _around(lake: Lake, here: int) -> str:
-    return f"P {_place(lake, here)} G {_place(lake, lake.goal)}: {_near(lake, here)}"
+def _around(lake: Lake, cell: int) -> str:
+    return f"P {_coordinates(lake, cell)} G {_coordinates(lake, lake.goal)}: {_neighbours(lake, cell)}"
 
 
 @lru_cache(maxsize=4096)
-def _near(lake: Lake, here: int) -> str:
-    return ", ".join(f"{name} {_ground(lake, here, moved(lake.side, here, way))}" for way, name in enumerate(DIRECTIONS))
+def _neighbours(lake: Lake, cell: int) -> str:
+    return ", ".join(f"{name} {_ground(lake, cell, move(lake.side, cell, direction))}" for direction, name in enumerate(DIRECTIONS))
 
 
 def _terse_move(moment: Moment) -> str:
     if moment.position == moment.before:
         return f"{moment.code} hit the edge"
-    went = next(name for way, name in enumerate(DIRECTIONS) if moved(moment.lake.side, moment.before, way) == moment.position)
+    went = next(name for way, name in enumerate(DIRECTIONS) if move(moment.lake.side, moment.before, way) == moment.position)
     return f"{moment.code} went {went}{' into a hole' if moment.position in moment.lake.holes else ''}"
 
 
 def _brief_state(moment: Moment) -> str:
-    lake, here = moment.lake, moment.position
+    lake, position = moment.lake, moment.position
     parts = [_terse_move(moment)] if moment.code else []
-    if verdict(moment) is None:
-        parts = [f"{moment.turn + 1}/{lake.turns}", *parts, _bearing(lake, here), *_hazards(lake, here)]
+    if judge(moment) is None:
+        parts = [f"{moment.turn + 1}/{lake.turns}", *parts, _bearing(lake, position), *_hazards(lake, position)]
     return "; ".join(parts)
 
 
 @lru_cache(maxsize=4096)
-def _bearing(lake: Lake, here: int) -> str:
+def _bearing(lake: Lake, cell: int) -> str:
     """Where the goal lies."""
-    rows, columns = lake.goal // lake.side - here // lake.side, lake.goal % lake.side - here % lake.side
+    rows, columns = lake.goal // lake.side - cell // lake.side, lake.goal % lake.side - cell % lake.side
     ways = [(rows, "down" if rows > 0 else "up"), (columns, "right" if columns > 0 else "left")]
     return "goal " + " ".join(f"{way} {abs(cells)}" for cells, way in ways if cells)
 
 
 @lru_cache(maxsize=4096)
-def _hazards(lake: Lake, here: int) -> tuple[str, ...]:
+def _hazards(lake: Lake, cell: int) -> tuple[str, ...]:
     """In which directions there is no ice."""
-    near = {name: _ground(lake, here, moved(lake.side, here, way)) for way, name in enumerate(DIRECTIONS)}
-    found = {what: " ".join(name for name, ground in near.items() if ground == what) for what in ("hole", "edge")}
-    return tuple(f"{what} {names}" for what, names in found.items() if names)
+    grounds = {name: _ground(lake, cell, move(lake.side, cell, way)) for way, name in enumerate(DIRECTIONS)}
+    hazards = {hazard: " ".join(name for name, ground in grounds.items() if ground == hazard) for hazard in ("hole", "edge")}
+    return tuple(f"{hazard} {names}" for hazard, names in hazards.items() if names)
 
 
 def _terse_answer(text: str) -> int | None:
     """A digit at the beginning."""
-    found = _DIGIT.match(text)
-    return int(found[1]) if found else None
+    match = _DIGIT.match(text)
+    return int(match[1]) if match else None
 
 
 def _brief_answer(text: str) -> int | None:
     """A digit after the direction that is hoped for."""
-    found = _TOLD.match(text)
-    return int(found[1]) if found else None
+    match = _DIRECTION_AND_DIGIT.match(text)
+    return int(match[1]) if match else None
 
 
 @lru_cache(maxsize=4096)
@@ -156,13 +157,13 @@ def _rows(lake: Lake, position: int, between: str) -> tuple[str, ...]:
     return tuple(between.join(cells[first : first + lake.side]) for first in range(0, len(cells), lake.side))
 
 
-def _place(lake: Lake, cell: int) -> str:
+def _coordinates(lake: Lake, cell: int) -> str:
     return f"({cell // lake.side}, {cell % lake.side})"
 
 
-def _ground(lake: Lake, here: int, near: int) -> str:
+def _ground(lake: Lake, cell: int, near: int) -> str:
     """What lies one step away; where that leads nowhere, the edge."""
-    if near == here:
+    if near == cell:
         return "edge"
     return "hole" if near in lake.holes else "goal" if near == lake.goal else "ice"
 
@@ -170,18 +171,18 @@ def _ground(lake: Lake, here: int, near: int) -> str:
 PAPER = Form(
     "paper",
     "<answer>Direction k</answer> once, k from 1 to 4",
-    _map,
+    _describe_map,
     _paper_state,
     _paper_answer,
     lambda code, _: f"<answer>Direction {code}</answer>",
 )
-TERSE = Form("terse", "a digit from 1 to 4", _map, _terse_state, _terse_answer, lambda code, _: str(code))
+TERSE = Form("terse", "a digit from 1 to 4", _describe_map, _terse_state, _terse_answer, lambda code, _: str(code))
 BRIEF = Form(
     "brief",
     "way digit, or: try digit",
-    _untold,
+    _no_description,
     _brief_state,
     _brief_answer,
     lambda code, way: f"{way or 'try'} {code}",
-    _IN_A_WORD,
+    _BRIEF_FEEDBACK,
 )

@@ -8,7 +8,7 @@ from typing import Protocol
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 
-TOGETHER = 2**16  # tokens, what is to come included, whose keys and values an engine in this process holds at a time
+MAX_BATCH_TOKENS = 2**16  # tokens, what is to come included, whose keys and values an engine in this process holds at a time
 
 
 class Engine(Protocol):

@@ -17,10 +17,10 @@ from torch.nn import functional
 from codagent.types import Sampling, Tokens
 from codagent_train.errors import Diverged
 from codagent_train.policy.tokenizer import Ids
-from codagent_train.rollout.engines.engine import TOGETHER
+from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 
 
-class Local:
+class LocalEngine:
     """An Engine over a causal language model that may be trained in between; it is left in the mode that it was in."""
 
     def __init__(self, model: Any, *, pad: int, ends: frozenset[int]) -> None:
@@ -29,27 +29,29 @@ class Local:
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         training = self._model.training
         self._model.eval()
-        found: dict[int, Tokens] = {}
+        tokens: dict[int, Tokens] = {}
         try:
             with torch.no_grad():
-                for batch in batches([len(prompt) + each.max_tokens for prompt, each in zip(prompts, samplings, strict=True)]):
+                for batch in split_into_batches(
+                    [len(prompt) + sampling.max_tokens for prompt, sampling in zip(prompts, samplings, strict=True)]
+                ):
                     done = self._generate([prompts[row] for row in batch], [samplings[row] for row in batch])
-                    found |= zip(batch, done, strict=True)
+                    tokens |= zip(batch, done, strict=True)
         finally:
             self._model.train(training)
-        return [found[row] for row in range(len(prompts))]
+        return [tokens[row] for row in range(len(prompts))]
 
     def _generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
-        asked = [Row(prompt, sampling) for prompt, sampling in zip(prompts, samplings, strict=True)]
-        rows = Rows(self._model, pad=self._pad, ends=self.ends)
-        rows.join(asked)
-        while rows.growing:
-            rows.step()
-        return [row.tokens() for row in asked]
+        completions = [Completion(prompt, sampling) for prompt, sampling in zip(prompts, samplings, strict=True)]
+        batch = CompletionBatch(self._model, pad=self._pad, ends=self.ends)
+        batch.join(completions)
+        while batch.growing:
+            batch.step()
+        return [row.tokens() for row in completions]
 
 
 @dataclass(eq=False, slots=True)
-class Row:
+class Completion:
     """A prompt, how it is answered, and what has been drawn of its completion."""
 
     prompt: Ids
@@ -61,93 +63,95 @@ class Row:
         return Tokens(self.prompt, tuple(self.ids), tuple(self.logprobs))
 
 
-class Rows:
+class CompletionBatch:
     """Completions that grow side by side, each by a token in a step; rows that are whole are dropped. Run it without gradients."""
 
     def __init__(self, model: Any, *, pad: int, ends: frozenset[int]) -> None:
         self._model, self._pad, self._ends = model, pad, ends
-        self.growing: list[Row] = []
+        self.growing: list[Completion] = []
         self._mask = self._last = torch.empty(0, 0, dtype=torch.int64)  # (B, T) what is read, (B, 1) the ids to read next
         self._cache: Any = None
 
-    def join(self, rows: Sequence[Row]) -> None:
-        """Read the prompts and draw the first token of each. Where others grow, the layers must keep all keys and values (`mergeable`)."""
-        ids, mask = (each.to(self._model.device) for each in left_padded([row.prompt for row in rows], self._pad))
-        cache, last = self._drawn(rows, ids, mask, None)
+    def join(self, completions: Sequence[Completion]) -> None:
+        """Read the prompts and draw the first token of each. Where others grow, the layers must keep all keys and values (`can_merge`)."""
+        ids, mask = (tensor.to(self._model.device) for tensor in pad_left([completion.prompt for completion in completions], self._pad))
+        cache, last = self._draw_next(completions, ids, mask, None)
         if self.growing:
-            mask, cache = _merged((self._mask, self._cache), (mask, cache))
+            mask, cache = _merge((self._mask, self._cache), (mask, cache))
             last = torch.cat([self._last, last])
-        self.growing, self._mask, self._cache, self._last = [*self.growing, *rows], mask, cache, last
-        self.keep([row for row in self.growing if not self._whole(row)])
+        self.growing, self._mask, self._cache, self._last = [*self.growing, *completions], mask, cache, last
+        self.keep([completion for completion in self.growing if not self._is_complete(completion)])
 
     def step(self) -> None:
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.growing), 1)], dim=1)
-        self._cache, self._last = self._drawn(self.growing, self._last, self._mask, self._cache)
-        self.keep([row for row in self.growing if not self._whole(row)])
+        self._cache, self._last = self._draw_next(self.growing, self._last, self._mask, self._cache)
+        self.keep([completion for completion in self.growing if not self._is_complete(completion)])
 
-    def keep(self, rows: Sequence[Row]) -> None:
+    def keep(self, completions: Sequence[Completion]) -> None:
         """Drop the others."""
-        if not rows:
+        if not completions:
             self.growing, self._cache = [], None
-        elif len(rows) < len(self.growing):
-            places = torch.tensor([self.growing.index(row) for row in rows], device=self._mask.device)
-            self._cache.reorder_cache(places)
-            self.growing, self._mask, self._last = list(rows), self._mask[places], self._last[places]
+        elif len(completions) < len(self.growing):
+            indices = torch.tensor([self.growing.index(completion) for completion in completions], device=self._mask.device)
+            self._cache.reorder_cache(indices)
+            self.growing, self._mask, self._last = list(completions), self._mask[indices], self._last[indices]
 
-    def _drawn(self, rows: Sequence[Row], ids: Tensor, mask: Tensor, cache: Any) -> tuple[Any, Tensor]:
+    def _draw_next(self, completions: Sequence[Completion], ids: Tensor, mask: Tensor, cache: Any) -> tuple[Any, Tensor]:
         """The cache with `ids` (B, T) read, and the token of each row that was drawn after them, (B, 1)."""
         out = self._model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :],
             past_key_values=cache,
-            use_cache=any(row.sampling.max_tokens > 1 for row in rows),
+            use_cache=any(completion.sampling.max_tokens > 1 for completion in completions),
             logits_to_keep=1,
         )
-        temperatures = torch.tensor([row.sampling.temperature for row in rows], dtype=torch.float32, device=ids.device)
-        numbers = uniforms([row.sampling.seed or 0 for row in rows], [len(row.ids) for row in rows])
+        temperatures = torch.tensor([completion.sampling.temperature for completion in completions], dtype=torch.float32, device=ids.device)
+        numbers = uniforms(
+            [completion.sampling.seed or 0 for completion in completions], [len(completion.ids) for completion in completions]
+        )
         chosen, logprobs = draw(out.logits[:, -1], temperatures, numbers)
-        for row, one, logprob in zip(rows, chosen.tolist(), logprobs.tolist(), strict=True):
-            row.ids.append(one)
-            row.logprobs.append(logprob)
+        for completion, token, logprob in zip(completions, chosen.tolist(), logprobs.tolist(), strict=True):
+            completion.ids.append(token)
+            completion.logprobs.append(logprob)
         return out.past_key_values, chosen[:, None]
 
-    def _whole(self, row: Row) -> bool:
-        return row.ids[-1] in self._ends or len(row.ids) == row.sampling.max_tokens
+    def _is_complete(self, completion: Completion) -> bool:
+        return completion.ids[-1] in self._ends or len(completion.ids) == completion.sampling.max_tokens
 
 
-def mergeable(model: Any) -> bool:
+def can_merge(model: Any) -> bool:
     """Whether rows may join others: of other layers than these, such as those with a window, caches do not line up."""
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
-def _merged(these: tuple[Tensor, Any], those: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
+def _merge(grown: tuple[Tensor, Any], joining: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
     """The mask and the cache of both, which end together; columns that nobody reads any more are cut off."""
-    width = max(int(mask.sum(1).max()) for mask, _ in (these, those))
+    width = max(int(mask.sum(1).max()) for mask, _ in (grown, joining))
 
     def fit(states: Tensor) -> Tensor:
         return functional.pad(states, (0, 0, width - states.shape[-2], 0))  # a negative width cuts
 
-    for kept, added in zip(these[1].layers, those[1].layers, strict=True):
+    for kept, added in zip(grown[1].layers, joining[1].layers, strict=True):
         kept.keys = torch.cat([fit(kept.keys), fit(added.keys)])
         kept.values = torch.cat([fit(kept.values), fit(added.values)])
-    return torch.cat([functional.pad(mask, (width - mask.shape[1], 0)) for mask, _ in (these, those)]), these[1]
+    return torch.cat([functional.pad(mask, (width - mask.shape[1], 0)) for mask, _ in (grown, joining)]), grown[1]
 
 
-def batches(lengths: Sequence[int], room: int = TOGETHER) -> list[list[int]]:
+def split_into_batches(lengths: Sequence[int], room: int = MAX_BATCH_TOKENS) -> list[list[int]]:
     """The rows, the short ones first, in batches that have room when padded; a row that alone has none is a batch."""
-    found: list[list[int]] = []
+    batches: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if found and (len(found[-1]) + 1) * lengths[row] <= room:
-            found[-1].append(row)
+        if batches and (len(batches[-1]) + 1) * lengths[row] <= room:
+            batches[-1].append(row)
         else:
-            found.append([row])
-    return found
+            batches.append([row])
+    return batches
 
 
-def left_padded(rows: Sequence[Ids], pad: int) -> tuple[Tensor, Tensor]:
+def pad_left(rows: Sequence[Ids], pad: int) -> tuple[Tensor, Tensor]:
     """(B, T) int64 ids that end together, and (B, T) int64 ones where they are."""
     width = max(map(len, rows))
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
@@ -167,11 +171,11 @@ def draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> tuple[Tensor
     return chosen[:, 0], logprobs.gather(1, chosen)[:, 0]
 
 
-def uniforms(seeds: Sequence[int], place: int | Sequence[int]) -> Tensor:
+def uniforms(seeds: Sequence[int], index: int | Sequence[int]) -> Tensor:
     """(B,) float64 in [0, 1): the number of that place, or of each its own, in the sequence of each seed, by splitmix64 (Steele, Lea,
     Flood 2014)."""
     with np.errstate(over="ignore"):
-        z = np.array(seeds, dtype=np.uint64) + (np.array(place, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = np.array(seeds, dtype=np.uint64) + (np.array(index, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import ModelError
-from codagent.models.http.client import Wire
-from codagent.models.http.retry import PATIENCE_S, Refused, Transient, patiently
+from codagent.models.http.client import HttpClient
+from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 
@@ -36,16 +36,16 @@ _WHOLE = {
     "logprobs": 0,  # of the token that was sampled, and no others
     "return_token_ids": True,
 }
-_TAKES = "adapters take `vllm serve --enable-lora` with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees the folder"
+_HOW_TO_START = "adapters take `vllm serve --enable-lora` with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees the folder"
 
 
-class Vllm:
+class VllmEngine:
     """An Engine that asks the server at `url`, which ends in /v1, for replies of `model`. Each request is one prompt, so that each has its
     own seed; they are asked side by side. ModelError when the server is gone, or gives less than is needed."""
 
     def __init__(self, url: str, *, ends: frozenset[int], model: str = "", patience_s: float = PATIENCE_S) -> None:
         self.ends, self.model = ends, model
-        self._wire, self._patience_s = Wire(url), patience_s
+        self._wire, self._patience_s = HttpClient(url), patience_s
 
     def publish(self, folder: Path, name: str) -> None:
         """Replies are of the adapter in `folder` from now on, and the one before is dropped.
@@ -55,8 +55,8 @@ class Vllm:
         if self.model:
             # first, while the server is sure to hold it; one that was started again has forgotten it
             with suppress(ModelError, Transient):
-                self._wire.tell("/unload_lora_adapter", {"lora_name": self.model})
-        patiently(lambda: self._load(folder, name), self._patience_s)
+                self._wire.post("/unload_lora_adapter", {"lora_name": self.model})
+        retry(lambda: self._load(folder, name), self._patience_s)
         self.model = name
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
@@ -65,13 +65,13 @@ class Vllm:
 
     def _load(self, folder: Path, name: str) -> None:
         try:
-            self._wire.tell("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
+            self._wire.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
         except ModelError as error:
-            if not (isinstance(error, Refused) and "already been loaded" in str(error)):
-                raise ModelError(f"{error}; {_TAKES}") from error
+            if not (isinstance(error, RequestRefused) and "already been loaded" in str(error)):
+                raise ModelError(f"{error}; {_HOW_TO_START}") from error
 
     def _reply(self, prompt: Ids, sampling: Sampling) -> Tokens:
-        asked = {
+        request = {
             "model": self.model,
             "prompt": list(prompt),
             "max_tokens": sampling.max_tokens,
@@ -79,7 +79,7 @@ class Vllm:
             "seed": sampling.seed,
             "stop_token_ids": sorted(self.ends),
         }
-        answer = patiently(lambda: self._wire.ask("/completions", asked | _WHOLE), self._patience_s)
+        answer = retry(lambda: self._wire.get_json("/completions", request | _WHOLE), self._patience_s)
         try:
             return self._tokens(prompt, sampling, answer)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -89,20 +89,22 @@ class Vllm:
         choice = answer["choices"][0]
         ids, read, logprobs = choice.get("token_ids"), choice.get("prompt_token_ids"), choice["logprobs"]["token_logprobs"]
         if answer["model"] != self.model:
-            raise self._unfit(f"answered with the model {answer['model']}, not {self.model}; ask it directly, without a router")
+            raise self._bad_answer(f"answered with the model {answer['model']}, not {self.model}; ask it directly, without a router")
         if not ids or read is None:
-            raise self._unfit("gives no token ids; take vLLM 0.10.2 or later")
+            raise self._bad_answer("gives no token ids; take vLLM 0.10.2 or later")
         if tuple(read) != prompt:
-            raise self._unfit(f"read {len(read)} tokens that are not the {len(prompt)} it was sent; take a server that cuts no prompts")
+            raise self._bad_answer(
+                f"read {len(read)} tokens that are not the {len(prompt)} it was sent; take a server that cuts no prompts"
+            )
         if len(logprobs) != len(ids) or None in logprobs:
-            told = sum(each is not None for each in logprobs)
-            raise self._unfit(f"told the logprobs of {told} of {len(ids)} tokens; take vLLM 0.10.2 or later")
+            known = sum(logprob is not None for logprob in logprobs)
+            raise self._bad_answer(f"told the logprobs of {known} of {len(ids)} tokens; take vLLM 0.10.2 or later")
         if ids[-1] not in self.ends and len(ids) != sampling.max_tokens:
-            raise self._unfit(
+            raise self._bad_answer(
                 f"ended a reply after {len(ids)} of {sampling.max_tokens} tokens with the id {ids[-1]}, which ends none;"
                 " start it with --generation-config vllm"
             )
         return Tokens(prompt, tuple(ids), tuple(logprobs))
 
-    def _unfit(self, why: str) -> ModelError:
+    def _bad_answer(self, why: str) -> ModelError:
         return ModelError(f"{self._wire.who} {why}")

@@ -8,9 +8,9 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent_train.cli import library_logging
-from codagent_train.data.redo import origins
+from codagent_train.data.redo import find_redoable
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import Batch, Learning, Records, Replies, Sources, read_recipe
+from codagent_train.recipe.schema import BatchConfig, OptimizerConfig, RecordsConfig, ReplyConfig, SourcesConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import train
 from tests.cli.conftest import CHECK, codagent, repository, script
@@ -41,16 +41,16 @@ def recorded(codagent, script, python_sandbox):
 
 @pytest.fixture
 def given(repository, tmp_path):
-    library_logging.hush()
+    library_logging.silence_libraries()
     smoke = read_recipe("smoke")
     return replace(
         smoke,
         policy=replace(smoke.policy, weights=str(phrasebook(tmp_path / "weights", PHRASES))),
-        sources=Sources(play=0, again=1),
-        records=Records((str(repository / ".codagent" / "loops"),)),
-        batch=Batch(packs=1, loops=4),
-        replies=Replies(max_tokens=1, notes_tokens=100, context_tokens=4096),
-        learning=Learning(steps=1, rate=1e-3),
+        sources=SourcesConfig(play=0, redo=1),
+        records=RecordsConfig((str(repository / ".codagent" / "loops"),)),
+        batch=BatchConfig(packs=1, group_size=4),
+        replies=ReplyConfig(max_tokens=1, notes_tokens=100, context_tokens=4096),
+        learning=OptimizerConfig(steps=1, learning_rate=1e-3),
     )
 
 
@@ -61,15 +61,15 @@ def refs(repository):
 def test_a_group_of_four_does_it_again_and_is_scored_by_the_gates_and_yields_rows(given, recorded, repository, tmp_path, client):
     before = refs(repository)
     out = tmp_path / "out"
-    checkpoints.begin(out, given)
+    checkpoints.begin_run(out, given)
     train(given, load_policy(given.policy, seed=0), out)
     (line,) = metrics.read(out / metrics.FILE)
-    assert line["rows/again"] > 0
+    assert line["rows/redo"] > 0
     assert line["rows/count"] > 0
-    assert 0 < line["again/success/position_1"] < 1
+    assert 0 < line["redo/success/position_1"] < 1
     assert refs(repository) == before
     labelled = client.containers(all=True, filters={"label": "codagent.loop"})
-    assert not [each for each in labelled if each["Labels"]["codagent.loop"].startswith("again-")]
+    assert not [each for each in labelled if each["Labels"]["codagent.loop"].startswith("redo-")]
 
 
 def test_a_record_away_from_its_repository_or_of_a_lake_cannot_be_done_again(recorded, repository, tmp_path):
@@ -81,7 +81,7 @@ def test_a_record_away_from_its_repository_or_of_a_lake_cannot_be_done_again(rec
     first["loop"] |= {"id": "lake", "environment": "frozenlake-1"}
     (file.parent.parent / "lake").mkdir()
     (file.parent.parent / "lake" / "record.jsonl").write_text("".join([json.dumps(first) + "\n", *lines[1:]]))
-    found, refused = origins([tmp_path / "moved", file.parent.parent])
+    found, refused = find_redoable([tmp_path / "moved", file.parent.parent])
     assert [origin.loop.id for origin in found] == [recorded]
     assert sorted(each.reason for each in refused) == sorted(
         [
@@ -95,7 +95,7 @@ def test_a_run_with_no_task_to_do_again_ends_with_the_reasons(given, tmp_path, r
     file = repository / ".codagent" / "loops" / recorded / "record.jsonl"
     (tmp_path / "moved").mkdir()
     file.rename(tmp_path / "moved" / "record.jsonl")
-    lost = replace(given, records=Records((str(tmp_path / "moved"),)))
-    checkpoints.begin(tmp_path / "out", lost)
+    lost = replace(given, records=RecordsConfig((str(tmp_path / "moved"),)))
+    checkpoints.begin_run(tmp_path / "out", lost)
     with pytest.raises(UsageError, match=r"tells of a task that can be done again: the record of .* does not lie in"):
         train(lost, load_policy(lost.policy, seed=0), tmp_path / "out")

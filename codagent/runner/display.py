@@ -1,0 +1,41 @@
+"""What the application needs of a display; the terminal has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from codagent.store.ledger import Spent
+from codagent.types import Episode, Limits, Loop, Observer
+
+
+def _no_progress(_: Loop) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopView:
+    """What a display may ask about a loop while it runs."""
+
+    limits: Limits
+    spent: Callable[[], Spent]
+    seconds_left: Callable[[], float]
+    describe_progress: Callable[[Loop], str] = _no_progress  # the latest iteration in a line, "": nothing to say
+    earlier: Sequence[Episode] = ()  # the episodes of a loop that is resumed
+
+
+class Display(Observer, Protocol):
+    """Where a person sees a loop: an observer that also gets sentences, limits, and replies as the model writes them."""
+
+    def say(self, line: str) -> None:
+        """Show one sentence to the person who waits."""
+
+    def watch(self, view: LoopView) -> None:
+        """Show a loop from here on."""
+
+    def on_text(self, text: str) -> None:
+        """Show a piece of a reply, as the model writes it."""
+
+    def close(self) -> None:
+        """Show nothing more."""
