@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent.settings.settings import LOCAL, Settings
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml
 from codagent.types import Limits
+
+_Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number above zero and at most a billion")]  # what clocks can wait for
 
 
 class SandboxSetup(Table, frozen=True):
@@ -44,7 +47,7 @@ class Layer(Table, frozen=True):
     patience: Count | None = None
     max_steps: Count | None = None
     max_tokens: Count | None = None
-    max_seconds: Amount | None = None
+    max_seconds: _Seconds | None = None
     max_usd: Amount | None = None
     notes_tokens: Count | None = None
     sandbox: SandboxTable = SandboxTable()

@@ -6,6 +6,7 @@ The schemas are msgspec Structs. msgspec takes 20 ms to import, so this module i
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -20,13 +21,13 @@ from codagent.errors import RepositoryError, UsageError
 from codagent.files import read_plain
 
 KeyPath = tuple[str | int, ...]  # keys, and positions in lists; () is the whole file
-_LARGEST = 10**18 - 1  # larger ones fit neither a 64-bit integer nor a clock
+LARGEST = 10**18 - 1  # larger whole numbers do not fit into 64 bits
 
 Text = Annotated[str, Meta(pattern=r"\S", description="a text that is not blank")]
 Texts = Annotated[tuple[Text, ...], Meta(description="a list of texts, none of them blank")]
-Whole = Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST, description="a whole number")]
-Count = Annotated[int, Meta(gt=0, le=_LARGEST, description="a whole number above zero")]
-Amount = Annotated[float, Meta(gt=0, le=1e9, description="a number above zero and at most a billion")]
+Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST, description="a whole number")]
+Count = Annotated[int, Meta(gt=0, le=LARGEST, description="a whole number above zero")]
+Amount = Annotated[float, Meta(gt=0, le=sys.float_info.max, description="a number above zero")]
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,25 +96,23 @@ def _explain(message: str, data: Any, schema: Any, name: Callable[[KeyPath], str
     path: KeyPath = ()
     end = re.search(r" - at `\$([\w.\[\]]*)`$", message)
     for key, index in [*re.findall(r"\.(\w+)|\[(\d+)\]", end[1] if end else ""), ("", "")]:
-        if isinstance(data, Mapping) and isinstance(schema, type) and (problem := _check_keys(data, schema, _name_table(path))):
-            return problem
+        if isinstance(data, Mapping) and _is_table(schema):
+            for unknown in (word for word in data if word not in schema.__struct_fields__):
+                return f"{_name_table(path)}unknown key {unknown!r:.80}; {suggest(unknown, schema.__struct_fields__)}"
         if key:
             path, data, schema = (*path, key), data[key], _type_of(schema, key)
-        elif index and isinstance(data[int(index)], Mapping) and isinstance(get_args(schema)[0], type):
+        elif index and isinstance(data[int(index)], Mapping) and _is_table(get_args(schema)[0]):
             path, data, schema = (*path, int(index)), data[int(index)], get_args(schema)[0]
         else:
             break
+    if isinstance(data, Mapping) and _is_table(schema):
+        missing = next(field for field in fields_of(schema) if field.required and field.name not in data)
+        return f"{_name_table(path)}{missing.name!r} is missing; it must be {_describe(missing.type, missing.name)}"
     return f"{name(path)} must be {_describe(schema, path[-1])}, not {_show(data)}"
 
 
-def _check_keys(table: Mapping[str, Any], schema: type[Table], name: str) -> str:
-    """Say which key of a table is unknown or missing; "" when none is."""
-    keys = {field.name: field for field in fields_of(schema)}
-    for key in table:
-        if key not in keys:
-            return f"{name}unknown key {key!r:.80}; {suggest(key, tuple(keys))}"
-    missing = (key for key, field in keys.items() if field.required and key not in table)
-    return next((f"{name}{key!r} is missing; it must be {_describe(keys[key].type, key)}" for key in missing), "")
+def _is_table(schema: Any) -> bool:
+    return isinstance(schema, type) and issubclass(schema, Table)
 
 
 def _type_of(schema: type[Table], key: str) -> Any:
@@ -130,21 +129,21 @@ def _name_table(path: KeyPath) -> str:
 
 def _describe(schema: Any, key: str | int) -> str:
     """Say what the value of a key has to be, in words that follow "must be"."""
-    if isinstance(schema, type):
+    if _is_table(schema):
         return f"a table, [{key}]"
     if get_origin(schema) is Literal:
         return f"one of {', '.join(get_args(schema))}"
     if get_origin(schema) is tuple:
         item = get_args(schema)[0]
-        return f"tables, [[{key}]]" if isinstance(item, type) else f"a list, each {_describe(item, key)}"
-    return str(schema.__metadata__[0].description)
+        return f"tables, [[{key}]]" if _is_table(item) else f"a list, each {_describe(item, key)}"
+    return "true or false" if schema is bool else str(schema.__metadata__[0].description)
 
 
 def _show(value: Any) -> str:
     """Show a value in a sentence, in at most 80 characters."""
     if isinstance(value, Mapping):
         return "a table"
-    if isinstance(value, int) and abs(value) > _LARGEST:
+    if isinstance(value, int) and abs(value) > LARGEST:
         return "one of more than 18 digits"
     try:
         return f"{value!r:.80}"

@@ -6,9 +6,11 @@ Loops that are played, replayed or done again are compared with each other withi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+from msgspec import structs
 
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
@@ -85,7 +87,7 @@ def describe_uses(folders: Sequence[Path]) -> str:
 
 def packs_by_source(recipe: Recipe, packs: Sequence[int]) -> dict[str, list[int]]:
     """The packs that are learned from in each way that the recipe weighs."""
-    weights = asdict(recipe.sources)
+    weights = structs.asdict(recipe.sources)
     packs_of: dict[str, list[int]] = {name: [] for name in weights}
     for number in packs:
         draw = Random(seed_of("train", "source", recipe.seed, number))  # noqa: S311
