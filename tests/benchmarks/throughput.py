@@ -60,7 +60,7 @@ def measured(given: argparse.Namespace) -> dict[str, float]:
     learning = replace(imitate.learning, steps=given.steps, save_every=10**6)
     task = replace(imitate, policy=setting, learning=learning, batch=BatchConfig(1, given.loops, given.parts))
     loaded = load_policy(setting, seed=0)
-    rows = imitation_samples(teacher_loops(task, [0], loaded.tokenizer))
+    rows = imitation_samples(teacher_loops(task, [0], loaded.tokenizer)[0])
     with tempfile.TemporaryDirectory() as folder:
         trainer = (ours if given.way == "codagent" else theirs)(task, loaded, Path(folder), rows)
         seconds = timed(trainer)

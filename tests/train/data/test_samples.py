@@ -3,7 +3,7 @@
 from codagent.store.trainable import chained
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 from codagent_train.data.credit import mean, own, paper
-from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, microbatches
+from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, key_loops, microbatches
 
 
 def step(ids=(1,), temperature=None):
@@ -23,7 +23,7 @@ def loop(*rewards, end="finished"):
 
 
 def reaped(*groups, returns=paper, reweight=False):
-    return build_samples({"play": groups}, returns=returns, baseline=mean, reweight=reweight)
+    return build_samples(key_loops("play", dict(enumerate(groups))), returns=returns, baseline=mean, reweight=reweight)
 
 
 def test_every_reply_has_the_advantage_of_its_episode():

@@ -12,7 +12,7 @@ from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConf
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import agent_profile, group_specs
+from codagent_train.rollout.specs import group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.trainer import Trainer, train
 
@@ -30,8 +30,8 @@ def again(one, tmp_path):
     """The same, of which the pack is replayed from records of the untrained policy."""
     loaded = load_policy(one.policy, seed=0)
     sampler = Sampler(LocalEngine(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "random@0")
-    (starts,) = group_specs(one, [0], step=0, policy="random@0")
-    for loop in rollout(sampler, starts, agent_profile(one)):
+    (starts,) = group_specs(one, [0], step=0, policy="random@0").values()
+    for loop in rollout(sampler, starts):
         record(tmp_path / "loops" / loop.id / "record.jsonl", loop)
     return replace(one, sources=SourcesConfig(play=0.0, replay=1.0), records=RecordsConfig((str(tmp_path / "loops"),), 2))
 

@@ -24,8 +24,11 @@ class Replay:
         self._target = TargetPolicy(policy_aliases(recipe, out), None, recipe.records.max_staleness, vocabulary_size)
         self._groups: Sequence[Sequence[Loop]] = ()
 
-    def groups(self, packs: Sequence[int], step: int) -> list[list[Loop]]:
-        """A group for each pack; replies that are stale in that step teach nothing. UsageError when there is nothing whatever the step."""
+    def groups(self, packs: Sequence[int], step: int) -> dict[int, list[Loop]]:
+        """Draw a recorded group for each pack. Replies that are too old for the step have no tokens, so nothing is learned from them.
+
+        Raises UsageError when there are packs and no recorded group can be replayed in any step.
+        """
         if packs and not self._groups:
             folders = self._recipe.records.folders
             self._groups = scan([Path(folder) for folder in folders], self._target).groups
@@ -35,8 +38,8 @@ class Replay:
                     " `codagent-train check` tells what they hold"
                 )
         now, seed = replace(self._target, version=step), self._recipe.seed
-        draws = [Random(seed_of("train", "replay", seed, number)) for number in packs]  # noqa: S311
-        return [[drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for draw in draws]
+        draws = {number: Random(seed_of("train", "replay", seed, number)) for number in packs}  # noqa: S311
+        return {number: [drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for number, draw in draws.items()}
 
 
 def policy_aliases(recipe: Recipe, out: Path) -> tuple[str, ...]:

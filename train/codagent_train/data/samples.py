@@ -1,16 +1,46 @@
-"""Training samples: what one step trains on, replies with what they were worth. Knows nothing of torch."""
+"""Turns the loops of a step into training samples: replies with their advantages. Does not import torch.
+
+The loops come from several sources. Those of "play", "redo" and "replay" are compared within their group, and their replies get advantages;
+those of "teacher" and "imitate" are imitated word for word.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
+from typing import Literal, NamedTuple, TypeVar
 
 from codagent.store.trainable import chained
 from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 
-Group = Sequence[Loop]
+Source = Literal["play", "redo", "replay", "teacher", "imitate"]
+COMPARED: tuple[Source, ...] = ("play", "redo", "replay")
+IMITATED: tuple[Source, ...] = ("teacher", "imitate")
+_Item = TypeVar("_Item")
+
+
+class LoopKey(NamedTuple):
+    """Identifies a loop within a step. The loops of one source and one pack are a group."""
+
+    source: Source
+    pack: int  # the number of the pack among all packs of the training split
+    member: int  # the number of the loop in its group
+
+
+StepLoops = Mapping[LoopKey, Loop]  # all loops that one step learns from, those of a group side by side
+
+
+def key_loops(source: Source, groups: Mapping[int, Sequence[_Item]]) -> dict[LoopKey, _Item]:
+    """Give each loop, or each spec of a loop, its key. `groups` are by the number of their pack."""
+    return {LoopKey(source, pack, member): item for pack, group in groups.items() for member, item in enumerate(group)}
+
+
+def groups_of(loops: StepLoops, source: Source) -> list[list[Loop]]:
+    """Return the loops of a source, group by group."""
+    keys = [key for key in loops if key.source == source]
+    return [[loops[key] for key in group] for _, group in groupby(keys, lambda key: key.pack)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +81,27 @@ class SampleBatch:
     reweighting_temperature: float | None = None
 
 
-def build_samples(
-    groups: Mapping[str, Sequence[Group]], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool
-) -> SampleBatch:
-    """The samples of all replies that have an advantage, out of groups by their source.
+def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> SampleBatch:
+    """Compute advantages within each group, attach them to the group's replies, and add the samples that are imitated.
 
-    Different from the paper: the samples of a group without signal are left out of the mean, too.
+    After arXiv 2606.20002, section 3. Differs from the paper: groups without signal are left out of the token mean.
     """
-    samples: list[TrainingSample] = []
+    compared: list[TrainingSample] = []
     without_signal = 0
-    for source, group in ((source, group) for source, of_source in groups.items() for group in of_source):
+    groups = [(source, group) for source in COMPARED for group in groups_of(loops, source)]
+    for source, group in groups:
         scores = credit.advantages([credit.episode_rewards(loop) for loop in group], returns=returns, baseline=baseline)
         if credit.no_signal(scores):
             without_signal += 1
         else:
-            samples += [
-                sample for loop, loop_scores in zip(group, scores, strict=True) for sample in _episode_samples(loop, loop_scores, source)
-            ]
+            for loop, loop_scores in zip(group, scores, strict=True):
+                compared += _episode_samples(loop, loop_scores, source)
+    imitated = [sample for key, loop in loops.items() if key.source in IMITATED for sample in imitation_samples([loop], key.source)]
     if not reweight:
-        return SampleBatch(tuple(samples), without_signal)
-    temperature = credit.reweighting_temperature([sample.advantage for sample in samples], [sample.trained_tokens for sample in samples])
-    weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in samples)
-    return SampleBatch(tuple(weighted), without_signal, temperature)
+        return SampleBatch((*compared, *imitated), without_signal)
+    temperature = credit.reweighting_temperature([sample.advantage for sample in compared], [sample.trained_tokens for sample in compared])
+    weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in compared)
+    return SampleBatch((*weighted, *imitated), without_signal, temperature)
 
 
 def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:

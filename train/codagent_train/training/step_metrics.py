@@ -8,21 +8,25 @@ from statistics import fmean
 
 from codagent.types import Episode, Loop
 from codagent_train.data.credit import episode_rewards
-from codagent_train.data.mixture import StepLoops
-from codagent_train.data.samples import SampleBatch
+from codagent_train.data.samples import SampleBatch, StepLoops, groups_of
 from codagent_train.intervals import mean_interval
+from codagent_train.recipe.schema import RECORDED
 
 
-def step_metrics(step_loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
-    """What was played in a step, and what is learned from."""
-    groups = step_loops.compared["play"]
-    loops, redone = _all(groups), _all(step_loops.compared["redo"])
-    replies = [step.reply for loop in loops for episode in loop.episodes for step in episode.steps]
+def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
+    """Measure what was played in a step and what is learned from it.
+
+    Rewards, notes and the tokens of prompts and completions are those of the source "play"; names that begin with "redo/" are those of the
+    source "redo". A source without loops in the step has no metric of its own.
+    """
+    played = [loop for key, loop in loops.items() if key.source == "play"]
+    redone = [loop for key, loop in loops.items() if key.source == "redo"]
+    replies = [step.reply for loop in played for episode in loop.episodes for step in episode.steps]
     values = {
-        **_by_position(loops),
-        **_margins(groups),
-        "notes/malformed": _mean(float(not episode.outcome.passed) for episode in _episodes(loops, "notes") if episode.outcome),
-        "loops/broken_off": _mean(float(not episode_rewards(loop)) for loop in loops),
+        **_by_position(played),
+        **_margins(groups_of(loops, "play")),
+        "notes/malformed": _mean(float(not episode.outcome.passed) for episode in _episodes(played, "notes") if episode.outcome),
+        "loops/broken_off": _mean(float(not episode_rewards(loop)) for loop in played),
         "groups/dead": float(batch.groups_without_signal),
         "rows/count": float(len(batch.samples)),
         "tokens/prompt": float(sum(reply.prompt_tokens for reply in replies)),
@@ -31,16 +35,11 @@ def step_metrics(step_loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
     }
     if redone:
         values |= {f"redo/{name}": value for name, value in _by_position(redone).items()}
-    recorded = {"replay": _all(step_loops.compared["replay"]), "redo": redone, "imitate": step_loops.imitated["imitate"]}
-    sources = Counter(sample.source for sample in batch.samples)
-    values |= {f"rows/{source}": float(sources[source]) for source, loops in recorded.items() if loops}
+    present, samples = {key.source for key in loops}, Counter(sample.source for sample in batch.samples)
+    values |= {f"rows/{source}": float(samples[source]) for source in RECORDED if source in present}
     if batch.reweighting_temperature is not None:
         values["credit/temperature"] = batch.reweighting_temperature
     return values
-
-
-def _all(groups: Sequence[Sequence[Loop]]) -> list[Loop]:
-    return [loop for group in groups for loop in group]
 
 
 def _by_position(loops: Sequence[Loop]) -> dict[str, float]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +31,15 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from codagent.errors import UsageError
-from codagent.types import Loop, Profile
 from codagent_train.data.mixture import Mixture
-from codagent_train.data.samples import BASELINES, RETURNS, build_samples, imitation_samples, microbatches
+from codagent_train.data.samples import BASELINES, RETURNS, build_samples, microbatches
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.factory import engine_for
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec
+from codagent_train.rollout.specs import policy_id
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.logprobs import IGNORED, token_logprobs
 from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
@@ -122,32 +120,27 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return token_logprobs(model, microbatch.ids, microbatch.mask, microbatch.labels, head=head, temperatures=microbatch.temperatures)
 
     def _build_microbatches(self, packs: Sequence[int]) -> list[Microbatch]:
-        recipe, policy = self._recipe, self._policy
-        step_loops = self._mixture.collect(packs, step=self.state.global_step, policy=self._policy_id, play=self._play)
+        """Play the packs of a step and turn all that the step learns from into microbatches."""
+        recipe, step = self._recipe, self.state.global_step
+        specs = self._mixture.specs(packs, step)
+        loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
+        loops |= self._mixture.recorded(packs, step)
         batch = build_samples(
-            step_loops.compared,
-            returns=RETURNS[recipe.credit.returns],
-            baseline=BASELINES[recipe.credit.baseline],
-            reweight=recipe.credit.reweight,
+            loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
         )
-        imitated = (sample for source, loops in step_loops.imitated.items() for sample in imitation_samples(loops, source))
-        batch = replace(batch, samples=(*batch.samples, *imitated))
-        self._log_values(step_metrics(step_loops, batch))
+        self._log_values(step_metrics(loops, batch))
         trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()
         parts = microbatches(batch.samples, recipe.batch.microbatches)
-        return [pad_samples(samples, policy.pad, total, self.accelerator.device) for samples in parts]
+        return [pad_samples(samples, self._policy.pad, total, self.accelerator.device) for samples in parts]
 
-    def _play(self, groups: Sequence[Sequence[RolloutSpec]], profile: Profile) -> list[list[Loop]]:
-        engine = self._engine(self.accelerator.unwrap_model(self.model), self.state.global_step)
-        sampler = Sampler(engine, self._policy.tokenizer, self._policy_id, self._recipe.replies.temperature)
-        loops = iter(rollout(sampler, [start for group in groups for start in group], profile))
-        return [[next(loops) for _ in group] for group in groups]
+    def _make_sampler(self, step: int) -> Sampler:
+        """Return a sampler of the policy as it is now. Every process makes one in each step, also when it has no pack to play.
 
-    @property
-    def _policy_id(self) -> str:
-        """The policy as it is in this step."""
-        return f"{self._recipe.policy.weights}@{self.state.global_step}"
+        The processes of a run share one vLLM server, and the first process tells the others the name of the step's adapter.
+        """
+        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
+        return Sampler(engine, self._policy.tokenizer, policy_id(self._recipe, step), self._recipe.replies.temperature)
 
     def _log_values(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():

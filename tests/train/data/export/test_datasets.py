@@ -16,7 +16,7 @@ from codagent.types import Episode, Message, Observation, Outcome, Step, Task, T
 from codagent_train.data.credit import mean, paper
 from codagent_train.data.export.datasets import export_records
 from codagent_train.data.records.scan import scan
-from codagent_train.data.samples import build_samples
+from codagent_train.data.samples import build_samples, key_loops
 from tests.train.data.records.recordings import PLAIN, WHOLE, reply, write
 
 pytestmark = pytest.mark.usefixtures("hushed")
@@ -117,7 +117,9 @@ def test_a_row_is_a_reply_with_its_tokens_and_what_it_was_worth(compared, tmp_pa
 def test_advantages_are_those_that_our_own_trainer_would_take(compared, tmp_path):
     export_records([compared], tmp_path / "out")
     rows = load_from_disk(tmp_path / "out" / "rows")
-    ours = build_samples({"replay": scan([compared]).groups}, returns=paper, baseline=mean, reweight=False).samples
+    ours = build_samples(
+        key_loops("replay", dict(enumerate(scan([compared]).groups))), returns=paper, baseline=mean, reweight=False
+    ).samples
     taken = [(reply.completion_ids, row.advantage) for row in ours for reply in row.replies]
     assert [(tuple(row["completion_ids"]), row["advantage"]) for row in rows] == taken
 

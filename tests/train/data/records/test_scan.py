@@ -8,7 +8,7 @@ from codagent.errors import UsageError
 from codagent.types import Tokens
 from codagent_train.data.credit import mean, paper
 from codagent_train.data.records.scan import TargetPolicy, scan
-from codagent_train.data.samples import build_samples
+from codagent_train.data.samples import build_samples, key_loops
 from tests.train.data.records.recordings import PLAIN, SAID, SETTINGS, WHOLE, ids, refused, reply, write
 
 
@@ -17,7 +17,7 @@ def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
     write(tmp_path / "y", "b", 0.0, loop=replace(PLAIN, group="later"))
     found = scan([tmp_path])
     assert (ids(found), found.rejections, found.records, found.replies, found.text_replies) == ([["a", "b"]], (), 2, 2, 0)
-    rows = build_samples({"replay": found.groups}, returns=paper, baseline=mean, reweight=False).samples
+    rows = build_samples(key_loops("replay", dict(enumerate(found.groups))), returns=paper, baseline=mean, reweight=False).samples
     assert [(row.advantage, row.replies) for row in rows] == [(0.5, (SAID,)), (-0.5, (SAID,))]
 
 
