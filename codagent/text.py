@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from codagent.types import CommandResult, Message, Profile
+from codagent.types import CommandResult, Message, Profile, ToolCall
 
 BYTES_PER_TOKEN = 3  # a cautious estimate for text that no server has counted yet
 _ESCAPE = re.compile(
@@ -14,7 +15,7 @@ _ESCAPE = re.compile(
 )
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\n])", re.MULTILINE)
 # C0 and C1 controls except tab and newline, and the marks that reorder or hide text
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _INFORMATIVE = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
 
@@ -70,6 +71,25 @@ def pytest_summary(output: str) -> str:
 def count_bytes(message: Message) -> int:
     """Return the bytes of a message, with some for its frame. No tokenizer makes more tokens of a message than that."""
     return 16 + len(message.content.encode(errors="surrogateescape")) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
+
+
+def escape_undecodable(text: str) -> str:
+    """Escape lone surrogates, as which Python keeps bytes that were not UTF-8, so that the text can be written as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def first_line(text: str, max_chars: int) -> str:
+    """Take the first line of a text, at most `max_chars` of it, and mark with "…" that there is more."""
+    line, _, rest = text.strip().partition("\n")
+    return line[:max_chars] + ("…" if rest or len(line) > max_chars else "")
+
+
+def first_argument(call: ToolCall) -> str:
+    """Take the first argument of a tool call as text. "": it has none. Arguments that are no JSON object are returned as they are."""
+    try:
+        return str(next(iter(json.loads(call.arguments, strict=False).values()), ""))
+    except (ValueError, AttributeError, RecursionError):  # RecursionError: a model may write a thousand brackets
+        return call.arguments
 
 
 def _take(lines: list[str], max_lines: int, max_bytes: int) -> list[str]:

@@ -1,6 +1,9 @@
 import subprocess
 
-from codagent.text import pytest_summary, sanitize, truncate_middle
+import pytest
+
+from codagent.text import first_argument, first_line, pytest_summary, sanitize, truncate_middle
+from codagent.types import ToolCall
 
 
 def test_text_within_both_limits_is_untouched():
@@ -61,3 +64,27 @@ def test_the_gist_of_a_pytest_run_is_its_asserts_and_errors(tmp_path):
 
 def test_other_output_is_its_own_gist():
     assert pytest_summary("exit 2\nmake: *** no rule\n") == "exit 2\nmake: *** no rule\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('{"command": "ls", "seconds": 3}', "ls"),
+        ('{"seconds": 3}', "3"),
+        ("{}", ""),
+        ("[1]", "[1]"),
+        ('{"command": "l', '{"command": "l'),
+        ("[" * 9000, "[" * 9000),
+        ('{"a": ' * 9000, '{"a": ' * 9000),
+    ],
+)
+def test_the_first_argument_of_a_call(arguments, told):
+    assert first_argument(ToolCall("c", "bash", arguments)) == told
+
+
+def test_a_first_line_says_that_there_is_more():
+    assert [first_line(text, 3) for text in ("abc", " abc\n", "abcd", "a\nb", "")] == ["abc", "abc", "abc…", "a…", ""]
+
+
+def test_marks_that_reorder_text_are_escape_controls():
+    assert sanitize("a\u061c\u200f\u202eb") == r"a\u061c\u200f\u202eb"

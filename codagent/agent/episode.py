@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from codagent.agent.context import Context
 from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
-from codagent.types import End, Environment, Episode, Message, Model, Observer, Profile, Reply, Step, Tool
+from codagent.protocols import Environment, Model, Observer
+from codagent.types import End, Episode, Message, Profile, Reply, Step, Tool
 
 
 @dataclass(frozen=True, slots=True)

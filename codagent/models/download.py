@@ -12,15 +12,18 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from codagent.errors import UsageError
 from codagent.models.catalog import Entry, Package
+from codagent.text import sanitize
 
 HUB_S = 5.0
 _CHUNK = 1 << 20
+_RATE_S = 600.0  # the rate is the mean over so long
 
 OnProgress = Callable[[str, int, int], None]  # what is done, bytes so far, bytes in all
 
@@ -62,22 +65,53 @@ def pull(entry: Entry, directory: Path, *, progress: OnProgress, hub: bool = Tru
     return file
 
 
-def print_progress(stream: TextIO) -> OnProgress:
-    """Return a callback that prints progress on `stream`: a bar that is redrawn on a terminal, else a line for each tenth."""
-    last = ""
+@contextmanager
+def show_progress(stream: TextIO) -> Iterator[OnProgress]:
+    """Show how far a pull has come: a bar on a terminal, elsewhere a line for each part and each tenth of the file.
+
+    Both tell the share that is done, the rate and the time left; the last two are known from the second part on. Colours follow NO_COLOR.
+    Nothing is drawn before the first report, since the hub's client may draw a bar of its own.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(file=stream, force_terminal=stream.isatty())
+    plain = not console.is_terminal or console.is_dumb_terminal
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        *(TaskProgressColumn(), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), TextColumn("left")),
+        console=console,
+        disable=plain,
+        redirect_stdout=False,
+        speed_estimate_period=_RATE_S,
+    )
+    last_line = ""
 
     def show(what: str, done: int, total: int) -> None:
-        nonlocal last
-        tenths = 10 * done // total
-        megabytes = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-        if stream.isatty():
-            stream.write(f"\r[{'#' * (3 * tenths):30}] {megabytes}, {what}\x1b[K" + "\n" * (done == total))
-        elif f"{what} {tenths}" != last:
-            stream.write(f"{what}: {megabytes}\n")
-        last = f"{what} {tenths}"
-        stream.flush()
+        nonlocal last_line
+        what = sanitize(what)
+        if not bar.task_ids:
+            bar.add_task(what, total=total, completed=done)
+            bar.start()
+        bar.update(bar.task_ids[0], description=what, completed=done, refresh=True)
+        if plain and last_line != (last_line := f"{what} {10 * done // total}"):
+            stream.write(f"{what}: {_describe(done, total, bar.tasks[0].speed)}\n")
+            stream.flush()
 
-    return show
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:  # rich 13 prints a line where nothing was drawn
+            bar.stop()
+
+
+def _describe(done: int, total: int, rate: float | None) -> str:
+    """Write `45 %, 9 of 20 MB, 4.5 MB/s, 0:03 left`; without the last two while the rate is not known, and at the end."""
+    words = [f"{100 * done // total} %", f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"]
+    if rate and done < total:
+        minutes, seconds = divmod(round((total - done) / rate), 60)
+        words += [f"{rate / 1e6:,.1f} MB/s", f"{minutes}:{seconds:02d} left"]
+    return ", ".join(words)
 
 
 def _lock(out: BinaryIO, entry: Entry) -> None:

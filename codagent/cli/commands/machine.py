@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
@@ -55,18 +56,23 @@ def models_list() -> None:
 def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent models list` prints.")]) -> None:
     """Download the weights of a model. An interrupted download is continued."""
     from codagent.models.catalog import ENTRIES, find_entry
-    from codagent.models.download import print_progress, pull
+    from codagent.models.download import pull, show_progress
 
     entry = find_entry(name)
     if entry is None:
         raise UsageError(f"there is no model {name!r} to download; the models are {', '.join(entry.name for entry in ENTRIES)}")
-    say(pull(entry, options.weights_dir(), progress=print_progress(sys.stderr)))
+    with show_progress(sys.stderr) as progress:
+        file = pull(entry, options.weights_dir(), progress=progress)
+    say(file)
+
+
+sandbox.command("allow", epilog="Example: codagent sandbox allow")(allow)
 
 
 @sandbox.command("build", epilog="Example: codagent sandbox build python")
 def sandbox_build(name: Name) -> None:
     """Build the image of a sandbox, and the base image below it."""
-    from codagent.sandbox.image import build
+    from codagent.sandbox.images.image import build
 
     say(build(name, ProgressLines().say))
 
@@ -100,16 +106,16 @@ def _git() -> str:
 
 
 def _engine() -> str:
-    from codagent.sandbox.engine import connect
+    from codagent.sandbox.docker.engine import connect
 
     return str(connect().version()["Version"])
 
 
 def _image() -> str:
     from codagent.sandbox.definition import definition
-    from codagent.sandbox.image import ensure_image
+    from codagent.sandbox.images.image import ensure_image
 
-    return ensure_image(definition("python"), root=None, say=lambda _: None)
+    return ensure_image(definition("python"), say=lambda _: None)
 
 
 def _weights() -> str:

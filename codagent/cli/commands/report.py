@@ -23,10 +23,10 @@ def report(
     loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, out: Out = None, png: Png = None
 ) -> None:
     """Write a loop as one HTML page, and print the page's path."""
-    from codagent.cli import page
+    from codagent.cli.page import draw_png, render_page
 
     stored = load_stored(repo, record, loop_id)
-    html = page.report(stored.loop, diff=partial(git.diff, stored.root), branch=git.branch_name(stored.loop.id))
+    html = render_page(stored.loop, diff=partial(git.diff, stored.root), branch=git.branch_name(stored.loop.id))
     file = out or stored.folder / PAGE
     try:
         file.write_text(html, encoding="utf-8")
@@ -34,5 +34,5 @@ def report(
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
     say(file)
     if png:
-        page.draw(stored.loop, png)
+        draw_png(stored.loop, png)
         say(png)

@@ -1,10 +1,10 @@
-"""A loop for a person to judge: as one HTML page that needs nothing but a browser, and as a picture of its scores.
+"""Show a loop to the person who judges it: as one HTML page that needs nothing but a browser, and as a picture of its scores.
 
-Pure: git is reached through the callable that it is given. All that it shows was written by models, files and commands, and is taken for
-hostile.
+This package reads no file and runs no command; it reaches git through the function that it is given. Everything that it shows was written
+by models, files and commands, and counts as hostile.
 """
 
-from codagent.cli.page.page import report
-from codagent.cli.page.png import draw
+from codagent.cli.page.page import render_page
+from codagent.cli.page.png import draw_png
 
-__all__ = ["draw", "report"]
+__all__ = ["draw_png", "render_page"]

@@ -1,86 +1,140 @@
-"""Gate scores and tokens by iteration as inline SVG. Across, it is measured in per cent, so text keeps its size on any screen."""
+"""Lay out gate scores and tokens by iteration for the SVG of `charts.html`.
+
+Across, positions are in per cent of the width, so that text keeps its size on any screen. Down, they are in pixels from the top.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
-from codagent.cli.page.markup import Html, join, tag
-from codagent.cli.page.summary import Iteration
+from codagent.cli.page.summary import IterationSummary
 
 _TOP, _HEIGHT = 24, 140  # pixels: above the score 1, and from there to the score 0
-_BARS = 64
-_LABELS = 12  # as many fit beside each other
+_BAR_TOP, _BAR_HEIGHT = 20, 64  # pixels: above the highest bar, and that bar
+_MAX_LABELS = 12  # more do not fit beside each other
 
 
-def scores(told: Sequence[Iteration]) -> Html:
-    """A point for each score, filled where every gate passed."""
-    grid = [
-        join([_line("0%", _y(level), "100%", _y(level), "grid"), _text("0%", _y(level), f"{level:g}", "level")]) for level in (0, 0.5, 1)
-    ]
-    points = [(_x(place, told), iteration) for place, iteration in enumerate(told) if iteration.score is not None]
-    lines = [_line(a, _y(one.score), b, _y(two.score), "curve") for (a, one), (b, two) in pairwise(points)]
-    labelled = len(told) <= _LABELS
-    marks = [_point(x, iteration, labelled=labelled) for x, iteration in points]
-    numbers = [_text(_x(place, told), _y(0) + 20, str(told[place].number), "number") for place in _labelled(told)]
-    return _svg("gate score by iteration", _TOP + _HEIGHT + 28, [*grid, *lines, *marks, *numbers])
+@dataclass(frozen=True, slots=True)
+class ScorePoint:
+    """The gate score of an iteration that the gates judged."""
+
+    place: int  # of the iteration in its loop, from 0
+    number: int  # of the iteration, as the page calls it
+    score: float
+    passed: bool
 
 
-def tokens(told: Sequence[Iteration]) -> Html:
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text in a chart, with its middle at `x` per cent and its base line at `y` pixels."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A point of the curve on the page, with a link to its iteration."""
+
+    x: float
+    y: float
+    point: ScorePoint
+    result: str  # the score, or `passed`
+    label: Label | None  # the result above the dot; None: only the title of the dot says it
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChart:
+    """The curve of gate scores."""
+
+    height: int
+    levels: tuple[Label, ...]  # the scores 0, 0.5 and 1 with their height
+    dots: tuple[Dot, ...]
+    numbers: tuple[Label, ...]  # of iterations, below
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """The tokens of one iteration."""
+
+    x: float
+    y: float
+    width: float  # per cent
+    height: float  # pixels
+    label: Label | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChart:
     """A bar for each iteration."""
-    counts = [max(0, iteration.used.tokens) for iteration in told]
-    most = max([1, *counts])
-    width = 48 / max(1, len(told))
+
+    height: int
+    floor: int  # where the bars stand
+    bars: tuple[Bar, ...]
+    numbers: tuple[Label, ...]
+
+
+def collect_points(iterations: Sequence[IterationSummary]) -> tuple[ScorePoint, ...]:
+    """Collect the points of the curve, for the page and for the PNG. Iterations that no gate judged have none."""
+    return tuple(
+        ScorePoint(place, iteration.number, iteration.score, iteration.passed)
+        for place, iteration in enumerate(iterations)
+        if iteration.score is not None
+    )
+
+
+def lay_out_scores(iterations: Sequence[IterationSummary]) -> ScoreChart | None:
+    """Lay out the curve of gate scores. None: there is no score."""
+    points, count = collect_points(iterations), len(iterations)
+    if not points:
+        return None
+    return ScoreChart(
+        height=_TOP + _HEIGHT + 28,
+        levels=tuple(Label(0, _score_y(level), f"{level:g}") for level in (0, 0.5, 1)),
+        dots=tuple(_lay_out_dot(point, count) for point in points),
+        numbers=_lay_out_numbers(iterations, y=_score_y(0) + 20),
+    )
+
+
+def lay_out_tokens(iterations: Sequence[IterationSummary]) -> TokenChart | None:
+    """Lay out a bar of tokens for each iteration. None: there is no iteration."""
+    if not iterations:
+        return None
+    tokens = [max(0, iteration.usage.tokens) for iteration in iterations]
+    width, floor = 48 / len(tokens), _BAR_TOP + _BAR_HEIGHT
     bars = []
-    for place, count in enumerate(counts):
-        height = _BARS * count / most
-        left = 100 * (place + 0.5) / len(told) - width / 2
-        bar = tag("rect", x=f"{left:.2f}%", width=f"{width:.2f}%", y=f"{20 + _BARS - height:.1f}", height=f"{height:.1f}", class_="bar")
-        label = _text(_x(place, told), 14 + _BARS - height, short(count), "value") if len(told) <= _LABELS else Html("")
-        bars.append(join([bar, label]))
-    floor = _line("0%", 20 + _BARS, "100%", 20 + _BARS, "grid")
-    numbers = [_text(_x(place, told), 40 + _BARS, str(told[place].number), "number") for place in _labelled(told)]
-    return _svg("tokens by iteration", _BARS + 48, [*bars, floor, *numbers])
+    for place, count in enumerate(tokens):
+        x, height = _middle(place, len(tokens)), round(_BAR_HEIGHT * count / max(1, *tokens), 1)
+        label = Label(x, round(floor - height - 6, 1), abbreviate(count)) if len(tokens) <= _MAX_LABELS else None
+        bars.append(Bar(round(x - width / 2, 2), round(floor - height, 1), round(width, 2), height, label))
+    return TokenChart(floor + 28, floor, tuple(bars), _lay_out_numbers(iterations, y=floor + 20))
 
 
-def short(count: int) -> str:
-    """A count in four characters or so: 950, 12k, 3.4M."""
+def abbreviate(count: int) -> str:
+    """Write a count in about four characters: 950, 12k, 3.4M."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if count >= size:
             return f"{count / size:.1f}".removesuffix(".0") + unit if count < 10 * size else f"{count / size:,.0f}{unit}"
     return str(count)
 
 
-def _point(x: str, iteration: Iteration, *, labelled: bool) -> Html:
-    told = "passed" if iteration.passed else f"{iteration.score:.2f}"
-    dot = tag("circle", cx=x, cy=_px(_y(iteration.score)), r="6", class_="dot passed" if iteration.passed else "dot")
-    dot = tag("a", tag("title", f"iteration {iteration.number}: {told}"), dot, href=f"#iteration-{iteration.number}")
-    return join([dot, _text(x, _y(iteration.score) - 12, told, "value")]) if labelled or iteration.passed else dot
+def _lay_out_dot(point: ScorePoint, count: int) -> Dot:
+    x, y = _middle(point.place, count), _score_y(point.score)
+    result = "passed" if point.passed else f"{point.score:.2f}"
+    return Dot(x, y, point, result, Label(x, round(y - 12, 1), result) if point.passed or count <= _MAX_LABELS else None)
 
 
-def _labelled(told: Sequence[Iteration]) -> range:
-    return range(0, len(told), -(-len(told) // _LABELS) or 1)
+def _lay_out_numbers(iterations: Sequence[IterationSummary], *, y: float) -> tuple[Label, ...]:
+    """Place the numbers of the iterations; of many iterations only some are labelled."""
+    places = range(0, len(iterations), -(-len(iterations) // _MAX_LABELS))
+    return tuple(Label(_middle(place, len(iterations)), y, str(iterations[place].number)) for place in places)
 
 
-def _x(place: int, told: Sequence[Iteration]) -> str:
-    return f"{100 * (place + 0.5) / len(told):.2f}%"
+def _middle(place: int, count: int) -> float:
+    return round(100 * (place + 0.5) / count, 2)
 
 
-def _y(score: float | None) -> float:
-    return _TOP + (1 - (score or 0.0)) * _HEIGHT
-
-
-def _px(y: float) -> str:
-    return f"{y:.1f}"
-
-
-def _line(x1: str, y1: float, x2: str, y2: float, kind: str) -> Html:
-    return tag("line", x1=x1, y1=_px(y1), x2=x2, y2=_px(y2), class_=kind)
-
-
-def _text(x: str, y: float, label: str, kind: str) -> Html:
-    return tag("text", label, x=x, y=_px(y), class_=kind)
-
-
-def _svg(label: str, height: int, parts: list[Html]) -> Html:
-    return tag("svg", *parts, role="img", aria_label=label, width="100%", height=str(height))
+def _score_y(score: float) -> float:
+    return round(_TOP + (1 - score) * _HEIGHT, 1)

@@ -1,91 +1,80 @@
-"""The page: what came out first, then how it went, then each iteration."""
+"""Render a loop as one HTML page: what came out first, then how it went, then each iteration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from importlib import resources
-from string import Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from codagent.cli.page import chart
-from codagent.cli.page.iteration import duration, money, section
-from codagent.cli.page.markup import Html, join, tag, text
-from codagent.cli.page.summary import Iteration, Used, iterations, limits, reason, used, verdict
+from codagent.cli.page.chart import lay_out_scores, lay_out_tokens
+from codagent.cli.page.iteration import Diff, format_duration, format_money, prepare_section
+from codagent.cli.page.patch import cut, is_long
+from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
+from codagent.text import escape_undecodable, first_argument, first_line, sanitize
 from codagent.types import Loop
 
-Diff = Callable[[str, str], str]
+
+def render_page(loop: Loop, *, diff: Diff, branch: str) -> str:
+    """Render `loop` as one HTML page, which is valid UTF-8 whatever the loop holds.
+
+    `diff` returns the patch between two commits, or raises RepositoryError. `branch` is where the best work of the loop lies.
+    """
+    iterations = summarize_iterations(loop)
+    verdict, usage, limits = describe_verdict(iterations), sum_usage(loop.episodes), read_limits(loop)
+    return (
+        make_environment()
+        .get_template("page.html")
+        .render(
+            loop_id=loop.id,
+            title=_find_title(loop),
+            verdict=verdict,
+            verdict_class={"Passed": "passed", "Not passed": "failed"}.get(verdict, "open"),
+            reason=explain_end(loop, iterations),
+            usage=usage,
+            limits=limits,
+            max_usd=limits.usd if limits and usage.usd is not None else None,
+            model=loop.model,
+            start_commit=loop.start_commit,
+            branch=branch,
+            task=loop.episodes[0].task if loop.episodes else None,
+            scores=lay_out_scores(iterations),
+            tokens=lay_out_tokens(iterations),
+            sections=[prepare_section(iteration, diff) for iteration in iterations],
+            several_tasks=len({iteration.attempt.task.id for iteration in iterations}) > 1,
+        )
+    )
 
 
-def report(loop: Loop, *, diff: Diff, branch: str) -> str:
-    """`loop` as one HTML page. `diff` gives the patch between two commits, or a RepositoryError; `branch` is where the best of it lies."""
-    told = iterations(loop)
-    several = len({iteration.solve.task.id for iteration in told}) > 1
-    sections = [section(iteration, diff, several_tasks=several) for iteration in told]
-    title, body = _title(loop), join([_head(loop, told, branch), *_charts(told), *sections, _foot(loop)])
-    return Template(_file("page.html")).substitute(title=text(title), style=_file("page.css"), body=body)
+def make_environment() -> Environment:
+    """Make the environment of the templates, in which only a template writes markup.
+
+    Each value is sanitized and escaped where a template prints it. No template and no function here marks a value as markup.
+    """
+    environment = Environment(
+        loader=PackageLoader(__package__ or "", ""),
+        autoescape=True,
+        finalize=_clean,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cut": cut,
+        "duration": format_duration,
+        "first_argument": first_argument,
+        "first_line": first_line,
+        "money": format_money,
+        "thousands": "{:,}".format,
+    }
+    environment.tests["long"] = is_long
+    return environment
 
 
-def _file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _clean(value: object) -> object:
+    """Turn a value into text without control characters and lone surrogates. Output of a macro is markup and stays as it is."""
+    return value if isinstance(value, Markup) else escape_undecodable(sanitize(str(value)))
 
 
-def _title(loop: Loop) -> str:
+def _find_title(loop: Loop) -> str:
+    """Take the first line of the first task, else the id of the loop."""
     instruction = loop.episodes[0].task.instruction.strip() if loop.episodes else ""
     return instruction.partition("\n")[0][:200] or f"loop {loop.id}"
-
-
-def _head(loop: Loop, told: Sequence[Iteration], branch: str) -> Html:
-    word = verdict(told)
-    state = {"Passed": "passed", "Not passed": "failed"}.get(word, "open")
-    parts = [
-        tag("p", f"codagent loop {loop.id}", class_="quiet"),
-        tag("h1", _title(loop)),
-        tag("p", tag("strong", word, class_=state), " ", reason(loop, told), class_="verdict"),
-        _facts(loop, told, branch),
-    ]
-    return tag("header", *parts, *_asked(loop))
-
-
-def _facts(loop: Loop, told: Sequence[Iteration], branch: str) -> Html:
-    most, spent = limits(loop), used(loop.episodes)
-    facts = {
-        "iterations": f"{len(told)}" + (f" of {most.iterations}" if most else ""),
-        "time in steps": duration(spent.seconds),
-        "tokens": f"{spent.tokens:,}" + (f" of {most.tokens:,}" if most else ""),
-        "money": _money(spent, most.usd if most else None),
-        "model": loop.model,
-        "start": tag("code", loop.start_commit[:12]),
-        "branch": tag("code", branch),
-    }
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()))
-
-
-def _money(spent: Used, most: float | None) -> str:
-    return money(spent.usd) + (f" of ${most:,.2f}" if most is not None and spent.usd is not None else "")
-
-
-def _asked(loop: Loop) -> list[Html]:
-    """The whole task where the title is not all of it, and what decides."""
-    if not loop.episodes:
-        return []
-    task = loop.episodes[0].task
-    whole = tag("details", tag("summary", "the whole task"), tag("pre", task.instruction.strip()))
-    checks = [tag("li", tag("code", check)) for check in task.checks]
-    decides = tag("div", tag("h3", "Checks that decide"), tag("ul", *checks))
-    return [*([whole] if task.instruction.strip() != _title(loop) else []), *([decides] if checks else [])]
-
-
-def _charts(told: Sequence[Iteration]) -> list[Html]:
-    figure = partial(tag, "figure")
-    if not told:
-        return []
-    drawn = [figure(tag("figcaption", "Tokens by iteration"), chart.tokens(told))]
-    if any(iteration.score is not None for iteration in told):
-        drawn.insert(0, figure(tag("figcaption", "Gate score by iteration; at 1 every gate passes"), chart.scores(told)))
-    return drawn
-
-
-def _foot(loop: Loop) -> Html:
-    commands = {"diff": "what it changed", "apply": "puts that on the working tree", "show": "everything that was said"}
-    lines = [tag("div", tag("dt", tag("code", f"codagent {name} {loop.id}")), tag("dd", does)) for name, does in commands.items()]
-    return tag("footer", tag("dl", *lines))

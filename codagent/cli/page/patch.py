@@ -1,45 +1,63 @@
-"""A change as coloured lines, with nothing of it hidden from the person who reads it."""
+"""Turn patches and texts into lines of a kind each, which the page colours. Nothing of a change is hidden from its reader."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import unified_diff
 
-from codagent.cli.page.markup import Html, tag
-from codagent.text import escape_controls, truncate_middle
+from codagent.text import escape_controls, escape_undecodable, truncate_middle
 
-MOST_LINES, MOST_BYTES = 800, 80_000  # what is longer loses its middle
+MAX_LINES, MAX_BYTES = 800, 80_000  # a longer text loses its middle
+_FOLDED_FROM = 60  # lines
 _KINDS = {"+": "added", "-": "removed", "@": "place", "\\": "quiet"}
 
 
-def patch(raw: str) -> tuple[str, Html]:
-    """git's patch: how much it is in a few words, and its lines."""
-    whole = escape_controls(raw).strip("\n")
-    kinds = [kind for kind, _ in _lines(whole)]
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a change."""
+
+    kind: str  # a class of page.css: added, removed, same, file, place, quiet
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A change as the page shows it."""
+
+    size: str  # how many lines, in a few words
+    lines: tuple[Line, ...]  # without the middle of a long patch
+
+
+def parse_patch(raw: str) -> Patch:
+    """Parse a patch that git wrote. Control characters in it become visible."""
+    text = escape_controls(raw).strip("\n")
+    kinds = [line.kind for line in _parse_lines(text)]
     size = f"{kinds.count('added'):,} lines added, {kinds.count('removed'):,} removed"
-    return size, _painted(_lines(cut(whole)))
+    return Patch(size, _parse_lines(cut(text)))
 
 
-def rewritten(before: str, after: str) -> Html | None:
-    """What became of a text, shown whole; None when it is the same."""
+def compare_texts(before: str, after: str) -> tuple[Line, ...]:
+    """Show a text whole, with the lines that were added and removed. Empty: the two are the same."""
     old, new = (cut(escape_controls(text)).split("\n") if text else [] for text in (before, after))
-    lines = list(unified_diff(old, new, n=len(old), lineterm=""))[3:]  # without its names and its place
-    return _painted((_KINDS.get(line[:1], "same"), line) for line in lines) if lines else None
+    changed = list(unified_diff(old, new, n=len(old), lineterm=""))[3:]  # the first three name files and a place
+    return tuple(Line(_KINDS.get(line[:1], "same"), line) for line in changed)
 
 
 def cut(text: str) -> str:
-    """`text` without the middle of it, where it is too long for a page."""
-    return truncate_middle(text.strip("\n"), max_lines=MOST_LINES, max_bytes=MOST_BYTES)
+    """Cut the middle out of a text that is too long for a page."""
+    return truncate_middle(escape_undecodable(text).strip("\n"), max_lines=MAX_LINES, max_bytes=MAX_BYTES)
 
 
-def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Each line with its kind; those between a file's name and its first change only name blobs and modes."""
-    inside = True
+def is_long(text: str) -> bool:
+    """Whether the page folds the text away."""
+    return text.count("\n") > _FOLDED_FROM
+
+
+def _parse_lines(text: str) -> tuple[Line, ...]:
+    """Find the kind of each line. Lines between the name of a file and its first change are quiet: they name blobs and modes."""
+    lines, inside = [], True
     for line in text.split("\n"):
-        named = line.startswith("diff ")
-        inside = not named and (inside or line.startswith("@@"))
-        yield "file" if named else _KINDS.get(line[:1], "same") if inside else "quiet", line
-
-
-def _painted(lines: Iterator[tuple[str, str]]) -> Html:
-    return tag("pre", tag("code", *(tag("span", f"{line}\n", class_=kind) for kind, line in lines)))
+        is_file = line.startswith("diff ")
+        inside = not is_file and (inside or line.startswith("@@"))
+        lines.append(Line("file" if is_file else _KINDS.get(line[:1], "same") if inside else "quiet", line))
+    return tuple(lines)

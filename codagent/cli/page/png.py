@@ -1,31 +1,33 @@
-"""The scores of a loop as a PNG, drawn with matplotlib, which is imported when it is asked for."""
+"""Draw the gate scores of a loop as a PNG, with matplotlib, which is imported only then."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from codagent.cli.page.summary import iterations, verdict
+from codagent.cli.page.chart import collect_points
+from codagent.cli.page.summary import describe_verdict, summarize_iterations
 from codagent.errors import UsageError
-from codagent.text import sanitize
+from codagent.text import escape_undecodable, sanitize
 from codagent.types import Loop
 
 
-def draw(loop: Loop, file: Path) -> None:
-    """Gate score by iteration, filled where every gate passed. UsageError where matplotlib is missing, or `file` cannot be written."""
+def draw_png(loop: Loop, file: Path) -> None:
+    """Draw the curve of the page into `file`. Raises UsageError if matplotlib is missing or the file cannot be written."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise UsageError("--png needs matplotlib; install it with: pip install 'codagent[plots]'") from None
-    told = iterations(loop)
-    judged = [iteration for iteration in told if iteration.score is not None]
-    passed = [iteration for iteration in judged if iteration.passed]
+    iterations = summarize_iterations(loop)
+    points = collect_points(iterations)
+    passed = [point for point in points if point.passed]
     figure = Figure(figsize=(8, 4), dpi=150, layout="constrained")
     axes = figure.subplots()
-    axes.plot([i.number for i in judged], [i.score or 0.0 for i in judged], "o-", color="#57606a", markerfacecolor="white")
-    axes.plot([i.number for i in passed], [i.score or 0.0 for i in passed], "o", color="#1a7f37", label="passed")
-    axes.set(xlabel="iteration", ylabel="gate score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(told)) + 0.5))
-    axes.set_title(f"{sanitize(loop.id)} · {sanitize(loop.model)} · {verdict(told)}", fontsize=10, parse_math=False)
+    axes.plot([p.number for p in points], [p.score for p in points], "o-", color="#57606a", markerfacecolor="white")
+    axes.plot([p.number for p in passed], [p.score for p in passed], "o", color="#1a7f37", label="passed")
+    axes.set(xlabel="iteration", ylabel="gate score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(iterations)) + 0.5))
+    title = escape_undecodable(sanitize(f"{loop.id} · {loop.model} · {describe_verdict(iterations)}"))
+    axes.set_title(title, fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""What a record tells of a loop: its iterations, what they used and changed, and how it ended, in plain words."""
+"""Summarize a recorded loop: its iterations, what they used and changed, and why the loop ended, in plain words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codagent.store.codec import decode
-from codagent.types import Episode, Limits, Loop, Outcome
+from codagent.types import Episode, Limits, Loop
 
 _ENDS = {
     "passed": "Every gate passed.",
@@ -29,105 +29,111 @@ _ENDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """What episodes took. `usd` None: the price of a reply is not known. `seconds` are those of their steps."""
+class Usage:
+    """What some episodes used."""
 
-    tokens: int
-    usd: float | None
-    seconds: float
+    tokens: int  # of prompts and replies
+    usd: float | None  # None: the price of at least one reply is not known
+    seconds: float  # time in steps
 
 
 @dataclass(frozen=True, slots=True)
-class Iteration:
-    """One attempt, the rewrite of the notes after it, and the commits before and after where it changed anything."""
+class IterationSummary:
+    """One attempt at a task, with what followed from it."""
 
-    solve: Episode
-    notes: Episode | None
-    change: tuple[str, str] | None
+    attempt: Episode
+    notes: Episode | None  # the rewrite of the notes after the attempt; None: there was none
+    change: tuple[str, str] | None  # the commits before and after; None: no file changed
 
     @property
     def number(self) -> int:
-        return self.solve.position + 1
+        """Counted from 1."""
+        return self.attempt.position + 1
 
     @property
     def score(self) -> float | None:
-        """0..1, None where no gate judged."""
-        return score(self.solve.outcome)
+        """The gate score, 0..1. None: no gate judged the attempt."""
+        outcome = self.attempt.outcome
+        return None if outcome is None else min(1.0, max(0.0, outcome.reward))
 
     @property
     def passed(self) -> bool:
-        return bool(self.solve.outcome and self.solve.outcome.passed)
+        """Whether every gate passed."""
+        return bool(self.attempt.outcome and self.attempt.outcome.passed)
 
     @property
-    def used(self) -> Used:
-        return used([self.solve, *([self.notes] if self.notes else [])])
+    def usage(self) -> Usage:
+        """What the attempt and the rewrite of the notes used together."""
+        return sum_usage([self.attempt, *([self.notes] if self.notes else [])])
 
 
-def iterations(loop: Loop) -> tuple[Iteration, ...]:
+def summarize_iterations(loop: Loop) -> tuple[IterationSummary, ...]:
+    """Summarize each attempt of the loop, in order. A commit that an earlier attempt made is not a change of a later one."""
     rewrites = {episode.position: episode for episode in loop.episodes if episode.kind == "notes"}
-    seen, told = {loop.start_commit}, []
-    for episode in loop.attempts:
-        told.append(Iteration(episode, rewrites.get(episode.position), _change(episode.commit, seen)))
-        seen.add(episode.commit or "")
-    return tuple(told)
+    seen, summaries = {loop.start_commit}, []
+    for attempt in loop.attempts:
+        summaries.append(IterationSummary(attempt, rewrites.get(attempt.position), _commit_pair(attempt.commit, seen)))
+        seen.add(attempt.commit or "")
+    return tuple(summaries)
 
 
-def score(outcome: Outcome | None) -> float | None:
-    return None if outcome is None else min(1.0, max(0.0, outcome.reward))
-
-
-def used(episodes: Sequence[Episode]) -> Used:
+def sum_usage(episodes: Sequence[Episode]) -> Usage:
+    """Add up what the steps of the episodes used."""
     steps = [step for episode in episodes for step in episode.steps]
     costs = [step.reply.cost_usd for step in steps]
     known = [cost for cost in costs if cost is not None]
-    return Used(
+    return Usage(
         tokens=sum(step.reply.prompt_tokens + step.reply.completion_tokens for step in steps),
         usd=sum(known) if len(known) == len(costs) else None,
         seconds=sum(step.seconds for step in steps),
     )
 
 
-def limits(loop: Loop) -> Limits | None:
-    """The limits that the loop ran under, where its record says."""
+def read_limits(loop: Loop) -> Limits | None:
+    """Read the limits that the loop ran under. None: its record does not say."""
     try:
         return decode(Limits, loop.settings["limits"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
-def verdict(told: Sequence[Iteration]) -> str:
-    """Whether the work is accepted, in two or three words."""
-    tasks: dict[str, bool] = {}
-    for iteration in told:
-        tasks[iteration.solve.task.id] = tasks.get(iteration.solve.task.id, False) or iteration.passed
-    if not tasks:
+def describe_verdict(iterations: Sequence[IterationSummary]) -> str:
+    """Say in a few words whether the work is accepted."""
+    passed: dict[str, bool] = {}  # by task
+    for iteration in iterations:
+        task_id = iteration.attempt.task.id
+        passed[task_id] = passed.get(task_id, False) or iteration.passed
+    if not passed:
         return "Nothing was done"
-    if len(tasks) > 1:
-        return f"{sum(tasks.values())} of {len(tasks)} tasks passed"
-    if all(tasks.values()):
+    if len(passed) > 1:
+        return f"{sum(passed.values())} of {len(passed)} tasks passed"
+    if all(passed.values()):
         return "Passed"
-    return "Not passed" if any(iteration.score is not None for iteration in told) else "Not judged"
+    return "Not passed" if any(iteration.score is not None for iteration in iterations) else "Not judged"
 
 
-def reason(loop: Loop, told: Sequence[Iteration]) -> str:
-    """Why the loop ended and, where it did not pass, how far it came."""
+def explain_end(loop: Loop, iterations: Sequence[IterationSummary]) -> str:
+    """Say why the loop ended and, if no attempt passed, what the best score was."""
     cause = loop.episodes[-1].cause if loop.episodes and loop.episodes[-1].end == loop.end else ""
-    sentences = [ended(loop.end, cause) if loop.end else "It has not ended, or it was killed."]
-    scores = [(iteration.score, -iteration.number) for iteration in told if iteration.score is not None]
-    if scores and not any(iteration.passed for iteration in told):
-        best, number = max(scores)
-        sentences.append(f"The best gate score was {best:.2f} of 1, in iteration {-number}.")
+    sentences = [describe_end(loop.end, cause) if loop.end else "It has not ended, or it was killed."]
+    scores = [(iteration.score, -iteration.number) for iteration in iterations if iteration.score is not None]
+    if scores and not any(iteration.passed for iteration in iterations):
+        score, number = max(scores)
+        sentences.append(f"The best gate score was {score:.2f} of 1, in iteration {-number}.")
     return " ".join(sentences)
 
 
-def ended(end: str | None, cause: str) -> str:
-    """An end as a sentence, with the one behind it."""
+def describe_end(end: str | None, cause: str) -> str:
+    """Turn the word for an end into a sentence, and add the sentence with its cause. "" as `cause`: there is none."""
     sentence = _ENDS.get(end or "", f"It ended: {end}.")
     return f"{sentence} {cause}".rstrip()
 
 
-def _change(commit: str | None, seen: set[str]) -> tuple[str, str] | None:
-    """A record may come from anywhere, and what is no commit's id is not handed to git."""
+def _commit_pair(commit: str | None, seen: set[str]) -> tuple[str, str] | None:
+    """Pair a commit with its parent, for git. None for a commit in `seen`, and for what is not the id of a commit.
+
+    A record may come from anywhere, so nothing but an id may reach git's command line.
+    """
     if commit is None or commit in seen or not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         return None
     return f"{commit}^", commit

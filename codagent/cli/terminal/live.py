@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.text import sanitize
+from codagent.text import escape_undecodable, sanitize
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Live(ProgressLines):
         """Print a sentence above the block."""
         from rich.text import Text
 
-        self._console.print(Text(_escape_undecodable(sanitize(line))), soft_wrap=True)
+        self._console.print(Text(escape_undecodable(sanitize(line))), soft_wrap=True)
 
     def on_text(self, text: str) -> None:
         """Show a piece of a reply, as it is sampled."""
@@ -108,7 +108,7 @@ class Live(ProgressLines):
             self._current_line(),
         ]
         width = max(1, self._console.width - 1)
-        texts = [Text("─" * min(width, 24), style="dim"), *(Text(_escape_undecodable(line)) for line in lines)]
+        texts = [Text("─" * min(width, 24), style="dim"), *(Text(escape_undecodable(line)) for line in lines)]
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
@@ -136,8 +136,3 @@ def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
         parts.append(f"${spent.usd:.2f}")
     left = max(0.0, seconds_left)
     return " · ".join([*parts, f"{left // 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"])
-
-
-def _escape_undecodable(text: str) -> str:
-    """Escape bytes that were not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -11,8 +10,8 @@ from collections.abc import Callable
 from codagent.cli.terminal.output import warn, write
 from codagent.repository.attempts import verdict_label
 from codagent.runner.display import LoopView
-from codagent.text import sanitize
-from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task, ToolCall
+from codagent.text import first_argument, first_line, sanitize
+from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
 
 class ProgressLines:
@@ -62,7 +61,7 @@ class ProgressLines:
         if episode.kind == "notes":
             self.say("notes:")
         else:
-            self.say(f"task: {_first_line(episode.task.instruction)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
+            self.say(f"task: {first_line(episode.task.instruction, 80)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._written, self._chunks = "", 0
@@ -98,18 +97,6 @@ def format_step(number: int, step: Step) -> str:
     """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
-    done = "; ".join(f"{_format_call(call)} → {answer[:60]}" for call, answer in zip(calls, answers, strict=False)) or "wrote"
+    texts = [f"{call.name} {first_line(first_argument(call), 80)}".rstrip() for call in calls]
+    done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "wrote"
     return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
-
-
-def _format_call(call: ToolCall) -> str:
-    try:
-        first = next(iter(json.loads(call.arguments, strict=False).values()), "")
-    except (ValueError, AttributeError):
-        first = call.arguments
-    return f"{call.name} {_first_line(str(first))}".rstrip()
-
-
-def _first_line(text: str) -> str:
-    line, _, rest = text.strip().partition("\n")
-    return line[:80] + ("…" if rest or len(line) > 80 else "")

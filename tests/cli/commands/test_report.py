@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.cli.commands.report import report as command
+from codagent.cli.page import draw_png
 from codagent.errors import UsageError
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task
@@ -66,3 +67,9 @@ def test_a_picture_of_the_scores(kept):
     pytest.importorskip("matplotlib")
     command(repo=kept, png=kept / "scores.png")
     assert (kept / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_name_that_no_font_can_draw_stops_no_picture(kept, tmp_path):
+    pytest.importorskip("matplotlib")
+    draw_png(Loop("\x1b[2J\x00$x", "g", "repository", "\ud800\u202e", "0" * 40), tmp_path / "scores.png")
+    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")

@@ -3,10 +3,13 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from codagent.cli.page import report
+from codagent.cli import page as package
+from codagent.cli.page import render_page
+from codagent.cli.page.page import make_environment
 from codagent.errors import RepositoryError
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
 
@@ -14,6 +17,8 @@ COMMITS = [f"{number}" * 40 for number in range(10)]
 TASK = Task("t", "mend the parser\nand keep its name", ("pytest -q",))
 PATCH = "diff --git a/x.py b/x.py\nindex 1..2\n--- a/x.py\n+++ b/x.py\n@@ -1,2 +1,2 @@\n same\n--- gone\n+here\n"
 HOSTILE = "</pre></span><script>alert(1)</script><img src=http://x onerror='y'>\" style='x' & $title \x1b[2J\x00\u202e\udcff"
+BREAKOUT = "</style></title><script>alert(1)</script><!-- ' onload='x' \" onload=\"y\" <svg/onload=z> {{ 7 * 7 }}{% include 'page.css' %}"
+REORDERED = "a\u061cb\u200fc\u200ed\u202ae\u202ef\u2066g\u2069h\x00i\ud800j\udfffk\ufeffl\x9bm\x7fn"
 TAGS = "html head meta title style body main header h1 h2 h3 p strong b dl div dt dd details summary pre code span ul ol li"
 DRAWN = "section footer figure figcaption svg line circle rect text a"
 ATTRIBUTES = "lang charset content name http-equiv class id href role aria-label width height x y x1 x2 y1 y2 cx cy r"
@@ -36,12 +41,12 @@ def notes(position, before, after, reward=0.0):
     return Episode("notes", position, TASK, before, (), (step(),), "finished", outcome=outcome, notes_after=after)
 
 
-def loop(*episodes, end="passed", **settings):
-    return Loop("id1", "g", "repository", "model", COMMITS[0], episodes, "", end, settings)
+def loop(*episodes, end="passed", model="model", **settings):
+    return Loop("id1", "g", "repository", model, COMMITS[0], episodes, "", end, settings)
 
 
 def page(told, diff=lambda before, after: PATCH):
-    return report(told, diff=diff, branch="codagent/id1")
+    return render_page(told, diff=diff, branch="codagent/id1")
 
 
 class Reader(HTMLParser):
@@ -186,6 +191,38 @@ def test_nothing_in_a_record_becomes_markup():
     assert all(re.fullmatch(r"#iteration-\d+", value) for _, name, value in told.attributes if name == "href")
     assert re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text) == []
     assert "$title" in told.text
+
+
+def test_a_task_name_closes_no_element_and_is_no_template():
+    told = Reader(page(loop(solve(0, 1.0, task=Task("t", BREAKOUT, (BREAKOUT,))), end=BREAKOUT)))
+    assert (told.tags.count("style"), told.tags.count("title"), told.tags.count("script")) == (1, 2, 0)  # one title is the chart's
+    assert {name for _, name, _ in told.attributes} <= set(ATTRIBUTES.split())
+    assert told.text.count(BREAKOUT) == 4  # as title, heading, check and end
+
+
+@pytest.mark.parametrize(
+    "template", ['<p class="{{ x }}">', "<p class='{{ x }}'>", '<p class="a {{ x ~ x }}">', '<p title="{{ x|first_line(999) }}">']
+)
+@pytest.mark.parametrize("text", [BREAKOUT, HOSTILE, REORDERED, "' id='y", '" id="y'])
+def test_a_value_cannot_leave_its_attribute(template, text):
+    told = Reader(make_environment().from_string(template).render(x=text))
+    assert (told.tags, len(told.attributes)) == (["p"], 1)
+
+
+def test_reordering_marks_controls_and_torn_characters_are_spelt_out():
+    task = Task("t", REORDERED, (REORDERED,))
+    text = page(loop(solve(0, 0.5, task=task, steps=(step(REORDERED, REORDERED, REORDERED),)), notes(0, "", REORDERED), model=REORDERED))
+    text.encode("utf-8")
+    spelt = r"a\u061cb\u200fc\u200ed\u202ae\u202ef\u2066g\u2069h\x00i\ud800j\udfffk\ufeffl\x9bm\x7fn"
+    assert text.count(spelt) == 8  # title, heading, check, model, tool, argument, answer, notes
+    assert not set(REORDERED) & set(text) - set("abcdefghijklmn")
+
+
+def test_only_templates_write_markup():
+    files = [file for file in Path(package.__file__).parent.iterdir() if file.suffix in {".py", ".html"}]
+    assert len(files) > 8
+    for file in files:
+        assert not re.search(r"\bsafe\b|Markup\(|autoescape (false|off)|autoescape=False|__html__", file.read_text()), file.name
 
 
 def test_the_page_needs_nothing_else():

@@ -1,34 +1,59 @@
-"""How far a run has come, for a person: one line, on a terminal always the same one."""
+"""Show how far a training run has come, with `rich`, which is imported only then."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
-EVERY = 10  # steps between two lines where they stay
+EVERY = 10  # steps from line to line, where there is no terminal
+_POSITION = "reward/position_"  # and the number of the position
+_RATE_S = 3600.0  # the time left follows from the mean over so long
 
 
-class RunProgress:
-    """Is told of each step, and writes to `stream`. `done` is the steps that were taken before."""
+@contextmanager
+def show_steps(stream: TextIO, steps: int, *, done: int = 0) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """Show the steps of a run: a bar on a terminal, elsewhere a line for every tenth step and for the last.
 
-    def __init__(self, stream: TextIO, steps: int, *, done: int = 0) -> None:
-        self._stream, self._steps, self._done = stream, steps, done
-        self._began = time.monotonic()
+    The function that the context gives takes the number of a step, from 1, and its metrics. `done` steps were taken before. The time left
+    is known from the second step on. Colours follow NO_COLOR. Nothing is drawn before the first step.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    def __call__(self, step: int, values: Mapping[str, float]) -> None:
-        seconds_left = (time.monotonic() - self._began) / (step - self._done) * (self._steps - step)
-        line = progress_line(step, self._steps, values, seconds_left)
-        if self._stream.isatty():
-            self._stream.write(f"\r\x1b[K{line}" + "\n" * (step == self._steps))
-        elif step % EVERY == 0 or step == self._steps:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+    console = Console(file=stream, force_terminal=stream.isatty())
+    plain = not console.is_terminal or console.is_dumb_terminal
+    bar = Progress(
+        *(TaskProgressColumn(), BarColumn(bar_width=20), TimeRemainingColumn(), TextColumn("left ·")),
+        TextColumn("{task.description}", markup=False, table_column=Column()),  # a long line wraps
+        console=console,
+        disable=plain,
+        auto_refresh=False,
+        redirect_stdout=False,
+        speed_estimate_period=_RATE_S,
+    )
+    task = bar.add_task("", total=steps, completed=done)
+
+    def show(step: int, values: Mapping[str, float]) -> None:
+        line = describe_step(step, steps, values)
+        bar.start()
+        bar.update(task, description=line, completed=step, refresh=True)
+        if plain and (step % EVERY == 0 or step == steps):
+            left = bar.tasks[0].time_remaining
+            stream.write(line + ("" if left is None else f" · {left // 60:.0f}:{left % 60:02.0f} left") + "\n")
+            stream.flush()
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:  # rich 13 prints a line where nothing was drawn
+            bar.stop()
 
 
-def progress_line(step: int, steps: int, values: Mapping[str, float], seconds_left: float) -> str:
-    """A step in a line: the reward by position, the speed, and how long the rest will take."""
-    rewards = " ".join(f"{values[name]:.2f}" for name in sorted(values) if name.startswith("reward/position_"))
+def describe_step(step: int, steps: int, values: Mapping[str, float]) -> str:
+    """Describe a step in one line: its number, the reward by position, the speed."""
+    positions = sorted((name for name in values if name.startswith(_POSITION)), key=lambda name: int(name.removeprefix(_POSITION)))
+    rewards = " ".join(f"{values[name]:.2f}" for name in positions)
     speed = values["tokens/completion"] / values["seconds/step"]
-    minutes, seconds = divmod(round(seconds_left), 60)
-    return f"step {step} of {steps} · reward by position {rewards} · {speed:,.0f} tokens/s · {minutes}:{seconds:02d} left"
+    return f"step {step} of {steps} · reward by position {rewards} · {speed:,.0f} tokens/s"

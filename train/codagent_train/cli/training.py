@@ -26,7 +26,7 @@ def run(
     log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
 ) -> None:
     """Train a policy; at the end the folder of its last checkpoint is printed."""
-    from codagent_train.cli.progress import RunProgress
+    from codagent_train.cli.progress import show_steps
     from codagent_train.files import disk_errors
     from codagent_train.policy.load import load_policy
     from codagent_train.recipe.schema import read_recipe
@@ -45,11 +45,11 @@ def run(
         policy = load_policy(config.policy, seed=config.seed)
         from codagent_train.training.trainer import train  # after what is quick to fail: it takes seconds
 
-        progress = RunProgress(sys.stderr, config.learning.steps, done=checkpoints.step_of(last) if last else 0)
-        with loggers.open_loggers(drawn_by, out) as log_step:
+        done = checkpoints.step_of(last) if last else 0
+        with loggers.open_loggers(drawn_by, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
-                progress(step, values)
+                show(step, values)
                 log_step(step, values)
 
             train(config, policy, out, last=last, on_step=on_step, say=say if first else lambda _: None)

@@ -20,12 +20,13 @@ def import_(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
 ) -> None:
     """Make a folder of weights that loads fast, for the `weights` of a recipe."""
-    from codagent.models.download import print_progress, weights_dir
+    from codagent.models.download import show_progress, weights_dir
     from codagent_train.policy.import_weights import import_model
 
     weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
     library_logging.silence_libraries()
-    import_model(source, out, weights=weights, progress=print_progress(sys.stderr), say=say)
+    with show_progress(sys.stderr) as progress:
+        import_model(source, out, weights=weights, progress=progress, say=say)
     print(out)
 
 
