@@ -16,12 +16,13 @@ from random import Random
 from threading import Lock
 
 from codagent.errors import RecordError, RepositoryError, UsageError
+from codagent.protocols import Environment
 from codagent.repository import git
 from codagent.runner.spec import spec_of
 from codagent.runner.workspace import Reopening, reopen
 from codagent.store import layout
 from codagent.store.codec import encode
-from codagent.types import Environment, Loop, Profile, Sampling
+from codagent.types import Loop, Profile, Sampling
 from codagent_train.data.records.files import Rejection, iter_readable, join_reasons
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import CALLING
