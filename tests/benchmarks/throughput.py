@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from codagent_train.data.samples import TrainingSample, imitation_samples, microbatches
+from codagent_train.data.samples import TrainingSample, imitation_samples, split_samples
 from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe
 
 WAYS = ("codagent", "trl")
@@ -97,7 +97,7 @@ def ours(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> An
     class Given(Trainer):
         def _collected(self, packs: Any) -> Any:
             total = float(sum(row.trained_tokens for row in rows))
-            return [pad_samples(part, loaded.pad, total, torch.device("cpu")) for part in microbatches(rows, task.batch.microbatches)]
+            return [pad_samples(part, loaded.pad, total, torch.device("cpu")) for part in split_samples(rows, task.batch.microbatches)]
 
     return Given(task, loaded, out)
 

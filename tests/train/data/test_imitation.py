@@ -84,7 +84,7 @@ def test_a_loop_that_lies_in_two_folders_is_imitated_once(tmp_path):
     for folder in ("here", "there"):
         write(tmp_path / folder, "a", solve(0, 1.0))
     told, refused = imitated(tmp_path)
-    assert (len(told), refused) == (1, ["there twice"])
+    assert (len(told), refused) == (1, ["a second copy"])
     assert count_examples([tmp_path]) == (1, 0)
 
 

@@ -48,7 +48,7 @@ def test_what_is_stale_by_now_has_no_tokens(smoke, tmp_path):
 
 def test_weights_that_are_not_those_of_the_records_have_nothing_to_replay(smoke, tmp_path):
     (tmp_path / "weights/codagent.json").unlink()
-    with pytest.raises(UsageError, match=r"no record in .*loops is fit for .*weights or .*;"):
+    with pytest.raises(UsageError, match=r"no record in .*loops can be replayed for .*weights or .*;"):
         drawn(smoke, tmp_path, [0])
 
 

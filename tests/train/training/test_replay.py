@@ -108,5 +108,5 @@ def test_rows_that_the_policy_has_moved_too_far_from_are_left_out_and_counted(ag
 def test_records_of_another_model_alone_are_refused(again, tmp_path, out):
     for path in (tmp_path / "loops").rglob("record.jsonl"):
         path.write_text(without_checksums(path.read_text()).replace("random@0", "other@0"))
-    with pytest.raises(UsageError, match=r"is fit for random or out;"):
+    with pytest.raises(UsageError, match=r"can be replayed for random or out;"):
         collected(again, out)

@@ -170,5 +170,5 @@ def test_an_adapter_of_which_nothing_would_be_trained_is_refused(small, adapters
     weights = shutil.copytree(adapters[0], tmp_path / "adapter")
     AutoTokenizer.from_pretrained(folder).save_pretrained(weights)
     bare = replace(small, policy=replace(small.policy, weights=str(weights)))
-    with pytest.raises(UsageError, match="is an adapter, on which only another is trained; set `lora_rank`"):
+    with pytest.raises(UsageError, match="is an adapter, whose own weights are not trained; set `lora_rank`"):
         Trainer(bare, load_policy(bare.policy, seed=0), tmp_path)

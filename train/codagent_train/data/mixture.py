@@ -71,7 +71,7 @@ class Mixture:
 
 
 def describe_uses(folders: Sequence[Path]) -> str:
-    """What recorded loops serve for beside replay, in lines for a person."""
+    """Describe, in lines for a person, what recorded loops can be used for beside replay."""
     attempts, notes = imitation.count_examples(folders)
     tasks = len(find_redoable(folders)[0])
     return f"redo     {tasks} tasks that can be done again\nimitate  {attempts} attempts and {notes} notes worth imitating"

@@ -100,7 +100,7 @@ def find_redoable(folders: Sequence[Path]) -> tuple[list[RecordedLoop], list[Rej
     """
     by_task: dict[str, RecordedLoop] = {}
     rejections: list[Rejection] = []
-    for file, loop in iter_readable(folders, rejections):  # a copy elsewhere must not hide the one in its repository
+    for file, loop in iter_readable(folders, rejections):  # with copies: one outside of the repository must not hide the one in it
         try:
             by_task.setdefault(_task_key(loop), RecordedLoop(_find_repository(file, loop), loop))
         except (RecordError, RepositoryError) as error:
@@ -124,17 +124,20 @@ def text_profile(profile: Profile, recipe: Recipe) -> Profile:
 
 
 def _task_key(loop: Loop) -> str:
-    """The same for loops that did the same. RecordError for those that cannot be done again."""
+    """Return a key that is equal for loops with the same tasks, start and sandbox. Raises RecordError for a loop that cannot be redone."""
     if loop.environment != "repository":
         raise RecordError(f"loop {loop.id} was played in {loop.environment}, not in a repository")
     job, settings, _ = spec_of(loop)
     if not all(task.checks for task in job.tasks):
-        raise RecordError(f"loop {loop.id} had no checks that could judge it again")
+        raise RecordError(f"loop {loop.id} has a task without checks, so its work could not be graded")
     return f"{encode(job.tasks)} {job.begin} {settings.sandbox} {settings.sandbox_setup}"
 
 
 def _find_repository(file: Path, loop: Loop) -> Path:
-    """The repository that a record lies in. RecordError, or RepositoryError, when it is not there or has not the commit any more."""
+    """Return the repository that the record lies in.
+
+    Raises RecordError when the record lies elsewhere, RepositoryError when the commit that the loop began with is gone.
+    """
     folder = file.resolve().parent
     if (folder.parent.name, folder.parent.parent.name) != ("loops", ".codagent"):
         raise RecordError(f"the record of {loop.id} does not lie in .codagent/loops of its repository")

@@ -45,40 +45,42 @@ def groups_of(loops: StepLoops, source: Source) -> list[list[Loop]]:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
-    one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy; the others were
-    at `temperature`. `source` is where its loop came from, one of those that a recipe weighs."""
+    """Consecutive replies of one episode, which go through the model as one row.
 
-    replies: tuple[Tokens, ...]
-    advantage: float
+    The prompt of each reply begins with the prompt and the reply before it, so the row is the last prompt and the last reply.
+    """
+
+    replies: tuple[Tokens, ...]  # their completion tokens are trained
+    advantage: float  # of each trained token
     kind: Kind
     position: int
-    temperature: float = 1.0
-    imitated: bool = False
-    source: str = ""
+    temperature: float = 1.0  # that the replies were sampled at
+    imitated: bool = False  # the policy did not sample the replies, and their logprobs are not used
+    source: Source | None = None  # None: not of a training step
 
     @property
     def trained_tokens(self) -> int:
-        """How many of its tokens are trained."""
+        """The number of trained tokens."""
         return sum(len(reply.completion_ids) for reply in self.replies)
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """All of its tokens."""
+        """The token ids of the row."""
         return self.replies[-1].prompt_ids + self.replies[-1].completion_ids
 
     @property
     def length(self) -> int:
+        """The number of tokens in the row."""
         return len(self.replies[-1].prompt_ids) + len(self.replies[-1].completion_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """The samples of a step, how many groups had nothing to teach, and the temperature of the re-weighting, where there was one."""
+    """What one optimizer step trains on."""
 
     samples: tuple[TrainingSample, ...]
-    groups_without_signal: int
-    reweighting_temperature: float | None = None
+    groups_without_signal: int  # all their loops had the same returns, so every advantage is 0
+    reweighting_temperature: float | None = None  # None: re-weighting is off, or the batch needed none
 
 
 def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> SampleBatch:
@@ -104,10 +106,10 @@ def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit
     return SampleBatch((*weighted, *imitated), without_signal, temperature)
 
 
-def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
-    """Exactly `count` parts with about as many tokens each, some empty when there are too few samples.
+def split_samples(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
+    """Split samples into `count` microbatches with about equally many tokens. Some are empty when there are too few samples.
 
-    Samples of like length lie together, so that little is padded.
+    Samples of similar length are put together, so that little padding is needed.
     """
     ordered = sorted(samples, key=lambda sample: sample.length)
     ends = list(accumulate(sample.length for sample in ordered))
@@ -117,8 +119,8 @@ def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[Tra
     return batches
 
 
-def imitation_samples(loops: Sequence[Loop], source: str = "") -> list[TrainingSample]:
-    """The samples of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
+def imitation_samples(loops: Sequence[Loop], source: Source | None = None) -> list[TrainingSample]:
+    """Return the samples of loops to imitate, whatever their outcome. With an advantage of 1, the loss is the negative logprob."""
     samples = (
         sample
         for loop in loops
@@ -127,7 +129,8 @@ def imitation_samples(loops: Sequence[Loop], source: str = "") -> list[TrainingS
     return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
 
 
-def _episode_samples(loop: Loop, advantages: credit.Scores, source: str) -> Iterator[TrainingSample]:
+def _episode_samples(loop: Loop, advantages: credit.Scores, source: Source | None) -> Iterator[TrainingSample]:
+    """Yield the samples of the episodes that have an advantage. Replies without tokens are left out."""
     for episode in loop.episodes:
         key = episode.kind, episode.position
         replies = [step.reply for step in episode.steps if step.reply.tokens] if key in advantages else []

@@ -14,7 +14,7 @@ from codagent_train.environments.make import make_pack
 from codagent_train.environments.packs import seed_of
 from codagent_train.recipe.schema import Recipe
 
-PACK_STRIDE = 1_000_000  # between the first packs of two seeds
+PACK_STRIDE = 1_000_000  # the difference between the first pack numbers of two seeds
 
 OpenEnvironment = Callable[[], AbstractContextManager[Environment]]
 
@@ -60,7 +60,10 @@ def policy_id(recipe: Recipe, step: int) -> str:
 
 
 def agent_profile(recipe: Recipe) -> Profile:
-    """How the policy is worked with. No temperature: that would rise with the position."""
+    """Return the profile of the policy in the recipe's environment.
+
+    The profile has no temperature: `run_loop` would raise a temperature from attempt to attempt. The sampler sets it.
+    """
     replies, environment = recipe.replies, recipe.environment
     return Profile(
         prompt="system" if environment.form == "paper" or environment.name == "keycode" else "terse",

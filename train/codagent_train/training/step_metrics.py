@@ -1,4 +1,4 @@
-"""What a step tells of itself: what was played, and what is learned from, as numbers under slash names."""
+"""Computes the metrics of a step: what was played and what is learned from. Their names have slashes."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
 
 
 def _by_position(loops: Sequence[Loop]) -> dict[str, float]:
+    """Return the mean reward and the share of passed attempts at each position."""
     values: dict[str, float] = {}
     attempts = _episodes(loops, "solve")
     for position in sorted({episode.position for episode in attempts}):
@@ -53,7 +54,10 @@ def _by_position(loops: Sequence[Loop]) -> dict[str, float]:
 
 
 def _margins(groups: Sequence[Sequence[Loop]]) -> dict[str, float]:
-    """Half of the 95 % interval of the reward at each position. The unit is the pack, whose loops are averaged first; one pack has none."""
+    """Return half the width of the 95 % interval of the mean reward at each position that all packs reached.
+
+    The loops of a pack are averaged first, and the interval is over packs. One pack has no interval.
+    """
     packs = [_by_position(group) for group in groups]
     names = [name for name in packs[0] if name.startswith("reward/") and all(name in pack for pack in packs)] if len(packs) > 1 else []
     return {name.replace("reward/", "margin/"): mean_interval([pack[name] for pack in packs]).margin for name in names}
@@ -64,4 +68,5 @@ def _episodes(loops: Sequence[Loop], kind: str) -> list[Episode]:
 
 
 def _mean(values: Iterator[float]) -> float:
+    """Return the mean; 0 for no values."""
     return fmean(numbers) if (numbers := list(values)) else 0.0

@@ -201,7 +201,7 @@ def test_whole_episodes_of_loops_that_are_refused_are_there_and_those_that_were_
     assert len(load_from_disk(tmp_path / "out" / "rows")) == 0
     assert written.describe().splitlines()[-2:] == [
         "written  rows 0, episodes 2, trajectories 2",
-        "         no reply can be learned from as it was sampled, for what is refused above: rows is empty",
+        "         rows is empty: no reply can be learned from, for the reasons above",
     ]
 
 
@@ -269,11 +269,11 @@ def test_the_command_tells_what_was_written_and_what_was_refused(compared, tmp_p
     assert done[0].stderr == ""
     assert done[0].stdout.splitlines() == [
         "records  3 read, with 8 replies, 1 of them text only",
-        "groups   1 of 2 loops: 1 alive, 0 dead",
+        "groups   1 of 2 loops: 1 with a signal, 0 without",
         "rows     6, out of 6 replies",
-        "refused  1 loop: alone, with nothing to be compared with",
+        "refused  1 loop: no other loop to compare it with",
         "refused  1 reply: text only",
-        "         loops/alone/record.jsonl: alone, with nothing to be compared with",
+        "         loops/alone/record.jsonl: no other loop to compare it with",
         "written  rows 6, episodes 7, trajectories 7",
     ]
     assert done[1].stderr.startswith("codagent-train: ")
