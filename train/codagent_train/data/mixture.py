@@ -22,6 +22,7 @@ from codagent_train.environments.packs import seed_of
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.specs import PACK_STRIDE, RolloutSpec, agent_profile, group_specs, policy_id
+from codagent_train.run_dir.weights_ref import resolve
 
 
 class Mixture:
@@ -60,7 +61,7 @@ class Mixture:
         recipe = self._recipe
         if packs and not self._examples:
             folders = [Path(folder) for folder in recipe.records.folders]
-            aliases = policy_aliases(recipe, self._out)
+            aliases = policy_aliases(resolve(recipe.policy.weights), self._out)
             self._examples, rejections = imitation.find_examples(
                 folders, self._tokenizer, aliases, context_tokens=recipe.replies.context_tokens
             )
