@@ -47,6 +47,12 @@ def test_a_loop_comes_back_as_it_was(tmp_path):
     assert (loop.id, loop.end, loop.settings) == ("id", "finished", {"limits": {"steps": 5}})
 
 
+def test_half_a_character_in_a_reply_comes_back_as_it_was(tmp_path):
+    message = Message("assistant", "half \ud83d", (ToolCall("c", "bash", '{"command": "\ude00"}'),))
+    steps = [replace(step(1), reply=replace(reply(1), message=message, raw="half \ud83d"))]
+    assert write(tmp_path / "r", steps) == load(tmp_path / "r").episodes[0]
+
+
 def test_prompt_ids_are_kept_once(tmp_path):
     ids = tuple(range(1000))
     write(tmp_path / "r", [step(1, ids, (1000,)), step(2, (*ids, 1000, 1001), (1002,))])
