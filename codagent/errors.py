@@ -7,7 +7,8 @@
     ├── SandboxError          5   engine missing, image missing, container gone
     ├── RepositoryError       6   not git, or a patch that does not apply
     ├── RecordError           7   unknown schema, or damaged
-    └── LimitReached          8   tokens, money, time
+    ├── LimitReached          8   tokens, money, time
+    └── Diverged             10   training gave numbers that are not finite (codagent_train.errors)
 
 A message says what, which, and what to do next. Only `cli` turns an error into text and an exit code.
 """

@@ -1,6 +1,6 @@
-"""Files and folders of codagent's own, in places where somebody else may have put something: a link, a device, a file without end.
+"""Files and folders of codagent's own, in places where somebody else may have put a link, a device, or a file without end.
 
-What is opened here is a regular file in a folder of this user, never what a link leads to, and no larger than it may be.
+Only regular files are opened, no link is followed, and no file is read beyond a limit of size.
 """
 
 from __future__ import annotations
@@ -37,15 +37,14 @@ def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR, errno.ENOTDIR):
             raise RepositoryError(_refusal(path)) from None
         raise
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise RepositoryError(_refusal(path))
     return descriptor
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, unless it is there. RepositoryError when a link, a file or another user's folder is."""
+    """Make a folder and those above it, unless it exists. Raises RepositoryError when a link, a file or another user's folder is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir()
@@ -55,17 +54,17 @@ def make_folder(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """RepositoryError when a link, a file or another user's folder is there. Nothing need be there."""
+    """Raise RepositoryError when a link, a file or another user's folder is at `path`. Nothing at all may be there."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return
-    if not stat.S_ISDIR(found.st_mode) or not _is_ours(found, path):
+    if not stat.S_ISDIR(status.st_mode) or not _is_ours(status, path):
         raise RepositoryError(_refusal(path))
 
 
 def is_plain(path: Path) -> bool:
-    """Whether a regular file lies at `path` itself, not behind a link."""
+    """Return whether `path` is a regular file, and no link to one."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -73,16 +72,17 @@ def is_plain(path: Path) -> bool:
 
 
 def is_plain_folder(path: Path) -> bool:
-    """Whether a folder lies at `path` itself, not behind a link."""
+    """Return whether `path` is a folder, and no link to one."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
         return False
 
 
-def _is_ours(found: os.stat_result, path: Path) -> bool:
-    """Root may work in a repository of another user, whom it has then named as safe to git: what lies there is that user's."""
-    return found.st_uid == os.geteuid() or (os.geteuid() == 0 and found.st_uid == path.parent.stat().st_uid)
+def _is_ours(status: os.stat_result, path: Path) -> bool:
+    """Return whether this user owns the folder. For root, the owner of the folder above will do: root may work in the repository of
+    another user, after it has told git that the repository is safe."""
+    return status.st_uid == os.geteuid() or (os.geteuid() == 0 and status.st_uid == path.parent.stat().st_uid)
 
 
 def _refusal(path: Path) -> str:

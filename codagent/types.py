@@ -1,10 +1,10 @@
-"""The values that flow through codagent, what follows from them, and the four seams that they cross. No I/O."""
+"""The values that flow through codagent, and what follows from them. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "tool_calls", "length"]
@@ -244,58 +244,3 @@ class Stop:
 
     reason: str
     message: str = ""
-
-
-OnText = Callable[[str], None]  # hears a reply piece by piece, as the model writes it
-
-
-def ignore_text(text: str) -> None:
-    """Hear a reply and do nothing."""
-
-
-class Model(Protocol):
-    """Anything that answers. Raises ModelError, and what `on_text` raises to end a reply."""
-
-    @property
-    def name(self) -> str: ...
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply: ...
-    def close(self) -> None: ...
-
-
-class Sandbox(Protocol):
-    """A place where commands run. A failed command is a value; a broken sandbox is a SandboxError."""
-
-    def run(self, command: str, *, timeout: float) -> CommandResult: ...
-    def read(self, path: str) -> bytes: ...
-    def write(self, path: str, data: bytes) -> None: ...
-    def close(self) -> None: ...
-
-
-class Environment(Protocol):
-    """What an episode happens in.
-
-    `reset` begins an attempt and returns its prompt: rules, task, notes, and what else is known. `step` answers a reply. `grade` asks the
-    gates; None means that the task has none. `save_work` makes the work last, and returns the commit that holds it; None means that the
-    environment makes no commits. `describe_state` describes the state after the last step, for whoever rewrites the notes.
-    """
-
-    @property
-    def tools(self) -> tuple[Tool, ...]: ...
-    def reset(self, task: Task, notes: str) -> tuple[Message, ...]: ...
-    def step(self, message: Message) -> Observation: ...
-    def grade(self) -> Outcome | None: ...
-    def save_work(self, outcome: Outcome | None) -> str | None: ...
-    def describe_state(self) -> str: ...
-
-
-class Observer(Protocol):
-    """Is called for everything that happens, like the record and the display.
-
-    An episode that is resumed does not start again. `on_iteration` hears what comes next in a loop, before each attempt and at the end.
-    """
-
-    def on_episode_start(self, episode: Episode) -> None: ...
-    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None: ...
-    def on_step(self, step: Step) -> None: ...
-    def on_episode_end(self, episode: Episode) -> None: ...
-    def on_iteration(self, loop: Loop, following: Task | Stop) -> None: ...

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codagent.sandbox.definition import Definition, definition
-from codagent.sandbox.image import build
+from codagent.sandbox.images.image import build
 
 ROOT = Path(__file__).resolve().parents[1]
 

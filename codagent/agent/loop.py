@@ -12,7 +12,8 @@ from typing import Literal
 from codagent.agent.episode import Agent, run_episode
 from codagent.agent.notes import bound_notes, rewrite_notes
 from codagent.errors import RepositoryError, SandboxError
-from codagent.types import ENDS_LOOP, Environment, Episode, Loop, Outcome, Profile, Stop, Task
+from codagent.protocols import Environment
+from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Stop, Task
 
 NextTask = Callable[[Loop], Task | Stop]  # depends on the loop so far and on nothing else
 WARMER, WARMEST = 0.1, 1.0  # the temperature rises by so much at each position, up to this
@@ -52,7 +53,7 @@ def run_loop(agent: Agent, environment: Environment, next_task: NextTask, *, loo
     A loop whose last episode is resumable goes on with that episode. Returns the loop with its episodes and its `end`. `next_task` is asked
     once before each attempt and once at the end; observers hear the answer.
     """
-    episode, loop = _unfinished(loop)
+    episode, loop = _take_resumable(loop)
     following: Task | Stop | None = None  # what next_task has answered for the loop as it is now; None: it was not asked
     while True:
         due = episode is None and _is_rewrite_due(loop, notes_io)
@@ -91,7 +92,7 @@ def _end_of(agent: Agent, next_task: NextTask, loop: Loop) -> str:
     return "passed" if isinstance(following, Stop) and following.reason == "passed" else str(last.end)
 
 
-def _unfinished(loop: Loop) -> tuple[Episode | None, Loop]:
+def _take_resumable(loop: Loop) -> tuple[Episode | None, Loop]:
     """The episode to resume (None: there is none), and the loop without it."""
     last = loop.episodes[-1] if loop.episodes else None
     if last is None or not last.resumable:
@@ -117,7 +118,7 @@ def _run(agent: Agent, environment: Environment, loop: Loop, episode: Episode) -
     agent = replace(agent, profile=_with_sampling_at(agent.profile, episode.position))
     if episode.kind == "notes":
         return rewrite_notes(agent, episode, loop.episodes[-1], environment.describe_state())
-    return _graded(environment, run_episode(agent, environment, episode))
+    return _grade(environment, run_episode(agent, environment, episode))
 
 
 def _with_sampling_at(profile: Profile, position: int) -> Profile:
@@ -131,7 +132,7 @@ def _with_sampling_at(profile: Profile, position: int) -> Profile:
     return replace(profile, sampling=sampling)
 
 
-def _graded(environment: Environment, episode: Episode) -> Episode:
+def _grade(environment: Environment, episode: Episode) -> Episode:
     """Add the outcome of the gates and the commit to an attempt that has ended.
 
     The work is kept however the attempt ended, but not when the sandbox broke: then there is none. An interrupted attempt is not graded.

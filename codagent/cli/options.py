@@ -155,7 +155,9 @@ def api_key() -> str | None:
 
 def access(spec: str | None) -> Access:
     """Return what opening the model `spec` needs. None means a model whose way of calling tools is in a record."""
-    return Access(api_key(), weights_dir(), load_calling(spec) if spec else None, secret())
+    from codagent.cli.commands.allow import allowed_setups
+
+    return Access(api_key(), weights_dir(), load_calling(spec) if spec else None, secret(), allowed_setups())
 
 
 def colour() -> bool:

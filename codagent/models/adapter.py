@@ -12,7 +12,8 @@ from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.retry import retry
 from codagent.models.openai_api import OpenAIModel, default_model
-from codagent.types import Message, OnText, Profile, Reply, Sampling, Tool, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _STOP_S = 5.0
 # The child ends when its stdin is closed, so it ends with this process, even if that is killed. -P: the child must not import modules of

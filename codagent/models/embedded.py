@@ -13,7 +13,8 @@ from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.client import HttpClient
 from codagent.models.llama_cpp import Llama
-from codagent.types import Message, OnText, Profile, Reply, Sampling, Tool, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _HEAD_BYTES = 16 << 20  # metadata and tokenizer of a GGUF, and more
 _PIECES, _PIECE_BYTES = 64, 64 << 10

@@ -12,8 +12,9 @@ from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.protocols import OnText, ignore_text
 from codagent.text import replace_unencodable
-from codagent.types import Calling, Message, OnText, Reply, Sampling, Tool, ToolCall, ignore_text
+from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
 READ_S = 300.0
 

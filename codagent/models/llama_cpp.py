@@ -16,7 +16,8 @@ from codagent.models.http.client import HttpClient
 from codagent.models.http.retry import PATIENCE_S, Transient, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
-from codagent.types import Calling, Message, OnText, Reply, Sampling, Tokens, Tool, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
 
 Json = dict[str, Any]
 _Answer = tuple[str, list[int], list[float], Json]  # text, ids, logprobs, last event

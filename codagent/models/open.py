@@ -9,7 +9,8 @@ from codagent.errors import ModelError, UsageError
 from codagent.models import catalog
 from codagent.models.download import is_installed, weights_dir
 from codagent.models.http.retry import PATIENCE_S, retry
-from codagent.types import Calling, Message, Model, Price, Profile, Sampling, Tool
+from codagent.protocols import Model
+from codagent.types import Calling, Message, Price, Profile, Sampling, Tool
 
 KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.protocols import OnText, ignore_text
 from codagent.text import BYTES_PER_TOKEN
-from codagent.types import Calling, FinishReason, Message, OnText, Reply, Sampling, Tokens, Tool, ToolCall, ignore_text
+from codagent.types import Calling, FinishReason, Message, Reply, Sampling, Tokens, Tool, ToolCall
 
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient

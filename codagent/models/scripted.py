@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.types import Message, OnText, Reply, Sampling, Step, Tool, ToolCall, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.text import BYTES_PER_TOKEN
+from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
 
-_BYTES_PER_TOKEN = 4
 _Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context
 
 
@@ -86,7 +87,7 @@ def _read_reply(item: Any, at: int) -> Reply:
         message=Message("assistant", content, made),
         stop="tool_calls" if made else "stop",
         prompt_tokens=1,
-        completion_tokens=written // _BYTES_PER_TOKEN + 1,
+        completion_tokens=written // BYTES_PER_TOKEN + 1,
         cost_usd=0.0,
         tokens=None,
         sampling=Sampling(),

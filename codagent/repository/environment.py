@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from codagent.errors import SandboxError
 from codagent.prompts import prompt
+from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
 from codagent.repository.repo_map import select_files
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, encode_text, format_result, pytest_summary
-from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Sandbox, Task, Tool
+from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates
@@ -32,7 +33,7 @@ class RepositoryContext:
     start_commit: str  # what the user's files were when the loop began
     begin: str  # the commit that the first attempt starts from
     packed: bytes  # `begin`, packed for a sandbox
-    open_sandbox: Callable[[], Sandbox]  # gives a fresh, pristine one each time
+    open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     loop_id: str
     ledger: Ledger
     gates: Gates
@@ -223,7 +224,7 @@ class RepositoryEnvironment:
         """Ask the gates about a commit or a tree. One and a half times what that takes is kept back for the next time."""
         ledger, began = self._context.ledger, time.monotonic()
         outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end)
-        ledger.hold(1.5 * (time.monotonic() - began))
+        ledger.keep_for_gates(1.5 * (time.monotonic() - began))
         return outcome
 
     def _run_checks(self, sandbox: Sandbox) -> tuple[str, bool]:

@@ -72,12 +72,12 @@ def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
     """Join the parts that are not empty. Over `max_bytes`, elastic ones are shortened or left out, the longest first."""
     texts = [part.text for part in parts]
     elastic = [index for index, part in enumerate(parts) if part.elastic and part.text]
-    while max_bytes is not None and elastic and (over := _size(_joined(texts)) - max_bytes) > 0:
+    while max_bytes is not None and elastic and (over := _size(_join(texts)) - max_bytes) > 0:
         longest = max(elastic, key=lambda index: _size(texts[index]))
         elastic.remove(longest)
         left = _size(texts[longest]) - over - _MARK_BYTES
         texts[longest] = truncate_middle(texts[longest], max_lines=len(texts[longest]), max_bytes=left) if left >= _LEAST_BYTES else ""
-    return _joined(texts)
+    return _join(texts)
 
 
 def standard_message(facts: MessageFacts) -> list[Part]:
@@ -99,7 +99,7 @@ def standard_message(facts: MessageFacts) -> list[Part]:
 
 def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
-    shown = [Part(_fenced(path, data)) for path, data in reversed(list(facts.files.items()))]
+    shown = [Part(_fence(path, data)) for path, data in reversed(list(facts.files.items()))]
     files = shown or [Part(list_files(facts.paths), elastic=True)]
     printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
     return [
@@ -139,13 +139,13 @@ def _notes(notes: str) -> str:
     return f"{prompt('hints')}\n<notes>\n{notes}\n</notes>" if notes else ""
 
 
-def _fenced(path: str, data: bytes) -> str:
+def _fence(path: str, data: bytes) -> str:
     text = data.decode(errors="replace")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", text, re.MULTILINE)), default=0))
     return f"{path}:\n{fence}\n{text.rstrip()}\n{fence}"
 
 
-def _joined(texts: Sequence[str]) -> str:
+def _join(texts: Sequence[str]) -> str:
     return "\n\n".join(filter(None, texts))
 
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from codagent.types import Sandbox
+from codagent.protocols import Sandbox
+from codagent.text import BYTES_PER_TOKEN
 
 LISTED_FILES = 60
 MOST_FILES = 3
-_BYTES_PER_TOKEN = 3.5  # of source code, roughly: nothing depends on the exact number
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
@@ -34,7 +34,7 @@ def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens:
     Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
     """
     ranked = _rank(paths, about, _find_definitions(sandbox))
-    left = int(max_tokens * _BYTES_PER_TOKEN)
+    left = max_tokens * BYTES_PER_TOKEN
     chosen = []
     for path in ranked[:MOST_FILES]:
         try:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from codagent.protocols import Sandbox
 from codagent.repository.python_edit import list_definitions, redefine
 from codagent.text import encode_text, format_result, parse_json, replace_unencodable, sanitize, truncate_middle
-from codagent.types import Profile, Sandbox, Tool, ToolCall
+from codagent.types import Profile, Tool, ToolCall
 
 COMMAND_SECONDS = 120.0
 MAX_COMMAND_SECONDS = 1200.0

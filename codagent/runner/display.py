@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from codagent.protocols import Observer
 from codagent.store.ledger import Spent
-from codagent.types import Episode, Limits, Loop, Observer
+from codagent.types import Episode, Limits, Loop
 
 
 def _no_progress(_: Loop) -> str:

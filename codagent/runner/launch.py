@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,19 +13,19 @@ from typing import Any
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.display import Display
-from codagent.runner.group import Member, run_group
 from codagent.runner.model import Access, open_model, say_which_model, worst_case
 from codagent.runner.result import exit_code
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.lock import Lock
-from codagent.store.notes_file import Notebook
+from codagent.store.notes_file import NotesFile
 from codagent.store.record import load
 from codagent.types import Limits, Profile
 
 Flags = Mapping[str, Any]
+Member = tuple[Runner, LoopSpec, Display]
 _SHARED = ("embedded", "gguf", "adapter")  # models that are opened once, for all loops of a group
 
 
@@ -54,7 +55,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
         display.say(worst_case(launch.settings)[-1])
         shared = notes_file if notes_file and stack.enter_context(_hold_notes_lock(notes_file, display)) else None
         if notes_file:
-            pattern = replace(pattern, notes=Notebook(notes_file, state.notes_dir(launch.loops), who="").text())
+            pattern = replace(pattern, notes=NotesFile(notes_file, layout.versions_dir(launch.loops), who="").text())
         if not pattern.start_commit:
             pattern = replace(pattern, start_commit=git.snapshot(launch.root).commit)
         members = list(_members(launch, pattern, display, stack, shared))
@@ -63,7 +64,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
             return [runner.run(spec)]
         results = run_group(members, at_once=launch.at_once, all_=launch.all_)
         if shared and (won := next((result for result in results if exit_code(result.loop) == 0), None)):
-            Notebook(shared, state.notes_dir(launch.loops), who=won.loop.id).write(won.loop.latest_notes)
+            NotesFile(shared, layout.versions_dir(launch.loops), who=won.loop.id).write(won.loop.latest_notes)
         return results
 
 
@@ -71,9 +72,9 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
     """Resume a loop where it was broken off, within its limits or those that `flags` raise. Flags may also name another model, sandbox or
     file of notes. UsageError when the loop is over."""
     root, loops, access = launch.root, launch.loops, launch.access
-    folder = loops / state.find_loop(loops, wanted)
+    folder = loops / layout.find_loop(loops, wanted)
     with ExitStack() as stack:
-        so_far = load(folder / state.RECORD)
+        so_far = load(folder / layout.RECORD)
         display = stack.enter_context(closing(launch.display))
         spec, settings, profile = restrict_spec(so_far, loops, person)
         settings, recorded_profile = _with_flags(settings, profile, flags)
@@ -88,13 +89,13 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
             spec = replace(spec, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
         opening = partial(open_model, settings, access, recorded_profile, answered=answered)
-        runner = Runner(root, settings, loops=loops, display=display, open_model=opening, secret=access.secret)
+        runner = Runner(root, settings, loops=loops, display=display, open_model=opening, access=access)
         return stack.enter_context(closing(runner)).run(spec, so_far)
 
 
 def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: Person) -> tuple[Settings, LoopSpec]:
     """Give the settings and the pattern of loops that start where another loop stood after iteration `at`."""
-    origin = load(loops / state.find_loop(loops, wanted) / state.RECORD)
+    origin = load(loops / layout.find_loop(loops, wanted) / layout.RECORD)
     spec, settings, profile = restrict_spec(origin, loops, person)
     settings, _ = _with_flags(settings, profile, flags)
     attempts = origin.attempts
@@ -106,26 +107,56 @@ def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: 
     return replace(settings, limits=_raise_limits(settings.limits, flags)), branch
 
 
+def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Result]:
+    """Run loops side by side, `at_once` at a time. Unless `all_`, the first that passes ends the others.
+
+    Returns the results of the loops that began, in the order of their end.
+    """
+    results: list[Result] = []
+    stopped = False
+    with ThreadPoolExecutor(at_once, thread_name_prefix="loop") as pool:
+        futures = [pool.submit(runner.run, spec, display=display) for runner, spec, display in members]
+        try:
+            for future in as_completed(futures):
+                if future.cancelled() or (stopped and future.exception()):  # stopped before it began
+                    continue
+                results.append(future.result())
+                if exit_code(results[-1].loop) == 0 and not all_:
+                    stopped = True
+                    _stop(members, futures)
+        except BaseException:
+            _stop(members, futures)
+            raise
+    return results
+
+
 def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
     """Yield a runner, a spec and a display for each loop. A model that takes much memory is opened once, for all loops."""
     settings, access = launch.settings, launch.access
     opening = partial(open_model, settings, access, at_once=min(launch.count, launch.at_once))
 
     def make_runner() -> Runner:
-        made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, secret=access.secret)
+        made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, access=access)
         return stack.enter_context(closing(made))
 
     shared_runner = make_runner() if launch.count == 1 or settings.model.startswith(_SHARED) else None
     group = ""
     for number in range(launch.count):
-        loop_id = state.new_loop(launch.loops)
-        stack.callback(state.forget_empty, launch.loops / loop_id)  # when the loop never begins
+        loop_id = layout.create_loop(launch.loops)
+        stack.callback(layout.remove_if_empty, launch.loops / loop_id)  # when the loop never begins
         group = group or loop_id
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number
         spec = replace(pattern, loop_id=loop_id, group=group, members=launch.count, notes_file=str(file), seed=seed)
         member_display = display if launch.count == 1 else launch.member(f"{number + 1}: ")
         yield shared_runner or make_runner(), spec, member_display
+
+
+def _stop(members: Sequence[Member], futures: Sequence[Future[Result]]) -> None:
+    for future in futures:
+        future.cancel()
+    for runner, _, _ in members:
+        runner.stop()
 
 
 @contextmanager

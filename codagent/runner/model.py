@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from codagent.repository.setups import NOTHING_ALLOWED
 from codagent.runner.display import Display
 from codagent.runner.spec import OpenedModel
 from codagent.settings.settings import Settings
 from codagent.types import Calling, Profile
+
+if TYPE_CHECKING:
+    from codagent.sandbox.pool import Allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Access:
     weights: Path | None = None  # the folder of model files; None: the one in the user's cache
     calling: Calling | None = None  # the way of calling tools that `doctor` found to work; None: it was not asked
     secret: bytes = b""  # by which records that were made here are known; b"": they are not sealed
+    allow: Allow = NOTHING_ALLOWED  # what repositories set up for their sandboxes is run only when the user allows it
 
 
 def say_which_model(settings: Settings, display: Display) -> None:

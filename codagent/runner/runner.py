@@ -17,15 +17,16 @@ from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
 from codagent.errors import RecordError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
+from codagent.runner.model import Access
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
 from codagent.runner.workspace import Surroundings, open_workspace
 from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
-from codagent.store.ledger import Ledger, Metered
+from codagent.store import layout
+from codagent.store.ledger import Ledger, MeteredModel
 from codagent.store.lock import Lock
-from codagent.store.notes_file import Notebook
+from codagent.store.notes_file import NotesFile
 from codagent.store.record import Record
 from codagent.types import Loop
 
@@ -51,13 +52,13 @@ class Runner:
         loops: Path,
         display: Display,
         open_model: Callable[[], OpenedModel],
-        secret: bytes = b"",
+        access: Access,
     ) -> None:
-        """`open_model` is called at once, in a thread. `secret` seals records, so that they are known as made here."""
+        """`open_model` is called at once, in a thread."""
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
-        self._secret = secret
+        self._secret = access.secret
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
-        self._start_sandbox = SandboxFactory(root, settings, display.say)
+        self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
         self._model = self._pool.submit(open_model)
         self._running: list[_Running] = []
 
@@ -67,21 +68,25 @@ class Runner:
         Raises only what kept the loop from beginning; later failures are in the loop's `end`. RecordError when the disk is full.
         """
         began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
-        with self._locked(folder), closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes:
+        self._start_sandbox.read_setup()
+        with (
+            self._hold_folder(folder),
+            closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes,
+        ):
             spec, packed = self._take_snapshot(spec)
             if so_far:
                 git.unlock(self.root, spec.loop_id)
             model = self._model.result()
             effective = effective_limits(self.settings, model, spec.seed)
-            last_sign = (folder / state.RECORD).stat().st_mtime if so_far else None
-            ledger = Ledger(folder / state.LEDGER, effective.limits, model.price, last_sign=last_sign)
+            last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
+            ledger = Ledger(folder / layout.LEDGER, effective.limits, model.price, last_sign=last_sign)
             with self._stoppable(ledger, sandboxes):
                 image = self._start_sandbox.image() if any(task.checks for task in spec.tasks) else ""
                 loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
                 around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger)
-                agent = Agent(Metered(model.model, ledger, display.on_text), effective.profile)
+                agent = Agent(MeteredModel(model.model, ledger, display.on_text), effective.profile)
                 loop = self._run_recorded(spec, loop, agent, around, packed, display)
-        return Result(loop, ledger.spent, time.monotonic() - began, folder / state.RECORD)
+        return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)
 
     def stop(self) -> None:
         """Interrupt the loops that run, from another thread. They can be resumed."""
@@ -104,7 +109,7 @@ class Runner:
     def _run_recorded(self, spec: LoopSpec, loop: Loop, agent: Agent, around: Surroundings, packed: bytes, display: Display) -> Loop:
         next_task, view = self._plan(spec, loop, around.ledger)
         display.watch(view)
-        record = Record(self.loops / spec.loop_id / state.RECORD, loop)
+        record = Record(self.loops / spec.loop_id / layout.RECORD, loop)
         earlier = [episode for episode in loop.episodes if not episode.resumable]
         with closing(record), closing(open_workspace(spec, self.settings, around, agent.profile, packed, earlier)) as workspace:
             agent = replace(agent, observers=(record, display))
@@ -123,15 +128,15 @@ class Runner:
     def _notes_io(self, spec: LoopSpec, loop: Loop) -> NotesIO:
         if not spec.notes_file:
             return NotesIO(spec.rewrite)
-        file = Notebook(Path(spec.notes_file), state.notes_dir(self.loops), who=spec.loop_id)
+        file = NotesFile(Path(spec.notes_file), layout.versions_dir(self.loops), who=spec.loop_id)
         file.settle(loop.latest_notes, loop.episodes[-1].notes_before if loop.episodes else "")
         return NotesIO(spec.rewrite, file.read, file.keep)
 
     @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
+    def _hold_folder(self, folder: Path) -> Iterator[None]:
         """Keep other processes out of the loop's folder; remove the folder when no record came to be."""
         try:
-            with Lock(folder / state.LOCK) as lock:
+            with Lock(folder / layout.LOCK) as lock:
                 if lock.took_over:
                     self.display.say(f"taken over from {lock.took_over}, which is gone")
                 yield
@@ -142,7 +147,7 @@ class Runner:
             message = f"the record could not be written: {where}: {error.strerror}"
             raise RecordError(f"{message}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
-            state.forget_empty(folder)
+            layout.remove_if_empty(folder)
 
     @contextmanager
     def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:

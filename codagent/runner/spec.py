@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from codagent.errors import RecordError, UsageError
+from codagent.protocols import Model
 from codagent.repository.attempts import Start
 from codagent.settings.settings import LOCAL, Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.codec import decode, encode
 from codagent.store.ledger import Spent
-from codagent.types import Limits, Loop, Model, Price, Profile, Task
+from codagent.types import Limits, Loop, Price, Profile, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def notes_file_for(loops: Path, loop_id: str, wanted: str) -> Path:
 
     The repository may have been elsewhere when the record was made.
     """
-    shared = state.notes_file(loops)
+    shared = layout.notes_path(loops)
     return shared if Path(wanted).parts[-2:] == shared.parts[-2:] else loops / loop_id / "notes.md"
 
 

@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from codagent.errors import UsageError
+from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
+from codagent.repository.setups import NOTHING_ALLOWED
 from codagent.runner.spec import LoopSpec, spec_of
-from codagent.sandbox.pool import SandboxFactory
+from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
-from codagent.store import layout as state
+from codagent.store import layout
 from codagent.store.ledger import Ledger
-from codagent.types import Episode, Loop, Profile, Sandbox
+from codagent.types import Episode, Loop, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Surroundings:
 
     root: Path  # the repository
     loops: Path  # the folder of its loops; verdicts are kept beside it
-    open_sandbox: Callable[[], Sandbox]  # gives a fresh, pristine one each time
+    open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
 
@@ -36,6 +38,7 @@ class Reopening:
     root: Path  # the repository
     loops: Path  # the folder of its loops; verdicts are kept beside it
     say: Callable[[str], None]
+    allow: Allow = NOTHING_ALLOWED  # what the repository sets up for its sandbox is run only when the user allows it
     sandbox: str = ""  # that the person has chosen, "": none; a record may be somebody else's and never chooses the local one
 
 
@@ -53,7 +56,7 @@ def open_workspace(
     """
     from codagent.repository.gate import Gates
 
-    cache = state.verdicts_file(around.loops)
+    cache = layout.verdicts_path(around.loops)
     gates = Gates(around.root, spec.start_commit, around.open_sandbox, protect=settings.protect, image=around.image, cache=cache)
     context = RepositoryContext(
         root=around.root,
@@ -81,7 +84,7 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
         raise UsageError(
             f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
         )
-    start_sandbox = SandboxFactory(where.root, settings, where.say)
+    start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
     around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger)
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 
+from codagent.protocols import Sandbox
 from codagent.sandbox.definition import ENVIRONMENT, Definition, definition
-from codagent.sandbox.docker import DockerSandbox
-from codagent.types import Sandbox
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 # Shell commands that succeed when the claim holds.
 _CLAIMS = {

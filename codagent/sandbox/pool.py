@@ -6,65 +6,83 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
+from codagent.protocols import GateSandbox
 from codagent.settings.settings import LOCAL, Settings
-from codagent.types import Sandbox
+
+if TYPE_CHECKING:
+    from codagent.sandbox.definition import Definition
+    from codagent.sandbox.images.setup import Setup
+
+
+Allow = Callable[[Path, "Definition"], "Setup | None"]
 
 
 class SandboxFactory:
     """Starts sandboxes."""
 
-    def __init__(self, root: Path, settings: Settings, say: Callable[[str], None]) -> None:
-        """Import what starting a sandbox needs, in the calling thread. A start then only waits, and other threads can work meanwhile."""
-        self._root, self._setup, self._say = root, bool(settings.sandbox_setup), say
+    def __init__(self, root: Path, settings: Settings, say: Callable[[str], None], allow: Allow) -> None:
+        """Import what starting a sandbox needs, in the calling thread. A start then only waits, and other threads can work meanwhile.
+
+        `allow` reads what the repository sets up for its sandbox (None: nothing). Raises UsageError when the user does not allow it.
+        """
+        self._root, self._own_image, self._say, self._allow = root, bool(settings.sandbox_setup), say, allow
+        self._setup: Setup | None = None
         self._local = settings.sandbox == LOCAL
         if self._local:
             say("the local sandbox does not isolate: commands run on this machine, as you")
             return
         import docker  # noqa: F401
 
-        import codagent.sandbox.docker  # noqa: F401
+        import codagent.sandbox.docker.sandbox  # noqa: F401
         from codagent.sandbox.definition import for_repository
 
         self._definition = for_repository(settings.sandbox, settings.sandbox_setup)
+        self.read_setup()
 
-    def __call__(self, loop_id: str) -> Sandbox:
+    def read_setup(self) -> None:
+        """Read again what the repository sets up; a person may be asked. Raises UsageError when it is not allowed."""
+        if not self._local:
+            self._setup = self._allow(self._root, self._definition)
+
+    def __call__(self, loop_id: str) -> GateSandbox:
         """Start a fresh sandbox, labelled with the loop that it belongs to."""
         if self._local:
             from codagent.sandbox.local import LocalSandbox
 
             return LocalSandbox()
-        from codagent.sandbox.docker import DockerSandbox
+        from codagent.sandbox.docker.sandbox import DockerSandbox
 
-        return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._setup else None)
+        return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._own_image else None)
 
     def image(self) -> str:
         """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""
         if self._local:
             return LOCAL
-        from codagent.sandbox.engine import connect, speaking
+        from codagent.sandbox.docker.engine import connect, speaking
 
         with speaking("looking at the sandbox's image"):
             return str(connect().inspect_image(self._image())["Id"])
 
     def _image(self) -> str:
-        from codagent.sandbox.image import ensure_image
+        from codagent.sandbox.images.image import ensure_image
 
-        return ensure_image(self._definition, root=self._root, say=self._say)
+        return ensure_image(self._definition, self._setup, say=self._say)
 
 
 class SandboxPool:
     """The sandboxes of one loop. The first one is started at once."""
 
-    def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], Sandbox], loop_id: str, *, ahead: bool = False) -> None:
+    def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], GateSandbox], loop_id: str, *, ahead: bool = False) -> None:
         """Start the first sandbox in a thread of `executor`. With `ahead`, each `open` also starts the sandbox of the next `open`."""
         self._executor, self._start, self._loop_id, self._ahead = executor, start, loop_id, ahead
         self._lock = Lock()
-        self._opened: list[Sandbox] = []
-        self._next: Future[Sandbox] | None = executor.submit(start, loop_id)
+        self._opened: list[GateSandbox] = []
+        self._next: Future[GateSandbox] | None = executor.submit(start, loop_id)
 
-    def open(self) -> Sandbox:
-        """Return a fresh sandbox, which waits if it is still being started. Raises SandboxError when it does not start."""
+    def open(self) -> GateSandbox:
+        """Return a fresh sandbox, waiting for it if it is still being started. Raises SandboxError when it does not start."""
         with self._lock:
             upcoming, self._next = self._next, self._executor.submit(self._start, self._loop_id) if self._ahead else None
         sandbox = upcoming.result() if upcoming else self._start(self._loop_id)

@@ -1,4 +1,4 @@
-"""Where a repository's loops, notes and verdicts lie on disk: in a home folder, kept out of git by a .gitignore of its own.
+"""Where a repository's loops, notes and verdicts lie on disk: in a home folder with a .gitignore that keeps it out of git.
 
 HOME/loops/<id>/record.jsonl   HOME/notes.md   HOME/notes/   HOME/verdicts.jsonl
 """
@@ -21,23 +21,33 @@ RECORD, LEDGER, LOCK = "record.jsonl", "ledger.jsonl", "lock"
 
 
 def home_dir(root: Path, chosen: Path | None = None) -> Path:
-    """The home folder of the repository at `root`. In a folder that a person has `chosen` each repository has one of its own."""
+    """Return the home folder of the repository at `root`.
+
+    `chosen` is a folder that a person has named for records; in it, each repository has a home folder of its own. None: it lies in the
+    repository.
+    """
     if chosen is None:
         return root / ".codagent"
-    place = root.resolve()
-    digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:8]
-    return chosen.resolve() / f"{re.sub('[^A-Za-z0-9_-]', '-', place.name) or 'root'}-{digest}"
+    repository = root.resolve()
+    digest = hashlib.sha256(os.fsencode(repository)).hexdigest()[:8]
+    return chosen.resolve() / f"{re.sub('[^A-Za-z0-9_-]', '-', repository.name) or 'root'}-{digest}"
 
 
 def loops_dir(home: Path) -> Path:
-    """The folder of all loops in a home folder, which need not be there. RepositoryError when a link or a file stands in its place."""
+    """Return the folder of all loops in a home folder. It need not exist.
+
+    Raises RepositoryError when one of the two is a link, a file, or another user's folder.
+    """
     for folder in (home, home / "loops"):
         check_folder(folder)
     return home / "loops"
 
 
 def make_loops_dir(home: Path) -> Path:
-    """The folder of all loops, made when it is missing, and ignored by git."""
+    """Return the folder of all loops in a home folder. It is made when it is missing, and ignored by git.
+
+    Raises as `loops_dir` does; also UsageError where no folder can be made, and RecordError when the disk is full.
+    """
     try:
         make_folder(home)
         make_folder(home / "loops")
@@ -49,23 +59,23 @@ def make_loops_dir(home: Path) -> Path:
     return home / "loops"
 
 
-def notes_file(loops: Path) -> Path:
-    """The notes of the repository whose loops lie in `loops`."""
+def notes_path(loops: Path) -> Path:
+    """Return the path of the notes of the repository whose loops lie in `loops`."""
     return loops.parent / "notes.md"
 
 
-def notes_dir(loops: Path) -> Path:
-    """Every version that any notes ever had."""
+def versions_dir(loops: Path) -> Path:
+    """Return the folder that holds every version of the notes, those of single loops too."""
     return loops.parent / "notes"
 
 
-def verdicts_file(loops: Path) -> Path:
-    """What the gates said of which tree."""
+def verdicts_path(loops: Path) -> Path:
+    """Return the path of the file that holds what checks did on which tree."""
     return loops.parent / "verdicts.jsonl"
 
 
-def new_loop(loops: Path) -> str:
-    """A fresh id, sorted by time, with its folder made."""
+def create_loop(loops: Path) -> str:
+    """Make the folder of a new loop, and return the loop's id. Ids sort by time."""
     while True:
         loop_id = f"{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         try:
@@ -75,30 +85,34 @@ def new_loop(loops: Path) -> str:
         return loop_id
 
 
-def forget_empty(folder: Path) -> None:
-    """Remove a loop's folder when the loop did not get as far as a record."""
+def remove_if_empty(folder: Path) -> None:
+    """Remove a loop's folder when nothing is in it, because the loop ended before its record began."""
     if is_plain_folder(folder) and not any(folder.iterdir()):
         folder.rmdir()
 
 
-def all_loops(loops: Path) -> list[str]:
-    """Ids with a record, the oldest first."""
+def list_loops(loops: Path) -> list[str]:
+    """Return the ids of all loops with a record, the oldest first. A record may be damaged."""
     if not loops.is_dir():
         return []
-    records = [folder / RECORD for folder in loops.iterdir() if is_plain_folder(folder) and is_plain(folder / RECORD)]
-    return [path.parent.name for path in sorted(records, key=lambda path: (path.stat().st_mtime, path.parent.name))]
+    ages: dict[str, float] = {}
+    for folder in loops.iterdir():
+        if is_plain_folder(folder) and is_plain(folder / RECORD):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                ages[folder.name] = (folder / RECORD).stat().st_mtime
+    return sorted(ages, key=lambda loop_id: (ages[loop_id], loop_id))
 
 
 def find_loop(loops: Path, wanted: str | None) -> str:
-    """The id that `wanted` begins or ends, the latest for None. RecordError when there is none, or more than one."""
-    ids = all_loops(loops)
+    """Return the id that begins or ends with `wanted`; None: the latest. Raises RecordError when there is none, or more than one."""
+    ids = list_loops(loops)
     if wanted is None and ids:
         return ids[-1]
     if wanted in ids:
         return wanted
-    found = [loop_id for loop_id in ids if wanted and (loop_id.startswith(wanted) or loop_id.endswith(wanted))]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise RecordError(f"{wanted!r} may be any of {', '.join(found)}; give more of it")
+    matching = [loop_id for loop_id in ids if wanted and (loop_id.startswith(wanted) or loop_id.endswith(wanted))]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise RecordError(f"{wanted!r} may be any of {', '.join(matching)}; give more of it")
     raise RecordError(f"there is no loop {wanted or ''} in {loops}; `codagent list` shows those that there are")

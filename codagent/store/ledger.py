@@ -1,7 +1,7 @@
 """Tokens, money and time of one loop: a request reserves its worst case before it is sent and settles after it, so no limit is ever passed.
 
 A reservation that was never settled (a crash, a connection that broke half-way) counts as spent: it may have been billed. A loop that is
-taken up again goes on with what its file says was spent.
+resumed goes on with what its file says was spent.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
-from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
+from codagent.protocols import Model, OnText, ignore_text
+from codagent.store import jsonl
 from codagent.text import count_bytes
-from codagent.types import Limits, Message, Model, OnText, Price, Reply, Sampling, Tool, ignore_text
+from codagent.types import Limits, Message, Price, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
 _LAST_SECONDS = 2.0  # or a tenth of the limit: for bringing the work home
@@ -24,41 +25,56 @@ LEAST_REPLY = 16  # tokens; a reply that may not even be this long is not asked 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
+    """Tokens, sent and received, and US dollars."""
+
     tokens: int = 0
     usd: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What the file of a loop tells of its earlier sessions."""
+
+    spent: Spent = Spent()
+    seconds: float = 0.0
+    checksum: int = 0  # of the last line
+
+
 class Ledger:
-    """Holds `limits` over all requests of a loop, and keeps each on disk. `price` None: money is neither known nor limited."""
+    """Holds the limits of a loop over all its requests, and books each request on disk."""
 
     def __init__(self, path: Path | None, limits: Limits, price: Price | None, *, last_sign: float | None = None) -> None:
-        """`last_sign` is when the loop was last seen alive (Unix time), for one that is taken up again."""
+        """`path` None: nothing is kept on disk. `price` None: money is neither known nor limited. `last_sign` is when a loop that is
+        resumed was last seen alive, as Unix time; None: when its file was last written."""
         self._path, self._limits, self._price = path, limits, price
-        self.spent, seconds = _replayed(path, last_sign) if path and os.path.lexists(path) else (Spent(), 0.0)
-        self._deadline = time.monotonic() + limits.seconds - seconds
-        self._held = min(_LAST_SECONDS, limits.seconds / 10)
+        earlier = _read_spent(path, last_sign) if path and os.path.lexists(path) else _Earlier()
+        self.spent, self._checksum = earlier.spent, earlier.checksum
+        self._deadline = time.monotonic() + limits.seconds - earlier.seconds
+        self._kept_for_gates = min(_LAST_SECONDS, limits.seconds / 10)
         self.interrupted = False
         self._book("open", Spent())
 
     @property
     def limits(self) -> Limits:
+        """The limits that the ledger holds."""
         return self._limits
 
     @property
     def seconds_left(self) -> float:
-        """For the agent: what is held back for the gates is not its."""
-        return self.seconds_until_end - self._held
+        """The seconds that the agent may still use: those until the end without those that are kept for the gates."""
+        return self.seconds_until_end - self._kept_for_gates
 
     @property
     def seconds_until_end(self) -> float:
+        """The seconds until the loop's time is over; negative afterwards."""
         return self._deadline - time.monotonic()
 
-    def hold(self, seconds: float) -> None:
-        """Keep so much time back for the gates."""
-        self._held = max(self._held, seconds)
+    def keep_for_gates(self, seconds: float) -> None:
+        """Keep at least so many seconds for the gates. They are not the agent's."""
+        self._kept_for_gates = max(self._kept_for_gates, seconds)
 
     def interrupt(self) -> None:
-        """From another thread: what next asks for time is interrupted."""
+        """Interrupt the loop from another thread: the next `check_time` raises KeyboardInterrupt."""
         self.interrupted = True
 
     def check_interrupted(self) -> None:
@@ -67,15 +83,15 @@ class Ledger:
             raise KeyboardInterrupt
 
     def check_time(self) -> None:
-        """Raise LimitReached once the time is over, and KeyboardInterrupt after `interrupt`."""
+        """Raise LimitReached once the agent's time is over, and KeyboardInterrupt after `interrupt`."""
         self.check_interrupted()
         if self.seconds_left <= 0:
             raise LimitReached("seconds", f"the time limit of {self._limits.seconds:g} s is reached; --max-seconds raises it")
 
     def reserve(self, prompt_tokens: int, max_tokens: int) -> tuple[int, Spent]:
-        """Set aside a request of at most `prompt_tokens`: how long its reply may be, and what was set aside.
+        """Set aside what a request of at most `prompt_tokens` may cost. Return how many tokens its reply may have, and what was set aside.
 
-        LimitReached when not even a short reply fits.
+        Raises LimitReached when not even a short reply fits into what is left, and as `check_time` does.
         """
         self.check_time()
         allowed = min(max_tokens, self._limits.tokens - self.spent.tokens - prompt_tokens)
@@ -98,7 +114,7 @@ class Ledger:
         self._book("settle", Spent(used.tokens - reserved.tokens, used.usd - reserved.usd))
 
     def cost(self, reply: Reply) -> float:
-        """What a reply cost: as its provider says, else by the price."""
+        """Return what a reply cost in US dollars: as its provider says, else by the price."""
         return self._cost(reply.prompt_tokens, reply.completion_tokens) if reply.cost_usd is None else reply.cost_usd
 
     def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
@@ -108,38 +124,40 @@ class Ledger:
     def _book(self, entry: str, change: Spent) -> None:
         self.spent = Spent(self.spent.tokens + change.tokens, self.spent.usd + change.usd)
         if self._path:
-            with os.fdopen(open_plain(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
-                file.write(json.dumps({"entry": entry, "tokens": change.tokens, "usd": change.usd, "at": time.time()}) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            line = {"entry": entry, "tokens": change.tokens, "usd": change.usd, "at": time.time()}
+            with jsonl.open_to_append(self._path) as file:
+                self._checksum = jsonl.append(file, line, previous=self._checksum, sync=True)
 
 
-def _replayed(path: Path, last_sign: float | None) -> tuple[Spent, float]:
-    """What a ledger's file says was spent, and the seconds that its sessions took. A torn last line is dropped."""
-    data = read_plain(path, max_bytes=MAX_RECORD_BYTES)
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        os.truncate(path, len(whole))
-    spent, seconds, opened, at = Spent(), 0.0, 0.0, 0.0
+def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
+    """Read what was spent, and how many seconds the sessions took. A torn last line is dropped.
+
+    Raises RecordError when another line is damaged or missing.
+    """
+    last_checksum = jsonl.drop_torn_line(path)
+    spent, seconds, opened, at, number = Spent(), 0.0, 0.0, 0.0, 0
+    checksum: int | None = None
     try:
-        for entry in map(json.loads, whole.splitlines()):
+        for line in jsonl.read_lines(path):
+            number += 1
+            entry, checksum = jsonl.parse(line, checksum)
             if entry["entry"] == "open":
                 seconds += at - opened
                 opened = entry["at"]
             at = entry["at"]
             spent = Spent(spent.tokens + entry["tokens"], spent.usd + entry["usd"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{path} is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
-    return spent, seconds + max(at, last_sign or 0.0) - opened
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise RecordError(f"{path}, line {number}, is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
+    return _Earlier(spent, seconds + max(at, last_sign or 0.0) - opened, last_checksum)
 
 
-class Metered:
+class MeteredModel:
     """A model whose every request goes through the ledger. A reply ends when the loop's time is over, in the middle of a word."""
 
     def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
         """`on_text` hears every reply as it is written."""
         self._model, self._ledger, self._on_text = model, ledger, on_text
-        self._known: tuple[int, int] = (0, 0)  # so many first messages came to so many tokens
+        self._known: tuple[int, int] = (0, 0)  # a number of first messages, and how many tokens the server counted for them
 
     @property
     def name(self) -> str:
@@ -151,10 +169,10 @@ class Metered:
             on_text(text)
             self._ledger.check_time()
 
-        allowed, reserved = self._ledger.reserve(self._bound(messages, tools), sampling.max_tokens)
+        allowed, reserved = self._ledger.reserve(self._max_tokens(messages, tools), sampling.max_tokens)
         try:
             reply = self._model.reply(messages, tools, replace(sampling, max_tokens=allowed), hear)
-        except ContextOverflow:  # refused unread
+        except ContextOverflow:  # the server refused it unread, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
         self._ledger.settle(reserved, Spent(reply.total_tokens, self._ledger.cost(reply)))
@@ -164,9 +182,9 @@ class Metered:
     def close(self) -> None:
         self._model.close()
 
-    def _bound(self, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> int:
-        """No request has more tokens than this: what the server counted last time, plus a token for each byte that came since."""
+    def _max_tokens(self, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> int:
+        """Return a number of tokens that no request passes: what the server counted last time, and one for each byte since then."""
         count, tokens = self._known
-        if len(messages) <= count:  # another episode, or a shortened context: nothing is known of it
+        if len(messages) <= count:  # another episode, or a shortened context: the server has counted none of it
             count, tokens = 0, FRAME_TOKENS + sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools)
         return tokens + sum(count_bytes(message) for message in messages[count:])

@@ -23,9 +23,10 @@ from typing import Any
 
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, run_loop
-from codagent.store.ledger import Ledger, Metered
+from codagent.protocols import OnText, ignore_text
+from codagent.store.ledger import Ledger, MeteredModel
 from codagent.store.record import Record, load
-from codagent.types import Limits, Loop, Message, Observation, OnText, Outcome, Price, Profile, Reply, Sampling, Task, Tool, ignore_text
+from codagent.types import Limits, Loop, Message, Observation, Outcome, Price, Profile, Reply, Sampling, Task, Tool
 
 CODAGENT = Path(sys.executable).parent / "codagent"
 
@@ -96,7 +97,7 @@ def spend(folder: Path, rng: random.Random) -> tuple[float, float, int]:
     record, ledger = folder / "record.jsonl", folder / "ledger.jsonl"
     while loop and loop.end not in ("tokens", "usd"):
         kills += 1
-        loop = _session(load(record) if record.exists() else loop, record, Metered(provider, Ledger(ledger, limits, price)), rng)
+        loop = _session(load(record) if record.exists() else loop, record, MeteredModel(provider, Ledger(ledger, limits, price)), rng)
         loop = loop or load(record)
     spent = Ledger(ledger, limits, price).spent
     assert limits.usd
@@ -106,7 +107,7 @@ def spend(folder: Path, rng: random.Random) -> tuple[float, float, int]:
     return provider.tokens / limits.tokens, provider.usd / limits.usd, kills
 
 
-def _session(loop: Loop, path: Path, model: Metered, rng: random.Random) -> Loop | None:
+def _session(loop: Loop, path: Path, model: MeteredModel, rng: random.Random) -> Loop | None:
     """The loop at its end; None when it was killed."""
     profile = Profile(steps=20, repeats=99, sampling=Sampling(max_tokens=rng.randint(50, 4000)))
     with closing(Record(path, loop)) as record:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import RecordError
-from codagent.sandbox.engine import connect
+from codagent.sandbox.docker.engine import connect
 from codagent.store.record import load
 
 CODAGENT = Path(sys.executable).parent / "codagent"

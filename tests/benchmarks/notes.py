@@ -30,8 +30,8 @@ from codagent.runner.result import solved
 from codagent.runner.runner import Desk
 from codagent.runner.spec import LoopSpec, OpenedModel, spec_of
 from codagent.settings.settings import Settings
-from codagent.store import layout as state
-from codagent.store.notes_file import Notebook
+from codagent.store import layout
+from codagent.store.notes_file import NotesFile
 from codagent.store.record import load
 from codagent.types import Limits, Price, Task
 
@@ -75,8 +75,8 @@ class Results:
 def mend(name: str, condition: str, folder: Path, ready: OpenedModel, notes: str) -> dict[str, Any]:
     """What a loop on a sample comes to; its repository, with its record, lies in the folder. One that was broken off there goes on."""
     root = folder / condition / name
-    loops = state.make_loops_dir(state.home_dir(root if root.exists() else check_out(name, root)))
-    so_far = next((load(loops / loop_id / state.RECORD) for loop_id in state.all_loops(loops)), None)
+    loops = layout.make_loops_dir(layout.home_dir(root if root.exists() else check_out(name, root)))
+    so_far = next((load(loops / loop_id / layout.RECORD) for loop_id in layout.list_loops(loops)), None)
     job = spec_of(so_far)[0] if so_far else begun(name, condition, loops, notes)
     settings = Settings(model="embedded", limits=LIMITS)
     with closing(
@@ -90,9 +90,9 @@ def mend(name: str, condition: str, folder: Path, ready: OpenedModel, notes: str
 
 
 def begun(name: str, condition: str, loops: Path, notes: str) -> LoopSpec:
-    task, loop_id, file = sample(name), state.new_loop(loops), state.notes_file(loops)
+    task, loop_id, file = sample(name), layout.create_loop(loops), layout.notes_path(loops)
     if notes:
-        Notebook(file, state.notes_dir(loops), who="another").write(notes)
+        NotesFile(file, layout.versions_dir(loops), who="another").write(notes)
     rewrite = "always" if condition == "notes" else "never"
     tasks = (Task(name, task.instruction, task.checks),)
     return LoopSpec(loop_id, loop_id, tasks, True, rewrite, notes=notes, notes_file=str(file), seed=SEED)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
-from codagent.sandbox.engine import connect
+from codagent.sandbox.docker.engine import connect
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 
 @pytest.fixture(scope="module")

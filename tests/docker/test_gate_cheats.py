@@ -10,7 +10,7 @@ import pytest
 
 from codagent.repository.gate import Gates
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.docker.sandbox import DockerSandbox
 from tests.repository.gate.conftest import SOLVED, START, Shop
 
 pytestmark = pytest.mark.docker

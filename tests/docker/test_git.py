@@ -10,7 +10,7 @@ import pytest
 
 from codagent.repository import git
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 

@@ -82,6 +82,8 @@ def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script,
 
 def test_set_up_of_a_repository_runs_once_with_its_tools(codagent, script, repository):
     (repository / "codagent.toml").write_text('[sandbox]\nsetup = "echo ready > /opt/ready"\n')
+    assert codagent("run", "x", "--model", script(FIX)).returncode == 2
+    assert codagent("sandbox", "allow").returncode == 0
     steps = [call("bash", command="cat /opt/ready"), *FIX]
     first = codagent("run", "x", "--model", script(steps), "--check", "cat /opt/ready", "--json")
     assert json.loads(first.stdout)["passed"] is True, first.stderr

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from codagent.errors import SandboxError
-from codagent.sandbox.channel import MAX_OUTPUT
 from codagent.sandbox.check import check
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
-from codagent.sandbox.image import ensure_image
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import DockerSandbox
+from codagent.sandbox.images.image import ensure_image
 
 pytestmark = pytest.mark.docker
 
@@ -155,6 +155,6 @@ def test_a_missing_image_says_which_command_builds_it(python_sandbox: Definition
     from dataclasses import replace
 
     missing = replace(python_sandbox, image="codagent/nothing")
-    for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, root=None, say=print)):
+    for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, say=print)):
         with pytest.raises(SandboxError, match="codagent sandbox build python"):
             start()

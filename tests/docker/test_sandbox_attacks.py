@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
-from codagent.sandbox.channel import MAX_OUTPUT
-from codagent.sandbox.docker import DockerSandbox
+from codagent.errors import SandboxError
+from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.docker.sandbox import MAX_READ, DockerSandbox
+from tests.docker.forger import FORGER
 
 pytestmark = pytest.mark.docker
 
@@ -153,6 +157,43 @@ def test_a_forged_answer_fools_nobody_and_a_flooded_channel_ends(sandbox: Docker
     assert (forged.exit_code, forged.output) == (5, "")
     flooded = sandbox.run("timeout 2 cat /dev/zero >/proc/$PPID/fd/1; exit 5", timeout=20)
     assert flooded.exit_code == 5
+    assert works(sandbox)
+
+
+TAILS = [
+    b" 0 3\nyes",
+    b" %s 0\n" % (b"9" * 5000),
+    b" 99999999999999999999 0\n",
+    b" 0 999999999999\n" + b"x" * 1000,
+]
+
+
+@pytest.mark.parametrize("tail", TAILS, ids=lambda tail: repr(tail[:24]))
+def test_who_answers_in_the_place_of_the_shell_breaks_nothing_here(
+    sandbox: DockerSandbox, tail: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own commands' output and status it can forge, and what it reads; the host goes on."""
+    monkeypatch.setattr("codagent.sandbox.docker.sandbox._PATIENCE", 2.0)
+    sandbox.write("forger.py", FORGER.encode())
+    sandbox.write("big", b"0" * 20_000_000)
+    forged = sandbox.run(f"python3 forger.py {shlex.quote(repr(tail))} 2", timeout=20)
+    assert forged.output == "yes" if tail == TAILS[0] else 0 <= forged.exit_code <= 999
+    assert len(forged.output) < MAX_OUTPUT + 100
+    sandbox.run(f"python3 forger.py {shlex.quote(repr(tail))} 2 >/dev/null 2>&1 & sleep 0.2", timeout=20)
+    for _ in range(10):
+        with suppress(OSError, SandboxError):
+            assert len(sandbox.read("big")) <= MAX_READ
+        with suppress(OSError, SandboxError):
+            sandbox.write("small", b"0" * 1_000_000)
+    sandbox.run("sleep 2", timeout=20)
+    assert works(sandbox)
+
+
+def test_a_flood_of_the_channel_meets_the_time_limit(sandbox: DockerSandbox) -> None:
+    began = time.monotonic()
+    result = sandbox.run("cat /dev/zero >/proc/$PPID/fd/1", timeout=2)
+    assert (result.exit_code, result.timed_out) == (124, True)
+    assert time.monotonic() - began < 30
     assert works(sandbox)
 
 

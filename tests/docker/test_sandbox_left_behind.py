@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from codagent.sandbox.container import create
 from codagent.sandbox.definition import Definition
-from codagent.sandbox.docker import DockerSandbox
-from codagent.sandbox.reaper import process_start, reap
+from codagent.sandbox.docker.container import create
+from codagent.sandbox.docker.reaper import process_start, reap
+from codagent.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
 
@@ -31,9 +31,9 @@ sandbox.run("setsid sleep 300 & sleep 300", timeout=300)
 """
 UNSTARTED = """
 import os, signal, sys
-from codagent.sandbox.container import create
+from codagent.sandbox.docker.container import create
 from codagent.sandbox.definition import definition
-from codagent.sandbox.engine import connect
+from codagent.sandbox.docker.engine import connect
 create(connect(), "codagent/python", definition("python"), sys.argv[1])
 os.kill(os.getpid(), signal.SIGKILL)
 """

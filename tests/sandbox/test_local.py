@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import SandboxError
-from codagent.sandbox.channel import MAX_OUTPUT
+from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.local import LocalSandbox
 
 
@@ -21,6 +21,11 @@ def sandbox() -> Iterator[LocalSandbox]:
 def test_a_command_gives_its_exit_code_and_both_its_streams(sandbox: LocalSandbox) -> None:
     result = sandbox.run("echo out; echo err >&2; exit 3", timeout=10)
     assert (result.exit_code, result.output, result.timed_out) == (3, "out\nerr\n", False)
+
+
+def test_a_verdict_is_reached_as_any_command_runs(sandbox: LocalSandbox) -> None:
+    result = sandbox.run_attested("echo out; exit 3", timeout=10)
+    assert (result.exit_code, result.output, result.timed_out) == (3, "out\n", False)
 
 
 def test_a_command_past_its_time_limit_is_killed_with_its_children(sandbox: LocalSandbox) -> None:

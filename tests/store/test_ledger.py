@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
-from codagent.store.ledger import Ledger, Metered, Spent
+from codagent.store.ledger import Ledger, MeteredModel, Spent
 from codagent.types import Limits, Message, Price, Reply, Sampling
 
 PROMPT = (Message("user", "hello"),)
@@ -60,7 +60,7 @@ def test_neither_tokens_nor_money_ever_pass_their_limit(seed):
     limits = Limits(tokens=rng.randint(2_000, 60_000), usd=rng.uniform(0.01, 0.5))
     price = Price(rng.uniform(1e-6, 1e-5), rng.uniform(1e-6, 5e-5))
     ledger, writer, spent = Ledger(None, limits, price), Writer(), []
-    model, messages = Metered(writer, ledger), PROMPT
+    model, messages = MeteredModel(writer, ledger), PROMPT
     with pytest.raises(LimitReached):  # noqa: PT012 - the loop runs until it does
         while True:
             reply = model.reply(messages, (), Sampling(max_tokens=rng.randint(20, 2000)))
@@ -77,7 +77,7 @@ def test_an_interrupted_request_counts_as_spent():
 
     ledger = Ledger(None, Limits(), Price(1e-6, 1e-6))
     with pytest.raises(KeyboardInterrupt):
-        Metered(Broken(), ledger).reply(PROMPT, (), Sampling(max_tokens=100))
+        MeteredModel(Broken(), ledger).reply(PROMPT, (), Sampling(max_tokens=100))
     assert ledger.spent.tokens > 100
 
 
@@ -88,7 +88,7 @@ def test_a_request_refused_as_too_long_costs_nothing():
 
     ledger = Ledger(None, Limits(), None)
     with pytest.raises(ContextOverflow):
-        Metered(Small(), ledger).reply(PROMPT, (), Sampling())
+        MeteredModel(Small(), ledger).reply(PROMPT, (), Sampling())
     assert ledger.spent == Spent()
 
 
@@ -101,7 +101,7 @@ def test_what_a_provider_says_it_cost_goes_before_the_price():
 
 def test_every_booking_is_on_disk_and_adds_up(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl", Limits(), Price(1e-6, 1e-6))
-    model = Metered(Writer(), ledger)
+    model = MeteredModel(Writer(), ledger)
     for _ in range(3):
         model.reply(PROMPT, (), Sampling(max_tokens=50))
     lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
@@ -139,10 +139,28 @@ def test_a_torn_last_line_is_dropped_and_other_damage_refused(tmp_path):
         Ledger(path, Limits(), None)
 
 
+def test_a_line_that_was_changed_or_lost_is_refused(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path, Limits(), None).reserve(100, 50)
+    Ledger(path, Limits(), None).reserve(100, 50)
+    lines = path.read_text().splitlines(keepends=True)
+    for damaged in ([*lines[:1], *lines[2:]], [*lines[:1], lines[1].replace("150", "151"), *lines[2:]]):
+        path.write_text("".join(damaged))
+        with pytest.raises(RecordError, match="line 2, is damaged"):
+            Ledger(path, Limits(), None)
+
+
+@pytest.mark.parametrize("tokens", ["1" * 400, "1" * 5_001, "[" * 50_000, "null", '"1"'])
+def test_what_no_ledger_says_is_refused(tmp_path, tokens):
+    (tmp_path / "l").write_text(f'{{"entry": "reserve", "tokens": 1, "usd": {tokens}, "at": 1.0}}\n')
+    with pytest.raises(RecordError, match="line 1, is damaged"):
+        Ledger(tmp_path / "l", Limits(), None)
+
+
 def test_time_is_held_back_for_the_gates(tmp_path):
     ledger = Ledger(None, Limits(seconds=100.0), None)
-    ledger.hold(30.0)
-    ledger.hold(10.0)
+    ledger.keep_for_gates(30.0)
+    ledger.keep_for_gates(10.0)
     assert ledger.seconds_left == pytest.approx(70, abs=0.5)
     assert ledger.seconds_until_end == pytest.approx(100, abs=0.5)
 

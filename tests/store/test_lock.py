@@ -1,5 +1,6 @@
 """The lock of a loop, with real processes."""
 
+import errno
 import fcntl
 import os
 import re
@@ -7,13 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from codagent.errors import UsageError
-from codagent.store.lock import Lock, process_start
+from codagent.errors import RepositoryError, UsageError
+from codagent.store.lock import Lock
 
 HOLD = """
 import sys
@@ -28,6 +28,17 @@ try:
         sys.stdin.readline()
 except UsageError as error:
     print("refused", error, flush=True)
+"""
+HOLD_WITH_A_CHILD = """
+import subprocess, sys
+from pathlib import Path
+from codagent.store.lock import Lock
+print("ready", flush=True)
+sys.stdin.readline()
+with Lock(Path(sys.argv[2])):
+    child = subprocess.Popen(["sleep", "60"], close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    sys.stdin.readline()
 """
 TAKE_TURNS = """
 import sys, time
@@ -76,7 +87,7 @@ def told(other):
 
 def test_a_lock_is_there_while_it_is_held_and_not_longer(path):
     with Lock(path) as lock:
-        assert path.read_text().startswith(f"{os.getpid()}\n")
+        assert path.read_text().startswith(f"process {os.getpid()} ")
         assert lock.took_over is None
     assert list(path.parent.iterdir()) == []
 
@@ -93,7 +104,7 @@ def test_what_a_living_process_holds_is_refused_with_its_name(path):
         refused = rf"^loop 1123-1 is being worked on by process {other.pid} \(codagent loop\) since \d{{4}}-.*; wait for it, or stop it$"
         with pytest.raises(UsageError, match=refused), Lock(path):
             pass
-        assert path.read_text().startswith(f"{other.pid}\n")
+        assert path.read_text().startswith(f"process {other.pid} ")
         other.communicate("\n")
         with Lock(path) as lock:
             assert lock.took_over is None
@@ -116,15 +127,51 @@ def test_the_lock_of_a_killed_process_is_taken_over_even_before_its_parent_waits
     assert not path.exists()
 
 
+def test_a_program_that_the_holder_started_does_not_hold_the_lock_after_it(path):
+    with process(path, HOLD_WITH_A_CHILD) as other:
+        child = int(told(other))
+        try:
+            other.kill()
+            other.wait()
+            with Lock(path) as lock:
+                assert f"process {other.pid} " in lock.took_over
+            os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_a_process_id_that_is_used_again_holds_nothing(path):
-    path.write_text(f"{os.getpid()}\n{process_start(os.getpid())}0\n{socket.gethostname()}\nloop\n2026-11-23 20:00:00\n")
+    path.write_text(f"process {os.getpid()} (codagent loop) on {socket.gethostname()} since 2026-11-23 20:00:00\n")
     with Lock(path) as lock:
         assert lock.took_over == f"process {os.getpid()} (codagent loop) since 2026-11-23 20:00:00"
 
 
-def test_a_process_of_another_machine_is_not_taken_for_dead(path):
-    path.write_text("1\n1\nelsewhere.example\nloop\n2026-11-23 20:00:00\n")
-    with pytest.raises(UsageError, match=f"process 1 .* on elsewhere.example since .* remove {path}"), Lock(path):
+def test_a_process_of_another_machine_holds_the_lock_where_the_disk_says_so(path):
+    path.write_text("process 1 (codagent loop) on elsewhere.example since 2026-11-23 20:00:00\n")
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as NFS does for a process of another machine
+        with pytest.raises(UsageError, match=r"by process 1 \(codagent loop\) on elsewhere.example since .*; wait for it"), Lock(path):
+            pass
+    with Lock(path) as lock:
+        assert "on elsewhere.example" in lock.took_over
+
+
+def test_a_holder_that_has_not_said_its_name_is_refused_without_one(path):
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="is being worked on by another process; wait"), Lock(path):
+            pass
+
+
+def test_a_disk_without_locks_is_said(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(RepositoryError, match=rf"^{path} cannot be locked \(No locks available\); keep loops and notes"),
+        Lock(path),
+    ):
         pass
 
 
@@ -135,12 +182,20 @@ def test_a_lock_cut_off_at_any_byte_is_taken_over(path):
         path.write_bytes(whole[:length])
         with Lock(path) as lock:
             assert lock.took_over == ("a process that is not known" if length else None)
-            assert path.read_bytes().startswith(f"{os.getpid()}\n".encode())
+            assert path.read_bytes().startswith(f"process {os.getpid()} ".encode())
         assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    "text", [b"\xff\xfe", b"\0" * 64, b"x\n1\nh\nc\ns\n", b"99999999999999999999\n1\nh\nc\ns\n", b"1\n1\n\x1b[2J\nc\ns\n"]
+    "text",
+    [
+        b"\xff\xfe",
+        b"\0" * 64,
+        b"x since 2026-11-23 20:00:00\n",
+        b"process 99999999999999999999 since 2026-11-23 20:00:00\n",
+        b"process 1 on \x1b[2J since 2026-11-23 20:00:00\n",
+        b"process 1 since 2026-11-23 20:00:00\n\n",
+    ],
 )
 def test_what_is_no_lock_is_taken_over(path, text):
     path.write_bytes(text)
@@ -150,6 +205,7 @@ def test_what_is_no_lock_is_taken_over(path, text):
 
 def test_the_lock_of_somebody_else_is_left_alone(path):
     with Lock(path):
+        path.unlink()
         path.write_text("somebody else\n")
     assert path.read_text() == "somebody else\n"
 
@@ -162,7 +218,7 @@ def test_a_lock_whose_folder_was_removed_is_given_back_in_silence(path):
 
 
 def test_of_many_processes_that_take_over_at_once_one_does(path):
-    path.write_text("999999999\n1\n" + socket.gethostname() + "\nloop\n2026-11-23 20:00:00\n")
+    path.write_text(f"process 999999999 (codagent loop) on {socket.gethostname()} since 2026-11-23 20:00:00\n")
     with ExitStack() as stack:
         others = [stack.enter_context(process(path)) for _ in range(6)]
         for other in others:
@@ -178,21 +234,3 @@ def test_processes_that_take_turns_are_never_inside_together(path):
             other.stdin.write("\n")
         assert [other.stdout.readline() for other in others] == ["done\n"] * 3
     assert list(path.parent.iterdir()) == []
-
-
-def test_who_waited_for_a_lock_that_was_given_back_meanwhile_takes_another(path):
-    with process(path) as other:
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            other.stdin.write("\n")
-            time.sleep(0.3)
-            path.unlink()
-        assert other.stdout.readline() == "held None\n"
-        assert path.read_text().startswith(f"{other.pid}\n")
-
-
-def test_a_process_that_is_gone_has_no_start():
-    with subprocess.Popen(["sleep", "60"]) as other:
-        assert process_start(other.pid) not in ("", process_start(os.getpid()))
-        other.kill()
-    assert process_start(other.pid) == ""

@@ -2,13 +2,13 @@
 
 import pytest
 
-from codagent.store.notes_file import Notebook
+from codagent.store.notes_file import NotesFile
 from codagent.types import Episode, Outcome, Task
 
 
 @pytest.fixture
 def book(tmp_path):
-    return Notebook(tmp_path / "notes.md", tmp_path / "notes", who="loop-1")
+    return NotesFile(tmp_path / "notes.md", tmp_path / "notes", who="loop-1")
 
 
 def wrote(text, passed=True):
@@ -75,7 +75,7 @@ def test_a_loop_that_begins_with_notes_but_no_file_writes_them(book):
 def test_after_a_crash_the_edit_of_a_person_still_wins(book, tmp_path, edit):
     book.keep(wrote("one"))
     book.keep(wrote("two"))
-    Notebook(book.path, tmp_path / "notes", who="person").write(edit)
+    NotesFile(book.path, tmp_path / "notes", who="person").write(edit)
     book.settle("two", "one")
     assert book.read("two") == edit
 

@@ -1,4 +1,5 @@
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from codagent.errors import RecordError
 from codagent.store.codec import decode, encode
 from codagent.store.record import Record, load
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
+from tests.store.foreign import without_checksums
 
 PROMPT = (Message("system", "rules"), Message("user", "a name that is no UTF-8: \udcff"))
 
@@ -47,12 +49,6 @@ def test_a_loop_comes_back_as_it_was(tmp_path):
     assert (loop.id, loop.end, loop.settings) == ("id", "finished", {"limits": {"steps": 5}})
 
 
-def test_half_a_character_in_a_reply_comes_back_as_it_was(tmp_path):
-    message = Message("assistant", "half \ud83d", (ToolCall("c", "bash", '{"command": "\ude00"}'),))
-    steps = [replace(step(1), reply=replace(reply(1), message=message, raw="half \ud83d"))]
-    assert write(tmp_path / "r", steps) == load(tmp_path / "r").episodes[0]
-
-
 def test_prompt_ids_are_kept_once(tmp_path):
     ids = tuple(range(1000))
     write(tmp_path / "r", [step(1, ids, (1000,)), step(2, (*ids, 1000, 1001), (1002,))])
@@ -87,6 +83,95 @@ def test_an_unanswered_call_is_closed_as_interrupted(tmp_path):
     assert episode.steps[-1].observation == Observation((Message("tool", "error: interrupted", tool_call_id="c2"),), "interrupted")
 
 
+@pytest.fixture
+def sealed(tmp_path):
+    """A record of two steps, whose lines have checksums, and what it holds."""
+    write(tmp_path / "r", [step(1, (1, 2), (3,)), step(2, (1, 2, 3), (4,))])
+    return tmp_path / "r", load(tmp_path / "r")
+
+
+def test_a_bit_that_is_flipped_anywhere_is_noticed(sealed):
+    path, loop = sealed
+    whole, rng = path.read_bytes(), random.Random(0)
+    for _ in range(500):
+        flipped = bytearray(whole)
+        flipped[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        if flipped.endswith(b"\n"):
+            with pytest.raises(RecordError, match=r", line \d+, is damaged|has schema"):
+                load(path)
+        else:
+            assert load(path) == replace(loop, end=None)  # the last line is torn
+
+
+def test_a_line_that_is_missing_doubled_or_moved_is_named(sealed):
+    path, _ = sealed
+    lines = path.read_bytes().splitlines(keepends=True)
+    for at in range(len(lines) - 1):
+        removed = [*lines[:at], *lines[at + 1 :]]
+        moved = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
+        for damaged in (removed, moved):
+            path.write_bytes(b"".join(damaged))
+            with pytest.raises(RecordError, match=rf", line {at + 1}, is damaged \(its checksum .*\); .* cutting the file"):
+                load(path)
+        path.write_bytes(b"".join([*lines[: at + 1], *lines[at:]]))
+        with pytest.raises(RecordError, match=f", line {at + 2}, is damaged"):
+            load(path)
+
+
+def test_a_record_goes_on_with_its_checksums(sealed):
+    path, loop = sealed
+    Record(path, loop).close()
+    path.write_bytes(path.read_bytes().replace(b'"end":"finished"', b'"end":"finishes"'))
+    with pytest.raises(RecordError, match=", line 7, is damaged"):
+        load(path)
+
+
+def test_a_record_of_a_version_without_checksums_loads_and_goes_on(sealed):
+    path, loop = sealed
+    path.write_text(without_checksums(path.read_text()))
+    assert load(path) == loop
+    again = Record(path, loop)
+    again.finish("finished")
+    again.close()
+    assert load(path) == loop
+    path.write_bytes(path.read_bytes().replace(b'"finished"},"sum"', b'"finishes"},"sum"'))
+    with pytest.raises(RecordError, match=", line 10, is damaged"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("was", "put", "said"),
+    [
+        ("-0.5", "null", "None where a value of type float"),
+        ("-0.5", "true", "True where a value of type float"),
+        ("thought 1", "\\ud800", "holds half a character"),
+        ('"seed":7', f'"seed":{"1" * 5_001}', "is damaged"),
+        ('"seed":7', f'"seed":{"1" * 4_000}', "bits is too large"),
+        ('"limits":{"steps":5}', f'"limits":{"[" * 50_000}', "is damaged"),
+        ('"limits":{"steps":5}', f'"limits":{"[" * 500}{"]" * 500}', "nested more than 100 times"),
+        ('{"end":"finished"}', '{"end":["finished"]}', "where a value of type str"),
+        ('"shared":0', '"shared":-1', "shares -1 ids"),
+    ],
+)
+def test_what_no_loop_leaves_is_refused_in_one_sentence(sealed, was, put, said):
+    path, _ = sealed
+    text = without_checksums(path.read_text())
+    assert was in text
+    path.write_text(text.replace(was, put, 1))
+    with pytest.raises(RecordError, match=rf"^{path}, line \d+, is damaged.*$") as caught:
+        load(path)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 250
+
+
+def test_half_a_character_that_a_model_writes_does_not_spoil_the_record(tmp_path):
+    first = step(1)
+    odd = replace(first, reply=replace(first.reply, raw="\ud83d and \udcff and \U0001f600"))
+    write(tmp_path / "r", [odd])
+    assert load(tmp_path / "r").episodes[0].steps[0].reply.raw == "\ufffd and \udcff and \U0001f600"
+
+
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
@@ -100,7 +185,7 @@ def test_an_unanswered_call_is_closed_as_interrupted(tmp_path):
 )
 def test_damage_in_the_middle_is_refused_with_its_place(tmp_path, damage, match):
     write(tmp_path / "r", [step(1)])
-    (tmp_path / "r").write_bytes(damage((tmp_path / "r").read_bytes()))
+    (tmp_path / "r").write_bytes(damage(without_checksums((tmp_path / "r").read_text()).encode()))
     with pytest.raises(RecordError, match=match):
         load(tmp_path / "r")
 

@@ -6,7 +6,7 @@ from codagent.errors import CodagentError
 
 
 class Diverged(CodagentError):
-    """What is computed is no number any more."""
+    """A loss or a weight is not finite any more."""
 
     exit_code = 10
 

@@ -97,7 +97,7 @@ def loop(
         return
     pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_file(loops)), json_=json_)
+    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
 
 
 def branch(

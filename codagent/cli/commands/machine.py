@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
@@ -65,10 +66,13 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent 
     say(file)
 
 
+sandbox.command("allow", epilog="Example: codagent sandbox allow")(allow)
+
+
 @sandbox.command("build", epilog="Example: codagent sandbox build python")
 def sandbox_build(name: Name) -> None:
     """Build the image of a sandbox, and the base image below it."""
-    from codagent.sandbox.image import build
+    from codagent.sandbox.images.image import build
 
     say(build(name, ProgressLines().say))
 
@@ -102,16 +106,16 @@ def _git() -> str:
 
 
 def _engine() -> str:
-    from codagent.sandbox.engine import connect
+    from codagent.sandbox.docker.engine import connect
 
     return str(connect().version()["Version"])
 
 
 def _image() -> str:
     from codagent.sandbox.definition import definition
-    from codagent.sandbox.image import ensure_image
+    from codagent.sandbox.images.image import ensure_image
 
-    return ensure_image(definition("python"), root=None, say=lambda _: None)
+    return ensure_image(definition("python"), say=lambda _: None)
 
 
 def _weights() -> str:

@@ -16,7 +16,7 @@ from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
 from codagent.runner.spec import is_sealed, notes_file_for
 from codagent.store import layout
-from codagent.store.notes_file import PERSON, Notebook
+from codagent.store.notes_file import PERSON, NotesFile
 from codagent.types import Loop
 
 notes = typer.Typer(no_args_is_help=True, help="Show and restore the notes that attempts hand on.", epilog="Example: codagent notes show")
@@ -50,9 +50,9 @@ def rollback(loop_id: options.LoopId = None, *, at: Before = 0, repo: options.Re
     """
     stored = load_stored(repo, record, loop_id)
     loops = stored.folder.parent
-    wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_file(loops))
+    wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_path(loops))
     file = Path(wanted) if is_sealed(stored.loop, options.secret()) else notes_file_for(loops, stored.loop.id, wanted)
-    Notebook(file, layout.notes_dir(loops), who=PERSON).write(_after(stored.loop, at))
+    NotesFile(file, layout.versions_dir(loops), who=PERSON).write(_after(stored.loop, at))
     say(file)
 
 

@@ -6,22 +6,23 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from codagent.cli import options
-from codagent.cli.terminal.output import say, write
+from codagent.cli.terminal.output import say, warn, write
 from codagent.cli.terminal.paint import paint
-from codagent.errors import RepositoryError
+from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.repository.attempts import verdict_label
 from codagent.runner.result import change, iterations, outcome_label
 from codagent.store import layout
 from codagent.store.record import load
-from codagent.store.trainable import TEXT_ONLY, chained, unfit
+from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import sanitize
 from codagent.types import Loop, Message
 
@@ -103,20 +104,16 @@ def apply(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record
 
 
 def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
-    """List the loops of a repository, the latest last."""
+    """List the loops of a repository, the latest last. A loop whose record is damaged is listed with the reason."""
     loops = options.loops_dir(git.find_root(repo), record)
-    rows = []
-    for loop_id in layout.all_loops(loops):
-        loop = load(loops / loop_id / layout.RECORD)
-        attempts = loop.attempts
-        end = {"outcome": outcome_label(loop), "task": attempts[0].task.instruction} if attempts else {"outcome": "empty", "task": ""}
-        rows.append({"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), **end})
+    rows = [_summary_row(loop_id, loops / loop_id / layout.RECORD) for loop_id in layout.list_loops(loops)]
     if json_:
         say(json.dumps(rows))
         return
     for row in rows:
-        task = str(row["task"]).partition("\n")[0][:80]
-        say(f"{row['id']}  {row['outcome']:<12} {row['iterations']:>3}  {row['model']:<24} {task}")
+        text = str(row.get("error", row["task"])).partition("\n")[0]
+        text = f"{'':>3}  {text}" if "error" in row else f"{row['iterations']:>3}  {row['model']:<24} {text[:80]}"
+        say(f"{row['id']}  {row['outcome']:<12} {text}")
 
 
 def clean(
@@ -132,15 +129,35 @@ def clean(
     """
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
-    chosen = layout.all_loops(loops) if all_ else [layout.find_loop(loops, wanted) for wanted in loop_ids or []]
+    chosen = layout.list_loops(loops) if all_ else [layout.find_loop(loops, wanted) for wanted in loop_ids or []]
+    exit_code = 0
     for loop_id in chosen:
-        git.unpublish(root, loop_id)
+        try:
+            with suppress(UsageError):  # the folder's name is no id of a loop, so git has nothing of it
+                git.unpublish(root, loop_id)
+        except RepositoryError as error:
+            warn(f"codagent: {error}")
+            exit_code = error.exit_code
+            continue
         shutil.rmtree(loops / loop_id)
         say(f"removed {loop_id}")
-    from codagent.sandbox.reaper import reap
+    from codagent.sandbox.docker.reaper import reap
 
     for name in reap():
         say(f"removed container {name}")
+    if exit_code:
+        raise typer.Exit(exit_code)
+
+
+def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
+    """Return what `list` tells of a loop; with the key "error" when its record cannot be read."""
+    try:
+        loop = load(record)
+        attempts = loop.attempts
+        outcome, task = (outcome_label(loop), attempts[0].task.instruction) if attempts else ("empty", "")
+        return {"id": loop_id, "group": loop.group, "model": loop.model, "iterations": iterations(loop), "outcome": outcome, "task": task}
+    except (RecordError, RepositoryError) as error:
+        return {"id": loop_id, "group": "", "model": "", "iterations": 0, "outcome": "damaged", "task": "", "error": str(error)}
 
 
 def _print_tokens(loop: Loop) -> None:
@@ -149,11 +166,11 @@ def _print_tokens(loop: Loop) -> None:
         say(f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
         for number, reply in enumerate((step.reply for step in episode.steps), 1):
             held = f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens" if reply.tokens else TEXT_ONLY
-            reason = unfit(reply) if reply.tokens else ""
+            reason = untrainable_reason(reply) if reply.tokens else ""
             say(f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}")
-    text, fit = sum(reply.tokens is None for reply in replies), sum(not unfit(reply) for reply in replies)
+    text, fit = sum(reply.tokens is None for reply in replies), sum(not untrainable_reason(reply) for reply in replies)
     rows = sum(
-        len(chained([step.reply.tokens for step in episode.steps if step.reply.tokens and not unfit(step.reply)]))
+        len(prefix_chains([step.reply.tokens for step in episode.steps if step.reply.tokens and not untrainable_reason(step.reply)]))
         for episode in loop.episodes
     )
     say(f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only")

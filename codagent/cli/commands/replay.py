@@ -11,6 +11,7 @@ import typer
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.cli import options
+from codagent.cli.commands.allow import allowed_setups
 from codagent.cli.commands.records import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
@@ -52,7 +53,7 @@ def _differences(stored: StoredLoop, attempts: Sequence[Episode], position: int,
     from codagent.models.scripted import Scripted
 
     episode = attempts[position]
-    where = Reopening(stored.root, stored.folder.parent, progress.say, own.sandbox)
+    where = Reopening(stored.root, stored.folder.parent, progress.say, allowed_setups(), own.sandbox)
     with closing(reopen(stored.loop, where, earlier=attempts[:position])) as environment:
         _, _, profile = spec_of(stored.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))

@@ -56,7 +56,7 @@ def run(
     say_which_model(settings, progress)
     access = options.access(settings.model)
     opening = partial(open_model, settings, access)
-    with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, secret=access.secret)) as runner:
+    with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
         if instruction is None:
             _session(runner, seed)
             return
@@ -69,7 +69,7 @@ def run(
 
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
-    loop_id = layout.new_loop(runner.loops)
+    loop_id = layout.create_loop(runner.loops)
     return LoopSpec(loop_id, loop_id, (Task(loop_id, instruction, runner.settings.checks),), seed=seed)
 
 

@@ -1,20 +1,23 @@
-"""The results of checks, kept in memory and in a file of JSON Lines that several processes may append to."""
+"""What checks did on a tree, kept in memory and, if there is a file for it, as JSON Lines that several processes may append to."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from codagent.files import MAX_RECORD_BYTES, make_folder, open_plain, read_plain
+from codagent.files import make_folder
 from codagent.repository.gate.pytest_run import TestReport
 from codagent.repository.gate.verdict import Run
+from codagent.store import jsonl
 
 
 class Cache:
-    """Finds the runs of a tree again. `file` None means that they are kept in memory only."""
+    """The runs of checks by key. `file` None: they are forgotten with the process.
+
+    Each line of the file has a checksum of its own. A damaged line counts as missing, so its checks are run again.
+    """
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -31,20 +34,16 @@ class Cache:
         self._runs[key] = tuple(runs)
         if self._file is not None:
             make_folder(self._file.parent)
-            line = json.dumps({"key": key, "runs": [asdict(run) for run in runs]}).encode() + b"\n"
-            descriptor = open_plain(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(descriptor, line)  # in one call, so that lines of several processes do not mix
-            finally:
-                os.close(descriptor)
+            with jsonl.open_to_append(self._file) as file:
+                jsonl.append(file, {"key": key, "runs": [asdict(run) for run in runs]})
 
     def _load(self, file: Path) -> None:
         """Read the file. Lines that are incomplete or damaged are skipped."""
-        for line in read_plain(file, max_bytes=MAX_RECORD_BYTES).splitlines():
+        for line in jsonl.read_lines(file):
             try:
-                entry = json.loads(line)
+                entry, _ = jsonl.parse(line, 0)
                 self._runs[entry["key"]] = tuple(_read_run(**run) for run in entry["runs"])
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError):
                 continue
 
 

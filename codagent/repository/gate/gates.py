@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache
 from codagent.repository.gate.pytest_run import parse_pytest, run_tests
 from codagent.repository.gate.verdict import Run, grade_runs
 from codagent.text import format_result
-from codagent.types import CommandResult, Outcome, Profile, Sandbox
+from codagent.types import CommandResult, Outcome, Profile
 
 CHECK_SECONDS = 600.0
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
@@ -31,7 +32,7 @@ class Gates:
         self,
         root: Path,
         start_commit: str,
-        open_sandbox: Callable[[], Sandbox],
+        open_sandbox: Callable[[], GateSandbox],
         *,
         protect: Sequence[str] = (),
         image: str = "",
@@ -74,16 +75,19 @@ class Gates:
 
 
 def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
-    """Run one check at the repository's root, for at most `seconds` and at most CHECK_SECONDS."""
+    """Run one check at the repository's root, for at most `seconds` and at most CHECK_SECONDS.
+
+    Only a hint: in the agent's own sandbox, the agent can forge the exit code.
+    """
     return sandbox.run(check, timeout=_limit_seconds(seconds))
 
 
-def _run_one(sandbox: Sandbox, check: str, seconds: float) -> Run:
+def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, 124, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None
     if pytest is None:
-        result = run_check(sandbox, check, seconds=seconds)
+        result = sandbox.run_attested(check, timeout=_limit_seconds(seconds))
     else:
         result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
     return Run(check, result.exit_code, format_result(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)

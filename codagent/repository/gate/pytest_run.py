@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import SandboxError
+from codagent.protocols import GateSandbox
 from codagent.repository.git import TESTS
-from codagent.types import CommandResult, Sandbox
+from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
 _ENTRY_POINT = "from inside.main import main\n\nraise SystemExit(main())\n"
@@ -71,7 +72,7 @@ def parse_pytest(check: str) -> PytestCommand | None:
     return PytestCommand(match["settings"], python, match["python"] is not None, (match["arguments"] or "").strip())
 
 
-def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
+def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
     """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
     plan = {"key": key.hex(), "module": pytest.module, "tests": TESTS.pattern}
@@ -83,7 +84,7 @@ def run_tests(sandbox: Sandbox, pytest: PytestCommand, *, seconds: float) -> tup
     except OSError as error:
         raise SandboxError(f"the sandbox has no room for the files that run the tests ({error.strerror}); give it more tmp_mb") from error
     command = f"{_ALONE} {pytest.settings}{pytest.python} {folder} {pytest.arguments}"
-    result = sandbox.run(command, timeout=seconds)
+    result = sandbox.run_attested(command, timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")
     except OSError:

@@ -9,7 +9,7 @@ from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, protected_tree
 from codagent.repository.git.refs import branch_name, commit, diff, list_published, publish, tree_of, unlock, unpublish
 from codagent.repository.git.shared_clone import clone_shared
-from codagent.repository.git.snapshot import Snapshot, list_files, read_file, snapshot
+from codagent.repository.git.snapshot import Snapshot, list_files, list_tracked, read_file, snapshot
 from codagent.repository.git.transfer import collect_tree, copy_in, pack
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "is_tracked",
     "list_files",
     "list_published",
+    "list_tracked",
     "pack",
     "private_dir",
     "protected_tree",

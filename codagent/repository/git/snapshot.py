@@ -62,6 +62,11 @@ def list_files(root: Path, commit: str) -> tuple[str, ...]:
     return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
 
 
+def list_tracked(root: Path) -> tuple[str, ...]:
+    """Return the paths that git tracks now, whatever the work tree holds of them."""
+    return tuple(split_paths(Git(root)("ls-files", "-z")))
+
+
 def read_file(root: Path, commit: str, path: str) -> bytes:
     """Return the content of a file in a commit."""
     return Git(root)("cat-file", "blob", f"{commit}:{path}")

@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 
 from codagent.errors import RepositoryError, SandboxError
+from codagent.protocols import Sandbox
 from codagent.repository.git.command import Git
 from codagent.repository.git.objects import object_folder
 from codagent.repository.git.receive import MAX_PACK_BYTES, receive
-from codagent.types import CommandResult, Sandbox
+from codagent.types import CommandResult
 
 HISTORY = 50  # commits of the history that the agent can see
 _SECONDS = 300.0

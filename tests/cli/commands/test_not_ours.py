@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import CHECK, FIX, IDLE, call
 from tests.cli.loops import LOCAL, LOOP, attempt, noted, record_of, told, tries
+from tests.store.foreign import without_checksums
 
 ONCE = ("--iterations", "1")
 
@@ -56,7 +57,7 @@ def test_a_repository_lowers_limits_and_does_not_raise_them(codagent, repository
     done = codagent("loop", "x", "--check", "true", "--dry-run", "--model", "scripted:none")
     assert "limits:     4,000 tokens, 60 s, $1" in done.stdout
     assert "iterations: 10 " in done.stdout
-    assert "left out: iterations, max_usd" in done.stderr
+    assert "ignored: iterations, max_usd" in done.stderr
 
 
 def test_a_flag_of_the_person_raises_them(codagent, repository):
@@ -123,7 +124,7 @@ def test_what_has_no_end_is_not_read(codagent, script, repository, place, kind):
 def test_a_record_does_not_choose_the_local_sandbox(codagent, script, repository, tmp_path):
     codagent("run", "mend it", "--model", script(FIX), "--check", CHECK, *LOCAL)
     record = next(repository.glob(".codagent/loops/*/record.jsonl"))
-    record.write_text(record.read_text().replace("sed -i s/wrong/right/ answer.txt", f"touch {tmp_path}/owned"))
+    record.write_text(without_checksums(record.read_text()).replace("sed -i s/wrong/right/ answer.txt", f"touch {tmp_path}/owned"))
     done = codagent("replay")
     assert (done.returncode, (tmp_path / "owned").exists()) == (2, False)
     assert "--sandbox local says that they may" in done.stderr
@@ -136,7 +137,7 @@ def foreign(codagent, script, repository):
     def make(**changes):
         made = told(codagent(*LOOP, *ONCE, "--model", script([*attempt("no"), noted("n"), *attempt("right")]), "--json"))
         record = Path(made["record"])
-        head, *rest = record.read_text().split("\n")
+        head, *rest = without_checksums(record.read_text()).split("\n")
         head = json.loads(head)
         for key, value in changes.items():
             head["loop"]["settings"][key] = head["loop"]["settings"][key] | value if isinstance(value, dict) else value

@@ -1,6 +1,6 @@
 """Rows out of groups of loops, and their division into parts."""
 
-from codagent.store.trainable import chained
+from codagent.store.trainable import prefix_chains
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 from codagent_train.data.credit import mean, own, paper
 from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, microbatches
@@ -47,14 +47,14 @@ def test_an_episode_of_several_replies_has_a_row_for_each():
 
 def test_replies_that_go_on_where_the_one_before_ended_share_a_row():
     first, second, third = Tokens((5,), (1, 6), (-1.0, -1.0)), Tokens((5, 1, 6, 5, 5), (2,), (-2.0,)), Tokens((5, 1), (3,), (-3.0,))
-    assert chained([first, second, third]) == [(first, second), (third,)]
+    assert prefix_chains([first, second, third]) == [(first, second), (third,)]
     row = TrainingSample((first, second), 1.0, "solve", 0)
     assert (row.ids, row.length, row.trained_tokens) == ((5, 1, 6, 5, 5, 2), 6, 3)
 
 
 def test_a_reply_that_was_read_otherwise_than_it_was_written_begins_a_row():
     said, read = Tokens((5,), (1, 1), (-1.0, -1.0)), Tokens((5, 11, 5), (2,), (-1.0,))
-    assert chained([said, read]) == [(said,), (read,)]
+    assert prefix_chains([said, read]) == [(said,), (read,)]
 
 
 def test_loops_that_are_imitated_count_alike_whatever_came_of_them():

@@ -15,6 +15,7 @@ from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import agent_profile, group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.trainer import Trainer, train
+from tests.store.foreign import without_checksums
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
@@ -106,6 +107,6 @@ def test_rows_that_the_policy_has_moved_too_far_from_are_left_out_and_counted(ag
 
 def test_records_of_another_model_alone_are_refused(again, tmp_path, out):
     for path in (tmp_path / "loops").rglob("record.jsonl"):
-        path.write_text(path.read_text().replace("random@0", "other@0"))
+        path.write_text(without_checksums(path.read_text()).replace("random@0", "other@0"))
     with pytest.raises(UsageError, match=r"is fit for random or out;"):
         collected(again, out)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from codagent.types import Environment, Message, Task
+from codagent.protocols import Environment
+from codagent.types import Message, Task
 
 TASKS = 4  # of a pack that a person plays
 

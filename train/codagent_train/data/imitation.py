@@ -13,7 +13,7 @@ from typing import Any
 
 from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
-from codagent.store.trainable import author, exact
+from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.data.records.files import Rejection, iter_unique
 from codagent_train.policy.chat_text import render_messages, render_reply
@@ -73,7 +73,7 @@ def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer,
 def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
     """The reply with ids of this tokenizer, and logprobs as of one who is certain."""
     reply = step.reply
-    if reply.tokens and exact(reply) and author(reply.policy).weights in weights:
+    if reply.tokens and has_exact_tokens(reply) and parse_policy(reply.policy).weights in weights:
         ids, reply_ids = reply.tokens.prompt_ids, reply.tokens.completion_ids
     else:
         ids = tokenizer.encode(render_messages(messages, tools))

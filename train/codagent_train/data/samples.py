@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
-from codagent.store.trainable import chained
+from codagent.store.trainable import prefix_chains
 from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 
@@ -103,7 +103,7 @@ def _episode_samples(loop: Loop, advantages: credit.Scores, source: str) -> Iter
         key = episode.kind, episode.position
         replies = [step.reply for step in episode.steps if step.reply.tokens] if key in advantages else []
         for temperature, same_temperature in groupby(replies, lambda reply: reply.sampling.temperature):
-            for chain in chained([reply.tokens for reply in same_temperature if reply.tokens]):
+            for chain in prefix_chains([reply.tokens for reply in same_temperature if reply.tokens]):
                 yield TrainingSample(chain, advantages[key], *key, temperature=temperature or 1.0, source=source)
 
 

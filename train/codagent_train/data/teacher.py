@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, once_each, run_loop
-from codagent.types import Loop, Message, OnText, Profile, Reply, Sampling, Task, Tokens, Tool, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens, Tool
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Belief, Solver, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake
 from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, judge

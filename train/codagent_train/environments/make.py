@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from codagent.types import Environment
+from codagent.protocols import Environment
 from codagent_train.environments import keycode
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL

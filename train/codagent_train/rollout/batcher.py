@@ -7,7 +7,8 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 
 from codagent.errors import ModelError, SandboxError
-from codagent.types import Message, OnText, Reply, Sampling, Tool, ignore_text
+from codagent.protocols import OnText, ignore_text
+from codagent.types import Message, Reply, Sampling, Tool
 from codagent_train.environments.packs import seed_of
 from codagent_train.rollout.sampler import SampleRequest
 

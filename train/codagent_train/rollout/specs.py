@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codagent.agent.loop import NotesIO
-from codagent.types import Environment, Loop, Profile, Sampling, Task
+from codagent.protocols import Environment
+from codagent.types import Loop, Profile, Sampling, Task
 from codagent_train.environments.make import make_pack
 from codagent_train.environments.packs import seed_of
 from codagent_train.recipe.schema import Recipe

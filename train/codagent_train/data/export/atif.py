@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any
 
 from codagent import __version__
-from codagent.store.trainable import CHANGED, unfit
+from codagent.store.trainable import CHANGED, untrainable_reason
 from codagent.types import Episode, Loop, Message, Reply, Role, Step, ToolCall
 
 SCHEMA = "ATIF-v1.7"
@@ -107,7 +107,7 @@ def _observation(step: Step) -> JsonObject | None:
 
 def _metrics(reply: Reply) -> JsonObject:
     """With token ids only where they are whole; `unfit` says why a reply is nothing to train on by them."""
-    reason = unfit(reply)
+    reason = untrainable_reason(reply)
     tokens = None if reason == CHANGED else reply.tokens
     return _without_none(
         prompt_tokens=reply.prompt_tokens,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.store.codec import encode
-from codagent.store.trainable import author, unfit
+from codagent.store.trainable import parse_policy, untrainable_reason
 from codagent.types import Loop, Reply, Step
 from codagent_train.data import credit
 from codagent_train.data.records.files import Rejection, find_record_files, iter_unique
@@ -128,7 +128,7 @@ def _loop_rejection(loop: Loop, target: TargetPolicy | None) -> str:
         return "not judged"
     if not all(outcome and -1 <= outcome.reward <= 1 for outcome in outcomes):
         return "a reward that there cannot be"
-    weights = {author(reply.policy).weights for reply in all_replies(loop)}
+    weights = {parse_policy(reply.policy).weights for reply in all_replies(loop)}
     if len(weights) != 1:
         return "several models" if weights else "no replies"
     return "another model" if target and not weights <= set(target.weights) else ""
@@ -160,7 +160,7 @@ def _comparison_key(loop: Loop) -> str:
     tasks = _job_settings(loop).get("tasks")
     if tasks is None:
         tasks = list(dict.fromkeys(json.dumps(encode(episode.task)) for episode in loop.episodes))
-    weights = author(all_replies(loop)[0].policy).weights
+    weights = parse_policy(all_replies(loop)[0].policy).weights
     image = [settings.get("sandbox"), settings.get("sandbox_setup"), settings.get("image")]
     return json.dumps([loop.environment, tasks, loop.start_commit, image, weights], sort_keys=True)
 
@@ -176,7 +176,7 @@ def _job_settings(loop: Loop) -> Mapping[str, Any]:
 
 def _trainable_only(file: Path, loop: Loop, state: _Scan, target: TargetPolicy | None) -> Loop:
     def is_trainable(reply: Reply) -> bool:
-        reason = unfit(reply) or (_reply_rejection(reply, target) if target else "")
+        reason = untrainable_reason(reply) or (_reply_rejection(reply, target) if target else "")
         if reason:
             state.reject("reply", file, reason)
         return not reason
@@ -198,7 +198,7 @@ def _reply_rejection(reply: Reply, target: TargetPolicy) -> str:
     size, tokens = target.vocabulary_size, reply.tokens
     if size is not None and tokens and max(tokens.prompt_ids + tokens.completion_ids) >= size:
         return "ids of another tokenizer"
-    behind = 0 if target.version is None else target.version - (author(reply.policy).version or 0)
+    behind = 0 if target.version is None else target.version - (parse_policy(reply.policy).version or 0)
     return "" if 0 <= behind <= target.max_staleness else "stale"
 
 

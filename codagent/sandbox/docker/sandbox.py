@@ -1,7 +1,8 @@
 """Commands in a container that has no network, no rights and no way back to this machine, through one long-lived shell.
 
 Each claim made here is attacked in tests/docker. What is not claimed: a hole in the kernel or in the engine is a way out; and the agent can
-forge the output of its own commands, whose programs run as the same user as the shell, so its work is judged in another container.
+forge the output of its own commands, whose programs run as the same user as the shell, so its work is judged in another container, where
+the engine tells how a check ended.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ import posixpath
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, BinaryIO, Self
 
 from codagent.errors import SandboxError
-from codagent.sandbox.channel import MAX_OUTPUT, Answer, Channel, ChannelClosed
-from codagent.sandbox.container import create, pids_limit
 from codagent.sandbox.definition import WORKSPACE, Definition
-from codagent.sandbox.engine import Stream, connect, speaking
-from codagent.sandbox.reaper import reap, remove
+from codagent.sandbox.docker.channel import MAX_OUTPUT, Answer, Channel
+from codagent.sandbox.docker.container import create, pids_limit
+from codagent.sandbox.docker.engine import Stream, connect, speaking
+from codagent.sandbox.docker.frames import ChannelClosed
+from codagent.sandbox.docker.reaper import reap, remove
 from codagent.types import CommandResult
 
 MAX_READ = 256 * 1024 * 1024  # bytes of one file
 _MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
 _PATIENCE = 60.0  # seconds for what is not a command
+# Becomes the command: nothing of ours waits for it, which the command could change. An exec is in a session of its own already.
+_ATTESTED = 'exec </dev/null >>"$1" 2>&1 || exit 1; echo 1000 >/proc/self/oom_score_adj; exec nice -n 10 bash -c "$2"'
 _KILLED = "\n[the sandbox's shell was killed, and all that ran with it; it was opened again]"
 _CUT = "\n[the output was longer than the sandbox keeps]"
 
@@ -76,7 +81,28 @@ class DockerSandbox:
             note, answer = _KILLED, self._so_far(log, 137)
         except OSError as error:
             note, answer = f"the command is long and cannot be passed on: {error.strerror}", Answer(126, 0, b"")
-        return self._result(answer, log, note, started, timed_out)
+        return self._result(answer, log, note, started, timed_out=timed_out)
+
+    def run_attested(self, command: str, *, timeout: float) -> CommandResult:
+        """As `run`, but by an exec of its own, about 70 ms, whose exit code the engine tells. What it printed comes through the shell, in
+        whose place a program of the sandbox may answer; the code does not."""
+        if "\0" in command or len(command.encode(errors="surrogateescape")) > _MAX_COMMAND:
+            return CommandResult(126, f"a check cannot hold a NUL byte, or more than {_MAX_COMMAND:,} bytes", timed_out=False, seconds=0.0)
+        if self._closed:
+            raise SandboxError("the sandbox is closed; start another")
+        self._commands += 1
+        log = f"/output/{self._commands:06}.log"
+        started = time.monotonic()
+        try:
+            with speaking("running a check in the sandbox"):
+                code = self._attested(["bash", "-c", _ATTESTED, "check", log, command], started + timeout)
+        except KeyboardInterrupt:
+            self._reopen()
+            raise
+        if code is None:
+            self._reopen()
+        answer = self._so_far(log, 124 if code is None else code)
+        return self._result(answer, log, "", started, timed_out=code is None)
 
     def read(self, path: str) -> bytes:
         """A regular file of at most MAX_READ bytes; raises the OSError that reading a local file would."""
@@ -96,10 +122,21 @@ class DockerSandbox:
             self._lifeline.close()
             self._client.close()
 
+    def _attested(self, words: list[str], deadline: float) -> int | None:
+        """The exit code of an exec, from the engine; None past the deadline. The engine would end the exec with the connection to it."""
+        made, started = self._client.exec_create(self._container, words, user=self._definition.user), time.monotonic()
+        with closing(Stream(self._client.exec_start(made["Id"], socket=True))):
+            while (seen := self._client.exec_inspect(made["Id"]))["Running"] or seen["ExitCode"] is None:
+                now = time.monotonic()
+                if now > deadline:
+                    return None
+                time.sleep(min(0.1, 0.002 + (now - started) / 20))
+        return int(seen["ExitCode"])
+
     def _so_far(self, log: str, code: int) -> Answer:
-        """What a command that was ended has said."""
+        """What a command that was ended has said; its code is known, whatever the answer says."""
         try:
-            return self._ask("show", log, str(code), timeout=_PATIENCE)
+            return replace(self._ask("show", log, str(code), timeout=_PATIENCE), code=code)
         except (TimeoutError, ChannelClosed):
             return Answer(code, 0, b"")
 
@@ -172,7 +209,7 @@ class DockerSandbox:
         self.write(script, data)
         return f"bash {script}"
 
-    def _result(self, answer: Answer, log: str, note: str, started: float, timed_out: bool) -> CommandResult:
+    def _result(self, answer: Answer, log: str, note: str, started: float, *, timed_out: bool) -> CommandResult:
         omitted = answer.size - len(answer.data)
         if answer.size >= self._output_bytes - 4096:
             note += _CUT

@@ -6,8 +6,11 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import ENVIRONMENT, WORKSPACE, Definition
-from codagent.sandbox.reaper import labels
+from codagent.sandbox.docker.reaper import labels
 
+SETUP_FOLDER = "/setup"
+# What apt and pip need of root's rights; none of them reaches beyond the container.
+_SETUP_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID"]
 _KEEPER = "65534:65534"  # not the agent's user, so that the agent cannot end the container's main process
 
 
@@ -36,6 +39,25 @@ def create(client: Any, image: str, definition: Definition, loop: str) -> str:
     return str(created["Id"])
 
 
+def create_for_setup(client: Any, image: str, definition: Definition, script: str) -> str:
+    """The id of a container, not started yet, that runs a repository's set-up: as root, with network, and with the sandbox's limits of
+    memory, processes and processors. Its disk is the engine's, and not bounded."""
+    created = client.create_container(
+        image,
+        entrypoint=["/bin/bash"],
+        command=["-euc", script],
+        user="root",
+        hostname="setup",
+        working_dir=SETUP_FOLDER,
+        labels=labels("setup"),
+        healthcheck={"test": ["NONE"]},
+        host_config=client.create_host_config(
+            network_mode="bridge", cap_drop=["ALL"], cap_add=_SETUP_CAPABILITIES, security_opt=["no-new-privileges"], **_limits(definition)
+        ),
+    )
+    return str(created["Id"])
+
+
 def pids_limit(client: Any, container: str, limit: int) -> None:
     """Sets it on a running container; the SDK's update_container knows other limits only."""
     url = f"{client.base_url}/v{client.api_version}/containers/{container}/update"
@@ -49,6 +71,13 @@ def _protections(definition: Definition) -> dict[str, Any]:
         "read_only": "read_only" not in off,
         "cap_drop": [] if "capabilities" in off else ["ALL"],
         "security_opt": [] if "new_privileges" in off else ["no-new-privileges"],
+        "auto_remove": True,
+        **_limits(definition),
+    }
+
+
+def _limits(definition: Definition) -> dict[str, Any]:
+    return {
         "mem_limit": f"{definition.memory_mb}m",
         "memswap_limit": f"{definition.memory_mb}m",
         "nano_cpus": int(definition.cpus * 1e9),
@@ -56,7 +85,6 @@ def _protections(definition: Definition) -> dict[str, Any]:
         "ipc_mode": "private",
         "init": True,
         "log_config": {"Type": "none"},
-        "auto_remove": True,
     }
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from codagent.errors import SandboxError
+from codagent.text import sanitize
 
 TO_DO = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
 
@@ -32,7 +33,7 @@ def speaking(doing: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        raise SandboxError(f"{doing}: the docker engine refused: {error.explanation or error}") from error
+        raise SandboxError(f"{doing}: the docker engine refused: {sanitize(str(error.explanation or error))}") from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise SandboxError(f"{doing}: the docker engine did not answer ({_cause(error)}); {TO_DO}") from error
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import SandboxError
-from codagent.sandbox.engine import connect
+from codagent.sandbox.docker.engine import connect
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_missing_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+from pathlib import Path
 from typing import Any
 
-from codagent.sandbox.engine import connect, speaking
-from codagent.store.lock import process_start
+from codagent.sandbox.docker.engine import connect, speaking
 
 
 def labels(loop: str) -> dict[str, str]:
@@ -42,3 +43,19 @@ def remove(client: Any, container: str) -> None:
     except docker.errors.APIError as error:
         if error.status_code not in (404, 409):
             raise
+
+
+def process_start(pid: int) -> str:
+    """Return when a process of this machine started, as a text to compare; "" when there is no such process.
+
+    A process is known by its id and its start together, because ids are used again.
+    """
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in "ZX" else rest[18]  # Z, X: dead, and its parent has not waited for it yet
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return ""
+    except ProcessLookupError:
+        return ""
+    return subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,85 @@
+"""`codagent sandbox allow`, and the same question when `run` or `loop` needs an answer on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from codagent.cli import options
+from codagent.cli.terminal.output import say, warn
+from codagent.repository import git
+from codagent.settings.settings import LOCAL
+from codagent.text import escape_controls
+
+if TYPE_CHECKING:
+    from codagent.repository.setups import AllowedSetups
+    from codagent.sandbox.images.setup import Files, Setup
+
+_LISTED = 100  # names of a context that are shown
+
+TaskFileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A task file that brings a set-up.", show_default=False)]
+
+
+def allow(file: TaskFileArgument = None, *, repo: options.Repo = Path(), sandbox: options.Sandbox = None) -> None:
+    """Show what a repository sets up for its sandbox, and allow it.
+
+    The set-up then runs when it is needed, until it changes. FILE is a task file that has a set-up.
+    """
+    from codagent.repository.setups import read_setup_of
+    from codagent.sandbox.definition import for_repository
+    from codagent.settings.settings import Settings
+    from codagent.settings.task_file import read_tasks
+
+    root = git.find_root(repo)
+    settings = options.read_settings(root, read_tasks(file).settings if file else None, sandbox=sandbox)
+    name = Settings().sandbox if settings.sandbox == LOCAL else settings.sandbox
+    setup = read_setup_of(root, for_repository(name, settings.sandbox_setup))
+    if setup is None:
+        say("nothing is set up here, so there is nothing to allow")
+        return
+    say("\n".join(_describe(setup)))
+    allowed_setups().add(setup)
+    say("allowed")
+
+
+def allowed_setups() -> AllowedSetups:
+    """Return the set-ups that this user has allowed. On a terminal, the person is asked about any other set-up."""
+    from codagent.repository.setups import AllowedSetups, allowed_file
+
+    return AllowedSetups(allowed_file(os.environ), _ask if sys.stdin.isatty() else None)
+
+
+def _ask(setup: Setup) -> bool:
+    warn("\n".join(_describe(setup)))
+    warn("allow this, and remember that? [y/N] ", end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _describe(setup: Setup) -> Iterator[str]:
+    """Yield lines that describe a set-up to a person. Everything is shown except the content of the files."""
+    yield "this repository sets up an image for its sandbox, once, as root in a container with network:"
+    if setup.image:
+        yield escape_controls(f"image: {setup.image}")
+    if setup.dockerfile is not None:
+        yield from _describe_text(setup.recipe, setup.dockerfile)
+        yield from _describe_names("files that it can copy", setup.context)
+    if setup.script is not None:
+        yield from _describe_text("setup", setup.script)
+        yield from _describe_names("files that it gets", setup.files)
+
+
+def _describe_text(name: str, text: str) -> Iterator[str]:
+    yield escape_controls(f"{name}:")
+    yield from (f"  | {line}" for line in escape_controls(text).split("\n"))
+
+
+def _describe_names(what: str, files: Files) -> Iterator[str]:
+    if files:
+        names = [escape_controls(name).replace("\n", "\\n") for name in sorted(files)]
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        yield f"{what}: {', '.join(names[:_LISTED])}{more}"
