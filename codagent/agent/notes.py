@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.prompts import prompt
-from codagent.text import BYTES_PER_TOKEN, pytest_summary, sanitize, truncate_middle
+from codagent.text import BYTES_PER_TOKEN, encode_text, pytest_summary, sanitize, truncate_middle
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
 
 MALFORMED = -0.1  # the reward of an episode that left no notes
@@ -39,7 +39,7 @@ def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str)
 
 def bound_notes(text: str, max_tokens: int) -> str:
     """Remove control characters from notes and cut them to the bound, whoever wrote them."""
-    return truncate_middle(sanitize(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
+    return truncate_middle(_clean(text), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
 
 
 class Rewrite:
@@ -72,8 +72,8 @@ class Rewrite:
 
     def step(self, message: Message) -> Observation:
         found = _NOTES.findall(message.content)
-        text = sanitize(found[0]).strip() if len(found) == 1 else ""
-        size = len(text.encode(errors="surrogateescape"))
+        text = _clean(found[0]) if len(found) == 1 else ""
+        size = len(text.encode())
         if text and size <= self._max_bytes:
             self.notes, self._trouble = text, ""
             return Observation((), "finished")
@@ -95,6 +95,11 @@ class Rewrite:
     def _prompt(self, name: str) -> str:
         """Read the prompt `name`, in the form for the profile when it has prompts of its own."""
         return prompt(name if self._profile.prompt == "system" else f"{name}_{self._profile.prompt}")
+
+
+def _clean(text: str) -> str:
+    """Remove control characters, and replace what no file of UTF-8 can hold, so that the file says what the record says."""
+    return encode_text(sanitize(text)).decode(errors="replace").strip()
 
 
 def _malformed_reason(found: list[str]) -> str:
