@@ -3,10 +3,10 @@
 import errno
 import resource
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import RecordError
 from codagent_train.files import disk_errors

@@ -39,7 +39,7 @@ def test_a_recipe_that_is_wrong_is_refused_before_anything_is_made(tmp_path):
     recipe.write_text(TOY.replace("group_size = 8", "group_size = 1"))
     done = run(recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"codagent-train: {recipe}, line 11: a group of one loop")
+    assert done.stderr.startswith(f"codagent-train: {recipe}: [batch] group_size: a group of one loop")
     assert not (tmp_path / "out").exists()
 
 

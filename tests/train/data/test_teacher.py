@@ -1,7 +1,8 @@
 """Best play to be imitated: it carries from task to task what its notes say, and no more."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from codagent.types import Loop, Profile
 from codagent_train.data.mixture import packs_by_source, teacher_loops

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
+
+from msgspec import structs
 
 from codagent.errors import UsageError
 from codagent.types import Loop
@@ -80,7 +81,7 @@ def describe_uses(folders: Sequence[Path]) -> str:
 
 def packs_by_source(recipe: Recipe, packs: Sequence[int]) -> dict[Source, list[int]]:
     """Draw a source for each pack by the recipe's weights. A pack has the same source in every run with the recipe's seed."""
-    weights: dict[Source, float] = asdict(recipe.sources)  # type: ignore[assignment]  # its fields are the sources
+    weights: dict[Source, float] = structs.asdict(recipe.sources)  # type: ignore[assignment]  # its fields are the sources
     chosen: dict[Source, list[int]] = {source: [] for source in weights}
     for number in packs:
         draw = Random(seed_of("train", "source", recipe.seed, number))  # noqa: S311

@@ -12,6 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from msgspec import structs
+
 from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
@@ -108,8 +110,8 @@ class EvalSession:
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
         recipe = self._target.recipe
         level: Any = setting.level
-        config = replace(recipe.environment, level=level, tasks=setting.tasks)
-        drawn_pack, environment = make_pack(replace(recipe, environment=config), "test", number)
+        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks)
+        drawn_pack, environment = make_pack(structs.replace(recipe, environment=config), "test", number)
         pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.recipe.schema import PolicyConfig, Recipe, read_recipe

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from codagent.errors import UsageError
-from codagent.store.codec import decode
+from codagent.settings.toml import parse_table
 from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir import metrics
 
@@ -72,9 +73,10 @@ def load_recipe(out: Path) -> Recipe:
     """
     settings = _read_run_json(out)
     try:
-        return decode(Recipe, {**settings, "learning": {"steps": 0, **settings.get("learning", {})}})
-    except (TypeError, ValueError) as error:
+        settings = {**settings, "learning": {"steps": 1, **settings.get("learning", {})}}  # the file does not state the steps
+    except TypeError as error:
         raise UsageError(f"{out / RUN_FILE} is not the recipe of a run: {error}") from None
+    return parse_table(settings, Recipe, where=f"{out / RUN_FILE} is not the recipe of a run")
 
 
 def is_run(folder: Path) -> bool:
@@ -125,7 +127,7 @@ def _fixed_settings(recipe: Recipe) -> dict[str, Any]:
 
     The number of steps, how often it saves, and the engine that samples replies may change.
     """
-    settings = asdict(recipe)
+    settings: dict[str, Any] = to_builtins(recipe)
     del settings["learning"]["steps"], settings["learning"]["save_every"], settings["engine"]
     return settings
 
