@@ -29,7 +29,7 @@ def smoke(tmp_path):
 
 
 def drawn(given, out, packs, step=0):
-    return [[loop.id for loop in group] for group in Replay(given, out, vocabulary_size=100).groups(packs, step)]
+    return [[loop.id for loop in group] for group in Replay(given, out, vocabulary_size=100).groups(packs, step).values()]
 
 
 def test_a_pack_has_the_same_group_in_every_run_and_all_have_their_turn(smoke, tmp_path):
@@ -42,7 +42,7 @@ def test_a_pack_has_the_same_group_in_every_run_and_all_have_their_turn(smoke, t
 def test_what_is_stale_by_now_has_no_tokens(smoke, tmp_path):
     replay = Replay(smoke, tmp_path, vocabulary_size=100)
     tokens = [
-        [step.reply.tokens is not None for group in replay.groups([0], at) for loop in group for step in loop.episodes[0].steps]
+        [step.reply.tokens is not None for group in replay.groups([0], at).values() for loop in group for step in loop.episodes[0].steps]
         for at in (3, 4)
     ]
     assert tokens == [[True, True], [False, False]]
@@ -50,7 +50,7 @@ def test_what_is_stale_by_now_has_no_tokens(smoke, tmp_path):
 
 def test_weights_that_are_not_those_of_the_records_have_nothing_to_replay(smoke, tmp_path):
     (tmp_path / "weights/codagent.json").unlink()
-    with pytest.raises(UsageError, match=r"no record in .*loops is fit for .*weights or .*;"):
+    with pytest.raises(UsageError, match=r"no record in .*loops can be replayed for .*weights or .*;"):
         drawn(smoke, tmp_path, [0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,7 +24,7 @@ from codagent_train.evaluation.target import EvalTarget, untrained_target
 from codagent_train.recipe.schema import EnvironmentConfig
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec, agent_profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
 LOOPS_AT_ONCE = 128  # so many loops are played side by side, each in its own thread
 
@@ -100,7 +101,7 @@ class EvalSession:
         loops: list[Loop] = []
         for first in range(0, len(specs), LOOPS_AT_ONCE):
             self._say(f"{self._target.name} on {setting}: {first} of {len(specs)} loops played")
-            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE], self._profile))
+            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE]))
         rest = iter(loops)
         return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in notes_by_pack.items()]
 
@@ -113,7 +114,7 @@ class EvalSession:
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            specs.append(RolloutSpec(loop, environment(), pack.tasks, seed, carry))
+            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry))
         return pack, specs
 
 
