@@ -70,7 +70,7 @@ def test_files_that_are_cut_off_or_something_else_are_refused(folder):
         model_size(str(folder))
     for text in (b"", b"GGUF", b"not weights at all", struct.pack("<Q", 2) + b"[]", struct.pack("<Q", 2) + b"{}"):
         (folder / "model.safetensors").write_bytes(text)
-        with pytest.raises(UsageError, match="is not a file of safetensors"):
+        with pytest.raises(UsageError, match="is not a safetensors file"):
             model_size(str(folder))
 
 

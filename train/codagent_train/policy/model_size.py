@@ -110,7 +110,7 @@ def _read_header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         sizes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
         end = 8 + length + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{file} is not a file of safetensors; make the folder anew with `codagent-train import`") from None
+        raise UsageError(f"{file} is not a safetensors file; make the folder again with `codagent-train import`") from None
     if file.stat().st_size < end:
-        raise UsageError(f"{file} is cut off: {file.stat().st_size:,} of {end:,} bytes; make the folder anew with `codagent-train import`")
+        raise UsageError(f"{file} is cut off: {file.stat().st_size:,} of {end:,} bytes; make the folder again with `codagent-train import`")
     yield from sizes.items()
