@@ -31,7 +31,7 @@ class ImportCard:
 
     source: str  # what the user named
     weights: str  # SHA-256 of the weight files, in the order of their names
-    tokenizer: str  # its fingerprint
+    tokenizer: str  # the fingerprint of the tokenizer
     recorded: str = ""  # what records call the weights of a GGUF file; "": the source is not a GGUF file
 
 
