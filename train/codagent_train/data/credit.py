@@ -1,7 +1,7 @@
 """Computes the returns of episodes, and their advantages over the same episodes of other loops (arXiv 2606.20002, section 3).
 
-An episode is identified by its kind and position. The notes at position h are written after task h and used from task h + 1 on; in the paper
-their index is h + 1. Differs from the paper: an episode that no other loop has gets no advantage. Does not import torch.
+An episode is identified by its kind and position. The notes at position h are written after task h and used from task h + 1 on; the paper's
+index for them is h + 1. Differs from the paper: an episode that no other loop has gets no advantage. Does not import torch.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ def mean(returns: Sequence[float]) -> list[float]:
 def leave_one_out(returns: Sequence[float]) -> list[float]:
     """Subtract from each return the mean of the other returns."""
     return [len(returns) / (len(returns) - 1) * value for value in mean(returns)]
+
+
+RETURNS: dict[str, Returns] = {"paper": paper, "own": own, "one_sum": one_sum}  # by their names in recipes
+BASELINES: dict[str, Baseline] = {"mean": mean, "leave_one_out": leave_one_out}
 
 
 def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: Baseline = mean) -> list[dict[Key, float]]:
