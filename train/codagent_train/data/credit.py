@@ -1,7 +1,7 @@
 """Computes the returns of episodes, and their advantages over the same episodes of other loops (arXiv 2606.20002, section 3).
 
-An episode is identified by its kind and position. The notes at position h are written after task h and used from task h + 1 on; the paper's
-index for them is h + 1. Differs from the paper: an episode that no other loop has gets no advantage. Does not import torch.
+An episode is identified by its kind and position. The notes at position h are written after task h and used from task h + 1 on; in the
+paper their index is h + 1. Differs from the paper: an episode that no other loop has gets no advantage. Does not import torch.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import render_messages, render_reply
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.schema import Recipe
+from codagent_train.run_dir.weights_ref import resolve
 
 
 class Imitation:
@@ -46,7 +47,7 @@ class Imitation:
     def _read_examples(self) -> list[Loop]:
         recipe = self._recipe
         folders = [Path(folder) for folder in recipe.records.folders]
-        aliases = policy_aliases(recipe, self._out)
+        aliases = policy_aliases(resolve(recipe.policy.weights), self._out)
         examples, rejections = find_examples(folders, self._tokenizer, aliases, context_tokens=recipe.replies.context_tokens)
         if not examples:
             raise UsageError(f"no record in {', '.join(recipe.records.folders)} has anything to imitate: {join_reasons(rejections)}")

@@ -14,6 +14,7 @@ from codagent_train.data.records.scan import TargetPolicy, drop_stale_tokens, sc
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.import_weights import CARD_FILE
 from codagent_train.recipe.schema import Recipe
+from codagent_train.run_dir.weights_ref import WeightsRef, resolve
 
 
 class Replay:
@@ -22,7 +23,8 @@ class Replay:
     def __init__(self, recipe: Recipe, out: Path, *, vocabulary_size: int) -> None:
         """`out` is the folder of the run. Replies with a token id of `vocabulary_size` or above are not used."""
         self._recipe = recipe
-        self._target = TargetPolicy(policy_aliases(recipe, out), None, recipe.records.max_staleness, vocabulary_size)
+        aliases = policy_aliases(resolve(recipe.policy.weights), out)
+        self._target = TargetPolicy(aliases, None, recipe.records.max_staleness, vocabulary_size)
         self._groups: Sequence[Sequence[Loop]] = ()
 
     def groups(self, packs: Sequence[int], step: int) -> dict[int, list[Loop]]:
@@ -43,13 +45,13 @@ class Replay:
         return {number: [drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for number, draw in draws.items()}
 
 
-def policy_aliases(recipe: Recipe, out: Path) -> tuple[str, ...]:
-    """Return the names that records may have for the weights of the run in the folder `out`."""
-    return (recipe.policy.weights, out.resolve().name, *_read_recorded_name(Path(recipe.policy.weights)))
+def policy_aliases(start: WeightsRef, out: Path) -> tuple[str, ...]:
+    """Return the names by which records may call the weights of the run in the folder `out`, which began with the weights `start`."""
+    return (start.location, out.resolve().name, *_read_recorded_name(Path(start.location)))
 
 
 def _read_recorded_name(weights: Path) -> tuple[str, ...]:
-    """Read the name that records have for the weights from which the folder was made; empty when its card has no name."""
+    """Return how records call the weights that the folder was imported from: one name, or none when the folder does not say it."""
     try:
         name = json.loads((weights / CARD_FILE).read_text(encoding="utf-8")).get("recorded")
     except (OSError, ValueError, AttributeError):

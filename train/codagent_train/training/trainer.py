@@ -72,8 +72,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         packs = recipe.batch.packs * recipe.learning.steps
         if not recipe.policy.lora_rank and not any(parameter.requires_grad for parameter in policy.model.parameters()):
             raise UsageError(
-                f"{recipe.policy.weights} is an adapter, whose own weights are not trained;"
-                " set `lora_rank` in [policy] to train another on it"
+                f"{recipe.policy.weights} is an adapter, whose own weights are not trained; "
+                "set `lora_rank` in [policy] to train another on it"
             )
         super().__init__(
             model=policy.model,
