@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train.data.samples import BASELINES, RETURNS, TrainingSample, build_samples, key_loops
+from codagent_train.data.credit import BASELINES, RETURNS
+from codagent_train.data.samples import TrainingSample, build_samples, key_loops
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import load_policy
 from codagent_train.rollout.engines.transformers_loop import LocalEngine

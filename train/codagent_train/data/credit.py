@@ -65,6 +65,10 @@ def leave_one_out(returns: Sequence[float]) -> list[float]:
     return [len(returns) / (len(returns) - 1) * value for value in mean(returns)]
 
 
+RETURNS: dict[str, Returns] = {"paper": paper, "own": own, "one_sum": one_sum}  # by their names in recipes
+BASELINES: dict[str, Baseline] = {"mean": mean, "leave_one_out": leave_one_out}
+
+
 def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: Baseline = mean) -> list[dict[Key, float]]:
     """Compute the advantage of each episode over those of the same kind and position in the other loops of the group.
 
