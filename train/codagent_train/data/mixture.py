@@ -40,7 +40,7 @@ class Mixture:
         redone = self._redo.group_specs(chosen["redo"], step=step, policy=policy)
         return key_loops("play", played) | key_loops("redo", redone)
 
-    def recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
+    def collect_recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
         """Return the loops of the other sources, which the policy does not play: "replay", "teacher" and "imitate".
 
         Raises UsageError when there is a pack for a source that has no usable record.

@@ -128,7 +128,7 @@ def _notes_accuracy(packs: Sequence[Sequence[Episode]], mappings: Sequence[tuple
     """Measure the notes that the episodes of each pack began with. `packs` and `mappings` have one entry for each pack."""
     accuracies = [[score_notes(episode.notes_before, ways) for episode in episodes] for episodes, ways in zip(packs, mappings, strict=True)]
     return NotesAccuracy(
-        share_interval([fmean(accuracy.whole for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.is_complete for accuracy in episodes) for episodes in accuracies]),
         share_interval([fmean(accuracy.right / len(CODES) for accuracy in episodes) for episodes in accuracies]),
         share_interval([fmean(accuracy.wrong / len(CODES) for accuracy in episodes) for episodes in accuracies]),
     )
