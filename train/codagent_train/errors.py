@@ -1,4 +1,4 @@
-"""Errors of the trainer alone; the others are codagent's own."""
+"""Errors that only the trainer raises. The others are in `codagent.errors`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command or a run writes: a folder or a file that is there whole or not at all, and a full disk told in one sentence."""
+"""Writing output files: whole or not at all, and one sentence for a full disk."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from codagent.errors import RecordError, UsageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NUMBERED = tuple(f"(os error {number})" for number in _FULL)  # by safetensors
-_CUT_OFF = ("unexpected pos", "PytorchStreamWriter failed")  # by torch, which does not tell why
+_NUMBERED = tuple(f"(os error {number})" for number in _FULL)  # how safetensors ends the text of such an error
+_CUT_OFF = ("unexpected pos", "PytorchStreamWriter failed")  # what torch says when a file ends too early; it does not say why
 
 
 def require_empty(out: Path) -> Path:
-    """Its absolute path. UsageError when something is there."""
+    """Return the absolute path of `out`. Raises UsageError when a file or a folder that is not empty is there."""
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there and not empty; give another --out")
@@ -26,10 +26,13 @@ def require_empty(out: Path) -> Path:
 
 @contextmanager
 def atomic_output(out: Path) -> Iterator[Path]:
-    """A path beside `out` to write to, which becomes `out` at the end, when all went well. UsageError when it cannot be written."""
+    """Give a temporary path beside `out`. It is renamed to `out` when the block ends without an error, else it is removed.
+
+    Raises UsageError when it cannot be written.
+    """
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
-        _remove(unfinished)  # of a command that was killed
+        _remove(unfinished)  # a command that was killed may have left it
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         unfinished.replace(out)
@@ -41,7 +44,10 @@ def atomic_output(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(out: Path) -> Iterator[None]:
-    """While a run writes into its folder. RecordError once there is no room, with what to do: the checkpoints before are whole."""
+    """Turn the errors of a full disk into one RecordError that says how to go on. Other errors pass through.
+
+    `out` is the folder of the run, for the message. The checkpoints that were written before stay whole.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -61,16 +67,18 @@ def disk_errors(out: Path) -> Iterator[None]:
 
 
 def safetensor_error() -> type[Exception]:
-    """What safetensors raises for all that goes wrong, a full disk included."""
+    """Return the class of the errors that safetensors raises, those of a full disk among them. safetensors is imported here."""
     error: type[Exception] = importlib.import_module("safetensors").SafetensorError
     return error
 
 
 def first_line(error: Exception) -> str:
+    """Return the first line of the error's text; the name of its class when it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         path.unlink()

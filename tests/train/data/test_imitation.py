@@ -84,7 +84,7 @@ def test_a_loop_that_lies_in_two_folders_is_imitated_once(tmp_path):
     for folder in ("here", "there"):
         write(tmp_path / folder, "a", solve(0, 1.0))
     told, refused = imitated(tmp_path)
-    assert (len(told), refused) == (1, ["there twice"])
+    assert (len(told), refused) == (1, ["a second copy"])
     assert count_examples([tmp_path]) == (1, 0)
 
 
@@ -145,18 +145,15 @@ def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp
 
     def drawn():
         sources = Mixture(given, tmp_path, Words(), vocabulary_size=300, say=lambda _: None)
-        learned = sources.collect([4, 5], step=0, policy="tiny", play=lambda starts, _: list(starts))
-        return [loop.id for loop in learned.imitated["imitate"]]
+        return {key: loop.id for key, loop in sources.recorded([4, 5], 0).items()}
 
-    assert len(drawn()) == 6
+    assert list(drawn()) == [("imitate", pack, member) for pack in (4, 5) for member in range(3)]
     assert drawn() == drawn()
-    assert set(drawn()) <= set("abc")
+    assert set(drawn().values()) <= set("abc")
 
 
 def test_records_without_anything_to_imitate_are_an_error_that_says_why(tmp_path):
     write(tmp_path, "a", solve(0, 0.0))
     given = replace(schema.read_recipe("smoke"), records=RecordsConfig((str(tmp_path),)), sources=schema.SourcesConfig(play=0, imitate=1))
     with pytest.raises(UsageError, match="has anything to imitate: nothing to imitate"):
-        Mixture(given, tmp_path, Words(), vocabulary_size=300, say=print).collect(
-            [1], step=0, policy="tiny", play=lambda starts, _: list(starts)
-        )
+        Mixture(given, tmp_path, Words(), vocabulary_size=300, say=print).recorded([1], 0)

@@ -82,7 +82,8 @@ def test_an_action_is_said_with_the_direction_that_the_notes_tell():
 def test_lessons_are_as_many_as_the_policys_loops_and_none_is_twice():
     imitate = read_recipe("imitate")
     loops = teacher_loops(imitate, [3, 4], Letters())
-    assert len({loop.environment for loop in loops}) == 2 * imitate.batch.group_size
+    assert {pack: len(group) for pack, group in loops.items()} == dict.fromkeys([3, 4], imitate.batch.group_size)
+    assert len({loop.environment for group in loops.values() for loop in group}) == 2 * imitate.batch.group_size
 
 
 def test_each_pack_has_one_source_by_weight():

@@ -23,6 +23,7 @@ from codagent_train.policy.export_weights import export_weights
 from codagent_train.policy.import_weights import import_model
 from codagent_train.recipe.schema import RecordsConfig
 from codagent_train.run_dir import checkpoints, metrics
+from codagent_train.run_dir.weights_ref import resolve
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
 
@@ -34,7 +35,7 @@ ASKED = Message("user", "Tell a story of a fox.")
 
 
 def written(given, out, to):
-    export_weights(str(given), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
+    export_weights(resolve(str(given)), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
     return out
 
 
@@ -185,10 +186,17 @@ def damaged(adapters, at, what):
     return at
 
 
-@pytest.mark.parametrize("what", ["cut off", {"r": 2}, {"peft_type": "NONE"}])
-def test_an_adapter_that_does_not_fit_is_told_as_that(what, adapters, tmp_path):
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("cut off", r"adapter_model\.safetensors cannot be read: .*; give another checkpoint"),
+        ({"r": 2}, r"adapter cannot be put on .*; give another checkpoint"),
+        ({"peft_type": "NONE"}, r"adapter cannot be put on .*; give another checkpoint"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_told_as_that(what, told, adapters, tmp_path):
     given = damaged(adapters, tmp_path / "adapter", what)
-    with pytest.raises(UsageError, match=r"adapter cannot be put on .*; give another checkpoint"):
+    with pytest.raises(UsageError, match=told):
         written(given, tmp_path / "out", "merged")
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
@@ -205,7 +213,7 @@ def test_weights_that_were_cut_off_are_not_made_ready_for_a_hub(adapters, tmp_pa
 
 @pytest.mark.parametrize("to", ["merged", "gguf", "hub-folder"])
 def test_a_folder_that_is_not_there_is_told(to, tmp_path):
-    with pytest.raises(UsageError, match=r"there is no folder .*gone; give a run, a checkpoint, or a folder of weights"):
+    with pytest.raises(UsageError, match=r"there is no folder .*gone; give a run, a checkpoint, an adapter, a folder of weights, or"):
         written(tmp_path / "gone", tmp_path / "out", to)
 
 

@@ -1,6 +1,5 @@
 """`codagent-train serve --engine vllm`, with a `vllm` that takes the flags of the real one and is none."""
 
-import json
 import os
 import signal
 import socket
@@ -18,16 +17,10 @@ from codagent.models.openai_api import default_model
 from codagent_train.run_dir.weights_ref import WeightsRef, resolve
 from codagent_train.serving.vllm import command_line, start_vllm
 from tests.train.doubles.vllm_command import ABSENT, ADAPTED, PLAIN
+from tests.train.doubles.weights import save_adapter as adapter
 
 ROOT = Path(__file__).parents[3]
 TRAIN = Path(sys.executable).parent / "codagent-train"
-
-
-def adapter(folder, *, base="some/base", rank=12):
-    folder.mkdir(parents=True)
-    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base, "r": rank}))
-    (folder / "adapter_model.safetensors").touch()
-    return folder
 
 
 @pytest.fixture
@@ -126,7 +119,7 @@ def test_weights_without_an_adapter_are_served_ready_for_one():
 
 def test_without_vllm_another_engine_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(UsageError, match="install it with: pip install vllm, or take --engine local"), start_vllm(WeightsRef("x")):
+    with pytest.raises(UsageError, match="install it with: pip install vllm, or take --engine local"), start_vllm(WeightsRef("x", "x")):
         pass
 
 

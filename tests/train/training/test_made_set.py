@@ -4,6 +4,7 @@ The tasks are secrets that a notes episode is shown; one of them is in no record
 """
 
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import pytest
@@ -16,7 +17,7 @@ from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConf
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec, agent_profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 from codagent_train.run_dir import checkpoints
 from codagent_train.training.trainer import train
 from tests.train.training.test_replay import record
@@ -37,11 +38,15 @@ def made(loaded, recipe, *, shuffled):
         tasks = keycode.make_keycode_pack("train", number, tasks=2).tasks
         starts = [
             RolloutSpec(
-                Loop(f"{number}-{one}", str(number), f"made-{number}", "random", ""), keycode.Keycode(secret), tasks, 100 * number + one
+                Loop(f"{number}-{one}", str(number), f"made-{number}", "random", ""),
+                agent_profile(recipe),
+                partial(open_in_memory, partial(keycode.Keycode, secret)),
+                tasks,
+                100 * number + one,
             )
             for one in range(LOOPS)
         ]
-        group = rollout(sampler, starts, agent_profile(recipe))
+        group = rollout(sampler, starts)
         rewards = [float(GOOD in loop.episodes[-1].notes_before) for loop in group]
         if shuffled:
             Random(number).shuffle(rewards)

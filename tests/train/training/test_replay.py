@@ -12,7 +12,7 @@ from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConf
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import agent_profile, group_specs
+from codagent_train.rollout.specs import group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.trainer import Trainer, train
 from tests.store.foreign import without_checksums
@@ -31,8 +31,8 @@ def again(one, tmp_path):
     """The same, of which the pack is replayed from records of the untrained policy."""
     loaded = load_policy(one.policy, seed=0)
     sampler = Sampler(LocalEngine(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "random@0")
-    (starts,) = group_specs(one, [0], step=0, policy="random@0")
-    for loop in rollout(sampler, starts, agent_profile(one)):
+    (starts,) = group_specs(one, [0], step=0, policy="random@0").values()
+    for loop in rollout(sampler, starts):
         record(tmp_path / "loops" / loop.id / "record.jsonl", loop)
     return replace(one, sources=SourcesConfig(play=0.0, replay=1.0), records=RecordsConfig((str(tmp_path / "loops"),), 2))
 
@@ -108,5 +108,5 @@ def test_rows_that_the_policy_has_moved_too_far_from_are_left_out_and_counted(ag
 def test_records_of_another_model_alone_are_refused(again, tmp_path, out):
     for path in (tmp_path / "loops").rglob("record.jsonl"):
         path.write_text(without_checksums(path.read_text()).replace("random@0", "other@0"))
-    with pytest.raises(UsageError, match=r"is fit for random or out;"):
+    with pytest.raises(UsageError, match=r"can be replayed for random or out;"):
         collected(again, out)

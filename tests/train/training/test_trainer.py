@@ -10,13 +10,13 @@ from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train.data.samples import BASELINES, RETURNS, TrainingSample, build_samples
+from codagent_train.data.samples import BASELINES, RETURNS, TrainingSample, build_samples, key_loops
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import load_policy
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import agent_profile, group_specs
+from codagent_train.rollout.specs import group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.logprobs import IGNORED
 from codagent_train.training.microbatch import pad_samples
@@ -111,8 +111,8 @@ def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
     for step in range(small.learning.steps):
         packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
         starts = group_specs(small, packs, step=step, policy="bare")
-        played = [rollout(sampler, group, agent_profile(small)) for group in starts]
-        rows = build_samples({"play": played}, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
+        played = {pack: rollout(sampler, group) for pack, group in starts.items()}
+        rows = build_samples(key_loops("play", played), returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
         bare_loss(bare.model, rows, small).backward()
         torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_grad_norm)
         optimizer.step()
@@ -170,5 +170,5 @@ def test_an_adapter_of_which_nothing_would_be_trained_is_refused(small, adapters
     weights = shutil.copytree(adapters[0], tmp_path / "adapter")
     AutoTokenizer.from_pretrained(folder).save_pretrained(weights)
     bare = replace(small, policy=replace(small.policy, weights=str(weights)))
-    with pytest.raises(UsageError, match="is an adapter, on which only another is trained; set `lora_rank`"):
+    with pytest.raises(UsageError, match="is an adapter, whose own weights are not trained; set `lora_rank`"):
         Trainer(bare, load_policy(bare.policy, seed=0), tmp_path)

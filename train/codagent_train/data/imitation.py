@@ -1,7 +1,7 @@
-"""What of recorded loops is worth imitating: attempts that passed, and notes after which the score was better. Knows nothing of torch.
+"""Finds in recorded loops what is worth imitating: attempts that passed, and notes after which the reward was higher.
 
-Whose words they are does not matter: what was not sampled in the ids of this tokenizer, or without a record of them, is read as text and
-made ids anew, which is why it is imitated and never replayed.
+The replies may be of any model. Those of other weights, and those without recorded tokens, are tokenized again from their text. Their
+logprobs are unknown, so they can be imitated but not replayed. Does not import torch.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from codagent_train.policy.tokenizer import Tokenizer
 def find_examples(
     folders: Sequence[Path], tokenizer: Tokenizer, aliases: Sequence[str], *, context_tokens: int
 ) -> tuple[list[Loop], list[Rejection]]:
-    """The loops in these folders that have anything to imitate, with no other episodes and replies; and what is not used.
+    """Return the loops in these folders, reduced to the episodes and replies to imitate, and what is not used.
 
-    `weights` are those whose ids are the tokenizer's own. UsageError for a path that is not there, or without a record.
+    `aliases` are the names of weights whose recorded token ids are those of `tokenizer`. An episode is not used when one of its requests
+    has more than `context_tokens` tokens with its reply. Raises UsageError for a path that does not exist or holds no record.
     """
     examples: list[Loop] = []
     rejections: list[Rejection] = []
@@ -41,13 +42,13 @@ def find_examples(
 
 
 def count_examples(folders: Sequence[Path]) -> tuple[int, int]:
-    """How many attempts, and how many notes, are worth imitating in the records that can be read."""
+    """Count the attempts and the notes that are worth imitating in the records that can be read."""
     kinds = [episode.kind for _, loop in iter_unique(folders, []) for episode in iter_imitable(loop)]
     return kinds.count("solve"), kinds.count("notes")
 
 
 def iter_imitable(loop: Loop) -> Iterator[Episode]:
-    """The episodes of a loop that are worth imitating."""
+    """Yield attempts that passed, and well-formed notes between two attempts of which the second has the higher reward."""
     rewards = {episode.position: episode.outcome.reward for episode in loop.episodes if episode.kind == "solve" and episode.outcome}
     for episode in loop.episodes:
         if episode.kind == "solve" and episode.outcome and episode.outcome.passed and episode.steps:
@@ -59,7 +60,7 @@ def iter_imitable(loop: Loop) -> Iterator[Episode]:
 
 
 def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
-    """An episode's last reply, which is the one that did it, and those that it was given after."""
+    """Reduce an episode to its last reply, which decided the outcome, and the earlier replies that its request contains."""
     contexts = list(episode.requests())
     shown = contexts[-1] if episode.kind == "solve" else ()
     steps = [
@@ -71,7 +72,7 @@ def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer,
 
 
 def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
-    """The reply with ids of this tokenizer, and logprobs as of one who is certain."""
+    """Return the reply with token ids of this tokenizer. The logprobs are 0, because they are not used."""
     reply = step.reply
     if reply.tokens and has_exact_tokens(reply) and parse_policy(reply.policy).weights in weights:
         ids, reply_ids = reply.tokens.prompt_ids, reply.tokens.completion_ids
@@ -82,7 +83,7 @@ def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], 
 
 
 def _tools_of(loop: Loop) -> Sequence[Tool]:
-    """Those that its model was told of; none where the environment has none."""
+    """Return the tools that the model could call; empty when the record has no readable profile, as in games."""
     profile: Any = loop.settings.get("profile")
     if profile is None:
         return ()
@@ -93,4 +94,5 @@ def _tools_of(loop: Loop) -> Sequence[Tool]:
 
 
 def _token_count(reply: Reply) -> int:
+    """Return the tokens of a reply and its request."""
     return len(reply.tokens.prompt_ids) + len(reply.tokens.completion_ids) if reply.tokens else 0

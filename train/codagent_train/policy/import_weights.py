@@ -1,4 +1,4 @@
-"""Weights as the trainer wants them: a folder that transformers loads fast, made of a catalogue entry, a GGUF file, the hub or a folder."""
+"""Import weights: make a folder that transformers loads fast, from an entry of the catalogue, a GGUF file, the hub or a folder."""
 
 from __future__ import annotations
 
@@ -27,21 +27,20 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ImportCard:
-    """What a folder was made of, as its `codagent.json` says. `weights` is the SHA-256 of the files that the weights came in, one after the
-    other by name; `tokenizer` is its fingerprint. `recorded`: how records name the weights of a GGUF."""
+    """Where the weights in a folder came from, as its `codagent.json` says."""
 
-    source: str
-    weights: str
-    tokenizer: str
-    recorded: str = ""
+    source: str  # what the user named
+    weights: str  # SHA-256 of the weight files, in the order of their names
+    tokenizer: str  # its fingerprint
+    recorded: str = ""  # what records call the weights of a GGUF file; "": the source is not a GGUF file
 
 
 @dataclass(frozen=True, slots=True)
 class _WeightFiles:
-    """Where weights and tokenizer lie; `gguf` names the file in the folder that holds both, where one does."""
+    """The folder that holds weights and tokenizer."""
 
     folder: Path
-    gguf: str | None
+    gguf: str | None  # the name of the GGUF file that holds both; None: safetensors files
 
     @property
     def files(self) -> list[Path]:
@@ -49,9 +48,10 @@ class _WeightFiles:
 
 
 def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress, say: Say) -> ImportCard:
-    """Make the folder `out`, which is there whole or not at all; quantised weights become float32. `weights` is where pulled files lie.
+    """Import `source` into the folder `out`, and return its card. When this fails, nothing is left at `out`.
 
-    UsageError for a source that is missing or cannot chat, for an `out` that holds something, and for a disk that is too small.
+    `weights` is the folder of downloaded catalogue entries. Quantised weights become float32.
+    Raises UsageError when the source is missing or has no chat template, when something is at `out`, or when the disk is full.
     """
     out = require_empty(out)
     files = _locate(source, weights, progress)
@@ -67,14 +67,17 @@ def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress,
 
 
 def fingerprint(tokenizer: Any) -> str:
-    """The SHA-256 of a transformers tokenizer's JSON with sorted keys, without how it pads and truncates: that changes with its use."""
+    """Return the SHA-256 of a transformers tokenizer: of its JSON with sorted keys.
+
+    Its settings for padding and truncation are left out, because they change when the tokenizer is used.
+    """
     settings = json.loads(tokenizer.backend_tokenizer.to_str())
     settings["truncation"] = settings["padding"] = None
     return hashlib.sha256(json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def hash_files(files: Sequence[Path]) -> str:
-    """The SHA-256 of the files, one after the other."""
+    """Return the SHA-256 of the contents of the files, one after the other."""
     hasher = hashlib.sha256()
     for file in files:
         with file.open("rb") as opened:
@@ -84,7 +87,7 @@ def hash_files(files: Sequence[Path]) -> str:
 
 
 def check_room(folder: Path, size: int) -> None:
-    """UsageError when the disk of `folder` has not that many bytes free."""
+    """Raise UsageError when the disk of `folder` has fewer than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""How large a model is, read from what lies beside its weights and at their head: no torch, no download, no weights."""
+"""The size of a model, from its configuration and the headers of its weight files. Nothing is loaded or downloaded, torch is not needed."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ from codagent_train.files import first_line, safetensor_error
 from codagent_train.recipe.schema import RANDOM
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
-_BESIDE = (".json", ".jinja", ".model", ".txt")  # what a tokenizer is made of
-_NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # LoRA leaves them as they are
+_BESIDE = (".json", ".jinja", ".model", ".txt")  # the files of tokenizer and settings
+_NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # parts of the names of tensors that LoRA does not adapt
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """`linears` are the (out, in) of the layers that LoRA adapts, `cached` the numbers that a token leaves in the cache of keys and values,
-    `beside` the bytes of tokenizer and settings."""
+    """The numbers that an estimate of memory and disk needs."""
 
     parameters: int
-    linears: tuple[tuple[int, int], ...]
-    hidden: int
+    linears: tuple[tuple[int, int], ...]  # (outputs, inputs) of each layer that LoRA adapts
+    hidden: int  # width of the hidden states
     layers: int
     vocabulary: int
-    cached: int
-    beside: int
+    cached: int  # how many numbers one token adds to the cache of keys and values
+    beside: int  # bytes of the tokenizer and the settings
 
     @property
     def outputs(self) -> int:
-        """The numbers that a token has in the outputs of all those layers."""
+        """How many numbers these layers put out for one token."""
         return sum(out for out, _ in self.linears)
 
 
 _LAYER = (*[(64, 64)] * 4, *[(128, 64)] * 2, (64, 128))
-TINY = ModelSize(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # of random weights
+TINY = ModelSize(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # the model of `policy.load.make_tiny`
 
 
 def model_size(weights: str) -> ModelSize | None:
-    """Of the weights of a recipe; None when they are not on this machine, or not as safetensors."""
+    """Measure the weights that a recipe names; None when they are not on this machine, or not in safetensors files.
+
+    Raises UsageError when a file is damaged, or the model is not a causal language model.
+    """
     if weights == RANDOM:
         return TINY
     folder = Path(weights) if Path(weights).is_dir() else _find_cached(weights)
@@ -74,7 +76,7 @@ def _measure(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder
 
 
 def _find_cached(name: str) -> Path | None:
-    """Where the hub's cache has a model."""
+    """Return the folder of a model in the hub's cache; None when it is not there."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -93,7 +95,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read_sizes(file: Path) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the name and the size of each tensor in a file, in their order there. UsageError for a file that is cut off or holds none."""
+    """Return the names and shapes of the tensors in a safetensors file, in their order there.
+
+    Raises UsageError when the file is cut off, in another format, or without a tensor.
+    """
     from safetensors import safe_open
 
     try:

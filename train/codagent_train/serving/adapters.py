@@ -9,7 +9,7 @@ from typing import Any
 from codagent.errors import UsageError
 from codagent_train.policy.load import Policy, load_pretrained
 from codagent_train.recipe import schema
-from codagent_train.run_dir.weights_ref import read_base, resolve
+from codagent_train.run_dir.weights_ref import WeightsRef, read_base
 
 
 class AdapterPool:
@@ -89,11 +89,10 @@ class NamedModel:
         return self._weights.forward(self._name, given)
 
 
-def open_weights(source: str) -> AdapterPool:
-    """The weights in a folder, or of the hub; of a run, of its last checkpoint; of an adapter its base, too. UsageError for others."""
+def open_weights(ref: WeightsRef) -> AdapterPool:
+    """Load the full model, and the adapter where there is one. Raises UsageError when they cannot be loaded."""
     import torch
 
-    ref = resolve(source)
     config = schema.PolicyConfig(weights=ref.base, device="cuda" if torch.cuda.is_available() else "cpu")
     policy = load_pretrained(config)
     policy.model.to(config.device)
