@@ -71,13 +71,13 @@ class Rewrite:
         return Message("system", self._prompt("notes")), Message("user", "\n\n".join([*text, self._form()]))
 
     def step(self, message: Message) -> Observation:
-        found = _NOTES.findall(message.content)
-        text = _clean(found[0]) if len(found) == 1 else ""
+        notes = _NOTES.findall(message.content)
+        text = _clean(notes[0]) if len(notes) == 1 else ""
         size = len(text.encode())
         if text and size <= self._max_bytes:
             self.notes, self._trouble = text, ""
             return Observation((), "finished")
-        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(found)
+        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(notes)
         return Observation((Message("user", f"error: {self._trouble}. {self._form()}"),))
 
     def grade(self) -> Outcome:
@@ -116,7 +116,7 @@ def _describe_attempt(episode: Episode, room: int) -> str:
 
 
 def _step(number: int, step: Step, share: int) -> str:
-    said = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
+    written = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
     answers = [message.content for message in step.observation.messages]
-    done = truncate_middle("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
+    done = truncate_middle("\n".join(filter(None, written)).strip(), max_lines=40, max_bytes=share)
     return f"{number}. {done}\n→ {truncate_middle(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"

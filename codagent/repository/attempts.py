@@ -40,8 +40,8 @@ def parse_claim(replies: Sequence[Message]) -> Claim:
     if not calls:
         return Claim()
     try:
-        said = parse_json(calls[-1].arguments)
-        claim = Claim(str(said.get("summary") or ""), str(said.get("blocked") or ""))
+        arguments = parse_json(calls[-1].arguments)
+        claim = Claim(str(arguments.get("summary") or ""), str(arguments.get("blocked") or ""))
     except (ValueError, AttributeError):
         claim = Claim(calls[-1].arguments)
     return Claim(replace_unencodable(claim.summary), replace_unencodable(claim.blocked))

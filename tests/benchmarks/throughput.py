@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from msgspec.structs import replace
 
 from codagent_train.data.samples import TrainingSample, imitation_samples, split_samples
 from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe
@@ -52,7 +53,7 @@ def main() -> None:
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
     """One way, in this process."""
-    from codagent_train.data.mixture import teacher_loops
+    from codagent_train.data.teacher import teacher_loops
     from codagent_train.policy.load import load_policy
 
     imitate = read_recipe("imitate")

@@ -95,9 +95,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read_sizes(file: Path) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the names and shapes of the tensors in a safetensors file, in their order there.
+    """Read the names and shapes of the tensors in a safetensors file, in their order there.
 
-    Raises UsageError when the file is cut off, in another format, or without a tensor.
+    Raises UsageError when the file is cut off or holds no tensors.
     """
     from safetensors import safe_open
 
@@ -106,8 +106,8 @@ def _read_sizes(file: Path) -> list[tuple[str, tuple[int, ...]]]:
             sizes = [(name, tuple(tensors.get_slice(name).get_shape())) for name in tensors.offset_keys()]
     except (OSError, safetensor_error()) as error:
         raise UsageError(
-            f"{file} is not a whole file of safetensors: {first_line(error)}; make the folder anew with `codagent-train import`"
+            f"{file} is not a whole file of safetensors: {first_line(error)}; make the folder again with `codagent-train import`"
         ) from None
     if not sizes:
-        raise UsageError(f"{file} holds no tensor; make the folder anew with `codagent-train import`")
+        raise UsageError(f"{file} holds no tensor; make the folder again with `codagent-train import`")
     return sizes
