@@ -5,8 +5,8 @@ import re
 from msgspec.structs import replace
 
 from codagent.types import Loop, Profile
-from codagent_train.data.mixture import packs_by_source, teacher_loops
-from codagent_train.data.teacher import keep_noted, play_as_teacher, write_notes
+from codagent_train.data.mixture import packs_by_source
+from codagent_train.data.teacher import keep_noted, play_as_teacher, teacher_loops, write_notes
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import MAPPINGS, SMALL, Lake, Moment, apply_action, draw_mapping
@@ -62,7 +62,7 @@ def test_a_lesson_is_a_loop_whose_notes_are_never_wrong_and_end_up_whole():
     found = [(loop, draw_mapping(make_lake_pack(SMALL, "train", number).seed)) for number in range(12) for loop in [lesson(number)]]
     last = [score_notes(loop.episodes[-1].notes_before, ways) for loop, ways in found]
     assert sum(one.wrong for one in last) == 0
-    assert sum(one.whole for one in last) >= 9
+    assert sum(one.is_complete for one in last) >= 9
     assert sum(loop.episodes[-1].outcome.passed for loop, _ in found) == 12
 
 

@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train.data.samples import BASELINES, RETURNS, TrainingSample, build_samples, key_loops
+from codagent_train.data.credit import BASELINES, RETURNS
+from codagent_train.data.samples import TrainingSample, build_samples, key_loops
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import load_policy
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
@@ -132,7 +133,7 @@ def test_a_step_with_nothing_to_learn_is_not_taken_not_even_by_weight_decay(smal
 
 def test_weights_that_lead_nowhere_stop_the_run_and_the_checkpoint_before_is_kept(small, out):
     wild = structs.replace(small, learning=structs.replace(small.learning, learning_rate=1e15, save_every=1))
-    with pytest.raises(Diverged, match="begin anew with a lower `learning_rate`"):
+    with pytest.raises(Diverged, match="start again with a lower `learning_rate`"):
         train(wild, load_policy(small.policy, seed=0), out)
     assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]
 

@@ -6,18 +6,53 @@ logprobs are unknown, so they can be imitated but not replayed. Does not import 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from codagent.errors import UsageError
 from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
 from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
-from codagent_train.data.records.files import Rejection, iter_unique
+from codagent_train.data.records.files import Rejection, iter_unique, join_reasons
+from codagent_train.data.replay import policy_aliases
+from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import render_messages, render_reply
 from codagent_train.policy.tokenizer import Tokenizer
+from codagent_train.recipe.schema import Recipe
+from codagent_train.run_dir.weights_ref import resolve
+
+
+class Imitation:
+    """The recorded loops that a run may imitate. They are read in the first step that has a pack of this source."""
+
+    def __init__(self, recipe: Recipe, out: Path, tokenizer: Tokenizer, say: Callable[[str], None]) -> None:
+        """`out` is the folder of the run, and `tokenizer` is that of the policy."""
+        self._recipe, self._out, self._tokenizer, self._say = recipe, out, tokenizer, say
+        self._examples: Sequence[Loop] = ()
+
+    def groups(self, packs: Sequence[int]) -> dict[int, list[Loop]]:
+        """Draw for each pack as many examples as the policy would play loops.
+
+        Raises UsageError when there are packs and no record has anything to imitate.
+        """
+        if packs and not self._examples:
+            self._examples = self._read_examples()
+        draws = {number: Random(seed_of("train", "imitate", self._recipe.seed, number)) for number in packs}  # noqa: S311
+        return {number: [draw.choice(self._examples) for _ in range(self._recipe.batch.group_size)] for number, draw in draws.items()}
+
+    def _read_examples(self) -> list[Loop]:
+        recipe = self._recipe
+        folders = [Path(folder) for folder in recipe.records.folders]
+        aliases = policy_aliases(resolve(recipe.policy.weights), self._out)
+        examples, rejections = find_examples(folders, self._tokenizer, aliases, context_tokens=recipe.replies.context_tokens)
+        if not examples:
+            raise UsageError(f"no record in {', '.join(recipe.records.folders)} has anything to imitate: {join_reasons(rejections)}")
+        self._say(f"{len(examples)} recorded loops are worth imitating, {len(rejections)} are not")
+        return examples
 
 
 def find_examples(
@@ -72,7 +107,7 @@ def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer,
 
 
 def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
-    """Return the reply with token ids of this tokenizer. The logprobs are 0, because they are not used."""
+    """Return the reply with token ids of this tokenizer. Its logprobs are 0, so that the loss clips nothing."""
     reply = step.reply
     if reply.tokens and has_exact_tokens(reply) and parse_policy(reply.policy).weights in weights:
         ids, reply_ids = reply.tokens.prompt_ids, reply.tokens.completion_ids

@@ -6,7 +6,7 @@ those of "teacher" and "imitate" are imitated word for word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from typing import Literal, NamedTuple, TypeVar
@@ -55,7 +55,7 @@ class TrainingSample:
     kind: Kind
     position: int
     temperature: float = 1.0  # that the replies were sampled at
-    imitated: bool = False  # the policy did not sample the replies, and their logprobs are not used
+    imitated: bool = False  # the policy did not sample the replies; their logprobs are 0, so that the loss clips nothing
     source: Source | None = None  # None: not of a training step
 
     @property
@@ -106,6 +106,16 @@ def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit
     return SampleBatch((*weighted, *imitated), without_signal, temperature)
 
 
+def imitation_samples(loops: Sequence[Loop], source: Source | None = None) -> list[TrainingSample]:
+    """Return the samples of loops to imitate, whatever their outcome. With an advantage of 1, the loss is the negative logprob."""
+    samples = (
+        sample
+        for loop in loops
+        for sample in _episode_samples(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source)
+    )
+    return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
+
+
 def split_samples(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
     """Split samples into `count` microbatches with about equally many tokens. Some are empty when there are too few samples.
 
@@ -119,16 +129,6 @@ def split_samples(samples: Sequence[TrainingSample], count: int) -> list[list[Tr
     return batches
 
 
-def imitation_samples(loops: Sequence[Loop], source: Source | None = None) -> list[TrainingSample]:
-    """Return the samples of loops to imitate, whatever their outcome. With an advantage of 1, the loss is the negative logprob."""
-    samples = (
-        sample
-        for loop in loops
-        for sample in _episode_samples(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source)
-    )
-    return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
-
-
 def _episode_samples(loop: Loop, advantages: credit.Scores, source: Source | None) -> Iterator[TrainingSample]:
     """Yield the samples of the episodes that have an advantage. Replies without tokens are left out."""
     for episode in loop.episodes:
@@ -137,7 +137,3 @@ def _episode_samples(loop: Loop, advantages: credit.Scores, source: Source | Non
         for temperature, same_temperature in groupby(replies, lambda reply: reply.sampling.temperature):
             for chain in prefix_chains([reply.tokens for reply in same_temperature if reply.tokens]):
                 yield TrainingSample(chain, advantages[key], *key, temperature=temperature or 1.0, source=source)
-
-
-RETURNS: dict[str, credit.Returns] = {"paper": credit.paper, "own": credit.own, "one_sum": credit.one_sum}
-BASELINES: dict[str, Callable[[Sequence[float]], list[float]]] = {"mean": credit.mean, "leave_one_out": credit.leave_one_out}

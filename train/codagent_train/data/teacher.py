@@ -14,9 +14,31 @@ from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Belief, Solver, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake
 from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, judge
+from codagent_train.environments.make import make_pack
 from codagent_train.policy.tokenizer import Tokenizer
+from codagent_train.recipe.schema import Recipe
+from codagent_train.rollout.specs import PACK_STRIDE, agent_profile
 
 _NOTHING = "nothing yet"
+
+
+def teacher_loops(recipe: Recipe, packs: Sequence[int], tokenizer: Tokenizer) -> dict[int, list[Loop]]:
+    """Let the teacher play for each pack as many loops as the policy would.
+
+    The teacher plays a pack the same way each time. Each of its loops is therefore played over another pack of the training split.
+    """
+    size, profile = recipe.batch.group_size, agent_profile(recipe)
+    groups = {}
+    for number in packs:
+        group = []
+        for lesson in range(size * number, size * (number + 1)):
+            pack, environment = make_pack(recipe, "train", recipe.seed * PACK_STRIDE + lesson)
+            lakes = environment()
+            assert isinstance(lakes, FrozenLake)
+            loop = Loop(f"lesson-{lesson}", f"lesson-{lesson}", f"frozenlake-{pack.seed}", "teacher", "")
+            group.append(play_as_teacher(tokenizer, lakes, pack.tasks, loop, profile))
+        groups[number] = group
+    return groups
 
 
 def play_as_teacher(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop: Loop, profile: Profile) -> Loop:

@@ -81,7 +81,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
 
     recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f'{target.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
+        raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
     policy = load_policy(config, seed=recipe.seed)
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)

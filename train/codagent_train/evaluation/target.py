@@ -51,7 +51,7 @@ def resolve_target(weights: WeightsRef, *, recipe_name: str | None = None) -> Ev
 def untrained_target(target: EvalTarget) -> EvalTarget:
     """Return a target with the weights that the run began with, asked in the same way. Raises UsageError when no run is known."""
     if target.untrained is None:
-        raise UsageError(f"which model {target.name} came from is not known; give a run to have its notes frozen at the untrained model's")
+        raise UsageError(f"which model {target.name} came from is not known; give a run for --notes frozen")
     return EvalTarget(resolve(target.untrained), target.recipe)
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 
-_LIMITS = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)
+# the memory limit of a container, by version 2 and 1 of cgroup
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _MEASURED_S = 0.3  # how long the speed is measured, in seconds
 _WIDTH = 2048  # of the matrix: 16 MB in float32, more than most caches hold
 

@@ -16,7 +16,7 @@ from codagent_train.recipe.schema import RECORDED
 def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
     """Measure what was played in a step and what is learned from it.
 
-    Rewards, notes and the tokens of prompts and completions are those of the source "play"; names that begin with "redo/" are those of the
+    Rewards, notes and the tokens of prompts and completions are measured over the source "play"; names that begin with "redo/", over the
     source "redo". A source without loops in the step has no metric of its own.
     """
     played = [loop for key, loop in loops.items() if key.source == "play"]

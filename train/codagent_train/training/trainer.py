@@ -32,8 +32,9 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from codagent.errors import UsageError
+from codagent_train.data.credit import BASELINES, RETURNS
 from codagent_train.data.mixture import Mixture
-from codagent_train.data.samples import BASELINES, RETURNS, build_samples, split_samples
+from codagent_train.data.samples import build_samples, split_samples
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
@@ -101,6 +102,29 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         microbatch: Microbatch = self._microbatches[index]
         return microbatch
 
+    def _build_microbatches(self, packs: Sequence[int]) -> list[Microbatch]:
+        """Play the packs of a step and turn all that the step learns from into microbatches."""
+        recipe, step = self._recipe, self.state.global_step
+        specs = self._mixture.specs(packs, step)
+        loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
+        loops |= self._mixture.collect_recorded(packs, step)
+        batch = build_samples(
+            loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
+        )
+        self._log_values(step_metrics(loops, batch))
+        trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
+        total = self.accelerator.reduce(trained, "mean").item()
+        parts = split_samples(batch.samples, recipe.batch.microbatches)
+        return [pad_samples(samples, self._policy.pad, total, self.accelerator.device) for samples in parts]
+
+    def _make_sampler(self, step: int) -> Sampler:
+        """Return a sampler of the policy as it is now. Every process makes one in each step, also when it has no pack to play.
+
+        The processes of a run share one vLLM server, and the first process tells the others the name of the step's adapter.
+        """
+        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
+        return Sampler(engine, self._policy.tokenizer, policy_id(self._recipe, step), self._recipe.replies.temperature)
+
     def _compute_loss(self, model: Any, inputs: Microbatch) -> Tensor:
         """Return the loss of a microbatch, a scalar. The losses of a step's microbatches add up to the token mean over the step."""
         if not inputs.total:
@@ -132,29 +156,6 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
             return out.log_probs, out.entropy
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
         return token_logprobs(model, microbatch.ids, microbatch.mask, microbatch.labels, head=head, temperatures=microbatch.temperatures)
-
-    def _build_microbatches(self, packs: Sequence[int]) -> list[Microbatch]:
-        """Play the packs of a step and turn all that the step learns from into microbatches."""
-        recipe, step = self._recipe, self.state.global_step
-        specs = self._mixture.specs(packs, step)
-        loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
-        loops |= self._mixture.recorded(packs, step)
-        batch = build_samples(
-            loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
-        )
-        self._log_values(step_metrics(loops, batch))
-        trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
-        total = self.accelerator.reduce(trained, "mean").item()
-        parts = split_samples(batch.samples, recipe.batch.microbatches)
-        return [pad_samples(samples, self._policy.pad, total, self.accelerator.device) for samples in parts]
-
-    def _make_sampler(self, step: int) -> Sampler:
-        """Return a sampler of the policy as it is now. Every process makes one in each step, also when it has no pack to play.
-
-        The processes of a run share one vLLM server, and the first process tells the others the name of the step's adapter.
-        """
-        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
-        return Sampler(engine, self._policy.tokenizer, policy_id(self._recipe, step), self._recipe.replies.temperature)
 
     def _log_values(self, values: Mapping[str, float]) -> None:
         """Add values to trl's metrics, which logs the mean of a step's values."""
