@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import median
+
+from msgspec.structs import replace
 
 from codagent.types import Loop
 from codagent_train.policy.load import load_policy

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from msgspec.structs import replace
 
 from codagent_train.data.samples import TrainingSample, imitation_samples, split_samples
 from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe

@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.cli import library_logging

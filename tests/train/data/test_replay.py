@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from codagent.errors import UsageError
 from codagent_train.data.replay import Replay, policy_aliases
@@ -21,9 +22,9 @@ def smoke(tmp_path):
     save_weights(tmp_path / "weights")
     (tmp_path / "weights/codagent.json").write_text(json.dumps({"source": "tiny.gguf", "recorded": "tiny#00"}))
     given = read_recipe("smoke")
-    return replace(
+    return structs.replace(
         given,
-        policy=replace(given.policy, weights=str(tmp_path / "weights")),
+        policy=structs.replace(given.policy, weights=str(tmp_path / "weights")),
         records=RecordsConfig((str(tmp_path / "loops"),), 3),
     )
 
@@ -55,7 +56,7 @@ def test_weights_that_are_not_those_of_the_records_have_nothing_to_replay(smoke,
 
 
 def test_records_are_not_looked_for_before_they_are_needed(smoke, tmp_path):
-    assert drawn(replace(smoke, records=RecordsConfig(("gone",), 3)), tmp_path, []) == []
+    assert drawn(structs.replace(smoke, records=RecordsConfig(("gone",), 3)), tmp_path, []) == []
 
 
 def test_records_may_call_the_weights_by_where_they_lie_by_their_run_and_by_what_they_were_imported_from(smoke, tmp_path):

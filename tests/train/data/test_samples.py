@@ -2,7 +2,7 @@
 
 from codagent.store.trainable import prefix_chains
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
-from codagent_train.data.credit import mean, own, paper
+from codagent_train.data.credit import mean, own_rewards, paper
 from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, key_loops, split_samples
 
 
@@ -72,7 +72,7 @@ def test_a_loop_that_broke_off_is_compared_with_none():
 
 
 def test_notes_without_credit_have_rows_that_teach_nothing():
-    found = reaped([loop(0, 1), loop(0, 0)], returns=own)
+    found = reaped([loop(0, 1), loop(0, 0)], returns=own_rewards)
     assert {row.advantage for row in found.samples if row.kind == "notes"} == {0.0}
 
 

@@ -1,7 +1,8 @@
 """Best play to be imitated: it carries from task to task what its notes say, and no more."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from codagent.types import Loop, Profile
 from codagent_train.data.mixture import packs_by_source
@@ -61,7 +62,7 @@ def test_a_lesson_is_a_loop_whose_notes_are_never_wrong_and_end_up_whole():
     found = [(loop, draw_mapping(make_lake_pack(SMALL, "train", number).seed)) for number in range(12) for loop in [lesson(number)]]
     last = [score_notes(loop.episodes[-1].notes_before, ways) for loop, ways in found]
     assert sum(one.wrong for one in last) == 0
-    assert sum(one.whole for one in last) >= 9
+    assert sum(one.is_complete for one in last) >= 9
     assert sum(loop.episodes[-1].outcome.passed for loop, _ in found) == 12
 
 

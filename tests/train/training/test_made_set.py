@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 import torch
+from msgspec import structs
 
 from codagent.types import Loop, Outcome
 from codagent_train.environments import keycode
@@ -75,12 +76,12 @@ def test_notes_that_are_followed_by_success_become_likelier_on_held_out_tasks_an
     before = preference(loaded, HELD_OUT)
     for loop in made(loaded, small, shuffled=shuffled):
         record(tmp_path / "loops" / loop.id / "record.jsonl", loop)
-    given = replace(
+    given = structs.replace(
         small,
         sources=SourcesConfig(play=0.0, replay=1.0),
         records=RecordsConfig((str(tmp_path / "loops"),), max_staleness=100, max_drift=100.0),  # far from what was recorded, for so few
         batch=BatchConfig(packs=GROUPS // 2, group_size=LOOPS),
-        learning=replace(small.learning, steps=40, learning_rate=3e-3, clip=0.9, save_every=40),
+        learning=structs.replace(small.learning, steps=40, learning_rate=3e-3, clip=0.9, save_every=40),
     )
     checkpoints.begin_run(tmp_path / "out", given)
     train(given, loaded, tmp_path / "out")

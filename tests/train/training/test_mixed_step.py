@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from codagent.repository import git
 from codagent.runner.spec import EffectiveLimits, LoopSpec, new_loop
@@ -32,7 +33,7 @@ def mixed(small, repository):
     held = EffectiveLimits(Limits(), Profile(prompt="terse", sampling=Sampling(max_tokens=3000)))
     loop = replace(new_loop(spec, "m", Settings(model="m", sandbox="python"), held), end="finished")
     record(repository / ".codagent/loops/recorded/record.jsonl", loop)
-    return replace(
+    return structs.replace(
         small,
         batch=BatchConfig(packs=len(PACKS), group_size=4),
         sources=SourcesConfig(play=1, redo=1),
@@ -94,7 +95,7 @@ def test_all_packs_of_a_step_are_played_in_one_rollout_whatever_their_source(mix
 
 
 def test_the_replies_of_played_packs_do_not_depend_on_the_redone_packs_beside_them(mixed, out, opened):
-    alone = replace(mixed, sources=SourcesConfig(play=1))
+    alone = structs.replace(mixed, sources=SourcesConfig(play=1))
     found = {}
     for recipe in (mixed, alone):
         trainer, texts = Trainer(recipe, load_policy(recipe.policy, seed=0), out), {}

@@ -97,4 +97,4 @@ def _fits(recipe: Recipe, out: Path) -> None:
     if model := model_size(recipe.policy.weights):
         estimate.check_fits(recipe, model, out)
     else:
-        say(f"whether the run fits is not known: the weights {recipe.policy.weights} are not on this machine as safetensors")
+        say(f"it is not known whether the run fits: the weights {recipe.policy.weights} are not on this machine as safetensors")

@@ -34,7 +34,7 @@ def paper(rewards: Scores) -> dict[Key, float]:
     return {key: fmean(_rewards_from(rewards, key)) for key in rewards}
 
 
-def own(rewards: Scores) -> dict[Key, float]:
+def own_rewards(rewards: Scores) -> dict[Key, float]:
     """Return the episode's own reward. Notes thus get no credit for the tasks after them."""
     return dict(rewards)
 
@@ -65,7 +65,7 @@ def leave_one_out(returns: Sequence[float]) -> list[float]:
     return [len(returns) / (len(returns) - 1) * value for value in mean(returns)]
 
 
-RETURNS: dict[str, Returns] = {"paper": paper, "own": own, "one_sum": one_sum}  # by their names in recipes
+RETURNS: dict[str, Returns] = {"paper": paper, "own": own_rewards, "one_sum": one_sum}  # by their names in recipes
 BASELINES: dict[str, Baseline] = {"mean": mean, "leave_one_out": leave_one_out}
 
 

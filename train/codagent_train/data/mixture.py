@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
+
+from msgspec import structs
 
 from codagent.types import Loop
 from codagent_train.data.imitation import Imitation, count_examples
@@ -39,7 +40,7 @@ class Mixture:
         redone = self._redo.group_specs(chosen["redo"], step=step, policy=policy)
         return key_loops("play", played) | key_loops("redo", redone)
 
-    def recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
+    def collect_recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
         """Return the loops of the other sources, which the policy does not play: "replay", "teacher" and "imitate".
 
         Raises UsageError when there is a pack for a source that has no usable record.
@@ -53,7 +54,7 @@ class Mixture:
 
 def packs_by_source(recipe: Recipe, packs: Sequence[int]) -> dict[Source, list[int]]:
     """Draw a source for each pack by the recipe's weights. A pack has the same source in every run with the recipe's seed."""
-    weights: dict[Source, float] = asdict(recipe.sources)  # type: ignore[assignment]  # its fields are the sources
+    weights: dict[Source, float] = structs.asdict(recipe.sources)  # type: ignore[assignment]  # its fields are the sources
     chosen: dict[Source, list[int]] = {source: [] for source in weights}
     for number in packs:
         draw = Random(seed_of("train", "source", recipe.seed, number))  # noqa: S311

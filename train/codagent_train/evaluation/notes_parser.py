@@ -36,7 +36,7 @@ class MappingAccuracy:
     wrong: int
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the notes give the true mapping: three right directions, from which the fourth follows, and none wrong."""
         return self.right >= TELLING and not self.wrong
 

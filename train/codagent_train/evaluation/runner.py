@@ -12,6 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from msgspec import structs
+
 from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
@@ -79,7 +81,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
 
     recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f'{target.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
+        raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
     policy = load_policy(config, seed=recipe.seed)
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
@@ -108,8 +110,8 @@ class EvalSession:
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
         recipe = self._target.recipe
         level: Any = setting.level
-        config = replace(recipe.environment, level=level, tasks=setting.tasks)
-        drawn_pack, environment = make_pack(replace(recipe, environment=config), "test", number)
+        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks)
+        drawn_pack, environment = make_pack(structs.replace(recipe, environment=config), "test", number)
         pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")

@@ -107,7 +107,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         recipe, step = self._recipe, self.state.global_step
         specs = self._mixture.specs(packs, step)
         loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
-        loops |= self._mixture.recorded(packs, step)
+        loops |= self._mixture.collect_recorded(packs, step)
         batch = build_samples(
             loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
         )

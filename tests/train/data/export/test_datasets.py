@@ -233,7 +233,7 @@ def test_a_folder_that_holds_something_stays_as_it_is(compared, tmp_path, there)
     else:
         out.mkdir()
         (out / "mine").touch()
-    with pytest.raises(UsageError, match="is there and not empty"):
+    with pytest.raises(UsageError, match="exists and is not empty"):
         export_records([compared], out)
     assert names(tmp_path) == ["loops", "out"]
 
