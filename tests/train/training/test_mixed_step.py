@@ -31,7 +31,8 @@ def mixed(small, repository):
     spec = LoopSpec("recorded", "g", (Task("t", "mend it", ("false",)),), start_commit=git.snapshot(repository).commit)
     spec = replace(spec, begin=spec.start_commit)
     held = EffectiveLimits(Limits(), Profile(prompt="terse", sampling=Sampling(max_tokens=3000)))
-    record(repository / ".codagent/loops/recorded/record.jsonl", new_loop(spec, "m", Settings(model="m", sandbox="python"), held))
+    loop = replace(new_loop(spec, "m", Settings(model="m", sandbox="python"), held), end="finished")
+    record(repository / ".codagent/loops/recorded/record.jsonl", loop)
     return structs.replace(
         small,
         batch=BatchConfig(packs=len(PACKS), group_size=4),
