@@ -16,7 +16,7 @@ from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, 
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
 from codagent.repository.repo_map import select_files
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, format_result, pytest_summary
+from codagent.text import BYTES_PER_TOKEN, encode_text, format_result, pytest_summary
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ class RepositoryEnvironment:
 
 
 def _size(text: str) -> int:
-    return len(text.encode(errors="surrogateescape"))
+    return len(encode_text(text))
 
 
 def _has_written(message: Message, answers: Iterable[Message]) -> bool:

@@ -182,5 +182,5 @@ def _with_flags(settings: Settings, profile: Profile, flags: Flags) -> tuple[Set
 def _raise_limits(limits: Limits, flags: Flags) -> Limits:
     """Put the limits that flags name in place of the loop's."""
     names = ("iterations", "patience", "max_steps", "max_tokens", "max_seconds", "max_usd")
-    given = {key.removeprefix("max_"): flags[key] for key in names if flags.get(key) is not None}
-    return replace(limits, **given)
+    raised = {key.removeprefix("max_"): flags[key] for key in names if flags.get(key) is not None}
+    return replace(limits, **raised)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from codagent.protocols import Sandbox
-from codagent.sandbox.definition import ENVIRONMENT, Definition, definition
+from codagent.sandbox.definition import ENVIRONMENT, Definition, load_definition
 from codagent.sandbox.docker.sandbox import DockerSandbox
 
 # Shell commands that succeed when the claim holds.
@@ -27,7 +27,7 @@ _CLAIMS = {
 
 def check(name: str) -> list[tuple[str, bool]]:
     """Each claim, and whether it holds in the sandbox `name` on this engine. Takes some seconds."""
-    wanted = definition(name)
+    wanted = load_definition(name)
     with closing(DockerSandbox.start(wanted, loop="check")) as sandbox:
         rows = [(claim, sandbox.run(command, timeout=30).exit_code == 0) for claim, command in _CLAIMS.items()]
         tried: list[tuple[str, Callable[[Sandbox, Definition], bool]]] = [

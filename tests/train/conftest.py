@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from codagent_train.cli import library_logging
 from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe

@@ -11,4 +11,4 @@ class Diverged(CodagentError):
     exit_code = 10
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; begin anew with a lower `learning_rate` in [learning]; the last checkpoint is from before")
+        super().__init__(f"{what}; start again with a lower `learning_rate` in [learning]; the last checkpoint was saved before this")

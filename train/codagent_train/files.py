@@ -23,7 +23,7 @@ def require_empty(out: Path) -> Path:
     """Return the absolute path of `out`. Raises UsageError when a file or a folder that is not empty is there."""
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there and not empty; give another --out")
+        raise UsageError(f"{out} exists and is not empty; give another --out")
     return out
 
 
@@ -117,4 +117,4 @@ def _remove(path: Path) -> None:
 
 
 def _no_room(where: object, why: str) -> RecordError:
-    return RecordError(f"the run could not be written: {where}: {why}; make room, then go on with --resume")
+    return RecordError(f"the run could not be written: {where}: {why}; make room, then continue with --resume")

@@ -21,12 +21,12 @@ from codagent.runner.model import worst_case
 from codagent.runner.result import exit_code, iterations, outcome_label, summary, summary_lines
 from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
-from codagent.settings.toml import Values
 from codagent.store import layout
 from codagent.types import Task
 
 if TYPE_CHECKING:
     from codagent.runner.launch import LaunchOptions
+    from codagent.settings.layers import Layer
 
 TaskText = Annotated[
     str | None,
@@ -179,8 +179,8 @@ def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[
     return tasks, settings
 
 
-def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Values]:
-    """Return the tasks, and the settings that a task file has."""
+def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Layer | None]:
+    """Return the tasks, and the settings that a task file has. None: there is no task file."""
     from codagent.settings.task_file import is_task_file, read_tasks
 
     if argument is not None and is_task_file(argument):
@@ -189,4 +189,4 @@ def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Values]:
     text = instruction_of(argument)
     if text is None:
         raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
-    return (Task("task", text),), {}
+    return (Task("task", text),), None

@@ -112,10 +112,10 @@ def _engine() -> str:
 
 
 def _image() -> str:
-    from codagent.sandbox.definition import definition
+    from codagent.sandbox.definition import load_definition
     from codagent.sandbox.images.image import ensure_image
 
-    return ensure_image(definition("python"), say=lambda _: None)
+    return ensure_image(load_definition("python"), say=lambda _: None)
 
 
 def _weights() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from codagent.models.tool_calls.block_paths import find_path
 from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
 from codagent.models.tool_calls.json_in_text import find_json_calls
+from codagent.text import parse_json
 from codagent.types import Calling, Message, Tool, ToolCall
 
 Json = dict[str, Any]
@@ -92,7 +93,7 @@ def _repair(arguments: str) -> str:
 
 def _parse(arguments: str) -> Mapping[str, Any] | None:
     try:
-        value = json.loads(arguments)
+        value = parse_json(arguments, strict=True)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

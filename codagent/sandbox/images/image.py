@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codagent.errors import SandboxError, UsageError
-from codagent.sandbox.definition import Definition, definition, sandboxes_dir
+from codagent.sandbox.definition import Definition, load_definition, sandboxes_dir
 from codagent.sandbox.docker.engine import connect, speaking
 from codagent.sandbox.images.builder import build_image, run_script
 from codagent.sandbox.images.setup import Files, Setup
@@ -43,14 +43,14 @@ def ensure_image(wanted: Definition, setup: Setup | None = None, *, say: Say) ->
 
 def build(name: str, say: Say) -> str:
     """Builds a shipped image, and first the one that it stands on; gives its id. What has not changed is not built again."""
-    shipped = definition(name)
+    shipped = load_definition(name)
     client = connect()
     with speaking(f"building {shipped.image}"):
         if name == "base":
             base = _debian(client, say)
         else:
             build("base", say)
-            base = definition("base").image
+            base = load_definition("base").image
         say(f"building {shipped.image} on {base}")
         text = (sandboxes_dir() / name / "Dockerfile").read_text()
         return build_image(client, text, {}, shipped.image, _with_base(text, base), say)

@@ -1,9 +1,9 @@
 """Who is evaluated: found by a path, asked as the run or a recipe says."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.evaluation.target import EvalTarget, resolve_target, untrained_target

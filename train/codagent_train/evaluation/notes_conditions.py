@@ -46,9 +46,7 @@ def shuffle_notes(results: Sequence[PackResult]) -> NotesByPack:
         others = [*complete[index + 1 :], *complete[:index]]
         other = next((other for other in others if draw_mapping(other.pack.seed) != draw_mapping(result.pack.seed)), None)
         if other is None:
-            raise UsageError(
-                f"all of these packs, {len(complete)}, have the same mapping, so that none has notes of another; play more packs"
-            )
+            raise UsageError(f"all {len(complete)} packs have the same mapping, so there are no notes on another one; play more packs")
         notes[result.number] = tuple(_notes_of(other.loops[number % len(other.loops)]) for number in range(len(result.loops)))
     return notes
 

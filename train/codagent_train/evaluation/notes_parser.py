@@ -30,13 +30,13 @@ _END = re.compile(r";|[.!?](?=\s|$)")
 
 @dataclass(frozen=True, slots=True)
 class MappingAccuracy:
-    """How many of the four directions are right in the notes, and how many are wrong. The notes may leave out the others."""
+    """How many of the four directions are right in the notes, and how many are wrong. Notes may leave out the others."""
 
     right: int
     wrong: int
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the notes give the true mapping: three right directions, from which the fourth follows, and none wrong."""
         return self.right >= TELLING and not self.wrong
 
@@ -51,8 +51,8 @@ def score_notes(notes: str, directions: tuple[int, ...]) -> MappingAccuracy:
 def stated_directions(notes: str) -> dict[int, set[int]]:
     """Return the directions that notes state for each action, as indices into `DIRECTIONS`. Actions without a statement are left out.
 
-    "1 = down", "Direction 1 moves the player down", "down: 1", "1, 2 are down and left" and the like are statements. What is denied, or left
-    open ("1 is up or left"), is none.
+    "1 = down", "Direction 1 moves the player down", "down: 1", "1, 2 are down and left" and the like are statements. What is denied, or
+    left open ("1 is up or left"), is none.
     """
     statements: dict[int, set[int]] = {}
     for clause in _clauses(notes):

@@ -90,7 +90,7 @@ def make_report(player: str, setting: Setting, results: Sequence[PackResult]) ->
     """Make the report. Raises UsageError when fewer than two packs have a loop that was played to its end."""
     complete = drop_broken_off(results)
     if len(complete) < 2:
-        raise UsageError(f"{len(complete)} of {len(results)} packs have loops that were played to their end; an interval takes at least 2")
+        raise UsageError(f"{len(complete)} of {len(results)} packs have a loop that was played to its end; a report needs 2 such packs")
     loops = sum(len(result.loops) for result in complete)
     attempts = [[_solve_episodes(result, position) for result in complete] for position in range(setting.tasks)]
     reward = [[fmean(outcome.reward for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]
@@ -128,7 +128,7 @@ def _notes_accuracy(packs: Sequence[Sequence[Episode]], mappings: Sequence[tuple
     """Measure the notes that the episodes of each pack began with. `packs` and `mappings` have one entry for each pack."""
     accuracies = [[score_notes(episode.notes_before, ways) for episode in episodes] for episodes, ways in zip(packs, mappings, strict=True)]
     return NotesAccuracy(
-        share_interval([fmean(accuracy.whole for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.is_complete for accuracy in episodes) for episodes in accuracies]),
         share_interval([fmean(accuracy.right / len(CODES) for accuracy in episodes) for episodes in accuracies]),
         share_interval([fmean(accuracy.wrong / len(CODES) for accuracy in episodes) for episodes in accuracies]),
     )

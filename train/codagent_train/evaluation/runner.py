@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
+
+from msgspec import structs
 
 from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
@@ -23,7 +26,7 @@ from codagent_train.evaluation.target import EvalTarget, untrained_target
 from codagent_train.recipe.schema import EnvironmentConfig
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec, agent_profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
 LOOPS_AT_ONCE = 128  # so many loops are played side by side, each in its own thread
 
@@ -78,7 +81,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
 
     recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f'{target.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
+        raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
     policy = load_policy(config, seed=recipe.seed)
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
@@ -100,20 +103,20 @@ class EvalSession:
         loops: list[Loop] = []
         for first in range(0, len(specs), LOOPS_AT_ONCE):
             self._say(f"{self._target.name} on {setting}: {first} of {len(specs)} loops played")
-            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE], self._profile))
+            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE]))
         rest = iter(loops)
         return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in notes_by_pack.items()]
 
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
         recipe = self._target.recipe
         level: Any = setting.level
-        config = replace(recipe.environment, level=level, tasks=setting.tasks)
-        drawn_pack, environment = make_pack(replace(recipe, environment=config), "test", number)
+        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks)
+        drawn_pack, environment = make_pack(structs.replace(recipe, environment=config), "test", number)
         pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            specs.append(RolloutSpec(loop, environment(), pack.tasks, seed, carry))
+            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry))
         return pack, specs
 
 

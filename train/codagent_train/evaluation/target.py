@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.recipe.schema import PolicyConfig, Recipe, read_recipe
@@ -49,7 +51,7 @@ def resolve_target(weights: WeightsRef, *, recipe_name: str | None = None) -> Ev
 def untrained_target(target: EvalTarget) -> EvalTarget:
     """Return a target with the weights that the run began with, asked in the same way. Raises UsageError when no run is known."""
     if target.untrained is None:
-        raise UsageError(f"which model {target.name} came from is not known; give a run to have its notes frozen at the untrained model's")
+        raise UsageError(f"which model {target.name} came from is not known; give a run for --notes frozen")
     return EvalTarget(resolve(target.untrained), target.recipe)
 
 

@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent.models import catalog
@@ -128,12 +130,12 @@ def _read_card(folder: Path) -> ImportCard | None:
 def _find_template(origin: WeightsOrigin, pulled: Path) -> Path:
     """Return the GGUF file that the weights came from. Raises UsageError when there is none, or it was moved or changed."""
     if origin.card is None or not origin.card.recorded:
-        raise UsageError(f"{origin.weights} was not imported from a GGUF file, so there is none to write another after; take --to merged")
+        raise UsageError(f"{origin.weights} was not imported from a GGUF file, so it cannot be written as one; take --to merged")
     file = pulled / origin.entry.file if origin.entry else Path(origin.card.source).expanduser()
     if not file.is_file():
         raise UsageError(f"{file}, which {origin.weights} was imported from, is not there; fetch it again, or take --to merged")
     if name_weights(file) != origin.card.recorded:
-        raise UsageError(f"{file} is not the file any more that {origin.weights} was imported from; import it again and train on that")
+        raise UsageError(f"{file} has changed since {origin.weights} was imported from it; import it again and train on that")
     return file
 
 

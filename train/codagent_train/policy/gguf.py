@@ -80,7 +80,7 @@ def _with_gguf_names(weights: Mapping[str, Any], reader: Any, kind: str) -> dict
     named = {names.get_name(name, try_suffixes=(".weight", ".bias")) or name: value for name, value in weights.items()}
     for name in named.keys() - template_names:
         if name != "output.weight" or not np.array_equal(named[name], named["token_embd.weight"]):
-            raise UsageError(f"the GGUF that the weights came from has no place for {name}; take --to merged")
+            raise UsageError(f"the GGUF that the weights came from has no tensor {name}; take --to merged")
     return named
 
 
@@ -95,7 +95,7 @@ def _convert(tensor: Any, weights: Mapping[str, Any], heads: tuple[int, int] | N
     value, shape = weights.get(tensor.name), tuple(int(size) for size in reversed(tensor.shape))
     if value is None or value.shape != shape:
         actual = "none" if value is None else str(value.shape)
-        raise UsageError(f"the weights do not fit the GGUF that they came from: {tensor.name} is {shape} there, and here {actual}")
+        raise UsageError(f"the weights do not fit the GGUF that they came from: {tensor.name} has shape {shape} there and {actual} here")
     if heads and ".attn_q." in tensor.name:
         value = _interleave_halves(value, heads[0])
     elif heads and ".attn_k." in tensor.name:

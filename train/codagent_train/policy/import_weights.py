@@ -30,7 +30,7 @@ class ImportCard:
 
     source: str  # what the user named
     weights: str  # SHA-256 of the weight files, in the order of their names
-    tokenizer: str  # its fingerprint
+    tokenizer: str  # the fingerprint of the tokenizer
     recorded: str = ""  # what records call the weights of a GGUF file; "": the source is not a GGUF file
 
 
@@ -118,7 +118,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UsageError(f"the hub does not give {name}: {first_line(error)}; check the name and the network") from error
+        raise UsageError(f"{name} cannot be fetched from the hub: {first_line(error)}; check the name and the network") from error
 
 
 def _tokenizer(source: str, files: _WeightFiles) -> Any:
@@ -148,7 +148,9 @@ def _from_pretrained(kind: Any, source: str, files: _WeightFiles, **settings: An
         try:
             return kind.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False, **settings)
         except ImportError as error:
-            raise UsageError(f"{source} needs what is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
+            raise UsageError(
+                f"{source} needs a package that is not installed: {first_line(error)}; pip install 'codagent[train]'"
+            ) from error
 
 
 def _write(out: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:

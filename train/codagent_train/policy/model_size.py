@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train.files import refuse_unreadable
+from codagent_train.files import first_line, refuse_unreadable, safetensor_error
 from codagent_train.recipe.schema import RANDOM
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _BESIDE = (".json", ".jinja", ".model", ".txt")  # the files of tokenizer and settings
 _NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # parts of the names of tensors that LoRA does not adapt
-_LONGEST_HEAD = 100_000_000
-_ADVICE = "make the folder anew with `codagent-train import`"
+_ADVICE = "make the folder again with `codagent-train import`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def model_size(weights: str) -> ModelSize | None:
     with refuse_unreadable(f"the weights in {folder} cannot be read", _ADVICE):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         try:
-            return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_header(file)], folder)
+            return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_sizes(file)], folder)
         except KeyError as error:
             raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
 
@@ -102,22 +100,18 @@ def _files(folder: Path) -> list[Path]:
     return [folder / _WHOLE] if (folder / _WHOLE).is_file() else []
 
 
-def _read_header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the names and shapes of the tensors in a safetensors file.
+def _read_sizes(file: Path) -> list[tuple[str, tuple[int, ...]]]:
+    """Read the names and shapes of the tensors in a safetensors file, in their order there.
 
-    The first 8 bytes are the length of a JSON header, which describes the tensors (https://huggingface.co/docs/safetensors).
-    Raises UsageError when the file is cut off or in another format.
+    Raises UsageError when the file is cut off or holds no tensors.
     """
-    with file.open("rb") as opened:
-        first = opened.read(8)
-        length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-        text = opened.read(min(length, _LONGEST_HEAD))
+    from safetensors import safe_open
+
     try:
-        header = json.loads(text)
-        sizes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-        end = 8 + length + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UsageError(f"{file} is not a file of safetensors; {_ADVICE}") from None
-    if file.stat().st_size < end:
-        raise UsageError(f"{file} is cut off: {file.stat().st_size:,} of {end:,} bytes; {_ADVICE}")
-    yield from sizes.items()
+        with safe_open(file, "np") as tensors:
+            sizes = [(name, tuple(tensors.get_slice(name).get_shape())) for name in tensors.offset_keys()]
+    except (OSError, safetensor_error()) as error:
+        raise UsageError(f"{file} is not a whole file of safetensors: {first_line(error)}; {_ADVICE}") from None
+    if not sizes:
+        raise UsageError(f"{file} holds no tensor; {_ADVICE}")
+    return sizes

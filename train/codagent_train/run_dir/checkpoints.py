@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from codagent.errors import UsageError
-from codagent.store.codec import decode
+from codagent.settings.toml import parse_table
 from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir import metrics
 
@@ -39,7 +40,7 @@ def prepare_run(out: Path, recipe: Recipe, *, resume: bool, first: bool = True) 
 def begin_run(out: Path, recipe: Recipe) -> None:
     """Make the folder of a run and write its recipe. Raises UsageError when a run has already taken steps in it."""
     if (out / metrics.FILE).exists():
-        raise UsageError(f"{out} holds a run already; --resume goes on with it, another --out begins anew")
+        raise UsageError(f"{out} already holds a run; continue it with --resume, or give another --out")
     out.mkdir(parents=True, exist_ok=True)
     (out / RUN_FILE).write_text(json.dumps(_fixed_settings(recipe), indent=2) + "\n", encoding="utf-8")
 
@@ -53,7 +54,7 @@ def resume_run(out: Path, recipe: Recipe) -> Path | None:
     wanted, recorded = _fixed_settings(recipe), _fixed_settings(load_recipe(out))
     for part in wanted:
         if wanted[part] != recorded[part]:
-            raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {wanted[part]}; begin anew in another --out")
+            raise UsageError(f"the run in {out} had another {part}: {recorded[part]}, not {wanted[part]}; start again in another --out")
     remove_unfinished(out)
     checkpoint = find_latest(out)
     metrics.drop_after(out / metrics.FILE, step_of(checkpoint) if checkpoint else 0)
@@ -75,9 +76,10 @@ def load_recipe(out: Path) -> Recipe:
     """
     settings = _read_run_json(out)
     try:
-        return decode(Recipe, {**settings, "learning": {"steps": 0, **settings.get("learning", {})}})
-    except (TypeError, ValueError) as error:
+        settings = {**settings, "learning": {"steps": 1, **settings.get("learning", {})}}  # the file does not state the steps
+    except TypeError as error:
         raise UsageError(f"{out / RUN_FILE} is not the recipe of a run: {error}") from None
+    return parse_table(settings, Recipe, where=f"{out / RUN_FILE} is not the recipe of a run")
 
 
 def is_run(folder: Path) -> bool:
@@ -128,7 +130,7 @@ def _fixed_settings(recipe: Recipe) -> dict[str, Any]:
 
     The number of steps, how often it saves, and the engine that samples replies may change.
     """
-    settings = asdict(recipe)
+    settings: dict[str, Any] = to_builtins(recipe)
     del settings["learning"]["steps"], settings["learning"]["save_every"], settings["engine"]
     return settings
 
@@ -137,7 +139,7 @@ def _read_run_json(out: Path) -> Any:
     try:
         return json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        raise UsageError(f"there is no run in {out} to resume; without --resume one begins") from None
+        raise UsageError(f"there is no run in {out}: its {RUN_FILE} cannot be read; leave out --resume to start one") from None
 
 
 def _checkpoints(out: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Which weights a text names: a run, a checkpoint, an adapter, a folder of weights, or a name on the hub. No weights are loaded here."""
+"""Find out which weights a text names: a run, a checkpoint, an adapter, a folder of weights, or a name on the hub. Nothing is loaded."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class WeightsRef:
     """The weights that a user named: a full model, or an adapter and the full model that it belongs to."""
 
     base: str  # the full model: an absolute folder, or a name on the hub
-    name: str  # how reports, servers and model cards call the weights: RUN@STEP for a checkpoint, else the name of the folder or on the hub
+    name: str  # in reports and on servers: RUN@STEP for a checkpoint, else the name of the folder, or the name on the hub
     adapter: Path | None = None  # an absolute folder; None: a full model
     run: Path | None = None  # the folder whose run.json says how the weights were trained; None: not known
-    step: int | None = None  # of a checkpoint; None: not a checkpoint
+    step: int | None = None  # the step of a checkpoint; None: not a checkpoint
 
     @property
     def location(self) -> str:
@@ -40,14 +40,14 @@ class WeightsRef:
 def resolve(text: str) -> WeightsRef:
     """Find the weights that `text` names. Links are followed. A run stands for its last checkpoint.
 
-    Text that is no path and has the form of a name on the hub is taken for one; whether the hub knows it is found out when it is loaded.
-    Raises UsageError for a run without a checkpoint, and for anything that is not weights or not whole.
+    Text that is not a path and looks like a name on the hub is taken as one; only loading shows whether the hub has it.
+    Raises UsageError for a run without a checkpoint, and for a path without weights or with incomplete ones.
     """
     folder = _find_folder(text)
     if folder is None:
         return WeightsRef(text, text)
     run = folder if checkpoints.is_run(folder) else None
-    if run and not _weight_files(run):  # a folder made for a hub has a run.json beside its weights
+    if run and not _weight_files(run):  # a folder that was exported for a hub has a run.json and weights
         folder = _last_checkpoint(run)
     step = checkpoints.step_of(folder) if checkpoints.is_checkpoint(folder) else None
     if step is not None and checkpoints.is_run(folder.parent):
@@ -60,7 +60,7 @@ def resolve(text: str) -> WeightsRef:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether the folder holds an adapter, whole or not."""
+    """Return whether the folder holds an adapter, even an incomplete one."""
     return os.path.lexists(folder / _CONFIG)  # Path.exists raises OSError for a name that is too long
 
 
@@ -127,7 +127,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def _check_weights(folder: Path) -> None:
-    """Raise UsageError unless the folder has weights, with all files that its index names, none of them cut off."""
+    """Raise UsageError unless the folder has weights, with all files that its index names, and none of them is cut off."""
     files = _weight_files(folder)
     if not files:
         raise UsageError(f"there are no weights in {folder}: no *.safetensors; {_GIVE}")
@@ -139,7 +139,10 @@ def _check_weights(folder: Path) -> None:
 
 
 def _check_files(files: Sequence[Path]) -> None:
-    """Raise UsageError unless each file is there to its last byte: the header of a safetensors file says how long the file is."""
+    """Raise UsageError unless each file is complete.
+
+    The header of a safetensors file says how long the file must be.
+    """
     from safetensors import safe_open
 
     for file in files:
