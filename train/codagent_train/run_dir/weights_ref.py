@@ -70,6 +70,7 @@ def read_base(folder: Path) -> str:
         base = read_adapter_settings(folder)["base_model_name_or_path"]
         if not isinstance(base, str) or not base:
             raise ValueError("the base is not a name")
+        Path(base).exists()  # raises OSError when the name is too long to be a path
     except (OSError, ValueError, KeyError):
         raise UsageError(f"there is no adapter in {folder}: no {_CONFIG} that names its base; give the folder of a checkpoint") from None
     if not (folder / ADAPTER_TENSORS).is_file():
