@@ -62,7 +62,7 @@ def keys(recipe, *, sources):
 
 def test_specs_of_both_sources_are_made_without_opening_anything(mixed, out, opened):
     policy = load_policy(mixed.policy, seed=0)
-    specs = Mixture(mixed, out, policy.tokenizer, vocabulary_size=7, say=print).specs(PACKS, 3)
+    specs = Mixture(mixed, out, policy.tokenizer, vocabulary_size=7).specs(PACKS, 3)
     assert opened == []
     assert list(specs) == keys(mixed, sources=("play", "redo"))
     assert {key.source for key in specs} == {"play", "redo"}
