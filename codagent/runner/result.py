@@ -30,6 +30,8 @@ _CODES: Mapping[str, int] = {
 def outcome_label(loop: Loop) -> str:
     """The outcome in a word: passed, done (there are no checks), failed, or what ended the loop."""
     last = loop.attempts[-1]
+    if _lacks_branch(last):
+        return "repository"
     if _iterates(loop):
         end = loop.end or "interrupted"
         return "failed" if end == "iterations" else end
@@ -65,7 +67,7 @@ def summary(result: Result) -> dict[str, Any]:
         "outcome": outcome_label(loop),
         "exit_code": exit_code(loop),
         "id": loop.id,
-        "branch": git.branch_name(loop.id) if changed else None,
+        "branch": git.branch_name(loop.id) if changed and not _lacks_branch(last) else None,
         "commit": changed[1] if changed else None,
         "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
@@ -89,7 +91,8 @@ def summary_lines(result: Result) -> list[str]:
     if _iterates(loop):
         text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
     if change(loop):
-        text += [f"branch:  {git.branch_name(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
+        branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
+        text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
         text.append("nothing was changed")
     if _iterates(loop):
@@ -100,6 +103,11 @@ def summary_lines(result: Result) -> list[str]:
 
 def _score(attempt: Episode) -> str:
     return f"{attempt.outcome.reward:.2f}" if attempt.outcome else "-"
+
+
+def _lacks_branch(last: Episode) -> bool:
+    """Whether the latest work is kept as a commit that the loop's branch could not be pointed to."""
+    return last.end == "repository" and last.commit is not None
 
 
 def _iterates(loop: Loop) -> bool:
