@@ -54,6 +54,11 @@ def iterations(loop: Loop) -> int:
     return sum(not attempt.resumable for attempt in loop.attempts)
 
 
+def is_resumable(loop: Loop) -> bool:
+    """Whether a loop's latest episode was broken off; a run can then be resumed. So can a loop that was killed before its first episode."""
+    return not loop.episodes or loop.episodes[-1].resumable
+
+
 def change(loop: Loop) -> tuple[str, str] | None:
     """The commits before and after the best attempt; None when nothing was changed."""
     commit = best(loop)
@@ -96,8 +101,10 @@ def summary_lines(result: Result) -> list[str]:
     else:
         text.append("nothing was changed")
     if _iterates(loop):
+        text.append(f"report:  codagent report {loop.id}")
+    if code and (_iterates(loop) or is_resumable(loop)):
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
-        text += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}{local}"] if code else [])]
+        text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]
 
 

@@ -20,7 +20,7 @@ from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
-from codagent.runner.workspace import Surroundings, open_workspace
+from codagent.runner.workspace import Surroundings, open_workspace, take_snapshot
 from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
 from codagent.store import layout
@@ -84,7 +84,7 @@ class Runner:
             with self._stoppable(ledger, sandboxes):
                 image = self._start_sandbox.image() if any(task.checks for task in spec.tasks) else ""
                 loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
-                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger)
+                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
                 agent = Agent(MeteredModel(model.model, ledger, display.on_text), effective.profile)
                 loop = self._run_recorded(spec, loop, agent, around, packed, display)
         return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)
@@ -103,7 +103,7 @@ class Runner:
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""
-        start = spec.start_commit or git.snapshot(self.root).commit
+        start = spec.start_commit or take_snapshot(self.root, self.display)
         spec = replace(spec, start_commit=start, begin=spec.begin or start)
         return spec, git.pack(self.root, spec.begin)
 

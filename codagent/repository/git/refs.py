@@ -116,13 +116,18 @@ def _branch_ref(loop_id: str) -> str:
 def _list_kept(git: Git, loop_id: str) -> dict[str, str]:
     """Return the commits that the refs of a loop keep, by the last part of the refs' names."""
     listing = git.line("for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", f"{_ref_prefix(loop_id)}/")
-    return dict((name, commit_id) for name, commit_id in map(str.split, listing.splitlines()))
+    return dict(map(_split_pair, listing.splitlines()))
 
 
 def _read_ref(git: Git, ref: str) -> str:
     """Return the object that a ref names; "" when there is no such ref."""
     lines = git.line("for-each-ref", "--format=%(refname) %(objectname)", ref).splitlines()
-    return dict((name, found) for name, found in map(str.split, lines)).get(ref, "")
+    return dict(map(_split_pair, lines)).get(ref, "")
+
+
+def _split_pair(line: str) -> tuple[str, str]:
+    name, _, found = line.partition(" ")
+    return name, found
 
 
 def _update(git: Git, commands: str) -> None:
