@@ -125,9 +125,7 @@ def _read_tree(result: CommandResult) -> str:
     if result.timed_out:
         raise SandboxError("collecting the result took too long; the sandbox may be overloaded by what the agent left running")
     if result.exit_code == _TOO_LARGE:
-        raise _TooLarge(
-            f"the result is larger than {MAX_PACK_BYTES >> 20} MB; have build products ignored by a .gitignore and try again"
-        )
+        raise _TooLarge(f"the result is larger than {MAX_PACK_BYTES >> 20} MB; have build products ignored by a .gitignore and try again")
     if result.exit_code or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", tree := last_line(result)):
         raise RepositoryError(f"the sandbox gave no result: {last_line(result)}")
     return tree
