@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from codagent.types import CommandResult, Message, Profile, ToolCall
 
@@ -16,6 +17,8 @@ _ESCAPE = re.compile(
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\n])", re.MULTILINE)
 # C0 and C1 controls except tab and newline, and the marks that reorder or hide text
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udc7f\udd00-\udfff]")  # a pair, or one that stands for no byte
+_MAX_NESTING, _MAX_DIGITS = 100, 300  # of JSON that a model wrote; the digits fit into a float
 _INFORMATIVE = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
 
@@ -40,12 +43,12 @@ def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
     Lines are kept or left out as a whole. A line that is longer than half of `max_bytes` is left out.
     """
     lines = text.splitlines(keepends=True)
-    total = len(text.encode(errors="surrogateescape"))
+    total = len(encode_text(text))
     if len(lines) <= max_lines and total <= max_bytes:
         return text
     head = _take(lines, max_lines // 2, max_bytes // 2)
     tail = _take(lines[len(head) :][::-1], max_lines - max_lines // 2, max_bytes // 2)[::-1]
-    kept_bytes = sum(len(line.encode(errors="surrogateescape")) for line in head + tail)
+    kept_bytes = sum(len(encode_text(line)) for line in head + tail)
     gap = len(lines) - len(head) - len(tail)
     return "".join([*head, f"[… {gap:,} lines, {total - kept_bytes:,} bytes left out …]\n", *tail])
 
@@ -70,12 +73,43 @@ def pytest_summary(output: str) -> str:
 
 def count_bytes(message: Message) -> int:
     """Return the bytes of a message, with some for its frame. No tokenizer makes more tokens of a message than that."""
-    return 16 + len(message.content.encode(errors="surrogateescape")) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
+    return 16 + len(encode_text(message.content)) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
+
+
+def replace_unencodable(text: str) -> str:
+    """Replace lone surrogates by U+FFFD. U+DC80 to U+DCFF stay, because they are bytes that were not UTF-8.
+
+    Two surrogates in a row that are the halves of a character, as a stream may bring them, become that character.
+    """
+    return _SURROGATES.sub(lambda match: match[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), text)
+
+
+def encode_text(text: str) -> bytes:
+    """Encode any text as UTF-8. U+DC80 to U+DCFF become the bytes that they stand for, other lone surrogates become U+FFFD."""
+    return replace_unencodable(text).encode(errors="surrogateescape")
 
 
 def escape_undecodable(text: str) -> str:
     """Escape lone surrogates, as which Python keeps bytes that were not UTF-8, so that the text can be written as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def parse_json(text: str, *, strict: bool = False) -> Any:
+    """Parse JSON that a model or a server wrote. Unless `strict`, strings may hold control characters.
+
+    Raises ValueError for text that is not JSON, for a number of very many digits, and for brackets nested so deeply that the value could
+    not be printed or written again.
+    """
+    try:
+        value = json.loads(text, strict=strict, parse_int=_parse_integer)
+    except RecursionError:
+        raise ValueError("too many brackets within each other") from None
+    level = [value]
+    for _ in range(_MAX_NESTING):
+        level = [part for item in level if isinstance(item, dict | list) for part in (item.values() if isinstance(item, dict) else item)]
+    if any(isinstance(item, dict | list) for item in level):
+        raise ValueError("too many brackets within each other")
+    return value
 
 
 def first_line(text: str, max_chars: int) -> str:
@@ -87,15 +121,21 @@ def first_line(text: str, max_chars: int) -> str:
 def first_argument(call: ToolCall) -> str:
     """Take the first argument of a tool call as text. "": it has none. Arguments that are no JSON object are returned as they are."""
     try:
-        return str(next(iter(json.loads(call.arguments, strict=False).values()), ""))
-    except (ValueError, AttributeError, RecursionError):  # RecursionError: a model may write a thousand brackets
+        return str(next(iter(parse_json(call.arguments).values()), ""))
+    except (ValueError, AttributeError):
         return call.arguments
+
+
+def _parse_integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
 
 
 def _take(lines: list[str], max_lines: int, max_bytes: int) -> list[str]:
     taken: list[str] = []
     for line in lines[:max_lines]:
-        max_bytes -= len(line.encode(errors="surrogateescape"))
+        max_bytes -= len(encode_text(line))
         if max_bytes < 0:
             break
         taken.append(line)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codagent.sandbox.definition import Definition, definition
+from codagent.sandbox.definition import Definition, load_definition
 from codagent.sandbox.images.image import build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,4 +25,4 @@ def python_sandbox(engine: None) -> Definition:
     """The definition of the python sandbox, whose image is there."""
     lines: list[str] = []
     build("python", lines.append)
-    return definition("python")
+    return load_definition("python")

@@ -4,7 +4,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = {"docker", "requests", "git", "httpx", "litellm", "prompt_toolkit", "xllamacpp", "huggingface_hub", "torch", "rich", "jinja2"}
+HEAVY = {
+    "docker",
+    "requests",
+    "git",
+    "httpx",
+    "litellm",
+    "prompt_toolkit",
+    "xllamacpp",
+    "huggingface_hub",
+    "torch",
+    "rich",
+    "jinja2",
+    "msgspec",
+}
 PACKAGES = [Path(__file__).parents[1] / name for name in ("codagent", "train/codagent_train")]
 
 

@@ -2,8 +2,19 @@ import subprocess
 
 import pytest
 
-from codagent.text import first_argument, first_line, pytest_summary, sanitize, truncate_middle
-from codagent.types import ToolCall
+from codagent.text import (
+    count_bytes,
+    encode_text,
+    first_argument,
+    first_line,
+    format_result,
+    parse_json,
+    pytest_summary,
+    replace_unencodable,
+    sanitize,
+    truncate_middle,
+)
+from codagent.types import CommandResult, Message, Profile, ToolCall
 
 
 def test_text_within_both_limits_is_untouched():
@@ -88,3 +99,33 @@ def test_a_first_line_says_that_there_is_more():
 
 def test_marks_that_reorder_text_are_escape_controls():
     assert sanitize("a\u061c\u200f\u202eb") == r"a\u061c\u200f\u202eb"
+
+
+HALVES = ["a\ud83d", "\ude00a", "\udcff\ud83d", "\ud83d\n" * 900, "\ud800\udc7f\udd00\udfff"]
+
+
+@pytest.mark.parametrize("text", HALVES, ids=ascii)
+def test_half_a_character_is_counted_cut_and_encoded(text):
+    assert len(encode_text(text)) + 16 == count_bytes(Message("user", text))
+    truncate_middle(text, max_lines=4, max_bytes=100)
+    format_result(CommandResult(0, text, timed_out=False, seconds=0.0), Profile(output_lines=4))
+
+
+def test_bytes_that_are_not_utf8_are_kept_and_halves_of_characters_are_not():
+    assert encode_text("caf\udce9 \ud83d") == b"caf\xe9 \xef\xbf\xbd"
+    assert replace_unencodable("\udc7f\udc80\udcff\udd00") == "\ufffd\udc80\udcff\ufffd"
+
+
+def test_two_halves_of_a_character_are_that_character():
+    assert replace_unencodable("\ud83d" + "\ude00" + "\ud83d" + "\udc80") == "\U0001f600\U0001f480"
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, '{"a":' * 50_000, "[" * 101 + "]" * 101, "9" * 5000, "-" + "9" * 300, "{", ""])
+def test_json_that_cannot_be_used_is_a_value_error(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - the kind is what is promised
+        parse_json(text)
+
+
+def test_json_within_the_bounds_is_parsed():
+    assert parse_json("[" * 99 + '{"a": "\n"}' + "]" * 99)
+    assert parse_json("9" * 300) == int("9" * 300)

@@ -89,5 +89,5 @@ def _short(message: Message) -> Message:
 def _line(number: int, step: tuple[Message, ...]) -> str:
     reply, *answers = step
     calls = "; ".join(f"{call.name} {call.arguments[:160]}" for call in reply.tool_calls) or "no tool call"
-    said = " · ".join(answer.content.partition("\n")[0][:120] for answer in answers)
-    return f"{number}. {calls} → {said}"
+    results = " · ".join(answer.content.partition("\n")[0][:120] for answer in answers)
+    return f"{number}. {calls} → {results}"

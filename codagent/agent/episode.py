@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from codagent.agent.context import Context
 from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
 from codagent.protocols import Environment, Model, Observer
-from codagent.types import End, Episode, Message, Profile, Reply, Step, Tool
+from codagent.text import replace_unencodable
+from codagent.types import End, Episode, Message, Profile, Reply, Step, Tool, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,17 @@ def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profi
         shortened = context.messages
     while True:
         try:
-            return model.reply(context.messages, tools, sampling), shortened
+            return _replace_halves(model.reply(context.messages, tools, sampling)), shortened
         except ContextOverflow:
             context.shrink()
             shortened = context.messages
+
+
+def _replace_halves(reply: Reply) -> Reply:
+    """Return the reply as its record will hold it: half a character, which no file takes, is replaced. So a replay answers the same."""
+    fix, message = replace_unencodable, reply.message
+    calls = tuple(ToolCall(fix(call.id), fix(call.name), fix(call.arguments)) for call in message.tool_calls)
+    return replace(reply, message=replace(message, content=fix(message.content), tool_calls=calls), raw=fix(reply.raw))
 
 
 def _find_end(steps: Sequence[Step], profile: Profile) -> End | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.prompts import prompt
-from codagent.text import BYTES_PER_TOKEN, pytest_summary, sanitize, truncate_middle
+from codagent.text import BYTES_PER_TOKEN, encode_text, pytest_summary, sanitize, truncate_middle
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
 
 MALFORMED = -0.1  # the reward of an episode that left no notes
@@ -39,7 +39,7 @@ def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str)
 
 def bound_notes(text: str, max_tokens: int) -> str:
     """Remove control characters from notes and cut them to the bound, whoever wrote them."""
-    return truncate_middle(sanitize(text).strip(), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
+    return truncate_middle(_clean(text), max_lines=len(text) + 1, max_bytes=max_tokens * BYTES_PER_TOKEN).strip()
 
 
 class Rewrite:
@@ -71,13 +71,13 @@ class Rewrite:
         return Message("system", self._prompt("notes")), Message("user", "\n\n".join([*text, self._form()]))
 
     def step(self, message: Message) -> Observation:
-        found = _NOTES.findall(message.content)
-        text = sanitize(found[0]).strip() if len(found) == 1 else ""
-        size = len(text.encode(errors="surrogateescape"))
+        notes = _NOTES.findall(message.content)
+        text = _clean(notes[0]) if len(notes) == 1 else ""
+        size = len(text.encode())
         if text and size <= self._max_bytes:
             self.notes, self._trouble = text, ""
             return Observation((), "finished")
-        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(found)
+        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(notes)
         return Observation((Message("user", f"error: {self._trouble}. {self._form()}"),))
 
     def grade(self) -> Outcome:
@@ -97,6 +97,11 @@ class Rewrite:
         return prompt(name if self._profile.prompt == "system" else f"{name}_{self._profile.prompt}")
 
 
+def _clean(text: str) -> str:
+    """Remove control characters, and replace what no file of UTF-8 can hold, so that the file says what the record says."""
+    return encode_text(sanitize(text)).decode(errors="replace").strip()
+
+
 def _malformed_reason(found: list[str]) -> str:
     if not found:
         return "there is nothing between <notes> and </notes>"
@@ -111,7 +116,7 @@ def _describe_attempt(episode: Episode, room: int) -> str:
 
 
 def _step(number: int, step: Step, share: int) -> str:
-    said = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
+    written = [step.reply.message.content, *(f"[{call.name}] {call.arguments}" for call in step.reply.message.tool_calls)]
     answers = [message.content for message in step.observation.messages]
-    done = truncate_middle("\n".join(filter(None, said)).strip(), max_lines=40, max_bytes=share)
+    done = truncate_middle("\n".join(filter(None, written)).strip(), max_lines=40, max_bytes=share)
     return f"{number}. {done}\n→ {truncate_middle(chr(10).join(answers).strip(), max_lines=6, max_bytes=_ANSWER_BYTES)}"

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,10 +18,12 @@ from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
-from codagent.settings import settings
-from codagent.settings.toml import Values
+from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.types import Calling
+
+if TYPE_CHECKING:
+    from codagent.settings.layers import Layer
 
 Repo = Annotated[Path, typer.Option("--repo", help="The repository, or a folder in it.", show_default="here")]
 Model = Annotated[
@@ -60,34 +62,38 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def read_settings(root: Path, task_file: Values | None = None, **flags: Any) -> settings.Settings:
+def read_settings(root: Path, task_file: Layer | None = None, **flags: Any) -> Settings:
     """Merge all layers of settings. `flags` are named like the keys of the settings; `sandbox` is a name, and None means not given.
 
     A repository may lower a person's limits, but not raise them: a limit that it raises is ignored, with a warning.
     """
-    own = read_user_layers(**flags)
+    from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
+
+    user, environment, chosen = read_user_layers(**flags)
     path = root / "codagent.toml"
-    repository, left_out = settings.lowered(settings.read(path, repository=True), settings.settings(own[0]))
+    repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(user))
     if left_out:
         warn(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
-    user, environment, chosen = own
-    return settings.settings(user, repository, environment, task_file or {}, chosen)
+    return merge_layers(user, repository, environment, task_file or Layer(), chosen)
 
 
-def read_user_layers(**flags: Any) -> tuple[Values, Values, Values]:
+def read_user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:
     """Return the person's own layers, without the repository's: the user file, the environment, the flags."""
-    name = flags.pop("sandbox", None)
-    flags.pop("notes", None)
+    from codagent.settings.layers import make_layer, read_environment, read_layer
+
+    stated = {key: value for key, value in flags.items() if key != "notes" and value != []}
     return (
-        settings.read(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
-        settings.environment(os.environ),
-        {**{key: None if value == [] else value for key, value in flags.items()}, "sandbox": {"name": name} if name else None},
+        read_layer(user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"),
+        read_environment(os.environ),
+        make_layer(stated, name=lambda key: "--check" if key == "checks" else f"--{key.replace('_', '-')}"),
     )
 
 
-def read_user_settings(**flags: Any) -> settings.Settings:
+def read_user_settings(**flags: Any) -> Settings:
     """Merge the person's own layers. Nothing else may decide how a record is acted on."""
-    return settings.settings(*read_user_layers(**flags))
+    from codagent.settings.layers import merge_layers
+
+    return merge_layers(*read_user_layers(**flags))
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:

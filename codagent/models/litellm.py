@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from typing import Any
 
@@ -11,7 +12,9 @@ from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
+from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
 READ_S = 300.0
@@ -44,6 +47,7 @@ class LiteLLM:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
+        chat = json.loads(replace_unencodable(json.dumps(chat, ensure_ascii=False)).encode(errors="replace"))  # litellm fails on surrogates
         request: dict[str, Any] = {"model": self._model, "messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
         if functions:
             request["tools"] = functions
@@ -52,7 +56,7 @@ class LiteLLM:
         answer = retry(lambda: self._try_once(request, on_text), self._patience_s)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
-        text = raw
+        text = remove_thoughts(raw)
         calls = tuple(
             ToolCall(call.id or f"call_{len(messages)}_{at}", call.function.name or "", call.function.arguments or "")
             for at, call in enumerate(message.tool_calls or [])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from codagent.repository.tools import FINISH
+from codagent.text import parse_json, replace_unencodable
 from codagent.types import Episode, Loop, Message, Outcome
 
 Start = Literal["best", "last", "start"]
@@ -40,10 +40,11 @@ def parse_claim(replies: Sequence[Message]) -> Claim:
     if not calls:
         return Claim()
     try:
-        said = json.loads(calls[-1].arguments, strict=False)
-        return Claim(str(said.get("summary") or ""), str(said.get("blocked") or ""))
+        arguments = parse_json(calls[-1].arguments)
+        claim = Claim(str(arguments.get("summary") or ""), str(arguments.get("blocked") or ""))
     except (ValueError, AttributeError):
-        return Claim(calls[-1].arguments)
+        claim = Claim(calls[-1].arguments)
+    return Claim(replace_unencodable(claim.summary), replace_unencodable(claim.blocked))
 
 
 def claim_of(episode: Episode) -> Claim:

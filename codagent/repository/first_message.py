@@ -13,7 +13,7 @@ from codagent.prompts import prompt
 from codagent.repository import tools
 from codagent.repository.attempts import Attempt, describe_attempts
 from codagent.repository.repo_map import list_files
-from codagent.text import pytest_summary, sanitize, truncate_middle
+from codagent.text import encode_text, pytest_summary, sanitize, truncate_middle
 from codagent.types import Profile, Task
 
 RULES_BYTES = 8_000
@@ -150,4 +150,4 @@ def _join(texts: Sequence[str]) -> str:
 
 
 def _size(text: str) -> int:
-    return len(text.encode(errors="surrogateescape"))
+    return len(encode_text(text))

@@ -26,7 +26,7 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     Imports and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring included, it replaces
     the whole file. Raises SyntaxError when either text is not Python.
     """
-    before, after = ast.parse(old), ast.parse(new)
+    before, after = _parse(old), _parse(new)
     names = _names(after.body)
     has_docstring = ast.get_docstring(after) or not ast.get_docstring(before)
     if has_docstring and set(_names(before.body)) <= set(names) and _other_names(before.body) <= _other_names(after.body):
@@ -44,7 +44,15 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
 
 def list_definitions(text: str) -> tuple[str, ...]:
     """Return the names of a file's functions and classes. Raises SyntaxError when the text is not Python."""
-    return tuple(_names(ast.parse(text).body))
+    return tuple(_names(_parse(text).body))
+
+
+def _parse(text: str) -> ast.Module:
+    """Parse Python. Raises SyntaxError also for an expression that is nested too deeply for the parser."""
+    try:
+        return ast.parse(text)
+    except (RecursionError, MemoryError):
+        raise SyntaxError("an expression in it is nested too deeply") from None
 
 
 def _changes(before: Sequence[ast.stmt], after: Sequence[ast.stmt], old: str, new: str) -> Iterator[_Change]:

@@ -11,11 +11,14 @@ import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.sandbox.definition import Definition
 from codagent.sandbox.images.setup import Setup, read_setup
+
+if TYPE_CHECKING:
+    from codagent.sandbox.definition import Definition
 
 _MAX_BYTES = 1 << 20  # more is not a file of ours
 

@@ -5,7 +5,6 @@ Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered wi
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from codagent.protocols import Sandbox
 from codagent.repository.python_edit import list_definitions, redefine
-from codagent.text import format_result, sanitize, truncate_middle
+from codagent.text import encode_text, format_result, parse_json, replace_unencodable, sanitize, truncate_middle
 from codagent.types import Profile, Tool, ToolCall
 
 COMMAND_SECONDS = 120.0
@@ -77,6 +76,8 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
     arguments = _parse(wanted.arguments, tool)
     if isinstance(arguments, str):
         return arguments
+    if "\0" in str(arguments.get("path")):
+        return f"error: the path for {tool.name} holds a NUL byte"
     try:
         if tool is BASH:
             limit = float(arguments.get("seconds") or COMMAND_SECONDS)
@@ -166,7 +167,7 @@ def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     changed, report = replace_text(content, arguments["old"], arguments["new"])
     if changed is None:
         return f"error: {path}: {report}"
-    sandbox.write(path, changed.encode(errors="surrogateescape"))
+    sandbox.write(path, encode_text(changed))
     return f"ok {path}: {report}"
 
 
@@ -174,7 +175,7 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path, content = arguments["path"], arguments["content"]
     if content and not content.endswith("\n"):
         content += "\n"
-    sandbox.write(path, content.encode(errors="surrogateescape"))
+    sandbox.write(path, encode_text(content))
     return f"ok wrote {path} ({content.count(chr(10)):,} lines)"
 
 
@@ -185,7 +186,7 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
         text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
-    sandbox.write(path, text.encode(errors="surrogateescape"))
+    sandbox.write(path, encode_text(text))
     return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
 
 
@@ -218,10 +219,10 @@ _DO: Mapping[str, Do] = {
 
 
 def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:
-    """Return the arguments as the tool expects them, or an error message for the model."""
+    """Return the arguments as the tool expects them, or an error message for the model. Halves of a character become U+FFFD."""
     try:
-        arguments = json.loads(raw or "{}", strict=False)
-    except json.JSONDecodeError as error:
+        arguments = parse_json(raw or "{}")
+    except ValueError as error:
         return (
             f"error: the arguments of {tool.name} are not whole or not valid JSON ({error}); if the reply was cut off, do less in one call"
         )
@@ -232,8 +233,8 @@ def _parse(raw: str, tool: Tool) -> dict[str, Any] | str:
         if not isinstance(arguments.get(key), str):
             return f"error: {tool.name} needs {key!r}, a string"
     for key, value in arguments.items():
-        if key in properties and properties[key]["type"] == "integer" and not re.fullmatch(r"\d+", str(value or 0)):
-            return f"error: {key!r} of {tool.name} must be a whole number, not {value!r}"
+        if key in properties and properties[key]["type"] == "integer" and not re.fullmatch(r"\d{1,9}", str(value or 0)):
+            return f"error: {key!r} of {tool.name} must be a whole number of at most 9 digits, not {repr(value)[:60]}"
         if key in properties and properties[key]["type"] == "string" and not isinstance(value, str | None):
             return f"error: {key!r} of {tool.name} must be a string"
-    return arguments
+    return {key: replace_unencodable(value) if isinstance(value, str) else value for key, value in arguments.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from codagent.protocols import Sandbox
-from codagent.sandbox.definition import ENVIRONMENT, Definition, definition
+from codagent.sandbox.definition import ENVIRONMENT, Definition, load_definition
 from codagent.sandbox.docker.sandbox import DockerSandbox
 
 # Shell commands that succeed when the claim holds.
@@ -30,7 +30,7 @@ def check(name: str) -> list[tuple[str, bool]]:
 
     Raises SandboxError when the sandbox does not start.
     """
-    wanted = definition(name)
+    wanted = load_definition(name)
     with closing(DockerSandbox.start(wanted, loop="check")) as sandbox:
         rows = [(claim, sandbox.run(command, timeout=30).exit_code == 0) for claim, command in _CLAIMS.items()]
         tests: list[tuple[str, Callable[[Sandbox, Definition], bool]]] = [

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
+from codagent.settings.layers import SandboxSetup
+from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml, suggest
 
 Protection = Literal["network", "read_only", "capabilities", "new_privileges"]
 
 WORKSPACE = "/workspace"
 ENVIRONMENT = {"HOME": "/tmp", "LANG": "C.UTF-8", "PAGER": "cat", "GIT_PAGER": "cat", "TERM": "dumb"}  # noqa: S108 - a path in the sandbox
-REPOSITORY_KEYS = ("image", "dockerfile", "setup", "files")
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """`off` names protections that are not applied. `dockerfile`, `setup` and the `files` that it needs are a repository's own;
-    their paths are relative to its root."""
+class Definition(Table, frozen=True):
+    """A sandbox by its name. `dockerfile`, `setup` and the `files` that `setup` needs are a repository's own; None and (): it has none."""
 
-    name: str
-    image: str
-    user: str = "1000:1000"
-    memory_mb: int = 2048
-    cpus: float = 2.0
-    pids: int = 512
-    workspace_mb: int = 1024
-    tmp_mb: int = 256
-    output_mb: int = 64
-    off: tuple[Protection, ...] = ()
-    dockerfile: str | None = None
-    setup: str | None = None
-    files: tuple[str, ...] = ()
+    name: Text
+    image: Text
+    user: Text = "1000:1000"
+    memory_mb: Count = 2048
+    cpus: Amount = 2.0
+    pids: Count = 512
+    workspace_mb: Count = 1024
+    tmp_mb: Count = 256
+    output_mb: Count = 64
+    off: tuple[Protection, ...] = ()  # protections that are not applied
+    dockerfile: Text | None = None  # paths are relative to the repository's root
+    setup: Text | None = None
+    files: Texts = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", self.user):
@@ -44,8 +42,6 @@ class Definition:
         files = self.workspace_mb + self.tmp_mb + self.output_mb
         if files >= self.memory_mb:
             raise UsageError(f"sandbox {self.name}: its files live in memory, so memory_mb must be more than the {files} MB for them")
-        for protection in self.off:
-            _known(protection, get_args(Protection), f"sandbox {self.name}: off")
 
 
 def sandboxes_dir() -> Path:
@@ -55,44 +51,25 @@ def sandboxes_dir() -> Path:
     return shipped if shipped.is_dir() else package.parent / "sandboxes"
 
 
-def names() -> list[str]:
+def list_sandboxes() -> list[str]:
+    """List the shipped sandboxes."""
     return sorted(path.parent.name for path in sandboxes_dir().glob("*/sandbox.toml"))
 
 
-def definition(name: str) -> Definition:
-    _known(name, names(), "sandbox")
+def load_definition(name: str) -> Definition:
+    """Read a shipped definition. Raises UsageError when no sandbox has this name, or when its file does not fit."""
+    if name not in list_sandboxes():
+        raise UsageError(f"unknown sandbox {name!r}; {suggest(name, tuple(list_sandboxes()))}")
     path = sandboxes_dir() / name / "sandbox.toml"
-    allowed = [field.name for field in fields(Definition) if field.name not in ("name", *REPOSITORY_KEYS[1:])]
-    table = _typed(tomllib.loads(path.read_text()), allowed, f"{name}/sandbox.toml")
-    return Definition(name=name, **table)
+    return parse_table({"name": name, **read_toml(path)}, Definition, where=path)
 
 
-def for_repository(name: str, table: Mapping[str, Any]) -> Definition:
-    """`name` with a repository's `[sandbox]` table on top. Only the image is the repository's to choose, never a limit or a protection."""
-    settings = _typed(table, REPOSITORY_KEYS, "codagent.toml [sandbox]")
-    if "image" in settings and "dockerfile" in settings:
+def load_for_repository(name: str, table: Mapping[str, Any]) -> Definition:
+    """Read `name` with a repository's [sandbox] table on top, which may choose an image and what is in it, never a limit or a protection.
+
+    Raises UsageError for any other key, and for an image beside a dockerfile.
+    """
+    setup = parse_table(table, SandboxSetup, where="codagent.toml [sandbox]")
+    if setup.image and setup.dockerfile:
         raise UsageError("codagent.toml [sandbox]: image and dockerfile exclude each other; keep one")
-    return replace(definition(name), **settings)
-
-
-def _typed(table: Mapping[str, Any], allowed: Collection[str], where: str) -> dict[str, Any]:
-    kinds = {field.name: str(field.type) for field in fields(Definition)}
-    return {key: _value(value, kinds[_known(key, allowed, where)], f"{where}: {key}") for key, value in table.items()}
-
-
-def _value(value: object, kind: str, where: str) -> object:
-    if kind.startswith("tuple"):
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise UsageError(f"{where} must be a list of texts")
-    wanted: tuple[type, ...] = {"int": (int,), "float": (int, float)}.get(kind, (str,))
-    if not isinstance(value, wanted) or isinstance(value, bool) or (isinstance(value, int | float) and value <= 0):
-        raise UsageError(f"{where} must be {'a text' if wanted == (str,) else 'a number above 0'}")
-    return value
-
-
-def _known(name: str, known: Collection[str], where: str) -> str:
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, known, n=1)
-    raise UsageError(f"{where}: unknown name {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"))
+    return replace(load_definition(name), **setup.to_dict())

@@ -36,9 +36,9 @@ class SandboxFactory:
         import docker  # noqa: F401
 
         import codagent.sandbox.docker.sandbox  # noqa: F401
-        from codagent.sandbox.definition import for_repository
+        from codagent.sandbox.definition import load_for_repository
 
-        self._definition = for_repository(settings.sandbox, settings.sandbox_setup)
+        self._definition = load_for_repository(settings.sandbox, settings.sandbox_setup)
         self.read_setup()
 
     def read_setup(self) -> None:

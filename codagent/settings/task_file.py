@@ -5,87 +5,101 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
-from codagent.settings.settings import KEYS, refuse_local
-from codagent.settings.toml import TEXT, TEXTS, WHOLE, Keys, Kind, Source, Values, check, load, text_of
+from codagent.settings.layers import Layer, refuse_local
+from codagent.settings.toml import Table, Text, Texts, Whole, parse_table, read_text, read_toml
 from codagent.types import Task
 
-_ID = Kind(
-    "a name of up to 64 letters, digits, '.', '_' and '-' that begins with a letter or a digit",
-    lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value) is not None,
-)
-_TASK: Keys = {"id": _ID, "instruction": TEXT, "checks": TEXTS, "seed": WHOLE}
-_KEYS: Keys = {"instruction": TEXT, "setup": TEXT, **KEYS, "task": [_TASK]}
+_Id = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
+        description="a name of up to 64 letters, digits, '.', '_' and '-' that begins with a letter or a digit",
+    ),
+]
+
+
+class _TaskTable(Table, frozen=True):
+    """One [[task]]. Without `id` it is named by its number, without `checks` it has those of the file."""
+
+    instruction: Text
+    id: _Id | None = None
+    checks: Texts | None = None
+    seed: Whole = 0
+
+
+class _TaskFileTable(Layer, frozen=True):
+    """A whole task file: settings, and either one instruction or [[task]] tables."""
+
+    instruction: Text | None = None
+    setup: Text | None = None  # short for the one of [sandbox]
+    task: tuple[_TaskTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """`settings` is a layer for `settings.settings`: what the file says of anything but its tasks, and the checks for all of them."""
+    """`settings` is what the file states of anything but its tasks, and the checks for all of them."""
 
     tasks: tuple[Task, ...]
-    settings: Values
+    settings: Layer
 
 
 def is_task_file(text: str) -> bool:
-    """Whether a person who says this means a file, which there may not be, and not an instruction."""
+    """Whether a person who says this means a file, which need not exist, and not an instruction."""
     return text.endswith((".toml", ".md")) and not re.search(r"\s", text)
 
 
 def read_tasks(path: Path) -> TaskFile:
-    """UsageError names the file, the line and what would do. Tasks without checks are left to the settings' ones."""
+    """Read a task file. A task without checks is left to the checks of the settings.
+
+    Raises UsageError, which names the file, the key and what would do.
+    """
     try:
-        return _instruction(path) if path.suffix == ".md" else _tasks(load(path))
+        return _read_instruction(path) if path.suffix == ".md" else _read_tables(path)
     except FileNotFoundError:
         raise UsageError(f"there is no task file {path}; give an instruction in words, or a .toml or .md file that exists") from None
 
 
-def _instruction(path: Path) -> TaskFile:
-    text = text_of(path).strip()
+def _read_instruction(path: Path) -> TaskFile:
+    text = read_text(path).strip()
     if not text:
         raise UsageError(f"{path} is empty; write the instruction into it")
-    return TaskFile((Task("task-1", text),), {})
+    return TaskFile((Task("task-1", text),), Layer())
 
 
-def _tasks(source: Source) -> TaskFile:
-    check(source, source.data, _KEYS)
-    refuse_local(source)
-    data, tables = source.data, source.data.get("task", [])
-    if tables and "instruction" in data:
-        raise UsageError(f"{source.where(('instruction',))}: an instruction and [[task]] tables exclude each other; keep one")
-    if not tables and "instruction" not in data:
-        raise UsageError(f"{source.path} names nothing to do; give it an instruction, or [[task]] tables")
-    settings = {key: data[key] for key in KEYS if key in data} | _sandbox(source)
+def _read_tables(path: Path) -> TaskFile:
+    file = parse_table(read_toml(path), _TaskFileTable, where=path)
+    refuse_local(file, path)
+    if file.instruction and file.task:
+        raise UsageError(f"{path}: an instruction and [[task]] tables exclude each other; keep one")
+    if file.setup and file.sandbox.setup:
+        raise UsageError(f"{path}: 'setup' is short for the one of [sandbox], which is given too; keep one")
+    tables = (_TaskTable(file.instruction),) if file.instruction else file.task
     if not tables:
-        return TaskFile((_task(source, data, ("instruction",), number=1),), settings)
-    tasks = tuple(_task(source, table, ("task", index), number=index + 1) for index, table in enumerate(tables))
-    _distinct(source, tasks)
-    return TaskFile(tasks, settings)
+        raise UsageError(f"{path} names nothing to do; give it an instruction, or [[task]] tables")
+    tasks = tuple(
+        Task(
+            table.id or f"task-{number}",
+            table.instruction.strip(),
+            (file.checks if table.checks is None else table.checks) or (),
+            table.seed,
+        )
+        for number, table in enumerate(tables, 1)
+    )
+    _refuse_same_ids(path, tasks)
+    sandbox = replace(file.sandbox, setup=file.setup or file.sandbox.setup)
+    return TaskFile(tasks, Layer(**{**{key: getattr(file, key) for key in Layer.__struct_fields__}, "sandbox": sandbox}))
 
 
-def _sandbox(source: Source) -> dict[str, Any]:
-    """The table, with what `setup` at the top stands for."""
-    if "setup" not in source.data:
-        return {}
-    table = source.data.get("sandbox", {})
-    if "setup" in table:
-        raise UsageError(f"{source.where(('setup',))}: 'setup' is short for the one of [sandbox], which is given too; keep one")
-    return {"sandbox": {**table, "setup": source.data["setup"]}}
-
-
-def _task(source: Source, table: Values, at: tuple[str | int, ...], *, number: int) -> Task:
-    checks = table.get("checks", source.data.get("checks"))
-    if "instruction" not in table:
-        raise UsageError(f"{source.where(at)}: this [[task]] has no instruction; say what is to be done")
-    return Task(table.get("id", f"task-{number}"), table["instruction"].strip(), tuple(checks or ()), table.get("seed", 0))
-
-
-def _distinct(source: Source, tasks: tuple[Task, ...]) -> None:
-    """Names of files are not always told apart by case."""
-    seen: dict[str, int] = {}
-    for index, task in enumerate(tasks):
-        first = seen.setdefault(task.id.lower(), index)
-        if first != index:
-            where = source.where(("task", index))
-            raise UsageError(f"{where}: the id {task.id!r} is also that of [[task]] number {first + 1}; give it another")
+def _refuse_same_ids(path: Path, tasks: tuple[Task, ...]) -> None:
+    """Raise UsageError for ids that differ in case only, because files are named after them."""
+    numbers: dict[str, int] = {}
+    for number, task in enumerate(tasks, 1):
+        first = numbers.setdefault(task.id.lower(), number)
+        if first != number:
+            raise UsageError(f"{path}: [[task]] number {number}: the id {task.id!r} is also that of number {first}; give it another")

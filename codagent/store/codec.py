@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from codagent.text import replace_unencodable
+
 T = TypeVar("T")
 _MAX_BITS = 1023  # so that each integer is also a float
 _MAX_DEPTH = 100
-# half a character that stands for no byte either: no text has it, and no tokenizer and no file takes it
-_NO_TEXT = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def encode(value: Any) -> Any:
@@ -27,7 +26,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, str) and not value.isascii():
-        return _NO_TEXT.sub("\ufffd", value)
+        return replace_unencodable(value)
     return value
 
 
@@ -77,7 +76,7 @@ def _require(kind: Any, item: Any) -> Any:
     """Return `item`, which has to be of type `kind`. An integer also passes for a float."""
     if type(item) is not kind and not (kind is float and type(item) is int):
         raise ValueError(f"{item!r:.60} where a value of type {kind.__name__} belongs")
-    if kind is str and not item.isascii() and _NO_TEXT.search(item):
+    if kind is str and not item.isascii() and replace_unencodable(item) != item:
         raise ValueError(f"{item!r:.60} holds half a character")
     if type(item) is int and item.bit_length() > _MAX_BITS:
         raise ValueError(f"a number of {item.bit_length()} bits is too large")

@@ -51,9 +51,9 @@ def parse(line: bytes, previous: int | None) -> tuple[dict[str, Any], int | None
     `previous` is the checksum of the line before; None: no line so far has one, as in files of older versions, and this one need not have
     one either. Raises ValueError for a line that is damaged or does not follow the line before it.
     """
-    found, checksum = _find_sum(line), None
-    if found:
-        line, checksum = line[: found.start()] + b"}", int(found[1], 16)
+    match, checksum = _find_sum(line), None
+    if match:
+        line, checksum = line[: match.start()] + b"}", int(match[1], 16)
         if checksum != zlib.crc32(line, previous or 0):
             raise ValueError("its checksum does not fit it and the line before it")
     elif previous is not None:
@@ -72,8 +72,8 @@ def drop_torn_line(path: Path) -> int:
     with os.fdopen(open_plain(path, os.O_RDWR), "rb+") as file:
         whole = file.read().rpartition(b"\n")[0]
         file.truncate(len(whole) + 1 if whole else 0)
-    found = _find_sum(whole)
-    return int(found[1], 16) if found else 0
+    match = _find_sum(whole)
+    return int(match[1], 16) if match else 0
 
 
 def _find_sum(text: bytes) -> re.Match[bytes] | None:

@@ -202,3 +202,19 @@ def test_a_reply_that_was_not_answered_is_answered_when_the_episode_goes_on():
 def test_an_episode_whose_last_step_ended_it_is_over_when_it_goes_on():
     whole = work(script(go()), Counter(stop_at(1)))
     assert work(script(), Counter(stop_at(1)), begun=replace(whole, end=None)).end == "finished"
+
+
+def test_half_a_character_in_a_reply_is_replaced_before_anything_is_done_with_it():
+    heard = []
+
+    class Hearing(Counter):
+        def step(self, message):
+            heard.append(message)
+            return super().step(message)
+
+    odd = {"content": "a\ud83d \ud83d" + "\ude00 \udcff", "calls": [{"name": "g\ud83d", "arguments": "{\ude00"}]}
+    episode = work(Scripted.from_items([odd]), Hearing())
+    (reply,) = (step.reply for step in episode.steps)
+    assert reply.raw == reply.message.content == "a\ufffd \U0001f600 \udcff"
+    assert [(call.name, call.arguments) for call in reply.message.tool_calls] == [("g\ufffd", "{\ufffd")]
+    assert heard == [reply.message]

@@ -94,6 +94,16 @@ def test_control_characters_do_not_reach_the_notes():
     assert rewrite("<notes>a\x1b[31mb\x07\u202ec</notes>").notes_after == "ab\\x07\\u202ec"
 
 
+@pytest.mark.parametrize("half", ["\ud83d", "\ude00", "\udcff"], ids=["first", "second", "byte"])  # noqa: PT014 - ruff takes them for the same
+def test_half_a_character_in_the_notes_the_attempt_or_the_task_is_replaced(half):
+    assert rewrite(f"<notes>a{half}</notes>").notes_after == "a\ufffd"
+    assert rewrite(f"<notes>{half * 200}</notes>", f"{half}<notes>b</notes>").notes_after == "b"
+    assert bound_notes(f"a{half}\n", 50) == "a\ufffd"
+    steps = (step(half, half), *SOLVED.steps)
+    hostile = Episode("solve", 0, Task("t", half), half, (), steps, "steps", outcome=Outcome(0.0, False, half))
+    assert Rewrite(hostile, half, Profile()).reset(hostile.task, half)
+
+
 def test_notes_of_a_person_are_bounded_by_whole_lines():
     text = bound_notes("\n".join(["a line of notes"] * 100), 50)
     assert len(text.encode()) <= 50 * 3 + 60

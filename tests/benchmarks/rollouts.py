@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import median
+
+from msgspec.structs import replace
 
 from codagent.types import Loop
 from codagent_train.policy.load import load_policy
@@ -19,7 +20,7 @@ from codagent_train.recipe.schema import BatchConfig, read_recipe
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import agent_profile, group_specs
+from codagent_train.rollout.specs import group_specs
 
 
 def said(loops: Sequence[Loop]) -> list[str]:
@@ -39,12 +40,12 @@ def main() -> None:
     for _ in range(arguments.rounds):
         texts = []
         for way, found in speeds.items():
-            all_starts = [start for group in group_specs(toy, range(arguments.packs), step=0, policy="toy") for start in group]
+            all_starts = [start for group in group_specs(toy, range(arguments.packs), step=0, policy="toy").values() for start in group]
             began = time.perf_counter()
             if way == "side by side":
-                loops = rollout(sampler, all_starts, agent_profile(toy))
+                loops = rollout(sampler, all_starts)
             else:
-                loops = [loop for start in all_starts for loop in rollout(sampler, [start], agent_profile(toy))]
+                loops = [loop for start in all_starts for loop in rollout(sampler, [start])]
             texts.append(said(loops))
             found.append(len(texts[-1]) / (time.perf_counter() - began))
         assert texts[0] == texts[1]

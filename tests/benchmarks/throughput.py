@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from codagent_train.data.samples import TrainingSample, imitation_samples, microbatches
+from msgspec.structs import replace
+
+from codagent_train.data.samples import TrainingSample, imitation_samples, split_samples
 from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe
 
 WAYS = ("codagent", "trl")
@@ -52,7 +53,7 @@ def main() -> None:
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
     """One way, in this process."""
-    from codagent_train.data.mixture import teacher_loops
+    from codagent_train.data.teacher import teacher_loops
     from codagent_train.policy.load import load_policy
 
     imitate = read_recipe("imitate")
@@ -60,7 +61,7 @@ def measured(given: argparse.Namespace) -> dict[str, float]:
     learning = replace(imitate.learning, steps=given.steps, save_every=10**6)
     task = replace(imitate, policy=setting, learning=learning, batch=BatchConfig(1, given.loops, given.parts))
     loaded = load_policy(setting, seed=0)
-    rows = imitation_samples(teacher_loops(task, [0], loaded.tokenizer))
+    rows = imitation_samples(teacher_loops(task, [0], loaded.tokenizer)[0])
     with tempfile.TemporaryDirectory() as folder:
         trainer = (ours if given.way == "codagent" else theirs)(task, loaded, Path(folder), rows)
         seconds = timed(trainer)
@@ -97,7 +98,7 @@ def ours(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> An
     class Given(Trainer):
         def _collected(self, packs: Any) -> Any:
             total = float(sum(row.trained_tokens for row in rows))
-            return [pad_samples(part, loaded.pad, total, torch.device("cpu")) for part in microbatches(rows, task.batch.microbatches)]
+            return [pad_samples(part, loaded.pad, total, torch.device("cpu")) for part in split_samples(rows, task.batch.microbatches)]
 
     return Given(task, loaded, out)
 

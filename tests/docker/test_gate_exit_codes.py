@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 
 import pytest
 
@@ -110,12 +109,3 @@ def test_a_closed_sandbox_says_so(sandbox: DockerSandbox) -> None:
     sandbox.close()
     with pytest.raises(SandboxError, match="closed"):
         sandbox.run_attested("true", timeout=1)
-
-
-def test_the_exec_of_its_own_costs_a_tenth_of_a_second(sandbox: DockerSandbox) -> None:
-    seconds = []
-    for _ in range(7):
-        began = time.monotonic()
-        sandbox.run_attested("true", timeout=10)
-        seconds.append(time.monotonic() - began)
-    assert sorted(seconds)[3] < 0.3  # 0.07 on a machine that does nothing else

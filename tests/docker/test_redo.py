@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.cli import library_logging
@@ -98,5 +98,5 @@ def test_a_run_with_no_task_to_do_again_ends_with_the_reasons(given, tmp_path, r
     file.rename(tmp_path / "moved" / "record.jsonl")
     lost = replace(given, records=RecordsConfig((str(tmp_path / "moved"),)))
     checkpoints.begin_run(tmp_path / "out", lost)
-    with pytest.raises(UsageError, match=r"tells of a task that can be done again: the record of .* does not lie in"):
+    with pytest.raises(UsageError, match=r"has a task that can be done again: the record of .* does not lie in"):
         train(lost, load_policy(lost.policy, seed=0), tmp_path / "out")

@@ -142,7 +142,7 @@ def test_every_claim_of_check_holds(python_sandbox: Definition) -> None:
 
 
 def test_a_protection_that_is_off_is_off_and_nothing_else(python_sandbox: Definition) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     opened = replace(python_sandbox, off=("network",))
     sandbox = DockerSandbox.start(opened, loop="test-off")
@@ -152,7 +152,7 @@ def test_a_protection_that_is_off_is_off_and_nothing_else(python_sandbox: Defini
 
 
 def test_a_missing_image_says_which_command_builds_it(python_sandbox: Definition) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     missing = replace(python_sandbox, image="codagent/nothing")
     for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, say=print)):

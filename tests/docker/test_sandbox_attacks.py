@@ -97,7 +97,7 @@ def test_a_memory_hog_is_killed_and_nothing_else(sandbox: DockerSandbox) -> None
 def test_files_cannot_fill_more_than_their_room(sandbox: DockerSandbox) -> None:
     for folder, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
         result = sandbox.run(
-            f"head -c 2G /dev/zero >{folder}/filling 2>/tmp/err; stat -c %s {folder}/filling >/tmp/size; rm {folder}/filling; cat /tmp/size",
+            f"head -c 2G /dev/zero >{folder}/filling 2>/tmp/err; stat -c %s {folder}/filling >/tmp/n; rm {folder}/filling; cat /tmp/n",
             timeout=60,
         )
         assert int(result.output) <= megabytes * 1024 * 1024

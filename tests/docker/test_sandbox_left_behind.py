@@ -23,18 +23,18 @@ pytestmark = pytest.mark.docker
 Containers = Callable[[str], list[dict[str, Any]]]
 HOST = """
 import sys
-from codagent.sandbox.definition import definition
+from codagent.sandbox.definition import load_definition
 from codagent.sandbox.docker.sandbox import DockerSandbox
-sandbox = DockerSandbox.start(definition("python"), loop=sys.argv[1])
+sandbox = DockerSandbox.start(load_definition("python"), loop=sys.argv[1])
 print("started", flush=True)
 sandbox.run("setsid sleep 300 & sleep 300", timeout=300)
 """
 UNSTARTED = """
 import os, signal, sys
 from codagent.sandbox.docker.container import create
-from codagent.sandbox.definition import definition
+from codagent.sandbox.definition import load_definition
 from codagent.sandbox.docker.engine import connect
-create(connect(), "codagent/python", definition("python"), sys.argv[1])
+create(connect(), "codagent/python", load_definition("python"), sys.argv[1])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

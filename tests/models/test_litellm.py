@@ -38,6 +38,12 @@ def test_an_answer_is_sent_back_with_its_call() -> None:
     assert server.requests[0]["messages"][-1] == {"role": "tool", "content": "x.py", "tool_call_id": "a"}
 
 
+def test_text_that_is_not_unicode_is_sent_with_replacements() -> None:
+    with serve(Answer("done")) as server:
+        reply = LiteLLM(NAME, url=server.url, api_key="k", patience_s=0.5).reply((Message("user", "caf\udce9 \ud83d"),), (), Sampling())
+    assert (reply.raw, server.requests[0]["messages"][0]["content"]) == ("done", "caf? \ufffd")
+
+
 def test_a_busy_provider_is_waited_for() -> None:
     with serve(refusal(429, "slow down", retry_after="0.3"), Answer("done")) as server:
         assert LiteLLM(NAME, url=server.url, api_key="k").reply(ASK, (), Sampling()).raw == "done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 
@@ -204,6 +205,21 @@ def test_text_that_is_not_unicode_is_sent_with_replacements() -> None:
     with serve(Answer("ok")) as server:
         OpenAIModel(server.url, "m").reply((Message("user", "caf\udce9"),), (), Sampling())
     assert server.requests[0]["messages"][0]["content"] == "caf?"
+
+
+def test_halves_of_characters_reach_no_server() -> None:
+    sent = (Message("user", "\ud83d \ud83d" + "\ude00"), Message("assistant", "", (ToolCall("a", "bash", "[" * 50_000),)))
+    with serve(Answer("ok")) as server:
+        OpenAIModel(server.url, "m").reply(sent, (BASH,), Sampling())
+    first, second = server.requests[0]["messages"]
+    assert first["content"] == "\ufffd \U0001f600"
+    assert json.loads(second["tool_calls"][0]["function"]["arguments"]) == {"malformed": "[" * 50_000}
+
+
+@pytest.mark.parametrize("body", ['{"choices":' * 50_000, '{"choices": [], "created": ' + "9" * 5000 + "}"], ids=["brackets", "digits"])
+def test_an_answer_that_cannot_be_parsed_is_an_error_of_the_server(body: str) -> None:
+    with serve(Plain(body)) as server, pytest.raises(ModelError, match="not JSON"):
+        OpenAIModel(server.url, "m", patience_s=0.1).reply(ASK, (), Sampling())
 
 
 def test_a_constrained_model_is_held_to_a_schema() -> None:

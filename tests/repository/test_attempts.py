@@ -55,7 +55,13 @@ def test_a_start_that_is_better_than_all_attempts_is_the_best():
         ('{"summary": "two\nlines"}', Claim("two\nlines")),
         ("not JSON", Claim("not JSON")),
         ("[1]", Claim("[1]")),
+        ("[" * 50_000, Claim("[" * 50_000)),
+        ('{"summary": ' * 50_000, Claim('{"summary": ' * 50_000)),
+        ('{"summary": ' + "9" * 5000 + "}", Claim('{"summary": ' + "9" * 5000 + "}")),
+        (r'{"summary": "a\ud83d", "blocked": "\udcff\ud83d"}', Claim("a\ufffd", "\udcff\ufffd")),
+        ("\ud83d", Claim("\ufffd")),
     ],
+    ids=range(11),
 )
 def test_a_claim_is_what_the_call_of_finish_says(arguments, expected):
     assert parse_claim([Message("assistant", "x"), finish(arguments)]) == expected

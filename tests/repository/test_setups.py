@@ -50,9 +50,9 @@ def test_what_is_no_file_allows_nothing(file: Path) -> None:
 
 
 def test_nobody_is_asked_where_there_is_no_set_up(tmp_path: Path) -> None:
-    from codagent.sandbox.definition import definition
+    from codagent.sandbox.definition import load_definition
 
-    assert NOTHING_ALLOWED(tmp_path, definition("python")) is None
+    assert NOTHING_ALLOWED(tmp_path, load_definition("python")) is None
 
 
 def test_several_may_write_at_once_and_the_file_stays_whole(file: Path) -> None:

@@ -131,6 +131,14 @@ def test_search_finds_and_says_when_nothing_is_found(sandbox):
         (ToolCall("c", "bash", "[1]"), "not a JSON object"),
         (ToolCall("c", "bash", "{}"), "bash needs 'command', a string"),
         (ToolCall("c", "bash", '{"command": "true", "seconds": "soon"}'), "must be a whole number"),
+        (ToolCall("c", "bash", '{"command": "true", "seconds": "' + "9" * 5000 + '"}'), "must be a whole number"),
+        (ToolCall("c", "bash", '{"command": "true", "seconds": ' + "9" * 400 + "}"), "are not whole or not valid JSON"),
+        (ToolCall("c", "bash", '{"command": "true", "seconds": ' + "9" * 5000 + "}"), "are not whole or not valid JSON"),
+        (ToolCall("c", "read", '{"path": "a", "from_line": "' + "9" * 5000 + '"}'), "must be a whole number"),
+        (ToolCall("c", "bash", "[" * 50_000), "are not whole or not valid JSON"),
+        (ToolCall("c", "bash", '{"command": ' * 50_000), "are not whole or not valid JSON"),
+        (ToolCall("c", "read", r'{"path": "a\u0000b"}'), "holds a NUL byte"),
+        (ToolCall("c", "write", r'{"path": "a\u0000b", "content": ""}'), "holds a NUL byte"),
         (ToolCall("c", "search", '{"pattern": "x", "path": 3}'), "must be a string"),
         (ToolCall("c", "edit", '{"path": "none", "old": "a", "new": "b"}'), "none: no such file"),
     ],
@@ -139,6 +147,41 @@ def test_a_wrong_call_is_answered(sandbox, call, said):
     answer = tools.call(sandbox, call, Profile())
     assert answer.startswith("error: ")
     assert said in answer
+
+
+HALF = r"\ud83d"
+
+
+@pytest.mark.parametrize("half", [HALF, "\ud83d"], ids=["escaped", "raw"])
+@pytest.mark.parametrize(
+    ("name", "arguments", "answer"),
+    [
+        ("bash", {"command": "echo HALF"}, "exit 0\n\ufffd"),
+        ("write", {"path": "HALF", "content": "HALF"}, "ok wrote \ufffd (1 lines)"),
+        ("edit", {"path": "f", "old": "x", "new": "HALF"}, "ok f: replaced 1 match"),
+        ("edit", {"path": "HALF", "old": "x", "new": "y"}, "error: \ufffd: no such file or directory"),
+        ("read", {"path": "HALF"}, "error: \ufffd: no such file or directory"),
+        ("search", {"pattern": "HALF", "path": "HALF"}, "exit "),
+        ("define", {"path": "f.py", "content": "def f():\n    return 'HALF'"}, "ok f.py: defined f"),
+    ],
+)
+def test_half_a_character_in_an_argument_is_replaced(sandbox, name, arguments, answer, half):
+    sandbox.write("f", b"x\n")
+    sandbox.write("f.py", b"def f():\n    pass\n")
+    call = ToolCall("c", name, json.dumps(arguments).replace("HALF", half))
+    assert tools.call(sandbox, call, Profile(tools=(name,))).startswith(answer)
+
+
+def test_bytes_that_are_not_utf8_can_be_written(sandbox):
+    tools.call(sandbox, ToolCall("c", "write", r'{"path": "f", "content": "caf\udce9\n"}'), Profile())
+    assert sandbox.read("f") == b"caf\xe9\n"
+
+
+def test_python_that_is_nested_too_deeply_is_answered(sandbox):
+    sandbox.write("f.py", b"def f():\n    pass\n")
+    for expression in ("-" * 100_000 + "1", "a." * 20_000 + "b", "(" * 3000):
+        answer = use(sandbox, "define", Profile(tools=("define",)), path="f.py", content=f"def f():\n    return {expression}\n")
+        assert answer.startswith("error: f.py or its new part is not Python")
 
 
 def test_raw_newlines_in_arguments_are_understood(sandbox):

@@ -1,13 +1,16 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from codagent.errors import UsageError
-from codagent.settings import settings as config
+from codagent.settings.layers import Layer, SandboxTable, merge_layers
+from codagent.settings.settings import Settings
 from codagent.settings.task_file import TaskFile, is_task_file, read_tasks
 from codagent.types import Limits, Task
 
 ONE = 'instruction = "repair it"\nchecks = ["make"]\n'
+ID = "a name of up to 64 letters, digits, '.', '_' and '-' that begins with a letter or a digit"
 TASK = '[[task]]\ninstruction = "repair it"\nchecks = ["make"]\n'
 
 
@@ -23,7 +26,7 @@ def given(tmp_path):
 
 
 def test_one_instruction_is_one_task(given):
-    assert given(ONE) == TaskFile((Task("task-1", "repair it", ("make",)),), {"checks": ["make"]})
+    assert given(ONE) == TaskFile((Task("task-1", "repair it", ("make",)),), Layer(checks=("make",)))
 
 
 def test_tasks_have_the_checks_of_all_unless_they_name_their_own(given):
@@ -45,9 +48,9 @@ def test_the_rest_is_a_layer_of_settings(given):
         ONE + 'model = "m"\nprotect = ["tests/**"]\nsetup = "make deps"\niterations = 3\npatience = 2\n'
         "max_steps = 4\nmax_tokens = 5\nmax_seconds = 6\nmax_usd = 0.5\n[sandbox]\nname = 'base'\n"
     )
-    repository = {"sandbox": {"name": "python", "image": "ours"}, "max_steps": 90, "checks": ["true"]}
-    merged = config.settings(repository, file.settings, {"iterations": 8})
-    assert merged == config.Settings(
+    repository = Layer(sandbox=SandboxTable(name="python", image="ours"), max_steps=90, checks=("true",))
+    merged = merge_layers(repository, file.settings, Layer(iterations=8))
+    assert merged == Settings(
         model="m",
         checks=("make",),
         protect=("tests/**",),
@@ -59,34 +62,50 @@ def test_the_rest_is_a_layer_of_settings(given):
 
 
 def test_a_markdown_file_is_an_instruction_alone(given):
-    assert given("# Repair it\n\nAll of it.\n", "task.md") == TaskFile((Task("task-1", "# Repair it\n\nAll of it."),), {})
+    assert given("# Repair it\n\nAll of it.\n", "task.md") == TaskFile((Task("task-1", "# Repair it\n\nAll of it."),), Layer())
 
 
 @pytest.mark.parametrize(
-    ("text", "match"),
+    ("text", "said"),
     [
-        ("iteration = 3\n" + ONE, r"line 1: unknown key 'iteration'; did you mean 'iterations'\?"),
-        (TASK + TASK + 'chekcs = ["make"]\n' + TASK, r"line 7: unknown key 'chekcs' in \[task\]; did you mean 'checks'\?"),
-        ('instruction = """\n[[task]]\nsed = 1\n"""\n[[task]]\nsed = 1\n', r"line 6: unknown key 'sed' in \[task\]; did you mean 'seed'\?"),
-        (TASK + "iterations = 3\n", r"line 4: unknown key 'iterations' in \[task\]"),
-        (ONE + "[sandbox]\nimge = 'x'\n", r"line 4: unknown key 'imge' in \[sandbox\]; did you mean 'image'\?"),
-        (TASK + "seed = 'x'\n", "line 4: 'seed' must be a whole number, not 'x'"),
-        (TASK + '[[task]]\ninstruction = " "\n', "line 5: 'instruction' must be a text that is not blank"),
-        (TASK + '[[task]]\nchecks = ["make"]\n', "line 4: this .* has no instruction"),
-        ('checks = ["make"]\n', "names nothing to do"),
-        (ONE + TASK, "line 1: an instruction and .* exclude each other"),
-        (ONE + '[task]\nid = "a"\n', r"line 3: 'task' must be tables, \[\[task\]\]"),
-        (TASK + "checks = []\n", "is not TOML"),
-        (ONE + 'setup = "a"\n[sandbox]\nsetup = "b"\n', r"line 3: 'setup' is short for"),
-        (TASK + "id = 'a/b'\n", "line 4: 'id' must be a name"),
-        (TASK + "id = '..'\n", "line 4: 'id' must be a name"),
-        (TASK + "id = 'a'\n" + TASK + "id = 'A'\n", "line 5: the id 'A' is also that of .* number 1"),
-        (TASK + "id = 'task-2'\n" + TASK, "line 5: the id 'task-2' is also that of .* number 1"),
+        ("iteration = 3\n" + ONE, "unknown key 'iteration'; did you mean 'iterations'?"),
+        (TASK + TASK + 'chekcs = ["make"]\n' + TASK, "[[task]] number 2: unknown key 'chekcs'; did you mean 'checks'?"),
+        (
+            'instruction = """\n[[task]]\nsed = 1\n"""\n[[task]]\ninstruction = "a"\nsed = 1\n',
+            "[[task]] number 1: unknown key 'sed'; did you mean 'seed'?",
+        ),
+        (TASK + "iterations = 3\n", "[[task]] number 1: unknown key 'iterations'; did you mean 'instruction'?"),
+        (ONE + "[sandbox]\nimge = 'x'\n", "[sandbox] unknown key 'imge'; did you mean 'image'?"),
+        (TASK + "seed = 'x'\n", "[[task]] number 1: seed must be a whole number, not 'x'"),
+        (TASK + f"seed = 0x{'f' * 5001}\n", "[[task]] number 1: seed must be a whole number, not one of more than 18 digits"),
+        (TASK + '[[task]]\ninstruction = " "\n', "[[task]] number 2: instruction must be a text that is not blank, not ' '"),
+        (TASK + '[[task]]\nchecks = ["make"]\n', "[[task]] number 2: 'instruction' is missing; it must be a text that is not blank"),
+        ('checks = ["make"]\n', "names nothing to do; give it an instruction, or [[task]] tables"),
+        (ONE + TASK, "an instruction and [[task]] tables exclude each other; keep one"),
+        (ONE + '[task]\nid = "a"\n', "task must be tables, [[task]], not a table"),
+        (ONE + "task = [1]\n", "task must be tables, [[task]], not [1]"),
+        (ONE + 'setup = "a"\n[sandbox]\nsetup = "b"\n', "'setup' is short for the one of [sandbox], which is given too; keep one"),
+        (TASK + "id = 'a/b'\n", f"[[task]] number 1: id must be {ID}, not 'a/b'"),
+        (TASK + "id = '..'\n", f"[[task]] number 1: id must be {ID}, not '..'"),
+        (TASK + 'id = "a\\n"\n', f"[[task]] number 1: id must be {ID}, not 'a\\n'"),
+        (TASK + f"id = '{'a' * 65}'\n", f"[[task]] number 1: id must be {ID}, not '{'a' * 65}'"),
+        (TASK + "id = 'a'\n" + TASK + "id = 'A'\n", "[[task]] number 2: the id 'A' is also that of number 1; give it another"),
+        (TASK + "id = 'task-2'\n" + TASK, "[[task]] number 2: the id 'task-2' is also that of number 1; give it another"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_line(given, text, match):
-    with pytest.raises(UsageError, match=match):
+def test_a_wrong_file_is_refused_with_its_key(given, text, said):
+    with pytest.raises(UsageError, match=re.escape(f"tasks.toml{' ' if said.startswith('names') else ': '}{said}") + "$"):
         given(text)
+
+
+def test_a_file_that_is_not_toml_is_refused(given):
+    with pytest.raises(UsageError, match="is not TOML: Cannot overwrite a value"):
+        given(TASK + "checks = []\n")
+
+
+def test_a_task_file_may_not_choose_the_local_sandbox(given):
+    with pytest.raises(UsageError, match="a repository may not choose the local sandbox"):
+        given(ONE + "[sandbox]\nname = 'local'\n")
 
 
 def test_a_blank_markdown_file_is_refused(given):

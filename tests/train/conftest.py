@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from codagent_train.cli import library_logging
 from codagent_train.recipe.schema import BatchConfig, Recipe, read_recipe
@@ -65,10 +65,11 @@ def adapters(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
 
 @pytest.fixture
 def endpoint(folder: Path) -> Iterator[Any]:
+    from codagent_train.run_dir.weights_ref import resolve
     from codagent_train.serving.adapters import open_weights
     from codagent_train.serving.server import listen
 
-    with listen(open_weights(str(folder))) as found:
+    with listen(open_weights(resolve(str(folder)))) as found:
         thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield found

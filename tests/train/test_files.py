@@ -3,10 +3,10 @@
 import errno
 import resource
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import RecordError
 from codagent_train.files import disk_errors
@@ -34,7 +34,7 @@ def files_end_at(size):
 def test_a_checkpoint_that_finds_no_room_ends_the_run_and_the_one_before_is_gone_on_from(small, out, room):
     often = replace(small, learning=replace(small.learning, steps=3, save_every=1))
     train(replace(often, learning=replace(often.learning, steps=1)), load_policy(small.policy, seed=0), out)
-    with files_end_at(room), pytest.raises(RecordError, match="make room, then go on with --resume") as caught, disk_errors(out):
+    with files_end_at(room), pytest.raises(RecordError, match="make room, then continue with --resume") as caught, disk_errors(out):
         train(often, load_policy(small.policy, seed=0), out, last=checkpoints.resume_run(out, often))
     assert caught.value.exit_code == 7
     assert (checkpoints.unfinished_dir(out) / "checkpoint-2").is_dir()

@@ -1,4 +1,4 @@
-"""Errors of the trainer alone; the others are codagent's own."""
+"""Errors that only the trainer raises. The others are in `codagent.errors`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from codagent.errors import CodagentError
 
 
 class Diverged(CodagentError):
-    """What is computed is no number any more."""
+    """A loss or a weight is not finite any more."""
 
     exit_code = 10
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; begin anew with a lower `learning_rate` in [learning]; the last checkpoint is from before")
+        super().__init__(f"{what}; start again with a lower `learning_rate` in [learning]; the last checkpoint was saved before this")

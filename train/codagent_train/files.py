@@ -1,4 +1,4 @@
-"""What a command or a run writes: a folder or a file that is there whole or not at all, and a full disk told in one sentence."""
+"""Writing output files whole or not at all, and one sentence for a full disk or a file that a library cannot read."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 
-from codagent.errors import RecordError, UsageError
+from codagent.errors import CodagentError, RecordError, UsageError
+from codagent.text import sanitize
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NUMBERED = tuple(f"(os error {number})" for number in _FULL)  # by safetensors
-_CUT_OFF = ("unexpected pos", "PytorchStreamWriter failed")  # by torch, which does not tell why
+_NUMBERED = tuple(f"(os error {number})" for number in _FULL)  # how safetensors ends the text of such an error
+_CUT_OFF = ("unexpected pos", "PytorchStreamWriter failed")  # what torch says when a file ends too early; it does not say why
+_MAX_DESCRIPTION = 300  # characters of a library's message that are shown
 
 
 def require_empty(out: Path) -> Path:
-    """Its absolute path. UsageError when something is there."""
+    """Return the absolute path of `out`. Raises UsageError when a file or a folder that is not empty is there."""
     out = out.absolute()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there and not empty; give another --out")
+        raise UsageError(f"{out} exists and is not empty; give another --out")
     return out
 
 
 @contextmanager
 def atomic_output(out: Path) -> Iterator[Path]:
-    """A path beside `out` to write to, which becomes `out` at the end, when all went well. UsageError when it cannot be written."""
+    """Give a temporary path beside `out`. It is renamed to `out` when the block ends without an error, else it is removed.
+
+    Raises UsageError when it cannot be written.
+    """
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
-        _remove(unfinished)  # of a command that was killed
+        _remove(unfinished)  # a command that was killed may have left it
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         unfinished.replace(out)
@@ -41,7 +47,10 @@ def atomic_output(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(out: Path) -> Iterator[None]:
-    """While a run writes into its folder. RecordError once there is no room, with what to do: the checkpoints before are whole."""
+    """Turn the errors of a full disk into one RecordError that says how to go on. Other errors pass through.
+
+    `out` is the folder of the run, for the message. The checkpoints that were written before stay whole.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -61,20 +70,51 @@ def disk_errors(out: Path) -> Iterator[None]:
 
 
 def safetensor_error() -> type[Exception]:
-    """What safetensors raises for all that goes wrong, a full disk included."""
+    """Return the class of the errors that safetensors raises, those of a full disk among them. safetensors is imported here."""
     error: type[Exception] = importlib.import_module("safetensors").SafetensorError
     return error
 
 
+@contextmanager
+def refuse_unreadable(problem: str, advice: str, *, kind: type[CodagentError] = UsageError) -> Iterator[None]:
+    """Turn any error of a library that reads somebody else's files into a `kind` with the message "`problem`: reason; `advice`".
+
+    All exceptions are caught, because these libraries raise anything: tokenizers a bare Exception, torch an UnpicklingError, peft a
+    KeyError, json a RecursionError. Only our own errors, and the error for a module that is not installed, pass through.
+    """
+    try:
+        yield
+    except (CodagentError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        raise kind(f"{problem}: {describe_error(error)}; {advice}") from error
+
+
+def describe_error(error: Exception) -> str:
+    """Return what an error of a library says, as one short line without control characters.
+
+    The name of its class comes first when the text alone does not say what is wrong, as with KeyError: 'x'.
+    """
+    if isinstance(error, UnpicklingError):
+        return "a file is a pickle that holds more than tensors, which is never read"
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    text = sanitize(" ".join(lines[: 2 if lines[0].endswith(":") else 1]))[:_MAX_DESCRIPTION].rstrip(".")
+    speaking = (CodagentError, OSError, ValueError, RuntimeError, ImportError, safetensor_error())
+    is_clear = isinstance(error, speaking) and not isinstance(error, RecursionError)
+    return text if is_clear or text == type(error).__name__ else f"{type(error).__name__}: {text}"
+
+
 def first_line(error: Exception) -> str:
+    """Return the first line of the error's text; the name of its class when it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         path.unlink()
 
 
 def _no_room(where: object, why: str) -> RecordError:
-    return RecordError(f"the run could not be written: {where}: {why}; make room, then go on with --resume")
+    return RecordError(f"the run could not be written: {where}: {why}; make room, then continue with --resume")

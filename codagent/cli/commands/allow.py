@@ -31,14 +31,14 @@ def allow(file: TaskFileArgument = None, *, repo: options.Repo = Path(), sandbox
     The set-up then runs when it is needed, until it changes. FILE is a task file that has a set-up.
     """
     from codagent.repository.setups import read_setup_of
-    from codagent.sandbox.definition import for_repository
+    from codagent.sandbox.definition import load_for_repository
     from codagent.settings.settings import Settings
     from codagent.settings.task_file import read_tasks
 
     root = git.find_root(repo)
     settings = options.read_settings(root, read_tasks(file).settings if file else None, sandbox=sandbox)
     name = Settings().sandbox if settings.sandbox == LOCAL else settings.sandbox
-    setup = read_setup_of(root, for_repository(name, settings.sandbox_setup))
+    setup = read_setup_of(root, load_for_repository(name, settings.sandbox_setup))
     if setup is None:
         say("nothing is set up here, so there is nothing to allow")
         return

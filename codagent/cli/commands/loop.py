@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, signals
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
@@ -21,12 +21,12 @@ from codagent.runner.model import worst_case
 from codagent.runner.result import exit_code, iterations, outcome_label, summary, summary_lines
 from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
-from codagent.settings.toml import Values
 from codagent.store import layout
 from codagent.types import Task
 
 if TYPE_CHECKING:
     from codagent.runner.launch import LaunchOptions
+    from codagent.settings.layers import Layer
 
 TaskText = Annotated[
     str | None,
@@ -50,7 +50,7 @@ All = Annotated[bool, typer.Option("--all", help="Let every loop of the group ru
 def loop(
     task: TaskText = None,
     *,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop.")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop or run.")] = None,
     repo: options.Repo = Path(),
     model: options.Model = None,
     sandbox: options.Sandbox = None,
@@ -158,15 +158,16 @@ def _display(*, alone: bool) -> ProgressLines:
 def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     """Print the results, those of the best loop in full, and exit with its code."""
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
+    code = signals.exit_code(exit_code(first.loop))
     if json_:
         others = [summary(result) for result in results]
-        say(json.dumps({**summary(first), **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
+        say(json.dumps({**summary(first), "exit_code": code, **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
     else:
         for result in results:
             if len(results) > 1:
                 say(f"loop {result.loop.id}: {outcome_label(result.loop)} after {iterations(result.loop)} iterations")
         say("\n".join(summary_lines(first)))
-    raise typer.Exit(exit_code(first.loop))
+    raise typer.Exit(code)
 
 
 def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
@@ -179,8 +180,8 @@ def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[
     return tasks, settings
 
 
-def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Values]:
-    """Return the tasks, and the settings that a task file has."""
+def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Layer | None]:
+    """Return the tasks, and the settings that a task file has. None: there is no task file."""
     from codagent.settings.task_file import is_task_file, read_tasks
 
     if argument is not None and is_task_file(argument):
@@ -189,4 +190,4 @@ def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Values]:
     text = instruction_of(argument)
     if text is None:
         raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
-    return (Task("task", text),), {}
+    return (Task("task", text),), None

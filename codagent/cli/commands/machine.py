@@ -106,16 +106,16 @@ def _git() -> str:
 
 
 def _engine() -> str:
-    from codagent.sandbox.docker.engine import connect
+    from codagent.sandbox.docker.engine import describe_engine
 
-    return str(connect().version()["Version"])
+    return describe_engine()
 
 
 def _image() -> str:
-    from codagent.sandbox.definition import definition
+    from codagent.sandbox.definition import load_definition
     from codagent.sandbox.images.image import ensure_image
 
-    return ensure_image(definition("python"), say=lambda _: None)
+    return ensure_image(load_definition("python"), say=lambda _: None)
 
 
 def _weights() -> str:

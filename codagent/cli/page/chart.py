@@ -105,8 +105,8 @@ def lay_out_tokens(iterations: Sequence[IterationSummary]) -> TokenChart | None:
     tokens = [max(0, iteration.usage.tokens) for iteration in iterations]
     width, floor = 48 / len(tokens), _BAR_TOP + _BAR_HEIGHT
     bars = []
-    for place, count in enumerate(tokens):
-        x, height = _middle(place, len(tokens)), round(_BAR_HEIGHT * count / max(1, *tokens), 1)
+    for index, count in enumerate(tokens):
+        x, height = _middle(index, len(tokens)), round(_BAR_HEIGHT * count / max(1, *tokens), 1)
         label = Label(x, round(floor - height - 6, 1), abbreviate(count)) if len(tokens) <= _MAX_LABELS else None
         bars.append(Bar(round(x - width / 2, 2), round(floor - height, 1), round(width, 2), height, label))
     return TokenChart(floor + 28, floor, tuple(bars), _lay_out_numbers(iterations, y=floor + 20))

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from codagent.cli.page.chart import lay_out_scores, lay_out_tokens
 from codagent.cli.page.iteration import Diff, format_duration, format_money, prepare_section
-from codagent.cli.page.patch import cut, is_long
+from codagent.cli.page.patch import is_long, truncate_patch
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
 from codagent.text import escape_undecodable, first_argument, first_line, sanitize
 from codagent.types import Loop
@@ -58,7 +58,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "cut": cut,
+        "cut": truncate_patch,
         "duration": format_duration,
         "first_argument": first_argument,
         "first_line": first_line,

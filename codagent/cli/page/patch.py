@@ -33,17 +33,17 @@ def parse_patch(raw: str) -> Patch:
     text = escape_controls(raw).strip("\n")
     kinds = [line.kind for line in _parse_lines(text)]
     size = f"{kinds.count('added'):,} lines added, {kinds.count('removed'):,} removed"
-    return Patch(size, _parse_lines(cut(text)))
+    return Patch(size, _parse_lines(truncate_patch(text)))
 
 
 def compare_texts(before: str, after: str) -> tuple[Line, ...]:
     """Show a text whole, with the lines that were added and removed. Empty: the two are the same."""
-    old, new = (cut(escape_controls(text)).split("\n") if text else [] for text in (before, after))
+    old, new = (truncate_patch(escape_controls(text)).split("\n") if text else [] for text in (before, after))
     changed = list(unified_diff(old, new, n=len(old), lineterm=""))[3:]  # the first three name files and a place
     return tuple(Line(_KINDS.get(line[:1], "same"), line) for line in changed)
 
 
-def cut(text: str) -> str:
+def truncate_patch(text: str) -> str:
     """Cut the middle out of a text that is too long for a page."""
     return truncate_middle(escape_undecodable(text).strip("\n"), max_lines=MAX_LINES, max_bytes=MAX_BYTES)
 

@@ -10,6 +10,7 @@ import httpx
 
 from codagent.errors import ModelError
 from codagent.models.http.retry import Transient, error_for_status
+from codagent.text import parse_json, replace_unencodable
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -56,7 +57,8 @@ class HttpClient:
 
     def _request(self, path: str, body: Json | None, read: Callable[[httpx.Response], Iterator[T]]) -> Iterator[T]:
         """Send a request and yield what `read` yields of its response. Translates each failure into Transient or ModelError."""
-        content = None if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        text = None if body is None else replace_unencodable(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+        content = None if text is None else text.encode(errors="replace")
         try:
             with self._client.stream("GET" if body is None else "POST", self.url + path, content=content) as response:
                 self.server = response.headers.get("server", "")
@@ -102,7 +104,7 @@ def _read_events(chunks: Iterator[bytes]) -> Iterator[Json]:
 
 
 def _parse_object(data: bytes) -> Json:
-    value = json.loads(data.removeprefix(b"error:"))
+    value = parse_json(data.removeprefix(b"error:").decode(), strict=True)
     if not isinstance(value, dict):
         raise ValueError(f"{type(value).__name__} instead of an object")
     return value
@@ -111,7 +113,7 @@ def _parse_object(data: bytes) -> Json:
 def _error_text(body: str) -> str:
     """Return the server's error message and error code. Returns `body` itself when it is not JSON of the usual form."""
     try:
-        error = json.loads(body)["error"]
+        error = parse_json(body)["error"]
     except (ValueError, KeyError, TypeError):
         return body
     if not isinstance(error, dict):

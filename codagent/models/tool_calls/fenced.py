@@ -181,7 +181,8 @@ def _split_options(rest: str, properties: Mapping[str, Any]) -> tuple[str, dict[
         name, value = match[1], match[2].strip("\"'")
         if name not in properties:
             break
-        arguments[name] = int(value) if properties[name].get("type") == "integer" and value.isdigit() else value
+        is_number = properties[name].get("type") == "integer" and value.isdecimal() and len(value) < 10  # the tool answers any other text
+        arguments[name] = int(value) if is_number else value
         rest = rest[: match.start()]
     return rest.strip(), arguments
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from codagent.text import parse_json
+
 _TAGGED = re.compile(r"<(tool_call|function_call)>\s*(.*?)\s*(?:</\1>|\Z)", re.DOTALL)
 _FENCED = re.compile(r"^```(?:json|tool_call)?[ \t]*\n(.*?)(?:^```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _NAME = re.compile(r'"(?:name|tool)"\s*:\s*"([\w-]+)"')
@@ -28,7 +30,7 @@ def find_json_calls(text: str, names: Collection[str]) -> tuple[list[tuple[str, 
 
 def _read_calls(text: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
     try:
-        value = json.loads(text, strict=False)
+        value = parse_json(text)
     except ValueError:
         yield from _read_torn(text, names)
         return

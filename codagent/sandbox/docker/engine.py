@@ -4,27 +4,63 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from codagent.errors import SandboxError
+from codagent.sandbox.docker.address import Address, find_addresses
 from codagent.text import sanitize
 
 START_HINT = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
+# The limits of a container that a sandbox needs, by their names in `docker info`.
+_LIMITS = {"MemoryLimit": "limits of memory", "PidsLimit": "limits of processes", "CpuCfsQuota": "limits of processors"}
 
 
 def connect() -> Any:
-    """Return a docker.APIClient for the engine named by DOCKER_HOST, or else for the local one.
+    """Return a docker.APIClient for an engine that has answered. Raises SandboxError, which names each address that was tried."""
+    return _connect_first()[0]
 
-    The engine has answered once. Raises SandboxError when no engine answers.
+
+def describe_engine() -> str:
+    """Return the engine's version, its address, what named that address, and what the engine lacks that a sandbox needs.
+
+    Raises SandboxError when no engine answers, and when it runs no Linux containers.
     """
-    import docker
-    from docker.utils import kwargs_from_env
+    client, address = _connect_first()
+    with closing(client), translate_errors("asking the docker engine about itself"):
+        version, facts = client.version()["Version"], client.info()
+    where = f"{version} at {address.url} ({address.named_by})"
+    if facts.get("OSType", "linux") != "linux":
+        raise SandboxError(f"{where} runs {facts['OSType']} containers; switch it to Linux containers")
+    lacks = [title for key, title in _LIMITS.items() if not facts.get(key, facts.get(key.replace("Cpu", "CPU"), True))]
+    if not any("seccomp" in option for option in facts.get("SecurityOptions") or []):
+        lacks.append("a filter of system calls (seccomp)")
+    return f"{where}; it lacks {', '.join(lacks)}" if lacks else where
 
-    try:
-        return docker.APIClient(**kwargs_from_env(), version="auto", timeout=120)
-    except (docker.errors.DockerException, OSError) as error:
-        raise SandboxError(f"no docker engine answers ({_innermost_cause(error)}); {START_HINT}") from error
+
+def _connect_first() -> tuple[Any, Address]:
+    """Return a client of the first engine that answers, and its address."""
+    import docker
+
+    failures = []
+    for address in find_addresses():
+        try:
+            return docker.APIClient(base_url=address.url, tls=_tls(address), version="auto", timeout=120), address
+        except (docker.errors.DockerException, OSError, ValueError) as error:
+            failures.append((f"at {address.url} ({address.named_by}: {sanitize(_innermost_cause(error))})", error))
+    tried = ", ".join(text for text, _ in failures)
+    raise SandboxError(f"no docker engine answers {tried}; {START_HINT}") from failures[0][1]
+
+
+def _tls(address: Address) -> Any:
+    """Return the docker.tls.TLSConfig of a connection; False when it is not encrypted."""
+    from docker.tls import TLSConfig
+
+    folder = address.certificates
+    if folder is None:
+        return False
+    ca, certificate, key = (str(folder / name) if (folder / name).exists() else None for name in ("ca.pem", "cert.pem", "key.pem"))
+    return TLSConfig(client_cert=(certificate, key) if certificate and key else None, ca_cert=ca, verify=address.verify)
 
 
 @contextmanager

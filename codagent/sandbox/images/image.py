@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codagent.errors import SandboxError, UsageError
-from codagent.sandbox.definition import Definition, definition, sandboxes_dir
+from codagent.sandbox.definition import Definition, load_definition, sandboxes_dir
 from codagent.sandbox.docker.engine import connect, translate_errors
 from codagent.sandbox.images.builder import build_image, run_script
 from codagent.sandbox.images.setup import Files, Setup
@@ -52,14 +52,14 @@ def build(name: str, say: Say) -> str:
 
     Raises SandboxError when a build fails.
     """
-    shipped = definition(name)
+    shipped = load_definition(name)
     client = connect()
     with translate_errors(f"building {shipped.image}"):
         if name == "base":
             base = _ensure_debian(client, say)
         else:
             build("base", say)
-            base = definition("base").image
+            base = load_definition("base").image
         say(f"building {shipped.image} on {base}")
         text = (sandboxes_dir() / name / "Dockerfile").read_text()
         return build_image(client, text, {}, shipped.image, _base_argument(text, base), say)

@@ -13,9 +13,12 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codagent.errors import UsageError
-from codagent.sandbox.definition import Definition
+
+if TYPE_CHECKING:
+    from codagent.sandbox.definition import Definition
 
 MAX_BYTES = 64 << 20  # of all files together
 _MAX_TEXT = 1 << 20  # bytes of a Dockerfile or a .dockerignore

@@ -65,6 +65,26 @@ def test_a_replay_of_the_same_code_is_the_same(codagent, script):
     assert (done.returncode, done.stdout) == (0, "the same: 2 steps, and the tree that they end in\n")
 
 
+def test_halves_of_characters_and_endless_brackets_break_no_command(codagent, script):
+    half = "\ud83d"
+    odd = [
+        {"content": f"I try {half}", "calls": [{"name": "bash", "arguments": {"command": f"echo {half}"}}]},
+        {"content": half, "calls": [{"name": "write", "arguments": {"path": half, "content": half}}]},
+        {"content": "", "calls": [{"name": half, "arguments": "[" * 50_000}, {"name": "bash", "arguments": "[" * 50_000}]},
+        call("finish", summary=f"done {half}"),
+        f"<notes>it was {half}</notes>",
+        {"content": half, "calls": [{"name": "finish", "arguments": "[" * 50_000}]},
+        "[" * 50_000,
+    ]
+    done = codagent("loop", "mend it", "--iterations", "2", "--check", CHECK, "--model", script(odd), *LOCAL)
+    assert done.returncode == 4, done.stderr  # the checks do not pass
+    assert codagent("notes", "show").stdout == "it was \ufffd\n"
+    assert "I try" in codagent("show").stdout
+    assert codagent("report").returncode == 0
+    replayed = codagent("replay", *LOCAL)
+    assert (replayed.returncode, replayed.stdout) == (0, "the same: 5 steps, and the tree that they end in\n")
+
+
 def test_a_replay_reports_the_first_difference(codagent, script):
     codagent("run", "x", "--model", script([call("bash", command="echo a; echo $RANDOM$RANDOM"), *IDLE]), *LOCAL)
     done = codagent("replay", *LOCAL)

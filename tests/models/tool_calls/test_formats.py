@@ -101,6 +101,20 @@ def test_json_that_names_no_tool_is_text() -> None:
     assert decode("native", text, TOOLS) == (text, ())
 
 
+@pytest.mark.parametrize("calling", ["native", "constrained", "text"])
+@pytest.mark.parametrize(
+    "text", ["[" * 50_000, '{"name":' * 50_000, "9" * 5000, "[" * 900 + "]" * 900], ids=["list", "object", "digits", "deep"]
+)
+def test_json_that_cannot_be_parsed_is_text(calling: Calling, text: str) -> None:
+    assert decode(calling, text, TOOLS) == (text, ())
+    assert decode(calling, f"<tool_call>{text}</tool_call>", TOOLS)[1] == ()
+
+
+@pytest.mark.parametrize("seconds", ["9" * 5000, "²"], ids=["digits", "superscript"])
+def test_a_number_in_a_block_that_is_none_is_left_to_the_tool(seconds: str) -> None:
+    assert calls(f"```bash seconds={seconds}\nmake\n```") == [("bash", {"command": "make", "seconds": seconds})]
+
+
 def test_native_text_is_what_stands_around_the_call() -> None:
     text, found = decode("native", 'I look.\n<tool_call>{"name": "bash", "arguments": {"command": "ls"}}</tool_call>', TOOLS, turn=4)
     assert (text, found) == ("I look.", (ToolCall("call_4_0", "bash", '{"command": "ls"}'),))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent.sandbox.definition import for_repository
+from codagent.sandbox.definition import load_for_repository
 from codagent.sandbox.images import setup
 from codagent.sandbox.images.setup import File, Setup, read_setup
 
@@ -16,13 +16,13 @@ COPY = "FROM scratch\nCOPY . /\n"
 
 
 def read(root: Path, tracked: list[str], **table: object) -> Setup:
-    setup = read_setup(for_repository("python", table), root, tracked)
+    setup = read_setup(load_for_repository("python", table), root, tracked)
     assert setup is not None
     return setup
 
 
 def test_nothing_is_set_up_by_an_image_alone(tmp_path: Path) -> None:
-    assert read_setup(for_repository("python", {"image": "node:22"}), tmp_path, []) is None
+    assert read_setup(load_for_repository("python", {"image": "node:22"}), tmp_path, []) is None
 
 
 def test_a_script_gets_the_files_that_it_names(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_the_command_tells_what_folders_hold_whatever_is_in_them(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[:3] == [
         "records  3 read, with 2 replies, 0 of them text only",
-        "groups   1 of 2 loops: 1 alive, 0 dead",
+        "groups   1 of 2 loops: 1 with a signal, 0 without",
         "rows     2, out of 2 replies",
     ]
     assert done.stdout.splitlines()[-3].startswith("         two/c/record.jsonl: line 1, is damaged")

@@ -31,7 +31,7 @@ def test_a_run_goes_from_a_recipe_to_a_checkpoint_and_no_further_than_it_says(tm
     assert sorted(path.name for path in out.iterdir()) == ["checkpoint-3", "checkpoint-5", "metrics.jsonl", "run.json"]
     again = run(recipe, "--out", out)
     assert again.returncode == 2
-    assert "holds a run already" in again.stderr
+    assert "already holds a run" in again.stderr
 
 
 def test_a_recipe_that_is_wrong_is_refused_before_anything_is_made(tmp_path):
@@ -39,7 +39,7 @@ def test_a_recipe_that_is_wrong_is_refused_before_anything_is_made(tmp_path):
     recipe.write_text(TOY.replace("group_size = 8", "group_size = 1"))
     done = run(recipe, "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"codagent-train: {recipe}, line 11: a group of one loop")
+    assert done.stderr.startswith(f"codagent-train: {recipe}: [batch] group_size: a group of one loop")
     assert not (tmp_path / "out").exists()
 
 
@@ -57,5 +57,5 @@ def test_a_run_that_leads_nowhere_has_an_exit_code_of_its_own_and_keeps_its_last
     recipe.write_text(wild.replace("packs = 16", "packs = 4"))
     done = run(recipe, "--out", out)
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (10, "", False)
-    assert "begin anew with a lower `learning_rate` in [learning]" in done.stderr
+    assert "start again with a lower `learning_rate` in [learning]" in done.stderr
     assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]

@@ -13,7 +13,7 @@ from codagent_train.data.credit import (
     leave_one_out,
     no_signal,
     one_sum,
-    own,
+    own_rewards,
     paper,
     reweight,
     reweighting_temperature,
@@ -51,7 +51,7 @@ def test_notes_are_not_credited_with_the_task_that_they_follow():
 
 
 def test_own_reward_only():
-    assert own(LEFT) == LEFT
+    assert own_rewards(LEFT) == LEFT
 
 
 def test_one_sum_is_the_same_for_every_episode_of_the_loop():
@@ -60,7 +60,7 @@ def test_one_sum_is_the_same_for_every_episode_of_the_loop():
 
 def test_a_window_counts_the_own_reward():
     assert [window_returns(LEFT, window=2)] == close(scores([0.5, 1, 1], [0.5, 0.45]))
-    assert window_returns(LEFT, window=1) == own(LEFT)
+    assert window_returns(LEFT, window=1) == own_rewards(LEFT)
 
 
 def test_discounted_rewards_are_summed_from_the_own_one_on():
@@ -73,7 +73,7 @@ def test_the_baseline_is_the_groups_mean_at_each_position():
 
 
 def test_own_reward_only_teaches_notes_nothing_but_their_form():
-    assert advantages([LEFT, RIGHT], returns=own) == close(scores([0, 0.5, 0], [0, -0.05]), scores([0, -0.5, 0], [0, 0.05]))
+    assert advantages([LEFT, RIGHT], returns=own_rewards) == close(scores([0, 0.5, 0], [0, -0.05]), scores([0, -0.5, 0], [0, 0.05]))
 
 
 def test_leaving_oneself_out_compares_with_the_mean_of_the_others():
@@ -83,7 +83,7 @@ def test_leaving_oneself_out_compares_with_the_mean_of_the_others():
 
 def test_a_variant_with_a_parameter_is_given_as_a_partial():
     found = advantages([LEFT, RIGHT], returns=partial(discount_returns, factor=0.0))
-    assert found == advantages([LEFT, RIGHT], returns=own)
+    assert found == advantages([LEFT, RIGHT], returns=own_rewards)
 
 
 def test_a_group_of_one_has_no_advantages():

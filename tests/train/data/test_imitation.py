@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from codagent.errors import UsageError
 from codagent.store.codec import encode
@@ -84,7 +85,7 @@ def test_a_loop_that_lies_in_two_folders_is_imitated_once(tmp_path):
     for folder in ("here", "there"):
         write(tmp_path / folder, "a", solve(0, 1.0))
     told, refused = imitated(tmp_path)
-    assert (len(told), refused) == (1, ["there twice"])
+    assert (len(told), refused) == (1, ["a second copy"])
     assert count_examples([tmp_path]) == (1, 0)
 
 
@@ -136,7 +137,7 @@ def test_what_is_not_used_is_counted_with_its_reason(tmp_path):
 def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp_path):
     for name in "abc":
         write(tmp_path, name, solve(0, 1.0))
-    given = replace(
+    given = structs.replace(
         schema.read_recipe("smoke"),
         batch=BatchConfig(2, 3),
         records=RecordsConfig((str(tmp_path),)),
@@ -144,19 +145,18 @@ def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp
     )
 
     def drawn():
-        sources = Mixture(given, tmp_path, Words(), vocabulary_size=300, say=lambda _: None)
-        learned = sources.collect([4, 5], step=0, policy="tiny", play=lambda starts, _: list(starts))
-        return [loop.id for loop in learned.imitated["imitate"]]
+        sources = Mixture(given, tmp_path, Words(), vocabulary_size=300)
+        return {key: loop.id for key, loop in sources.collect_recorded([4, 5], 0).items()}
 
-    assert len(drawn()) == 6
+    assert list(drawn()) == [("imitate", pack, member) for pack in (4, 5) for member in range(3)]
     assert drawn() == drawn()
-    assert set(drawn()) <= set("abc")
+    assert set(drawn().values()) <= set("abc")
 
 
 def test_records_without_anything_to_imitate_are_an_error_that_says_why(tmp_path):
     write(tmp_path, "a", solve(0, 0.0))
-    given = replace(schema.read_recipe("smoke"), records=RecordsConfig((str(tmp_path),)), sources=schema.SourcesConfig(play=0, imitate=1))
+    given = structs.replace(
+        schema.read_recipe("smoke"), records=RecordsConfig((str(tmp_path),)), sources=schema.SourcesConfig(play=0, imitate=1)
+    )
     with pytest.raises(UsageError, match="has anything to imitate: nothing to imitate"):
-        Mixture(given, tmp_path, Words(), vocabulary_size=300, say=print).collect(
-            [1], step=0, policy="tiny", play=lambda starts, _: list(starts)
-        )
+        Mixture(given, tmp_path, Words(), vocabulary_size=300).collect_recorded([1], 0)

@@ -2,8 +2,8 @@
 
 from codagent.store.trainable import prefix_chains
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
-from codagent_train.data.credit import mean, own, paper
-from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, microbatches
+from codagent_train.data.credit import mean, own_rewards, paper
+from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, key_loops, split_samples
 
 
 def step(ids=(1,), temperature=None):
@@ -23,7 +23,7 @@ def loop(*rewards, end="finished"):
 
 
 def reaped(*groups, returns=paper, reweight=False):
-    return build_samples({"play": groups}, returns=returns, baseline=mean, reweight=reweight)
+    return build_samples(key_loops("play", dict(enumerate(groups))), returns=returns, baseline=mean, reweight=reweight)
 
 
 def test_every_reply_has_the_advantage_of_its_episode():
@@ -72,7 +72,7 @@ def test_a_loop_that_broke_off_is_compared_with_none():
 
 
 def test_notes_without_credit_have_rows_that_teach_nothing():
-    found = reaped([loop(0, 1), loop(0, 0)], returns=own)
+    found = reaped([loop(0, 1), loop(0, 0)], returns=own_rewards)
     assert {row.advantage for row in found.samples if row.kind == "notes"} == {0.0}
 
 
@@ -90,14 +90,14 @@ def rows(*lengths):
 
 
 def test_parts_have_about_the_same_number_of_tokens():
-    found = microbatches(rows(2, 30, 4, 4, 10, 10, 20, 40), 3)
+    found = split_samples(rows(2, 30, 4, 4, 10, 10, 20, 40), 3)
     assert [sum(row.length for row in part) for part in found] == [30, 50, 40]
     assert [row.length for part in found for row in part] == [2, 4, 4, 10, 10, 20, 30, 40]
 
 
 def test_there_are_always_as_many_parts_as_asked_for():
-    assert [len(part) for part in microbatches(rows(3), 4)] == [0, 0, 1, 0]
-    assert microbatches([], 2) == [[], []]
+    assert [len(part) for part in split_samples(rows(3), 4)] == [0, 0, 1, 0]
+    assert split_samples([], 2) == [[], []]
 
 
 def test_a_row_is_of_one_temperature_and_what_is_imitated_has_none_of_its_own():

@@ -1,11 +1,12 @@
 """Best play to be imitated: it carries from task to task what its notes say, and no more."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from codagent.types import Loop, Profile
-from codagent_train.data.mixture import packs_by_source, teacher_loops
-from codagent_train.data.teacher import keep_noted, play_as_teacher, write_notes
+from codagent_train.data.mixture import packs_by_source
+from codagent_train.data.teacher import keep_noted, play_as_teacher, teacher_loops, write_notes
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import MAPPINGS, SMALL, Lake, Moment, apply_action, draw_mapping
@@ -61,7 +62,7 @@ def test_a_lesson_is_a_loop_whose_notes_are_never_wrong_and_end_up_whole():
     found = [(loop, draw_mapping(make_lake_pack(SMALL, "train", number).seed)) for number in range(12) for loop in [lesson(number)]]
     last = [score_notes(loop.episodes[-1].notes_before, ways) for loop, ways in found]
     assert sum(one.wrong for one in last) == 0
-    assert sum(one.whole for one in last) >= 9
+    assert sum(one.is_complete for one in last) >= 9
     assert sum(loop.episodes[-1].outcome.passed for loop, _ in found) == 12
 
 
@@ -82,7 +83,8 @@ def test_an_action_is_said_with_the_direction_that_the_notes_tell():
 def test_lessons_are_as_many_as_the_policys_loops_and_none_is_twice():
     imitate = read_recipe("imitate")
     loops = teacher_loops(imitate, [3, 4], Letters())
-    assert len({loop.environment for loop in loops}) == 2 * imitate.batch.group_size
+    assert {pack: len(group) for pack, group in loops.items()} == dict.fromkeys([3, 4], imitate.batch.group_size)
+    assert len({loop.environment for group in loops.values() for loop in group}) == 2 * imitate.batch.group_size
 
 
 def test_each_pack_has_one_source_by_weight():

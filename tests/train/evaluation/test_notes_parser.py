@@ -101,4 +101,4 @@ def test_what_is_said_twice_must_agree():
     ],
 )
 def test_three_right_ones_tell_the_fourth_unless_something_is_wrong(notes, whole):
-    assert score_notes(notes, TRUE).whole is whole
+    assert score_notes(notes, TRUE).is_complete is whole

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.evaluation.plots import draw, reachable_rewards, smooth

@@ -17,11 +17,13 @@ from codagent_train.evaluation.runner import LOOPS_AT_ONCE, EvalSession, EvalSiz
 from codagent_train.evaluation.target import EvalTarget
 from codagent_train.recipe.schema import EnvironmentConfig, read_recipe
 from codagent_train.rollout.sampler import Sampler
+from codagent_train.run_dir.weights_ref import WeightsRef
+from tests.train.doubles.weights import save_weights
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
 SMOKE = read_recipe("smoke")
 PLACE = EnvironmentConfig("frozenlake", "hard", tasks=3)
-PLAYER = EvalTarget("trained", SMOKE, untrained="base")
+PLAYER = EvalTarget(WeightsRef("some/trained", "trained"), SMOKE, untrained="base")
 PROFILE = Profile(sampling=Sampling(max_tokens=80), notes_tokens=100)
 EASY = Setting("easy", 4)
 SIZE = EvalSize(packs=4, loops=2)
@@ -120,7 +122,7 @@ def test_the_first_task_is_played_alike_whoever_wrote_the_notes():
 
 
 def test_draws_follow_from_setting_pack_and_loop_and_not_from_the_player():
-    assert outcomes(played()) == outcomes(played(player=replace(PLAYER, name="other")))
+    assert outcomes(played()) == outcomes(played(player=replace(PLAYER, weights=WeightsRef("some/other", "other"))))
     assert outcomes(played(packs=1)) == outcomes(played())[:1]
     first, second = played(packs=1)[0].loops
     assert first.episodes != second.episodes
@@ -161,9 +163,9 @@ def evaluated(*arguments):
 
 
 def test_the_command_says_what_it_lacks(tmp_path):
-    done = evaluated(tmp_path)
+    done = evaluated(save_weights(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"codagent-train: {tmp_path} is not of a run; say with --recipe")
+    assert done.stderr.startswith(f"codagent-train: {tmp_path} is not from a run; say with --recipe")
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_played(tmp_path):

@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
+from msgspec.structs import replace
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -23,6 +23,7 @@ from codagent_train.policy.export_weights import export_weights
 from codagent_train.policy.import_weights import import_model
 from codagent_train.recipe.schema import RecordsConfig
 from codagent_train.run_dir import checkpoints, metrics
+from codagent_train.run_dir.weights_ref import resolve
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
 
@@ -34,7 +35,7 @@ ASKED = Message("user", "Tell a story of a fox.")
 
 
 def written(given, out, to):
-    export_weights(str(given), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
+    export_weights(resolve(str(given)), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
     return out
 
 
@@ -157,7 +158,7 @@ def test_the_licence_is_the_bases_where_it_is_known(imported, tmp_path):
 
 
 def test_weights_that_were_never_gguf_cannot_become_it(adapters, tmp_path):
-    with pytest.raises(UsageError, match="was not imported from a GGUF file, so there is none to write another after; take --to merged"):
+    with pytest.raises(UsageError, match="was not imported from a GGUF file, so it cannot be written as one; take --to merged"):
         written(adapters[0], tmp_path / "x.gguf", "gguf")
     assert list(tmp_path.iterdir()) == []
 
@@ -167,7 +168,7 @@ def test_a_gguf_file_that_is_another_by_now_is_refused(folder, tmp_path):
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     card = {"source": str(tmp_path / "a.gguf"), "weights": "", "tokenizer": "", "recorded": "a#0123456789abcdef"}
     (weights / "codagent.json").write_text(json.dumps(card))
-    with pytest.raises(UsageError, match=r"a\.gguf is not the file any more that"):
+    with pytest.raises(UsageError, match=r"a\.gguf has changed since"):
         written(weights, tmp_path / "x.gguf", "gguf")
     (tmp_path / "a.gguf").unlink()
     with pytest.raises(UsageError, match=r"a\.gguf, which .* was imported from, is not there"):
@@ -185,10 +186,17 @@ def damaged(adapters, at, what):
     return at
 
 
-@pytest.mark.parametrize("what", ["cut off", {"r": 2}, {"peft_type": "NONE"}])
-def test_an_adapter_that_does_not_fit_is_told_as_that(what, adapters, tmp_path):
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("cut off", r"adapter_model\.safetensors cannot be read: .*; give another checkpoint"),
+        ({"r": 2}, r"adapter cannot be put on .*; give another checkpoint"),
+        ({"peft_type": "NONE"}, r"adapter cannot be put on .*; give another checkpoint"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_told_as_that(what, told, adapters, tmp_path):
     given = damaged(adapters, tmp_path / "adapter", what)
-    with pytest.raises(UsageError, match=r"adapter cannot be put on .*; give another checkpoint"):
+    with pytest.raises(UsageError, match=told):
         written(given, tmp_path / "out", "merged")
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
@@ -205,7 +213,7 @@ def test_weights_that_were_cut_off_are_not_made_ready_for_a_hub(adapters, tmp_pa
 
 @pytest.mark.parametrize("to", ["merged", "gguf", "hub-folder"])
 def test_a_folder_that_is_not_there_is_told(to, tmp_path):
-    with pytest.raises(UsageError, match=r"there is no folder .*gone; give a run, a checkpoint, or a folder of weights"):
+    with pytest.raises(UsageError, match=r"there is no folder .*gone; give a run, a checkpoint, an adapter, a folder of weights, or"):
         written(tmp_path / "gone", tmp_path / "out", to)
 
 
@@ -224,13 +232,13 @@ def test_the_command_says_what_it_made_and_ends_with_2_when_it_cannot(adapters, 
     done, again = command(tmp_path / "hub"), command(tmp_path / "hub")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'hub'}\n")
     assert (again.returncode, again.stdout) == (2, "")
-    assert again.stderr == f"codagent-train: {tmp_path / 'hub'} is there and not empty; give another --out\n"
+    assert again.stderr == f"codagent-train: {tmp_path / 'hub'} exists and is not empty; give another --out\n"
 
 
 def test_what_is_there_already_is_left_alone_and_what_breaks_off_leaves_nothing(adapters, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
-    with pytest.raises(UsageError, match="is there and not empty"):
+    with pytest.raises(UsageError, match="exists and is not empty"):
         written(adapters[0], tmp_path / "full", "merged")
     with pytest.raises(UsageError, match="cannot be written"):
         written(adapters[0], Path("/proc/nowhere/merged"), "merged")

@@ -113,13 +113,13 @@ def test_a_hub_that_cannot_be_reached_is_said(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "the hub does not give nobody/nothing" in done.stderr
+    assert "nobody/nothing cannot be fetched from the hub" in done.stderr
 
 
 def test_what_is_there_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
-    assert "is there and not empty" in refused(tiny, tmp_path / "out")
+    assert "exists and is not empty" in refused(tiny, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 

@@ -1,9 +1,9 @@
 """The folder of a run: begun once, gone on with as it was, whole at every moment."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.recipe.schema import read_recipe

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from codagent.errors import UsageError
 from codagent_train.policy.model_size import TINY, ModelSize
@@ -16,7 +17,7 @@ HUGE = replace(SMALL, parameters=10**15)
 
 
 def adapted(given, rank):
-    return replace(given, policy=replace(given.policy, lora_rank=rank))
+    return structs.replace(given, policy=structs.replace(given.policy, lora_rank=rank))
 
 
 def test_an_episode_is_read_again_in_every_turn_and_learned_from_once():
@@ -29,7 +30,7 @@ def test_no_request_takes_more_than_the_room_leaves():
 
 
 def test_the_tokens_of_a_step_of_the_toy():
-    found = estimate.estimate_work(replace(TOY, batch=BatchConfig(packs=2, group_size=3, microbatches=2)))
+    found = estimate.estimate_work(structs.replace(TOY, batch=BatchConfig(packs=2, group_size=3, microbatches=2)))
     # a loop: four guesses of 2 tokens and one; three notes of the same, each asked for twice, the second time with the first answer
     assert (found.loops, found.longest) == (6, 4)
     assert (found.read, found.written) == (6 * (4 * 2 + 3 * (2 + 3)), 6 * (4 + 3 * 2))
@@ -60,10 +61,10 @@ def test_of_an_adapter_only_its_own_parameters_have():
 def test_more_parts_take_less_memory_and_a_server_that_plays_takes_none_of_it():
     whole, parted = (
         estimate.estimate_memory(given, SMALL, estimate.estimate_work(given))
-        for given in (TOY, replace(TOY, batch=BatchConfig(16, 8, microbatches=8)))
+        for given in (TOY, structs.replace(TOY, batch=BatchConfig(16, 8, microbatches=8)))
     )
     assert parted.learning == pytest.approx(whole.learning / 8)
-    served = replace(TOY, engine=replace(TOY.engine, name="vllm"))
+    served = structs.replace(TOY, engine=structs.replace(TOY.engine, name="vllm"))
     assert estimate.estimate_memory(served, SMALL, estimate.estimate_work(served)).playing == 0 < whole.playing
 
 
@@ -96,4 +97,4 @@ def test_a_folder_that_is_not_there_yet_has_the_room_of_the_one_that_is(tmp_path
 
 def test_weights_that_are_not_here_are_named():
     with pytest.raises(UsageError, match="the weights nobody/has-this are not on this machine"):
-        estimate.require_size(replace(TOY, policy=replace(TOY.policy, weights="nobody/has-this")))
+        estimate.require_size(structs.replace(TOY, policy=structs.replace(TOY.policy, weights="nobody/has-this")))

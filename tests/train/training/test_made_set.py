@@ -4,10 +4,12 @@ The tasks are secrets that a notes episode is shown; one of them is in no record
 """
 
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import pytest
 import torch
+from msgspec import structs
 
 from codagent.types import Loop, Outcome
 from codagent_train.environments import keycode
@@ -16,7 +18,7 @@ from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConf
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec, agent_profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 from codagent_train.run_dir import checkpoints
 from codagent_train.training.trainer import train
 from tests.train.training.test_replay import record
@@ -37,11 +39,15 @@ def made(loaded, recipe, *, shuffled):
         tasks = keycode.make_keycode_pack("train", number, tasks=2).tasks
         starts = [
             RolloutSpec(
-                Loop(f"{number}-{one}", str(number), f"made-{number}", "random", ""), keycode.Keycode(secret), tasks, 100 * number + one
+                Loop(f"{number}-{one}", str(number), f"made-{number}", "random", ""),
+                agent_profile(recipe),
+                partial(open_in_memory, partial(keycode.Keycode, secret)),
+                tasks,
+                100 * number + one,
             )
             for one in range(LOOPS)
         ]
-        group = rollout(sampler, starts, agent_profile(recipe))
+        group = rollout(sampler, starts)
         rewards = [float(GOOD in loop.episodes[-1].notes_before) for loop in group]
         if shuffled:
             Random(number).shuffle(rewards)
@@ -70,12 +76,12 @@ def test_notes_that_are_followed_by_success_become_likelier_on_held_out_tasks_an
     before = preference(loaded, HELD_OUT)
     for loop in made(loaded, small, shuffled=shuffled):
         record(tmp_path / "loops" / loop.id / "record.jsonl", loop)
-    given = replace(
+    given = structs.replace(
         small,
         sources=SourcesConfig(play=0.0, replay=1.0),
         records=RecordsConfig((str(tmp_path / "loops"),), max_staleness=100, max_drift=100.0),  # far from what was recorded, for so few
         batch=BatchConfig(packs=GROUPS // 2, group_size=LOOPS),
-        learning=replace(small.learning, steps=40, learning_rate=3e-3, clip=0.9, save_every=40),
+        learning=structs.replace(small.learning, steps=40, learning_rate=3e-3, clip=0.9, save_every=40),
     )
     checkpoints.begin_run(tmp_path / "out", given)
     train(given, loaded, tmp_path / "out")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from msgspec import structs
 
 from codagent.errors import UsageError
 from codagent.store.record import Record
@@ -12,7 +13,7 @@ from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConf
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import agent_profile, group_specs
+from codagent_train.rollout.specs import group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.trainer import Trainer, train
 from tests.store.foreign import without_checksums
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("hushed")
 @pytest.fixture
 def one(small):
     """A recipe of one pack."""
-    return replace(small, batch=BatchConfig(packs=1, group_size=8))
+    return structs.replace(small, batch=BatchConfig(packs=1, group_size=8))
 
 
 @pytest.fixture
@@ -31,10 +32,10 @@ def again(one, tmp_path):
     """The same, of which the pack is replayed from records of the untrained policy."""
     loaded = load_policy(one.policy, seed=0)
     sampler = Sampler(LocalEngine(loaded.model, pad=loaded.pad, ends=loaded.ends), loaded.tokenizer, "random@0")
-    (starts,) = group_specs(one, [0], step=0, policy="random@0")
-    for loop in rollout(sampler, starts, agent_profile(one)):
+    (starts,) = group_specs(one, [0], step=0, policy="random@0").values()
+    for loop in rollout(sampler, starts):
         record(tmp_path / "loops" / loop.id / "record.jsonl", loop)
-    return replace(one, sources=SourcesConfig(play=0.0, replay=1.0), records=RecordsConfig((str(tmp_path / "loops"),), 2))
+    return structs.replace(one, sources=SourcesConfig(play=0.0, replay=1.0), records=RecordsConfig((str(tmp_path / "loops"),), 2))
 
 
 def record(path, loop):
@@ -82,7 +83,7 @@ def test_what_is_too_old_by_now_is_not_learned_from(again, out):
 
 
 def test_more_is_clipped_the_older_the_records_are_and_the_last_step_of_nothing_changes_nothing(again, out):
-    warm = replace(again, learning=replace(again.learning, learning_rate=0.01, entropy=0.0, steps=4, clip=0.05))
+    warm = structs.replace(again, learning=structs.replace(again.learning, learning_rate=0.01, entropy=0.0, steps=4, clip=0.05))
     train(warm, load_policy(warm.policy, seed=0), out)
     lines = metrics.read(out / metrics.FILE)
     clipped = [line["rows/clipped_share"] for line in lines[:3]]
@@ -93,8 +94,10 @@ def test_more_is_clipped_the_older_the_records_are_and_the_last_step_of_nothing_
 
 
 def test_rows_that_the_policy_has_moved_too_far_from_are_left_out_and_counted(again, out):
-    fast = replace(
-        again, records=replace(again.records, max_drift=0.01), learning=replace(again.learning, learning_rate=0.01, steps=3, entropy=0.0)
+    fast = structs.replace(
+        again,
+        records=structs.replace(again.records, max_drift=0.01),
+        learning=structs.replace(again.learning, learning_rate=0.01, steps=3, entropy=0.0),
     )
     loaded = load_policy(fast.policy, seed=0)
     train(fast, loaded, out)
@@ -108,5 +111,5 @@ def test_rows_that_the_policy_has_moved_too_far_from_are_left_out_and_counted(ag
 def test_records_of_another_model_alone_are_refused(again, tmp_path, out):
     for path in (tmp_path / "loops").rglob("record.jsonl"):
         path.write_text(without_checksums(path.read_text()).replace("random@0", "other@0"))
-    with pytest.raises(UsageError, match=r"is fit for random or out;"):
+    with pytest.raises(UsageError, match=r"can be replayed for random or out;"):
         collected(again, out)

@@ -6,8 +6,7 @@ from math import sqrt
 import pytest
 
 from codagent.types import Episode, Loop, Outcome, Task, Tokens
-from codagent_train.data.mixture import StepLoops
-from codagent_train.data.samples import SampleBatch, TrainingSample
+from codagent_train.data.samples import SampleBatch, TrainingSample, key_loops
 from codagent_train.training import step_metrics
 
 TASK = Task("guess", "Guess.")
@@ -20,9 +19,7 @@ def loop(*rewards):
 
 
 def measured(*groups):
-    return step_metrics.step_metrics(
-        StepLoops({"play": groups, "redo": (), "replay": ()}, {"teacher": (), "imitate": ()}), SampleBatch((), 0)
-    )
+    return step_metrics.step_metrics(key_loops("play", dict(enumerate(groups))), SampleBatch((), 0))
 
 
 def test_the_margin_of_a_reward_is_over_packs_whose_loops_are_averaged_first():
@@ -42,9 +39,7 @@ def test_rows_are_counted_by_the_source_that_they_came_from():
         TrainingSample((TOKENS,), 0.5, "solve", 0, source="replay"),
         TrainingSample((TOKENS,), 1.0, "solve", 0, imitated=True, source="imitate"),
     )
-    compared = {"play": (), "redo": (), "replay": ([loop(1.0), loop(0.0)], [loop(1.0), loop(1.0)])}
-    found = step_metrics.step_metrics(
-        StepLoops(compared, {"teacher": (), "imitate": [loop(1.0)]}), SampleBatch((replayed, replayed, lesson), 1)
-    )
+    compared = key_loops("replay", {0: [loop(1.0), loop(0.0)], 1: [loop(1.0), loop(1.0)]})
+    found = step_metrics.step_metrics(compared | key_loops("imitate", {2: [loop(1.0)]}), SampleBatch((replayed, replayed, lesson), 1))
     assert (found["rows/count"], found["rows/replay"], found["rows/imitate"]) == (3, 2, 1)
     assert "rows/redo" not in found

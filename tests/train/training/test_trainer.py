@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from msgspec import structs
 from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train.data.samples import BASELINES, RETURNS, TrainingSample, build_samples
+from codagent_train.data.credit import BASELINES, RETURNS
+from codagent_train.data.samples import TrainingSample, build_samples, key_loops
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import load_policy
 from codagent_train.rollout.engines.transformers_loop import LocalEngine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import agent_profile, group_specs
+from codagent_train.rollout.specs import group_specs
 from codagent_train.run_dir import metrics
 from codagent_train.training.logprobs import IGNORED
 from codagent_train.training.microbatch import pad_samples
@@ -78,7 +80,7 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
 
 
 def test_what_is_scored_is_what_trl_would_score(small, out):
-    warm = replace(small, replies=replace(small.replies, temperature=0.7))
+    warm = structs.replace(small, replies=structs.replace(small.replies, temperature=0.7))
     trainer = Trainer(warm, load_policy(small.policy, seed=0), out)
     rows = [
         TrainingSample(tuple(Tokens(asked, said, (0.0,) * len(said)) for asked, said in chain), 1.0, "solve", 0, 0.7) for chain in UNEVEN
@@ -104,15 +106,15 @@ def test_each_row_is_scored_at_the_temperature_that_it_was_sampled_at(small, out
 
 def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
     trained, bare = load_policy(small.policy, seed=0), load_policy(small.policy, seed=0)
-    parted = replace(small, batch=replace(small.batch, microbatches=4))
+    parted = structs.replace(small, batch=structs.replace(small.batch, microbatches=4))
     train(parted, trained, out)
     optimizer = torch.optim.AdamW(bare.model.parameters(), lr=small.learning.learning_rate, weight_decay=0.0)
     sampler = Sampler(LocalEngine(bare.model, pad=bare.pad, ends=bare.ends), bare.tokenizer, "bare")
     for step in range(small.learning.steps):
         packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
         starts = group_specs(small, packs, step=step, policy="bare")
-        played = [rollout(sampler, group, agent_profile(small)) for group in starts]
-        rows = build_samples({"play": played}, returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
+        played = {pack: rollout(sampler, group) for pack, group in starts.items()}
+        rows = build_samples(key_loops("play", played), returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
         bare_loss(bare.model, rows, small).backward()
         torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_grad_norm)
         optimizer.step()
@@ -121,17 +123,17 @@ def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
 
 
 def test_a_step_with_nothing_to_learn_is_not_taken_not_even_by_weight_decay(small, out):
-    cold = replace(small.replies, temperature=1e-6)  # all loops of a group do the same
+    cold = structs.replace(small.replies, temperature=1e-6)  # all loops of a group do the same
     loaded = load_policy(small.policy, seed=0)
     before = weights(loaded.model)
-    train(replace(small, replies=cold, learning=replace(small.learning, weight_decay=0.5)), loaded, out)
+    train(structs.replace(small, replies=cold, learning=structs.replace(small.learning, weight_decay=0.5)), loaded, out)
     assert [(line["groups/dead"], line["rows/count"]) for line in metrics.read(out / metrics.FILE)] == [(4, 0)] * 4
     assert torch.equal(weights(loaded.model), before)
 
 
 def test_weights_that_lead_nowhere_stop_the_run_and_the_checkpoint_before_is_kept(small, out):
-    wild = replace(small, learning=replace(small.learning, learning_rate=1e15, save_every=1))
-    with pytest.raises(Diverged, match="begin anew with a lower `learning_rate`"):
+    wild = structs.replace(small, learning=structs.replace(small.learning, learning_rate=1e15, save_every=1))
+    with pytest.raises(Diverged, match="start again with a lower `learning_rate`"):
         train(wild, load_policy(small.policy, seed=0), out)
     assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-1"]
 
@@ -146,7 +148,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_step(small, out):
 def test_a_run_that_goes_on_ends_as_one_that_was_never_broken_off(small, out, tmp_path):
     whole = load_policy(small.policy, seed=0)
     train(small, whole, tmp_path / "whole")
-    train(replace(small, learning=replace(small.learning, steps=2)), load_policy(small.policy, seed=0), out)
+    train(structs.replace(small, learning=structs.replace(small.learning, steps=2)), load_policy(small.policy, seed=0), out)
     resumed = load_policy(small.policy, seed=99)
     train(small, resumed, out, last=out / "checkpoint-2")
     assert torch.equal(weights(whole.model), weights(resumed.model))
@@ -169,6 +171,6 @@ def test_every_step_is_told_and_written(small, out):
 def test_an_adapter_of_which_nothing_would_be_trained_is_refused(small, adapters, folder, tmp_path):
     weights = shutil.copytree(adapters[0], tmp_path / "adapter")
     AutoTokenizer.from_pretrained(folder).save_pretrained(weights)
-    bare = replace(small, policy=replace(small.policy, weights=str(weights)))
-    with pytest.raises(UsageError, match="is an adapter, on which only another is trained; set `lora_rank`"):
+    bare = structs.replace(small, policy=structs.replace(small.policy, weights=str(weights)))
+    with pytest.raises(UsageError, match="is an adapter, whose own weights are not trained; set `lora_rank`"):
         Trainer(bare, load_policy(bare.policy, seed=0), tmp_path)

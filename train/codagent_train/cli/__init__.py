@@ -1,8 +1,9 @@
-"""The `codagent-train` command: argv -> calls -> exit code. Only it and what lies beside it print."""
+"""The `codagent-train` command: it reads the arguments, calls the rooms, and ends with an exit code. Only this room prints."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -11,11 +12,20 @@ from codagent_train.cli import play, results, training, weights
 
 _EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "safetensors", "torch", "transformers", "trl")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Example: codagent-train run toy --out toy",
+)
 
 
 def main() -> None:
-    """Anything but a CodagentError is a bug: Python prints its traceback and exits with 1."""
+    """Run the command. A CodagentError becomes one line on stderr and its exit code.
+
+    Any other error is a bug: Python prints its traceback and exits with 1.
+    """
     try:
         app(prog_name="codagent-train")
     except CodagentError as error:
@@ -33,15 +43,19 @@ def main() -> None:
 
 @app.callback()
 def codagent_train() -> None:
-    """Train a model to get better from task to task by what it writes into its notes."""
+    """Train a model to improve from task to task by the notes that it writes."""
 
 
-app.command("play")(play.play)
-app.command("run")(training.run)
-app.command("check")(training.check)
-app.command("eval")(results.eval_)
-app.command("plot")(results.plot)
-app.command("export-data")(results.export_data)
-app.command("import")(weights.import_)
-app.command("export")(weights.export)
-app.command("serve")(weights.serve)
+_EXAMPLES: dict[Callable[..., None], str] = {
+    training.run: "codagent-train run toy --out toy",
+    training.check: "codagent-train check frozenlake",
+    results.eval_: "codagent-train eval smoke --packs 20",
+    results.plot: "codagent-train plot toy",
+    results.export_data: "codagent-train export-data .codagent/loops --out data",
+    weights.import_: "codagent-train import smollm2-135m --out base",
+    weights.export: "codagent-train export smoke --to merged --out merged",
+    weights.serve: "codagent-train serve smoke",
+    play.play: "codagent-train play frozenlake",
+}
+for command, example in _EXAMPLES.items():
+    app.command(command.__name__.rstrip("_").replace("_", "-"), epilog=f"Example: {example}")(command)

@@ -1,4 +1,4 @@
-"""What transformers, trl and datasets would say on their own is not said: no bars, no telemetry, no advice for other people's code."""
+"""Silence transformers, trl and datasets: no progress bars, no telemetry, no warnings that are meant for programmers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 def silence_libraries() -> None:
-    """For this process, before anything else of theirs."""
+    """Silence the libraries in this process. Call it before they are used."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
     from transformers.utils import logging

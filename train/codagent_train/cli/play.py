@@ -10,15 +10,18 @@ import typer
 from codagent.protocols import Environment
 from codagent.types import Message, Task
 
-TASKS = 4  # of a pack that a person plays
+TASKS = 4  # in the pack that a person plays
 
 
 def play(
-    environment: Annotated[Literal["frozenlake"], typer.Argument(help="What to play.")],  # noqa: ARG001
-    hard: Annotated[bool, typer.Option("--hard", help="Larger lakes.")] = False,
-    seed: Annotated[int, typer.Option(help="Which pack.")] = 0,
+    environment: Annotated[Literal["frozenlake"], typer.Argument(help="The game.")],  # noqa: ARG001
+    hard: Annotated[bool, typer.Option("--hard", help="Play on larger lakes.")] = False,
+    seed: Annotated[int, typer.Option(help="Number of the pack.")] = 0,
 ) -> None:
-    """Play a pack of four tasks yourself; Ctrl-D leaves."""
+    """Play four tasks yourself.
+
+    Answer with a digit from 1 to 4. Ctrl-D ends the game.
+    """
     from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
     from codagent_train.environments.frozenlake.rules import EASY, HARD
     from codagent_train.environments.frozenlake.wording import TERSE
@@ -38,7 +41,7 @@ def play(
 
 
 def _play_task(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:
-    """The reward of a task that a person played. EOFError when they leave."""
+    """Let a person play a task and return its reward. Raises EOFError when the person leaves."""
     messages, end = environment.reset(task, "")[1:], None
     while end is None:
         print("\n\n".join(message.content for message in messages))

@@ -1,4 +1,4 @@
-"""Show how far a training run has come, with `rich`, which is imported only then."""
+"""Show how far a training run is. `rich` is imported only when steps are shown."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-EVERY = 10  # steps from line to line, where there is no terminal
-_POSITION = "reward/position_"  # and the number of the position
-_RATE_S = 3600.0  # the time left follows from the mean over so long
+EVERY = 10  # without a terminal, one line for so many steps
+_POSITION = "reward/position_"  # followed by the number of the position
+_RATE_S = 3600.0  # the time left is computed from the speed of so many seconds
 
 
 @contextmanager
 def show_steps(stream: TextIO, steps: int, *, done: int = 0) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """Show the steps of a run: a bar on a terminal, elsewhere a line for every tenth step and for the last.
 
-    The function that the context gives takes the number of a step, from 1, and its metrics. `done` steps were taken before. The time left
-    is known from the second step on. Colours follow NO_COLOR. Nothing is drawn before the first step.
+    Gives a function that takes the number of a step, from 1, and its metrics. `done` steps were taken before. Nothing is drawn before the
+    first step, and the time left is shown from the second on. Colours follow NO_COLOR.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

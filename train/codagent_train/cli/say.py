@@ -1,4 +1,4 @@
-"""What a command tells a person while it is at work."""
+"""Lines of progress on stderr."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ from codagent.text import sanitize
 
 
 def say(line: str) -> None:
+    """Print a line on stderr, with the name of the command before it."""
     print(sanitize(f"codagent-train: {line}"), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`codagent-train run` and `check`: what a run will take, and the run."""
+"""`codagent-train run` and `check`: train, and estimate before training."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A .toml file, or one that ships: toy, smoke, imitate, learn, circle, frozenlake, paper.")],
-    out: Annotated[Path, typer.Option(help="The folder for metrics and checkpoints.")],
-    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
-    log: Annotated[list[str] | None, typer.Option(help="Draw the metrics, too: tensorboard, trackio; again for both.")] = None,
+    recipe: Annotated[
+        str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, frozenlake, paper.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for metrics and checkpoints.")],
+    seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
+    log: Annotated[list[str] | None, typer.Option(help="Also send the metrics to tensorboard or trackio. Repeatable.")] = None,
 ) -> None:
-    """Train a policy; at the end the folder of its last checkpoint is printed."""
+    """Train a policy as a recipe says.
+
+    Prints the folder of the last checkpoint.
+    """
     from codagent_train.cli.progress import show_steps
     from codagent_train.files import disk_errors
     from codagent_train.policy.load import load_policy
@@ -33,9 +38,9 @@ def run(
     from codagent_train.run_dir import checkpoints, loggers
 
     config = read_recipe(recipe, seed=checkpoints.load_seed(out) if resume and seed is None else seed)
-    first = os.environ.get("RANK", "0") == "0"  # as torchrun numbers processes
-    drawn_by = log if log and first else ()
-    loggers.check_loggers(drawn_by)
+    first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes
+    log_to = log if log and first else ()
+    loggers.check_loggers(log_to)
     if first:
         _fits(config, out)
     with disk_errors(out):
@@ -43,27 +48,34 @@ def run(
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
         policy = load_policy(config.policy, seed=config.seed)
-        from codagent_train.training.trainer import train  # after what is quick to fail: it takes seconds
+        from codagent.repository.setups import AllowedSetups, allowed_file
+        from codagent_train.data.redo import Operator
+        from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly
 
         done = checkpoints.step_of(last) if last else 0
-        with loggers.open_loggers(drawn_by, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
+        with loggers.open_loggers(log_to, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
                 show(step, values)
                 log_step(step, values)
 
-            train(config, policy, out, last=last, on_step=on_step, say=say if first else lambda _: None)
+            allowed = AllowedSetups(allowed_file(os.environ))
+            operator = Operator(say, allowed) if first else Operator(allow=allowed)
+            train(config, policy, out, last=last, on_step=on_step, operator=operator)
     print(checkpoints.find_latest(out))
 
 
 def check(
     sources: Annotated[
-        list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="As for run; or folders of recorded loops.", show_default=False)
+        list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="A recipe, or folders of recorded loops.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="The folder that a run would have.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder of the run, to check its disk.")] = Path(),
 ) -> None:
-    """Say what a run will take, in memory, tokens, disk and time; what cannot fit is refused. Or, of recorded loops, what can be learned
-    from them, and why not from the others."""
+    """Estimate what a run needs, or list what can be learned from loops.
+
+    With a recipe: memory, tokens, disk and time, and an error when the run cannot fit. With folders of recorded loops: what can be learned
+    from them, and why some cannot be used.
+    """
     from codagent_train.data import mixture
     from codagent_train.data.records.scan import scan
     from codagent_train.recipe.schema import read_recipe, shipped_recipes
@@ -82,11 +94,11 @@ def check(
 
 
 def _fits(recipe: Recipe, out: Path) -> None:
-    """UsageError for a run that cannot fit; where it cannot be told, that is said."""
+    """Raise UsageError when the run cannot fit. When this is not known, say so."""
     from codagent_train.policy.model_size import model_size
     from codagent_train.training import estimate
 
     if model := model_size(recipe.policy.weights):
         estimate.check_fits(recipe, model, out)
     else:
-        say(f"whether the run fits is not known: the weights {recipe.policy.weights} are not on this machine as safetensors")
+        say(f"it is not known whether the run fits: the weights {recipe.policy.weights} are not on this machine as safetensors")

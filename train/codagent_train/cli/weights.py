@@ -1,4 +1,4 @@
-"""`codagent-train import`, `export` and `serve`: weights come in, go out, and are made use of."""
+"""`codagent-train import`, `export` and `serve`: bring weights in, write them for others, serve them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from codagent_train.cli.say import say
 
 def import_(
     source: Annotated[str, typer.Argument(help="A name of `codagent models list`, a .gguf file, a folder, or OWNER/NAME of the hub.")],
-    out: Annotated[Path, typer.Option(help="The folder to make.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
 ) -> None:
-    """Make a folder of weights that loads fast, for the `weights` of a recipe."""
+    """Make a folder of weights to train from.
+
+    A recipe names the folder as its `weights`.
+    """
     from codagent.models.download import show_progress, weights_dir
     from codagent_train.policy.import_weights import import_model
 
@@ -31,47 +34,55 @@ def import_(
 
 
 def export(
-    weights: Annotated[str, typer.Argument(help="A run, then its last checkpoint; a checkpoint; a folder of weights.")],
+    weights: Annotated[str, typer.Argument(help="A run (its last checkpoint), a checkpoint, an adapter, or a folder of weights.")],
     to: Annotated[
         Literal["merged", "gguf", "hub-folder"],
-        typer.Option(help="merged: a folder that transformers loads; gguf: a file for gguf:FILE; hub-folder: what a hub wants to have."),
+        typer.Option(help="merged: a folder for transformers; gguf: a file for llama.cpp and gguf:FILE; hub-folder: a folder to upload."),
     ],
-    out: Annotated[Path, typer.Option(help="The folder, or the file, to make.")],
+    out: Annotated[Path, typer.Option(help="Folder or file to make.")],
 ) -> None:
-    """Write what was trained for use elsewhere."""
+    """Write trained weights for use elsewhere."""
     from codagent.models.download import weights_dir
     from codagent_train.policy.export_weights import export_weights as write
+    from codagent_train.run_dir.weights_ref import resolve
 
+    source = resolve(weights)
     library_logging.silence_libraries()
-    write(weights, out, to=to, catalog_dir=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
+    write(source, out, to=to, catalog_dir=weights_dir(os.environ.get("XDG_CACHE_HOME")), say=say)
     print(out)
 
 
 def serve(
-    weights: Annotated[str, typer.Argument(help="A run, then its last checkpoint; a checkpoint; a folder of weights; a name on the hub.")],
+    weights: Annotated[
+        str, typer.Argument(help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.")
+    ],
     *,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     engine: Annotated[
         Literal["local", "vllm"] | None,
-        typer.Option(help="local: this process; vllm: `vllm serve`, as its child.", show_default="vllm where it and a GPU are, else local"),
+        typer.Option(help="local: this process; vllm: starts `vllm serve`.", show_default="vllm if it and a GPU are there, else local"),
     ] = None,
 ) -> None:
-    """Answer OpenAI-compatible requests with weights until Ctrl-C; the URL and the API key are printed first."""
-    from codagent_train.run_dir.weights_ref import resolve
-    from codagent_train.serving import vllm
+    """Serve weights as an OpenAI-compatible endpoint.
 
+    The URL and the API key are printed first. Ctrl-C ends it.
+    """
+    from codagent_train.run_dir.weights_ref import resolve
+    from codagent_train.serving import vllm_server
+
+    ref = resolve(weights)
     with suppress(KeyboardInterrupt):
-        if engine == "vllm" or (engine is None and vllm.is_available()):
-            with vllm.start_vllm(resolve(weights), host=host, port=port) as served:
+        if engine == "vllm" or (engine is None and vllm_server.is_available()):
+            with vllm_server.start_vllm(ref, host=host, port=port) as served:
                 _announce(served.url, served.key, served.names)
                 served.wait()
         from codagent_train.serving.adapters import open_weights
         from codagent_train.serving.server import listen
 
         library_logging.silence_libraries()
-        with listen(open_weights(weights), host=host, port=port) as endpoint:
-            _announce(endpoint.url, endpoint.key, endpoint.weights.names)
+        with listen(open_weights(ref), host=host, port=port) as endpoint:
+            _announce(endpoint.url, endpoint.key, endpoint.pool.names)
             endpoint.serve_forever()
 
 

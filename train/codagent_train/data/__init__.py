@@ -1,1 +1,1 @@
-"""From loops to training samples; knows nothing of torch."""
+"""Turns loops into training samples. Does not import torch."""

@@ -1,7 +1,7 @@
-"""Who earned what: returns of solve and notes episodes, compared within a group position by position. Knows neither tokens' text nor torch.
+"""Computes the returns of episodes, and their advantages over the same episodes of other loops (arXiv 2606.20002, section 3).
 
-After arXiv 2606.20002, section 3. An episode is named by its kind and position. The notes at position h are written after task h and serve
-from task h+1 on; the paper gives them the index h+1. Different here: an episode that has nothing to be compared with gets no advantage.
+An episode is identified by its kind and position. The notes at position h are written after task h and used from task h + 1 on; in the
+paper their index is h + 1. Differs from the paper: an episode that no other loop has gets no advantage. Does not import torch.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from statistics import fmean
 from codagent.types import Kind, Loop
 
 Key = tuple[Kind, int]
-Scores = Mapping[Key, float]  # of one loop: a number for each of its episodes
+Scores = Mapping[Key, float]  # rewards, returns or advantages of the episodes of one loop
 Returns = Callable[[Scores], dict[Key, float]]
 Baseline = Callable[[Sequence[float]], list[float]]
 
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.8, 100.0  # temperatures of the re-weighting
-_HALVINGS, _NEAR = 20, 0.05
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.8, 100.0  # bounds of the re-weighting temperature
+_HALVINGS, _TOLERANCE = 20, 0.05  # the bisection ends after so many halvings, or when the interval is this small
 
 
 def episode_rewards(loop: Loop) -> dict[Key, float]:
-    """The reward of each episode. Empty for a loop that was broken off: what was to come of its episodes is not known."""
+    """Return the reward of each episode; empty for a loop that is not complete or has an episode without an outcome."""
     outcomes = {(episode.kind, episode.position): episode.outcome for episode in loop.episodes}
     if not loop.complete or None in outcomes.values():
         return {}
@@ -30,45 +30,50 @@ def episode_rewards(loop: Loop) -> dict[Key, float]:
 
 
 def paper(rewards: Scores) -> dict[Key, float]:
-    """The mean of an episode's own reward and those of all tasks after it. Of notes, the own reward is one element of the mean."""
+    """Return the mean of an episode's own reward and the rewards of all later tasks. The own reward of notes counts like one task."""
     return {key: fmean(_rewards_from(rewards, key)) for key in rewards}
 
 
-def own(rewards: Scores) -> dict[Key, float]:
-    """Each episode by its own reward alone: notes are never credited with what they bring."""
+def own_rewards(rewards: Scores) -> dict[Key, float]:
+    """Return the episode's own reward. Notes thus get no credit for the tasks after them."""
     return dict(rewards)
 
 
 def one_sum(rewards: Scores) -> dict[Key, float]:
-    """Orbit's way: the sum of all rewards of the loop for every episode of it."""
+    """Return for every episode the sum of all rewards of the loop, as Orbit does."""
     return dict.fromkeys(rewards, fsum(rewards.values()))
 
 
 def window_returns(rewards: Scores, *, window: int) -> dict[Key, float]:
-    """As the paper, but over no more than `window` rewards, the own one included."""
+    """Return the mean of at most `window` rewards: the episode's own and those of the next tasks."""
     return {key: fmean(_rewards_from(rewards, key)[:window]) for key in rewards}
 
 
 def discount_returns(rewards: Scores, *, factor: float) -> dict[Key, float]:
-    """The sum of an episode's own reward and those of all tasks after it, each later one worth less by `factor`."""
+    """Return the discounted sum of an episode's own reward and those of all later tasks: the k-th later one times `factor` ** k."""
     return {key: fsum(factor**late * reward for late, reward in enumerate(_rewards_from(rewards, key))) for key in rewards}
 
 
 def mean(returns: Sequence[float]) -> list[float]:
-    """Less the mean of all, and not divided by their spread."""
+    """Subtract the mean of all returns. The result is not divided by the standard deviation."""
     middle = fmean(returns)
     return [value - middle for value in returns]
 
 
 def leave_one_out(returns: Sequence[float]) -> list[float]:
-    """Less the mean of the others."""
+    """Subtract from each return the mean of the other returns."""
     return [len(returns) / (len(returns) - 1) * value for value in mean(returns)]
 
 
-def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: Baseline = mean) -> list[dict[Key, float]]:
-    """The advantage of each episode of each loop over its counterparts in the other loops of the group.
+RETURNS: dict[str, Returns] = {"paper": paper, "own": own_rewards, "one_sum": one_sum}  # by their names in recipes
+BASELINES: dict[str, Baseline] = {"mean": mean, "leave_one_out": leave_one_out}
 
-    An episode that no other loop has a counterpart to is left out, so a group of one has no advantages at all.
+
+def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: Baseline = mean) -> list[dict[Key, float]]:
+    """Compute the advantage of each episode over those of the same kind and position in the other loops of the group.
+
+    `group` holds the rewards of each loop. Returns the advantages of each loop. An episode that no other loop has is left out, so a group
+    of one loop has no advantages.
     """
     valued = [returns(scores) for scores in group]
     advantages_by_loop: list[dict[Key, float]] = [{} for _ in group]
@@ -76,19 +81,21 @@ def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: B
         indices = [index for index, values in enumerate(valued) if key in values]
         if len(indices) > 1:
             for index, advantage in zip(indices, baseline([valued[index][key] for index in indices]), strict=True):
-                advantages_by_loop[index][key] = 0.0 if abs(advantage) < 1e-12 else advantage  # what rounding leaves of a tie is no lesson
+                advantages_by_loop[index][key] = 0.0 if abs(advantage) < 1e-12 else advantage  # equal returns may differ by rounding
     return advantages_by_loop
 
 
 def no_signal(group: Sequence[Scores]) -> bool:
-    """Whether there is nothing to learn from a group with these advantages."""
+    """Return whether all advantages of a group are 0."""
     return not any(advantage for scores in group for advantage in scores.values())
 
 
 def reweighting_temperature(advantages: Sequence[float], tokens: Sequence[int]) -> float | None:
-    """How strongly to favour what went well, so that the advantage of all trained tokens together is about 0; None when it is not negative.
+    """Find the temperature at which the advantages of all trained tokens, re-weighted, sum to about 0.
 
-    Both arguments have one element for each row of a batch. The paper's code: bisection, and the last midpoint whichever side it is on.
+    `advantages` and `tokens` have one element for each sample of a batch: its advantage and the number of its trained tokens. None: the sum
+    is not negative without re-weighting, so none is needed. As in the paper's code, the method is bisection, and the last midpoint is
+    returned, on whichever side of 0 its sum is.
     """
 
     def total(temperature: float | None) -> float:
@@ -103,16 +110,16 @@ def reweighting_temperature(advantages: Sequence[float], tokens: Sequence[int]) 
             high = middle
         else:
             low = middle
-        if high - low < _NEAR:
+        if high - low < _TOLERANCE:
             break
     return middle
 
 
 def reweight(advantage: float, temperature: float | None) -> float:
-    """The advantage at a temperature of the batch: the good ones count for more, the bad ones for less, and none changes its sign."""
+    """Return `advantage` * exp(`advantage` / `temperature`): more for a positive one, less for a negative one. None: it is not changed."""
     return advantage if temperature is None else advantage * exp(advantage / temperature)
 
 
 def _rewards_from(rewards: Scores, key: Key) -> list[float]:
-    """An episode's own reward, then those of the tasks after it, in order."""
+    """Return the episode's own reward, then the rewards of the later tasks in order."""
     return [rewards[key], *(rewards[other] for other in sorted(rewards) if other[0] == "solve" and other[1] > key[1])]

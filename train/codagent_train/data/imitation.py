@@ -1,31 +1,67 @@
-"""What of recorded loops is worth imitating: attempts that passed, and notes after which the score was better. Knows nothing of torch.
+"""Finds in recorded loops what is worth imitating: attempts that passed, and notes after which the reward was higher.
 
-Whose words they are does not matter: what was not sampled in the ids of this tokenizer, or without a record of them, is read as text and
-made ids anew, which is why it is imitated and never replayed.
+The replies may be of any model. Those of other weights, and those without recorded tokens, are tokenized again from their text. Their
+logprobs are unknown, so they can be imitated but not replayed. Does not import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from codagent.errors import UsageError
 from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
 from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
-from codagent_train.data.records.files import Rejection, iter_unique
+from codagent_train.data.records.finder import Rejection, iter_unique, join_reasons
+from codagent_train.data.replay import policy_aliases
+from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import render_messages, render_reply
 from codagent_train.policy.tokenizer import Tokenizer
+from codagent_train.recipe.schema import Recipe
+from codagent_train.run_dir.weights_ref import resolve
+
+
+class Imitation:
+    """The recorded loops that a run may imitate. They are read in the first step that has a pack of this source."""
+
+    def __init__(self, recipe: Recipe, out: Path, tokenizer: Tokenizer, say: Callable[[str], None]) -> None:
+        """`out` is the folder of the run, and `tokenizer` is that of the policy."""
+        self._recipe, self._out, self._tokenizer, self._say = recipe, out, tokenizer, say
+        self._examples: Sequence[Loop] = ()
+
+    def groups(self, packs: Sequence[int]) -> dict[int, list[Loop]]:
+        """Draw for each pack as many examples as the policy would play loops.
+
+        Raises UsageError when there are packs and no record has anything to imitate.
+        """
+        if packs and not self._examples:
+            self._examples = self._read_examples()
+        draws = {number: Random(seed_of("train", "imitate", self._recipe.seed, number)) for number in packs}  # noqa: S311
+        return {number: [draw.choice(self._examples) for _ in range(self._recipe.batch.group_size)] for number, draw in draws.items()}
+
+    def _read_examples(self) -> list[Loop]:
+        recipe = self._recipe
+        folders = [Path(folder) for folder in recipe.records.folders]
+        aliases = policy_aliases(resolve(recipe.policy.weights), self._out)
+        examples, rejections = find_examples(folders, self._tokenizer, aliases, context_tokens=recipe.replies.context_tokens)
+        if not examples:
+            raise UsageError(f"no record in {', '.join(recipe.records.folders)} has anything to imitate: {join_reasons(rejections)}")
+        self._say(f"{len(examples)} recorded loops are worth imitating, {len(rejections)} are not")
+        return examples
 
 
 def find_examples(
     folders: Sequence[Path], tokenizer: Tokenizer, aliases: Sequence[str], *, context_tokens: int
 ) -> tuple[list[Loop], list[Rejection]]:
-    """The loops in these folders that have anything to imitate, with no other episodes and replies; and what is not used.
+    """Return the loops in these folders, reduced to the episodes and replies to imitate, and what is not used.
 
-    `weights` are those whose ids are the tokenizer's own. UsageError for a path that is not there, or without a record.
+    `aliases` are the names of weights whose recorded token ids are those of `tokenizer`. An episode is not used when one of its requests
+    has more than `context_tokens` tokens with its reply. Raises UsageError for a path that does not exist or holds no record.
     """
     examples: list[Loop] = []
     rejections: list[Rejection] = []
@@ -41,13 +77,13 @@ def find_examples(
 
 
 def count_examples(folders: Sequence[Path]) -> tuple[int, int]:
-    """How many attempts, and how many notes, are worth imitating in the records that can be read."""
+    """Count the attempts and the notes that are worth imitating in the records that can be read."""
     kinds = [episode.kind for _, loop in iter_unique(folders, []) for episode in iter_imitable(loop)]
     return kinds.count("solve"), kinds.count("notes")
 
 
 def iter_imitable(loop: Loop) -> Iterator[Episode]:
-    """The episodes of a loop that are worth imitating."""
+    """Yield attempts that passed, and well-formed notes between two attempts of which the second has the higher reward."""
     rewards = {episode.position: episode.outcome.reward for episode in loop.episodes if episode.kind == "solve" and episode.outcome}
     for episode in loop.episodes:
         if episode.kind == "solve" and episode.outcome and episode.outcome.passed and episode.steps:
@@ -59,7 +95,7 @@ def iter_imitable(loop: Loop) -> Iterator[Episode]:
 
 
 def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
-    """An episode's last reply, which is the one that did it, and those that it was given after."""
+    """Reduce an episode to its last reply, which decided the outcome, and the earlier replies that its request contains."""
     contexts = list(episode.requests())
     shown = contexts[-1] if episode.kind == "solve" else ()
     steps = [
@@ -71,7 +107,7 @@ def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer,
 
 
 def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
-    """The reply with ids of this tokenizer, and logprobs as of one who is certain."""
+    """Return the reply with token ids of this tokenizer. Its logprobs are 0, so that the loss clips nothing."""
     reply = step.reply
     if reply.tokens and has_exact_tokens(reply) and parse_policy(reply.policy).weights in weights:
         ids, reply_ids = reply.tokens.prompt_ids, reply.tokens.completion_ids
@@ -82,7 +118,7 @@ def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], 
 
 
 def _tools_of(loop: Loop) -> Sequence[Tool]:
-    """Those that its model was told of; none where the environment has none."""
+    """Return the tools that the model could call; empty when the record has no readable profile, as in games."""
     profile: Any = loop.settings.get("profile")
     if profile is None:
         return ()
@@ -93,4 +129,5 @@ def _tools_of(loop: Loop) -> Sequence[Tool]:
 
 
 def _token_count(reply: Reply) -> int:
+    """Return the tokens of a reply and its request."""
     return len(reply.tokens.prompt_ids) + len(reply.tokens.completion_ids) if reply.tokens else 0

@@ -1,85 +1,123 @@
-"""Recorded tasks of repositories, done again by the policy: from where they began, in sandboxes, under the same gates.
+"""Redoes recorded tasks of repositories: the policy works on them from the recorded start, in sandboxes, under the same gates.
 
-Each is worked on in a repository that borrows the objects of its own, in which nothing changes. Nothing is asked of the recorded model.
+Each loop works in a temporary repository that uses the objects of the recorded one and changes nothing there. The recorded model is not
+asked.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
+from threading import Lock
 
 from codagent.errors import RecordError, RepositoryError, UsageError
+from codagent.protocols import Environment
 from codagent.repository import git
+from codagent.repository.setups import NOTHING_ALLOWED, AllowedSetups
 from codagent.runner.spec import spec_of
 from codagent.runner.workspace import Reopening, reopen
 from codagent.store import layout
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
-from codagent_train.data.records.files import Rejection, iter_readable, join_reasons
+from codagent_train.data.records.finder import Rejection, iter_readable, join_reasons
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import CALLING
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.specs import RolloutSpec
 
+_ONE_AT_A_TIME = Lock()  # an image that is missing is built by the first loop that needs it, while the others wait
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whoever runs a training."""
+
+    say: Callable[[str], None] = _ignore  # shows them a sentence
+    allow: AllowedSetups = NOTHING_ALLOWED  # what repositories of records set up for their sandboxes runs only when they have allowed it
+
+
+NOBODY = Operator()
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedLoop:
-    """A recorded loop, and the repository that it was of."""
+    """A recorded loop and the repository that it was run in."""
 
     repository: Path
     loop: Loop
 
 
 class Redo:
-    """The tasks that a run may do again, read once: where the first step that asks for any is."""
+    """The tasks that a run may do again. The records are read in the first step that has a pack of this source."""
 
-    def __init__(self, recipe: Recipe, say: Callable[[str], None]) -> None:
-        self._recipe, self._say = recipe, say
+    def __init__(self, recipe: Recipe, operator: Operator) -> None:
+        self._recipe, self._operator = recipe, operator
         self._recorded: Sequence[RecordedLoop] = ()
 
-    @contextmanager
-    def groups(self, packs: Sequence[int], *, step: int, policy: str) -> Iterator[list[tuple[list[RolloutSpec], Profile]]]:
-        """A group for each pack, and how the policy is worked with in it. Sandboxes and repositories are gone afterwards.
+    def group_specs(self, packs: Sequence[int], *, step: int, policy: str) -> dict[int, list[RolloutSpec]]:
+        """Return the specs of one group of loops for each pack, by the pack's number. All loops of a group do the same recorded task.
 
-        UsageError when no record tells of a task that can be done again.
+        `policy` is the policy's name in the loops. Raises UsageError when there are packs and no record has a task that can be done again.
         """
         if packs and not self._recorded:
             folders = [Path(folder) for folder in self._recipe.records.folders]
             self._recorded, rejections = find_redoable(folders)
             if not self._recorded:
                 where = ", ".join(map(str, folders))
-                raise UsageError(f"no record in {where} tells of a task that can be done again: {join_reasons(rejections)}")
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codagent-redo-")))
-            yield [self._group(number, step, policy, folder, stack) for number in packs]
+                raise UsageError(f"no record in {where} has a task that can be done again: {join_reasons(rejections)}")
+        return {number: self._group(number, step, policy) for number in packs}
 
-    def _group(self, number: int, step: int, policy: str, folder: Path, stack: ExitStack) -> tuple[list[RolloutSpec], Profile]:
+    def _group(self, number: int, step: int, policy: str) -> list[RolloutSpec]:
         recipe = self._recipe
         draw = Random(seed_of("train", "redo", recipe.seed, number))  # noqa: S311
-        recorded_loop = draw.choice(self._recorded)
-        job, _, profile = spec_of(recorded_loop.loop)
+        recorded = draw.choice(self._recorded)
+        job, _, recorded_profile = spec_of(recorded.loop)
+        profile = text_profile(recorded_profile, recipe)
         tasks = tuple(task for task in job.tasks for _ in range(recipe.records.iterations))
-        profile, group = text_profile(profile, recipe), []
+        group = []
         for member in range(recipe.batch.group_size):
             name = f"redo-{step}-{number}-{member}"
-            git.clone_shared(recorded_loop.repository, folder / name, job.begin)
-            loop = replace(recorded_loop.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
-            where = Reopening(folder / name, layout.make_loops_dir(layout.home_dir(folder / name)), self._say)
-            environment = reopen(loop, where, profile=profile)
+            loop = replace(recorded.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
+            environment = partial(open_recorded, recorded.repository, loop, profile, self._operator)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
-            group.append(RolloutSpec(loop, stack.enter_context(closing(environment)), tasks, seed))
-        return group, profile
+            group.append(RolloutSpec(loop, profile, environment, tasks, seed))
+        return group
+
+
+@contextmanager
+def open_recorded(repository: Path, loop: Loop, profile: Profile, operator: Operator) -> Iterator[Environment]:
+    """Open the environment of a recorded loop in a temporary repository; close the sandbox and remove the repository afterwards.
+
+    Raises RepositoryError when the commit that the loop began with is gone, SandboxError when the sandbox's image cannot be prepared, and
+    UsageError when the loop was recorded in the local sandbox.
+    """
+    with tempfile.TemporaryDirectory(prefix="codagent-redo-") as folder:
+        root = Path(folder) / loop.id
+        git.clone_shared(repository, root, spec_of(loop)[0].begin)
+        with _ONE_AT_A_TIME:
+            where = Reopening(root, layout.make_loops_dir(layout.home_dir(root)), operator.say, operator.allow)
+            environment = reopen(loop, where, profile=profile)
+        with closing(environment):
+            yield environment
 
 
 def find_redoable(folders: Sequence[Path]) -> tuple[list[RecordedLoop], list[Rejection]]:
-    """One loop for each task that was done from one start, and what is not used. UsageError for a path without a record."""
+    """Find one recorded loop for each combination of tasks, start and sandbox; return these and what cannot be done again.
+
+    Raises UsageError for a path that does not exist or holds no record.
+    """
     by_task: dict[str, RecordedLoop] = {}
     rejections: list[Rejection] = []
-    for file, loop in iter_readable(folders, rejections):  # a copy elsewhere must not hide the one in its repository
+    for file, loop in iter_readable(folders, rejections):  # with copies: one outside of the repository must not hide the one in it
         try:
             by_task.setdefault(_task_key(loop), RecordedLoop(_find_repository(file, loop), loop))
         except (RecordError, RepositoryError) as error:
@@ -88,7 +126,10 @@ def find_redoable(folders: Sequence[Path]) -> tuple[list[RecordedLoop], list[Rej
 
 
 def text_profile(profile: Profile, recipe: Recipe) -> Profile:
-    """As the recorded model was worked with, but in text, and in what room the recipe has. No temperature: that is the sampler's."""
+    """Return the recorded profile with calls written as text and with the token limits of the recipe.
+
+    The profile has no temperature: the sampler sets it.
+    """
     replies = recipe.replies
     return replace(
         profile,
@@ -100,17 +141,20 @@ def text_profile(profile: Profile, recipe: Recipe) -> Profile:
 
 
 def _task_key(loop: Loop) -> str:
-    """The same for loops that did the same. RecordError for those that cannot be done again."""
+    """Return a key that is equal for loops with the same tasks, start and sandbox. Raises RecordError for a loop that cannot be redone."""
     if loop.environment != "repository":
         raise RecordError(f"loop {loop.id} was played in {loop.environment}, not in a repository")
     job, settings, _ = spec_of(loop)
     if not all(task.checks for task in job.tasks):
-        raise RecordError(f"loop {loop.id} had no checks that could judge it again")
+        raise RecordError(f"loop {loop.id} has a task without checks, so its work could not be graded")
     return f"{encode(job.tasks)} {job.begin} {settings.sandbox} {settings.sandbox_setup}"
 
 
 def _find_repository(file: Path, loop: Loop) -> Path:
-    """The repository that a record lies in. RecordError, or RepositoryError, when it is not there or has not the commit any more."""
+    """Return the repository that the record lies in.
+
+    Raises RecordError when the record lies elsewhere, RepositoryError when the commit that the loop began with is gone.
+    """
     folder = file.resolve().parent
     if (folder.parent.name, folder.parent.parent.name) != ("loops", ".codagent"):
         raise RecordError(f"the record of {loop.id} does not lie in .codagent/loops of its repository")

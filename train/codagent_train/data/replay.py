@@ -1,4 +1,4 @@
-"""Recorded loops in place of play: which group each pack of a step learns from, without what is too old by then. Knows nothing of torch."""
+"""Draws recorded groups for the packs of a step, in place of play. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,38 +14,44 @@ from codagent_train.data.records.scan import TargetPolicy, drop_stale_tokens, sc
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.import_weights import CARD_FILE
 from codagent_train.recipe.schema import Recipe
+from codagent_train.run_dir.weights_ref import WeightsRef, resolve
 
 
 class Replay:
-    """The groups that a run may learn from again, read once: where the first step that asks for any is. ids are below `vocabulary_size`."""
+    """The recorded groups that a run may learn from. They are read in the first step that has a pack of this source."""
 
     def __init__(self, recipe: Recipe, out: Path, *, vocabulary_size: int) -> None:
+        """`out` is the folder of the run. Replies with a token id of `vocabulary_size` or above are not used."""
         self._recipe = recipe
-        self._target = TargetPolicy(policy_aliases(recipe, out), None, recipe.records.max_staleness, vocabulary_size)
+        aliases = policy_aliases(resolve(recipe.policy.weights), out)
+        self._target = TargetPolicy(aliases, None, recipe.records.max_staleness, vocabulary_size)
         self._groups: Sequence[Sequence[Loop]] = ()
 
-    def groups(self, packs: Sequence[int], step: int) -> list[list[Loop]]:
-        """A group for each pack; replies that are stale in that step teach nothing. UsageError when there is nothing whatever the step."""
+    def groups(self, packs: Sequence[int], step: int) -> dict[int, list[Loop]]:
+        """Draw a recorded group for each pack. Replies that are too old for the step have no tokens, so nothing is learned from them.
+
+        Raises UsageError when there are packs and no recorded group can be replayed in any step.
+        """
         if packs and not self._groups:
             folders = self._recipe.records.folders
             self._groups = scan([Path(folder) for folder in folders], self._target).groups
             if not self._groups:
                 raise UsageError(
-                    f"no record in {', '.join(folders)} is fit for {' or '.join(self._target.weights)};"
-                    " `codagent-train check` tells what they hold"
+                    f"no record in {', '.join(folders)} can be replayed for {' or '.join(self._target.weights)};"
+                    " `codagent-train check` lists what they hold"
                 )
         now, seed = replace(self._target, version=step), self._recipe.seed
-        draws = [Random(seed_of("train", "replay", seed, number)) for number in packs]  # noqa: S311
-        return [[drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for draw in draws]
+        draws = {number: Random(seed_of("train", "replay", seed, number)) for number in packs}  # noqa: S311
+        return {number: [drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for number, draw in draws.items()}
 
 
-def policy_aliases(recipe: Recipe, out: Path) -> tuple[str, ...]:
-    """The names by which records may call the weights of the run in the folder `out`."""
-    return (recipe.policy.weights, out.resolve().name, *_read_recorded_name(Path(recipe.policy.weights)))
+def policy_aliases(start: WeightsRef, out: Path) -> tuple[str, ...]:
+    """Return the names by which records may call the weights of the run in the folder `out`, which began with the weights `start`."""
+    return (start.location, out.resolve().name, *_read_recorded_name(Path(start.location)))
 
 
 def _read_recorded_name(weights: Path) -> tuple[str, ...]:
-    """How records name the weights that a folder was made of, where it says so."""
+    """Return how records call the weights that the folder was imported from: one name, or none when the folder does not say it."""
     try:
         name = json.loads((weights / CARD_FILE).read_text(encoding="utf-8")).get("recorded")
     except (OSError, ValueError, AttributeError):

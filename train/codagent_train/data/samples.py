@@ -1,84 +1,125 @@
-"""Training samples: what one step trains on, replies with what they were worth. Knows nothing of torch."""
+"""Turns the loops of a step into training samples: replies with their advantages. Does not import torch.
+
+The loops come from several sources. Those of "play", "redo" and "replay" are compared within their group, and their replies get advantages;
+those of "teacher" and "imitate" are imitated word for word.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
+from typing import Literal, NamedTuple, TypeVar
 
 from codagent.store.trainable import prefix_chains
 from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 
-Group = Sequence[Loop]
+Source = Literal["play", "redo", "replay", "teacher", "imitate"]
+COMPARED: tuple[Source, ...] = ("play", "redo", "replay")
+IMITATED: tuple[Source, ...] = ("teacher", "imitate")
+_Item = TypeVar("_Item")
+
+
+class LoopKey(NamedTuple):
+    """Identifies a loop within a step. The loops of one source and one pack are a group."""
+
+    source: Source
+    pack: int  # the number of the pack among all packs of the training split
+    member: int  # the number of the loop in its group
+
+
+StepLoops = Mapping[LoopKey, Loop]  # all loops that one step learns from, those of a group side by side
+
+
+def key_loops(source: Source, groups: Mapping[int, Sequence[_Item]]) -> dict[LoopKey, _Item]:
+    """Give each loop, or each spec of a loop, its key. `groups` are by the number of their pack."""
+    return {LoopKey(source, pack, member): item for pack, group in groups.items() for member, item in enumerate(group)}
+
+
+def groups_of(loops: StepLoops, source: Source) -> list[list[Loop]]:
+    """Return the loops of a source, group by group."""
+    keys = [key for key in loops if key.source == source]
+    return [[loops[key] for key in group] for _, group in groupby(keys, lambda key: key.pack)]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """Replies of an episode, whose every token has its advantage. Each but the first was asked for with all that came before it, so that
-    one pass over the last one's tokens serves them all. Those of one that is `imitated` were not sampled by the policy; the others were
-    at `temperature`. `source` is where its loop came from, one of those that a recipe weighs."""
+    """Consecutive replies of one episode, which go through the model as one row.
 
-    replies: tuple[Tokens, ...]
-    advantage: float
+    The prompt of each reply begins with the prompt and the reply before it, so the row is the last prompt and the last reply.
+    """
+
+    replies: tuple[Tokens, ...]  # their completion tokens are trained
+    advantage: float  # of each trained token
     kind: Kind
     position: int
-    temperature: float = 1.0
-    imitated: bool = False
-    source: str = ""
+    temperature: float = 1.0  # that the replies were sampled at
+    imitated: bool = False  # the policy did not sample the replies; their logprobs are 0, so that the loss clips nothing
+    source: Source | None = None  # None: not of a training step
 
     @property
     def trained_tokens(self) -> int:
-        """How many of its tokens are trained."""
+        """The number of trained tokens."""
         return sum(len(reply.completion_ids) for reply in self.replies)
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """All of its tokens."""
+        """The token ids of the row."""
         return self.replies[-1].prompt_ids + self.replies[-1].completion_ids
 
     @property
     def length(self) -> int:
+        """The number of tokens in the row."""
         return len(self.replies[-1].prompt_ids) + len(self.replies[-1].completion_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """The samples of a step, how many groups had nothing to teach, and the temperature of the re-weighting, where there was one."""
+    """What one optimizer step trains on."""
 
     samples: tuple[TrainingSample, ...]
-    groups_without_signal: int
-    reweighting_temperature: float | None = None
+    groups_without_signal: int  # all their loops had the same returns, so every advantage is 0
+    reweighting_temperature: float | None = None  # None: re-weighting is off, or the batch needed none
 
 
-def build_samples(
-    groups: Mapping[str, Sequence[Group]], *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool
-) -> SampleBatch:
-    """The samples of all replies that have an advantage, out of groups by their source.
+def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> SampleBatch:
+    """Compute advantages within each group, attach them to the group's replies, and add the samples that are imitated.
 
-    Different from the paper: the samples of a group without signal are left out of the mean, too.
+    After arXiv 2606.20002, section 3. Differs from the paper: groups without signal are left out of the token mean.
     """
-    samples: list[TrainingSample] = []
+    compared: list[TrainingSample] = []
     without_signal = 0
-    for source, group in ((source, group) for source, of_source in groups.items() for group in of_source):
+    groups = [(source, group) for source in COMPARED for group in groups_of(loops, source)]
+    for source, group in groups:
         scores = credit.advantages([credit.episode_rewards(loop) for loop in group], returns=returns, baseline=baseline)
         if credit.no_signal(scores):
             without_signal += 1
         else:
-            samples += [
-                sample for loop, loop_scores in zip(group, scores, strict=True) for sample in _episode_samples(loop, loop_scores, source)
-            ]
+            for loop, loop_scores in zip(group, scores, strict=True):
+                compared += _episode_samples(loop, loop_scores, source)
+    imitated = [sample for key, loop in loops.items() if key.source in IMITATED for sample in imitation_samples([loop], key.source)]
     if not reweight:
-        return SampleBatch(tuple(samples), without_signal)
-    temperature = credit.reweighting_temperature([sample.advantage for sample in samples], [sample.trained_tokens for sample in samples])
-    weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in samples)
-    return SampleBatch(tuple(weighted), without_signal, temperature)
+        return SampleBatch((*compared, *imitated), without_signal)
+    temperature = credit.reweighting_temperature([sample.advantage for sample in compared], [sample.trained_tokens for sample in compared])
+    weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in compared)
+    return SampleBatch((*weighted, *imitated), without_signal, temperature)
 
 
-def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
-    """Exactly `count` parts with about as many tokens each, some empty when there are too few samples.
+def imitation_samples(loops: Sequence[Loop], source: Source | None = None) -> list[TrainingSample]:
+    """Return the samples of loops to imitate, whatever their outcome. With an advantage of 1, the loss is the negative logprob."""
+    samples = (
+        sample
+        for loop in loops
+        for sample in _episode_samples(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source)
+    )
+    return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
 
-    Samples of like length lie together, so that little is padded.
+
+def split_samples(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
+    """Split samples into `count` microbatches with about equally many tokens. Some are empty when there are too few samples.
+
+    Samples of similar length are put together, so that little padding is needed.
     """
     ordered = sorted(samples, key=lambda sample: sample.length)
     ends = list(accumulate(sample.length for sample in ordered))
@@ -88,24 +129,11 @@ def microbatches(samples: Sequence[TrainingSample], count: int) -> list[list[Tra
     return batches
 
 
-def imitation_samples(loops: Sequence[Loop], source: str = "") -> list[TrainingSample]:
-    """The samples of loops that are to be imitated, whatever came of them: with an advantage of 1, the loss is their negative logprob."""
-    samples = (
-        sample
-        for loop in loops
-        for sample in _episode_samples(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source)
-    )
-    return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
-
-
-def _episode_samples(loop: Loop, advantages: credit.Scores, source: str) -> Iterator[TrainingSample]:
+def _episode_samples(loop: Loop, advantages: credit.Scores, source: Source | None) -> Iterator[TrainingSample]:
+    """Yield the samples of the episodes that have an advantage. Replies without tokens are left out."""
     for episode in loop.episodes:
         key = episode.kind, episode.position
         replies = [step.reply for step in episode.steps if step.reply.tokens] if key in advantages else []
         for temperature, same_temperature in groupby(replies, lambda reply: reply.sampling.temperature):
             for chain in prefix_chains([reply.tokens for reply in same_temperature if reply.tokens]):
                 yield TrainingSample(chain, advantages[key], *key, temperature=temperature or 1.0, source=source)
-
-
-RETURNS: dict[str, credit.Returns] = {"paper": credit.paper, "own": credit.own, "one_sum": credit.one_sum}
-BASELINES: dict[str, Callable[[Sequence[float]], list[float]]] = {"mean": credit.mean, "leave_one_out": credit.leave_one_out}

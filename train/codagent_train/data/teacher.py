@@ -1,6 +1,6 @@
-"""Best play of FrozenLake-Obscure, put into words and tokens: what a model may imitate before it learns from its own play.
+"""Plays FrozenLake-Obscure as well as possible, in text, for a model to imitate before it learns from its own play.
 
-The teacher believes no more at the start of a task than the notes tell it, so whoever imitates it is shown what notes are worth.
+At the start of a task the teacher knows only what the notes say. A model that imitates it thus learns to use notes.
 """
 
 from __future__ import annotations
@@ -14,39 +14,61 @@ from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Belief, Solver, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake
 from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, MAPPINGS, judge
+from codagent_train.environments.make import make_pack
 from codagent_train.policy.tokenizer import Tokenizer
+from codagent_train.recipe.schema import Recipe
+from codagent_train.rollout.specs import PACK_STRIDE, agent_profile
 
 _NOTHING = "nothing yet"
 
 
+def teacher_loops(recipe: Recipe, packs: Sequence[int], tokenizer: Tokenizer) -> dict[int, list[Loop]]:
+    """Let the teacher play for each pack as many loops as the policy would.
+
+    The teacher plays a pack the same way each time. Each of its loops is therefore played over another pack of the training split.
+    """
+    size, profile = recipe.batch.group_size, agent_profile(recipe)
+    groups = {}
+    for number in packs:
+        group = []
+        for lesson in range(size * number, size * (number + 1)):
+            pack, environment = make_pack(recipe, "train", recipe.seed * PACK_STRIDE + lesson)
+            lakes = environment()
+            assert isinstance(lakes, FrozenLake)
+            loop = Loop(f"lesson-{lesson}", f"lesson-{lesson}", f"frozenlake-{pack.seed}", "teacher", "")
+            group.append(play_as_teacher(tokenizer, lakes, pack.tasks, loop, profile))
+        groups[number] = group
+    return groups
+
+
 def play_as_teacher(tokenizer: Tokenizer, lakes: FrozenLake, tasks: Sequence[Task], loop: Loop, profile: Profile) -> Loop:
-    """`loop`, played over the tasks of a pack by the teacher."""
+    """Let the teacher play the tasks of a pack, and return `loop` with the episodes."""
     return run_loop(Agent(_Teacher(tokenizer, lakes), profile), lakes, once_each(tasks), loop=loop, notes_io=NotesIO("between"))
 
 
 def write_notes(belief: Belief) -> str:
-    """Notes: each action of which something is known, with the directions in which it may move."""
+    """Write notes: each action of which something is known, with its possible directions."""
     lines = [f"{' or '.join(DIRECTIONS[way] for way in ways)} {code}" for code, ways in _noteworthy(belief).items()]
     return ", ".join(lines) or _NOTHING
 
 
 def keep_noted(belief: Belief) -> Belief:
-    """What `write_notes` leaves of a belief."""
+    """Return the belief of a reader of the notes: that which `write_notes` keeps."""
     known = _noteworthy(belief)
     return sum(1 << index for index, mapping in enumerate(MAPPINGS) if all(mapping[code - 1] in ways for code, ways in known.items()))
 
 
 class _Teacher:
-    """A Model that looks at the lake itself, and believes of its actions what it has seen and noted."""
+    """A Model that sees the lake itself. Of the actions it knows what it has observed in this task and what its notes say."""
 
     name = "teacher"
 
     def __init__(self, tokenizer: Tokenizer, lakes: FrozenLake) -> None:
         self._tokenizer, self._lakes, self._belief = tokenizer, lakes, ANY_MAPPING
-        self._solver: Solver | None = None  # of the task at hand; what it has found out serves all its turns
+        self._solver: Solver | None = None  # of the current task; it reuses results from turn to turn; None: no task was begun
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
-        """A reply whose tokens were not sampled; their logprobs are 0, as of one who is certain."""
+        """Return the best action, or the notes when they are asked for. The tokens are not sampled, and their logprobs are 0."""
         del tools, on_text
         text = self._next_text()
         prompt_ids, ids = self._tokenizer.encode(messages), self._tokenizer.encode_reply(text)
@@ -69,7 +91,7 @@ class _Teacher:
         moment = self._lakes.moment
         if moment.turn:
             self._belief = narrow(self._belief, moment)
-        if judge(moment):  # and so the notes are asked for
+        if judge(moment):  # the attempt is over, so this request asks for the notes
             notes = write_notes(self._belief)
             self._belief = keep_noted(self._belief)
             return f"<notes>{notes}</notes>"
@@ -81,11 +103,11 @@ class _Teacher:
 
 
 def _noteworthy(belief: Belief) -> dict[int, list[int]]:
-    """The directions in which each action may move that is worth a note: half of all, or fewer."""
+    """Return the possible directions of each action that is worth a note: at most half of all directions are left."""
     ways_by_code = {code: _possible_ways(belief, code) for code in CODES}
     return {code: ways for code, ways in ways_by_code.items() if len(ways) <= len(DIRECTIONS) // 2}
 
 
 def _possible_ways(belief: Belief, code: int) -> list[int]:
-    """The directions in which an action may move."""
+    """Return the directions in which an action may move."""
     return sorted({mapping[code - 1] for index, mapping in enumerate(MAPPINGS) if belief >> index & 1})

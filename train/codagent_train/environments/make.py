@@ -1,4 +1,4 @@
-"""The environment that a recipe names: a pack by its number, and what makes its environment anew."""
+"""Make the packs of the environment that a recipe names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
 
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
-    """Pack number `number` of a split, and what makes its environment anew."""
+    """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
     config = recipe.environment
     if config.name == "keycode":
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)

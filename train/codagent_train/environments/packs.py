@@ -1,4 +1,4 @@
-"""Packs: tasks in a row that have something hidden in common, so that notes from one help with the next."""
+"""Packs: rows of tasks that share something hidden, so that notes from one task help with the next."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """What is hidden follows from `seed`; each task's own part follows from the task's seed."""
+    """A row of tasks. What they share follows from `seed`; what differs between them follows from the seed of each task."""
 
     seed: int
     tasks: tuple[Task, ...]
 
 
 def seed_of(split: Split, *parts: str | int) -> int:
-    """The same number everywhere and always; even for training, odd for tests, so that the two never meet."""
+    """Compute a seed from a split and the parts of a name. It is the same on every machine and in every version.
+
+    Seeds for training are even and seeds for tests are odd, so training never sees a test pack.
+    """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:7], "big") * 2 + (split == "test")

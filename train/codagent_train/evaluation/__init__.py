@@ -1,1 +1,1 @@
-"""How well a policy plays, and how well it could."""
+"""Evaluation: play test packs, report on them, and compute what can be reached."""

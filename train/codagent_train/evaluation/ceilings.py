@@ -1,6 +1,6 @@
-"""How well FrozenLake-Obscure can be played: by chance, without notes, by who carries all that was seen, with everything known.
+"""How well FrozenLake-Obscure can be played: at random, without notes, with notes on all that was seen, and with a known mapping.
 
-Exact over the 24 mappings for a single lake; means over lakes and packs are sampled and come with their 95 % margins.
+For one lake the numbers are exact over the 24 mappings. Means over lakes and packs are estimates with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from codagent_train.intervals import Estimate, mean_interval, share_interval
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What packs give: success by `chance`, and of best play with `no_notes`; `success` and `reward`, by position, of best play that
-    carries all it has seen; the reward of best play with a `known_mapping`."""
+    """What can be reached on a sample of packs. Tuples have one entry for each position in a pack."""
 
-    chance: Estimate
-    no_notes: Estimate
-    success: tuple[Estimate, ...]
-    reward: tuple[Estimate, ...]
-    known_mapping: Estimate
+    chance: Estimate  # success of random play
+    no_notes: Estimate  # success of best play that knows nothing of the mapping
+    success: tuple[Estimate, ...]  # of best play that remembers all tasks before
+    reward: tuple[Estimate, ...]  # of the same play
+    known_mapping: Estimate  # reward of best play that knows the mapping
 
 
 def compute_ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:
-    """Of these very packs, at least two, all equally long."""
+    """Compute what can be reached on these packs: at least two, with the same number of tasks."""
     chance, alone, known = [], [], []
     last_moments: list[list[Moment]] = [[] for _ in packs[0].tasks]
     for pack in packs:
@@ -51,7 +50,7 @@ def compute_ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:
 
 
 def chance_of_random_play(lake: Lake) -> float:
-    """How often random actions reach the goal; exact."""
+    """Return the exact probability that random actions reach the goal."""
     reached, chances = 0.0, {lake.start: 1.0}
     for _ in range(lake.turns):
         next_chances: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Notes on FrozenLake-Obscure, read: which action they say moves in which direction, in all the forms in which models write that."""
+"""Read notes on FrozenLake-Obscure: which action moves in which direction, in all the forms in which models write it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS
 
-TELLING = 3  # of the codes: the fourth then follows
-_FAR = 60  # characters between an action and its direction
+TELLING = 3  # so many right directions give the whole mapping: the fourth follows
+_FAR = 60  # more characters between an action and a direction: they do not belong together
 
 _NOISE = re.compile(
-    r"\(\s*\d+\s*,\s*\d+\s*\)"  # a cell
+    r"\(\s*\d+\s*,\s*\d+\s*\)"  # the coordinates of a cell
     r"|\b(?:turn|step|row|column|task|attempt|reward)s?\s*(?:\d+(?:\s*(?:of|/)\s*\d+)?)"
     r"|\b\d+\s+(?:different\s+|possible\s+)?(?:direction|action|digit|code|turn|step|task|tr(?:y|ie)|attempt|row|column|cell)s?\b"
     r"|\d+\.\d+|\b\d+\s*(?:-|–|to|of)\s*\d+\b",  # noqa: RUF001
@@ -30,29 +30,29 @@ _END = re.compile(r";|[.!?](?=\s|$)")
 
 @dataclass(frozen=True, slots=True)
 class MappingAccuracy:
-    """Of how many of the four actions notes say the direction rightly, and of how many wrongly; of the others they say nothing."""
+    """How many of the four directions are right in the notes, and how many are wrong. Notes may leave out the others."""
 
     right: int
     wrong: int
 
     @property
-    def whole(self) -> bool:
-        """Whether the mapping follows from the notes, and it is the true one."""
+    def is_complete(self) -> bool:
+        """Whether the notes give the true mapping: three right directions, from which the fourth follows, and none wrong."""
         return self.right >= TELLING and not self.wrong
 
 
 def score_notes(notes: str, directions: tuple[int, ...]) -> MappingAccuracy:
-    """Notes against the true `directions` of the actions 1 to 4. An action that is said to do two things is wrong."""
+    """Compare notes with the mapping `directions`. An action that the notes give two directions counts as wrong."""
     statements = stated_directions(notes)
     right = sum(statements.get(code) == {directions[code - 1]} for code in CODES)
     return MappingAccuracy(right, len(statements) - right)
 
 
 def stated_directions(notes: str) -> dict[int, set[int]]:
-    """What notes say each action does, as numbers into `DIRECTIONS`; actions of which they say nothing are left out.
+    """Return the directions that notes state for each action, as indices into `DIRECTIONS`. Actions without a statement are left out.
 
-    "1 = down", "Direction 1 moves the player down", "down: 1", "1, 2 are down and left" and their like. What is denied, or left open
-    ("1 is up or left"), is not a statement.
+    "1 = down", "Direction 1 moves the player down", "down: 1", "1, 2 are down and left" and the like are statements. What is denied, or
+    left open ("1 is up or left"), is none.
     """
     statements: dict[int, set[int]] = {}
     for clause in _clauses(notes):
@@ -62,7 +62,10 @@ def stated_directions(notes: str) -> dict[int, set[int]]:
 
 
 def _clauses(notes: str) -> Iterator[str]:
-    """Without the numbers that are no actions. A numbered line speaks of an action only when all it says is a direction."""
+    """Split notes into clauses and remove numbers that are not actions.
+
+    The number of a list item is an action only when the item is nothing but a direction ("1. down").
+    """
     for line in notes.splitlines():
         numbered = _NUMBERED.match(line)
         if numbered and _ONLY_WAY.fullmatch(numbered[2]):
@@ -81,7 +84,7 @@ class _Run(NamedTuple):
 
 
 def _pairs(clause: str) -> list[tuple[int, int]]:
-    """Actions with their directions. What the clause names first, it names first each time."""
+    """Return (action, direction) pairs of a clause. Which of the two the clause names first, it names first in each pair."""
     runs = _runs(clause)
     pairs: list[tuple[int, int]] = []
     index = 0

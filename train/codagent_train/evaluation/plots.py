@@ -1,4 +1,4 @@
-"""The paper's figure (arXiv 2606.20002, figure 3): reward by position over steps, with what can be reached, drawn with matplotlib."""
+"""Draw the paper's figure (arXiv 2606.20002, figure 3) with matplotlib: reward by position over steps, with what can be reached."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from codagent_train.evaluation.ceilings import compute_ceilings
 from codagent_train.recipe.schema import EnvironmentConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
 
-PACKS = 200  # that ceilings are sampled over
-SMOOTHEST = 17  # steps that a point is the mean of, as in the paper, once there are enough
+PACKS = 200  # for the estimates of what can be reached
+SMOOTHEST = 17  # a point is the mean of at most so many steps, as in the paper
 _MARKERS = "os^DvPX*"
 _GREY = "#57606a"
 
@@ -24,9 +24,10 @@ Line = Mapping[str, float]
 
 
 def draw(out: Path, file: Path) -> None:
-    """The figure of the run in `out`, as PNG. A band is drawn where the steps have a margin, `margin/position_0`.
+    """Draw the figure of the run in `out` into `file`, as PNG.
 
-    UsageError where there is nothing to draw, matplotlib is missing, or `file` cannot be written.
+    A step with the metrics `margin/position_N` gets a band of that width. Without a `run.json` in `out`, what can be reached is not drawn.
+    Raises UsageError when the run has no rewards yet, matplotlib is not installed, or `file` cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def draw(out: Path, file: Path) -> None:
 
 
 def reachable_rewards(environment: EnvironmentConfig) -> list[float]:
-    """The reward at each position of best play that carries all it has seen, in the environment that a recipe names."""
+    """Return, for each position, the reward of best play that remembers all tasks before."""
     if environment.name == "keycode":
         return [1 / len(KEYS), *[1.0] * (environment.tasks - 1)]
     level = LEVELS[environment.level]
@@ -64,7 +65,7 @@ def reachable_rewards(environment: EnvironmentConfig) -> list[float]:
 
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
-    """Each value's mean with those before it, `window` in all where there are so many."""
+    """Return the mean of each value with the values before it: `window` values, fewer at the beginning."""
     return [fmean(values[max(0, index + 1 - window) : index + 1]) for index in range(len(values))]
 
 
@@ -94,7 +95,7 @@ def _draw_reachable(axes: Any, rewards: Sequence[float]) -> None:
 
 
 def _colour(index: int, count: int) -> Any:
-    """Told apart by lightness alone too: the later the position, the darker."""
+    """Return a colour that is darker the later the position, so that curves differ in grey, too."""
     from matplotlib import colormaps
 
     return colormaps["viridis"](0.85 * (1 - index / max(1, count - 1)))

@@ -1,7 +1,7 @@
-"""How well packs of FrozenLake-Obscure were played: by position, beside what chance and perfect play reach, with what the notes knew.
+"""Reports on packs of FrozenLake-Obscure: rewards, success and notes by position, beside what can be reached.
 
-The unit is the pack: its loops share lakes and mapping, so they are averaged first, and the 95 % intervals are over packs (clustered
-standard errors, Miller 2024, arXiv 2411.00640). Knows of no model; what is played are codagent's Loops.
+One pack is one observation: its loops share lakes and mapping, so their mean is taken first. The 95 % intervals are over packs, which
+gives clustered standard errors (Miller 2024, arXiv 2411.00640). This module works on recorded loops and needs no model.
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ _NOTES_TEXT = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is played, `level` being one of `LEVELS`, and whose notes it is played with. By `ralph` packing, a pack is its first task
-    `tasks` times. `shuffled` notes are those of another pack, `frozen` ones those that the untrained model wrote for the same pack."""
+    """What is played, and with whose notes."""
 
-    level: str = "easy"
-    tasks: int = 4
-    packing: Packing = "cod"
-    notes: Notes = "own"
+    level: str = "easy"  # a key of `LEVELS`
+    tasks: int = 4  # in a pack
+    packing: Packing = "cod"  # "cod": different tasks; "ralph": the first task of the pack again and again
+    notes: Notes = "own"  # "shuffled": of another pack; "frozen": what the untrained model wrote for the same pack
 
     def __str__(self) -> str:
         return f"{self.level}, {self.tasks} tasks{_PACKING_TEXT[self.packing]}{_NOTES_TEXT[self.notes]}"
 
     def repack(self, pack: Pack) -> Pack:
-        """A pack of as many tasks, as it is played."""
+        """Return the pack as it is played in this setting."""
         return pack if self.packing == "cod" else replace(pack, tasks=pack.tasks[:1] * self.tasks)
 
 
@@ -55,7 +54,7 @@ SETTINGS = tuple(Setting(level, tasks, packing) for level in ("easy", "hard") fo
 
 @dataclass(frozen=True, slots=True)
 class PackResult:
-    """A test pack, its number, and the loops over it, as many as there were seeds."""
+    """A test pack and the loops that were played on it."""
 
     number: int
     pack: Pack
@@ -64,36 +63,34 @@ class PackResult:
 
 @dataclass(frozen=True, slots=True)
 class NotesAccuracy:
-    """The notes that episodes at one position began with: the share that told the mapping, the share of the four directions that they
-    had right, and the share that they had wrong."""
+    """How good the notes are that attempts at one position began with."""
 
-    whole: Estimate
-    right: Estimate
-    wrong: Estimate
+    whole: Estimate  # share of notes that give the true mapping
+    right: Estimate  # share of the four directions that the notes have right
+    wrong: Estimate  # share of the four directions that the notes have wrong
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One player in one setting. By position: reward, success, notes. `gain` is the reward at the last position less that at the first,
-    compared within packs. `broken_off` loops count for nothing."""
+    """The results of one target in one setting. Tuples have one entry for each position in a pack."""
 
-    player: str
+    player: str  # the name of the weights
     setting: Setting
     packs: int
-    loops: int
-    broken_off: int
+    loops: int  # that were played to their end
+    broken_off: int  # other loops, which no number of this report counts
     reward: tuple[Estimate, ...]
     success: tuple[Estimate, ...]
-    gain: Estimate
+    gain: Estimate  # reward at the last position less that at the first, in the same pack
     notes: tuple[NotesAccuracy, ...]
     ceilings: Ceilings
 
 
 def make_report(player: str, setting: Setting, results: Sequence[PackResult]) -> Report:
-    """The report on at least two packs; UsageError when fewer have a whole loop."""
+    """Make the report. Raises UsageError when fewer than two packs have a loop that was played to its end."""
     complete = drop_broken_off(results)
     if len(complete) < 2:
-        raise UsageError(f"{len(complete)} of {len(results)} packs have loops that were played to their end; an interval takes at least 2")
+        raise UsageError(f"{len(complete)} of {len(results)} packs have a loop that was played to its end; a report needs 2 such packs")
     loops = sum(len(result.loops) for result in complete)
     attempts = [[_solve_episodes(result, position) for result in complete] for position in range(setting.tasks)]
     reward = [[fmean(outcome.reward for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]
@@ -114,7 +111,7 @@ def make_report(player: str, setting: Setting, results: Sequence[PackResult]) ->
 
 
 def drop_broken_off(results: Sequence[PackResult]) -> list[PackResult]:
-    """Without the loops that were broken off, and the packs that have no others."""
+    """Leave out the loops that were broken off, and packs that have no other loops."""
     complete = [replace(result, loops=tuple(loop for loop in result.loops if episode_rewards(loop))) for result in results]
     return [result for result in complete if result.loops]
 
@@ -128,10 +125,10 @@ def _outcomes(episodes: Sequence[Episode]) -> list[Outcome]:
 
 
 def _notes_accuracy(packs: Sequence[Sequence[Episode]], mappings: Sequence[tuple[int, ...]]) -> NotesAccuracy:
-    """Of the notes that the episodes of each pack began with."""
+    """Measure the notes that the episodes of each pack began with. `packs` and `mappings` have one entry for each pack."""
     accuracies = [[score_notes(episode.notes_before, ways) for episode in episodes] for episodes, ways in zip(packs, mappings, strict=True)]
     return NotesAccuracy(
-        share_interval([fmean(accuracy.whole for accuracy in episodes) for episodes in accuracies]),
+        share_interval([fmean(accuracy.is_complete for accuracy in episodes) for episodes in accuracies]),
         share_interval([fmean(accuracy.right / len(CODES) for accuracy in episodes) for episodes in accuracies]),
         share_interval([fmean(accuracy.wrong / len(CODES) for accuracy in episodes) for episodes in accuracies]),
     )

@@ -1,15 +1,18 @@
-"""Evaluations: weights roll out test packs, setting by setting, and each is reported on.
+"""Run evaluations: a target plays test packs, setting by setting, and a report is made on each.
 
-What is drawn for a reply follows from the setting, the pack and the number of the loop, and from nothing of the weights: any two are
-compared on the same draws, and so are own notes and others.
+The seeds of replies follow from the setting, the pack and the number of the loop, not from the weights. So two targets, or two kinds of
+notes, are compared on the same random draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
+
+from msgspec import structs
 
 from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
@@ -23,12 +26,12 @@ from codagent_train.evaluation.target import EvalTarget, untrained_target
 from codagent_train.recipe.schema import EnvironmentConfig
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec, agent_profile
+from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
-LOOPS_AT_ONCE = 128  # loops that are played side by side, each in a thread
+LOOPS_AT_ONCE = 128  # so many loops are played side by side, each in its own thread
 
 Say = Callable[[str], None]
-OpenTarget = Callable[[EvalTarget], tuple[Sampler, Profile]]  # the weights at work, and how they are worked with
+OpenTarget = Callable[[EvalTarget], tuple[Sampler, Profile]]  # loads the weights; the profile is how an agent uses them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class EvalSize:
 
 
 def choose_settings(environment: EnvironmentConfig, fixed: Mapping[str, Any], *, notes: Notes, all_settings: bool = False) -> list[Setting]:
-    """The setting of a recipe's environment, but with the `fixed` fields; with `all_settings`, those of `SETTINGS` that have these fields.
+    """Return the settings to play: that of a recipe's environment, with `fixed` fields in place of its own.
 
-    UsageError when there is no such level, or none has them.
+    `all_settings` gives all of `SETTINGS` whose fields equal the fixed ones.
+    Raises UsageError when the level is unknown, or when no setting has these fields.
     """
     if fixed.get("level", environment.level) not in LEVELS:
         raise UsageError(f"there is no level {fixed['level']!r}; take one of {', '.join(LEVELS)}")
@@ -57,7 +61,10 @@ def choose_settings(environment: EnvironmentConfig, fixed: Mapping[str, Any], *,
 
 
 def evaluate(target: EvalTarget, settings: Sequence[Setting], size: EvalSize, *, say: Say, opener: OpenTarget) -> Iterator[Report]:
-    """A report on each setting, as soon as it is played. For frozen notes the untrained model writes them first, for all settings."""
+    """Yield a report on each setting as soon as it is played.
+
+    For frozen notes the untrained model plays all these settings first. Raises UsageError when the untrained model is needed and not known.
+    """
     own = [replace(setting, notes="own") for setting in settings if setting.notes == "frozen"]
     frozen_notes = _write_notes(EvalSession(untrained_target(target), opener, say), own, size) if own else {}
     session = EvalSession(target, opener, say)
@@ -66,29 +73,29 @@ def evaluate(target: EvalTarget, settings: Sequence[Setting], size: EvalSize, *,
 
 
 def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
-    """The weights on their device. UsageError when one of these is not there."""
+    """Load the weights onto their device. Raises UsageError when the device or the weights are not there."""
     import torch
 
     from codagent_train.policy.load import load_policy
     from codagent_train.rollout.engines.transformers_loop import LocalEngine
 
-    recipe, config = target.recipe, target.recipe.policy
+    recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f'{target.name} is asked on cuda, and there is none here; give a --recipe with device = "cpu" in [policy]')
+        raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
     policy = load_policy(config, seed=recipe.seed)
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
 
 
 class EvalSession:
-    """Where a target plays. Its weights are held as long as this is; `say` hears how far it has come."""
+    """A target with its weights loaded. They are released with the session. `say` gets lines of progress."""
 
     def __init__(self, target: EvalTarget, opener: OpenTarget, say: Say) -> None:
         self._target, self._say = target, say
         self._sampler, self._profile = opener(target)
 
     def play(self, setting: Setting, notes_by_pack: NotesByPack) -> list[PackResult]:
-        """The packs with their loops, of which only what reports need is kept: not what was said, for that is most of them."""
+        """Play the packs and return their loops, without messages and steps: reports do not need them, and they take most of the memory."""
         packs, specs = {}, []
         for number, carries in notes_by_pack.items():
             packs[number], pack_specs = self._specs(setting, number, carries)
@@ -96,20 +103,20 @@ class EvalSession:
         loops: list[Loop] = []
         for first in range(0, len(specs), LOOPS_AT_ONCE):
             self._say(f"{self._target.name} on {setting}: {first} of {len(specs)} loops played")
-            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE], self._profile))
+            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE]))
         rest = iter(loops)
         return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in notes_by_pack.items()]
 
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
         recipe = self._target.recipe
         level: Any = setting.level
-        config = replace(recipe.environment, level=level, tasks=setting.tasks)
-        drawn_pack, environment = make_pack(replace(recipe, environment=config), "test", number)
+        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks)
+        drawn_pack, environment = make_pack(structs.replace(recipe, environment=config), "test", number)
         pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            specs.append(RolloutSpec(loop, environment(), pack.tasks, seed, carry))
+            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry))
         return pack, specs
 
 
@@ -120,7 +127,10 @@ def _write_notes(session: EvalSession, settings: Sequence[Setting], size: EvalSi
 def _play_setting(
     session: EvalSession, setting: Setting, size: EvalSize, frozen_notes: Mapping[Setting, list[PackResult]]
 ) -> list[PackResult]:
-    """By whosever notes the setting says; `frozen_notes` are, by the setting in which they were somebody's own."""
+    """Play a setting with the notes that it asks for.
+
+    `frozen_notes` has the loops of the untrained model, by the setting in which it wrote its own notes.
+    """
     if setting.notes == "none":
         return session.play(setting, notes_conditions.no_notes(size.packs, size.loops))
     own = replace(setting, notes="own")

@@ -1,4 +1,4 @@
-"""Reports on evaluations as a Markdown table, for people, and as JSON, for whatever reads on."""
+"""Reports as Markdown tables for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codagent_train.intervals import Estimate
 
 
 def to_markdown(report: Report) -> str:
-    """A row for each of what was measured and of what can be reached, a column for each position."""
+    """Return a table with a row for each quantity, measured or reachable, and a column for each position."""
     ceilings, positions = report.ceilings, range(report.setting.tasks)
     heads = [f"position {position}" for position in positions]
     rows = [
@@ -41,13 +41,13 @@ def to_json(reports: Sequence[Report]) -> str:
 
 
 def write_json(file: Path, reports: Sequence[Report]) -> None:
-    """As JSON, in place of what the file held. UsageError when it cannot be written."""
+    """Write the reports into the file, in place of what it held. Raises UsageError when it cannot be written."""
     with _writing(file):
         file.write_text(to_json(reports), encoding="utf-8")
 
 
 def check_writable(file: Path) -> None:
-    """UsageError when the file cannot be written; what it holds stays."""
+    """Raise UsageError when the file cannot be written. What it holds stays."""
     with _writing(file), file.open("a"):
         pass
 

@@ -1,1 +1,1 @@
-"""The policy: its weights, its tokenizer, and the text of its conversations."""
+"""The policy that is trained: its weights, its tokenizer, and the text of its conversations."""

@@ -1,54 +1,57 @@
-"""What was trained, for use elsewhere: merged weights, a GGUF file, or a folder that is ready for a hub."""
+"""Export trained weights: merged into one model, as a GGUF file, or as a folder that is ready for a hub."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import name_weights
 from codagent.store.codec import decode
-from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
+from codagent_train.files import atomic_output, refuse_unreadable, require_empty
 from codagent_train.policy import gguf
 from codagent_train.policy.import_weights import CARD_FILE, ImportCard
 from codagent_train.policy.load import load_pretrained
+from codagent_train.policy.lora import load_lora, read_lora_config
 from codagent_train.recipe.schema import RANDOM, PolicyConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
-from codagent_train.run_dir.weights_ref import WeightsRef, is_adapter, read_base, resolve
+from codagent_train.run_dir.weights_ref import WeightsRef, read_adapter_settings, resolve
 
 ExportFormat = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_LEFT = ("trainer_state.json", CARD_FILE)  # the state of the run; where on this machine the weights came from
+_LEFT = ("trainer_state.json", CARD_FILE)  # not for others: the state of the run, and paths of this machine
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsOrigin:
-    """Where the weights that training began with came from: their folder or name on the hub, and what they were imported from."""
+    """The weights that training began with."""
 
-    weights: str
-    card: ImportCard | None
+    weights: str  # a folder, or a name on the hub
+    card: ImportCard | None  # what they were imported from; None: not imported
 
     @property
     def entry(self) -> catalog.Entry | None:
+        """The catalogue's entry for the weights; None when they are not in the catalogue."""
         return catalog.find_entry(self.card.source) if self.card else None
 
     @property
     def name(self) -> str:
-        """As a hub knows it; of what is on this machine alone, without where."""
+        """The name of the weights on the hub. Weights that are only on this machine are named by their folder or file, without its path."""
         name = self.entry.repository if self.entry else self.card.source if self.card else self.weights
         local = name.count("/") != 1 or name.startswith((".", "/", "~")) or name.endswith(".gguf") or Path(name).exists()
         return Path(name).name if local else name
 
     @property
     def licence(self) -> str:
-        """By the catalogue, else by the card in the folder, else by what the GGUF says of itself."""
+        """The licence of the weights: from the catalogue, else the README in the folder, else the GGUF file; else "unknown"."""
         if self.entry:
             return self.entry.licence
         folders = [Path(self.weights), *([Path(self.card.source).expanduser()] if self.card else [])]
@@ -56,19 +59,22 @@ class WeightsOrigin:
         return next(filter(None, licences), "unknown")
 
 
-def export_weights(path: str, out: Path, *, to: ExportFormat, catalog_dir: Path, say: Callable[[str], None]) -> None:
-    """Write what `path` names (a run, a checkpoint, a folder of weights) to `out`, which is there whole or not at all.
+def export_weights(source: WeightsRef, out: Path, *, to: ExportFormat, catalog_dir: Path, say: Callable[[str], None]) -> None:
+    """Write weights to `out` in another form. When this fails, nothing is left at `out`.
 
-    `catalog_dir` is where weights of the catalogue lie. UsageError for what is not there, cannot be written so, or has no room.
+    `catalog_dir` is the folder of the weights that `codagent models pull` fetched.
+    Raises UsageError when the weights cannot be read or written in this form, when something is at `out`, or when the disk is full.
     """
-    if not Path(path).is_dir():
-        raise UsageError(f"there is no folder {path}; give a run, a checkpoint, or a folder of weights")
-    out, source = require_empty(out), resolve(path)
+    if not Path(source.location).is_dir():
+        raise UsageError(
+            f"{source.name} is a name on the hub, not a folder; make a folder of it first: codagent-train import {source.name}"
+        )
+    out = require_empty(out)
     if to == "gguf" and out.is_dir():
         raise UsageError(f"{out} is a folder, and a GGUF is one file; give its name in --out")
     origin = _find_origin(source)
     template = _find_template(origin, catalog_dir) if to == "gguf" else None
-    say(f"writing {out}, from {source.adapter or source.base}")
+    say(f"writing {out}, from {source.location}")
     if to == "hub-folder":
         _hub_folder(out, source, origin)
         return
@@ -84,108 +90,96 @@ def export_weights(path: str, out: Path, *, to: ExportFormat, catalog_dir: Path,
 
 
 def _merge(source: WeightsRef) -> tuple[Any, Any]:
-    """The model, its adapter a part of its weights, and its tokenizer. UsageError when they cannot be read, or do not fit each other."""
+    """Load the model, with the adapter merged into its weights, and the tokenizer.
+
+    Raises UsageError when they cannot be read or do not fit each other.
+    """
     from peft import PeftModel
 
-    try:
+    problem = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
+    with refuse_unreadable(problem, "give another checkpoint"):
         policy = load_pretrained(PolicyConfig(weights=source.base))
         if source.adapter is None:
             return policy.model, policy.processor
-        return PeftModel.from_pretrained(policy.model, source.adapter).merge_and_unload(), policy.processor
-    except (OSError, RuntimeError, TypeError, ValueError, LookupError, safetensor_error()) as error:
-        problem = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
-        raise UsageError(f"{problem}: {first_line(error)}; give another checkpoint") from error
+        model = PeftModel(policy.model, read_lora_config(source.adapter))
+        load_lora(model, source.adapter, "default")
+        return model.merge_and_unload(), policy.processor
 
 
 def _find_origin(source: WeightsRef) -> WeightsOrigin:
-    """Back from an adapter to its base, and from a checkpoint to what its run began with."""
+    """Find the weights that training began with.
+
+    An adapter leads to its base, and a checkpoint to the weights that its run began with.
+    """
     weights, seen = source.base, set[str]()
-    while weights not in seen:
+    while weights not in seen and Path(weights).is_dir():
         seen.add(weights)
-        folder = Path(weights)
-        if is_adapter(folder):
-            weights = read_base(folder)
-        elif checkpoints.is_checkpoint(folder) and checkpoints.is_run(folder.parent):
-            weights = checkpoints.load_recipe(folder.parent).policy.weights
+        ref = resolve(weights)
+        weights = checkpoints.load_recipe(ref.run).policy.weights if ref.run and not ref.adapter else ref.base
     return WeightsOrigin(weights, _read_card(Path(weights)))
 
 
 def _read_card(folder: Path) -> ImportCard | None:
+    """Read the card of imported weights; None when the folder has none."""
     try:
         return decode(ImportCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
 def _find_template(origin: WeightsOrigin, pulled: Path) -> Path:
-    """The GGUF file that the weights came from. UsageError when they came from none, or it is not there as it was."""
+    """Return the GGUF file that the weights came from. Raises UsageError when there is none, or it was moved or changed."""
     if origin.card is None or not origin.card.recorded:
-        raise UsageError(f"{origin.weights} was not imported from a GGUF file, so there is none to write another after; take --to merged")
+        raise UsageError(f"{origin.weights} was not imported from a GGUF file, so it cannot be written as one; take --to merged")
     file = pulled / origin.entry.file if origin.entry else Path(origin.card.source).expanduser()
     if not file.is_file():
         raise UsageError(f"{file}, which {origin.weights} was imported from, is not there; fetch it again, or take --to merged")
     if name_weights(file) != origin.card.recorded:
-        raise UsageError(f"{file} is not the file any more that {origin.weights} was imported from; import it again and train on that")
+        raise UsageError(f"{file} has changed since {origin.weights} was imported from it; import it again and train on that")
     return file
 
 
 def _hub_folder(out: Path, source: WeightsRef, origin: WeightsOrigin) -> None:
-    folder = source.adapter or Path(source.base)
-    _check_weights(folder)
-    of_run = checkpoints.is_checkpoint(folder) and checkpoints.is_run(folder.parent)
+    """Write the folder for a hub: weights, tokenizer, recipe and metrics of the run, licence, README."""
+    folder, run = Path(source.location), source.run
     with atomic_output(out) as unfinished:
         unfinished.mkdir()
         for file in sorted(file for pattern in _KEPT for file in folder.glob(pattern)):
-            if file.name not in _LEFT:
+            if file.name not in _LEFT and file.is_file():
                 shutil.copy(file, unfinished / file.name)
         if not (unfinished / "tokenizer_config.json").exists():
             _load_tokenizer(source).save_pretrained(unfinished)
         if source.adapter:
-            config = json.loads((unfinished / "adapter_config.json").read_text(encoding="utf-8")) | {"base_model_name_or_path": origin.name}
+            config = read_adapter_settings(unfinished) | {"base_model_name_or_path": origin.name}
             (unfinished / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        if of_run:
-            checkpoints.begin_run(unfinished, _without_local_paths(checkpoints.load_recipe(folder.parent), origin))
-        if of_run and (folder.parent / metrics.FILE).is_file():
-            shutil.copy(folder.parent / metrics.FILE, unfinished)
-            metrics.drop_after(unfinished / metrics.FILE, checkpoints.step_of(folder))  # the run may have gone on
+        if run:
+            checkpoints.begin_run(unfinished, _without_local_paths(checkpoints.load_recipe(run), origin))
+        if run and (run / metrics.FILE).is_file():
+            shutil.copy(run / metrics.FILE, unfinished)
+            if source.step is not None:  # the run may have taken more steps than this checkpoint
+                metrics.drop_after(unfinished / metrics.FILE, source.step)
         for file in Path(origin.weights).glob("LICEN[CS]E*"):
             shutil.copy(file, unfinished / file.name)
-        card = _model_card(source, origin, checkpoints.step_of(folder) if of_run else None, metrics.read(unfinished / metrics.FILE))
+        card = _model_card(source, origin, metrics.read(unfinished / metrics.FILE))
         (unfinished / "README.md").write_text(card, encoding="utf-8")
 
 
 def _without_local_paths(recipe: Recipe, origin: WeightsOrigin) -> Recipe:
-    """The recipe of a run, for others: it names no place on this machine."""
+    """Return the recipe without paths of this machine."""
     folders = tuple(Path(folder).name for folder in recipe.records.folders)
     return replace(recipe, policy=replace(recipe.policy, weights=origin.name), records=replace(recipe.records, folders=folders))
 
 
-def _check_weights(folder: Path) -> None:
-    """UsageError when there are no weights in the folder, or they were cut off."""
-    from safetensors import safe_open
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise UsageError(f"there are no weights in {folder}: no *.safetensors; give a run, a checkpoint, or a folder of weights")
-    for file in files:
-        try:
-            with safe_open(file, "np"):
-                pass
-        except (OSError, struct.error, safetensor_error()) as error:
-            raise UsageError(f"{file} cannot be read: {first_line(error)}; give another checkpoint") from error
-
-
 def _load_tokenizer(source: WeightsRef) -> Any:
+    """Load the tokenizer of the base. Raises UsageError when the base has none."""
     from transformers import AutoTokenizer
 
-    try:
-        return AutoTokenizer.from_pretrained(source.base)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"there is no tokenizer in {source.base}: {first_line(error)}; put one beside the weights") from error
+    with refuse_unreadable(f"there is no tokenizer in {source.base}", "put one beside the weights"):
+        return AutoTokenizer.from_pretrained(source.base, trust_remote_code=False)
 
 
 def _read_licence(file: Path) -> str:
-    """What the front matter of a model card says, if there is any."""
+    """Return the licence in the front matter of a model card; "" when it has none."""
     try:
         front_matter = re.match(r"---\n(.*?\n)---\n", file.read_text(encoding="utf-8"), re.DOTALL)
     except (OSError, ValueError):
@@ -194,16 +188,16 @@ def _read_licence(file: Path) -> str:
     return licence[1] if licence else ""
 
 
-def _model_card(source: WeightsRef, origin: WeightsOrigin, step: int | None, lines: Sequence[Mapping[str, float]]) -> str:
-    """`step` is that of the checkpoint, where it is one of a run, and `lines` what was measured until then."""
+def _model_card(source: WeightsRef, origin: WeightsOrigin, lines: Sequence[Mapping[str, float]]) -> str:
+    """Return the README of a folder for a hub. `lines` are the metrics of the run up to these weights; empty when no run is known."""
     last = {name: value for name, value in (lines[-1] if lines else {}).items() if name.startswith(("reward/", "success/"))}
     kind, library, relation = ("adapter", "peft", "adapter") if source.adapter else ("weights", "transformers", "finetune")
     base = "" if origin.weights == RANDOM else f"base_model: {origin.name}\nbase_model_relation: {relation}\n"
     facts = [f"base: {origin.name}, licence {origin.licence}"]
     if source.adapter and origin.entry:
         facts.append(f"the folder that it was trained on: `codagent-train import {origin.entry.name} --out base`")
-    if step is not None:
-        facts.append(f"steps: {step}; the recipe is in `{checkpoints.RUN_FILE}`, what each step measured in `{metrics.FILE}`")
+    if source.run and source.step is not None:
+        facts.append(f"steps: {source.step}; the recipe is in `{checkpoints.RUN_FILE}`, what each step measured in `{metrics.FILE}`")
     facts += [f"{name}: {value:.3f} in the last step" for name, value in last.items()]
     return f"""---
 {base}library_name: {library}
@@ -211,7 +205,7 @@ license: {origin.licence.lower()}
 tags: [codagent, connect-the-dots, grpo]
 ---
 
-# {source.name or Path(source.base).resolve().name}
+# {source.name}
 
 The {kind} of a model that codagent trained to get better from task to task by what it writes into its notes (arXiv 2606.20002).
 

@@ -1,4 +1,4 @@
-"""Weights as a GGUF file, after the one that they came from: its metadata, tokenizer included, with other numbers."""
+"""Write trained weights as a GGUF file, with the metadata and the tokenizer of the file that the weights came from."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent_train.files import refuse_unreadable
 
-# Architectures, and whether the rows of their queries and keys lie in llama.cpp's order, where the two halves of a head alternate.
+# Architectures that can be written. True: llama.cpp keeps the rows of queries and keys in another order than transformers.
 _ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
 _OURS = ("GGUF.", "general.alignment", "general.architecture", "general.file_type", "general.quantization_version")
-_COPIED = ("rope_freqs.weight",)  # follows from the settings; transformers has none
+_COPIED = ("rope_freqs.weight",)  # computed from the settings; transformers has no such tensor
 
 
 def write_gguf(out: Path, weights: Mapping[str, Any], *, template: Path, heads: tuple[int, int]) -> None:
-    """The file `out` with `weights`, numpy arrays by their names in transformers: matrices as float16, the rest as float32.
+    """Write `weights` to the file `out`, with the metadata of the GGUF file `template`.
 
-    `heads` are those of queries and of keys. UsageError when the template is no GGUF of such a model, or the weights do not fit it.
+    `weights` are numpy arrays by the names that transformers gives them. Matrices are written as float16, vectors as float32.
+    `heads` is the number of attention heads for queries and for keys.
+    Raises UsageError when the template is not the GGUF file of a llama, qwen2 or qwen3 model, or the weights do not fit it.
     """
     from gguf import GGUFValueType, GGUFWriter, LlamaFileType
 
@@ -31,7 +34,7 @@ def write_gguf(out: Path, weights: Mapping[str, Any], *, template: Path, heads: 
         writer.add_custom_alignment(int(reader.alignment))
         for name, field in reader.fields.items():
             is_array, value = field.types[0] == GGUFValueType.ARRAY, field.contents()
-            if not name.startswith(_OURS) and not (is_array and not value):  # the writer takes no empty lists
+            if not name.startswith(_OURS) and not (is_array and not value):  # the writer refuses empty lists
                 writer.add_key_value(name, value, field.types[0], sub_type=field.types[-1] if is_array else None)
         writer.add_file_type(LlamaFileType.MOSTLY_F16)
         for tensor in reader.tensors:
@@ -45,7 +48,7 @@ def write_gguf(out: Path, weights: Mapping[str, Any], *, template: Path, heads: 
 
 
 def read_licence(file: Path) -> str:
-    """What the file says of itself; nothing when it does not, or cannot be read."""
+    """Return the licence that the file names; "" when it names none or cannot be read."""
     try:
         field = _open(file).fields.get("general.license")
     except UsageError:
@@ -54,18 +57,20 @@ def read_licence(file: Path) -> str:
 
 
 def _open(file: Path) -> Any:
+    """Open a GGUF file. Raises UsageError when it cannot be read."""
     from gguf import GGUFReader
 
-    try:
+    with refuse_unreadable(f"{file} is not a GGUF file that can be read", "fetch it again"):
         reader = GGUFReader(file)
         reader.fields["general.architecture"].contents()
-    except (OSError, ValueError, LookupError) as error:
-        raise UsageError(f"{file} is not a GGUF file that can be read: {error}") from error
     return reader
 
 
 def _with_gguf_names(weights: Mapping[str, Any], reader: Any, kind: str) -> dict[str, Any]:
-    """By the names of the file. UsageError when it has no place for one; a head that is the embeddings needs none."""
+    """Return the weights by the names of their tensors in the file.
+
+    Raises UsageError when the file has no tensor of that name. An output layer that equals the embeddings needs none.
+    """
     import numpy as np
     from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
@@ -75,18 +80,22 @@ def _with_gguf_names(weights: Mapping[str, Any], reader: Any, kind: str) -> dict
     named = {names.get_name(name, try_suffixes=(".weight", ".bias")) or name: value for name, value in weights.items()}
     for name in named.keys() - template_names:
         if name != "output.weight" or not np.array_equal(named[name], named["token_embd.weight"]):
-            raise UsageError(f"the GGUF that the weights came from has no place for {name}; take --to merged")
+            raise UsageError(f"the GGUF that the weights came from has no tensor {name}; take --to merged")
     return named
 
 
 def _convert(tensor: Any, weights: Mapping[str, Any], heads: tuple[int, int] | None) -> Any:
-    """Our tensor in the place of theirs. UsageError when there is none, or one of another shape, or with numbers too large."""
+    """Return the trained weights for one tensor of the template, in its shape and order.
+
+    `heads` is the number of heads for queries and for keys; None when their rows keep their order.
+    Raises UsageError when the weights have no such tensor, its shape differs, or float16 cannot hold its numbers.
+    """
     import numpy as np
 
     value, shape = weights.get(tensor.name), tuple(int(size) for size in reversed(tensor.shape))
     if value is None or value.shape != shape:
         actual = "none" if value is None else str(value.shape)
-        raise UsageError(f"the weights do not fit the GGUF that they came from: {tensor.name} is {shape} there, and here {actual}")
+        raise UsageError(f"the weights do not fit the GGUF that they came from: {tensor.name} has shape {shape} there and {actual} here")
     if heads and ".attn_q." in tensor.name:
         value = _interleave_halves(value, heads[0])
     elif heads and ".attn_k." in tensor.name:
@@ -99,5 +108,8 @@ def _convert(tensor: Any, weights: Mapping[str, Any], heads: tuple[int, int] | N
 
 
 def _interleave_halves(value: Any, heads: int) -> Any:
-    """The rows of each head, its first half and its second in turn."""
+    """Reorder the rows of each head: row 1 of its first half, row 1 of its second half, row 2 of the first, and so on.
+
+    `value` is (rows, ...) with rows = heads * size of a head. llama.cpp keeps queries and keys of llama models in this order.
+    """
     return value.reshape(heads, 2, value.shape[0] // heads // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)

@@ -1,11 +1,10 @@
-"""Weights as the trainer wants them: a folder that transformers loads fast, made of a catalogue entry, a GGUF file, the hub or a folder."""
+"""Import weights: make a folder that transformers loads fast, from an entry of the catalogue, a GGUF file, the hub or a folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from codagent.models import catalog
 from codagent.models.download import OnProgress, pull
 from codagent.models.embedded import name_weights
 from codagent.store.codec import encode
-from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
+from codagent_train.files import atomic_output, first_line, refuse_unreadable, require_empty
 
 CARD_FILE = "codagent.json"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
@@ -27,31 +26,31 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ImportCard:
-    """What a folder was made of, as its `codagent.json` says. `weights` is the SHA-256 of the files that the weights came in, one after the
-    other by name; `tokenizer` is its fingerprint. `recorded`: how records name the weights of a GGUF."""
+    """Where the weights in a folder came from, as its `codagent.json` says."""
 
-    source: str
-    weights: str
-    tokenizer: str
-    recorded: str = ""
+    source: str  # what the user named
+    weights: str  # SHA-256 of the weight files, in the order of their names
+    tokenizer: str  # the fingerprint of the tokenizer
+    recorded: str = ""  # what records call the weights of a GGUF file; "": the source is not a GGUF file
 
 
 @dataclass(frozen=True, slots=True)
 class _WeightFiles:
-    """Where weights and tokenizer lie; `gguf` names the file in the folder that holds both, where one does."""
+    """The folder that holds weights and tokenizer."""
 
     folder: Path
-    gguf: str | None
+    gguf: str | None  # the name of the GGUF file that holds both; None: safetensors files
 
     @property
     def files(self) -> list[Path]:
-        return [self.folder / self.gguf] if self.gguf else sorted(self.folder.glob("*.safetensors"))
+        return [self.folder / self.gguf] if self.gguf else sorted(file for file in self.folder.glob("*.safetensors") if file.is_file())
 
 
 def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress, say: Say) -> ImportCard:
-    """Make the folder `out`, which is there whole or not at all; quantised weights become float32. `weights` is where pulled files lie.
+    """Import `source` into the folder `out`, and return its card. When this fails, nothing is left at `out`.
 
-    UsageError for a source that is missing or cannot chat, for an `out` that holds something, and for a disk that is too small.
+    `weights` is the folder of downloaded catalogue entries. Quantised weights become float32.
+    Raises UsageError when the source is missing or has no chat template, when something is at `out`, or when the disk is full.
     """
     out = require_empty(out)
     files = _locate(source, weights, progress)
@@ -67,14 +66,17 @@ def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress,
 
 
 def fingerprint(tokenizer: Any) -> str:
-    """The SHA-256 of a transformers tokenizer's JSON with sorted keys, without how it pads and truncates: that changes with its use."""
+    """Return the SHA-256 of a transformers tokenizer: of its JSON with sorted keys.
+
+    Its settings for padding and truncation are left out, because they change when the tokenizer is used.
+    """
     settings = json.loads(tokenizer.backend_tokenizer.to_str())
     settings["truncation"] = settings["padding"] = None
     return hashlib.sha256(json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def hash_files(files: Sequence[Path]) -> str:
-    """The SHA-256 of the files, one after the other."""
+    """Return the SHA-256 of the contents of the files, one after the other."""
     hasher = hashlib.sha256()
     for file in files:
         with file.open("rb") as opened:
@@ -84,7 +86,7 @@ def hash_files(files: Sequence[Path]) -> str:
 
 
 def check_room(folder: Path, size: int) -> None:
-    """UsageError when the disk of `folder` has not that many bytes free."""
+    """Raise UsageError when the disk of `folder` has fewer than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UsageError(
@@ -116,7 +118,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UsageError(f"the hub does not give {name}: {first_line(error)}; check the name and the network") from error
+        raise UsageError(f"{name} cannot be fetched from the hub: {first_line(error)}; check the name and the network") from error
 
 
 def _tokenizer(source: str, files: _WeightFiles) -> Any:
@@ -142,12 +144,13 @@ def _model(source: str, files: _WeightFiles) -> Any:
 def _from_pretrained(kind: Any, source: str, files: _WeightFiles, **settings: Any) -> Any:
     if files.gguf:
         settings["gguf_file"] = files.gguf
-    try:
-        return kind.from_pretrained(files.folder, local_files_only=True, **settings)
-    except ImportError as error:
-        raise UsageError(f"{source} needs what is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
-    except (OSError, ValueError, LookupError, struct.error, safetensor_error()) as error:
-        raise UsageError(f"{source} cannot be loaded: {first_line(error)}") from error
+    with refuse_unreadable(f"{source} cannot be loaded", "give another folder, file or name"):
+        try:
+            return kind.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False, **settings)
+        except ImportError as error:
+            raise UsageError(
+                f"{source} needs a package that is not installed: {first_line(error)}; pip install 'codagent[train]'"
+            ) from error
 
 
 def _write(out: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:

@@ -1,36 +1,43 @@
-"""The policy: the weights that are trained, and how requests and replies become ids for it."""
+"""Load the policy: the weights that are trained, and their tokenizer."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
 from codagent_train.environments import keycode
-from codagent_train.files import first_line, safetensor_error
+from codagent_train.files import refuse_unreadable
+from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
 from codagent_train.recipe import schema
+from codagent_train.run_dir.weights_ref import is_adapter
 
-_LINEAR = "all-linear"  # all but the head, which peft leaves out of this
+_LINEAR = "all-linear"  # peft leaves out the output layer
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`processor` is the tokenizer as transformers has it, for what saves it beside the weights; `ends` are the ids that end a reply."""
+    """A model with its tokenizer."""
 
-    model: Any
+    model: Any  # a causal language model of transformers
     tokenizer: Tokenizer
-    processor: Any
-    ends: frozenset[int]
+    processor: Any  # the tokenizer as transformers has it; it is saved beside the weights
+    ends: frozenset[int]  # the ids that end a reply
 
     @property
     def pad(self) -> int:
+        """The id that fills up short sequences of a batch."""
         return int(self.processor.pad_token_id)
 
 
 def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
-    """The weights of a recipe, or of a checkpoint. UsageError when there are none that can hold a conversation."""
+    """Load the weights that a recipe names, and choose which of them are trained. `seed` is for weights that are drawn at random.
+
+    Raises UsageError when they cannot be loaded or have no chat template.
+    """
     import torch
 
     torch.set_num_threads(config.threads)
@@ -43,7 +50,10 @@ def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
 
 
 def make_tiny() -> Policy:
-    """Two layers with random weights, for the words of keycode. They are drawn wide, so that the words can be told apart from the start."""
+    """Make a model of two layers with random weights that knows the words of keycode.
+
+    The weights are drawn with a larger spread than usual (0.1 in place of 0.02), so that the model can tell the words apart from the start.
+    """
     from tokenizers import Tokenizer as Words
     from tokenizers.models import WordLevel
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -67,17 +77,20 @@ def make_tiny() -> Policy:
 
 
 def load_pretrained(config: schema.PolicyConfig) -> Policy:
-    """A model out of a folder or from the hub; where that holds an adapter, its base with the adapter on it."""
+    """Load a model from a folder or from the hub; for the folder of an adapter, its base with the adapter on it.
+
+    The weights are float32 on a CPU and bfloat16 on a GPU. Raises UsageError when they cannot be loaded or have no chat template.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    dtype = torch.bfloat16 if config.device == "cuda" else torch.float32  # on most CPUs bf16 is slower by far
-    try:
-        processor = AutoTokenizer.from_pretrained(config.weights)
-        model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype)
-    except (OSError, ValueError, safetensor_error()) as error:
-        kind = "folder" if Path(config.weights).exists() else "model"
-        raise UsageError(f"the {kind} {config.weights} cannot be loaded: {first_line(error)}; see `codagent-train import`") from error
+    dtype = torch.bfloat16 if config.device == "cuda" else torch.float32  # most CPUs compute far more slowly in bfloat16
+    kind = "folder" if os.path.lexists(config.weights) else "model"
+    with refuse_unreadable(f"the {kind} {config.weights} cannot be loaded", "see `codagent-train import`"):
+        if is_adapter(Path(config.weights)):
+            read_lora_config(Path(config.weights))  # transformers would load parts of an adapter that this refuses
+        processor = AutoTokenizer.from_pretrained(config.weights, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
     if processor.pad_token_id is None:
@@ -88,17 +101,17 @@ def load_pretrained(config: schema.PolicyConfig) -> Policy:
 
 
 def make_lora_config(config: schema.PolicyConfig, model: Any) -> Any:
-    """The LoRA adapter that is trained in place of the weights; None to train these."""
+    """Return the settings of the LoRA adapter that is trained; None when the recipe trains the weights themselves."""
     from peft import LoraConfig
 
     if not config.lora_rank:
         return None
-    bare = range(model.config.get_text_config().num_hidden_layers)[: -config.layers]  # none where `layers` is 0
+    skipped = range(model.config.get_text_config().num_hidden_layers)[: -config.layers]  # empty when `layers` is 0: all layers are trained
     return LoraConfig(
         r=config.lora_rank,
         lora_alpha=2 * config.lora_rank,
         target_modules=_LINEAR,
-        exclude_modules=rf".*\.layers\.({'|'.join(map(str, bare))})\..*" if bare else None,
-        lora_dropout=0.0,  # else the logprobs of training would differ from those of sampling
+        exclude_modules=rf".*\.layers\.({'|'.join(map(str, skipped))})\..*" if skipped else None,
+        lora_dropout=0.0,  # with dropout, logprobs in training would differ from those in sampling
         task_type="CAUSAL_LM",
     )

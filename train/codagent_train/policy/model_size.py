@@ -1,49 +1,51 @@
-"""How large a model is, read from what lies beside its weights and at their head: no torch, no download, no weights."""
+"""The size of a model, from its configuration and the headers of its weight files. Nothing is loaded or downloaded, torch is not needed."""
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent_train.files import first_line, refuse_unreadable, safetensor_error
 from codagent_train.recipe.schema import RANDOM
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
-_BESIDE = (".json", ".jinja", ".model", ".txt")  # what a tokenizer is made of
-_NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # LoRA leaves them as they are
-_LONGEST_HEAD = 100_000_000
+_BESIDE = (".json", ".jinja", ".model", ".txt")  # the files of tokenizer and settings
+_NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # parts of the names of tensors that LoRA does not adapt
+_ADVICE = "make the folder again with `codagent-train import`"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """`linears` are the (out, in) of the layers that LoRA adapts, `cached` the numbers that a token leaves in the cache of keys and values,
-    `beside` the bytes of tokenizer and settings."""
+    """The numbers that an estimate of memory and disk needs."""
 
     parameters: int
-    linears: tuple[tuple[int, int], ...]
-    hidden: int
+    linears: tuple[tuple[int, int], ...]  # (outputs, inputs) of each layer that LoRA adapts
+    hidden: int  # width of the hidden states
     layers: int
     vocabulary: int
-    cached: int
-    beside: int
+    cached: int  # how many numbers one token adds to the cache of keys and values
+    beside: int  # bytes of the tokenizer and the settings
 
     @property
     def outputs(self) -> int:
-        """The numbers that a token has in the outputs of all those layers."""
+        """How many numbers these layers put out for one token."""
         return sum(out for out, _ in self.linears)
 
 
 _LAYER = (*[(64, 64)] * 4, *[(128, 64)] * 2, (64, 128))
-TINY = ModelSize(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # of random weights
+TINY = ModelSize(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # the model of `policy.load.make_tiny`
 
 
 def model_size(weights: str) -> ModelSize | None:
-    """Of the weights of a recipe; None when they are not on this machine, or not as safetensors."""
+    """Measure the weights that a recipe names; None when they are not on this machine, or not in safetensors files.
+
+    Raises UsageError when a file is damaged, or the model is not a causal language model.
+    """
     if weights == RANDOM:
         return TINY
     folder = Path(weights) if Path(weights).is_dir() else _find_cached(weights)
@@ -52,14 +54,18 @@ def model_size(weights: str) -> ModelSize | None:
     files = _files(folder)
     if not files or not all(file.is_file() for file in files):
         return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    try:
-        return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_header(file)], folder)
-    except KeyError as error:
-        raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
+    with refuse_unreadable(f"the weights in {folder} cannot be read", _ADVICE):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        try:
+            return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_sizes(file)], folder)
+        except KeyError as error:
+            raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
 
 
 def _measure(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: Path) -> ModelSize:
+    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size"):
+        if not isinstance(config[name], int) or config[name] < 1:
+            raise ValueError(f"its config.json says {str(config[name])[:40]!r} for {name}")
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
     linears = (size for name, size in tensors if len(size) == 2 and not any(part in name for part in _NOT_ADAPTED))
@@ -75,7 +81,7 @@ def _measure(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder
 
 
 def _find_cached(name: str) -> Path | None:
-    """Where the hub's cache has a model."""
+    """Return the folder of a model in the hub's cache; None when it is not there."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -88,24 +94,24 @@ def _find_cached(name: str) -> Path | None:
 
 def _files(folder: Path) -> list[Path]:
     if (folder / _INDEX).is_file():
-        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        return [folder / name for name in sorted(set(index["weight_map"].values()))]
+        with refuse_unreadable(f"{folder / _INDEX} cannot be read", _ADVICE):
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            return [folder / name for name in sorted(set(index["weight_map"].values()))]
     return [folder / _WHOLE] if (folder / _WHOLE).is_file() else []
 
 
-def _read_header(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The names and sizes of the tensors in a file: its first 8 bytes say how long the JSON is that tells them (the format of safetensors).
-    UsageError when the file is cut off or none of that kind."""
-    with file.open("rb") as opened:
-        first = opened.read(8)
-        length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-        text = opened.read(min(length, _LONGEST_HEAD))
+def _read_sizes(file: Path) -> list[tuple[str, tuple[int, ...]]]:
+    """Read the names and shapes of the tensors in a safetensors file, in their order there.
+
+    Raises UsageError when the file is cut off or holds no tensors.
+    """
+    from safetensors import safe_open
+
     try:
-        header = json.loads(text)
-        sizes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-        end = 8 + length + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{file} is not a file of safetensors; make the folder anew with `codagent-train import`") from None
-    if file.stat().st_size < end:
-        raise UsageError(f"{file} is cut off: {file.stat().st_size:,} of {end:,} bytes; make the folder anew with `codagent-train import`")
-    yield from sizes.items()
+        with safe_open(file, "np") as tensors:
+            sizes = [(name, tuple(tensors.get_slice(name).get_shape())) for name in tensors.offset_keys()]
+    except (OSError, safetensor_error()) as error:
+        raise UsageError(f"{file} is not a whole file of safetensors: {first_line(error)}; {_ADVICE}") from None
+    if not sizes:
+        raise UsageError(f"{file} holds no tensor; {_ADVICE}")
+    return sizes

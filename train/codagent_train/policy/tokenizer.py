@@ -1,4 +1,4 @@
-"""How requests and replies become ids for a policy, and ids become text."""
+"""Token ids of requests and replies, and the text of ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ Ids = tuple[int, ...]
 
 
 class Tokenizer(Protocol):
-    """The ids of a request as the model reads it, and of a whole reply as it would write it; the text of a reply."""
+    """The tokenizer that the trainer needs.
+
+    `encode` gives the ids of a request, up to where the reply begins; `encode_reply` those of a whole reply, with the id that ends it;
+    `decode` the text of a reply.
+    """
 
     def encode(self, messages: Sequence[Message], /) -> Ids: ...
     def encode_reply(self, text: str, /) -> Ids: ...
@@ -19,7 +23,7 @@ class Tokenizer(Protocol):
 
 
 class ChatTokenizer:
-    """A Tokenizer by the chat template of a model."""
+    """A Tokenizer that uses the chat template of a model. `processor` is the model's tokenizer from transformers."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
@@ -29,7 +33,7 @@ class ChatTokenizer:
         return tuple(self._processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))
 
     def encode_reply(self, text: str, /) -> Ids:
-        """The ids of a whole reply."""
+        """Return the ids of the text and the id that ends a reply."""
         return (*self._processor.encode(text, add_special_tokens=False), int(self._processor.eos_token_id))
 
     def decode(self, ids: Sequence[int], /) -> str:

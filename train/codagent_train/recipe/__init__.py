@@ -1,1 +1,1 @@
-"""Recipes: TOML files that say all of a training run."""
+"""Recipes: TOML files with all settings of a training run."""

@@ -1,1 +1,1 @@
-"""Loops played side by side by a policy."""
+"""Plays many loops of one policy at once."""

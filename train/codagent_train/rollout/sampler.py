@@ -1,4 +1,4 @@
-"""A policy at work: what loops ask for becomes prompts of ids, and the ids that an engine draws become replies."""
+"""Samples replies from a policy: turns requests into token ids for an engine, and the sampled ids into replies."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from codagent_train.rollout.engines.engine import Engine
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """What a loop asks the policy for."""
+    """A request of a loop for one reply."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...]
-    sampling: Sampling
+    sampling: Sampling  # its seed and `max_tokens` are used; the sampler sets temperature, top_p and top_k
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """A policy at work. `policy` names its weights; the temperature is one for all replies."""
+    """A policy that can be asked for replies."""
 
     engine: Engine
     tokenizer: Tokenizer
-    policy: str
-    temperature: float = 1.0
+    policy: str  # the name of the weights, for records
+    temperature: float = 1.0  # of all replies
 
     def sample_replies(self, requests: Sequence[SampleRequest]) -> list[Reply]:
+        """Sample a reply to each request, all in one batch, from the whole distribution. Raises what the engine raises."""
         prompts = [self.tokenizer.encode(render_messages(request.messages, request.tools)) for request in requests]
         samplings = [replace(request.sampling, temperature=self.temperature, top_p=1.0, top_k=0) for request in requests]
         completions = self.engine.generate(prompts, samplings)

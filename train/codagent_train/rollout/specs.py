@@ -1,9 +1,11 @@
-"""What is to be played: the loops of packs, each with its own seed, that all follow from a recipe and numbers."""
+"""Specs of the loops that are to be played. A spec depends on the recipe, the step, the pack and the loop's number in its group."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from codagent.agent.loop import NotesIO
 from codagent.protocols import Environment
@@ -12,23 +14,29 @@ from codagent_train.environments.make import make_pack
 from codagent_train.environments.packs import seed_of
 from codagent_train.recipe.schema import Recipe
 
-PACK_STRIDE = 1_000_000  # between the first packs of two seeds
+PACK_STRIDE = 1_000_000  # the difference between the first pack numbers of two seeds
+
+OpenEnvironment = Callable[[], AbstractContextManager[Environment]]
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutSpec:
-    """A loop that is to be played: its tasks, where, the seed that its replies draw on, and how notes come from task to task."""
+    """One loop that is to be played. A spec is data: nothing is opened until the loop's thread enters `environment`."""
 
-    loop: Loop
-    environment: Environment
+    loop: Loop  # with no episodes
+    profile: Profile
+    environment: OpenEnvironment  # gives a fresh environment; leaving its context closes what the environment holds
     tasks: tuple[Task, ...]
-    seed: int
+    seed: int  # the seeds of the loop's replies are derived from it
     notes_io: NotesIO = NotesIO("between")
 
 
-def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str) -> list[list[RolloutSpec]]:
-    """A group for each training pack. Of two runs with different seeds, packs of the same number are different ones."""
-    groups = []
+def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str) -> dict[int, list[RolloutSpec]]:
+    """Return the specs of one group of loops for each training pack, by the pack's number.
+
+    `policy` is the policy's name in the loops. Runs with different seeds have different packs of the same number.
+    """
+    groups, profile = {}, agent_profile(recipe)
     for number in packs:
         pack, environment = make_pack(recipe, "train", recipe.seed * PACK_STRIDE + number)
         name = f"{recipe.environment.name}-{pack.seed}"
@@ -36,13 +44,26 @@ def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str)
         for member in range(recipe.batch.group_size):
             loop = Loop(f"{step}-{number}-{member}", f"{step}-{number}", name, policy, "")
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
-            group.append(RolloutSpec(loop, environment(), pack.tasks, seed))
-        groups.append(group)
+            group.append(RolloutSpec(loop, profile, partial(open_in_memory, environment), pack.tasks, seed))
+        groups[number] = group
     return groups
 
 
+def open_in_memory(make: Callable[[], Environment]) -> AbstractContextManager[Environment]:
+    """Make an environment that holds nothing to be closed."""
+    return nullcontext(make())
+
+
+def policy_id(recipe: Recipe, step: int) -> str:
+    """Return the name of the policy as it is in a step. Records of its replies hold this name."""
+    return f"{recipe.policy.weights}@{step}"
+
+
 def agent_profile(recipe: Recipe) -> Profile:
-    """How the policy is worked with. No temperature: that would rise with the position."""
+    """Return the profile of the policy in the recipe's environment.
+
+    The profile has no temperature: `run_loop` would raise a temperature from attempt to attempt. The sampler sets it.
+    """
     replies, environment = recipe.replies, recipe.environment
     return Profile(
         prompt="system" if environment.form == "paper" or environment.name == "keycode" else "terse",

@@ -1,1 +1,1 @@
-"""A training run on disk: its recipe, its checkpoints, its metrics."""
+"""A training run on disk: its recipe, its checkpoints, its metrics, and which weights a text names."""

@@ -1,4 +1,4 @@
-"""The metrics of a run for programs that draw them while it goes on, under the names that `metrics.jsonl` has them under."""
+"""Metrics for programs that draw them while a run goes on, under the same names as in `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shutil import rmtree
 from codagent.errors import UsageError
 from codagent_train.run_dir import metrics
 
-LogStep = Callable[[int, Mapping[str, float]], None]  # the number of a step, and its metrics
-PROJECT = "codagent"  # of trackio, in its own folder on this machine
+LogStep = Callable[[int, Mapping[str, float]], None]  # called with the number of a step and its metrics
+PROJECT = "codagent"  # the project in trackio
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """UsageError when what is to draw is unknown or not installed."""
+    """Raise UsageError when a logger is unknown or not installed."""
     for name in names:
         if name not in _LOGGERS:
             raise UsageError(f"--log {name} is unknown; give one of {', '.join(_LOGGERS)}")
@@ -26,49 +26,55 @@ def check_loggers(names: Sequence[str]) -> None:
 
 @contextmanager
 def open_loggers(names: Sequence[str], out: Path) -> Iterator[LogStep]:
-    """What is told of each step of the run in the folder `out`. It begins with the steps in its `metrics.jsonl`, and forgets what it was
-    told of that run before, of which steps may be done again."""
+    """Open the loggers in `names` for the run in the folder `out`. Gives a function that takes the metrics of each step.
+
+    Each logger first forgets what it has of this run, and then gets all steps from `metrics.jsonl`: a resumed run does some steps again.
+    An empty `names` gives a function that does nothing.
+    """
     with ExitStack() as stack:
         loggers = [stack.enter_context(_LOGGERS[name](out)) for name in dict.fromkeys(names)]
 
-        def tell(step: int, values: Mapping[str, float]) -> None:
+        def log_step(step: int, values: Mapping[str, float]) -> None:
             for logger in loggers:
                 logger(step, values)
 
         for line in metrics.read(out / metrics.FILE):
-            tell(int(line["step"]), {name: value for name, value in line.items() if name != "step"})
-        yield tell
+            log_step(int(line["step"]), {name: value for name, value in line.items() if name != "step"})
+        yield log_step
 
 
 @contextmanager
 def _tensorboard(out: Path) -> Iterator[LogStep]:
-    """Into a folder beside the metrics."""
+    """Write into the folder `tensorboard` beside the metrics."""
     from torch.utils.tensorboard import SummaryWriter
 
     folder = out / "tensorboard"
     rmtree(folder, ignore_errors=True)
     with SummaryWriter(str(folder)) as writer:
 
-        def tell(step: int, values: Mapping[str, float]) -> None:
+        def log_step(step: int, values: Mapping[str, float]) -> None:
             for name, value in values.items():
                 writer.add_scalar(name, value, step)
             writer.flush()
 
-        yield tell
+        yield log_step
 
 
 @contextmanager
 def _trackio(out: Path) -> Iterator[LogStep]:
-    """Into trackio's store on this machine, under the path of the folder. Not by its `init`, which asks the hub who is logged in."""
+    """Write into trackio's database on this machine, as a run that is named by the path of its folder.
+
+    `trackio.init` is not used: it asks the hub who is logged in.
+    """
     from trackio.sqlite_storage import SQLiteStorage
 
     name = str(out.resolve())
     SQLiteStorage.delete_run(PROJECT, name)
 
-    def tell(step: int, values: Mapping[str, float]) -> None:
+    def log_step(step: int, values: Mapping[str, float]) -> None:
         SQLiteStorage.bulk_log(PROJECT, name, [dict(values)], steps=[step])
 
-    yield tell
+    yield log_step
 
 
 _LOGGERS = {"tensorboard": _tensorboard, "trackio": _trackio}

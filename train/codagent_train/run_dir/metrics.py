@@ -1,4 +1,4 @@
-"""The metrics of a run: numbers under slash names, one JSON object a step in `metrics.jsonl`."""
+"""The metrics of a run in `metrics.jsonl`: one JSON object for each step, with names like `reward/position_0`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FILE = "metrics.jsonl"
-# names that transformers and trl give
+# the names that transformers and trl give, and ours
 OUR_NAMES = {"loss": "loss/total", "grad_norm": "gradient/norm", "learning_rate": "rate", "step_time": "seconds/step"}
 
 
@@ -18,14 +18,14 @@ def append(path: Path, step: int, values: Mapping[str, float]) -> None:
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """The whole lines; a torn last one is left out."""
+    """Read all complete lines. A last line that was cut off is left out; no file gives an empty list."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 def drop_after(path: Path, step: int) -> None:
-    """Forget what came after `step`, which is about to be done again."""
+    """Remove the lines of the steps after `step`."""
     lines = [line for line in read(path) if line["step"] <= step]
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The method: from training samples to optimizer steps, and what a run will take."""
+"""Takes optimizer steps on training samples, and estimates what a run needs."""

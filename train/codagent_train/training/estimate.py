@@ -1,7 +1,7 @@
-"""What a run will take, before it starts: memory, tokens, disk, time. Rough on purpose; knows of a model only its `ModelSize`.
+"""Estimates what a run needs before it starts: memory, tokens, disk, time. The model is not loaded; its `ModelSize` is enough.
 
-What a token leaves behind for the backward pass is counted in outputs of the linear layers, each of which is kept 2.6 times, and 3.7 times
-under LoRA; that and the head's share were measured on SmolLM2-135M in float32, within 3 % from 512 to 2,048 tokens.
+The activations that the backward pass needs are counted in outputs of the linear layers: 2.6 times their size, and 3.7 times with LoRA. The
+factors and the share of the head were measured on SmolLM2-135M in float32; they hold within 3 % from 512 to 2,048 tokens.
 """
 
 from __future__ import annotations
@@ -22,55 +22,59 @@ from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 from codagent_train.run_dir import checkpoints
 from codagent_train.training import hardware
 
-EXPECTED = 0.5  # of the turns and of the room for replies
+EXPECTED = 0.5  # an average episode takes this share of its turns, and an average reply this share of its `max_tokens`
 _LIBRARIES = 600e6  # bytes of Python, torch and trl in memory
-_KEPT, _KEPT_ADAPTED = 2.6, 3.7
-_TILE_TOKENS, _TILE_WORDS = 4096, 32768  # that trl's head takes together
-_TILES = 9  # of float32 on a CPU, which it has at a time
-_DRAWN = 36  # bytes for each word that the next token may be
-_REWRITE = 300  # tokens around what the rewrite of the notes is shown
+_KEPT, _KEPT_LORA = 2.6, 3.7  # bytes kept for the backward pass, over the bytes of the layers' outputs
+_TILE_TOKENS, _TILE_WORDS = 4096, 32768  # trl's kernel computes the head in tiles of this size
+_TILES = 9  # tiles of float32 that are in memory at a time, on a CPU
+_DRAWN = 36  # bytes for each token of the vocabulary while a token is drawn
+_REWRITE = 300  # tokens of the prompt for notes, beside the attempt that it shows
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Tokens of a step: `read` before each answer, `written` in them, `trained` on, what was read included; of these, those in one
-    `microbatch` and in the longest sample. `loops` are played side by side."""
+    """The tokens of a step."""
 
-    read: int
-    written: int
-    trained: int
-    microbatch: int
-    longest: int
-    loops: int
+    read: int  # in all requests
+    written: int  # in all replies
+    trained: int  # in all samples, with the prompts in them
+    microbatch: int  # in the samples of one microbatch
+    longest: int  # in the longest sample
+    loops: int  # the loops that are played at once; not tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. Playing and learning take turns."""
+    """Bytes that a run needs, by use."""
 
     weights: float
     optimizer: float
     gradients: float
-    playing: float
+    playing: float  # playing and learning alternate, so only the larger one counts
     learning: float
     libraries: float
 
     @property
     def total(self) -> float:
+        """The bytes at the peak."""
         return self.weights + self.optimizer + self.libraries + max(self.playing, self.gradients + self.learning)
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeLength:
-    """Tokens of an episode: read before each of its answers, written in them, and in its sample, which is learned from."""
+    """The tokens of an episode."""
 
-    read: int
-    written: int
-    sample: int
+    read: int  # in all its requests
+    written: int  # in all its replies
+    sample: int  # in its training sample
 
 
 def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
-    """Of a step in which episodes take that share of their turns, and replies of their room. Text is counted cautiously, by bytes."""
+    """Estimate the tokens of a step.
+
+    `share`, from 0 to 1, is how much of its turns an episode takes and how much of its `max_tokens` a reply. Tokens of text are estimated
+    from its bytes, and rather too high.
+    """
     environment, batch, replies = recipe.environment, recipe.batch, recipe.replies
     turns = 1 if environment.name == "keycode" else LEVELS[environment.level].turns
     prompt, state = _prompt_tokens(recipe)
@@ -89,18 +93,21 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
 
 
 def estimate_episode(prompt: int, state: int, reply: int, turns: int, room: int) -> EpisodeLength:
-    """What is asked, then in each turn a reply and the state that it led to; no request and reply take more than the room."""
+    """Estimate the tokens of an episode in which each of `turns` turns adds a reply and a state to the prompt.
+
+    `room` is the most tokens that a request has together with its reply.
+    """
     requests = [min(prompt + turn * (reply + state), room - reply) for turn in range(turns)]
     return EpisodeLength(sum(requests), turns * reply, requests[-1] + reply)
 
 
 def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
-    """What is held at once, on the device of the recipe, when a step is like that one."""
+    """Estimate the memory of a run on the device of the recipe when its steps have so many tokens."""
     on_cpu, rank = recipe.policy.device == "cpu", recipe.policy.lora_rank
-    size = 4 if on_cpu else 2  # bytes of a weight, as load_pretrained loads them
-    trained = count_trained_parameters(model, rank) * (4 if rank else size)  # bytes; peft keeps an adapter in float32
-    kept = (_KEPT_ADAPTED if rank else _KEPT) * model.outputs * size
-    if not on_cpu:  # gradient checkpointing keeps what goes into each layer, and one layer in full
+    size = 4 if on_cpu else 2  # bytes of a weight: load_pretrained loads float32 on a CPU, bfloat16 on a GPU
+    trained = count_trained_parameters(model, rank) * (4 if rank else size)  # bytes; an adapter of peft is in float32
+    kept = (_KEPT_LORA if rank else _KEPT) * model.outputs * size
+    if not on_cpu:  # gradient checkpointing keeps the inputs of all layers and the outputs of one
         kept = kept / model.layers + model.layers * model.hidden * size
     tile = min(step.microbatch, _TILE_TOKENS) * min(model.vocabulary, _TILE_WORDS) * (4 * _TILES if on_cpu else 8)
     together = max(step.longest, min(MAX_BATCH_TOKENS, step.loops * step.longest))
@@ -108,7 +115,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
     playing = together * (model.cached * size + layer) + step.loops * model.vocabulary * _DRAWN
     return Memory(
         weights=model.parameters * size,
-        optimizer=2 * trained,  # AdamW's two moments, in the type of what is trained
+        optimizer=2 * trained,  # AdamW's two moments, in the type of the trained weights
         gradients=trained,
         playing=0 if recipe.engine.name == "vllm" else playing,
         learning=step.microbatch * kept + tile,
@@ -117,40 +124,44 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
 
 
 def checkpoint_bytes(recipe: Recipe, model: ModelSize) -> float:
-    """Bytes of a checkpoint: what is trained, its two moments, the tokenizer."""
+    """Return the bytes of a checkpoint: the trained weights, their two moments, the tokenizer."""
     rank = recipe.policy.lora_rank
     return 3 * count_trained_parameters(model, rank) * (4 if rank or recipe.policy.device == "cpu" else 2) + model.beside
 
 
 def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
-    """Of a step, by arithmetic alone, at the speed that is measured here: 2 operations for a parameter and a token that goes through it,
-    as many again for what comes back, and for the parameter's own gradient (Kaplan et al. 2020, arXiv 2001.08361)."""
+    """Estimate the seconds of the arithmetic of a step, at the speed of this machine, which is measured.
+
+    A parameter and a token take 2 operations in the forward pass, 2 for the gradient of the inputs, and 2 for that of the parameter (Kaplan
+    et al. 2020, arXiv 2001.08361).
+    """
     device, threads = recipe.policy.device, recipe.policy.threads
     passes = 4 if recipe.policy.lora_rank else 6
     if device == "cuda":
-        passes += 2  # forward once more, for gradient checkpointing
+        passes += 2  # gradient checkpointing repeats the forward pass
     read, written = (0, 0) if recipe.engine.name == "vllm" else (step.read, step.written)
     wide, narrow = hardware.measure_speed(device, threads, 512), hardware.measure_speed(device, threads, min(step.loops, 512))
     return model.parameters * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
 
 
 def count_trained_parameters(model: ModelSize, rank: int) -> int:
+    """Count the parameters that are trained with LoRA of this rank; 0: without LoRA, all are."""
     return sum(rank * (out + inputs) for out, inputs in model.linears) if rank else model.parameters
 
 
 def require_size(recipe: Recipe) -> ModelSize:
-    """UsageError when it cannot be told how large the model is."""
+    """Return the size of the recipe's model. Raises UsageError when its weights are not on this machine as safetensors."""
     size = model_size(recipe.policy.weights)
     if size is None:
         raise UsageError(
-            f"the weights {recipe.policy.weights} are not on this machine as safetensors; `codagent-train import` makes a folder of them,"
-            " which is to be named as `weights`"
+            f"the weights {recipe.policy.weights} are not on this machine as safetensors; make a folder of them with"
+            " `codagent-train import`, and name it as `weights`"
         )
     return size
 
 
 def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
-    """UsageError, with the numbers, when a run is not expected to fit into the memory, or its checkpoints onto the disk."""
+    """Raise UsageError, with the numbers, when the memory or the disk is not expected to suffice for a run."""
     need, free = estimate_memory(recipe, model, estimate_work(recipe, share=EXPECTED)), hardware.free_memory(recipe.policy.device)
     if need.total > free:
         raise UsageError(
@@ -166,7 +177,7 @@ def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
 
 
 def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
-    """What a run will take, in lines for a person. The speed is measured, which takes a moment."""
+    """Describe in lines for a person what a run needs. The speed is measured, which takes about a second."""
     free, steps = hardware.free_memory(recipe.policy.device), recipe.learning.steps
     expected, largest = estimate_work(recipe, share=EXPECTED), estimate_work(recipe)
     need, worst = estimate_memory(recipe, model, expected), estimate_memory(recipe, model, largest)
@@ -195,6 +206,7 @@ def _describe_memory(need: Memory) -> str:
 
 
 def format_bytes(size: float) -> str:
+    """Return a size in GB or MB, decimal."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
 
 
@@ -207,12 +219,12 @@ def _advice(need: Memory, free: float) -> str:
 
 
 def _free_disk(out: Path) -> int:
-    """Bytes on its disk, those included that a checkpoint which was never finished takes."""
+    """Return the free bytes on the disk of `out`. An unfinished checkpoint counts as free, because it is removed."""
     return hardware.free_disk(out) + sum(file.stat().st_size for file in checkpoints.unfinished_dir(out).rglob("*"))
 
 
 def _prompt_tokens(recipe: Recipe) -> tuple[int, int]:
-    """Tokens of the first request of an episode without notes, and of a state alone."""
+    """Estimate the tokens of the first request of an episode without notes, and of a state."""
     pack, environment = make_pack(recipe, "train", 0)
     messages = environment().reset(pack.tasks[0], "")
     if recipe.policy.weights == RANDOM:

@@ -1,4 +1,4 @@
-"""What this machine has for a run: memory, room on its disk, speed."""
+"""Measures what this machine has for a run: free memory, free disk, speed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of the container, where there is one
-_MEASURED_S = 0.3
-_WIDTH = 2048  # of the matrix: 16 MB, more than most caches hold
+# the memory limit of a container, by version 2 and 1 of cgroup
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_MEASURED_S = 0.3  # how long the speed is measured, in seconds
+_WIDTH = 2048  # of the matrix: 16 MB in float32, more than most caches hold
 
 
 def free_memory(device: str) -> int:
-    """Bytes that a process could take. UsageError when there is no such device."""
+    """Return the bytes that a process could allocate on the device. Raises UsageError for "cuda" when there is no GPU."""
     if device == "cpu":
         return min([_available(), *(int(text) for text in map(_read, _LIMITS) if text.strip().isdigit())])
     import torch
@@ -26,13 +27,16 @@ def free_memory(device: str) -> int:
 
 
 def free_disk(out: Path) -> int:
-    """Bytes that a folder, there or not, could take."""
+    """Return the free bytes on the disk of a folder, which need not exist yet."""
     nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     return shutil.disk_usage(nearest).free
 
 
 def measure_speed(device: str, threads: int, rows: int) -> float:
-    """Operations a second of a matrix product with so many rows: few of them wait for the matrix to be read. Takes a moment."""
+    """Measure the operations per second of a matrix product with `rows` rows. Takes `_MEASURED_S` seconds or a little more.
+
+    With few rows, the speed is limited by reading the matrix from memory.
+    """
     import torch
 
     torch.set_num_threads(threads)
@@ -42,13 +46,13 @@ def measure_speed(device: str, threads: int, rows: int) -> float:
     end = time.monotonic() + _MEASURED_S
     while not times or time.monotonic() < end:
         began = time.perf_counter()
-        (left @ right)[0, 0].item()  # waits for it
+        (left @ right)[0, 0].item()  # reading a value waits for the result
         times.append(time.perf_counter() - began)
     return 2 * rows * _WIDTH * _WIDTH / sorted(times)[len(times) // 2]
 
 
 def _available() -> int:
-    """As Linux counts it, what it holds only for later included; elsewhere all there is."""
+    """Return the available memory by /proc/meminfo, which counts caches that can be freed; without that file, all memory."""
     for line in _read("/proc/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -56,6 +60,7 @@ def _available() -> int:
 
 
 def _read(path: str) -> str:
+    """Return the text of a file; "" when it cannot be read."""
     try:
         return Path(path).read_text(encoding="ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""What a policy thinks of replies: the logprob of each trained token, and the entropy of what it might have said there."""
+"""Computes the logprobs that a policy gives to trained tokens, and its entropies at their positions."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100  # as a label
+IGNORED = -100  # the label of a token that is not trained
 
 
 def token_logprobs(
     model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch.nn.Module, temperatures: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Natural logprobs of the labels and entropies in nats, (B, T - 1) float32 each, from `ids`, `mask` and `labels` (B, T) int64, at the
-    `temperatures` (B,) of the rows.
+    """Compute the natural logprobs of the labels and the entropies in nats, (B, T - 1) float32 each. They are 0 where there is no label.
 
-    `head` is the model's last layer. It is applied where there is a label and nowhere else, which on a CPU is most of the saving: of a
-    row, few tokens are trained, and the head is as large as all other layers of a small model.
+    `ids`, `mask` and `labels` are (B, T) int64, `temperatures` is (B,) float32, and `head` is the model's last layer. The head is applied
+    only where there is a label: few tokens of a row are trained, and in a small model the head is as large as all other layers together.
     """
     trained = labels[:, 1:] != IGNORED
     with _head_on(head, trained):
@@ -34,7 +33,7 @@ def token_logprobs(
 
 @contextmanager
 def _head_on(head: torch.nn.Module, trained: Tensor) -> Iterator[None]:
-    """Meanwhile the head reads only what is before the places that are kept."""
+    """Within the context, apply the head only before the positions where `trained`, (B, T - 1) bool, is true."""
     hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, :-1][trained], *inputs[1:]))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Training samples as tensors: what of a step goes through the model at once."""
+"""Pads training samples into tensors that go through the model together."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from codagent_train.training.logprobs import IGNORED
 
 @dataclass(frozen=True, slots=True)
 class Microbatch:
-    """Samples that go through the model together: `ids`, `mask` and `labels` (B, T) int64; `sampled_logprobs` (B, T - 1) float32, the
-    logprob of the label after each place when it was sampled; `advantages` and `temperatures` (B,) float32; `imitated` (B,) bool. `total`
-    is the trained tokens of the step, over the processes."""
+    """Samples that go through the model together, one in a row."""
 
-    ids: Tensor
-    mask: Tensor
-    labels: Tensor
-    sampled_logprobs: Tensor
-    advantages: Tensor
-    temperatures: Tensor
-    imitated: Tensor
-    total: float
+    ids: Tensor  # (B, T) int64
+    mask: Tensor  # (B, T) int64: 1 for a token, 0 for padding
+    labels: Tensor  # (B, T) int64: the id of a trained token, IGNORED elsewhere
+    sampled_logprobs: Tensor  # (B, T - 1) float32: at t, the logprob of label t + 1 when it was sampled; 0 where there is none
+    advantages: Tensor  # (B,) float32
+    temperatures: Tensor  # (B,) float32
+    imitated: Tensor  # (B,) bool
+    total: float  # the trained tokens of the whole step, as a mean over the processes; 0: nothing is trained
 
 
 def pad_samples(samples: Sequence[TrainingSample], pad: int, total: float, device: torch.device) -> Microbatch:
-    """Samples padded on the right. Without any, a blank one of which nothing is trained: processes take their steps together."""
+    """Pad samples on the right with the id `pad`.
+
+    Without samples, the microbatch has one row in which nothing is trained: a process without samples must still take the step with the
+    others.
+    """
     width = max((sample.length for sample in samples), default=2)
     ids, mask, labels, sampled_logprobs = [], [], [], []
     for sample in samples:

@@ -1,4 +1,4 @@
-"""What a step tells of itself: what was played, and what is learned from, as numbers under slash names."""
+"""Computes the metrics of a step: what was played and what is learned from. Their names have slashes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from statistics import fmean
 
 from codagent.types import Episode, Loop
 from codagent_train.data.credit import episode_rewards
-from codagent_train.data.mixture import StepLoops
-from codagent_train.data.samples import SampleBatch
+from codagent_train.data.samples import SampleBatch, StepLoops, groups_of
 from codagent_train.intervals import mean_interval
+from codagent_train.recipe.schema import RECORDED
 
 
-def step_metrics(step_loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
-    """What was played in a step, and what is learned from."""
-    groups = step_loops.compared["play"]
-    loops, redone = _all(groups), _all(step_loops.compared["redo"])
-    replies = [step.reply for loop in loops for episode in loop.episodes for step in episode.steps]
+def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
+    """Measure what was played in a step and what is learned from it.
+
+    Rewards, notes and the tokens of prompts and completions are measured over the source "play"; names that begin with "redo/", over the
+    source "redo". A source without loops in the step has no metric of its own.
+    """
+    played = [loop for key, loop in loops.items() if key.source == "play"]
+    redone = [loop for key, loop in loops.items() if key.source == "redo"]
+    replies = [step.reply for loop in played for episode in loop.episodes for step in episode.steps]
     values = {
-        **_by_position(loops),
-        **_margins(groups),
-        "notes/malformed": _mean(float(not episode.outcome.passed) for episode in _episodes(loops, "notes") if episode.outcome),
-        "loops/broken_off": _mean(float(not episode_rewards(loop)) for loop in loops),
+        **_by_position(played),
+        **_margins(groups_of(loops, "play")),
+        "notes/malformed": _mean(float(not episode.outcome.passed) for episode in _episodes(played, "notes") if episode.outcome),
+        "loops/broken_off": _mean(float(not episode_rewards(loop)) for loop in played),
         "groups/dead": float(batch.groups_without_signal),
         "rows/count": float(len(batch.samples)),
         "tokens/prompt": float(sum(reply.prompt_tokens for reply in replies)),
@@ -31,19 +35,15 @@ def step_metrics(step_loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
     }
     if redone:
         values |= {f"redo/{name}": value for name, value in _by_position(redone).items()}
-    recorded = {"replay": _all(step_loops.compared["replay"]), "redo": redone, "imitate": step_loops.imitated["imitate"]}
-    sources = Counter(sample.source for sample in batch.samples)
-    values |= {f"rows/{source}": float(sources[source]) for source, loops in recorded.items() if loops}
+    present, samples = {key.source for key in loops}, Counter(sample.source for sample in batch.samples)
+    values |= {f"rows/{source}": float(samples[source]) for source in RECORDED if source in present}
     if batch.reweighting_temperature is not None:
         values["credit/temperature"] = batch.reweighting_temperature
     return values
 
 
-def _all(groups: Sequence[Sequence[Loop]]) -> list[Loop]:
-    return [loop for group in groups for loop in group]
-
-
 def _by_position(loops: Sequence[Loop]) -> dict[str, float]:
+    """Return the mean reward and the share of passed attempts at each position."""
     values: dict[str, float] = {}
     attempts = _episodes(loops, "solve")
     for position in sorted({episode.position for episode in attempts}):
@@ -54,7 +54,10 @@ def _by_position(loops: Sequence[Loop]) -> dict[str, float]:
 
 
 def _margins(groups: Sequence[Sequence[Loop]]) -> dict[str, float]:
-    """Half of the 95 % interval of the reward at each position. The unit is the pack, whose loops are averaged first; one pack has none."""
+    """Return half the width of the 95 % interval of the mean reward at each position that all packs reached.
+
+    The loops of a pack are averaged first, and the interval is over packs. One pack has no interval.
+    """
     packs = [_by_position(group) for group in groups]
     names = [name for name in packs[0] if name.startswith("reward/") and all(name in pack for pack in packs)] if len(packs) > 1 else []
     return {name.replace("reward/", "margin/"): mean_interval([pack[name] for pack in packs]).margin for name in names}
@@ -65,4 +68,5 @@ def _episodes(loops: Sequence[Loop], kind: str) -> list[Episode]:
 
 
 def _mean(values: Iterator[float]) -> float:
+    """Return the mean; 0 for no values."""
     return fmean(numbers) if (numbers := list(values)) else 0.0

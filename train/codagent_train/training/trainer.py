@@ -1,25 +1,25 @@
-"""CoD-Train: a policy learns from loops that it has played itself, each episode by what it brought to all that came after it.
+"""CoD-Train (arXiv 2606.20002, section 3): trains a policy on loops that it has played itself.
 
-After arXiv 2606.20002, section 3, in the order of its method:
+A step has three parts:
 
-1. Play. Each of P packs of related tasks is played G times, task after task with a rewrite of the notes between (`rollout`).
-2. Credit. The return of an episode is the mean of its own reward and those of all later tasks; its advantage is that less the mean of
-   its counterparts, the same kind and position, in the other loops of its group; optionally re-weighted (`data/credit`, `data/samples`).
-3. Learn. Each token of a reply has its episode's advantage, under the one-sided loss (`training/loss`). One AdamW step, and it begins anew.
+1. Play. Each of P packs of related tasks is played by G loops, task after task, with a rewrite of the notes between two tasks (`rollout`).
+2. Credit. The return of an episode is the mean of its own reward and the rewards of all later tasks. Its advantage is the return minus the
+   mean return of the same episode, by kind and position, over the loops of the pack. Re-weighting is optional (`data/credit`).
+3. Learn. Each token of a reply has the advantage of its episode in the one-sided loss (`training/loss`). AdamW takes one step.
 
-Different from the paper: malformed notes are asked for once more and then leave the old ones; the rewrite is shown the state that the
-attempt left; groups in which all did equally well are left out of the mean, and a step in which all are is not taken; loops are played by
-the weights of the step itself, where the paper's lag behind by up to 20. Where the recipe says so, LoRA in place of all weights, and, in
-place of the policy's own play, other sources (`data/mixture`): a teacher that is imitated, or loops that were recorded.
+Differs from the paper: malformed notes are asked for once more, and when they are malformed again the old ones are kept. The rewrite is
+shown the state after the attempt. Groups without signal are left out of the token mean, and a step with no other groups is not taken. Loops
+are played by the weights of the same step; in the paper the weights are up to 20 steps older. A recipe can train LoRA in place of all
+weights, and can take packs from other sources than play (`data/mixture`).
 
-trl brings the optimizer, accumulation, clipping, several processes and resuming; two of its methods are replaced.
+trl's GRPOTrainer gives the optimizer, accumulation, clipping, several processes and resuming. `_prepare_inputs` and `_compute_loss` are
+overridden; they use its `_step` and `_metrics["train"]`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,45 +29,55 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from codagent.errors import UsageError
-from codagent.types import Loop, Profile
+from codagent_train.data.credit import BASELINES, RETURNS
 from codagent_train.data.mixture import Mixture
-from codagent_train.data.samples import BASELINES, RETURNS, build_samples, imitation_samples, microbatches
+from codagent_train.data.redo import NOBODY, Operator
+from codagent_train.data.samples import build_samples, split_samples
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.factory import engine_for
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
-from codagent_train.rollout.specs import RolloutSpec
+from codagent_train.rollout.specs import policy_id
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.logprobs import IGNORED, token_logprobs
 from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
 from codagent_train.training.microbatch import Microbatch, pad_samples
+from codagent_train.training.resuming import ResumingTrainer
 from codagent_train.training.step_metrics import step_metrics
 
-OnStep = Callable[[int, Mapping[str, float]], None]  # is told the number of a step that was taken, and its metrics
-Say = Callable[[str], None]  # is told what a person should know
+OnStep = Callable[[int, Mapping[str, float]], None]  # is called after each step with its number and its metrics
 
 
 def train(
-    recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None, say: Say = lambda _: None
+    recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None, operator: Operator = NOBODY
 ) -> None:
-    """Take the steps that are left after the checkpoint `last`. Diverged when they lead nowhere."""
-    trainer = Trainer(recipe, policy, out, on_step=on_step, say=say)
+    """Train `policy` in place and write metrics and checkpoints to `out`.
+
+    `last` is the checkpoint to go on from; None: begin with step 1. Raises Diverged when the loss, the gradient or the weights are not
+    finite, and UsageError when the recipe does not fit the policy, the records or the number of processes.
+    """
+    trainer = Trainer(recipe, policy, out, on_step=on_step, operator=operator)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     checkpoints.remove_unfinished(out)
 
 
-class Trainer(GRPOTrainer):  # type: ignore[misc]
-    """Trains `policy` as `recipe` says, into the folder `out`."""
+class Trainer(ResumingTrainer):
+    """trl's trainer with the samples and the loss of CoD-Train."""
 
-    def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
+    def __init__(
+        self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, operator: Operator = NOBODY
+    ) -> None:
         packs = recipe.batch.packs * recipe.learning.steps
         if not recipe.policy.lora_rank and not any(parameter.requires_grad for parameter in policy.model.parameters()):
-            raise UsageError(f"{recipe.policy.weights} is an adapter, on which only another is trained; set `lora_rank` in [policy]")
+            raise UsageError(
+                f"{recipe.policy.weights} is an adapter, whose own weights are not trained; "
+                "set `lora_rank` in [policy] to train another on it"
+            )
         super().__init__(
             model=policy.model,
             reward_funcs=_no_reward,
@@ -81,25 +91,51 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         self._recipe, self._policy = recipe, policy
         self._engine = engine_for(recipe, policy, out)
         vocabulary_size = policy.model.get_input_embeddings().num_embeddings
-        self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, say=say)
+        self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, operator=operator)
         self._microbatches: list[Microbatch] = []
 
     def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Microbatch:
-        """The microbatch of the step that is due. Before the first, the packs of the batch are played; a row names one, once a loop."""
-        due = self._step % self.args.gradient_accumulation_steps
-        if due == 0:
+        """Return the next microbatch. Before the first one of a step, play the packs of the step.
+
+        `generation_batch` has a row for each loop of the step, with the number of the loop's pack.
+        """
+        index = self._step % self.args.gradient_accumulation_steps
+        if index == 0:
             self._microbatches = self._build_microbatches(list(dict.fromkeys(row["pack"] for row in generation_batch)))
-        microbatch: Microbatch = self._microbatches[due]
+        microbatch: Microbatch = self._microbatches[index]
         return microbatch
 
+    def _build_microbatches(self, packs: Sequence[int]) -> list[Microbatch]:
+        """Play the packs of a step and turn all that the step learns from into microbatches."""
+        recipe, step = self._recipe, self.state.global_step
+        specs = self._mixture.specs(packs, step)
+        loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
+        loops |= self._mixture.collect_recorded(packs, step)
+        batch = build_samples(
+            loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
+        )
+        self._log_values(step_metrics(loops, batch))
+        trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
+        total = self.accelerator.reduce(trained, "mean").item()
+        parts = split_samples(batch.samples, recipe.batch.microbatches)
+        return [pad_samples(samples, self._policy.pad, total, self.accelerator.device) for samples in parts]
+
+    def _make_sampler(self, step: int) -> Sampler:
+        """Return a sampler of the policy as it is now. Every process makes one in each step, also when it has no pack to play.
+
+        The processes of a run share one vLLM server, and the first process tells the others the name of the step's adapter.
+        """
+        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
+        return Sampler(engine, self._policy.tokenizer, policy_id(self._recipe, step), self._recipe.replies.temperature)
+
     def _compute_loss(self, model: Any, inputs: Microbatch) -> Tensor:
-        """The share of a microbatch in the loss of its step."""
+        """Return the loss of a microbatch, a scalar. The losses of a step's microbatches add up to the token mean over the step."""
         if not inputs.total:
-            return torch.zeros((), requires_grad=True)  # no parameter has a gradient, so the optimizer leaves them, and its momentum, alone
+            return torch.zeros((), requires_grad=True)  # without gradients the optimizer changes neither parameters nor momentum
         logprobs, entropies = self._token_logprobs(model, inputs)
         mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
         moved, by_row = drift(logprobs, inputs.sampled_logprobs, mask & ~inputs.imitated[:, None])
-        off_policy = by_row > self._recipe.records.max_drift  # from whoever sampled it: a row that is left out
+        off_policy = by_row > self._recipe.records.max_drift  # these rows are left out of the loss
         losses = one_sided_loss(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip) * ~off_policy[:, None]
         policy, entropy = (token_mean(tensor, mask, inputs.total) for tensor in (losses, entropies))
         loss = policy - learning.entropy * entropy
@@ -114,53 +150,30 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         return loss
 
     def _token_logprobs(self, model: Any, microbatch: Microbatch) -> tuple[Tensor, Tensor]:
-        """By trl's kernel where that runs, at its one temperature; without Triton it would score all places, trained or not."""
+        """Compute the logprobs of the labels and the entropies, (B, T - 1) float32 each.
+
+        trl's Triton kernel is used on a GPU when all rows have its one temperature. Elsewhere trl would apply the head to all positions.
+        """
         if microbatch.ids.is_cuda and (microbatch.temperatures == self.temperature).all():
             out = model(input_ids=microbatch.ids, attention_mask=microbatch.mask, labels=microbatch.labels, fused_lm_head=True)
             return out.log_probs, out.entropy
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
         return token_logprobs(model, microbatch.ids, microbatch.mask, microbatch.labels, head=head, temperatures=microbatch.temperatures)
 
-    def _build_microbatches(self, packs: Sequence[int]) -> list[Microbatch]:
-        recipe, policy = self._recipe, self._policy
-        step_loops = self._mixture.collect(packs, step=self.state.global_step, policy=self._policy_id, play=self._play)
-        batch = build_samples(
-            step_loops.compared,
-            returns=RETURNS[recipe.credit.returns],
-            baseline=BASELINES[recipe.credit.baseline],
-            reweight=recipe.credit.reweight,
-        )
-        imitated = (sample for source, loops in step_loops.imitated.items() for sample in imitation_samples(loops, source))
-        batch = replace(batch, samples=(*batch.samples, *imitated))
-        self._log_values(step_metrics(step_loops, batch))
-        trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
-        total = self.accelerator.reduce(trained, "mean").item()
-        parts = microbatches(batch.samples, recipe.batch.microbatches)
-        return [pad_samples(samples, policy.pad, total, self.accelerator.device) for samples in parts]
-
-    def _play(self, groups: Sequence[Sequence[RolloutSpec]], profile: Profile) -> list[list[Loop]]:
-        engine = self._engine(self.accelerator.unwrap_model(self.model), self.state.global_step)
-        sampler = Sampler(engine, self._policy.tokenizer, self._policy_id, self._recipe.replies.temperature)
-        loops = iter(rollout(sampler, [start for group in groups for start in group], profile))
-        return [[next(loops) for _ in group] for group in groups]
-
-    @property
-    def _policy_id(self) -> str:
-        """The policy as it is in this step."""
-        return f"{self._recipe.policy.weights}@{self.state.global_step}"
-
     def _log_values(self, values: Mapping[str, float]) -> None:
+        """Add values to trl's metrics, which logs the mean of a step's values."""
         for name, value in values.items():
             self._metrics["train"][name].append(value)
 
 
 class RunDirCallback(TrainerCallback):  # type: ignore[misc]
-    """Keeps the folder of a run: a line of metrics for each step, a checkpoint under its name once it is whole."""
+    """Writes a line of metrics for each step, and gives a checkpoint its name when it is complete."""
 
     def __init__(self, out: Path, on_step: OnStep) -> None:
         self._out, self._on_step = out, on_step
 
     def on_log(self, args: Any, state: Any, control: Any, *, logs: Mapping[str, float], **_: Any) -> None:
+        """Write the metrics of a step. Raises Diverged when the gradient is not finite."""
         del args, control
         if state.is_world_process_zero and "loss" in logs:
             if not math.isfinite(logs["grad_norm"]):
@@ -170,6 +183,7 @@ class RunDirCallback(TrainerCallback):  # type: ignore[misc]
             self._on_step(state.global_step, named)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Publish the checkpoint of a step when all processes have written their parts."""
         del args, control
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
@@ -177,11 +191,11 @@ class RunDirCallback(TrainerCallback):  # type: ignore[misc]
 
 
 def make_grpo_config(recipe: Recipe, out: Path) -> GRPOConfig:
-    """A recipe in the words of trl. UsageError when its packs cannot be shared out among the processes."""
+    """Translate a recipe to trl's configuration. Raises UsageError when the packs cannot be divided among the processes."""
     batch, learning, on_cpu = recipe.batch, recipe.learning, recipe.policy.device == "cpu"
     processes = PartialState(cpu=on_cpu).num_processes
     if batch.packs % processes or batch.packs * batch.group_size // processes % batch.microbatches:
-        raise UsageError(f"{batch.packs} packs in {batch.microbatches} parts cannot be shared out among {processes} processes")
+        raise UsageError(f"{batch.packs} packs in {batch.microbatches} microbatches cannot be divided among {processes} processes")
     return GRPOConfig(
         output_dir=str(checkpoints.unfinished_dir(out)),
         max_steps=learning.steps,
@@ -211,5 +225,5 @@ def make_grpo_config(recipe: Recipe, out: Path) -> GRPOConfig:
 
 
 def _no_reward(completions: Sequence[str], **_: Any) -> list[float]:
-    """trl insists on a function of rewards; credit comes from elsewhere."""
+    """Return zeros. trl demands a reward function; the advantages come from `data/credit`."""
     return [0.0] * len(completions)

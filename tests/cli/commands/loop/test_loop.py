@@ -68,7 +68,7 @@ def test_8_at_a_limit(codagent, script, flag, amount, word):
     [
         (["mend it"], "a loop needs a gate"),
         (["absent.toml"], "there is no task file absent.toml"),
-        (["wrong.toml"], "wrong.toml, line 2: unknown key 'cheks'; did you mean 'checks'?"),
+        (["wrong.toml"], "wrong.toml: unknown key 'cheks'; did you mean 'checks'?"),
         (["torn.toml"], "torn.toml"),
         (["empty.md"], "empty.md is empty"),
         (["mend it", "--check", "true", "--from", "here"], "'here' is not one of"),

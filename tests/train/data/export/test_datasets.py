@@ -16,7 +16,7 @@ from codagent.types import Episode, Message, Observation, Outcome, Step, Task, T
 from codagent_train.data.credit import mean, paper
 from codagent_train.data.export.datasets import export_records
 from codagent_train.data.records.scan import scan
-from codagent_train.data.samples import build_samples
+from codagent_train.data.samples import build_samples, key_loops
 from tests.train.data.records.recordings import PLAIN, WHOLE, reply, write
 
 pytestmark = pytest.mark.usefixtures("hushed")
@@ -117,7 +117,9 @@ def test_a_row_is_a_reply_with_its_tokens_and_what_it_was_worth(compared, tmp_pa
 def test_advantages_are_those_that_our_own_trainer_would_take(compared, tmp_path):
     export_records([compared], tmp_path / "out")
     rows = load_from_disk(tmp_path / "out" / "rows")
-    ours = build_samples({"replay": scan([compared]).groups}, returns=paper, baseline=mean, reweight=False).samples
+    ours = build_samples(
+        key_loops("replay", dict(enumerate(scan([compared]).groups))), returns=paper, baseline=mean, reweight=False
+    ).samples
     taken = [(reply.completion_ids, row.advantage) for row in ours for reply in row.replies]
     assert [(tuple(row["completion_ids"]), row["advantage"]) for row in rows] == taken
 
@@ -199,7 +201,7 @@ def test_whole_episodes_of_loops_that_are_refused_are_there_and_those_that_were_
     assert len(load_from_disk(tmp_path / "out" / "rows")) == 0
     assert written.describe().splitlines()[-2:] == [
         "written  rows 0, episodes 2, trajectories 2",
-        "         no reply can be learned from as it was sampled, for what is refused above: rows is empty",
+        "         rows is empty: no reply can be learned from, for the reasons above",
     ]
 
 
@@ -231,7 +233,7 @@ def test_a_folder_that_holds_something_stays_as_it_is(compared, tmp_path, there)
     else:
         out.mkdir()
         (out / "mine").touch()
-    with pytest.raises(UsageError, match="is there and not empty"):
+    with pytest.raises(UsageError, match="exists and is not empty"):
         export_records([compared], out)
     assert names(tmp_path) == ["loops", "out"]
 
@@ -267,11 +269,11 @@ def test_the_command_tells_what_was_written_and_what_was_refused(compared, tmp_p
     assert done[0].stderr == ""
     assert done[0].stdout.splitlines() == [
         "records  3 read, with 8 replies, 1 of them text only",
-        "groups   1 of 2 loops: 1 alive, 0 dead",
+        "groups   1 of 2 loops: 1 with a signal, 0 without",
         "rows     6, out of 6 replies",
-        "refused  1 loop: alone, with nothing to be compared with",
+        "refused  1 loop: no other loop to compare it with",
         "refused  1 reply: text only",
-        "         loops/alone/record.jsonl: alone, with nothing to be compared with",
+        "         loops/alone/record.jsonl: no other loop to compare it with",
         "written  rows 6, episodes 7, trajectories 7",
     ]
     assert done[1].stderr.startswith("codagent-train: ")

@@ -8,7 +8,7 @@ from codagent.errors import UsageError
 from codagent.types import Tokens
 from codagent_train.data.credit import mean, paper
 from codagent_train.data.records.scan import TargetPolicy, scan
-from codagent_train.data.samples import build_samples
+from codagent_train.data.samples import build_samples, key_loops
 from tests.train.data.records.recordings import PLAIN, SAID, SETTINGS, WHOLE, ids, refused, reply, write
 
 
@@ -17,7 +17,7 @@ def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
     write(tmp_path / "y", "b", 0.0, loop=replace(PLAIN, group="later"))
     found = scan([tmp_path])
     assert (ids(found), found.rejections, found.records, found.replies, found.text_replies) == ([["a", "b"]], (), 2, 2, 0)
-    rows = build_samples({"replay": found.groups}, returns=paper, baseline=mean, reweight=False).samples
+    rows = build_samples(key_loops("replay", dict(enumerate(found.groups))), returns=paper, baseline=mean, reweight=False).samples
     assert [(row.advantage, row.replies) for row in rows] == [(0.5, (SAID,)), (-0.5, (SAID,))]
 
 
@@ -34,7 +34,7 @@ def test_loops_of_one_start_are_a_group_that_the_credit_takes(tmp_path):
 def test_loops_that_differ_in_what_they_were_given_are_not_compared(tmp_path, other):
     write(tmp_path, "a", 1.0)
     write(tmp_path, "b", 0.0, loop=replace(PLAIN, **{"group": "h", **other}))
-    alone = "alone, with nothing to be compared with"
+    alone = "no other loop to compare it with"
     assert refused(scan([tmp_path])) == [("loop", "a", alone), ("loop", "b", alone)]
 
 
@@ -86,11 +86,11 @@ def test_a_group_without_a_reply_to_train_on_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"end": None}, "broken off"),
-        ({"end": "tokens"}, "broken off"),
-        ({"reward": None}, "not judged"),
-        ({"reward": 7.0}, "a reward that there cannot be"),
-        ({"reward": float("nan")}, "a reward that there cannot be"),
+        ({"end": None}, "not complete"),
+        ({"end": "tokens"}, "not complete"),
+        ({"reward": None}, "not graded"),
+        ({"reward": 7.0}, "a reward outside -1 to 1"),
+        ({"reward": float("nan")}, "a reward outside -1 to 1"),
         ({"replies": (reply(), reply(policy="other#00 text"))}, "several models"),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_loop_that_cannot_be_compared_takes_those_with_it_that_were_started_to
     write(tmp_path, "a", 1.0)
     write(tmp_path, "b", given.get("reward", 0.0), *given.get("replies", ()), end=given.get("end", "finished"))
     write(tmp_path, "c", 0.0)
-    gone = "its group is not whole"
+    gone = "its group is incomplete"
     assert refused(scan([tmp_path])) == [("loop", "b", reason), ("loop", "a", gone), ("loop", "c", gone)]
 
 
@@ -106,7 +106,7 @@ def test_a_group_of_which_a_record_is_gone_is_not_whole(tmp_path):
     three = replace(PLAIN, settings={**SETTINGS, "job": {"tasks": [], "members": 3}})
     for name in "ab":
         write(tmp_path, name, float(name == "a"), loop=three)
-    gone = "its group is not whole"
+    gone = "its group is incomplete"
     assert refused(scan([tmp_path])) == [("loop", "a", gone), ("loop", "b", gone)]
     write(tmp_path, "c", 0.0, loop=three)
     assert ids(scan([tmp_path])) == [["a", "b", "c"]]
@@ -117,7 +117,7 @@ def test_a_loop_that_is_there_twice_counts_once(tmp_path):
     write(tmp_path, "b", 0.0)
     write(tmp_path / "copied", "b", 0.0)
     found = scan([tmp_path, tmp_path / "a" / "record.jsonl"])
-    assert (ids(found), refused(found), found.records) == ([["a", "b"]], [("loop", "b", "there twice")], 3)
+    assert (ids(found), refused(found), found.records) == ([["a", "b"]], [("loop", "b", "a second copy")], 3)
 
 
 def test_a_group_in_which_all_did_alike_is_dead(tmp_path):
@@ -162,11 +162,11 @@ def test_what_was_found_is_told_in_lines(tmp_path):
     write(tmp_path, "c", 0.0, end=None, loop=replace(PLAIN, group="h"))
     assert scan([tmp_path]).describe().splitlines() == [
         "records  3 read, with 5 replies, 2 of them text only",
-        "groups   1 of 2 loops: 1 alive, 0 dead",
+        "groups   1 of 2 loops: 1 with a signal, 0 without",
         "rows     2, out of 2 replies",
-        "refused  1 loop: broken off",
+        "refused  1 loop: not complete",
         "refused  2 replies: text only",
-        f"         {tmp_path}/c/record.jsonl: broken off",
+        f"         {tmp_path}/c/record.jsonl: not complete",
     ]
 
 

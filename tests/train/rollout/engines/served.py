@@ -1,8 +1,9 @@
 """What each of several processes runs: two steps of a small toy by LoRA, its replies from the server at the URL that it is given."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import BatchConfig, EngineConfig, read_recipe

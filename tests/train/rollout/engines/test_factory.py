@@ -2,12 +2,12 @@
 
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 import pytest
 import torch
+from msgspec.structs import replace
 from peft import PeftModel
 
 from codagent.types import Sampling

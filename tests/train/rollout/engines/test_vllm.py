@@ -174,13 +174,13 @@ def test_a_reply_without_ids_is_refused():
 
 
 def test_a_reply_to_another_prompt_is_refused():
-    assert choosing(prompt_token_ids=[6]).startswith("read 1 tokens that are not the 2 it was sent")
+    assert choosing(prompt_token_ids=[6]).startswith("read 1 tokens, not the 2 that it was sent")
 
 
 def test_a_reply_with_logprobs_missing_is_refused():
     ids = {"token_ids": [1, 2, END]}
-    assert choosing(**ids, logprobs={"token_logprobs": [-1.0, -2.0]}).startswith("told the logprobs of 2 of 3 tokens")
-    assert choosing(**ids, logprobs={"token_logprobs": [-1.0, None, -2.0]}).startswith("told the logprobs of 2 of 3 tokens")
+    assert choosing(**ids, logprobs={"token_logprobs": [-1.0, -2.0]}).startswith("gave the logprobs of 2 of 3 tokens")
+    assert choosing(**ids, logprobs={"token_logprobs": [-1.0, None, -2.0]}).startswith("gave the logprobs of 2 of 3 tokens")
 
 
 def test_a_reply_that_the_server_ended_by_rules_of_its_own_is_refused():

@@ -1,10 +1,10 @@
 """What each of several processes runs: three steps of a small toy, into the folder that it is given."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import BatchConfig, read_recipe

@@ -1,1 +1,1 @@
-"""Recorded loops as data for other trainers."""
+"""Exports recorded loops as data for other trainers."""

@@ -1,8 +1,8 @@
-"""An episode as other tools read trajectories: ATIF, the Agent Trajectory Interchange Format of the harbor framework, version 1.7.
+"""Writes an episode as a trajectory in ATIF 1.7, the Agent Trajectory Interchange Format of the harbor framework.
 
-A step of theirs is a message of the prompt, or a reply with what came back for it. What the format has no field for is in `extra`; text
-that is no UTF-8 and arguments that are no JSON object cannot be told as they are, and `to_json_value` and `raw_arguments` are what becomes
-of them.
+A step of ATIF is a message of the prompt, or a reply with the answers to it. Values for which ATIF has no field are in `extra`. ATIF cannot
+hold text that is not UTF-8, nor tool arguments that are not a JSON object; `to_json_value` replaces the first, and the second are in
+`raw_arguments` as text.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from codagent.store.trainable import CHANGED, untrainable_reason
 from codagent.types import Episode, Loop, Message, Reply, Role, Step, ToolCall
 
 SCHEMA = "ATIF-v1.7"
-_SOURCES: dict[Role, str] = {"system": "system", "assistant": "agent"}  # the others are the user's
+_SOURCES: dict[Role, str] = {"system": "system", "assistant": "agent"}  # the other roles become "user"
 
 JsonObject = dict[str, Any]
 
 
 def to_trajectory(loop: Loop, episode: Episode) -> JsonObject:
-    """The whole document. `agent.version` is that of this codagent: a record does not say which wrote it."""
+    """Return the document of an episode. `agent.version` is that of this codagent, because a record does not name the one that wrote it."""
     steps = [_prompt_step(message) for message in episode.prompt] + [_agent_step(step) for step in episode.steps]
     numbered = [{"step_id": number, **step} for number, step in enumerate(steps, 1)]
     return _without_none(
@@ -38,13 +38,15 @@ def to_trajectory(loop: Loop, episode: Episode) -> JsonObject:
 
 
 def episode_name(loop: Loop, episode: Episode) -> str:
-    """The episode's name among all of all loops."""
+    """Return a name that no other episode of any loop has."""
     return f"{loop.id}-{episode.position}-{episode.kind}"
 
 
 def to_json_value(value: Any) -> Any:
-    """The value as JSON and UTF-8 can hold it: half characters (bytes of an output that were no text) become question marks, floats that
-    are no numbers None."""
+    """Return the value without what JSON in UTF-8 cannot hold.
+
+    A surrogate, which stands for a byte of output that was not text, becomes a question mark. A float that is not finite becomes None.
+    """
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
@@ -58,13 +60,14 @@ def to_json_value(value: Any) -> Any:
 
 
 def _prompt_step(message: Message) -> JsonObject:
-    """Replies in a prompt are no replies of this episode, which the format says by that they were copied."""
+    """Return the step of a prompt's message. A reply in a prompt is of an earlier episode, so it is marked as copied."""
     source = _SOURCES.get(message.role, "user")
     step = _without_none(source=source, message=message.content)
     return {**step, "is_copied_context": True} if source == "agent" else step
 
 
 def _agent_step(step: Step) -> JsonObject:
+    """Return the step of a reply and the answers to it."""
     reply, message = step.reply, step.reply.message
     extra = _without_none(
         policy=reply.policy,
@@ -85,8 +88,9 @@ def _agent_step(step: Step) -> JsonObject:
 
 
 def _tool_call(call: ToolCall) -> JsonObject:
+    """Return a call with parsed arguments; with none, and the text in `extra`, when they are not a JSON object."""
     try:
-        arguments = to_json_value(json.loads(call.arguments or "{}", strict=False))  # as the tools read them
+        arguments = to_json_value(json.loads(call.arguments or "{}", strict=False))  # parsed as the tools parse them
     except (ValueError, RecursionError):
         arguments = None
     named_call = _without_none(tool_call_id=call.id, function_name=call.name)
@@ -96,7 +100,7 @@ def _tool_call(call: ToolCall) -> JsonObject:
 
 
 def _observation(step: Step) -> JsonObject | None:
-    """Answers name the call that they are for; what came back for a reply without calls names none."""
+    """Return the answers to a reply, each with the id of its call; None when there are none. A reply without calls has no ids."""
     calls = {call.id for call in step.reply.message.tool_calls}
     results = [
         _without_none(source_call_id=message.tool_call_id if message.tool_call_id in calls else None, content=message.content)
@@ -106,7 +110,10 @@ def _observation(step: Step) -> JsonObject | None:
 
 
 def _metrics(reply: Reply) -> JsonObject:
-    """With token ids only where they are whole; `unfit` says why a reply is nothing to train on by them."""
+    """Return the counts and token ids of a reply. Ids that do not match the counts are left out.
+
+    `unfit` says why the reply cannot be trained on.
+    """
     reason = untrainable_reason(reply)
     tokens = None if reason == CHANGED else reply.tokens
     return _without_none(
@@ -121,7 +128,7 @@ def _metrics(reply: Reply) -> JsonObject:
 
 
 def _totals(episode: Episode, steps: int) -> JsonObject:
-    """The cost is told where that of every reply is known."""
+    """Return the sums over the replies. The cost is left out when that of a reply is not known."""
     replies = [step.reply for step in episode.steps]
     costs = [reply.cost_usd for reply in replies if reply.cost_usd is not None]
     return _without_none(
@@ -133,6 +140,7 @@ def _totals(episode: Episode, steps: int) -> JsonObject:
 
 
 def _extra(loop: Loop, episode: Episode) -> JsonObject:
+    """Return what ATIF has no field for."""
     outcome = episode.outcome
     return _without_none(
         group=loop.group,
@@ -153,6 +161,6 @@ def _extra(loop: Loop, episode: Episode) -> JsonObject:
 
 
 def _without_none(**fields: Any) -> JsonObject:
-    """The fields that there are."""
+    """Return the fields that are not None."""
     values = {name: to_json_value(value) if isinstance(value, str | float) else value for name, value in fields.items()}
     return {name: value for name, value in values.items() if value is not None}

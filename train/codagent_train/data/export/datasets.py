@@ -1,4 +1,4 @@
-"""Recorded loops as data for other trainers: a folder with rows, episodes and trajectories, which is there whole or not at all."""
+"""Exports recorded loops to a folder with rows, episodes and trajectories. The folder is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from codagent.errors import UsageError
 from codagent.types import Episode, Loop, Message
 from codagent_train.data import credit
 from codagent_train.data.export.atif import episode_name, to_json_value, to_trajectory
-from codagent_train.data.records.files import iter_unique
+from codagent_train.data.records.finder import iter_unique
 from codagent_train.data.records.scan import ScanResult, scan
 from codagent_train.files import atomic_output, require_empty
 
 ROWS, EPISODES, TRAJECTORIES = "rows", "episodes", "trajectories"
-_ROWS_PER_TABLE = 500  # rows that are made a table of at a time; one table holds 2 GB of text at most
+_ROWS_PER_TABLE = 500  # rows that are converted at a time; a table can hold at most 2 GB of text
 
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """How many rows and episodes there are, each episode with a trajectory, and what was found to make them of."""
+    """What an export has written."""
 
     rows: int
-    episodes: int
-    found: ScanResult
+    episodes: int  # and as many trajectories
+    scanned: ScanResult  # what the records hold
 
     def describe(self) -> str:
-        """Lines for a person."""
-        lines = [self.found.describe(), f"written  rows {self.rows}, episodes {self.episodes}, trajectories {self.episodes}"]
+        """Describe the export in lines for a person."""
+        lines = [self.scanned.describe(), f"written  rows {self.rows}, episodes {self.episodes}, trajectories {self.episodes}"]
         if not self.rows:
-            lines.append("         no reply can be learned from as it was sampled, for what is refused above: rows is empty")
+            lines.append("         rows is empty: no reply can be learned from, for the reasons above")
         return "\n".join(lines)
 
 
 def export_records(paths: Sequence[Path], out: Path) -> ExportSummary:
-    """Make the folder `out` of the records in these folders.
+    """Write the records in these folders to the folder `out`.
 
-    UsageError for a path that is not there, or without a record; for an `out` that holds something, or that cannot be written.
+    Raises UsageError for a path that does not exist or holds no record, and for an `out` that is not empty or cannot be written.
     """
     out = require_empty(out)
     result = scan(paths)
@@ -55,21 +55,21 @@ def export_records(paths: Sequence[Path], out: Path) -> ExportSummary:
             rows = _write(unfinished / ROWS, (row for group in result.groups for row in _rows(group)), _row_types())
             _write(unfinished / EPISODES, (_episode(loop, episode) for loop, episode in episodes), _episode_types())
             _write_trajectories(unfinished / TRAJECTORIES, episodes)
-    except OverflowError as error:  # a number that no column holds, which a record may have been given
+    except OverflowError as error:  # a damaged record may have a number that is too large for a column
         raise UsageError(f"{out} cannot be written: {error}; leave out the record that holds it") from error
     return ExportSummary(rows, len(episodes), result)
 
 
 def _episodes(paths: Sequence[Path], result: ScanResult) -> Iterator[tuple[Loop, Episode]]:
-    """The whole episodes of all loops, each once, whatever is refused of them. Loops that are compared have their group's name."""
+    """Yield the finished episodes of all loops, each once, also those that cannot be trained on. A compared loop has its group's name."""
     groups = {loop.id: _group_name(group) for group in result.groups for loop in group}
-    for _, loop in iter_unique(paths, []):  # the others are among what was refused
+    for _, loop in iter_unique(paths, []):  # the scan has the rejections already
         named_alike = replace(loop, group=groups.get(loop.id, loop.group))
         yield from ((named_alike, episode) for episode in loop.episodes if episode.steps and not episode.resumable)
 
 
 def _rows(group: Sequence[Loop]) -> Iterator[Line]:
-    """A row for each reply that has an advantage, in a dead group 0: what all did alike can still be imitated."""
+    """Yield a row for each reply that has an advantage. In a group without signal it is 0, and the rows can still be imitated."""
     worth = credit.advantages([credit.episode_rewards(loop) for loop in group])
     for loop, scores in zip(group, worth, strict=True):
         for episode in loop.episodes:
@@ -80,11 +80,12 @@ def _rows(group: Sequence[Loop]) -> Iterator[Line]:
 
 
 def _group_name(group: Sequence[Loop]) -> str:
-    """Of loops that are compared: the id of the first."""
+    """Return the name of a group of compared loops: the id of the first."""
     return group[0].id
 
 
 def _reply_rows(episode: Episode) -> Iterator[Line]:
+    """Yield the row of each reply that has tokens, without what is the same for the whole episode's loop."""
     for number, (step, messages) in enumerate(zip(episode.steps, episode.requests(), strict=True)):
         reply = step.reply
         if reply.tokens:
@@ -106,6 +107,7 @@ def _reply_rows(episode: Episode) -> Iterator[Line]:
 
 
 def _episode(loop: Loop, episode: Episode) -> Line:
+    """Return the line of an episode."""
     outcome = episode.outcome
     messages = [message for step in episode.steps for message in (step.reply.message, *step.observation.messages)]
     line: Line = to_json_value(
@@ -129,7 +131,7 @@ def _episode(loop: Loop, episode: Episode) -> Line:
 
 
 def _message(message: Message) -> Line:
-    """As chat endpoints have it; arguments are the text that the model wrote."""
+    """Return a message in the form of chat endpoints. The arguments of a call are the text that the model wrote."""
     calls = [(call.id, {"name": call.name, "arguments": call.arguments}) for call in message.tool_calls]
     tool_calls = [{"id": id_, "type": "function", "function": function} for id_, function in calls] or None
     return {"role": message.role, "content": message.content, "tool_calls": tool_calls, "tool_call_id": message.tool_call_id}
@@ -189,7 +191,7 @@ def _message_types() -> Any:
 
 
 def _write(folder: Path, lines: Iterable[Line], types: Line) -> int:
-    """The lines as a folder that `datasets` loads, and how many they are; none is a table with columns, too."""
+    """Write lines to a folder that `datasets` can load, and return their number. Without lines, it is a table with columns and no rows."""
     from datasets import Dataset, Features, concatenate_datasets, disable_progress_bars
 
     disable_progress_bars()
@@ -211,7 +213,7 @@ def _write_trajectories(folder: Path, episodes: Sequence[tuple[Loop, Episode]]) 
 
 
 def _file_name(text: str) -> str:
-    """The text, where it is a plain name; what else a file may call its loop is not made a path of."""
+    """Return a safe file name: the text if it is a plain name, otherwise its hash. A record may hold any text as the id of its loop."""
     if re.fullmatch(r"[\w-]{1,100}", text, re.ASCII):
         return text
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,1 +1,1 @@
-"""Recorded loops as training data."""
+"""Reads recorded loops as training data."""

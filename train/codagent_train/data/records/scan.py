@@ -1,8 +1,9 @@
-"""Recorded loops as training data: which of them can be learned from, group by group, and why the others cannot. Knows nothing of torch.
+"""Finds the recorded loops that can be replayed in training, group by group, and says why others cannot. Does not import torch.
 
-A sample is as it was sampled, or it is not used: ids and logprobs of every token, out of the whole distribution, by the weights that are
-trained. Loops can be compared when they did the same tasks from the same start in the same image with the same weights. Those that
-were started together are all there or none is used: what is left of a group where some broke off is the quick ones.
+A reply is used only as it was sampled: the record has the ids and logprobs of all its tokens, nothing was cut from the distribution, and
+the weights are those that are trained. Loops are compared when they did the same tasks from the same start in the same image with the same
+weights. Loops that were started together are used together or not at all: those that completed are the quick ones, and not a fair sample of
+the group.
 """
 
 from __future__ import annotations
@@ -18,52 +19,51 @@ from codagent.store.codec import encode
 from codagent.store.trainable import parse_policy, untrainable_reason
 from codagent.types import Loop, Reply, Step
 from codagent_train.data import credit
-from codagent_train.data.records.files import Rejection, find_record_files, iter_unique
+from codagent_train.data.records.finder import Rejection, find_record_files, iter_unique
 from codagent_train.data.samples import imitation_samples
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPolicy:
-    """Who is to learn: weights as a reply's policy names them, how often they were trained so far, and the number of ids that there
-    are. None: any."""
+    """The policy that is to learn from records."""
 
-    weights: tuple[str, ...]
-    version: int | None = None
-    max_staleness: int = 0
-    vocabulary_size: int | None = None
+    weights: tuple[str, ...]  # the names that records may have for its weights
+    version: int | None = None  # how many training steps it has taken; None: replies of all versions are used
+    max_staleness: int = 0  # how many steps older than `version` a reply may be
+    vocabulary_size: int | None = None  # larger ids are of another tokenizer; None: not checked
 
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """Loops that can be learned from, in groups; a reply in them that cannot be has no tokens. What was left out; and how much was read:
-    records, replies, and those of them that are `text` without tokens."""
+    """What can be learned from, what cannot, and how much was read."""
 
-    groups: tuple[tuple[Loop, ...], ...] = ()
+    groups: tuple[tuple[Loop, ...], ...] = ()  # a reply that cannot be learned from has no tokens
     rejections: tuple[Rejection, ...] = ()
     records: int = 0
     replies: int = 0
-    text_replies: int = 0
+    text_replies: int = 0  # replies whose record has no tokens
 
     @property
     def groups_without_signal(self) -> int:
-        """How many groups have nothing to teach, by the paper's credit."""
+        """The number of groups in which all advantages are 0, by the paper's returns."""
         return sum(credit.no_signal(credit.advantages([credit.episode_rewards(loop) for loop in group])) for group in self.groups)
 
     @property
     def sample_count(self) -> int:
+        """The number of training samples in the groups."""
         return sum(len(imitation_samples(group)) for group in self.groups)
 
     @property
     def trained_replies(self) -> int:
-        """How many replies the rows hold."""
+        """The number of replies that can be learned from."""
         return sum(reply.tokens is not None for group in self.groups for loop in group for reply in all_replies(loop))
 
     def describe(self) -> str:
-        """Lines for a person."""
+        """Describe the scan in lines for a person."""
         without_signal, loops = self.groups_without_signal, sum(map(len, self.groups))
         lines = [
             f"records  {self.records} read, with {self.replies} replies, {self.text_replies} of them text only",
-            f"groups   {len(self.groups)} of {loops} loops: {len(self.groups) - without_signal} alive, {without_signal} dead",
+            f"groups   {len(self.groups)} of {loops} loops: {len(self.groups) - without_signal} with a signal, {without_signal} without",
             f"rows     {self.sample_count}, out of {self.trained_replies} replies",
         ]
         counted = Counter((rejection.kind, rejection.reason) for rejection in self.rejections)
@@ -74,21 +74,22 @@ class ScanResult:
 
 @dataclass(slots=True)
 class _Scan:
-    """What is known of the records so far: loops that are whole, what is refused, groups that miss a loop, replies of all loops."""
+    """The state of a scan."""
 
-    whole: list[tuple[Path, Loop]] = field(default_factory=list)
+    complete: list[tuple[Path, Loop]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    incomplete: set[tuple[Path, str]] = field(default_factory=set)
-    replies: list[Reply] = field(default_factory=list)
+    incomplete: set[tuple[Path, str]] = field(default_factory=set)  # the cohorts in which a loop is rejected
+    replies: list[Reply] = field(default_factory=list)  # of all loops
 
     def reject(self, kind: str, where: Path, reason: str) -> None:
+        """Note why something is not used."""
         self.rejections.append(Rejection(kind, where, reason))
 
 
 def scan(paths: Sequence[Path], target: TargetPolicy | None = None) -> ScanResult:
-    """What can be learned from in these folders and records; without a target, by each loop's own weights.
+    """Find what `target` can learn from in these folders and records. None: what the weights of each loop can learn from.
 
-    UsageError for a path that is not there, or without a record.
+    Raises UsageError for a path that does not exist or holds no record.
     """
     files, state = find_record_files(paths), _Scan()
     for file, loop in iter_unique(files, state.rejections):
@@ -101,11 +102,12 @@ def scan(paths: Sequence[Path], target: TargetPolicy | None = None) -> ScanResul
 
 
 def drop_stale_tokens(loop: Loop, target: TargetPolicy) -> Loop:
-    """A loop that was read, with the tokens of only those replies that the target can still learn from."""
+    """Remove the tokens of the replies that the target cannot learn from any more."""
     return _keep_tokens_where(loop, lambda reply: not _reply_rejection(reply, target))
 
 
 def all_replies(loop: Loop) -> list[Reply]:
+    """Return the replies of all episodes in order."""
     return [step.reply for episode in loop.episodes for step in episode.steps]
 
 
@@ -116,18 +118,18 @@ def _add_loop(file: Path, loop: Loop, state: _Scan, target: TargetPolicy | None)
         state.reject("loop", file, reason)
         state.incomplete.add(_cohort_key(file, loop.group))
     else:
-        state.whole.append((file, loop))
+        state.complete.append((file, loop))
 
 
 def _loop_rejection(loop: Loop, target: TargetPolicy | None) -> str:
-    """Why a loop cannot be compared with others, whatever its replies."""
+    """Return why a loop cannot be compared with others; "" when it can."""
     if not loop.episodes or not loop.complete:
-        return "broken off"
+        return "not complete"
     outcomes = [episode.outcome for episode in loop.episodes]
     if any(outcome is None for outcome in outcomes):
-        return "not judged"
+        return "not graded"
     if not all(outcome and -1 <= outcome.reward <= 1 for outcome in outcomes):
-        return "a reward that there cannot be"
+        return "a reward outside -1 to 1"
     weights = {parse_policy(reply.policy).weights for reply in all_replies(loop)}
     if len(weights) != 1:
         return "several models" if weights else "no replies"
@@ -135,19 +137,20 @@ def _loop_rejection(loop: Loop, target: TargetPolicy | None) -> str:
 
 
 def _comparable_groups(state: _Scan, target: TargetPolicy | None) -> Iterator[tuple[Loop, ...]]:
+    """Yield the groups of loops that can be compared and have a reply to learn from. Reject the other loops."""
     cohorts: dict[str, list[tuple[Path, Loop]]] = defaultdict(list)
     starts: dict[tuple[Path, str], str] = {}
-    counts = Counter(_cohort_key(file, loop.group) for file, loop in state.whole)
-    for file, loop in state.whole:
+    counts = Counter(_cohort_key(file, loop.group) for file, loop in state.complete)
+    for file, loop in state.complete:
         key = _cohort_key(file, loop.group)
         if key in state.incomplete or counts[key] < _group_size(loop):
-            state.reject("loop", file, "its group is not whole")
-        else:  # of uncommitted work each has a commit of its own, which tells the second
+            state.reject("loop", file, "its group is incomplete")
+        else:  # loops that start from uncommitted work have different start commits: the time of the snapshot is a part of its hash
             start = starts.setdefault(key, loop.start_commit)
             cohorts[_comparison_key(replace(loop, start_commit=start))].append((file, loop))
     for cohort in cohorts.values():
         if len(cohort) == 1:
-            state.reject("loop", cohort[0][0], "alone, with nothing to be compared with")
+            state.reject("loop", cohort[0][0], "no other loop to compare it with")
             continue
         group = tuple(_trainable_only(file, loop, state, target) for file, loop in cohort)
         if any(reply.tokens for loop in group for reply in all_replies(loop)):
@@ -155,7 +158,7 @@ def _comparable_groups(state: _Scan, target: TargetPolicy | None) -> Iterator[tu
 
 
 def _comparison_key(loop: Loop) -> str:
-    """The same for loops that can be compared."""
+    """Return a key that is equal for loops that can be compared."""
     settings: Mapping[str, Any] = loop.settings
     tasks = _job_settings(loop).get("tasks")
     if tasks is None:
@@ -166,15 +169,18 @@ def _comparison_key(loop: Loop) -> str:
 
 
 def _group_size(loop: Loop) -> int:
-    """How many were started together."""
+    """Return how many loops were started together with this one, itself included."""
     return members if isinstance(members := _job_settings(loop).get("members"), int) else 1
 
 
 def _job_settings(loop: Loop) -> Mapping[str, Any]:
+    """Return the recorded spec of the loop; empty when the record has none."""
     return job if isinstance(job := loop.settings.get("job"), dict) else {}
 
 
 def _trainable_only(file: Path, loop: Loop, state: _Scan, target: TargetPolicy | None) -> Loop:
+    """Remove the tokens of replies that cannot be learned from, and reject these replies."""
+
     def is_trainable(reply: Reply) -> bool:
         reason = untrainable_reason(reply) or (_reply_rejection(reply, target) if target else "")
         if reason:
@@ -185,7 +191,7 @@ def _trainable_only(file: Path, loop: Loop, state: _Scan, target: TargetPolicy |
 
 
 def _keep_tokens_where(loop: Loop, keep: Callable[[Reply], bool]) -> Loop:
-    """The loop, with the tokens of only those replies that are kept."""
+    """Remove the tokens of all replies for which `keep` is false."""
 
     def filter_step(step: Step) -> Step:
         return step if keep(step.reply) else replace(step, reply=replace(step.reply, tokens=None))
@@ -194,7 +200,10 @@ def _keep_tokens_where(loop: Loop, keep: Callable[[Reply], bool]) -> Loop:
 
 
 def _reply_rejection(reply: Reply, target: TargetPolicy) -> str:
-    """Why a reply is not what the target could have said. Weights without a version are those that training begins with."""
+    """Return why the target cannot learn from a reply that is trainable as such; "" when it can.
+
+    Weights without a version in the record count as version 0, with which training begins.
+    """
     size, tokens = target.vocabulary_size, reply.tokens
     if size is not None and tokens and max(tokens.prompt_ids + tokens.completion_ids) >= size:
         return "ids of another tokenizer"
@@ -203,12 +212,12 @@ def _reply_rejection(reply: Reply, target: TargetPolicy) -> str:
 
 
 def _cohort_key(file: Path, group: str) -> tuple[Path, str]:
-    """Names the loops that were started together: their folders lie side by side."""
+    """Return a key that is equal for loops that were started together. Their folders have the same parent."""
     return file.resolve().parent.parent, group
 
 
 def _read_group_name(file: Path) -> str:
-    """The group of a damaged record, as far as it still tells; else the loop's own id, which is that of the first of a group."""
+    """Read the group of a damaged record. If that is impossible, return the loop's id, which names the group of the first loop."""
     try:
         with file.open("rb") as opened:
             return str(json.loads(opened.readline())["loop"]["group"])

@@ -1,1 +1,1 @@
-"""FrozenLake-Obscure: its rules, how it is put into words, and how well it can be played."""
+"""FrozenLake-Obscure (arXiv 2606.20002): its rules, its texts, and how well it can be played."""

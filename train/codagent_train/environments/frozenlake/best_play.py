@@ -1,18 +1,21 @@
-"""Best play of FrozenLake-Obscure, exact over the 24 mappings: what a player does who believes some of them possible."""
+"""Best play of FrozenLake-Obscure by a player who considers some of the 24 mappings possible, all equally likely.
+
+The value of a state is computed exactly, by dynamic programming over (cell, belief, turns left).
+"""
 
 from __future__ import annotations
 
 from codagent_train.environments.frozenlake.rules import CODES, MAPPINGS, Lake, Moment, apply_action, judge, move
 
-Belief = int  # a bit for each of MAPPINGS that is still possible
+Belief = int  # bit i is set while MAPPINGS[i] is possible
 ANY_MAPPING: Belief = (1 << len(MAPPINGS)) - 1
 _FAR = 1_000
-# of a code and a direction: the mappings by which the one moves in the other
+# by action and direction: the mappings in which that action has that direction
 _MAPPINGS_WHERE = {(k, way): sum(1 << i for i, ways in enumerate(MAPPINGS) if ways[k - 1] == way) for k in CODES for way in range(4)}
 
 
 class Solver:
-    """Best play on one lake under a belief about the mapping, to reach the goal as surely as possible in the turns that are left."""
+    """Best play on one lake: reach the goal with the greatest probability in the turns that are left."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
@@ -21,13 +24,13 @@ class Solver:
         self._values: dict[tuple[int, Belief, int], float] = {}
 
     def distance(self, cell: int) -> int:
-        """How many steps it is to the goal, around the holes."""
+        """Return how many steps around the holes it takes from a cell to the goal; a large number when there is no way."""
         return self._distance.get(cell, _FAR)
 
     def value(self, cell: int, belief: Belief, turns: int) -> float:
-        """The chance to reach the goal."""
+        """Return the probability of reaching the goal."""
         if self.distance(cell) > turns:
-            return 0.0  # holes among them
+            return 0.0  # also in a hole, which has no way to the goal
         if cell == self.lake.goal or belief.bit_count() == 1:
             return 1.0
         key = (cell, belief, turns)
@@ -36,7 +39,10 @@ class Solver:
         return self._values[key]
 
     def best_code(self, cell: int, belief: Belief, turns: int) -> int:
-        """The code with the greatest chance; of several the one that tells most, of these the one that may lead nearest to the goal."""
+        """Return the action with the greatest probability of reaching the goal.
+
+        Among equal actions it is the one with the most possible outcomes, and then the one that may lead nearest to the goal.
+        """
 
         def merit(code: int) -> tuple[float, int, int]:
             outcomes = self._outcomes(cell, belief, code)
@@ -45,12 +51,12 @@ class Solver:
         return max(CODES, key=merit)
 
     def _informative_outcomes(self, cell: int, belief: Belief) -> list[dict[int, Belief]]:
-        """The outcomes of all codes but those that are known to change nothing."""
+        """Return the outcomes of all actions, without those that certainly leave cell and belief as they are."""
         all_outcomes = [self._outcomes(cell, belief, code) for code in CODES]
         return [outcomes for outcomes in all_outcomes if len(outcomes) > 1 or cell not in outcomes]
 
     def _outcomes(self, cell: int, belief: Belief, code: int) -> dict[int, Belief]:
-        """Where a code may lead, with the belief that follows from it; holes and edges tell as much as ice."""
+        """Return the cells that an action may lead to, each with the belief after that. Holes and edges tell as much as ice."""
         outcomes: dict[int, Belief] = {}
         for way, next_cell in enumerate(self._next[cell]):
             if remaining := belief & _MAPPINGS_WHERE[code, way]:
@@ -72,7 +78,10 @@ class Solver:
 
 
 def play_best(solver: Solver, directions: tuple[int, ...], belief: Belief) -> list[tuple[Moment, Belief]]:
-    """Best play of one task by who believes `belief` of the true `directions`: each moment after an action, and what is believed then."""
+    """Play a task with the best actions under `belief`, on the true mapping `directions`.
+
+    Returns the moment after each action, with the belief that follows from it.
+    """
     moment = Moment(solver.lake, solver.lake.start)
     trace = []
     while judge(moment) is None:
@@ -84,6 +93,6 @@ def play_best(solver: Solver, directions: tuple[int, ...], belief: Belief) -> li
 
 
 def narrow(belief: Belief, moment: Moment) -> Belief:
-    """What remains possible after the last action of `moment`."""
+    """Return the mappings in `belief` that agree with the last action of `moment`."""
     ways = [way for way in range(4) if move(moment.lake.side, moment.before, way) == moment.position]
     return sum(belief & _MAPPINGS_WHERE[moment.code or 0, way] for way in ways)

@@ -1,7 +1,7 @@
-"""FrozenLake-Obscure: cross a lake with four actions whose directions are hidden, the same for all tasks of a pack.
+"""FrozenLake-Obscure: cross a lake with four actions whose directions are hidden and the same in all tasks of a pack.
 
-After arXiv 2606.20002. Different here: packs have stable seeds, those of training and of tests never meet, and the account has the state
-after the last action, so that what a fatal step did can be noted.
+After arXiv 2606.20002. Different here: packs have stable seeds, and none is both for training and for tests; the description of the end
+has the state after the last action, so that notes can say where a fatal step led.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from codagent_train.environments.packs import Pack, Split, seed_of
 
 
 class FrozenLake:
-    """An Environment for the tasks of one pack. `tokens` is how long the rules tell the model to keep an answer."""
+    """An Environment for the tasks of one pack. The rules tell the model to keep its answer below `tokens` tokens."""
 
     tools: tuple[Tool, ...] = ()
 
@@ -30,7 +30,7 @@ class FrozenLake:
 
     @property
     def moment(self) -> Moment:
-        """Where play stands. Not for the policy: the lake as it is."""
+        """The lake in play, with the player's cell. The policy must not see it."""
         return self._moment
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
@@ -56,14 +56,17 @@ class FrozenLake:
         return Outcome(goal_reward(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
 
     def save_work(self, outcome: Outcome | None) -> None:
-        """Nothing of a lake lasts."""
+        """Do nothing: a lake leaves nothing to save."""
 
     def describe_state(self) -> str:
         return self._form.describe_state(self._moment)
 
 
 def make_lake_pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:
-    """Pack number `seed` of a split; a longer one begins with the same tasks, and the form changes only how they are told."""
+    """Make pack number `seed` of a split.
+
+    A longer pack begins with the tasks of a shorter one. The form changes only the text of the tasks.
+    """
     name = f"frozenlake-{level.name}"
     seeds = [seed_of(split, name, seed, position) for position in range(tasks)]
     return Pack(

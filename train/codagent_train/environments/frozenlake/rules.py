@@ -1,6 +1,6 @@
-"""The rules of FrozenLake-Obscure: lakes, moves, when play is over, what it is worth. Knows nothing of words and models.
+"""The rules of FrozenLake-Obscure: lakes, moves, the end of play, rewards. No texts and no models.
 
-After arXiv 2606.20002, tables 2 and 4; gymnasium's way of drawing lakes, with Python's own generator.
+The rules follow arXiv 2606.20002, tables 2 and 4. Lakes are drawn as in gymnasium's FrozenLake, with Python's own random generator.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from random import Random
 from typing import Literal
 
 DIRECTIONS = ("down", "right", "up", "left")
-CODES = (1, 2, 3, 4)  # of the actions
-MAPPINGS = tuple(permutations(range(len(DIRECTIONS))))  # of one of them, element k - 1 is the direction of action k
-STEP_COST = 0.1  # of a success that takes all turns
+CODES = (1, 2, 3, 4)  # the names of the actions
+MAPPINGS = tuple(permutations(range(len(DIRECTIONS))))  # element k - 1 of a mapping is the direction of action k
+STEP_COST = 0.1  # what a success loses when it takes all turns
 _OFFSETS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 Verdict = Literal["goal", "hole", "turns"]
@@ -22,22 +22,22 @@ Verdict = Literal["goal", "hole", "turns"]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """`depth` bounds how far away the goal of a valid lake may be; `turns` is what the player has."""
+    """How large lakes are and how long they are played."""
 
     name: str
-    sides: tuple[int, int]
-    depth: int
-    turns: int
+    sides: tuple[int, int]  # the smallest and the largest side of a lake, in cells
+    depth: int  # bound of the search that tells whether a lake can be solved
+    turns: int  # how many actions the player has
 
 
-SMALL = Level("small", (3, 3), depth=3, turns=4)  # not in the paper; for models that learn on a CPU
+SMALL = Level("small", (3, 3), depth=3, turns=4)  # not in the paper; for small models on a CPU
 EASY = Level("easy", (4, 5), depth=6, turns=8)
 HARD = Level("hard", (6, 7), depth=8, turns=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """Cells are numbered row by row from 0."""
+    """A square lake. Cells are numbered row by row from 0."""
 
     side: int
     holes: frozenset[int]
@@ -48,18 +48,21 @@ class Lake:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A lake in play: `turn` actions were taken, and `code` was the last, at the cell `before`."""
+    """A lake in play."""
 
     lake: Lake
-    position: int
-    turn: int = 0
-    code: int | None = None
-    before: int = 0
+    position: int  # the player's cell
+    turn: int = 0  # how many actions were taken
+    code: int | None = None  # the last action; None before the first
+    before: int = 0  # the cell in which the last action was taken; without meaning before the first
 
 
 @lru_cache(maxsize=1024)
 def draw_lake(level: Level, seed: int) -> Lake:
-    """A random lake on which the goal can be reached. Only `random()` is drawn from: its sequence is the same in all versions of Python."""
+    """Draw a random lake whose goal can be reached.
+
+    Only `random()` is called on the generator: its sequence is the same in all versions of Python.
+    """
     draw = Random(seed).random  # noqa: S311
     least, most = level.sides
     side = least + int(draw() * (most - least + 1))
@@ -76,24 +79,24 @@ def draw_lake(level: Level, seed: int) -> Lake:
 
 
 def draw_mapping(pack_seed: int) -> tuple[int, ...]:
-    """The hidden direction of each action, as numbers into `DIRECTIONS`."""
+    """Draw the hidden mapping of a pack: the direction of each action, as indices into `DIRECTIONS`."""
     return MAPPINGS[int(Random(pack_seed).random() * len(MAPPINGS))]  # noqa: S311
 
 
 def move(side: int, cell: int, direction: int) -> int:
-    """The cell that a step leads to; the same one at an edge."""
+    """Return the cell that a step leads to. At an edge that is the same cell."""
     row, column = cell // side + _OFFSETS[direction][0], cell % side + _OFFSETS[direction][1]
     return row * side + column if 0 <= row < side and 0 <= column < side else cell
 
 
 def apply_action(moment: Moment, code: int, directions: tuple[int, ...]) -> Moment:
-    """The moment after action `code`, 1 to 4, in a pack with this mapping."""
+    """Return the moment after action `code` (1 to 4). `directions` is the mapping of the pack."""
     cell = moment.position
     return Moment(moment.lake, move(moment.lake.side, cell, directions[code - 1]), moment.turn + 1, code, cell)
 
 
 def judge(moment: Moment) -> Verdict | None:
-    """Why play is over; None while it is not."""
+    """Return why play is over; None while it goes on."""
     if moment.position == moment.lake.goal:
         return "goal"
     if moment.position in moment.lake.holes:
@@ -102,12 +105,15 @@ def judge(moment: Moment) -> Verdict | None:
 
 
 def goal_reward(turn: int, turns: int) -> float:
-    """The reward of reaching the goal with action number `turn`."""
+    """Return the reward for reaching the goal with action number `turn` of `turns`."""
     return 1.0 - STEP_COST * turn / turns
 
 
 def _reachable(lake: Lake, depth: int) -> bool:
-    """Depth first with one set of visited cells, as the paper: it may miss a way that is just short enough, and never finds a false one."""
+    """Return whether the search of the paper finds the goal from the start within `depth` steps.
+
+    The search is depth first and visits each cell once, so it can miss a path of the allowed length. A path that it finds is one.
+    """
     visited: set[int] = set()
     waiting = [(lake.start, 0)]
     while waiting:

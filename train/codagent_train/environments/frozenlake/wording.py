@@ -1,7 +1,7 @@
-"""Lakes in words: the rules that a model is told, states, answers, and what is said at the end, in three forms.
+"""The texts of FrozenLake-Obscure, in three forms: rules, states, answers, and what is said at the end.
 
-`PAPER` words a lake much as arXiv 2606.20002 does, `TERSE` in few tokens, `BRIEF` in fewer, without a map: where the goal lies, and where
-no ice; there an answer also says the direction that it hopes for.
+`PAPER` is close to arXiv 2606.20002. `TERSE` takes few tokens. `BRIEF` takes fewer: it has no map, but says where the goal, holes and
+edges are; an answer also names the direction that the model hopes for.
 """
 
 from __future__ import annotations
@@ -31,22 +31,20 @@ _DIRECTION_AND_DIGIT = re.compile(rf"\s*(?:{'|'.join(DIRECTIONS)}|try) ([1-4])(?
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How lakes are put into words: which file has the rules, what answer is `expected`, what the task is, how a state is described,
-    which action an answer is, if it is one, how an action is rendered, with the direction that it is hoped to take, if any, and what is
-    said at the end."""
+    """How a lake is put into words, and how an answer is read."""
 
-    rules_file: str
-    expected: str
+    rules_file: str  # in prompts/, without .md
+    expected: str  # the form of an answer, for people and for feedback
     describe_task: Callable[[Lake], str]
     describe_state: Callable[[Moment], str]
-    parse_answer: Callable[[str], int | None]
-    render_action: Callable[[int, str | None], str]
+    parse_answer: Callable[[str], int | None]  # the action, 1 to 4; None when the answer has not the expected form
+    render_action: Callable[[int, str | None], str]  # the answer for an action and the hoped-for direction; None: no direction is hoped for
     feedback: Verdicts = field(default_factory=lambda: FEEDBACK)
 
 
 @cache
 def read_rules(name: str) -> str:
-    """The text of `prompts/NAME.md`."""
+    """Return the text of `prompts/NAME.md`."""
     return resources.files(__package__).joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").strip()
 
 
@@ -55,7 +53,7 @@ def _describe_map(lake: Lake) -> str:
 
 
 def _no_description(lake: Lake) -> str:
-    """What there is to do is the same in all tasks, and the rules have it."""
+    """Return "": in this form the rules say what to do, and it is the same in all tasks."""
     del lake
     return ""
 
@@ -79,7 +77,7 @@ def _paper_move(moment: Moment) -> str:
 
 
 def _paper_answer(text: str) -> int | None:
-    """One pair of tags, the action at the beginning of what they hold."""
+    """Read an action from the only pair of answer tags. The action must come first between them."""
     match = _ACTION.search(text) if text.count("<answer>") == text.count("</answer>") == 1 else None
     return int(match[1]) if match else None
 
@@ -122,7 +120,7 @@ def _brief_state(moment: Moment) -> str:
 
 @lru_cache(maxsize=4096)
 def _bearing(lake: Lake, cell: int) -> str:
-    """Where the goal lies."""
+    """Describe where the goal is, seen from a cell."""
     rows, columns = lake.goal // lake.side - cell // lake.side, lake.goal % lake.side - cell % lake.side
     ways = [(rows, "down" if rows > 0 else "up"), (columns, "right" if columns > 0 else "left")]
     return "goal " + " ".join(f"{way} {abs(cells)}" for cells, way in ways if cells)
@@ -130,20 +128,20 @@ def _bearing(lake: Lake, cell: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _hazards(lake: Lake, cell: int) -> tuple[str, ...]:
-    """In which directions there is no ice."""
+    """Describe in which directions of a cell there are holes and edges."""
     grounds = {name: _ground(lake, cell, move(lake.side, cell, way)) for way, name in enumerate(DIRECTIONS)}
     hazards = {hazard: " ".join(name for name, ground in grounds.items() if ground == hazard) for hazard in ("hole", "edge")}
     return tuple(f"{hazard} {names}" for hazard, names in hazards.items() if names)
 
 
 def _terse_answer(text: str) -> int | None:
-    """A digit at the beginning."""
+    """Read an action from a digit at the beginning."""
     match = _DIGIT.match(text)
     return int(match[1]) if match else None
 
 
 def _brief_answer(text: str) -> int | None:
-    """A digit after the direction that is hoped for."""
+    """Read an action from a digit at the beginning, after the direction that the model hopes for."""
     match = _DIRECTION_AND_DIGIT.match(text)
     return int(match[1]) if match else None
 
@@ -162,7 +160,7 @@ def _coordinates(lake: Lake, cell: int) -> str:
 
 
 def _ground(lake: Lake, cell: int, near: int) -> str:
-    """What lies one step away; where that leads nowhere, the edge."""
+    """Return what is one step away: an edge when the step leads to the same cell."""
     if near == cell:
         return "edge"
     return "hole" if near in lake.holes else "goal" if near == lake.goal else "ice"

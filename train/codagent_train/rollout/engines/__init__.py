@@ -1,1 +1,1 @@
-"""Engines: what samples replies for many loops at once. One Protocol; which one serves is the recipe's choice."""
+"""Engines, which sample the replies of many loops at once. The recipe names the engine."""

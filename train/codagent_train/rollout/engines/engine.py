@@ -1,4 +1,4 @@
-"""The Protocol of engines, which sample replies for many loops at once."""
+"""The Protocol of an engine, which samples completions for a batch of prompts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Protocol
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 
-MAX_BATCH_TOKENS = 2**16  # tokens, what is to come included, whose keys and values an engine in this process holds at a time
+MAX_BATCH_TOKENS = 2**16  # most tokens, of prompts and completions, for which an engine in this process holds keys and values at a time
 
 
 class Engine(Protocol):
-    """Samples a completion for each prompt, all of them in one batch.
+    """Samples a completion for each prompt of a batch.
 
-    Every sampling has its temperature and seed set, and nothing cut from the distribution. The logprobs are natural logs under what was
-    sampled from. A completion ends with an id in `ends`, or has `max_tokens` ids. What comes of a prompt follows from the prompt, its
-    sampling and the weights, not from its neighbours (but for rounding).
+    Each prompt has its own sampling, with a temperature, a seed and `max_tokens`; top_p is 1 and top_k is 0. A completion ends with an id
+    in `ends`, or has `max_tokens` ids. The returned logprobs are natural logarithms under the distribution that was sampled from, which
+    includes the temperature. A completion depends on its prompt, its sampling and the weights. The other prompts of the batch change it
+    only by rounding.
     """
 
     @property

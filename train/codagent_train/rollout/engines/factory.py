@@ -1,4 +1,4 @@
-"""Which engine serves a run, by its recipe."""
+"""Makes the engine that a recipe names."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.engine import Engine
 from codagent_train.run_dir import checkpoints
 
-EngineAtStep = Callable[[Any, int], Engine]  # what samples by the model that is given, as it stands in the step of that number
+EngineAtStep = Callable[[Any, int], Engine]  # takes the model and the number of the step; the engine samples from the model as it is then
 
 
 def engine_for(recipe: Recipe, policy: Policy, out: Path) -> EngineAtStep:
-    """The engine of each step of the run in the folder `out`."""
+    """Return what makes the engine of each step of a run. `out` is the folder of the run."""
     if recipe.engine.name == "vllm":
         return _vllm_engines(recipe.engine.url, policy.ends, out)
     if recipe.engine.name == "continuous":
@@ -29,7 +29,11 @@ def engine_for(recipe: Recipe, policy: Policy, out: Path) -> EngineAtStep:
 
 
 def _vllm_engines(url: str, ends: frozenset[int], out: Path) -> EngineAtStep:
-    """Of several processes, which hold the same weights, the first gives them to the server."""
+    """Return what gives a step's adapter to the server and makes an engine that samples from it.
+
+    When several processes train together, they hold the same weights: the main process publishes the adapter and tells the others its name.
+    Every process must therefore call this in every step.
+    """
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
@@ -37,7 +41,7 @@ def _vllm_engines(url: str, ends: frozenset[int], out: Path) -> EngineAtStep:
 
     server, folder = VllmEngine(url, ends=ends), checkpoints.unfinished_dir(out) / "adapter"
 
-    def at(model: Any, step: int) -> Engine:
+    def publish_step(model: Any, step: int) -> Engine:
         if PartialState().is_main_process:
             model.save_pretrained(folder)
             server.publish(folder, f"{out.resolve().name}@{step}-{hash_adapter(folder)}")
@@ -46,11 +50,14 @@ def _vllm_engines(url: str, ends: frozenset[int], out: Path) -> EngineAtStep:
         server.model = name[0]
         return server
 
-    return at
+    return publish_step
 
 
 def hash_adapter(folder: Path) -> str:
-    """What tells the adapters in two folders apart, so that a run begun anew under an old name is not taken for the old one."""
+    """Return a hash of the adapter in the folder: 12 hexadecimal digits.
+
+    It is a part of the adapter's name on the server. A run that is started again under the same name thus never uses the old run's adapter.
+    """
     files = (folder / name for name in ("adapter_config.json", "adapter_model.safetensors"))
     parts = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
     return hashlib.sha256(parts.encode()).hexdigest()[:12]

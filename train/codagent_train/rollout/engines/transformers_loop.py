@@ -1,6 +1,6 @@
-"""The engine in this process: a transformers model, sampled batch by batch with its own cache.
+"""The default engine: samples from a transformers model in this process, token by token.
 
-The loop is written out, not `generate`: that has one seed for a whole batch, and gives logprobs only together with the logits of all steps.
+It does not use transformers' `generate`, which has one seed for a whole batch and returns logprobs only with the logits of all steps.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 
 
 class LocalEngine:
-    """An Engine over a causal language model that may be trained in between; it is left in the mode that it was in."""
+    """An Engine over a causal language model. The model may be trained between two calls and keeps its training or evaluation mode."""
 
     def __init__(self, model: Any, *, pad: int, ends: frozenset[int]) -> None:
         self._model, self._pad, self.ends = model, pad, ends
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
+        """Sample a completion for each prompt. Raises Diverged when the weights are not finite."""
         training = self._model.training
         self._model.eval()
         tokens: dict[int, Tokens] = {}
@@ -52,28 +53,35 @@ class LocalEngine:
 
 @dataclass(eq=False, slots=True)
 class Completion:
-    """A prompt, how it is answered, and what has been drawn of its completion."""
+    """A prompt and the part of its completion that is sampled so far."""
 
     prompt: Ids
     sampling: Sampling
     ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)  # one for each of the ids
 
     def tokens(self) -> Tokens:
+        """Return what is sampled so far."""
         return Tokens(self.prompt, tuple(self.ids), tuple(self.logprobs))
 
 
 class CompletionBatch:
-    """Completions that grow side by side, each by a token in a step; rows that are whole are dropped. Run it without gradients."""
+    """Completions that are sampled together, one token each in a step. Complete ones leave the batch.
+
+    Call it under `torch.no_grad()`.
+    """
 
     def __init__(self, model: Any, *, pad: int, ends: frozenset[int]) -> None:
         self._model, self._pad, self._ends = model, pad, ends
         self.growing: list[Completion] = []
-        self._mask = self._last = torch.empty(0, 0, dtype=torch.int64)  # (B, T) what is read, (B, 1) the ids to read next
+        self._mask = self._last = torch.empty(0, 0, dtype=torch.int64)  # (B, T) 1 for a token, 0 for padding; (B, 1) the ids to read next
         self._cache: Any = None
 
     def join(self, completions: Sequence[Completion]) -> None:
-        """Read the prompts and draw the first token of each. Where others grow, the layers must keep all keys and values (`can_merge`)."""
+        """Add completions: read their prompts and draw the first token of each.
+
+        When the batch is not empty, the model must pass `can_merge`.
+        """
         ids, mask = (tensor.to(self._model.device) for tensor in pad_left([completion.prompt for completion in completions], self._pad))
         cache, last = self._draw_next(completions, ids, mask, None)
         if self.growing:
@@ -83,12 +91,13 @@ class CompletionBatch:
         self.keep([completion for completion in self.growing if not self._is_complete(completion)])
 
     def step(self) -> None:
+        """Draw the next token of each completion."""
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.growing), 1)], dim=1)
         self._cache, self._last = self._draw_next(self.growing, self._last, self._mask, self._cache)
         self.keep([completion for completion in self.growing if not self._is_complete(completion)])
 
     def keep(self, completions: Sequence[Completion]) -> None:
-        """Drop the others."""
+        """Keep only these completions in the batch; empty: the batch ends."""
         if not completions:
             self.growing, self._cache = [], None
         elif len(completions) < len(self.growing):
@@ -97,7 +106,7 @@ class CompletionBatch:
             self.growing, self._mask, self._last = list(completions), self._mask[indices], self._last[indices]
 
     def _draw_next(self, completions: Sequence[Completion], ids: Tensor, mask: Tensor, cache: Any) -> tuple[Any, Tensor]:
-        """The cache with `ids` (B, T) read, and the token of each row that was drawn after them, (B, 1)."""
+        """Read `ids`, (B, T) int64, and draw the next token of each row. Returns the cache and the drawn tokens, (B, 1) int64."""
         out = self._model(
             input_ids=ids,
             attention_mask=mask,
@@ -121,18 +130,18 @@ class CompletionBatch:
 
 
 def can_merge(model: Any) -> bool:
-    """Whether rows may join others: of other layers than these, such as those with a window, caches do not line up."""
+    """Return whether completions may join a batch of this model. A layer with a sliding window does not keep all keys and values."""
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
 def _merge(grown: tuple[Tensor, Any], joining: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
-    """The mask and the cache of both, which end together; columns that nobody reads any more are cut off."""
+    """Join two masks, (B, T) int64, and their caches, aligned at the last token. Columns that are padding in all rows are removed."""
     width = max(int(mask.sum(1).max()) for mask, _ in (grown, joining))
 
     def fit(states: Tensor) -> Tensor:
-        return functional.pad(states, (0, 0, width - states.shape[-2], 0))  # a negative width cuts
+        return functional.pad(states, (0, 0, width - states.shape[-2], 0))  # a negative width removes columns
 
     for kept, added in zip(grown[1].layers, joining[1].layers, strict=True):
         kept.keys = torch.cat([fit(kept.keys), fit(added.keys)])
@@ -141,7 +150,10 @@ def _merge(grown: tuple[Tensor, Any], joining: tuple[Tensor, Any]) -> tuple[Tens
 
 
 def split_into_batches(lengths: Sequence[int], room: int = MAX_BATCH_TOKENS) -> list[list[int]]:
-    """The rows, the short ones first, in batches that have room when padded; a row that alone has none is a batch."""
+    """Split rows of these lengths, in tokens, into batches that hold at most `room` tokens after padding. Returns the numbers of the rows.
+
+    Short rows come first. A row that is longer than `room` is a batch of its own.
+    """
     batches: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batches and (len(batches[-1]) + 1) * lengths[row] <= room:
@@ -152,7 +164,7 @@ def split_into_batches(lengths: Sequence[int], room: int = MAX_BATCH_TOKENS) -> 
 
 
 def pad_left(rows: Sequence[Ids], pad: int) -> tuple[Tensor, Tensor]:
-    """(B, T) int64 ids that end together, and (B, T) int64 ones where they are."""
+    """Pad rows on the left. Returns ids, (B, T) int64, and a mask, (B, T) int64, with 1 for an id and 0 for padding."""
     width = max(map(len, rows))
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
@@ -160,8 +172,10 @@ def pad_left(rows: Sequence[Ids], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """A token of each row and its natural logprob, both (B,), from logits (B, V), temperatures (B,) and uniforms (B,) in [0, 1).
-    Diverged when there is no such thing."""
+    """Draw a token for each row from `logits`, (B, V), at `temperatures`, (B,) float32, with `uniforms`, (B,) float64 in [0, 1).
+
+    Returns the tokens, (B,) int64, and their natural logprobs, (B,) float32. Raises Diverged when a probability is not a number.
+    """
     logprobs = (logits.float() / temperatures[:, None]).log_softmax(dim=-1)
     if logprobs.isnan().any():
         raise Diverged("the policy's weights give no probabilities")
@@ -172,8 +186,11 @@ def draw(logits: Tensor, temperatures: Tensor, uniforms: Tensor) -> tuple[Tensor
 
 
 def uniforms(seeds: Sequence[int], index: int | Sequence[int]) -> Tensor:
-    """(B,) float64 in [0, 1): the number of that place, or of each its own, in the sequence of each seed, by splitmix64 (Steele, Lea,
-    Flood 2014)."""
+    """Return a random number for each seed, (B,) float64 in [0, 1): the one at `index`, from 0, in the seed's sequence.
+
+    `index` is one number for all seeds, or one for each. The generator is splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom
+    number generators, 2014).
+    """
     with np.errstate(over="ignore"):
         z = np.array(seeds, dtype=np.uint64) + (np.array(index, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

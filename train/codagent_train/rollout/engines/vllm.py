@@ -1,12 +1,12 @@
-"""The engine of a vLLM server that already runs: ids in, ids and logprobs out, by an adapter that it is given under a name of its own.
+"""The engine that samples from a running vLLM server, which loads the adapter of each step under a name of its own.
 
-Fields and answers after vLLM's `entrypoints/openai/completion/protocol.py` and `entrypoints/serve/lora`. It takes version 0.10.2 or later,
-for `return_token_ids`, and a start like
+Prompts are sent as token ids; ids and logprobs come back. Requests and answers follow vLLM's `entrypoints/openai/completion/protocol.py`
+and `entrypoints/serve/lora`. The server must have version 0.10.2 or later, for `return_token_ids`, and must be started like this
 
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve MODEL --enable-lora --max-lora-rank RANK --max-model-len TOKENS
 
-on a machine that sees the folders of the run. The server tells logprobs before temperature (`--logprobs-mode raw_logprobs`, its default):
-those under what was sampled from at temperature 1 only, so recipes are held to that.
+on a machine that can read the folder of the run. The server returns logprobs before temperature (`--logprobs-mode raw_logprobs`, its
+default). They are those of the sampled distribution only at temperature 1, so a recipe with this engine must have that temperature.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, re
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 
-AT_ONCE = 100  # as many connections as httpx keeps
-# the whole distribution and nothing else: what a request leaves out, the server takes from the model's generation_config.json
+AT_ONCE = 100  # requests at a time; httpx keeps so many connections
+# sample from the whole distribution; a field that a request leaves out is taken from the model's generation_config.json
 _WHOLE = {
     "top_p": 1.0,
     "top_k": -1,
@@ -33,33 +33,37 @@ _WHOLE = {
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
     "skip_special_tokens": False,
-    "logprobs": 0,  # of the token that was sampled, and no others
+    "logprobs": 0,  # that of the sampled token only
     "return_token_ids": True,
 }
-_HOW_TO_START = "adapters take `vllm serve --enable-lora` with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, on a machine that sees the folder"
+_HOW_TO_START = "start it with `vllm serve --enable-lora` and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, where it can read the folder"
 
 
 class VllmEngine:
-    """An Engine that asks the server at `url`, which ends in /v1, for replies of `model`. Each request is one prompt, so that each has its
-    own seed; they are asked side by side. ModelError when the server is gone, or gives less than is needed."""
+    """An Engine that asks a vLLM server. Each prompt is a request with its own seed; many requests are sent at a time.
+
+    Its methods raise ModelError when the server does not answer for `patience_s` seconds, or when an answer lacks what training needs.
+    """
 
     def __init__(self, url: str, *, ends: frozenset[int], model: str = "", patience_s: float = PATIENCE_S) -> None:
+        """`url` ends in /v1. `model` is the name of the adapter to sample from; "": `publish` sets it."""
         self.ends, self.model = ends, model
         self._wire, self._patience_s = HttpClient(url), patience_s
 
     def publish(self, folder: Path, name: str) -> None:
-        """Replies are of the adapter in `folder` from now on, and the one before is dropped.
+        """Let the server load the adapter in `folder` as `name` and forget the one before. Later replies are sampled from it.
 
-        A name must never stand for two adapters: the server keeps what it computed with the first (vLLM issue 42125).
+        A name must never be used for two adapters: the server reuses what it computed with the first (vLLM issue 42125).
         """
         if self.model:
-            # first, while the server is sure to hold it; one that was started again has forgotten it
+            # before the load, when the server still holds it; a server that was started again has forgotten it, which is no error
             with suppress(ModelError, Transient):
                 self._wire.post("/unload_lora_adapter", {"lora_name": self.model})
         retry(lambda: self._load(folder, name), self._patience_s)
         self.model = name
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
+        """Sample a completion for each prompt."""
         with ThreadPoolExecutor(min(len(prompts), AT_ONCE)) as pool:
             return list(pool.map(self._reply, prompts, samplings))
 
@@ -94,11 +98,11 @@ class VllmEngine:
             raise self._bad_answer("gives no token ids; take vLLM 0.10.2 or later")
         if tuple(read) != prompt:
             raise self._bad_answer(
-                f"read {len(read)} tokens that are not the {len(prompt)} it was sent; take a server that cuts no prompts"
+                f"read {len(read)} tokens, not the {len(prompt)} that it was sent; take a server that does not shorten prompts"
             )
         if len(logprobs) != len(ids) or None in logprobs:
             known = sum(logprob is not None for logprob in logprobs)
-            raise self._bad_answer(f"told the logprobs of {known} of {len(ids)} tokens; take vLLM 0.10.2 or later")
+            raise self._bad_answer(f"gave the logprobs of {known} of {len(ids)} tokens; take vLLM 0.10.2 or later")
         if ids[-1] not in self.ends and len(ids) != sampling.max_tokens:
             raise self._bad_answer(
                 f"ended a reply after {len(ids)} of {sampling.max_tokens} tokens with the id {ids[-1]}, which ends none;"

@@ -1,4 +1,4 @@
-"""The records in folders: found, read, and each refusal with its reason. Knows nothing of torch."""
+"""Finds and reads the records in folders, and keeps the reason for each one that is not used. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from codagent.types import Loop
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What is not used: a record, a loop or a reply of one; `where` names the record."""
+    """Something that is not used."""
 
-    kind: str
-    where: Path
+    kind: str  # "record", "loop" or "reply"
+    where: Path  # the file of the record
     reason: str
 
 
 def find_record_files(paths: Sequence[Path]) -> list[Path]:
-    """The records in these folders, in order, each once."""
+    """Return the records in these folders in order, each once. A path may be a record itself.
+
+    Raises UsageError for a path that does not exist or holds no record.
+    """
     files: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
@@ -35,19 +38,21 @@ def find_record_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def iter_unique(paths: Sequence[Path], rejections: list[Rejection]) -> Iterator[tuple[Path, Loop]]:
-    """As `iter_readable`, but each loop once; one that was there already is added to `rejections`, too."""
+    """Like `iter_readable`, but yield each loop once. A second copy of a loop is added to `rejections`."""
     seen: set[str] = set()
     for file, loop in iter_readable(paths, rejections):
         if loop.id in seen:
-            rejections.append(Rejection("loop", file, "there twice"))
+            rejections.append(Rejection("loop", file, "a second copy"))
         else:
             seen.add(loop.id)
             yield file, loop
 
 
 def iter_readable(paths: Sequence[Path], rejections: list[Rejection]) -> Iterator[tuple[Path, Loop]]:
-    """The loops of the records in these folders, each with its file; a record that cannot be read is added to `rejections`.
-    UsageError as `find_record_files`."""
+    """Yield the loops of the records in these folders, each with its file. A record that cannot be read is added to `rejections`.
+
+    Raises UsageError like `find_record_files`.
+    """
     for file in find_record_files(paths):
         try:
             loop = load(file)
@@ -58,5 +63,5 @@ def iter_readable(paths: Sequence[Path], rejections: list[Rejection]) -> Iterato
 
 
 def join_reasons(rejections: Iterable[Rejection]) -> str:
-    """Each once, in a line."""
+    """Return the reasons in one line, each once."""
     return "; ".join(sorted({rejection.reason for rejection in rejections}))

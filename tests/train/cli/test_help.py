@@ -1,0 +1,26 @@
+"""What --help says of each command, and what it costs."""
+
+import re
+
+import pytest
+from typer.main import get_command
+
+from codagent_train.cli import app
+from tests.test_imports import HEAVY, loaded_by
+
+COMMANDS = get_command(app).commands
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_shows_one_example_that_it_would_take(name):
+    command = COMMANDS[name]
+    (example,) = re.findall(r"Example: codagent-train (.*)", command.epilog)
+    first, *words = example.split()
+    assert first == name
+    command.make_context(name, words)
+    assert len(command.get_short_help_str(200)) <= 70
+
+
+def test_help_loads_nothing_heavy():
+    loaded = loaded_by("sys.argv = ['codagent-train', '--help']; import codagent_train.cli; codagent_train.cli.main()")
+    assert loaded & (HEAVY | {"numpy", "transformers", "safetensors", "matplotlib"}) == set()
