@@ -221,11 +221,9 @@ def test_what_a_build_prints_is_harmless_in_errors_and_while_it_runs(root: Path)
 
 
 def test_a_long_output_is_told_by_its_end(root: Path) -> None:
+    script = "seq 1000000; head -c 10000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 3"
     with pytest.raises(SandboxError) as raised:
-        build_image_of(
-            load_for_repository("python", {"setup": "seq 1000000; head -c 10000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 3"}),
-            root,
-        )
+        build_image_of(load_for_repository("python", {"setup": script}), root)
     assert str(raised.value).endswith("the end")
     assert len(str(raised.value)) < 20_000
 

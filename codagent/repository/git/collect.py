@@ -87,9 +87,10 @@ _ATTEMPTS = (_Attempt(), _Attempt(_LARGE, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE),
 def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callable[[str], None] = ignore_text) -> str | None:
     """Bring the workspace's files into the user's object store, and return the id of their tree. Returns None when nothing changed.
 
-    Everything that the agent has left running is killed first. The tree has every file that is not ignored, and every file of the snapshot that still exists, whatever the agent did with git. What git
-    cannot take stays behind as it was at the snapshot, and `say` hears its names: repositories inside, files that cannot be read or are too
-    large, names that git refuses. Raises RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
+    Everything that the agent has left running is killed first. The tree has every file that is not ignored, and every file of the snapshot
+    that still exists, whatever the agent did with git. What git cannot take stays behind as it was at the snapshot, and `say` hears its
+    names: repositories inside, files that cannot be read or are too large, names that git refuses. Raises RepositoryError when there is no
+    valid result, SandboxError when collecting it takes too long.
     """
     sandbox.kill_all()
     *before, last = _ATTEMPTS
@@ -105,12 +106,9 @@ def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callab
 
 def _collect(sandbox: Sandbox, root: Path, base: str, attempt: _Attempt, say: Callable[[str], None]) -> str | None:
     script = _COLLECT.replace("MAKE_ROOM", attempt.make_room).replace("RESTORE", attempt.restore)
-    script = (
-        script.replace("OUT", attempt.folder)
-        .replace("BASE", base)
-        .replace("FORMAT", object_format(base))
-        .replace("LARGE", str(attempt.largest))
-    )
+    values = {"OUT": attempt.folder, "BASE": base, "FORMAT": object_format(base), "LARGE": str(attempt.largest)}
+    for name, value in values.items():
+        script = script.replace(name, value)
     result = sandbox.run(script, timeout=_SECONDS)
     if result.exit_code == _BASE_LOST:
         unpack(sandbox, pack(root, base))
