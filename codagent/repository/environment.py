@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from codagent.errors import SandboxError
 from codagent.prompts import prompt
-from codagent.protocols import GateSandbox, Sandbox
+from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
@@ -38,6 +38,7 @@ class RepositoryContext:
     ledger: Ledger
     gates: Gates
     start: Start = "best"
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
 
 
@@ -133,7 +134,8 @@ class RepositoryEnvironment:
         current = self._now
         if not current.tree:
             root, commit = self._context.root, current.start.commit
-            current = replace(current, tree=git.collect_tree(current.sandbox, root, commit) or git.tree_of(root, commit))
+            tree = git.collect_tree(current.sandbox, root, commit, self._context.say)
+            current = replace(current, tree=tree or git.tree_of(root, commit))
             self._current = current
         return current.tree
 
