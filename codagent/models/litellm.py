@@ -12,6 +12,7 @@ from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
 from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
@@ -55,7 +56,7 @@ class LiteLLM:
         answer = retry(lambda: self._try_once(request, on_text), self._patience_s)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
-        text = raw
+        text = remove_thoughts(raw)
         calls = tuple(
             ToolCall(call.id or f"call_{len(messages)}_{at}", call.function.name or "", call.function.arguments or "")
             for at, call in enumerate(message.tool_calls or [])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
 from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Calling, FinishReason, Message, Reply, Sampling, Tokens, Tool, ToolCall
@@ -58,7 +59,7 @@ class OpenAIModel:
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
         answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
-        text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
+        text, calls = remove_thoughts(answer.content), tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
             text, calls = decode(
                 self._calling, answer.content, tools, files=find_shown_files(messages), turn=len(messages), cut=answer.finish == "length"

@@ -60,9 +60,9 @@ class SandboxFactory:
         """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""
         if self._local:
             return LOCAL
-        from codagent.sandbox.docker.engine import connect, speaking
+        from codagent.sandbox.docker.engine import connect, translate_errors
 
-        with speaking("looking at the sandbox's image"):
+        with translate_errors("looking at the sandbox's image"):
             return str(connect().inspect_image(self._image())["Id"])
 
     def _image(self) -> str:

@@ -24,7 +24,7 @@ Containers = Callable[[str], list[dict[str, Any]]]
 HOST = """
 import sys
 from codagent.sandbox.definition import load_definition
-from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.docker.sandbox import DockerSandbox
 sandbox = DockerSandbox.start(load_definition("python"), loop=sys.argv[1])
 print("started", flush=True)
 sandbox.run("setsid sleep 300 & sleep 300", timeout=300)

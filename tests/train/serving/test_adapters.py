@@ -18,7 +18,7 @@ from codagent.errors import ModelError
 from codagent.models.open import open_model
 from codagent.types import Message, Sampling
 from codagent_train.run_dir.weights_ref import read_base, resolve
-from codagent_train.serving import vllm
+from codagent_train.serving import vllm_server
 from codagent_train.serving.adapters import open_weights
 from tests.train.serving.asking import ask, recomputed
 
@@ -51,7 +51,7 @@ def test_names_choose_adapters_that_come_and_go_while_it_serves(endpoint, client
 
 def test_adapters_side_by_side_do_not_mix(endpoint, client, folder, adapters):
     for at, path in enumerate(adapters):
-        endpoint.scheduler.run_between_steps(lambda at=at, path=path: endpoint.weights.add(f"v{at}", path))
+        endpoint.scheduler.run_between_steps(lambda at=at, path=path: endpoint.pool.add(f"v{at}", path))
     names = ["v0", "v1", str(folder)] * 3
 
     def one(number):
@@ -60,6 +60,22 @@ def test_adapters_side_by_side_do_not_mix(endpoint, client, folder, adapters):
     alone = [one(number) for number in range(9)]
     with ThreadPoolExecutor(9) as pool:
         assert list(pool.map(one, range(9))) == alone
+
+
+def test_a_reply_breaks_off_when_its_adapter_is_removed_and_others_go_on(endpoint, adapters):
+    scheduler, pool = endpoint.scheduler, endpoint.pool
+    scheduler.run_between_steps(lambda: pool.add("v0", adapters[0]))
+    sampling = Sampling(100.0, 1.0, 0, 3000, 14)  # a reply of 427 tokens
+    removed = scheduler.submit("v0", (1, 2), sampling).iter_tokens(lambda: False)
+    kept = scheduler.submit(pool.base, (1, 2), Sampling(1.0, 1.0, 0, 3000, 6)).iter_tokens(lambda: False)
+    assert next(removed)
+    assert next(kept)
+    scheduler.run_between_steps(lambda: pool.drop("v0"))
+    with pytest.raises(ModelError, match="the reply broke off: the model v0 is gone"):
+        list(removed)
+    assert next(kept)
+    with pytest.raises(ModelError, match="the model v0 is gone"):
+        next(scheduler.submit("v0", (1, 2), sampling).iter_tokens(lambda: False))
 
 
 def test_a_checkpoint_is_served_on_its_base_under_the_name_of_its_run(adapters, folder):
@@ -121,4 +137,4 @@ def test_without_a_gpu_vllm_is_not_taken_though_it_is_there(monkeypatch, tmp_pat
     (tmp_path / "vllm.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert not vllm.is_available()
+    assert not vllm_server.is_available()
