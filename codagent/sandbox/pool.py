@@ -20,7 +20,7 @@ Allow = Callable[[Path, "Definition"], "Setup | None"]
 
 
 class SandboxFactory:
-    """Starts sandboxes."""
+    """Starts the sandboxes that the settings ask for."""
 
     def __init__(self, root: Path, settings: Settings, say: Callable[[str], None], allow: Allow) -> None:
         """Import what starting a sandbox needs, in the calling thread. A start then only waits, and other threads can work meanwhile.
@@ -72,7 +72,7 @@ class SandboxFactory:
 
 
 class SandboxPool:
-    """The sandboxes of one loop. The first one is started at once."""
+    """The sandboxes of one loop. The first one is started immediately."""
 
     def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], GateSandbox], loop_id: str, *, ahead: bool = False) -> None:
         """Start the first sandbox in a thread of `executor`. With `ahead`, each `open` also starts the sandbox of the next `open`."""

@@ -33,9 +33,9 @@ def list_processes(sandbox: DockerSandbox) -> set[str]:
 def wait_for_no_process(sandbox: DockerSandbox) -> set[str]:
     """What still runs some seconds after a kill: dying takes a moment, and a bomb that was missed would only grow."""
     deadline = time.monotonic() + 5
-    while (found := list_processes(sandbox)) and time.monotonic() < deadline:
+    while (running := list_processes(sandbox)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return found
+    return running
 
 
 def test_there_is_no_network(sandbox: DockerSandbox) -> None:
@@ -95,9 +95,9 @@ def test_a_memory_hog_is_killed_and_nothing_else(sandbox: DockerSandbox) -> None
 
 
 def test_files_cannot_fill_more_than_their_room(sandbox: DockerSandbox) -> None:
-    for place, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
+    for folder, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
         result = sandbox.run(
-            f"head -c 2G /dev/zero >{place}/filling 2>/tmp/said; stat -c %s {place}/filling >/tmp/size; rm {place}/filling; cat /tmp/size",
+            f"head -c 2G /dev/zero >{folder}/filling 2>/tmp/err; stat -c %s {folder}/filling >/tmp/n; rm {folder}/filling; cat /tmp/n",
             timeout=60,
         )
         assert int(result.output) <= megabytes * 1024 * 1024
@@ -187,6 +187,31 @@ def test_who_answers_in_the_place_of_the_shell_breaks_nothing_here(
             sandbox.write("small", b"0" * 1_000_000)
     sandbox.run("sleep 2", timeout=20)
     assert works(sandbox)
+
+
+@pytest.mark.parametrize("log", ["mkfifo", "mkdir", "ln -s /dev/zero", "ln -s /nowhere"])
+def test_a_log_that_the_command_replaces_neither_blocks_nor_breaks(sandbox: DockerSandbox, log: str) -> None:
+    result = sandbox.run(f"rm /output/000001.log; {log} /output/000001.log; exit 3", timeout=20)
+    assert (result.exit_code, result.output, result.timed_out) == (3, "", False)
+    sandbox.run(f"{log} /output/000003.log", timeout=20)
+    assert works(sandbox)
+
+
+def test_a_pipe_is_not_written_to(sandbox: DockerSandbox) -> None:
+    sandbox.run("mkfifo pipe", timeout=10)
+    with pytest.raises(OSError, match="Invalid argument"):
+        sandbox.write("pipe", b"x" * 1_000_000)
+    with pytest.raises(OSError, match="Invalid argument"):
+        sandbox.write("a\0b", b"x")
+    assert works(sandbox)
+
+
+@pytest.mark.parametrize("left", ["perl -e 'fork while 1' & sleep 1", "setsid sleep 300 & (trap '' TERM HUP; exec sleep 300) &"])
+def test_everything_that_is_left_running_can_be_killed(sandbox: DockerSandbox, left: str) -> None:
+    sandbox.run(f"echo kept >kept; {left}", timeout=10)
+    sandbox.kill_all()
+    assert list_processes(sandbox) == set()
+    assert sandbox.run("cat kept", timeout=10).output == "kept\n"
 
 
 def test_a_flood_of_the_channel_meets_the_time_limit(sandbox: DockerSandbox) -> None:

@@ -16,7 +16,7 @@ import pytest
 from codagent.errors import SandboxError, UsageError
 from codagent.repository.setups import read_setup_of
 from codagent.sandbox.definition import Definition, load_for_repository
-from codagent.sandbox.docker.reaper import reap
+from codagent.sandbox.docker.reaper import owner_labels, reap
 from codagent.sandbox.docker.sandbox import DockerSandbox
 from codagent.sandbox.images.image import ensure_image
 
@@ -52,8 +52,8 @@ def root(tmp_path: Path) -> Path:
 
 def build_image_of(wanted: Definition, root: Path) -> tuple[str, list[str]]:
     subprocess.run(["git", "add", "-A"], cwd=root, check=True)
-    said: list[str] = []
-    return ensure_image(wanted, read_setup_of(root, wanted), say=said.append), said
+    lines: list[str] = []
+    return ensure_image(wanted, read_setup_of(root, wanted), say=lines.append), lines
 
 
 def run_after_setup(script: str, root: Path, look: str = "cat /opt/seen") -> str:
@@ -66,8 +66,8 @@ def run_after_setup(script: str, root: Path, look: str = "cat /opt/seen") -> str
 def test_a_setup_runs_once_and_again_when_it_or_its_files_change(root: Path) -> None:
     (root / "tools.txt").write_text("one")
     wanted = load_for_repository("python", {"setup": "cp tools.txt /opt/tools\nid -u >>/opt/tools", "files": ["tools.txt"]})
-    first, said = build_image_of(wanted, root)
-    assert said[0].startswith("building codagent/repo:")
+    first, lines = build_image_of(wanted, root)
+    assert lines[0].startswith("building codagent/repo:")
     assert build_image_of(wanted, root) == (first, [])
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=first)) as sandbox:
         assert sandbox.run("cat /opt/tools; pwd; id -u", timeout=10).output == "one0\n/workspace\n1000\n"
@@ -188,6 +188,13 @@ def test_an_image_after_a_setup_does_not_look_like_ours_to_remove(root: Path, cl
     assert (config["WorkingDir"], config["Entrypoint"]) == ("/workspace", [])
 
 
+def test_an_image_of_a_dockerfile_cannot_claim_to_be_ours_to_remove(root: Path, client: Any) -> None:
+    (root / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\nLABEL codagent=1 codagent.pid=1 codagent.start=1 theirs=1\n")
+    image, _ = build_image_of(load_for_repository("python", {"dockerfile": "Dockerfile"}), root)
+    labels = client.inspect_image(image)["Config"]["Labels"]
+    assert labels == {**dict.fromkeys(owner_labels("x"), ""), "theirs": "1"}
+
+
 def test_a_proxys_password_reaches_the_setup_and_not_the_sandbox(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker" / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": "http://me:hunter2@proxy:1"}}}))
@@ -208,11 +215,11 @@ HOSTILE = r"printf 'a\033]0;owned\007\033[2Jb\n'"
 
 def test_what_a_build_prints_is_harmless_in_errors_and_while_it_runs(root: Path) -> None:
     (root / "Dockerfile").write_text(f"ARG BASE\nFROM ${{BASE}}\nRUN {HOSTILE}; : \x1b]0;owned\x07; exit 3\n")
-    said: list[str] = []
+    lines: list[str] = []
     for table in ({"dockerfile": "Dockerfile"}, {"setup": f"{HOSTILE}; exit 3"}):
         with pytest.raises(SandboxError, match="ab") as raised:
-            said += build_image_of(load_for_repository("python", table), root)[1]
-        assert "\x1b" not in str(raised.value) + "".join(said)
+            lines += build_image_of(load_for_repository("python", table), root)[1]
+        assert "\x1b" not in str(raised.value) + "".join(lines)
         assert "\x07" not in str(raised.value)
     (root / "Dockerfile").write_text("FROM scratch\n\x1b]0;owned\x07\x1b[2J\n")
     with pytest.raises(SandboxError) as raised:
@@ -220,7 +227,7 @@ def test_what_a_build_prints_is_harmless_in_errors_and_while_it_runs(root: Path)
     assert "\x1b" not in str(raised.value)
 
 
-def test_a_long_output_is_told_by_its_end(root: Path) -> None:
+def test_of_a_long_output_the_end_is_shown(root: Path) -> None:
     script = "seq 1000000; head -c 10000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 3"
     with pytest.raises(SandboxError) as raised:
         build_image_of(load_for_repository("python", {"setup": script}), root)

@@ -12,17 +12,17 @@ from codagent.sandbox.docker.address import Address, find_addresses
 from codagent.text import sanitize
 
 START_HINT = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
-# What `docker info` calls the limits of a container that a sandbox stands on.
+# The limits of a container that a sandbox needs, by their names in `docker info`.
 _LIMITS = {"MemoryLimit": "limits of memory", "PidsLimit": "limits of processes", "CpuCfsQuota": "limits of processors"}
 
 
 def connect() -> Any:
-    """Return a docker.APIClient that has spoken to the engine. Raises SandboxError that names each address that was tried."""
+    """Return a docker.APIClient for an engine that has answered. Raises SandboxError, which names each address that was tried."""
     return _connect_first()[0]
 
 
 def describe_engine() -> str:
-    """Return the engine's version, where it is and who named that place, and what it lacks that a sandbox needs.
+    """Return the engine's version, its address, what named that address, and what the engine lacks that a sandbox needs.
 
     Raises SandboxError when no engine answers, and when it runs no Linux containers.
     """

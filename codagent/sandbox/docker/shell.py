@@ -92,8 +92,8 @@ class Shell:
 
     def _open(self) -> Stream:
         """Start a shell by an exec of its own, and return the connection to it without waiting for the shell."""
-        made = self._client.exec_create(self._container, ["bash", "--noprofile", "--norc"], stdin=True, user=self._definition.user)
-        return Stream(self._client.exec_start(made["Id"], socket=True))
+        shell = self._client.exec_create(self._container, ["bash", "--noprofile", "--norc"], stdin=True, user=self._definition.user)
+        return Stream(self._client.exec_start(shell["Id"], socket=True))
 
     def _open_candidates(self) -> Generator[tuple[Stream, float]]:
         """Yield shells to go on with, each with the seconds that it gets to answer.
