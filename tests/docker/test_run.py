@@ -103,9 +103,16 @@ def test_sandbox_check_proves_every_line(codagent):
     assert (done.returncode, [line for line in done.stdout.splitlines() if not line.startswith("yes ")]) == (0, [])
 
 
-def test_work_that_cannot_be_brought_back_is_an_outcome_and_on_record(codagent, script):
+def test_a_repository_inside_stays_behind_and_the_work_comes_back(codagent, script, repository):
     nested = [call("bash", command="mkdir sub && cd sub && git init -q && touch f && git add f && git commit -qm x"), *FIX]
-    done = codagent("run", "x", "--model", script(nested), "--json")
+    done = codagent("run", "x", "--model", script(nested), "--check", CHECK, "--json")
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "passed")
+    assert "left behind in the sandbox: sub/" in done.stderr
+
+
+def test_work_that_cannot_be_brought_back_is_an_outcome_and_on_record(codagent, script):
+    too_much = [call("bash", command="for i in $(seq 40); do head -c 7M /dev/urandom >$i; done"), *FIX]  # each file could come out
+    done = codagent("run", "x", "--model", script(too_much), "--json")
     assert (done.returncode, json.loads(done.stdout)["outcome"]) == (6, "repository")
     assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "repository"
 
