@@ -24,7 +24,8 @@ def remove_thoughts(text: str) -> str:
     """
     if not _TAG.search(text) or _is_json(text):
         return text
-    said, at = [], 0
+    said: list[str] = []
+    at = 0
     while mark := _MARK.search(text, at):
         if mark["close"]:
             said, at = [], mark.end()
