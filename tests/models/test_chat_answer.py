@@ -38,7 +38,11 @@ def ask(*deltas: dict[str, Any], events: tuple[dict[str, Any], ...] = ()) -> Rep
         [[part("bash", ONE, index=0)], [part("bash", TWO, index=0)]],
         [[part("bash", ONE, index=0, id="a")], [part("bash", TWO, index=0, id="a")]],
         [[part("bash", json.loads(ONE), index=0, id="a")], [part("bash", json.loads(TWO), index=0, id="b")]],
-        [[part("bash", ONE[:5], index=0, id="a")], [part("bash", TWO[:5], index=0, id="b")], [part(None, ONE[5:], id="a"), part(None, TWO[5:], id="b")]],
+        [
+            [part("bash", ONE[:5], index=0, id="a")],
+            [part("bash", TWO[:5], index=0, id="b")],
+            [part(None, ONE[5:], id="a"), part(None, TWO[5:], id="b")],
+        ],
         [[part("bash", ONE[:5], id="a")], [part(None, ONE[5:])], [part("bash", TWO[:5], id="b")], [part(None, TWO[5:])]],
         [[part("bash", ONE[:5], index=0, id="a")], [part("bash", ONE[5:], index=0, id="a")], [part("bash", TWO, index=1, id="b")]],
         [[part("bash", ONE[:5], index=0)], [part("bash", ONE[5:], index=0)], [part("bash", TWO, index=1)]],
