@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from codagent.models.http.background import Background
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
+from codagent.models.http.refused_fields import RefusedFields
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts
@@ -46,6 +47,7 @@ class OpenAIModel:
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience_s = model, calling, patience_s
+        self._refused = RefusedFields()
         self._extras = list(_EXTRAS)  # the fields that this server has not refused
 
     @property
@@ -72,7 +74,7 @@ class OpenAIModel:
             completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
             cost_usd=None,
             tokens=answer.tokens(),
-            sampling=sampling,
+            sampling=self._refused.sampled(sampling),
             policy=f"{self._model} {self._calling}",
             raw=answer.content,
         )
@@ -87,13 +89,16 @@ class OpenAIModel:
             answer, whole = ChatAnswer(), False
             extras = {key: value for extra in self._extras for key, value in extra.items()}
             try:
-                for event in client.stream("/chat/completions", body | extras):
+                sent = self._refused.change(body)
+                for event in client.stream("/chat/completions", sent | extras):
                     whole = whole or event is END
                     on_text("" if event is END else answer.add(event))
-            except RequestRefused:
-                if not self._extras:
-                    raise
-                del self._extras[0]
+            except RequestRefused as error:
+                if not self._refused.learn(str(error).partition("): ")[2], sent):
+                    if not self._extras:
+                        raise
+                    named = [at for at, extra in enumerate(self._extras) if any(key in str(error) for key in extra)]
+                    del self._extras[named[0] if named else 0]
             except (AttributeError, KeyError, TypeError) as error:
                 raise Transient(f"{client.who} sent something that is not a chat completion") from error
             else:
