@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from codagent.models.http.background import Background
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
+from codagent.models.http.keys import clean_key
 from codagent.models.http.refused_fields import RefusedFields
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
@@ -37,7 +38,11 @@ class OpenAIModel:
         api_key: str | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included."""
+        """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included.
+
+        Raises UsageError when the key cannot be sent.
+        """
+        api_key = clean_key(api_key)
 
         def connect() -> HttpClient:
             from codagent.models.http.client import HttpClient

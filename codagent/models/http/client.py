@@ -10,6 +10,7 @@ import httpx
 
 from codagent.errors import ModelError
 from codagent.models.http.events import error_text, find_error, read_objects
+from codagent.models.http.keys import clean_key, hide_keys
 from codagent.models.http.retry import Transient, error_for_status
 from codagent.text import replace_unencodable
 
@@ -22,10 +23,14 @@ class HttpClient:
     """A client for one server. Each request is tried once; it raises Transient for a failure that may pass, ModelError for any other."""
 
     def __init__(self, url: str, *, api_key: str | None = None, local: bool = False) -> None:
-        """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request."""
+        """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request.
+
+        Raises UsageError when the key cannot be sent.
+        """
         headers = {"content-type": "application/json"}
-        if api_key:
-            headers["authorization"] = f"Bearer {api_key}"
+        self._key = clean_key(api_key)
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
         if local:
             headers["connection"] = "close"  # llama.cpp drops a kept connection after it streamed
         self.url = url.rstrip("/")
@@ -51,7 +56,7 @@ class HttpClient:
         for event in self._request(path, body, _read_objects):
             error = find_error(event)
             if error:
-                raise error_for_status(*error, {}, self.who)
+                raise error_for_status(error[0], hide_keys(error[1], self._key), {}, self.who)
             yield event
 
     def close(self) -> None:
@@ -66,7 +71,7 @@ class HttpClient:
                 self.server = response.headers.get("server", "")
                 if response.status_code >= 300:
                     text = response.read().decode(errors="replace")
-                    raise error_for_status(response.status_code, error_text(text), response.headers, self.who)
+                    raise error_for_status(response.status_code, hide_keys(error_text(text), self._key), response.headers, self.who)
                 yield from read(response)
         except httpx.ConnectError as error:
             raise Transient(f"{self.who} refused the connection ({_reason(error)}); is the server running?") from error
@@ -89,4 +94,4 @@ def _read_text(response: httpx.Response) -> Iterator[str]:
 
 
 def _reason(error: Exception) -> str:
-    return str(error).lower() or type(error).__name__
+    return hide_keys(str(error).lower()) or type(error).__name__
