@@ -6,10 +6,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from codagent.repository import git
 from codagent.sandbox.definition import Definition
