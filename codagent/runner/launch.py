@@ -57,7 +57,10 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
         if notes_file:
             pattern = replace(pattern, notes=NotesFile(notes_file, layout.versions_dir(launch.loops), who="").text())
         if not pattern.start_commit:
-            pattern = replace(pattern, start_commit=git.snapshot(launch.root).commit)
+            taken = git.snapshot(launch.root)
+            if taken.notice:
+                display.say(taken.notice)
+            pattern = replace(pattern, start_commit=taken.commit)
         members = list(_members(launch, pattern, display, stack, shared))
         if launch.count == 1:
             ((runner, spec, _),) = members

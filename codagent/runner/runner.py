@@ -102,7 +102,12 @@ class Runner:
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""
-        start = spec.start_commit or git.snapshot(self.root).commit
+        start = spec.start_commit
+        if not start:
+            taken = git.snapshot(self.root)
+            if taken.notice:
+                self.display.say(taken.notice)
+            start = taken.commit
         spec = replace(spec, start_commit=start, begin=spec.begin or start)
         return spec, git.pack(self.root, spec.begin)
 
