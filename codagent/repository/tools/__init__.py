@@ -1,0 +1,19 @@
+"""The agent's tools: what they are called, and what each does in a sandbox."""
+
+from codagent.repository.tools.calls import BASH, DEFINE, EDIT, FINISH, READ, SEARCH, TOOLS, WRITE, WRITING, call, select_tools
+from codagent.repository.tools.replace import replace_text
+
+__all__ = [
+    "BASH",
+    "DEFINE",
+    "EDIT",
+    "FINISH",
+    "READ",
+    "SEARCH",
+    "TOOLS",
+    "WRITE",
+    "WRITING",
+    "call",
+    "replace_text",
+    "select_tools",
+]
