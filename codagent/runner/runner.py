@@ -83,7 +83,7 @@ class Runner:
             with self._stoppable(ledger, sandboxes):
                 image = self._start_sandbox.image() if any(task.checks for task in spec.tasks) else ""
                 loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
-                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger)
+                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
                 agent = Agent(MeteredModel(model.model, ledger, display.on_text), effective.profile)
                 loop = self._run_recorded(spec, loop, agent, around, packed, display)
         return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)

@@ -29,6 +29,7 @@ class Surroundings:
     open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
+    say: Callable[[str], None]  # tells the person a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def open_workspace(
         gates=gates,
         start=spec.start,
         limits=around.ledger.limits if spec.iterate else None,
+        say=around.say,
     )
     return RepositoryEnvironment(context, profile, earlier)
 
@@ -86,5 +88,5 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
         )
     start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
-    around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger)
+    around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger, where.say)
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

@@ -90,6 +90,12 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
 
 
+def written_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
+    """Return the path that a call has written, as its answer names it. (): it has written none."""
+    match = re.match(r"ok (?:wrote )?(.*?)(?: \(|: )", answer)
+    return (match[1],) if wanted.name in WRITING and match else ()
+
+
 def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     """Carry out a call on a path, or on the same path without its leading slash if that fails.
 
