@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from codagent.errors import SandboxError
 from codagent.prompts import prompt
-from codagent.protocols import GateSandbox, Sandbox
+from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import MessageFacts, Remaining, answer_form, write_first_message
@@ -40,7 +40,7 @@ class RepositoryContext:
     gates: Gates
     start: Start = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
-    say: Callable[[str], object] = str  # tells the person a sentence; without a person it does nothing
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind or cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class RepositoryEnvironment:
         if not current.tree:
             root, commit = self._context.root, current.start.commit
             left_behind = tools.describe_left_behind(current.sandbox, commit, current.written)
-            tree = git.collect_tree(current.sandbox, root, commit) or git.tree_of(root, commit)
+            tree = git.collect_tree(current.sandbox, root, commit, self._context.say) or git.tree_of(root, commit)
             self._current = current = replace(current, tree=tree, left_behind=left_behind)
             if left_behind:
                 self._say(left_behind)

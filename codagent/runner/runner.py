@@ -7,20 +7,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
-from codagent.errors import RecordError
+from codagent.errors import RecordError, RepositoryError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
-from codagent.runner.workspace import Surroundings, open_workspace
+from codagent.runner.workspace import Surroundings, open_workspace, take_snapshot
 from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
 from codagent.store import layout
@@ -76,6 +76,7 @@ class Runner:
             spec, packed = self._take_snapshot(spec)
             if so_far:
                 git.unlock(self.root, spec.loop_id)
+            git.keep_start(self.root, spec.loop_id, spec.start_commit, spec.begin)
             model = self._model.result()
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
@@ -102,12 +103,7 @@ class Runner:
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""
-        start = spec.start_commit
-        if not start:
-            taken = git.snapshot(self.root)
-            if taken.notice:
-                self.display.say(taken.notice)
-            start = taken.commit
+        start = spec.start_commit or take_snapshot(self.root, self.display)
         spec = replace(spec, start_commit=start, begin=spec.begin or start)
         return spec, git.pack(self.root, spec.begin)
 
@@ -153,6 +149,13 @@ class Runner:
             raise RecordError(f"{message}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
             layout.remove_if_empty(folder)
+            if not folder.exists():
+                self._forget(folder.name)
+
+    def _forget(self, loop_id: str) -> None:
+        """Remove the refs of a loop that never began."""
+        with suppress(RepositoryError):  # they keep a commit and harm nobody
+            git.unpublish(self.root, loop_id)
 
     @contextmanager
     def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:

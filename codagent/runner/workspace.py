@@ -8,16 +8,19 @@ from functools import partial
 from pathlib import Path
 
 from codagent.errors import UsageError
-from codagent.protocols import GateSandbox
+from codagent.protocols import GateSandbox, ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
+from codagent.runner.display import Display
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Loop, Profile
+
+_NAMED = 10  # files in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Surroundings:
     open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
-    say: Callable[[str], None]  # tells the person a sentence
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,22 @@ class Reopening:
     say: Callable[[str], None]
     allow: Allow = NOTHING_ALLOWED  # what the repository sets up for its sandbox is run only when the user allows it
     sandbox: str = ""  # that the person has chosen, "": none; a record may be somebody else's and never chooses the local one
+
+
+def take_snapshot(root: Path, display: Display) -> str:
+    """Return the commit of the user's files as they are, and tell the person what stays out of it. Raises RepositoryError as `snapshot`."""
+    taken = git.snapshot(root)
+    if taken.left_out:
+        display.say(
+            f"not in the sandbox: {', '.join(taken.left_out)}, an untracked repository inside this one; track its files if they are needed"
+        )
+    if taken.filtered:
+        shown, more = taken.filtered[:_NAMED], len(taken.filtered) - _NAMED
+        names = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+        display.say(
+            f"not in the sandbox as on the disk: {names}; codagent does not run git's filters and takes what git has of these files"
+        )
+    return taken.commit
 
 
 def open_workspace(
@@ -69,8 +88,8 @@ def open_workspace(
         ledger=around.ledger,
         gates=gates,
         start=spec.start,
-        limits=around.ledger.limits if spec.iterate else None,
         say=around.say,
+        limits=around.ledger.limits if spec.iterate else None,
     )
     return RepositoryEnvironment(context, profile, earlier)
 

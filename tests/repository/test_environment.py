@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from codagent.protocols import ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
@@ -28,7 +29,7 @@ def environment(tmp_path):
         subprocess.run(["git", *command], cwd=root, check=True)
     made = []
 
-    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=str):
+    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=ignore_text):
         for name, text in (files or {}).items():
             (root / name).write_text(text)
         for name, target in (links or {}).items():

@@ -1,4 +1,4 @@
-"""Writing output files: whole or not at all, and one sentence for a full disk."""
+"""Writing output files whole or not at all, and one sentence for a full disk or a file that a library cannot read."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 
-from codagent.errors import RecordError, UsageError
+from codagent.errors import CodagentError, RecordError, UsageError
+from codagent.text import sanitize
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NUMBERED = tuple(f"(os error {number})" for number in _FULL)  # how safetensors ends the text of such an error
 _CUT_OFF = ("unexpected pos", "PytorchStreamWriter failed")  # what torch says when a file ends too early; it does not say why
+_MAX_DESCRIPTION = 300  # characters of a library's message that are shown
 
 
 def require_empty(out: Path) -> Path:
@@ -70,6 +73,35 @@ def safetensor_error() -> type[Exception]:
     """Return the class of the errors that safetensors raises, those of a full disk among them. safetensors is imported here."""
     error: type[Exception] = importlib.import_module("safetensors").SafetensorError
     return error
+
+
+@contextmanager
+def refuse_unreadable(problem: str, advice: str, *, kind: type[CodagentError] = UsageError) -> Iterator[None]:
+    """Turn any error of a library that reads somebody else's files into a `kind` with the message "`problem`: reason; `advice`".
+
+    All exceptions are caught, because these libraries raise anything: tokenizers a bare Exception, torch an UnpicklingError, peft a
+    KeyError, json a RecursionError. Only our own errors, and the error for a module that is not installed, pass through.
+    """
+    try:
+        yield
+    except (CodagentError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        raise kind(f"{problem}: {describe_error(error)}; {advice}") from error
+
+
+def describe_error(error: Exception) -> str:
+    """Return what an error of a library says, as one short line without control characters.
+
+    The name of its class comes first when the text alone does not say what is wrong, as with KeyError: 'x'.
+    """
+    if isinstance(error, UnpicklingError):
+        return "a file is a pickle that holds more than tensors, which is never read"
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    text = sanitize(" ".join(lines[: 2 if lines[0].endswith(":") else 1]))[:_MAX_DESCRIPTION].rstrip(".")
+    speaking = (CodagentError, OSError, ValueError, RuntimeError, ImportError, safetensor_error())
+    is_clear = isinstance(error, speaking) and not isinstance(error, RecursionError)
+    return text if is_clear or text == type(error).__name__ else f"{type(error).__name__}: {text}"
 
 
 def first_line(error: Exception) -> str:

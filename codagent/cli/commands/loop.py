@@ -50,7 +50,7 @@ All = Annotated[bool, typer.Option("--all", help="Let every loop of the group ru
 def loop(
     task: TaskText = None,
     *,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop.")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop or run.")] = None,
     repo: options.Repo = Path(),
     model: options.Model = None,
     sandbox: options.Sandbox = None,

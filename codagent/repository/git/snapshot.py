@@ -20,7 +20,6 @@ _ATTEMPTS = 20
 _VANISHED = re.compile(
     r"unable to stat|No such file or directory|Not a directory|unable to index file|adding files failed|did not match any"
 )
-_NAMED = 10  # files in a notice
 IDENTITY = {
     f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "codagent"), ("EMAIL", "codagent@localhost"))
 }
@@ -31,7 +30,8 @@ class Snapshot:
     """The state of a work tree.
 
     `commit` is `head` itself when nothing is uncommitted (`dirty` False). Otherwise it is a child of `head`; without any commit (`head`
-    None) it has no parent. `left_out` are files that are under a filter and whose local state is not in `commit`.
+    None) it has no parent. `left_out` names the untracked repositories inside. `filtered` names the files that are under a filter and whose
+    local state is not in `commit`.
     """
 
     root: Path
@@ -39,12 +39,7 @@ class Snapshot:
     commit: str
     dirty: bool
     left_out: tuple[str, ...] = ()
-
-    @property
-    def notice(self) -> str:
-        """A sentence for the person about the files that were left out. "": there are none."""
-        names = ", ".join(self.left_out[:_NAMED]) + (f" and {len(self.left_out) - _NAMED} more" if len(self.left_out) > _NAMED else "")
-        return f"left out, because codagent does not run the filter that git has for it: {names}" if names else ""
+    filtered: tuple[str, ...] = ()
 
 
 def snapshot(root: Path) -> Snapshot:
@@ -61,17 +56,18 @@ def snapshot(root: Path) -> Snapshot:
     head, head_tree = (None, None) if lines[0].endswith(" missing") else lines
     with temporary_index(git) as index:
         _refuse_unsupported(git, index)
-        left_out = _add_all(git, index)
+        untracked, filtered = _add_all(git, index)
         tree = git.line("write-tree", "--missing-ok", env=index)
     if git.partial and b"?" in git("rev-list", "--objects", "--no-object-names", "--missing=print", tree):
         raise RepositoryError(
             f"{root} is a partial clone that lacks some of its files; run `git sparse-checkout disable`, or clone it without --filter"
         )
+    left_out = _find_nested(untracked)
     if head and tree == head_tree:
-        return Snapshot(root, head, head, dirty=False, left_out=left_out)
+        return Snapshot(root, head, head, dirty=False, left_out=left_out, filtered=filtered)
     parent = ("-p", head) if head else ()
-    commit = git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY)
-    return Snapshot(root, head, commit, dirty=True, left_out=left_out)
+    made = git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY)
+    return Snapshot(root, head, made, dirty=True, left_out=left_out, filtered=filtered)
 
 
 def list_files(root: Path, commit: str) -> tuple[str, ...]:
@@ -114,29 +110,34 @@ def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:
             raise RepositoryError(f"{path} has an unresolved merge conflict; resolve it and `git add` it first")
 
 
-def _add_all(git: Git, index: dict[str, str]) -> tuple[str, ...]:
-    """Add the work tree to the index. Returns the files under a filter whose local state was left out.
+def _add_all(git: Git, index: dict[str, str]) -> tuple[list[str], tuple[str, ...]]:
+    """Add the work tree to the index. Returns the untracked paths, and the files under a filter whose local state was left out.
 
     git ends with an error when a file vanishes between its listing and its reading. It is then listed again.
     """
     for attempt in range(_ATTEMPTS):
-        pathspecs, left_out = _pathspecs(git, index)
+        untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
+        pathspecs, filtered = _pathspecs(git, index, untracked)
         try:
             git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=pathspecs, env=index)
             break
         except RepositoryError as error:
             if attempt == _ATTEMPTS - 1 or not _VANISHED.search(str(error)):
                 raise
-    return left_out
+    return untracked, filtered
 
 
-def _pathspecs(git: Git, index: dict[str, str]) -> tuple[bytes, tuple[str, ...]]:
+def _find_nested(untracked: list[str]) -> tuple[str, ...]:
+    """Return the repositories among untracked paths: git does not look into these, and ends their names with a slash."""
+    return tuple(path.rstrip("/") for path in untracked if path.endswith("/"))
+
+
+def _pathspecs(git: Git, index: dict[str, str], untracked: list[str]) -> tuple[bytes, tuple[str, ...]]:
     """Return the pathspecs for `git add`, and the files under a filter whose local state they leave out.
 
     They name only what exists and is not ignored. git refuses a pathspec that names an ignored path, even one that excludes it.
     """
-    untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
-    nested = [path for path in untracked if path.endswith("/")]
+    nested = [f"{path}/" for path in _find_nested(untracked)]
     ours = {".codagent" for path in untracked if path.startswith(".codagent/")}
     _refuse_too_much(git.root, untracked)
     files = [path for path in untracked if not path.endswith("/") and not path.startswith(".codagent/")]

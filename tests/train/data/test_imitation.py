@@ -145,7 +145,7 @@ def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp
     )
 
     def drawn():
-        sources = Mixture(given, tmp_path, Words(), vocabulary_size=300, say=lambda _: None)
+        sources = Mixture(given, tmp_path, Words(), vocabulary_size=300)
         return {key: loop.id for key, loop in sources.collect_recorded([4, 5], 0).items()}
 
     assert list(drawn()) == [("imitate", pack, member) for pack in (4, 5) for member in range(3)]
@@ -159,4 +159,4 @@ def test_records_without_anything_to_imitate_are_an_error_that_says_why(tmp_path
         schema.read_recipe("smoke"), records=RecordsConfig((str(tmp_path),)), sources=schema.SourcesConfig(play=0, imitate=1)
     )
     with pytest.raises(UsageError, match="has anything to imitate: nothing to imitate"):
-        Mixture(given, tmp_path, Words(), vocabulary_size=300, say=print).collect_recorded([1], 0)
+        Mixture(given, tmp_path, Words(), vocabulary_size=300).collect_recorded([1], 0)

@@ -18,7 +18,7 @@ from codagent.errors import ModelError
 from codagent.models.open import open_model
 from codagent.types import Message, Sampling
 from codagent_train.run_dir.weights_ref import read_base, resolve
-from codagent_train.serving import vllm
+from codagent_train.serving import vllm_server
 from codagent_train.serving.adapters import open_weights
 from tests.train.serving.asking import ask, recomputed
 
@@ -51,7 +51,7 @@ def test_names_choose_adapters_that_come_and_go_while_it_serves(endpoint, client
 
 def test_adapters_side_by_side_do_not_mix(endpoint, client, folder, adapters):
     for at, path in enumerate(adapters):
-        endpoint.scheduler.run_between_steps(lambda at=at, path=path: endpoint.weights.add(f"v{at}", path))
+        endpoint.scheduler.run_between_steps(lambda at=at, path=path: endpoint.pool.add(f"v{at}", path))
     names = ["v0", "v1", str(folder)] * 3
 
     def one(number):
@@ -121,4 +121,4 @@ def test_without_a_gpu_vllm_is_not_taken_though_it_is_there(monkeypatch, tmp_pat
     (tmp_path / "vllm.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert not vllm.is_available()
+    assert not vllm_server.is_available()

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from codagent.errors import UsageError
 from codagent.models.openai_api import OpenAIModel as Client
 from codagent.types import Message, Sampling
-from codagent_train.serving.openai_api import parse_request
+from codagent_train.serving.chat_request import parse_request
 from tests.train.doubles.characters import TEMPLATE, TOOLS
 from tests.train.serving.asking import ask, recomputed, user
 
@@ -102,7 +102,7 @@ def test_a_client_that_hangs_up_frees_its_place(endpoint, client, stream):
         connection.sendall(head.encode() + body)
         while not (
             tickets := endpoint.scheduler.run_between_steps(
-                lambda: [each for _, some in endpoint.scheduler._growing.values() for each in some]
+                lambda: [each for batch in endpoint.scheduler._batches.values() for each in batch.pending]
             )
         ):
             sleep(0.01)
@@ -111,7 +111,7 @@ def test_a_client_that_hangs_up_frees_its_place(endpoint, client, stream):
         sleep(0.01)
     for _ in range(2):  # it is dropped in the step that comes next
         endpoint.scheduler.run_between_steps(lambda: None)
-    assert endpoint.scheduler.run_between_steps(lambda: len(endpoint.scheduler._growing)) == 0
+    assert endpoint.scheduler.run_between_steps(lambda: len(endpoint.scheduler._batches)) == 0
     assert len(tickets[0].completion.ids) < LONG
 
 

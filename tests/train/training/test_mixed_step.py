@@ -31,7 +31,8 @@ def mixed(small, repository):
     spec = LoopSpec("recorded", "g", (Task("t", "mend it", ("false",)),), start_commit=git.snapshot(repository).commit)
     spec = replace(spec, begin=spec.start_commit)
     held = EffectiveLimits(Limits(), Profile(prompt="terse", sampling=Sampling(max_tokens=3000)))
-    record(repository / ".codagent/loops/recorded/record.jsonl", new_loop(spec, "m", Settings(model="m", sandbox="python"), held))
+    loop = replace(new_loop(spec, "m", Settings(model="m", sandbox="python"), held), end="finished")
+    record(repository / ".codagent/loops/recorded/record.jsonl", loop)
     return structs.replace(
         small,
         batch=BatchConfig(packs=len(PACKS), group_size=4),
@@ -61,7 +62,7 @@ def keys(recipe, *, sources):
 
 def test_specs_of_both_sources_are_made_without_opening_anything(mixed, out, opened):
     policy = load_policy(mixed.policy, seed=0)
-    specs = Mixture(mixed, out, policy.tokenizer, vocabulary_size=7, say=print).specs(PACKS, 3)
+    specs = Mixture(mixed, out, policy.tokenizer, vocabulary_size=7).specs(PACKS, 3)
     assert opened == []
     assert list(specs) == keys(mixed, sources=("play", "redo"))
     assert {key.source for key in specs} == {"play", "redo"}

@@ -22,6 +22,11 @@ def test_the_two_methods_are_asked_as_they_were():
     assert names(GRPOTrainer._compute_loss) == names(Trainer._compute_loss) == ["self", "model", "inputs"]
 
 
+@pytest.mark.parametrize("name", ["_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state"])
+def test_the_methods_that_read_a_checkpoint_are_asked_as_they_were(name):
+    assert names(getattr(GRPOTrainer, name)) == names(getattr(Trainer, name))
+
+
 def test_nothing_else_of_the_training_is_replaced():
     ours = {name for name, value in vars(Trainer).items() if inspect.isfunction(value)}
     theirs = {name for kind in GRPOTrainer.__mro__ for name in vars(kind)}

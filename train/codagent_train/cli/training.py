@@ -48,6 +48,8 @@ def run(
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
         policy = load_policy(config.policy, seed=config.seed)
+        from codagent.repository.setups import AllowedSetups, allowed_file
+        from codagent_train.data.redo import Operator
         from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly
 
         done = checkpoints.step_of(last) if last else 0
@@ -57,7 +59,9 @@ def run(
                 show(step, values)
                 log_step(step, values)
 
-            train(config, policy, out, last=last, on_step=on_step, say=say if first else lambda _: None)
+            allowed = AllowedSetups(allowed_file(os.environ))
+            operator = Operator(say, allowed) if first else Operator(allow=allowed)
+            train(config, policy, out, last=last, on_step=on_step, operator=operator)
     print(checkpoints.find_latest(out))
 
 

@@ -69,12 +69,12 @@ def serve(
     The URL and the API key are printed first. Ctrl-C ends it.
     """
     from codagent_train.run_dir.weights_ref import resolve
-    from codagent_train.serving import vllm
+    from codagent_train.serving import vllm_server
 
     ref = resolve(weights)
     with suppress(KeyboardInterrupt):
-        if engine == "vllm" or (engine is None and vllm.is_available()):
-            with vllm.start_vllm(ref, host=host, port=port) as served:
+        if engine == "vllm" or (engine is None and vllm_server.is_available()):
+            with vllm_server.start_vllm(ref, host=host, port=port) as served:
                 _announce(served.url, served.key, served.names)
                 served.wait()
         from codagent_train.serving.adapters import open_weights
@@ -82,7 +82,7 @@ def serve(
 
         library_logging.silence_libraries()
         with listen(open_weights(ref), host=host, port=port) as endpoint:
-            _announce(endpoint.url, endpoint.key, endpoint.weights.names)
+            _announce(endpoint.url, endpoint.key, endpoint.pool.names)
             endpoint.serve_forever()
 
 

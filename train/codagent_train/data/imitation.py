@@ -17,7 +17,7 @@ from codagent.repository.tools import select_tools
 from codagent.store.codec import decode
 from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
-from codagent_train.data.records.files import Rejection, iter_unique, join_reasons
+from codagent_train.data.records.finder import Rejection, iter_unique, join_reasons
 from codagent_train.data.replay import policy_aliases
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import render_messages, render_reply

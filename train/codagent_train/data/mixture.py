@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -10,7 +10,7 @@ from msgspec import structs
 
 from codagent.types import Loop
 from codagent_train.data.imitation import Imitation, count_examples
-from codagent_train.data.redo import Redo, find_redoable
+from codagent_train.data.redo import NOBODY, Operator, Redo, find_redoable
 from codagent_train.data.replay import Replay
 from codagent_train.data.samples import LoopKey, Source, key_loops
 from codagent_train.data.teacher import teacher_loops
@@ -23,12 +23,12 @@ from codagent_train.rollout.specs import RolloutSpec, group_specs, policy_id
 class Mixture:
     """The sources of a run. Records are read in the first step that has a pack of their source."""
 
-    def __init__(self, recipe: Recipe, out: Path, tokenizer: Tokenizer, *, vocabulary_size: int, say: Callable[[str], None]) -> None:
+    def __init__(self, recipe: Recipe, out: Path, tokenizer: Tokenizer, *, vocabulary_size: int, operator: Operator = NOBODY) -> None:
         """`out` is the folder of the run. Recorded replies with a token id of `vocabulary_size` or above are not replayed."""
         self._recipe, self._tokenizer = recipe, tokenizer
-        self._redo = Redo(recipe, say)
+        self._redo = Redo(recipe, operator)
         self._replay = Replay(recipe, out, vocabulary_size=vocabulary_size)
-        self._imitation = Imitation(recipe, out, tokenizer, say)
+        self._imitation = Imitation(recipe, out, tokenizer, operator.say)
 
     def specs(self, packs: Sequence[int], step: int) -> dict[LoopKey, RolloutSpec]:
         """Return the loops that the policy has to play in this step, for the sources "play" and "redo".

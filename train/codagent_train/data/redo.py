@@ -18,18 +18,34 @@ from threading import Lock
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.protocols import Environment
 from codagent.repository import git
+from codagent.repository.setups import NOTHING_ALLOWED, AllowedSetups
 from codagent.runner.spec import spec_of
 from codagent.runner.workspace import Reopening, reopen
 from codagent.store import layout
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
-from codagent_train.data.records.files import Rejection, iter_readable, join_reasons
+from codagent_train.data.records.finder import Rejection, iter_readable, join_reasons
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import CALLING
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.specs import RolloutSpec
 
 _ONE_AT_A_TIME = Lock()  # an image that is missing is built by the first loop that needs it, while the others wait
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whoever runs a training."""
+
+    say: Callable[[str], None] = _ignore  # shows them a sentence
+    allow: AllowedSetups = NOTHING_ALLOWED  # what repositories of records set up for their sandboxes runs only when they have allowed it
+
+
+NOBODY = Operator()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +59,8 @@ class RecordedLoop:
 class Redo:
     """The tasks that a run may do again. The records are read in the first step that has a pack of this source."""
 
-    def __init__(self, recipe: Recipe, say: Callable[[str], None]) -> None:
-        self._recipe, self._say = recipe, say
+    def __init__(self, recipe: Recipe, operator: Operator) -> None:
+        self._recipe, self._operator = recipe, operator
         self._recorded: Sequence[RecordedLoop] = ()
 
     def group_specs(self, packs: Sequence[int], *, step: int, policy: str) -> dict[int, list[RolloutSpec]]:
@@ -71,14 +87,14 @@ class Redo:
         for member in range(recipe.batch.group_size):
             name = f"redo-{step}-{number}-{member}"
             loop = replace(recorded.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
-            environment = partial(open_recorded, recorded.repository, loop, profile, self._say)
+            environment = partial(open_recorded, recorded.repository, loop, profile, self._operator)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(RolloutSpec(loop, profile, environment, tasks, seed))
         return group
 
 
 @contextmanager
-def open_recorded(repository: Path, loop: Loop, profile: Profile, say: Callable[[str], None]) -> Iterator[Environment]:
+def open_recorded(repository: Path, loop: Loop, profile: Profile, operator: Operator) -> Iterator[Environment]:
     """Open the environment of a recorded loop in a temporary repository; close the sandbox and remove the repository afterwards.
 
     Raises RepositoryError when the commit that the loop began with is gone, SandboxError when the sandbox's image cannot be prepared, and
@@ -88,7 +104,8 @@ def open_recorded(repository: Path, loop: Loop, profile: Profile, say: Callable[
         root = Path(folder) / loop.id
         git.clone_shared(repository, root, spec_of(loop)[0].begin)
         with _ONE_AT_A_TIME:
-            environment = reopen(loop, Reopening(root, layout.make_loops_dir(layout.home_dir(root)), say), profile=profile)
+            where = Reopening(root, layout.make_loops_dir(layout.home_dir(root)), operator.say, operator.allow)
+            environment = reopen(loop, where, profile=profile)
         with closing(environment):
             yield environment
 

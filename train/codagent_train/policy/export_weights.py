@@ -16,13 +16,14 @@ from codagent.errors import UsageError
 from codagent.models import catalog
 from codagent.models.embedded import name_weights
 from codagent.store.codec import decode
-from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
+from codagent_train.files import atomic_output, refuse_unreadable, require_empty
 from codagent_train.policy import gguf
 from codagent_train.policy.import_weights import CARD_FILE, ImportCard
 from codagent_train.policy.load import load_pretrained
+from codagent_train.policy.lora import load_lora, read_lora_config
 from codagent_train.recipe.schema import RANDOM, PolicyConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
-from codagent_train.run_dir.weights_ref import WeightsRef, resolve
+from codagent_train.run_dir.weights_ref import WeightsRef, read_adapter_settings, resolve
 
 ExportFormat = Literal["merged", "gguf", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -95,14 +96,14 @@ def _merge(source: WeightsRef) -> tuple[Any, Any]:
     """
     from peft import PeftModel
 
-    try:
+    problem = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
+    with refuse_unreadable(problem, "give another checkpoint"):
         policy = load_pretrained(PolicyConfig(weights=source.base))
         if source.adapter is None:
             return policy.model, policy.processor
-        return PeftModel.from_pretrained(policy.model, source.adapter).merge_and_unload(), policy.processor
-    except (OSError, RuntimeError, TypeError, ValueError, LookupError, safetensor_error()) as error:
-        problem = f"{source.adapter} cannot be put on {source.base}" if source.adapter else f"{source.base} cannot be read"
-        raise UsageError(f"{problem}: {first_line(error)}; give another checkpoint") from error
+        model = PeftModel(policy.model, read_lora_config(source.adapter))
+        load_lora(model, source.adapter, "default")
+        return model.merge_and_unload(), policy.processor
 
 
 def _find_origin(source: WeightsRef) -> WeightsOrigin:
@@ -122,7 +123,7 @@ def _read_card(folder: Path) -> ImportCard | None:
     """Read the card of imported weights; None when the folder has none."""
     try:
         return decode(ImportCard, json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -144,12 +145,12 @@ def _hub_folder(out: Path, source: WeightsRef, origin: WeightsOrigin) -> None:
     with atomic_output(out) as unfinished:
         unfinished.mkdir()
         for file in sorted(file for pattern in _KEPT for file in folder.glob(pattern)):
-            if file.name not in _LEFT:
+            if file.name not in _LEFT and file.is_file():
                 shutil.copy(file, unfinished / file.name)
         if not (unfinished / "tokenizer_config.json").exists():
             _load_tokenizer(source).save_pretrained(unfinished)
         if source.adapter:
-            config = json.loads((unfinished / "adapter_config.json").read_text(encoding="utf-8")) | {"base_model_name_or_path": origin.name}
+            config = read_adapter_settings(unfinished) | {"base_model_name_or_path": origin.name}
             (unfinished / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         if run:
             checkpoints.begin_run(unfinished, _without_local_paths(checkpoints.load_recipe(run), origin))
@@ -173,10 +174,8 @@ def _load_tokenizer(source: WeightsRef) -> Any:
     """Load the tokenizer of the base. Raises UsageError when the base has none."""
     from transformers import AutoTokenizer
 
-    try:
-        return AutoTokenizer.from_pretrained(source.base)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"there is no tokenizer in {source.base}: {first_line(error)}; put one beside the weights") from error
+    with refuse_unreadable(f"there is no tokenizer in {source.base}", "put one beside the weights"):
+        return AutoTokenizer.from_pretrained(source.base, trust_remote_code=False)
 
 
 def _read_licence(file: Path) -> str:

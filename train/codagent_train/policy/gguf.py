@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent_train.files import refuse_unreadable
 
 # Architectures that can be written. True: llama.cpp keeps the rows of queries and keys in another order than transformers.
 _ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
@@ -59,11 +60,9 @@ def _open(file: Path) -> Any:
     """Open a GGUF file. Raises UsageError when it cannot be read."""
     from gguf import GGUFReader
 
-    try:
+    with refuse_unreadable(f"{file} is not a GGUF file that can be read", "fetch it again"):
         reader = GGUFReader(file)
         reader.fields["general.architecture"].contents()
-    except (OSError, ValueError, LookupError) as error:
-        raise UsageError(f"{file} is not a GGUF file that can be read: {error}") from error
     return reader
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from codagent.models import catalog
 from codagent.models.download import OnProgress, pull
 from codagent.models.embedded import name_weights
 from codagent.store.codec import encode
-from codagent_train.files import atomic_output, first_line, require_empty, safetensor_error
+from codagent_train.files import atomic_output, first_line, refuse_unreadable, require_empty
 
 CARD_FILE = "codagent.json"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
@@ -44,7 +43,7 @@ class _WeightFiles:
 
     @property
     def files(self) -> list[Path]:
-        return [self.folder / self.gguf] if self.gguf else sorted(self.folder.glob("*.safetensors"))
+        return [self.folder / self.gguf] if self.gguf else sorted(file for file in self.folder.glob("*.safetensors") if file.is_file())
 
 
 def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress, say: Say) -> ImportCard:
@@ -145,12 +144,13 @@ def _model(source: str, files: _WeightFiles) -> Any:
 def _from_pretrained(kind: Any, source: str, files: _WeightFiles, **settings: Any) -> Any:
     if files.gguf:
         settings["gguf_file"] = files.gguf
-    try:
-        return kind.from_pretrained(files.folder, local_files_only=True, **settings)
-    except ImportError as error:
-        raise UsageError(f"{source} needs a package that is not installed: {first_line(error)}; pip install 'codagent[train]'") from error
-    except (OSError, ValueError, LookupError, struct.error, safetensor_error()) as error:
-        raise UsageError(f"{source} cannot be loaded: {first_line(error)}") from error
+    with refuse_unreadable(f"{source} cannot be loaded", "give another folder, file or name"):
+        try:
+            return kind.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False, **settings)
+        except ImportError as error:
+            raise UsageError(
+                f"{source} needs a package that is not installed: {first_line(error)}; pip install 'codagent[train]'"
+            ) from error
 
 
 def _write(out: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:

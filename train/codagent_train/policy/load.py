@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
 from codagent_train.environments import keycode
-from codagent_train.files import first_line, safetensor_error
+from codagent_train.files import refuse_unreadable
+from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
 from codagent_train.recipe import schema
+from codagent_train.run_dir.weights_ref import is_adapter
 
 _LINEAR = "all-linear"  # peft leaves out the output layer
 
@@ -82,12 +85,12 @@ def load_pretrained(config: schema.PolicyConfig) -> Policy:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     dtype = torch.bfloat16 if config.device == "cuda" else torch.float32  # most CPUs compute far more slowly in bfloat16
-    try:
-        processor = AutoTokenizer.from_pretrained(config.weights)
-        model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype)
-    except (OSError, ValueError, safetensor_error()) as error:
-        kind = "folder" if Path(config.weights).exists() else "model"
-        raise UsageError(f"the {kind} {config.weights} cannot be loaded: {first_line(error)}; see `codagent-train import`") from error
+    kind = "folder" if os.path.lexists(config.weights) else "model"
+    with refuse_unreadable(f"the {kind} {config.weights} cannot be loaded", "see `codagent-train import`"):
+        if is_adapter(Path(config.weights)):
+            read_lora_config(Path(config.weights))  # transformers would load parts of an adapter that this refuses
+        processor = AutoTokenizer.from_pretrained(config.weights, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
     if processor.pad_token_id is None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train.files import first_line, safetensor_error
+from codagent_train.files import first_line, refuse_unreadable, safetensor_error
 from codagent_train.recipe.schema import RANDOM
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _BESIDE = (".json", ".jinja", ".model", ".txt")  # the files of tokenizer and settings
 _NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # parts of the names of tensors that LoRA does not adapt
+_ADVICE = "make the folder again with `codagent-train import`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,18 @@ def model_size(weights: str) -> ModelSize | None:
     files = _files(folder)
     if not files or not all(file.is_file() for file in files):
         return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    try:
-        return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_sizes(file)], folder)
-    except KeyError as error:
-        raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
+    with refuse_unreadable(f"the weights in {folder} cannot be read", _ADVICE):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        try:
+            return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_sizes(file)], folder)
+        except KeyError as error:
+            raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
 
 
 def _measure(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder: Path) -> ModelSize:
+    for name in ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size"):
+        if not isinstance(config[name], int) or config[name] < 1:
+            raise ValueError(f"its config.json says {str(config[name])[:40]!r} for {name}")
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     width = config.get("head_dim") or hidden // heads
     linears = (size for name, size in tensors if len(size) == 2 and not any(part in name for part in _NOT_ADAPTED))
@@ -89,8 +94,9 @@ def _find_cached(name: str) -> Path | None:
 
 def _files(folder: Path) -> list[Path]:
     if (folder / _INDEX).is_file():
-        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-        return [folder / name for name in sorted(set(index["weight_map"].values()))]
+        with refuse_unreadable(f"{folder / _INDEX} cannot be read", _ADVICE):
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            return [folder / name for name in sorted(set(index["weight_map"].values()))]
     return [folder / _WHOLE] if (folder / _WHOLE).is_file() else []
 
 
@@ -105,9 +111,7 @@ def _read_sizes(file: Path) -> list[tuple[str, tuple[int, ...]]]:
         with safe_open(file, "np") as tensors:
             sizes = [(name, tuple(tensors.get_slice(name).get_shape())) for name in tensors.offset_keys()]
     except (OSError, safetensor_error()) as error:
-        raise UsageError(
-            f"{file} is not a whole file of safetensors: {first_line(error)}; make the folder again with `codagent-train import`"
-        ) from None
+        raise UsageError(f"{file} is not a whole file of safetensors: {first_line(error)}; {_ADVICE}") from None
     if not sizes:
-        raise UsageError(f"{file} holds no tensor; make the folder again with `codagent-train import`")
+        raise UsageError(f"{file} holds no tensor; {_ADVICE}")
     return sizes

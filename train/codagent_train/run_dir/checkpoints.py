@@ -62,8 +62,11 @@ def resume_run(out: Path, recipe: Recipe) -> Path | None:
 
 
 def load_seed(out: Path) -> int:
-    """Read the seed of the run in `out`. Raises UsageError when there is no run."""
-    return int(_read_run_json(out)["seed"])
+    """Read the seed of the run in `out`. Raises UsageError when there is no run, or its file names no seed."""
+    try:
+        return int(_read_run_json(out)["seed"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UsageError(f"{out / RUN_FILE} is not the recipe of a run: it names no seed") from None
 
 
 def load_recipe(out: Path) -> Recipe:
@@ -135,7 +138,7 @@ def _fixed_settings(recipe: Recipe) -> dict[str, Any]:
 def _read_run_json(out: Path) -> Any:
     try:
         return json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise UsageError(f"there is no run in {out}: its {RUN_FILE} cannot be read; leave out --resume to start one") from None
 
 

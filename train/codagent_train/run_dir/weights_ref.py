@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train.files import first_line, safetensor_error
+from codagent_train.files import refuse_unreadable
 from codagent_train.run_dir import checkpoints
 
-_CONFIG, _TENSORS, _INDEX = "adapter_config.json", "adapter_model.safetensors", "model.safetensors.index.json"
+ADAPTER_TENSORS = "adapter_model.safetensors"
+_CONFIG, _INDEX = "adapter_config.json", "model.safetensors.index.json"
+_MAX_CONFIG_BYTES = 1 << 20
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GIVE = "give a run, a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub"
 
@@ -59,37 +61,56 @@ def resolve(text: str) -> WeightsRef:
 
 def is_adapter(folder: Path) -> bool:
     """Return whether the folder holds an adapter, even an incomplete one."""
-    return (folder / _CONFIG).exists()
+    return os.path.lexists(folder / _CONFIG)  # Path.exists raises OSError for a name that is too long
 
 
 def read_base(folder: Path) -> str:
     """Read which full model an adapter was trained on. Raises UsageError when the folder does not hold a whole adapter."""
     try:
-        base = _read_config(folder)["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
+        base = read_adapter_settings(folder)["base_model_name_or_path"]
+        if not isinstance(base, str) or not base:
+            raise ValueError("the base is not a name")
+        Path(base).exists()  # raises OSError when the name is too long to be a path
+    except (OSError, ValueError, KeyError):
         raise UsageError(f"there is no adapter in {folder}: no {_CONFIG} that names its base; give the folder of a checkpoint") from None
-    if not (folder / _TENSORS).is_file():
-        raise UsageError(f"there are no weights in {folder}: no {_TENSORS}; give the folder of a checkpoint")
-    _check_files([folder / _TENSORS])
-    return str(base)
+    if not (folder / ADAPTER_TENSORS).is_file():
+        raise UsageError(f"there are no weights in {folder}: no {ADAPTER_TENSORS}; give the folder of a checkpoint")
+    _check_files([folder / ADAPTER_TENSORS])
+    return base
 
 
 def read_rank(folder: Path) -> int:
     """Read the rank of a LoRA adapter. Raises UsageError when its configuration has none."""
     try:
-        return int(_read_config(folder)["r"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(read_adapter_settings(folder)["r"])
+    except (OSError, OverflowError, ValueError, KeyError, TypeError):
         raise UsageError(f"the {_CONFIG} in {folder} names no rank `r`; give an adapter of the kind LoRA") from None
+
+
+def read_adapter_settings(folder: Path) -> dict[str, Any]:
+    """Read the settings of an adapter. Raises OSError or ValueError when its file cannot be read or is not a JSON object."""
+    file = folder / _CONFIG
+    if not file.is_file():  # reading from a pipe would block, and a device has no end
+        raise ValueError(f"there is no file {_CONFIG}")
+    with file.open("rb") as opened:
+        text = opened.read(_MAX_CONFIG_BYTES + 1)
+    try:
+        settings = json.loads(text) if len(text) <= _MAX_CONFIG_BYTES else None
+    except RecursionError as error:
+        raise ValueError(f"the {_CONFIG} is nested too deeply") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"the {_CONFIG} is not an object of at most {_MAX_CONFIG_BYTES} bytes")
+    return settings
 
 
 def _find_folder(text: str) -> Path | None:
     """Return the absolute folder that `text` names; None when it is a name on the hub. Raises UsageError when it is neither."""
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 -- Path.expanduser raises RuntimeError for an unknown user
     if not text.strip():
         raise UsageError(f"no weights are named; {_GIVE}")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 -- Path.is_dir raises OSError for a name that is too long
         return path.resolve()
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 -- the same
         raise UsageError(f"{text} is a file, not a folder; {_GIVE}")
     if not _HUB_NAME.fullmatch(text):
         raise UsageError(f"there is no folder {text}; {_GIVE}")
@@ -103,7 +124,7 @@ def _last_checkpoint(run: Path) -> Path:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
+    return sorted(file for file in folder.glob("*.safetensors") if file.is_file())
 
 
 def _check_weights(folder: Path) -> None:
@@ -113,7 +134,7 @@ def _check_weights(folder: Path) -> None:
         raise UsageError(f"there are no weights in {folder}: no *.safetensors; {_GIVE}")
     try:
         names = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values() if (folder / _INDEX).exists() else ()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"{folder / _INDEX} cannot be read; give another checkpoint") from None
     _check_files(sorted({*files, *(folder / name for name in names)}))
 
@@ -126,12 +147,8 @@ def _check_files(files: Sequence[Path]) -> None:
     from safetensors import safe_open
 
     for file in files:
-        try:
+        with refuse_unreadable(f"{file} cannot be read", "give another checkpoint"):
+            if file.exists() and not file.is_file():  # reading from a pipe would block
+                raise ValueError("it is not a file")
             with safe_open(file, "np"):
                 pass
-        except (OSError, struct.error, safetensor_error()) as error:
-            raise UsageError(f"{file} cannot be read: {first_line(error)}; give another checkpoint") from error
-
-
-def _read_config(folder: Path) -> Any:
-    return json.loads((folder / _CONFIG).read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""An OpenAI-compatible endpoint over what was trained."""
+"""An OpenAI-compatible server over trained weights."""

@@ -1,10 +1,10 @@
-"""One thread owns the model: what is asked of it side by side grows as one batch for each name, and what changes it happens in between."""
+"""Generates many completions side by side. One thread runs the model; between two steps it does other jobs, such as adding adapters."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -12,148 +12,197 @@ from typing import TypeVar
 
 import torch
 
-from codagent.errors import CodagentError, ModelError
+from codagent.errors import ModelError
 from codagent.types import Sampling
+from codagent_train.files import describe_error
 from codagent_train.policy.tokenizer import Ids
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge
 from codagent_train.serving.adapters import AdapterPool, NamedModel
 
 T = TypeVar("T")
-DrawnToken = tuple[int, float]
-_LOOK_S = 0.2  # between two looks at whether somebody still listens, while nothing comes
+DrawnToken = tuple[int, float]  # an id, and its natural logprob
+_POLL_S = 0.2  # while nothing comes: how often to look whether the client and the scheduler's thread are still there
+_STOPPED = "the server ends"
 
 
 class PendingCompletion:
-    """A completion that was asked for; it grows until it is whole, or nobody listens any more."""
+    """A completion that a client waits for. It grows in the scheduler's thread, and is read in the client's."""
 
-    def __init__(self, name: str, prompt: Ids, sampling: Sampling) -> None:
-        self.name, self.completion, self.cancelled = name, Completion(prompt, sampling), False
-        self._delivered = 0
-        self._tokens: SimpleQueue[DrawnToken | ModelError | None] = SimpleQueue()
+    def __init__(self, name: str, prompt: Ids, sampling: Sampling, scheduler_is_alive: Callable[[], bool]) -> None:
+        self.name, self.completion = name, Completion(prompt, sampling)
+        self.cancelled = False  # whether nobody waits any more
+        self._delivered = 0  # tokens that are in the queue or were read from it
+        self._scheduler_is_alive = scheduler_is_alive
+        self._queue: SimpleQueue[DrawnToken | ModelError | None] = SimpleQueue()  # None: the completion is complete
 
     @property
-    def length(self) -> int:
+    def max_length(self) -> int:
+        """The tokens of the prompt and of the longest completion."""
         return len(self.completion.prompt) + self.completion.sampling.max_tokens
 
-    def iter_tokens(self, gone: Callable[[], bool]) -> Iterator[DrawnToken]:
-        """Each id and its logprob, as they come, while who asked is not gone. ModelError when there will be no more."""
+    def iter_tokens(self, client_is_gone: Callable[[], bool]) -> Iterator[DrawnToken]:
+        """Yield tokens as they are drawn, until the completion is complete or the client is gone.
+
+        Raises ModelError when the completion failed, and when the scheduler has stopped. The completion is cancelled when the caller stops
+        reading.
+        """
         try:
-            while not gone():
+            while not client_is_gone():
                 try:
-                    news = self._tokens.get(timeout=_LOOK_S)
+                    item = self._queue.get(timeout=_POLL_S)
                 except Empty:
+                    if not self._scheduler_is_alive():
+                        raise ModelError(_STOPPED) from None
                     continue
-                if isinstance(news, ModelError):
-                    raise news
-                if news is None:
+                if isinstance(item, ModelError):
+                    raise item
+                if item is None:
                     return
-                yield news
+                yield item
         finally:
             self.cancelled = True
 
-    def deliver(self, *, whole: bool) -> None:
+    def deliver(self, *, complete: bool) -> None:
+        """Hand over the tokens that were drawn since the last call. `complete`: there will be no more."""
         for token in zip(self.completion.ids[self._delivered :], self.completion.logprobs[self._delivered :], strict=True):
-            self._tokens.put(token)
+            self._queue.put(token)
         self._delivered = len(self.completion.ids)
-        if whole:
-            self._tokens.put(None)
+        if complete:
+            self._queue.put(None)
 
     def fail(self, error: ModelError) -> None:
-        self._tokens.put(error)
+        """Raise the error in `iter_tokens`, after the tokens that were delivered."""
+        self._queue.put(error)
+
+
+class _Batch:
+    """The completions of one model that grow side by side. A round is `admit`, `advance`, `deliver`."""
+
+    def __init__(self, rows: CompletionBatch) -> None:
+        self.rows = rows
+        self.pending: list[PendingCompletion] = []
+        self._admitted: list[PendingCompletion] = []
+
+    def admit(self, new: Sequence[PendingCompletion]) -> None:
+        """Take more completions in. Their prompts are read in the next `advance`."""
+        self._admitted += new
+
+    def advance(self) -> None:
+        """Drop what was cancelled, read new prompts, and draw the next token of each completion. An error fails all of them."""
+        growing, new, self._admitted = self.pending, self._admitted, []
+        self.pending = [*growing, *new]
+        try:
+            self.rows.keep([request.completion for request in growing if not request.cancelled])
+            if new:
+                self.rows.join([request.completion for request in new])
+            if self.rows.growing:
+                self.rows.step()
+        except Exception as error:  # noqa: BLE001 -- the code of a model raises anything, and those who wait for it are told
+            failure = ModelError(f"the reply broke off: {describe_error(error)}")
+            for request in self.pending:
+                request.fail(failure)
+            self.pending = []
+
+    def deliver(self) -> None:
+        """Hand over the tokens that were drawn, and forget the completions that are complete or cancelled."""
+        for request in self.pending:
+            request.deliver(complete=request.completion not in self.rows.growing)
+        self.pending = [request for request in self.pending if request.completion in self.rows.growing]
 
 
 class Scheduler:
-    """Where completions are asked for. `room` is how many tokens, padding and what is to come included, grow at a time; the others wait."""
+    """Runs a pool's model in a thread of its own, with one batch for each name that requests give.
 
-    def __init__(self, weights: AdapterPool, *, room: int = MAX_BATCH_TOKENS) -> None:
-        self._weights, self._room = weights, room
-        self._can_merge = can_merge(weights.policy.model)
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+    `max_batch_tokens` bounds the tokens of all batches together: prompts, what may still be drawn, and padding. Requests wait for room.
+    """
+
+    def __init__(self, pool: AdapterPool, *, max_batch_tokens: int = MAX_BATCH_TOKENS) -> None:
+        self._pool, self._max_batch_tokens = pool, max_batch_tokens
+        self._can_merge = can_merge(pool.policy.model)
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # None: stop
         self._waiting: deque[PendingCompletion] = deque()
-        self._growing: dict[str, tuple[CompletionBatch, list[PendingCompletion]]] = {}
+        self._batches: dict[str, _Batch] = {}
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that runs the model still does. It ends by `close`, or by a bug."""
+        return self._thread.is_alive()
+
     def submit(self, name: str, prompt: Ids, sampling: Sampling) -> PendingCompletion:
-        pending = PendingCompletion(name, prompt, sampling)
-        self._jobs.put(partial(self._waiting.append, pending))
-        return pending
+        """Queue a request for the model called `name`, and return at once. Unknown names fail in `iter_tokens`."""
+        request = PendingCompletion(name, prompt, sampling, self._thread.is_alive)
+        self._jobs.put(partial(self._waiting.append, request))
+        return request
 
     def run_between_steps(self, work: Callable[[], T]) -> T:
-        """What `work` gives, or raises, done between two steps."""
+        """Run `work` in the scheduler's thread while the model rests, and return what it returns.
+
+        Raises whatever `work` raises, and ModelError when the scheduler has stopped.
+        """
         future: Future[T] = Future()
 
         def job() -> None:
             try:
                 future.set_result(work())
-            except CodagentError as error:
+            except BaseException as error:  # noqa: BLE001 -- it is raised again in the thread of the caller
                 future.set_exception(error)
 
         self._jobs.put(job)
+        while not wait([future], _POLL_S).done:
+            if not self.is_alive:
+                raise ModelError(_STOPPED)
         return future.result()
 
     def close(self) -> None:
+        """Stop after the current step, and wait for it. Completions that are not complete fail."""
         self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         with torch.no_grad():
             while self._run_jobs():
-                for name, joining in self._admit().items():
-                    self._advance(name, joining)
-                for name in list(self._growing):
-                    self._advance(name, [])
+                self._admit()
+                for batch in self._batches.values():
+                    batch.advance()
+                for batch in self._batches.values():
+                    batch.deliver()
+                self._batches = {name: batch for name, batch in self._batches.items() if batch.pending}
 
     def _run_jobs(self) -> bool:
-        """Do the jobs that have come, or wait for one when there is nothing else to do; whether to go on."""
-        while not self._jobs.empty() or not (self._waiting or self._growing):
+        """Run the jobs that have come. Waits for one when there is nothing to generate. Returns False when the scheduler is to stop."""
+        while not self._jobs.empty() or not (self._waiting or self._batches):
             job = self._jobs.get()
             if job is None:
                 return False
             job()
         return True
 
-    def _admit(self) -> dict[str, list[PendingCompletion]]:
-        admitted: dict[str, list[PendingCompletion]] = {}
-        lengths = [request.length for _, pending in self._growing.values() for request in pending]
+    def _admit(self) -> None:
+        """Move requests into batches, in the order in which they came, while there is room. At least one is always admitted.
+
+        A request for a model whose layers cannot merge rows (`can_merge`) waits until the batch of that model is done.
+        """
+        lengths = [request.max_length for batch in self._batches.values() for request in batch.pending]
+        busy = () if self._can_merge else tuple(self._batches)
         while self._waiting:
             request = self._waiting[0]
-            lengths.append(request.length)
-            full = len(lengths) > 1 and len(lengths) * max(lengths) > self._room
-            if full or (request.name in self._growing and not self._can_merge):
-                break
+            lengths.append(request.max_length)
+            if (len(lengths) > 1 and len(lengths) * max(lengths) > self._max_batch_tokens) or request.name in busy:
+                return
             self._waiting.popleft()
             if request.cancelled:
                 lengths.pop()
-            elif request.name in self._weights.names:
-                admitted.setdefault(request.name, []).append(request)
+            elif request.name in self._pool.names:
+                self._batch_of(request.name).admit([request])
             else:
                 request.fail(ModelError(f"the model {request.name} is gone"))
-        return admitted
 
-    def _advance(self, name: str, joining: list[PendingCompletion]) -> None:
-        """Draw the first token of those that join, or the next one of those that have."""
-        policy = self._weights.policy
-        if name in self._growing:
-            batch, pending = self._growing.pop(name)
-        else:
-            batch, pending = CompletionBatch(NamedModel(self._weights, name), pad=policy.pad, ends=policy.ends), []
-        pending = [*pending, *joining]
-        try:
-            if name not in self._weights.names:
-                raise ModelError(f"the model {name} is gone")
-            if joining:
-                batch.join([request.completion for request in joining])
-            else:
-                batch.keep([request.completion for request in pending if not request.cancelled])
-                if batch.growing:
-                    batch.step()
-        except (CodagentError, RuntimeError) as error:  # torch's own, out of memory too, are RuntimeErrors
-            for request in pending:
-                request.fail(ModelError(f"the reply broke off: {error}"))
-            return
-        for request in pending:
-            request.deliver(whole=request.completion not in batch.growing)
-        if unfinished := [request for request in pending if request.completion in batch.growing]:
-            self._growing[name] = (batch, unfinished)
+    def _batch_of(self, name: str) -> _Batch:
+        """Return the batch of a model. A batch is made when the model has none."""
+        if name not in self._batches:
+            policy = self._pool.policy
+            self._batches[name] = _Batch(CompletionBatch(NamedModel(self._pool, name), pad=policy.pad, ends=policy.ends))
+        return self._batches[name]

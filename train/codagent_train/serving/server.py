@@ -1,42 +1,41 @@
-"""An OpenAI-compatible endpoint over weights, for whoever has its key: chat completions, and vLLM's routes for adapters."""
+"""An OpenAI-compatible server over weights, for clients that have its key: chat completions, and vLLM's routes for adapters."""
 
 from __future__ import annotations
 
 import json
-import secrets
 import select
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from codagent.errors import CodagentError, UsageError
+from codagent.errors import CodagentError, ModelError, UsageError
 from codagent_train.serving.adapters import AdapterPool
-from codagent_train.serving.openai_api import ChatCompletion, Json, parse_request
-from codagent_train.serving.scheduler import Scheduler
+from codagent_train.serving.bounds import Refusal
+from codagent_train.serving.chat_completion import ChatCompletion
+from codagent_train.serving.chat_request import parse_request
+from codagent_train.serving.connection import BoundedRequestHandler, BoundedServer, Json, format_error
+from codagent_train.serving.scheduler import DrawnToken, Scheduler
 
-_MOST_BYTES = 1 << 26  # of a request
+_MAX_TEXT_CHARS = 4096  # of a name or a path
 
 
-class ModelServer(ThreadingHTTPServer):
-    """Listens from the start, and answers while `serve_forever` runs."""
+class ModelServer(BoundedServer):
+    """Listens as soon as it is made, and answers while `serve_forever` runs.
 
-    daemon_threads = True
-    request_queue_size = 128
+    `serve_forever` raises ModelError when the thread that runs the model has ended.
+    """
 
-    def __init__(self, address: tuple[str, int], weights: AdapterPool) -> None:
-        self.weights, self.key = weights, secrets.token_urlsafe(24)
-        self.scheduler = Scheduler(weights)
-        super().__init__(address, _RequestHandler)
+    def __init__(self, address: tuple[str, int], pool: AdapterPool) -> None:
+        self.pool, self.scheduler = pool, Scheduler(pool)
+        super().__init__(address, _ModelRequestHandler)  # calls server_close when the address cannot be used
         self.url = f"http://{address[0]}:{self.server_port}/v1"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone is nothing to tell of; anything else is a bug."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
+    def service_actions(self) -> None:
+        """Check that the scheduler runs; `serve_forever` calls this twice a second."""
+        super().service_actions()
+        if not self.scheduler.is_alive:
+            raise ModelError("the thread that runs the model ended by a bug, which is described above; start the server again")
 
     def server_close(self) -> None:
         super().server_close()
@@ -44,10 +43,10 @@ class ModelServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def listen(weights: AdapterPool, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[ModelServer]:
-    """Port 0 is a free one. UsageError when the address cannot be had."""
+def listen(pool: AdapterPool, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[ModelServer]:
+    """Make a server, and close it at the end. Port 0: a free one is chosen. Raises UsageError when the address cannot be used."""
     try:
-        server = ModelServer((host, port), weights)
+        server = ModelServer((host, port), pool)
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port} ({error}); give another --port, or none for a free one") from error
     try:
@@ -56,92 +55,57 @@ def listen(weights: AdapterPool, *, host: str = "127.0.0.1", port: int = 0) -> I
         server.server_close()
 
 
-class _Refusal(UsageError):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class _RequestHandler(BaseHTTPRequestHandler):
-    """One connection."""
+class _ModelRequestHandler(BoundedRequestHandler):
+    """Serves one connection."""
 
     server: ModelServer
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 60.0  # for a client to say what it began to say
-
-    def log_message(self, *_: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._route({"/v1/models": self._models})
+        self.dispatch({"/v1/models": self._list_models})
 
     def do_POST(self) -> None:
-        routes = {"/chat/completions": self._chat, "/load_lora_adapter": self._load, "/unload_lora_adapter": self._unload}
-        self._route({f"/v1{path}": answer for path, answer in routes.items()})
+        routes = {"/chat/completions": self._complete_chat, "/load_lora_adapter": self._load, "/unload_lora_adapter": self._unload}
+        self.dispatch({f"/v1{path}": route for path, route in routes.items()})
 
-    def _route(self, routes: dict[str, Any]) -> None:
-        try:
-            body = self._read()  # always, or the rest of it would be taken for the next request
-            if not secrets.compare_digest(self.headers.get("authorization", "").encode(), f"Bearer {self.server.key}".encode()):
-                raise _Refusal(401, "the API key is missing or wrong; it was printed when the server started")
-            answer = routes.get(self.path.partition("?")[0])
-            if answer is None:
-                raise _Refusal(404, f"there is no {self.command} {self.path}")
-            answer(body)
-        except CodagentError as error:
-            status = error.status if isinstance(error, _Refusal) else 400 if isinstance(error, UsageError) else 500
-            self._send(status, _error(status, str(error)))
-
-    def _read(self) -> Json:
-        try:
-            length = int(self.headers.get("content-length") or 0)
-            if not 0 <= length <= _MOST_BYTES or "transfer-encoding" in self.headers:
-                self.close_connection = True
-                raise _Refusal(413, f"a request has a content-length of at most {_MOST_BYTES} bytes")
-            body = json.loads(self.rfile.read(length) or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise _Refusal(400, f"the request is not JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise _Refusal(400, "the request is not a JSON object")
-        return body
-
-    def _models(self, _: Json) -> None:
-        weights = self.server.weights
+    def _list_models(self, _: Json) -> None:
+        pool = self.server.pool
         data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "codagent", "parent": None if name == weights.base else weights.base}
-            for name in weights.names
+            {"id": name, "object": "model", "created": 0, "owned_by": "codagent", "parent": None if name == pool.base else pool.base}
+            for name in pool.names
         ]
-        self._send(200, {"object": "list", "data": data})
+        self.send(200, {"object": "list", "data": data})
 
     def _load(self, body: Json) -> None:
-        name, folder = _text(body, "lora_name"), Path(_text(body, "lora_path"))
-        self.server.scheduler.run_between_steps(lambda: self.server.weights.add(name, folder))
-        self._send(200, f"Success: LoRA adapter '{name}' added successfully.")
+        name, folder = _read_text(body, "lora_name"), Path(_read_text(body, "lora_path"))
+        self.server.scheduler.run_between_steps(lambda: self.server.pool.add(name, folder))
+        self.send(200, f"Success: LoRA adapter '{name}' added successfully.")
 
     def _unload(self, body: Json) -> None:
-        name = _text(body, "lora_name")
-        self.server.scheduler.run_between_steps(lambda: self.server.weights.drop(name))
-        self._send(200, f"Success: LoRA adapter '{name}' removed successfully.")
+        name = _read_text(body, "lora_name")
+        self.server.scheduler.run_between_steps(lambda: self.server.pool.drop(name))
+        self.send(200, f"Success: LoRA adapter '{name}' removed successfully.")
 
-    def _chat(self, body: Json) -> None:
-        weights = self.server.weights
-        policy, names = weights.policy, weights.names
+    def _complete_chat(self, body: Json) -> None:
+        pool = self.server.pool
+        policy, names = pool.policy, pool.names
         context_tokens = int(policy.model.config.get_text_config().max_position_embeddings)
         request = parse_request(body, policy.processor, model=names[0], context_tokens=context_tokens)
         if request.model not in names:
-            raise _Refusal(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
+            raise Refusal(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
+        if max(request.prompt) >= policy.model.get_input_embeddings().num_embeddings:
+            raise UsageError("the messages have tokens that the model has no embedding for; it is not the tokenizer's model")
         completion = ChatCompletion(request, policy.processor, policy.ends)
         tokens = self.server.scheduler.submit(request.model, request.prompt, request.sampling).iter_tokens(self._client_is_gone)
         if request.stream:
-            self._stream(_chunks(completion, tokens))
+            self._stream(_iter_chunks(completion, tokens))
             return
         for token in tokens:
             completion.add_token(token)
         if not self._client_is_gone():
-            self._send(200, completion.to_json())
+            self.send(200, completion.to_json())
 
     def _stream(self, chunks: Iterator[Json]) -> None:
-        """As server-sent events, up to the end of the connection."""
+        """Send the chunks as server-sent events, and end the connection with the last one."""
         self.close_connection = True
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
@@ -149,47 +113,35 @@ class _RequestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             for chunk in chunks:
-                self._event(json.dumps(chunk))
+                self._send_event(json.dumps(chunk))
         except CodagentError as error:
-            self._event(json.dumps(_error(500, str(error))))
-        self._event("[DONE]")
+            self._send_event(json.dumps(format_error(500, str(error))))
+        self._send_event("[DONE]")
 
-    def _event(self, data: str) -> None:
+    def _send_event(self, data: str) -> None:
         self.wfile.write(f"data: {data}\n\n".encode())
 
     def _client_is_gone(self) -> bool:
-        """Whether the client has hung up."""
-        news = select.poll()
-        news.register(self.connection, select.POLLIN)
+        """Return whether the client has closed the connection."""
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
         try:
-            return bool(news.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+            return bool(poll.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
         except OSError:
             return True
 
-    def _send(self, status: int, answer: Json | str) -> None:
-        data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-        with suppress(ConnectionError):
-            self.send_response(status)
-            self.send_header("content-type", "text/plain" if isinstance(answer, str) else "application/json")
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
 
-
-def _chunks(completion: ChatCompletion, tokens: Iterator[tuple[int, float]]) -> Iterator[Json]:
-    yield completion.first_chunk()
+def _iter_chunks(completion: ChatCompletion, tokens: Iterator[DrawnToken]) -> Iterator[Json]:
+    yield completion.make_first_chunk()
     for token in tokens:
         yield completion.add_token(token)
     if completion.ids:
-        yield from completion.last_chunks()
+        yield from completion.make_last_chunks()
 
 
-def _text(body: Json, name: str) -> str:
-    if not isinstance(value := body.get(name), str) or not value:
-        raise _Refusal(400, f"{name} is missing")
+def _read_text(body: Json, name: str) -> str:
+    """Return a field that is a text of at most `_MAX_TEXT_CHARS` characters. Raises UsageError when it is not, and for ""."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT_CHARS:
+        raise UsageError(f"{name} must be a text of at most {_MAX_TEXT_CHARS:,} characters")
     return value
-
-
-def _error(status: int, why: str) -> Json:
-    kind = {401: "invalid_api_key", 404: "not_found"}.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": why, "type": kind, "param": None, "code": status}}

@@ -29,11 +29,12 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from codagent.errors import UsageError
 from codagent_train.data.credit import BASELINES, RETURNS
 from codagent_train.data.mixture import Mixture
+from codagent_train.data.redo import NOBODY, Operator
 from codagent_train.data.samples import build_samples, split_samples
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
@@ -46,29 +47,31 @@ from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.logprobs import IGNORED, token_logprobs
 from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
 from codagent_train.training.microbatch import Microbatch, pad_samples
+from codagent_train.training.resuming import ResumingTrainer
 from codagent_train.training.step_metrics import step_metrics
 
 OnStep = Callable[[int, Mapping[str, float]], None]  # is called after each step with its number and its metrics
-Say = Callable[[str], None]  # shows a sentence to a person
 
 
 def train(
-    recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None, say: Say = lambda _: None
+    recipe: Recipe, policy: Policy, out: Path, *, last: Path | None = None, on_step: OnStep = lambda *_: None, operator: Operator = NOBODY
 ) -> None:
     """Train `policy` in place and write metrics and checkpoints to `out`.
 
     `last` is the checkpoint to go on from; None: begin with step 1. Raises Diverged when the loss, the gradient or the weights are not
     finite, and UsageError when the recipe does not fit the policy, the records or the number of processes.
     """
-    trainer = Trainer(recipe, policy, out, on_step=on_step, say=say)
+    trainer = Trainer(recipe, policy, out, on_step=on_step, operator=operator)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     checkpoints.remove_unfinished(out)
 
 
-class Trainer(GRPOTrainer):  # type: ignore[misc]
+class Trainer(ResumingTrainer):
     """trl's trainer with the samples and the loss of CoD-Train."""
 
-    def __init__(self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, say: Say = lambda _: None) -> None:
+    def __init__(
+        self, recipe: Recipe, policy: Policy, out: Path, *, on_step: OnStep = lambda *_: None, operator: Operator = NOBODY
+    ) -> None:
         packs = recipe.batch.packs * recipe.learning.steps
         if not recipe.policy.lora_rank and not any(parameter.requires_grad for parameter in policy.model.parameters()):
             raise UsageError(
@@ -88,7 +91,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         self._recipe, self._policy = recipe, policy
         self._engine = engine_for(recipe, policy, out)
         vocabulary_size = policy.model.get_input_embeddings().num_embeddings
-        self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, say=say)
+        self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, operator=operator)
         self._microbatches: list[Microbatch] = []
 
     def _prepare_inputs(self, generation_batch: Sequence[Mapping[str, Any]]) -> Microbatch:

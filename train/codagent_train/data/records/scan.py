@@ -19,7 +19,7 @@ from codagent.store.codec import encode
 from codagent.store.trainable import parse_policy, untrainable_reason
 from codagent.types import Loop, Reply, Step
 from codagent_train.data import credit
-from codagent_train.data.records.files import Rejection, find_record_files, iter_unique
+from codagent_train.data.records.finder import Rejection, find_record_files, iter_unique
 from codagent_train.data.samples import imitation_samples
 
 

@@ -15,7 +15,7 @@ import pytest
 from codagent.errors import UsageError
 from codagent.models.openai_api import default_model
 from codagent_train.run_dir.weights_ref import WeightsRef, resolve
-from codagent_train.serving.vllm import command_line, start_vllm
+from codagent_train.serving.vllm_server import build_command, start_vllm
 from tests.train.doubles.vllm_command import ABSENT, ADAPTED, PLAIN
 from tests.train.doubles.weights import save_adapter as adapter
 
@@ -100,18 +100,18 @@ def test_a_vllm_that_ends_before_it_answers_ends_the_command(environment, tmp_pa
 
 @pytest.mark.parametrize(("rank", "room"), [(4, "8"), (8, "8"), (24, "32"), (512, "512")])
 def test_the_least_room_for_ranks_that_vllm_takes_is_asked_for(rank, room, tmp_path):
-    said = command_line(resolve(str(adapter(tmp_path / "one", rank=rank))), host="127.0.0.1", port=1)
+    said = build_command(resolve(str(adapter(tmp_path / "one", rank=rank))), host="127.0.0.1", port=1)
     assert said[said.index("--max-lora-rank") + 1] == room
 
 
 def test_an_adapter_that_vllm_has_no_room_for_or_that_names_no_rank_is_refused(tmp_path):
     for rank, why in ((513, "has rank 513, and vLLM takes 512 at most"), (None, "names no rank")):
         with pytest.raises(UsageError, match=why):
-            command_line(resolve(str(adapter(tmp_path / str(rank), rank=rank))), host="127.0.0.1", port=1)
+            build_command(resolve(str(adapter(tmp_path / str(rank), rank=rank))), host="127.0.0.1", port=1)
 
 
 def test_weights_without_an_adapter_are_served_ready_for_one():
-    said = command_line(resolve("some/base"), host="127.0.0.1", port=1)
+    said = build_command(resolve("some/base"), host="127.0.0.1", port=1)
     assert said[:2] == ["serve", "some/base"]
     assert "--enable-lora" in said
     assert "--lora-modules" not in said
