@@ -30,7 +30,7 @@ class Snapshot:
     """The state of a work tree.
 
     `commit` is `head` itself when nothing is uncommitted (`dirty` False). Otherwise it is a child of `head`; without any commit (`head`
-    None) it has no parent. `left_out` names the untracked repositories inside. `filtered` names the files that are under a filter and whose
+    None) it has no parent. `nested` names the untracked repositories inside. `filtered` names the files that are under a filter and whose
     local state is not in `commit`.
     """
 
@@ -38,7 +38,7 @@ class Snapshot:
     head: str | None
     commit: str
     dirty: bool
-    left_out: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     filtered: tuple[str, ...] = ()
 
 
@@ -62,12 +62,12 @@ def snapshot(root: Path) -> Snapshot:
         raise RepositoryError(
             f"{root} is a partial clone that lacks some of its files; run `git sparse-checkout disable`, or clone it without --filter"
         )
-    left_out = _find_nested(untracked)
+    nested = _find_nested(untracked)
     if head and tree == head_tree:
-        return Snapshot(root, head, head, dirty=False, left_out=left_out, filtered=filtered)
+        return Snapshot(root, head, head, dirty=False, nested=nested, filtered=filtered)
     parent = ("-p", head) if head else ()
     made = git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY)
-    return Snapshot(root, head, made, dirty=True, left_out=left_out, filtered=filtered)
+    return Snapshot(root, head, made, dirty=True, nested=nested, filtered=filtered)
 
 
 def list_files(root: Path, commit: str) -> tuple[str, ...]:
