@@ -23,9 +23,7 @@ def test_white_space_around_a_key_is_not_sent(key: str) -> None:
     assert server.keys == [f"Bearer {KEY}"]
 
 
-@pytest.mark.parametrize(
-    "key", ["sk-Very/Secr\u00e9t123", "sk-Very\nSecret123", "sk-Very Secret", "sk-Very\udce9", "sk-Very\x00!"]
-)
+@pytest.mark.parametrize("key", ["sk-Very/Secr\u00e9t123", "sk-Very\nSecret123", "sk-Very Secret", "sk-Very\udce9", "sk-Very\x00!"])
 @pytest.mark.parametrize("name", ["#m", ""])
 def test_a_key_that_cannot_be_sent_is_refused_without_being_told(key: str, name: str) -> None:
     with serve(Answer("ok")) as server, pytest.raises(UsageError, match="CODAGENT_API_KEY") as raised:
