@@ -6,6 +6,7 @@
     │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
     ├── SandboxError          5   engine missing, image missing, container gone
     ├── RepositoryError       6   not git, or a patch that does not apply
+    │   └── NotPublished          the work is kept as a commit, but a ref could not be written
     ├── RecordError           7   unknown schema, or damaged
     ├── LimitReached          8   tokens, money, time
     └── Diverged             10   training gave numbers that are not finite (codagent_train.errors)
@@ -40,6 +41,14 @@ class SandboxError(CodagentError):
 
 class RepositoryError(CodagentError):
     exit_code = 6
+
+
+class NotPublished(RepositoryError):
+    """`commit` holds the work; the message says how it is found."""
+
+    def __init__(self, commit: str, message: str) -> None:
+        super().__init__(message)
+        self.commit = commit
 
 
 class RecordError(CodagentError):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.agent.notes import bound_notes, rewrite_notes
-from codagent.errors import RepositoryError, SandboxError
+from codagent.errors import NotPublished, RepositoryError, SandboxError
 from codagent.protocols import Environment
 from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Stop, Task
 
@@ -135,20 +135,38 @@ def _with_sampling_at(profile: Profile, position: int) -> Profile:
 def _grade(environment: Environment, episode: Episode) -> Episode:
     """Add the outcome of the gates and the commit to an attempt that has ended.
 
-    The work is kept however the attempt ended, but not when the sandbox broke: then there is none. An interrupted attempt is not graded.
-    Work that cannot be brought out of the sandbox has the reward 0.
+    The work is kept however the attempt ended, also when the gates cannot be asked or a person stops them, but not when the sandbox
+    broke: then there is none. An interrupted attempt is not graded. Work that cannot be brought out of the sandbox has the reward 0.
     """
     if episode.end == "sandbox":
         return episode
+    outcome = None
     try:
-        try:
-            outcome = None if episode.end == "interrupted" else environment.grade()
-        except KeyboardInterrupt:
-            outcome, episode = None, replace(episode, end="interrupted", cause="")
-        return replace(episode, outcome=outcome, commit=environment.save_work(outcome))
+        if episode.end != "interrupted":
+            outcome = environment.grade()
+    except KeyboardInterrupt:
+        episode = replace(episode, end="interrupted", cause="")
     except SandboxError as error:
-        if episode.end == "interrupted":  # whoever stopped the loop has closed its sandbox
+        episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
+    except RepositoryError as error:
+        episode = replace(episode, end="repository", cause=str(error), outcome=Outcome(0.0, False, str(error)))
+    try:
+        return _save(environment, episode, outcome)
+    except KeyboardInterrupt:  # the work is worth a second try; whoever interrupts that one, too, means it
+        return _save(environment, replace(episode, end="interrupted", cause=""), None)
+
+
+def _save(environment: Environment, episode: Episode, outcome: Outcome | None) -> Episode:
+    """Add the outcome and the commit that holds the work. Without a commit the work could not be kept, and the episode's cause says why."""
+    try:
+        return replace(episode, outcome=outcome or episode.outcome, commit=environment.save_work(outcome))
+    except NotPublished as error:
+        return replace(episode, end="repository", cause=str(error), outcome=outcome or episode.outcome, commit=error.commit)
+    except SandboxError as error:
+        if episode.end in ("interrupted", "repository"):  # whoever stopped the loop has closed its sandbox
             return episode
         return replace(episode, end="sandbox", cause=episode.cause or str(error))
     except RepositoryError as error:
+        if episode.end in ("sandbox", "repository"):
+            return episode
         return replace(episode, end="repository", cause=str(error), outcome=Outcome(0.0, False, str(error)))

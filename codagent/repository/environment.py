@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from codagent.errors import SandboxError
 from codagent.prompts import prompt
-from codagent.protocols import GateSandbox, Sandbox
+from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
@@ -39,6 +39,7 @@ class RepositoryContext:
     gates: Gates
     start: Start = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,8 @@ class RepositoryEnvironment:
         current = self._now
         if not current.tree:
             root, commit = self._context.root, current.start.commit
-            current = replace(current, tree=git.collect_tree(current.sandbox, root, commit) or git.tree_of(root, commit))
-            self._current = current
+            tree = git.collect_tree(current.sandbox, root, commit, self._context.say) or git.tree_of(root, commit)
+            self._current = current = replace(current, tree=tree)
         return current.tree
 
     def close(self) -> None:

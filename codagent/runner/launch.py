@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.repository import git
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model, say_which_model, worst_case
-from codagent.runner.result import exit_code
+from codagent.runner.result import exit_code, is_resumable
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
+from codagent.runner.workspace import take_snapshot
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.lock import Lock
@@ -57,7 +57,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
         if notes_file:
             pattern = replace(pattern, notes=NotesFile(notes_file, layout.versions_dir(launch.loops), who="").text())
         if not pattern.start_commit:
-            pattern = replace(pattern, start_commit=git.snapshot(launch.root).commit)
+            pattern = replace(pattern, start_commit=take_snapshot(launch.root, display))
         members = list(_members(launch, pattern, display, stack, shared))
         if launch.count == 1:
             ((runner, spec, _),) = members
@@ -80,7 +80,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         settings, recorded_profile = _with_flags(settings, profile, flags)
         if flags.get("notes"):
             spec = replace(spec, notes_file=str(flags["notes"]))
-        if so_far.end == "passed" or not spec.iterate:
+        if so_far.end == "passed" or not (spec.iterate or is_resumable(so_far)):
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
             raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")

@@ -11,6 +11,7 @@ from codagent.repository.attempts import best
 from codagent.runner.spec import Result
 from codagent.types import Episode, Loop
 
+KEYS = ("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed", "usd", "tokens", "seconds", "record")
 UNFINISHED = 3
 NO_PROGRESS = 9
 INTERRUPTED = 130
@@ -30,6 +31,8 @@ _CODES: Mapping[str, int] = {
 def outcome_label(loop: Loop) -> str:
     """The outcome in a word: passed, done (there are no checks), failed, or what ended the loop."""
     last = loop.attempts[-1]
+    if _lacks_branch(last):
+        return "repository"
     if _iterates(loop):
         end = loop.end or "interrupted"
         return "failed" if end == "iterations" else end
@@ -52,6 +55,11 @@ def iterations(loop: Loop) -> int:
     return sum(not attempt.resumable for attempt in loop.attempts)
 
 
+def is_resumable(loop: Loop) -> bool:
+    """Whether a loop's latest episode was broken off; a run can then be resumed. So can a loop that was killed before its first episode."""
+    return not loop.episodes or loop.episodes[-1].resumable
+
+
 def change(loop: Loop) -> tuple[str, str] | None:
     """The commits before and after the best attempt; None when nothing was changed."""
     commit = best(loop)
@@ -65,7 +73,7 @@ def summary(result: Result) -> dict[str, Any]:
         "outcome": outcome_label(loop),
         "exit_code": exit_code(loop),
         "id": loop.id,
-        "branch": git.branch_name(loop.id) if changed else None,
+        "branch": git.branch_name(loop.id) if changed and not _lacks_branch(last) else None,
         "commit": changed[1] if changed else None,
         "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
@@ -89,17 +97,25 @@ def summary_lines(result: Result) -> list[str]:
     if _iterates(loop):
         text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
     if change(loop):
-        text += [f"branch:  {git.branch_name(loop.id)}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
+        branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
+        text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
         text.append("nothing was changed")
     if _iterates(loop):
+        text.append(f"report:  codagent report {loop.id}")
+    if code and (_iterates(loop) or is_resumable(loop)):
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
-        text += [f"report:  codagent report {loop.id}", *([f"go on:   codagent loop --resume {loop.id}{local}"] if code else [])]
+        text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]
 
 
 def _score(attempt: Episode) -> str:
     return f"{attempt.outcome.reward:.2f}" if attempt.outcome else "-"
+
+
+def _lacks_branch(last: Episode) -> bool:
+    """Whether the latest work is kept as a commit that the loop's branch could not be pointed to."""
+    return last.end == "repository" and last.commit is not None
 
 
 def _iterates(loop: Loop) -> bool:

@@ -7,20 +7,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
-from codagent.errors import RecordError
+from codagent.errors import RecordError, RepositoryError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
-from codagent.runner.workspace import Surroundings, open_workspace
+from codagent.runner.workspace import Surroundings, open_workspace, take_snapshot
 from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
 from codagent.store import layout
@@ -76,6 +76,7 @@ class Runner:
             spec, packed = self._take_snapshot(spec)
             if so_far:
                 git.unlock(self.root, spec.loop_id)
+            git.keep_start(self.root, spec.loop_id, spec.start_commit, spec.begin)
             model = self._model.result()
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
@@ -83,7 +84,7 @@ class Runner:
             with self._stoppable(ledger, sandboxes):
                 image = self._start_sandbox.image() if any(task.checks for task in spec.tasks) else ""
                 loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
-                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger)
+                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
                 agent = Agent(MeteredModel(model.model, ledger, display.on_text), effective.profile)
                 loop = self._run_recorded(spec, loop, agent, around, packed, display)
         return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)
@@ -102,7 +103,7 @@ class Runner:
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""
-        start = spec.start_commit or git.snapshot(self.root).commit
+        start = spec.start_commit or take_snapshot(self.root, self.display)
         spec = replace(spec, start_commit=start, begin=spec.begin or start)
         return spec, git.pack(self.root, spec.begin)
 
@@ -141,6 +142,9 @@ class Runner:
                     self.display.say(f"taken over from {lock.took_over}, which is gone")
                 yield
         except OSError as error:
+            if not self.root.is_dir():
+                again = f"in its present place, `codagent loop --resume {folder.name}` goes on"
+                raise RecordError(f"{self.root} was moved or removed while {folder.name} was worked on; {again}") from error
             if error.errno not in _DISK_FULL:
                 raise
             where = error.filename or f"{folder} or {tempfile.gettempdir()}"
@@ -148,6 +152,14 @@ class Runner:
             raise RecordError(f"{message}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
             layout.remove_if_empty(folder)
+            if not folder.exists() and self.root.is_dir():
+                self._forget(folder.name)
+
+    def _forget(self, loop_id: str) -> None:
+        """Remove the refs of a loop that never began. Work that is kept stays, also when somebody has removed the loop's folder."""
+        with suppress(RepositoryError):  # they keep a commit and harm nobody
+            if not git.list_published(self.root, loop_id):
+                git.unpublish(self.root, loop_id)
 
     @contextmanager
     def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from codagent.errors import UsageError
-from codagent.protocols import GateSandbox
+from codagent.protocols import GateSandbox, ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
+from codagent.runner.display import Display
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
@@ -29,6 +30,7 @@ class Surroundings:
     open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class Reopening:
     say: Callable[[str], None]
     allow: Allow = NOTHING_ALLOWED  # what the repository sets up for its sandbox is run only when the user allows it
     sandbox: str = ""  # that the person has chosen, "": none; a record may be somebody else's and never chooses the local one
+
+
+def take_snapshot(root: Path, display: Display) -> str:
+    """Return the commit of the user's files as they are, and tell the person what stays out of it. Raises RepositoryError as `snapshot`."""
+    taken = git.snapshot(root)
+    if taken.nested:
+        display.say(
+            f"not in the sandbox: {', '.join(taken.nested)}, an untracked repository inside this one; track its files if they are needed"
+        )
+    return taken.commit
 
 
 def open_workspace(
@@ -68,6 +80,7 @@ def open_workspace(
         ledger=around.ledger,
         gates=gates,
         start=spec.start,
+        say=around.say,
         limits=around.ledger.limits if spec.iterate else None,
     )
     return RepositoryEnvironment(context, profile, earlier)

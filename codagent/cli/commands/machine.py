@@ -106,9 +106,9 @@ def _git() -> str:
 
 
 def _engine() -> str:
-    from codagent.sandbox.docker.engine import connect
+    from codagent.sandbox.docker.engine import describe_engine
 
-    return str(connect().version()["Version"])
+    return describe_engine()
 
 
 def _image() -> str:

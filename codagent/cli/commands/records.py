@@ -21,6 +21,7 @@ from codagent.repository import git
 from codagent.repository.attempts import verdict_label
 from codagent.runner.result import change, iterations, outcome_label
 from codagent.store import layout
+from codagent.store.lock import Lock
 from codagent.store.record import load
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import sanitize
@@ -125,7 +126,7 @@ def clean(
 ) -> None:
     """Delete loops, and containers that a killed run left.
 
-    A loop's branch and its record are deleted with it.
+    A loop's branch and its record are deleted with it. A loop that is being worked on is left alone.
     """
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
@@ -133,13 +134,14 @@ def clean(
     exit_code = 0
     for loop_id in chosen:
         try:
-            with suppress(UsageError):  # the folder's name is no id of a loop, so git has nothing of it
-                git.unpublish(root, loop_id)
-        except RepositoryError as error:
+            with Lock(loops / loop_id / layout.LOCK):
+                with suppress(UsageError):  # the folder's name is no id of a loop, so git has nothing of it
+                    git.unpublish(root, loop_id)
+                shutil.rmtree(loops / loop_id)
+        except (RepositoryError, UsageError) as error:
             warn(f"codagent: {error}")
             exit_code = error.exit_code
             continue
-        shutil.rmtree(loops / loop_id)
         say(f"removed {loop_id}")
     from codagent.sandbox.docker.reaper import reap
 

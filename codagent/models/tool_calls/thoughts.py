@@ -24,19 +24,19 @@ def remove_thoughts(text: str) -> str:
     """
     if not _TAG.search(text) or _is_json(text):
         return text
-    said: list[str] = []
+    kept: list[str] = []
     at = 0
     while mark := _MARK.search(text, at):
         if mark["close"]:
-            said, at = [], mark.end()
+            kept, at = [], mark.end()
         elif mark["open"]:
-            said.append(text[at : mark.start()])
+            kept.append(text[at : mark.start()])
             end = _END.search(text, mark.end())
             at = end.end() if end else len(text)
         else:
-            said.append(text[at : mark.end()])
+            kept.append(text[at : mark.end()])
             at = mark.end()
-    rest = "".join([*said, text[at:]])
+    rest = "".join([*kept, text[at:]])
     return text if rest == text else rest.strip()
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from codagent.errors import RepositoryError, UsageError
+from codagent.errors import NotPublished, RepositoryError, UsageError
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import IDENTITY
 
@@ -23,18 +23,47 @@ def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers:
 def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: str) -> None:
     """Keep the commit under its position, and point the loop's branch to `best`.
 
-    If the branch is checked out, it stays as it is.
+    If the branch is checked out, it stays as it is. Raises NotPublished when one of the two refs cannot be written, or when somebody else
+    has made or moved the branch, which is then left alone.
+    """
+    git, kept = Git(root), f"{_ref_prefix(loop_id)}/{position}"
+    try:
+        _update(git, f"update {kept} {commit_id}\n")
+    except RepositoryError as error:
+        found = f"the work is kept as the commit {commit_id}; `git branch NAME {commit_id}` keeps it for good"
+        raise NotPublished(commit_id, f"{error}; {found}") from error
+    found = f"the work is kept as {kept}, and `codagent diff {loop_id}` shows it"
+    if _is_checked_out(git, loop_id):
+        return
+    if _is_moved(git, loop_id):
+        raise NotPublished(commit_id, f"the branch {branch_name(loop_id)} has commits that are not codagent's and is left alone; {found}")
+    try:
+        _update(git, f"update {_branch_ref(loop_id)} {best}\n")
+    except RepositoryError as error:
+        raise NotPublished(commit_id, f"the branch {branch_name(loop_id)} could not be written ({error}); {found}") from error
+
+
+def keep_start(root: Path, loop_id: str, start_commit: str, begin: str) -> None:
+    """Keep what a loop starts from until `unpublish`, so that no clean-up of the repository removes it.
+
+    `begin` is the commit that the first attempt starts from. Raises RepositoryError when a ref cannot be written, or when a branch of the
+    user's has the name that the loop's branch needs.
     """
     git = Git(root)
-    _update(git, f"update {_ref_prefix(loop_id)}/{position} {commit_id}\n")
-    if not _is_checked_out(git, loop_id):
-        _update(git, f"update {_branch_ref(loop_id)} {best}\n")
+    taken = _branch_ref(loop_id).rpartition("/")[0]
+    if _read_ref(git, taken):
+        name = taken.removeprefix("refs/heads/")
+        raise RepositoryError(
+            f"the branch {name} is in the way: the work is kept in branches {name}/ID; rename yours with `git branch -m {name} NAME`"
+        )
+    starts = {"start": start_commit, **({"begin": begin} if begin != start_commit else {})}
+    _update(git, "".join(f"update {_ref_prefix(loop_id)}/{name} {kept}\n" for name, kept in starts.items()))
 
 
 def list_published(root: Path, loop_id: str) -> dict[int, str]:
     """Return the commits of a loop that are kept, by position."""
-    listing = Git(root).line("for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", f"{_ref_prefix(loop_id)}/")
-    return dict(sorted((int(position), kept) for position, kept in map(str.split, listing.splitlines())))
+    kept = _list_kept(Git(root), loop_id)
+    return dict(sorted((int(name), commit_id) for name, commit_id in kept.items() if name.isdecimal()))
 
 
 def unpublish(root: Path, loop_id: str) -> None:
@@ -84,8 +113,33 @@ def _branch_ref(loop_id: str) -> str:
     return f"refs/heads/codagent/{_ref_prefix(loop_id).rpartition('/')[2]}"
 
 
+def _list_kept(git: Git, loop_id: str) -> dict[str, str]:
+    """Return the commits that the refs of a loop keep, by the last part of the refs' names."""
+    listing = git.line("for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", f"{_ref_prefix(loop_id)}/")
+    return dict(map(_split_pair, listing.splitlines()))
+
+
+def _read_ref(git: Git, ref: str) -> str:
+    """Return the object that a ref names; "" when there is no such ref."""
+    lines = git.line("for-each-ref", "--format=%(refname) %(objectname)", ref).splitlines()
+    return dict(map(_split_pair, lines)).get(ref, "")
+
+
+def _split_pair(line: str) -> tuple[str, str]:
+    name, _, found = line.partition(" ")
+    return name, found
+
+
 def _update(git: Git, commands: str) -> None:
     git("update-ref", "--stdin", stdin=commands.encode())
+
+
+def _is_moved(git: Git, loop_id: str) -> bool:
+    """Whether the loop's branch points to a commit that is neither kept for the loop nor made by codagent."""
+    tip = _read_ref(git, _branch_ref(loop_id))
+    if not tip or tip in _list_kept(git, loop_id).values():
+        return False
+    return git.line("for-each-ref", "--format=%(committeremail)", _branch_ref(loop_id)) != f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
 
 
 def _is_checked_out(git: Git, loop_id: str) -> bool:

@@ -25,13 +25,14 @@ class Snapshot:
     """The state of a work tree.
 
     `commit` is `head` itself when nothing is uncommitted (`dirty` False). Otherwise it is a child of `head`; without any commit (`head`
-    None) it has no parent.
+    None) it has no parent. `nested` names the untracked repositories inside.
     """
 
     root: Path
     head: str | None
     commit: str
     dirty: bool
+    nested: tuple[str, ...] = ()
 
 
 def snapshot(root: Path) -> Snapshot:
@@ -45,16 +46,18 @@ def snapshot(root: Path) -> Snapshot:
     head, head_tree = (None, None) if lines[0].endswith(" missing") else lines
     with temporary_index(git) as index:
         _refuse_unsupported(git, index)
-        git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_pathspecs(git, index), env=index)
+        untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
+        git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=_pathspecs(git, index, untracked), env=index)
         tree = git.line("write-tree", "--missing-ok", env=index)
     if git.partial and b"?" in git("rev-list", "--objects", "--no-object-names", "--missing=print", tree):
         raise RepositoryError(
             f"{root} is a partial clone that lacks some of its files; run `git sparse-checkout disable`, or clone it without --filter"
         )
     if head and tree == head_tree:
-        return Snapshot(root, head, head, dirty=False)
+        return Snapshot(root, head, head, dirty=False, nested=_find_nested(untracked))
     parent = ("-p", head) if head else ()
-    return Snapshot(root, head, git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY), dirty=True)
+    made = git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY)
+    return Snapshot(root, head, made, dirty=True, nested=_find_nested(untracked))
 
 
 def list_files(root: Path, commit: str) -> tuple[str, ...]:
@@ -97,13 +100,17 @@ def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:
             raise RepositoryError(f"{path} has an unresolved merge conflict; resolve it and `git add` it first")
 
 
-def _pathspecs(git: Git, index: dict[str, str]) -> bytes:
+def _find_nested(untracked: list[str]) -> tuple[str, ...]:
+    """Return the repositories among untracked paths: git does not look into these, and ends their names with a slash."""
+    return tuple(path.rstrip("/") for path in untracked if path.endswith("/"))
+
+
+def _pathspecs(git: Git, index: dict[str, str], untracked: list[str]) -> bytes:
     """Return the pathspecs for `git add`.
 
     They name only what exists and is not ignored. git refuses a pathspec that names an ignored path, even one that excludes it.
     """
-    untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
-    nested = [path for path in untracked if path.endswith("/")]
+    nested = [f"{path}/" for path in _find_nested(untracked)]
     ours = {".codagent" for path in untracked if path.startswith(".codagent/")}
     _refuse_too_much(git.root, untracked)
     excluded = [*nested, *ours, *_find_smudged(git, index)]

@@ -25,7 +25,7 @@ LIST = Tool("edit", "Edit.", {"type": "object", "properties": {"lines": {"type":
         ),
         ("<function=bash>\n<parameter=command>\n\nls\n\n</parameter>\n</function>", {"command": "\nls\n"}),
         (
-            '<function_calls>\n<invoke name="bash">\n<parameter name="command">ls</parameter><parameter name="timeout">7</parameter></invoke>',
+            '<function_calls><invoke name="bash"><parameter name="command">ls</parameter><parameter name="timeout">7</parameter></invoke>',
             {"command": "ls", "timeout": 7},
         ),
         ("<function=bash>\n<parameter=command>\nls\n<parameter=timeout>\n7\n</parameter>\n</function>", {"command": "ls", "timeout": 7}),

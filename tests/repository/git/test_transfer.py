@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.errors import RepositoryError, SandboxError
+from codagent.errors import SandboxError
 from codagent.repository import git
 from codagent.repository.git.transfer import HISTORY
 
@@ -136,17 +136,47 @@ def test_names_that_are_not_text_and_line_ends_survive_the_way(repository, sandb
     assert git.read_file(repository.root, tree, name) == b"xy\n"
 
 
-def test_a_repository_that_the_agent_made_inside_is_refused_by_name(entered, sandbox, repository):
-    shell(sandbox, "git init -q inner && cd inner && git -c user.name=a -c user.email=a commit -q --allow-empty -m x")
-    with pytest.raises(RepositoryError, match="left a git repository in inner"):
-        git.collect_tree(sandbox, repository.root, entered.commit)
+LEFT = {
+    "a repository": ("git init -q inner && git -C inner -c user.name=a -c user.email=a commit -q --allow-empty -m x", "inner/"),
+    "an empty repository": ("git init -q inner", "inner/"),
+    "a repository in the place of a file": ("rm a.txt && git init -q a.txt && git -C a.txt commit -q --allow-empty -m x", "a.txt/"),
+    "a name that means something to git": ("mkdir deep && echo x >deep/git~1", "deep/git~1"),
+    "a name that some disks take for another": ("mkdir deep && echo x >deep/.g$(printf '\\u200c')it", "deep/.git"),
+    "an attribute that is too long": ("head -c 3000 /dev/zero | tr '\\0' a >.gitattributes", ".gitattributes"),
+    "an address that is an option": ("printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = -x\\n' >.gitmodules", ".gitmodules"),
+    "a file that is too large": ("truncate -s 300M core", "core"),
+}
+
+
+@pytest.mark.parametrize("odd", LEFT)
+def test_what_cannot_come_out_stays_behind_by_name_and_the_rest_comes_out(entered, sandbox, repository, odd):
+    command, name = LEFT[odd]
+    shell(sandbox, f"{command}; echo mended >lib/b.txt; echo new >new.txt")
+    said = []
+    tree = git.collect_tree(sandbox, repository.root, entered.commit, said.append)
+    assert said == [f"left behind in the sandbox: {name}"]
+    assert set(git.list_files(repository.root, tree)) | {"a.txt"} == {".gitignore", "a.txt", "lib/b.txt", "new.txt"}
+    assert git.read_file(repository.root, tree, "lib/b.txt") == b"mended\n"
+
+
+def test_the_files_of_a_folder_that_was_made_a_repository_come_out(entered, sandbox, repository):
+    shell(sandbox, "git init -q lib && echo more >lib/c.txt")
+    said = []
+    tree = git.collect_tree(sandbox, repository.root, entered.commit, said.append)
+    assert (git.list_files(repository.root, tree), said) == ((".gitignore", "a.txt", "lib/b.txt", "lib/c.txt"), [])
+
+
+def test_a_tracked_file_that_grew_too_large_comes_out_as_it_was(entered, sandbox, repository):
+    shell(sandbox, "truncate -s 300M a.txt; echo new >new.txt")
+    tree = git.collect_tree(sandbox, repository.root, entered.commit)
+    assert git.read_file(repository.root, tree, "a.txt") == b"one\ntwo\nthree\n"
 
 
 def test_an_image_without_git_is_a_broken_sandbox(repository, sandbox):
     class Bare:
         """The same sandbox with nothing on its path."""
 
-        write, read, close = sandbox.write, sandbox.read, sandbox.close
+        write, read, kill_all, close = sandbox.write, sandbox.read, sandbox.kill_all, sandbox.close
 
         def run(self, command, *, timeout):
             return sandbox.run(f"PATH=/nowhere\n{command}", timeout=timeout)

@@ -104,9 +104,8 @@ def open_recorded(repository: Path, loop: Loop, profile: Profile, operator: Oper
         root = Path(folder) / loop.id
         git.clone_shared(repository, root, spec_of(loop)[0].begin)
         with _ONE_AT_A_TIME:
-            environment = reopen(
-                loop, Reopening(root, layout.make_loops_dir(layout.home_dir(root)), operator.say, operator.allow), profile=profile
-            )
+            where = Reopening(root, layout.make_loops_dir(layout.home_dir(root)), operator.say, operator.allow)
+            environment = reopen(loop, where, profile=profile)
         with closing(environment):
             yield environment
 

@@ -1,0 +1,146 @@
+"""Brings the files of a sandbox's workspace out as a tree, as far as they can be brought out."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codagent.errors import RepositoryError, SandboxError
+from codagent.protocols import Sandbox, ignore_text
+from codagent.repository.git.command import Git
+from codagent.repository.git.receive import MAX_PACK_BYTES, receive
+from codagent.repository.git.transfer import last_line, object_format, pack, unpack
+from codagent.types import CommandResult
+
+_SECONDS = 300.0
+_OUT, _OUT_ELSEWHERE = ".git/codagent", f"/tmp/codagent-{secrets.token_hex(16)}"  # noqa: S108 - another file system, in a container
+_BASE_LOST = 91
+_TOO_LARGE = 92
+_LARGE, _LESS = MAX_PACK_BYTES, 8 << 20  # larger files stay behind
+_MAX_NAMED, _MAX_NAME = 10, 200
+
+# The agent may have changed anything in .git, so the tree is made in another git folder, from the commit that was copied in. Only the
+# objects and the index of the agent's .git are used: with the objects, less is sent back; with the index, fewer files are read. The script
+# prints the names of what stays behind, with a zero byte around each, and the tree in the last line.
+_COLLECT = f"""
+[ -d .git ] && [ ! -L .git ] && chmod u+rwx .git || rm -rf .git
+large=() excluded=()
+while IFS= read -r -d '' file; do
+    large+=("${{file#./}}") excluded+=(":(top,exclude,literal)${{file#./}}")
+done < <(find . -path ./.git -prune -o -type f -size +LARGEc -print0)
+rm -rf OUT
+MAKE_ROOM
+mkdir -p OUT || exit 1
+case OUT in /*) out=OUT ;; *) out=$PWD/OUT ;; esac
+export GIT_DIR="$out/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
+unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
+git init -q --template= --object-format=FORMAT && mkdir -p "$GIT_DIR/info" || exit 1
+git config core.protectHFS true && git config core.protectNTFS true || exit 1
+echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates" || exit 1
+{{ cp -p .git/index "$GIT_DIR/index"; cp .git/info/exclude "$GIT_DIR/info/exclude"; }} 2>/dev/null
+git read-tree --reset BASE 2>/dev/null || {{ rm -f "$GIT_DIR/index" && git read-tree BASE; }} || exit {_BASE_LOST}
+git add -A --ignore-errors -- . "${{excluded[@]}}" || [ $? = 1 ] || exit 1
+git rm -rq --cached --ignore-unmatch -- ':(icase).codagent' || exit 1
+if git ls-files -s | grep -q ^160000; then
+    git ls-files -s -z | while IFS= read -r -d '' entry; do
+        case $entry in 160000*) printf '%s\\0' "${{entry#*$'\\t'}}" ;; esac
+    done | git update-index --force-remove -z --stdin || exit 1
+fi
+RESTORE
+git ls-tree -r -z BASE .codagent | git update-index -z --index-info && tree=$(git write-tree) || exit 1
+printf '%s\\n^%s^{{tree}}\\n' "$tree" BASE | git pack-objects --revs --thin --window=0 --compression=1 -q --stdout >OUT/pack || exit 1
+[ "$(wc -c <OUT/pack)" -le {MAX_PACK_BYTES} ] || exit {_TOO_LARGE}
+printf '\\0'
+[ ${{#large[@]}} = 0 ] || printf '%s\\0' "${{large[@]}}" | head -c 4000
+git ls-files -z --others --modified --exclude-standard -- . ':(top,exclude,icase).codagent' 2>/dev/null | head -c 8000
+printf '\\n%s\\n' "$tree"
+"""
+# Files that git ignores do not come out, and those that are too large stay behind: in a full workspace they make room for the rest.
+_MAKE_ROOM = """
+git -c core.fsmonitor=false -c core.hooksPath=/dev/null clean -ffdXq >/dev/null 2>&1
+[ ${#large[@]} = 0 ] || rm -f -- "${large[@]}"
+"""
+# git refuses these files for what is in them: a line that is too long, an address that it would take for an option.
+_RESTORE = "git reset -q BASE -- ':(top,icase,glob)**/.gitattributes' ':(top,icase,glob)**/.gitmodules' || exit 1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """How much is given up to bring out the rest."""
+
+    largest: int = _LARGE  # of the files that come out, in bytes
+    make_room: str = ""
+    restore: str = ""
+    folder: str = _OUT  # for the other git folder and the result; another file system where the workspace may be full
+
+
+class _TooLarge(RepositoryError):
+    """All files together are too large. Only leaving some of them behind helps."""
+
+
+_ATTEMPTS = (_Attempt(), _Attempt(_LARGE, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE), _Attempt(_LESS, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE))
+
+
+def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callable[[str], None] = ignore_text) -> str | None:
+    """Bring the workspace's files into the user's object store, and return the id of their tree. Returns None when nothing changed.
+
+    Everything that the agent left running is killed first. The tree has every file that is not ignored, and every file of the snapshot that
+    still exists, whatever the agent did with git. What git cannot take stays behind as it was at the snapshot, and `say` is called with its
+    names: repositories inside, files that cannot be read or are too large, names that git refuses. Raises RepositoryError when there is no
+    valid result, SandboxError when collecting it takes too long.
+    """
+    sandbox.kill_all()
+    *before, last = _ATTEMPTS
+    for attempt in before:
+        try:
+            return _collect(sandbox, root, snapshot_commit, attempt, say)
+        except _TooLarge:
+            break
+        except RepositoryError:
+            continue
+    return _collect(sandbox, root, snapshot_commit, last, say)
+
+
+def _collect(sandbox: Sandbox, root: Path, base: str, attempt: _Attempt, say: Callable[[str], None]) -> str | None:
+    script = _COLLECT.replace("MAKE_ROOM", attempt.make_room).replace("RESTORE", attempt.restore)
+    values = {"OUT": attempt.folder, "BASE": base, "FORMAT": object_format(base), "LARGE": str(attempt.largest)}
+    for name, value in values.items():
+        script = script.replace(name, value)
+    result = sandbox.run(script, timeout=_SECONDS)
+    if result.exit_code == _BASE_LOST:
+        unpack(sandbox, pack(root, base))
+        result = sandbox.run(script, timeout=_SECONDS)
+    tree = _read_tree(result)
+    changed = tree != Git(root).line("rev-parse", f"{base}^{{tree}}")
+    if changed:
+        try:
+            objects = sandbox.read(f"{attempt.folder}/pack")
+        except OSError as error:
+            raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
+        sandbox.run(f"rm -rf {attempt.folder}", timeout=_SECONDS)
+        receive(root, base, tree, objects)
+    if left := _read_left(result):
+        say(f"left behind in the sandbox: {left}")
+    return tree if changed else None
+
+
+def _read_tree(result: CommandResult) -> str:
+    """Return the id that the collecting script printed. Raises SandboxError or RepositoryError when the script failed."""
+    if result.timed_out:
+        raise SandboxError(f"collecting the result took more than {_SECONDS:.0f} s; the workspace may have too many files")
+    if result.exit_code == _TOO_LARGE:
+        raise _TooLarge(f"the result is larger than {MAX_PACK_BYTES >> 20} MB; have build products ignored by a .gitignore and try again")
+    if result.exit_code or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", tree := last_line(result)):
+        raise RepositoryError(f"the sandbox gave no result: {last_line(result)}")
+    return tree
+
+
+def _read_left(result: CommandResult) -> str:
+    """Return the names of what stays behind, as a person may see them; "" when nothing does."""
+    names = sorted({name for name in result.output.split("\0")[1:-1] if name})
+    shown = ["".join(filter(str.isprintable, name))[:_MAX_NAME] for name in names[:_MAX_NAMED]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
