@@ -10,6 +10,7 @@ from typing import Any
 from codagent.errors import ModelError
 from codagent.models.http.background import Background
 from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
+from codagent.models.http.patience import wait_patiently
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
@@ -56,7 +57,7 @@ class LiteLLM:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = retry(lambda: self._try_once(request, on_text), self._patience_s)
+        answer = wait_patiently(lambda hear: retry(lambda: self._try_once(request, hear), self._patience_s), on_text)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
         text = remove_thoughts(raw)
@@ -85,6 +86,7 @@ class LiteLLM:
     def _try_once(self, request: dict[str, Any], on_text: OnText) -> Any:
         """Send one request and collect its stream. Raises Transient for a failure that may pass, ModelError for any other."""
         litellm = self._library.get()
+        on_text("")  # no further request is sent once nobody waits for it
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
         try:
             chunks = []

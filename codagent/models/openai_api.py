@@ -11,6 +11,7 @@ from codagent.models.http.background import Background
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
 from codagent.models.http.keys import clean_key
+from codagent.models.http.patience import wait_patiently
 from codagent.models.http.refused_fields import RefusedFields
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
@@ -66,7 +67,7 @@ class OpenAIModel:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
+        answer = wait_patiently(lambda hear: retry(lambda: self._try_once(body, hear), self._patience_s), on_text)
         text, calls = remove_thoughts(answer.content), answer.tool_calls(len(messages))
         if not calls:
             text, calls = decode(
@@ -92,6 +93,7 @@ class OpenAIModel:
         client = self._connection.get()
         while True:
             answer, whole = ChatAnswer(), False
+            on_text("")  # no further request is sent once nobody waits for it
             extras = {key: value for extra in self._extras for key, value in extra.items()}
             try:
                 sent = self._refused.change(body)
