@@ -15,7 +15,10 @@ def ignore_text(text: str) -> None:
 
 
 class Model(Protocol):
-    """Anything that answers messages. `reply` raises ModelError, and what `on_text` raises to end a reply."""
+    """Anything that answers messages. `reply` raises ModelError, and what `on_text` raises to end a reply.
+
+    A model that waits for a server calls `on_text` with "" meanwhile, several times a second, so that a wait can be ended, too.
+    """
 
     @property
     def name(self) -> str: ...

@@ -9,6 +9,8 @@ from typing import Any
 
 from codagent.errors import ModelError
 from codagent.models.http.background import Background
+from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
+from codagent.models.http.patience import wait_patiently
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
@@ -35,8 +37,10 @@ class LiteLLM:
         """Prepare to ask `model`, which is a litellm name.
 
         `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience_s` is
-        how long a failing request is repeated.
+        how long a failing request is repeated. Raises UsageError when the provider's key cannot be sent.
         """
+        clean_provider_keys(model.partition("/")[0])
+        self._key = clean_key(api_key)
         self._library = Background(load)
         self._model, self._calling, self._patience_s = model, calling, patience_s
         self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
@@ -53,7 +57,7 @@ class LiteLLM:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = retry(lambda: self._try_once(request, on_text), self._patience_s)
+        answer = wait_patiently(lambda hear: retry(lambda: self._try_once(request, hear), self._patience_s), on_text)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
         text = remove_thoughts(raw)
@@ -82,6 +86,7 @@ class LiteLLM:
     def _try_once(self, request: dict[str, Any], on_text: OnText) -> Any:
         """Send one request and collect its stream. Raises Transient for a failure that may pass, ModelError for any other."""
         litellm = self._library.get()
+        on_text("")  # no further request is sent once nobody waits for it
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
         try:
             chunks = []
@@ -157,4 +162,4 @@ def _error_for(model: str, error: Any) -> Transient | ModelError:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(hide_keys(str(error)).split())[:300]

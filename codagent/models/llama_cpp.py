@@ -13,6 +13,8 @@ import math
 from typing import Any
 
 from codagent.models.http.client import HttpClient
+from codagent.models.http.events import END
+from codagent.models.http.patience import wait_patiently
 from codagent.models.http.retry import PATIENCE_S, Transient, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
@@ -47,11 +49,15 @@ class Llama:
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
 
-        def try_once() -> tuple[list[int], _Answer]:
+        def try_once(hear: OnText) -> tuple[list[int], _Answer]:
+            hear("")  # no further request is sent once nobody waits for it
             prompt_ids, body = self._request(chat, functions, schema, sampling)
-            return prompt_ids, self._read_answer(body, on_text)
+            return prompt_ids, self._read_answer(body, hear)
 
-        prompt_ids, (raw, ids, logprobs, last) = retry(try_once, self._patience_s)
+        def ask(hear: OnText) -> tuple[list[int], _Answer]:
+            return retry(lambda: try_once(hear), self._patience_s)
+
+        prompt_ids, (raw, ids, logprobs, last) = wait_patiently(ask, on_text)
         cut = last.get("stop_type") == "limit"
         text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]
@@ -99,6 +105,8 @@ class Llama:
         ids: list[int] = []
         logprobs: list[float] = []
         for event in self._client.stream("/completion", body):
+            if event is END:
+                break
             pieces.append(event["content"])
             on_text(event["content"])
             ids += event.get("tokens") or []

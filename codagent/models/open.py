@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from codagent.errors import ModelError, UsageError
+from codagent.errors import LimitReached, ModelError, UsageError
 from codagent.models import catalog
 from codagent.models.download import is_installed, weights_dir
 from codagent.models.http.retry import PATIENCE_S, retry
 from codagent.protocols import Model
 from codagent.types import Calling, Message, Price, Profile, Sampling, Tool
+
+if TYPE_CHECKING:
+    from codagent.models.http.client import HttpClient
 
 KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
@@ -31,6 +36,7 @@ class ModelOptions:
     weights: Path | None = None  # the folder that `pull` downloads to; None: the one in the user's cache
     answered: int = 0  # how many replies of a script an earlier process used
     at_once: int = 1  # how many callers an embedded model serves in parallel
+    seconds: float = 60.0  # how long a server may take to list its models
 
 
 def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
@@ -42,7 +48,7 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
     profile = profile or profile_for(spec)
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
-        return _open_endpoint(spec, profile.calling, options.api_key)
+        return _open_endpoint(spec, profile.calling, options)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
@@ -131,7 +137,7 @@ def _weights_file(entry: catalog.Entry, directory: Path) -> Path:
     return directory / entry.file
 
 
-def _open_endpoint(spec: str, calling: Calling, api_key: str | None) -> Model:
+def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     """Open a model behind a URL.
 
     A URL without a model name is asked for its models. If the server is llama.cpp and calls are not native, its own API is used.
@@ -140,10 +146,11 @@ def _open_endpoint(spec: str, calling: Calling, api_key: str | None) -> Model:
     from codagent.models.llama_cpp import Llama
     from codagent.models.openai_api import OpenAIModel, default_model
 
+    api_key = options.api_key
     url, _, name = spec.partition("#")
     if not name:
         client = HttpClient(url, api_key=api_key)
-        name = default_model(retry(lambda: client.get_json("/models"), PATIENCE_S))
+        name = default_model(_list_models(client, options.seconds))
         client.close()
         if not name:
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
@@ -151,3 +158,16 @@ def _open_endpoint(spec: str, calling: Calling, api_key: str | None) -> Model:
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
             return Llama(root, f"{url}#{name}", weights=name, calling=calling)
     return OpenAIModel(url, name, calling=calling, api_key=api_key)
+
+
+def _list_models(client: HttpClient, seconds: float) -> dict[str, Any]:
+    """Ask a server for its models. Raises LimitReached when it has not answered after `seconds`."""
+    from codagent.models.http.patience import wait_patiently
+
+    deadline = time.monotonic() + seconds
+
+    def check_time(_: str) -> None:
+        if time.monotonic() > deadline:
+            raise LimitReached("seconds", f"{client.who} has not listed its models within {seconds:g} s; name one: {client.url}#NAME")
+
+    return wait_patiently(lambda _: retry(lambda: client.get_json("/models"), PATIENCE_S), check_time)

@@ -64,6 +64,6 @@ def open_model(settings: Settings, access: Access, profile: Profile | None = Non
     if profile is None:
         profile = models.profile_for(settings.model)
         profile = replace(profile, calling=access.calling or profile.calling)
-    options = models.ModelOptions(access.api_key, access.weights, answered, at_once)
+    options = models.ModelOptions(access.api_key, access.weights, answered, at_once, min(60.0, settings.limits.seconds))
     model = models.open_model(settings.model, profile=profile, options=options)
     return OpenedModel(model, profile, models.price_for(settings.model))

@@ -166,7 +166,8 @@ class MeteredModel:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         def hear(text: str) -> None:
-            self._on_text(text)
+            if text:  # else the model only waits for its server
+                self._on_text(text)
             on_text(text)
             self._ledger.check_time()
 

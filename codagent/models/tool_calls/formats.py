@@ -15,6 +15,7 @@ from codagent.models.tool_calls.block_paths import find_path
 from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
 from codagent.models.tool_calls.json_in_text import find_json_calls
 from codagent.models.tool_calls.thoughts import remove_thoughts
+from codagent.models.tool_calls.xml_in_text import find_xml_calls
 from codagent.text import parse_json
 from codagent.types import Calling, Message, Tool, ToolCall
 
@@ -58,6 +59,8 @@ def decode(
     calls = find_calls(content, tools, cut=cut) if calling == "text" else []
     if not calls:
         calls, rest = find_json_calls(content, [tool.name for tool in tools])
+        if not calls:
+            calls, rest = find_xml_calls(content, tools)
         text = rest if calling == "native" else content
     if not calls and calling == "text":
         calls = find_files(content, tools, files, cut=cut)
