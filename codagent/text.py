@@ -37,12 +37,17 @@ def escape_controls(text: str) -> str:
     return sanitize(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
 
 
+def split_lines(text: str) -> list[str]:
+    """Split a text into lines with their ends. A line ends at LF alone, as it does for git and grep: not at a form feed or U+2028."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
 def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
     """Return the head and the tail of `text`, within both limits, with a line between them that says how much is left out.
 
     Lines are kept or left out as a whole. A line that is longer than half of `max_bytes` is left out.
     """
-    lines = text.splitlines(keepends=True)
+    lines = split_lines(text)
     total = len(encode_text(text))
     if len(lines) <= max_lines and total <= max_bytes:
         return text
@@ -67,7 +72,7 @@ def format_result(result: CommandResult, profile: Profile) -> str:
 
 def pytest_summary(output: str) -> str:
     """Return the lines of a failing pytest run that explain the failure: tests, errors, summary. Other output is returned unchanged."""
-    lines = output.splitlines()
+    lines = output.removesuffix("\n").split("\n")
     return "\n".join(filter(_INFORMATIVE.match, lines)) if any(line.startswith("E  ") for line in lines) else output
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ from codagent.prompts import prompt
 from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
-from codagent.repository.first_message import RULES_FILES, MessageFacts, Remaining, answer_form, write_first_message
-from codagent.repository.repo_map import select_files
+from codagent.repository.first_message import MessageFacts, Remaining, answer_form, write_first_message
+from codagent.repository.repo_map import read_rules, select_files
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, encode_text, format_result, pytest_summary
+from codagent.text import BYTES_PER_TOKEN, encode_text, pytest_summary
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class RepositoryContext:
     gates: Gates
     start: Start = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
-    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind or cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ class _Current:
     sandbox: Sandbox
     answer_form: str  # how an answer should look; "": the profile asks for no form
     claim: Claim = Claim()
+    written: tuple[str, ...] = ()  # paths that the agent wrote with its tools
     tree: str = ""  # of the work, once it is collected; "": not yet
+    left_behind: str = ""  # a sentence about the files of the work that git ignores; "": there are none, or not collected yet
 
 
 class RepositoryEnvironment:
@@ -64,6 +67,7 @@ class RepositoryEnvironment:
         self._first_bytes = _size(earlier[0].prompt[-1].content) if earlier else None  # of the loop's first first message
         self._task = Task("", "")
         self._current: _Current | None = None
+        self._say = cache(context.say)  # each sentence once
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -96,10 +100,12 @@ class RepositoryEnvironment:
         if not self._task.checks:
             return None
         try:
-            return self._judge(self.tree())
+            outcome = self._judge(self.tree())
         except SandboxError:
             self._context.ledger.check_interrupted()
             raise
+        left_behind = self._now.left_behind
+        return outcome if outcome.passed or not left_behind else replace(outcome, feedback=f"{outcome.feedback}\n\n{left_behind}")
 
     def save_work(self, outcome: Outcome | None) -> str:
         """Bring the work out as a commit and point the loop's branch to the best so far.
@@ -134,8 +140,11 @@ class RepositoryEnvironment:
         current = self._now
         if not current.tree:
             root, commit = self._context.root, current.start.commit
+            left_behind = tools.describe_left_behind(current.sandbox, commit, current.written)
             tree = git.collect_tree(current.sandbox, root, commit, self._context.say) or git.tree_of(root, commit)
-            self._current = current = replace(current, tree=tree)
+            self._current = current = replace(current, tree=tree, left_behind=left_behind)
+            if left_behind:
+                self._say(left_behind)
         return current.tree
 
     def close(self) -> None:
@@ -178,8 +187,7 @@ class RepositoryEnvironment:
 
     def _gather_facts(self, start: Attempt, sandbox: Sandbox, notes: str) -> MessageFacts:
         paths = git.list_files(self._context.root, start.commit)
-        rules = next((name for name in RULES_FILES if name in paths), None)
-        facts = MessageFacts(self._task, paths, rules={rules: sandbox.read(rules)} if rules else {}, notes=notes)
+        facts = MessageFacts(self._task, paths, rules=read_rules(sandbox, paths, self._say), notes=notes)
         if self._profile.fill_tokens:
             output, _ = self._run_checks(sandbox)
             shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
@@ -210,11 +218,12 @@ class RepositoryEnvironment:
         for call in message.tool_calls:
             if call.name == tools.FINISH.name:
                 text, end = "ok", "finished"
-                self._current = replace(current, claim=parse_claim([message]))
+                self._current = replace(self._now, claim=parse_claim([message]))
             else:
                 text = tools.call(current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
+                self._current = replace(self._now, written=(*self._now.written, *tools.written_paths(call, text)))
             answers.append(Message("tool", text, tool_call_id=call.id))
-        if end is None and self._profile.checks_after_write and _has_written(message, answers):
+        if end is None and self._profile.checks_after_write and self._now.written != current.written:
             output, passed = self._run_checks(current.sandbox)
             hint = "" if passed else f"\n\n{prompt('again')} {current.answer_form}"
             answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{pytest_summary(output)}{hint}")
@@ -230,21 +239,10 @@ class RepositoryEnvironment:
 
     def _run_checks(self, sandbox: Sandbox) -> tuple[str, bool]:
         """Run the checks in the agent's own sandbox, up to the first that fails: what they print, and whether all pass. Only a hint."""
-        from codagent.repository.gate import run_check
+        from codagent.repository.gate import try_checks
 
-        output = []
-        for check in self._task.checks:
-            result = run_check(sandbox, check, seconds=self._context.ledger.seconds_left)
-            output.append(f"$ {check}\n{format_result(result, self._profile)}")
-            if result.exit_code:
-                return "\n".join(output), False
-        return "\n".join(output), bool(output)
+        return try_checks(sandbox, self._task.checks, self._profile, seconds_left=lambda: self._context.ledger.seconds_left)
 
 
 def _size(text: str) -> int:
     return len(encode_text(text))
-
-
-def _has_written(message: Message, answers: Iterable[Message]) -> bool:
-    pairs = zip(message.tool_calls, answers, strict=True)
-    return any(call.name in tools.WRITING and answer.content.startswith("ok") for call, answer in pairs)

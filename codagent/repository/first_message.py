@@ -17,7 +17,6 @@ from codagent.text import encode_text, pytest_summary, sanitize, truncate_middle
 from codagent.types import Profile, Task
 
 RULES_BYTES = 8_000
-RULES_FILES = ("AGENTS.md", "CLAUDE.md")
 GATES_BYTES = 4_000
 _LEAST_BYTES = 200  # a part that would be shorter is left out
 _MARK_BYTES = 60  # for the line that says what is missing

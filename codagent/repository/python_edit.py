@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
 
     A class in `new` that lacks methods replaces only the methods that it has. A function that is a method in `old` replaces that method.
     Imports and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring included, it replaces
-    the whole file. Raises SyntaxError when either text is not Python.
+    the whole file. What is put into `old` has the line ends of its first line. Raises SyntaxError when either text is not Python.
     """
+    new = new.replace("\r\n", "\n")
     before, after = _parse(old), _parse(new)
     names = _names(after.body)
     has_docstring = ast.get_docstring(after) or not ast.get_docstring(before)
@@ -36,9 +38,9 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     changes += [_replacement(methods[node.name], node, new) for node in _definitions(after.body) if node.name in methods]
     existing = {*_names(before.body), *methods}
     changes += _additions(before.body, after.body, existing, new)
-    lines = old.splitlines(keepends=True)
+    lines, end = _split_lines(old), "\r\n" if "\r\n" in old.partition("\n")[0] + old.partition("\n")[1] else "\n"
     for change in sorted(changes, key=lambda change: change.start, reverse=True):
-        lines[change.start : change.end] = [change.text]
+        lines[change.start : change.end] = [change.text.replace("\n", end)]
     return "".join(lines), tuple(name for name in names if name in existing)
 
 
@@ -66,7 +68,7 @@ def _changes(before: Sequence[ast.stmt], after: Sequence[ast.stmt], old: str, ne
 
 
 def _replacement(target: PythonDefinition, node: PythonDefinition, new: str) -> _Change:
-    return _Change(_start(target), target.end_lineno or target.lineno, textwrap.indent(_source(node, new), " " * target.col_offset))
+    return _Change(_start(target), target.end_lineno or target.lineno, _indent(_source(node, new), " " * target.col_offset))
 
 
 def _additions(before: Sequence[ast.stmt], after: Sequence[ast.stmt], existing: set[str], new: str) -> Iterator[_Change]:
@@ -115,5 +117,14 @@ def _start(node: PythonDefinition) -> int:
 
 
 def _source(node: PythonDefinition, text: str) -> str:
-    lines = text.splitlines()[_start(node) : node.end_lineno]
-    return textwrap.dedent("\n".join(lines)) + "\n"
+    lines = _split_lines(text)[_start(node) : node.end_lineno]
+    return textwrap.dedent("".join(lines).removesuffix("\n")) + "\n"
+
+
+def _indent(text: str, prefix: str) -> str:
+    return "".join(prefix + line if line.strip() else line for line in _split_lines(text))
+
+
+def _split_lines(text: str) -> list[str]:
+    """Split Python as its parser does: at LF, CR LF and CR, and not at a form feed or at the separators of Unicode."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)

@@ -20,6 +20,8 @@ from codagent.store import layout
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Loop, Profile
 
+_NAMED = 10  # files in a sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -50,6 +52,12 @@ def take_snapshot(root: Path, display: Display) -> str:
     if taken.nested:
         display.say(
             f"not in the sandbox: {', '.join(taken.nested)}, an untracked repository inside this one; track its files if they are needed"
+        )
+    if taken.filtered:
+        shown, more = taken.filtered[:_NAMED], len(taken.filtered) - _NAMED
+        names = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+        display.say(
+            f"not in the sandbox as on the disk: {names}; codagent does not run git's filters and takes what git has of these files"
         )
     return taken.commit
 
@@ -99,5 +107,5 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
         )
     start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
-    around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger)
+    around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger, where.say)
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

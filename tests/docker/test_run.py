@@ -103,11 +103,13 @@ def test_sandbox_check_proves_every_line(codagent):
     assert (done.returncode, [line for line in done.stdout.splitlines() if not line.startswith("yes ")]) == (0, [])
 
 
-def test_work_that_cannot_be_brought_back_is_an_outcome_and_on_record(codagent, script):
+def test_a_repository_that_the_agent_made_stays_behind_by_name_and_the_rest_comes_out(codagent, script, repository):
     nested = [call("bash", command="mkdir sub && cd sub && git init -q && touch f && git add f && git commit -qm x"), *FIX]
     done = codagent("run", "x", "--model", script(nested), "--json")
-    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (6, "repository")
-    assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "repository"
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["outcome"], "left behind in the sandbox: sub" in done.stderr) == (0, "done", True), done.stderr
+    listing = ["git", "ls-tree", "-r", "--name-only", result["branch"]]
+    assert subprocess.run(listing, cwd=repository, capture_output=True, text=True, check=True).stdout == "answer.txt\n"
 
 
 def test_compiled_files_do_not_come_back(codagent, script, repository):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from codagent.protocols import ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
@@ -28,13 +29,15 @@ def environment(tmp_path):
         subprocess.run(["git", *command], cwd=root, check=True)
     made = []
 
-    def make(profile=None, *, limits=None, start="best", earlier=(), files=None):
+    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=ignore_text):
         for name, text in (files or {}).items():
             (root / name).write_text(text)
+        for name, target in (links or {}).items():
+            (root / name).symlink_to(target)
         taken = git.snapshot(root).commit
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
-        place = RepositoryContext(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits)
+        place = RepositoryContext(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits, say)
         made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 
@@ -212,3 +215,48 @@ class TestLoop:
         self.attempt(place, "right all")
         assert "-right\n+right all" in place.describe_state()
         assert "-wrong" not in place.describe_state()
+
+
+@pytest.mark.parametrize("target", ["../dotfiles/AGENTS.md", "AGENTS.md", "."])
+def test_rules_that_cannot_be_read_are_said_and_the_next_are_taken(environment, target):
+    said = []
+    made = environment(links={"AGENTS.md": target}, files={"CLAUDE.md": "be kind\n"}, say=said.append)
+    for _ in range(2):
+        _, first = made.reset(Task("t", "put it right"), "")
+    assert "instructions (CLAUDE.md):\nbe kind" in first.content
+    assert [line.partition(":")[0] for line in said] == ["AGENTS.md was not read"]
+
+
+IGNORED = "not in the result, because git ignores it: "
+
+
+def test_a_file_that_git_ignores_is_named_with_its_rule(environment):
+    said = []
+    made = environment(files={".gitignore": "lib/\n*.gen\n"}, say=said.append)
+    made.reset(Task("t", "put it right", (CHECK,)), "")
+    made.step(calls(("write", {"path": "lib/util.py", "content": "x = 1\n"}), ("bash", {"command": "echo 1 >a.gen; git add -fA"})))
+    outcome = made.grade()
+    named = f"{IGNORED}lib/util.py (lib/ in .gitignore, line 1); a.gen (*.gen in .gitignore, line 2)"
+    assert said == [named]
+    assert outcome.feedback.endswith(named)
+
+
+def test_caches_of_a_run_are_not_named_unless_the_agent_wrote_them(environment):
+    said = []
+    ignored = ".venv/\n.cache/\nnode_modules/\n"
+    made = environment(files={".gitignore": ignored}, say=said.append)
+    made.reset(Task("t", "put it right"), "")
+    made.step(calls(("bash", {"command": "for d in .venv .cache node_modules __pycache__; do mkdir $d; echo 1 >$d/file; done"})))
+    made.step(calls(("write", {"path": "./.cache/mine.txt", "content": "1"}), ("write", {"path": "kept.txt", "content": "1"})))
+    made.tree()
+    assert said == [f"{IGNORED}.cache/mine.txt (.cache/ in .gitignore, line 2)"]
+
+
+def test_many_ignored_files_are_counted(environment):
+    said = []
+    made = environment(files={".gitignore": "out/\n"}, say=said.append)
+    made.reset(Task("t", "put it right"), "")
+    made.step(calls(("bash", {"command": "mkdir out; for n in $(seq 25); do echo $n >out/$n; done"})))
+    made.tree()
+    assert said[0].count("out/ in .gitignore") == 10
+    assert said[0].endswith("; and 15 more")

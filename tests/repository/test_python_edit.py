@@ -87,3 +87,21 @@ def test_what_lacks_the_imports_is_no_whole_file():
     text, names = redefine(old, "def words(text):\n    return re.findall('a', text)\n")
     assert text == old.replace("text.split()", "re.findall('a', text)")
     assert names == ("words",)
+
+
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_what_is_no_line_end_for_python_moves_nothing(mark):
+    old = f'NAME = "{mark}"\n\x0c\n\ndef f():\n    return 1\n\n\ndef g():\n    return 2\n'
+    assert redefine(old, "def f():\n    return 3\n")[0] == old.replace("return 1", "return 3")
+    new = f'def g():\n    return "{mark}"\n'
+    assert redefine(old, new)[0] == old.replace("return 2", f'return "{mark}"')
+
+
+def test_a_method_with_a_separator_in_a_string_keeps_it():
+    old = "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n"
+    assert redefine(old, 'def f(self):\n    return "a\u2028b"\n')[0] == old.replace("return 1", 'return "a\u2028b"')
+
+
+def test_lines_of_a_file_with_long_line_ends_stay_long():
+    old = "def f():\r\n    return 1\r\n\r\n\r\ndef g():\r\n    return 2\r\n"
+    assert redefine(old, "import os\n\n\ndef f():\n    return 3\n")[0] == "import os\r\n" + old.replace("1", "3")

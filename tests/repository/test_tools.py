@@ -97,6 +97,88 @@ def test_an_edit_that_cannot_be_done_says_why(content, old, said):
     assert said in why
 
 
+@pytest.mark.parametrize(
+    ("before", "old", "new", "after"),
+    [
+        (b"a\r\nb\r\n", "a", "x\ny", b"x\r\ny\r\nb\r\n"),
+        (b"a\r\nb\r\nc\r\n", "a\nb\n", "x\n", b"x\r\nc\r\n"),
+        (b"a\r\nb \r\nc\r\n", "a\nb\nc", "x\ny", b"x\r\ny\r\n"),  # it differs in trailing space too
+        (b"a\nb\n", "a", "x\r\ny", b"x\ny\nb\n"),
+        (b"a\r\nb\nc\r\n", "b", "x\ny", b"a\r\nx\ny\nc\r\n"),  # a file of both kinds: as the line that goes
+        (b"a\rb\n", "a\rb", "x\ny", b"x\ny\n"),  # a CR alone ends no line
+        (b"a\nlast\n", "last\n", "end", b"a\nend\n"),
+        (b"a\r\nlast\r\n", "last\r\n", "end", b"a\r\nend\r\n"),
+        (b"a\nlast", "last", "end", b"a\nend"),
+        (b"a\nlast", "last", "last\n", b"a\nlast\n"),
+        (b"\xef\xbb\xbfa\r\n", "a", "\u00e9", b"\xef\xbb\xbf\xc3\xa9\r\n"),
+        (b"caf\xe9\n", "caf\u00e9", "th\u00e9", b"th\xe9\n"),
+        (b"caf\xe9 \xc3\xa9\n", "caf", "th\u00e9 ", b"th\xc3\xa9 \xe9 \xc3\xa9\n"),  # UTF-8 with a byte that is wrong
+        ("\ufeffa\r\nb\r\n".encode("utf-16-le"), "a", "x\ny", "\ufeffx\r\ny\r\nb\r\n".encode("utf-16-le")),
+    ],
+)
+def test_edit_keeps_line_ends_encoding_and_last_line(sandbox, before, old, new, after):
+    sandbox.write("f", before)
+    assert use(sandbox, "edit", path="f", old=old, new=new).startswith("ok f: replaced 1 match")
+    assert sandbox.read("f") == after
+
+
+@pytest.mark.parametrize(
+    ("before", "content", "after"),
+    [
+        (b"a\r\nb\r\n", "x\ny\n", b"x\r\ny\r\n"),
+        (b"a\r\nb\r\n", "x\ny", b"x\r\ny\r\n"),
+        (b"a\nb\n", "x\r\n", b"x\n"),
+        (b"a", "x", b"x"),
+        (b"a\nb", "x\ny", b"x\ny"),
+        (b"a", "x\n", b"x\n"),
+        (b"", "x", b"x\n"),
+        (b"\xef\xbb\xbfa\n", "x", b"\xef\xbb\xbfx\n"),
+        (b"\xe9\n", "\u00e8", b"\xe8\n"),
+        ("\ufeffa\n".encode("utf-16-be"), "x", "\ufeffx\n".encode("utf-16-be")),
+    ],
+)
+def test_write_keeps_line_ends_encoding_and_last_line(sandbox, before, content, after):
+    sandbox.write("f", before)
+    assert use(sandbox, "write", path="f", content=content).startswith("ok wrote f")
+    assert sandbox.read("f") == after
+
+
+@pytest.mark.parametrize(("name", "change"), [("edit", {"old": "caf", "new": "\u2192"}), ("write", {"content": "\u2192\n"})])
+def test_what_the_encoding_of_a_file_lacks_is_said(sandbox, name, change):
+    sandbox.write("f", b"caf\xe9\n")
+    assert use(sandbox, name, path="f", **change) == "error: f is encoded as cp1252, which lacks '\u2192'; write that in another way"
+    assert sandbox.read("f") == b"caf\xe9\n"
+
+
+@pytest.mark.parametrize("old", ["\n", "\n\n", "\r\n", "x"])
+def test_an_edit_of_an_empty_file_is_answered(sandbox, old):
+    sandbox.write("f", b"")
+    answer = use(sandbox, "edit", path="f", old=old, new="y\n")
+    assert answer == "error: f: `old` does not occur, because the file is empty; use write to fill it"
+
+
+def test_newlines_alone_match_nothing_but_newlines(sandbox):
+    sandbox.write("f", b"a\nb\n")
+    assert "0 matches" in use(sandbox, "edit", path="f", old="\n\n", new="y")
+    assert use(sandbox, "edit", path="f", old="\n", new="y").startswith("error: f: `old` occurs 2 times, in lines 1, 2")
+
+
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\r"])
+def test_lines_are_those_of_git_and_grep(sandbox, mark):
+    sandbox.write("f", f"a = 1\n{mark}\nb = '{mark}'\nc = 3\nc = 3\n".encode())
+    assert use(sandbox, "read", path="f", from_line=4, lines=1) == "ok f, lines 4-4 of 5\nc = 3"
+    assert "in lines 4, 5;" in use(sandbox, "edit", path="f", old="c = 3", new="d")
+    assert "the nearest line is 4: c = 3" in use(sandbox, "edit", path="f", old="c = 33", new="d")
+
+
+def test_define_keeps_the_line_ends_and_the_mark_of_a_file(sandbox):
+    profile = Profile(tools=("define",))
+    sandbox.write("m.py", b"\xef\xbb\xbfdef f():\r\n    return 1\r\n\r\n\r\ndef g():\r\n    return 2\r\n")
+    assert use(sandbox, "define", profile, path="m.py", content="def f():\n    x = 3\n    return x\n") == "ok m.py: defined f"
+    expected = b"\xef\xbb\xbfdef f():\r\n    x = 3\r\n    return x\r\n\r\n\r\ndef g():\r\n    return 2\r\n"
+    assert sandbox.read("m.py") == expected
+
+
 def test_define_replaces_a_function_and_keeps_the_rest(sandbox):
     profile = Profile(tools=("define",))
     sandbox.write("m.py", b"def f():\n    return 1\n\n\ndef g():\n    return 2\n")

@@ -10,6 +10,6 @@ and the files that only a check's command names; protect those. A dependency tha
 the checks run.
 """
 
-from codagent.repository.gate.gates import CHECK_SECONDS, Gates, run_check
+from codagent.repository.gate.gates import CHECK_SECONDS, Gates, run_check, try_checks
 
-__all__ = ["CHECK_SECONDS", "Gates", "run_check"]
+__all__ = ["CHECK_SECONDS", "Gates", "run_check", "try_checks"]

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -45,33 +45,51 @@ class Gates:
         self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
         self._protect, self._image = tuple(protect), image
         self._cache = Cache(cache)
+        self._at_start: dict[str, tuple[Run, ...]] = {}
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
+        Only a pass is kept. A failure may have a cause that passes, like the time or a machine under load, so it is judged anew each time.
         Raises SandboxError and RepositoryError.
         """
         deadline = time.monotonic() + seconds
         tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
-        start = self._run_checks(git.tree_of(self._root, self._start), checks, deadline) if any(map(parse_pytest, checks)) else ()
-        return grade_runs(self._run_checks(tree, checks, deadline), start, undone)
+        kept = self._cache.get(self._key(tree, checks))
+        if kept and (outcome := grade_runs(kept, self._start_runs(checks, deadline), undone)).passed:
+            return outcome
+        runs = self._run_checks(tree, checks, deadline)
+        outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
+        if outcome.passed:
+            self._cache.put(self._key(tree, checks), runs)
+        return outcome
+
+    def _start_runs(self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None) -> tuple[Run, ...]:
+        """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
+        if not any(map(parse_pytest, checks)):
+            return ()
+        tree = git.tree_of(self._root, self._start)
+        key = self._key(tree, checks)
+        if key not in self._at_start:
+            runs = (known or {}).get(tree) or self._run_checks(tree, checks, deadline)
+            if any(run.cut for run in runs):
+                return runs
+            self._at_start[key] = runs
+        return self._at_start[key]
 
     def _protected_makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
         """Return the names of make's files if a check uses make and there was one at the start. Without one, writing it may be the task."""
         there = set(git.list_files(self._root, self._start)) & set(_MAKEFILES)
         return _MAKEFILES if there and any(re.search(r"\bmake\b", check) for check in checks) else ()
 
+    def _key(self, tree: str, checks: Sequence[str]) -> str:
+        return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
+
     def _run_checks(self, tree: str, checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
-        key = hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
-        if (known := self._cache.get(key)) is not None:
-            return known
         commit = git.commit(self._root, tree, self._start, "what the checks run on", trailers={})
         with closing(self._open_sandbox()) as sandbox:
             git.copy_in(sandbox, git.pack(self._root, commit))
-            runs = tuple(_run_one(sandbox, check, deadline - time.monotonic()) for check in checks)
-        if not any(run.cut for run in runs):
-            self._cache.put(key, runs)
-        return runs
+            return tuple(_run_one(sandbox, check, deadline - time.monotonic()) for check in checks)
 
 
 def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
@@ -79,7 +97,18 @@ def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -
 
     Only a hint: in the agent's own sandbox, the agent can forge the exit code.
     """
-    return sandbox.run(check, timeout=_limit_seconds(seconds))
+    return sandbox.run(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
+
+
+def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, seconds_left: Callable[[], float]) -> tuple[str, bool]:
+    """Run the checks in the agent's own sandbox, up to the first that fails. Returns what they print, and whether all pass."""
+    output = []
+    for check in checks:
+        result = run_check(sandbox, check, seconds=seconds_left())
+        output.append(f"$ {check}\n{format_result(result, profile)}")
+        if result.exit_code:
+            return "\n".join(output), False
+    return "\n".join(output), bool(output)
 
 
 def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
@@ -87,10 +116,15 @@ def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
         return Run(check, 124, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None
     if pytest is None:
-        result = sandbox.run_attested(check, timeout=_limit_seconds(seconds))
+        result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
     else:
         result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
     return Run(check, result.exit_code, format_result(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
+
+
+def _fail_in_pipes(check: str) -> str:
+    """Make a pipe fail when any of its commands does, and not the last alone. A check may switch that off."""
+    return f"set -o pipefail\n{check}"
 
 
 def _limit_seconds(seconds: float) -> float:

@@ -108,6 +108,49 @@ def test_verdicts_are_kept_by_tree_checks_and_image(shop, sandboxes, tmp_path):
     assert sandboxes.opened == 4
 
 
+def test_a_failure_is_judged_anew_and_a_pass_is_kept(shop, sandboxes, tmp_path):
+    flag = tmp_path / "flag"
+    check, commit = f"test -e {flag}", shop.commit({"shop/price.py": SOLVED})
+
+    def grade(gates=None):
+        return (gates or Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl")).grade((check,), commit).passed
+
+    one = Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl")
+    assert (grade(one), grade(one), grade()) == (False, False, False)
+    flag.touch()
+    assert (grade(one), sandboxes.opened) == (True, 4)
+    flag.unlink()
+    assert (grade(one), grade(), sandboxes.opened) == (True, True, 4)
+
+
+def test_a_failure_of_pytest_is_judged_anew_and_the_start_is_run_once(shop, sandboxes, tmp_path):
+    flag = tmp_path / "flag"
+    tests = f"import pathlib\ndef test_flag(): assert pathlib.Path({str(flag)!r}).exists()\n"
+    commit, gates = shop.commit({"shop/price.py": SOLVED, "tests/test_flag.py": tests}), Gates(shop.root, shop.start, sandboxes)
+    assert not gates.grade((PYTEST,), commit).passed
+    flag.touch()
+    assert gates.grade((PYTEST,), commit).passed
+    assert sandboxes.opened == 3
+
+
+@pytest.mark.parametrize(
+    ("check", "passed"),
+    [
+        ("false | tail -3", False),
+        ("echo a | grep b | cat", False),
+        ("true | cat", True),
+        ("(false | cat); true", True),
+        ("! grep absent a.txt | cat", True),
+        ("set +o pipefail; false | cat", True),
+        ("set +o pipefail\nfalse | cat", True),
+        (f"{PYTEST} | tail -3", False),
+        (f"{PYTEST} 2>&1 |& tee log", False),
+    ],
+)
+def test_a_pipe_fails_when_a_part_of_it_does(gates, shop, check, passed):
+    assert gates.grade((check,), shop.commit({"a.txt": "a\n"})).passed is passed
+
+
 def test_many_may_grade_at_once(shop, tmp_path):
     file = tmp_path / "cache.jsonl"
     gates = [Gates(shop.root, shop.start, LocalSandbox, cache=file) for _ in range(4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -145,6 +146,109 @@ def test_line_ends_are_written_as_the_user_has_them(repository, change):
     repository.git("config", "core.autocrlf", "true")
     assert git.apply(repository.root, base, result) == ()
     assert (repository.root / "a.txt").read_bytes() == b"one\r\n2\r\nthree\r\n"
+
+
+@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
+def test_a_file_that_git_does_not_look_at_is_merged_as_it_lies_on_the_disk(repository, change, flag):
+    lines = "".join(f"{n}\n" for n in range(9))
+    repository.write("config.txt", lines)
+    repository.commit()
+    start = git.snapshot(repository.root).commit
+    base, far = change({"config.txt": lines.replace("8", "agent")}, start=start)
+    base, near = change({"config.txt": lines.replace("0", "agent")}, start=start)
+    base, gone = change({"config.txt": None}, start=start)
+    repository.git("update-index", flag, "config.txt")
+    repository.write("config.txt", lines.replace("0", "mine"))
+    assert git.apply(repository.root, base, near) == ("config.txt",)
+    assert git.apply(repository.root, base, gone) == ("config.txt",)
+    assert listing(repository.root)["config.txt"] == lines.replace("0", "mine")
+    assert git.apply(repository.root, base, far) == ()
+    assert listing(repository.root)["config.txt"] == lines.replace("0", "mine").replace("8", "agent")
+
+
+def test_an_edit_that_its_time_and_size_hide_is_not_overwritten(repository, change):
+    base, result = change({"a.txt": "one\n2\nthree\n"})
+    file = repository.root / "a.txt"
+    repository.git("config", "core.trustctime", "false")
+    repository.git("config", "core.checkStat", "minimal")
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    repository.git("update-index", "--refresh")
+    file.write_text("one\nTWO\nthree\n")
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert git.apply(repository.root, base, result) == ("a.txt",)
+    assert file.read_text() == "one\nTWO\nthree\n"
+
+
+def test_a_deleted_file_that_git_does_not_look_at_does_not_come_back(repository, change):
+    base, result = change({"a.txt": "agent\n"})
+    repository.git("update-index", "--assume-unchanged", "a.txt")
+    (repository.root / "a.txt").unlink()
+    assert git.apply(repository.root, base, result) == ("a.txt",)
+    assert "a.txt" not in listing(repository.root)
+
+
+def test_a_file_that_a_sparse_checkout_does_not_show_is_written(repository, change):
+    base, result = change({"lib/b.txt": "agent\n"})
+    repository.git("sparse-checkout", "set", "--no-cone", "/a.txt")
+    assert git.apply(repository.root, base, result) == ()
+    assert listing(repository.root)["lib/b.txt"] == "agent\n"
+
+
+def test_what_lies_where_a_sparse_checkout_shows_nothing_is_not_overwritten(repository, change):
+    base, result = change({"lib/b.txt": "agent\n"})
+    repository.git("sparse-checkout", "set", "--no-cone", "/a.txt")
+    repository.write("lib/b.txt", "mine\n")
+    assert git.apply(repository.root, base, result) == ("lib/b.txt",)
+    assert listing(repository.root)["lib/b.txt"] == "mine\n"
+
+
+@pytest.mark.parametrize("text", ["agent\n", None])
+def test_a_file_under_a_filter_is_refused_by_name(repository, change, text):
+    repository.write(".gitattributes", "*.key filter=crypt\n")
+    repository.write("prod.key", "cipher\n")
+    repository.commit()
+    base, result = change({"prod.key": text, "a.txt": "agent\n"}, start=git.snapshot(repository.root).commit)
+    repository.git("config", "filter.crypt.clean", "tr a-z b-za")
+    repository.write("prod.key", "plain\n")
+    before = listing(repository.root)
+    with pytest.raises(RepositoryError, match=r"^nothing was changed: .* prod\.key \(filter crypt\)"):
+        git.apply(repository.root, base, result)
+    assert listing(repository.root) == before
+
+
+@pytest.mark.parametrize(
+    ("disk", "merged"),
+    [
+        (b"one\r\ntwo\r\nthree\r\n", b"one\r\n2\r\nextra\r\nthree\r\n"),
+        (b"one\ntwo\r\nthree\n", b"one\n2\nextra\nthree\n"),
+        (b"one\r\ntwo\r\nthree", b"one\r\n2\r\nextra\r\nthree"),
+    ],
+)
+def test_line_ends_on_the_disk_stay_though_git_knows_others(repository, change, disk, merged):
+    text = disk.replace(b"\r\n", b"\n").decode()
+    repository.write(".gitattributes", "*.txt text=auto\n")
+    repository.write("a.txt", text)
+    repository.commit()
+    base, result = change({"a.txt": text.replace("two\n", "2\nextra\n")}, start=git.snapshot(repository.root).commit)
+    repository.write("a.txt", disk)
+    assert git.apply(repository.root, base, result) == ()
+    assert (repository.root / "a.txt").read_bytes() == merged
+
+
+def test_a_change_of_line_ends_is_a_change(repository, change):
+    repository.write("a.txt", "one\r\ntwo\r\n")
+    repository.commit()
+    base, result = change({"a.txt": "one\ntwo\n"}, start=git.snapshot(repository.root).commit)
+    assert git.apply(repository.root, base, result) == ()
+    assert (repository.root / "a.txt").read_bytes() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize(("text", "mode"), [("agent\n", 0o600), ("#!/bin/sh\n", 0o700)])
+def test_a_private_file_stays_private(repository, change, text, mode):
+    base, result = change({"a.txt": text})
+    (repository.root / "a.txt").chmod(0o600)
+    assert git.apply(repository.root, base, result) == ()
+    assert (repository.root / "a.txt").stat().st_mode & 0o777 == mode
 
 
 def test_a_failure_half_way_puts_all_back(repository, tmp_path):

@@ -71,7 +71,7 @@ def test_no_program_that_the_repository_names_is_run(repository, sandbox, tmp_pa
     trap.chmod(0o755)
     for hook in HOOKS:
         repository.write(f".git/hooks/{hook}", trap.read_text()).chmod(0o755)
-    repository.write(".gitattributes", "* filter=evil diff=evil merge=evil\n*.bin filter=long\n")
+    repository.write(".gitattributes", "* diff=evil merge=evil\nlib/* filter=evil\n*.bin filter=long\n")
     settings = {
         **{f"filter.evil.{name}": trap for name in ("clean", "smudge")},
         "filter.long.process": trap,
@@ -92,6 +92,7 @@ def test_no_program_that_the_repository_names_is_run(repository, sandbox, tmp_pa
     for key, value in settings.items():
         repository.git("config", key, str(value))
     repository.write("a.txt", "changed\n")
+    repository.write("lib/b.txt", "changed\n")
     repository.write("b.bin", "bytes\n")
     base, result = whole_round(repository.root, sandbox)
     assert git.apply(repository.root, base, result) == ()

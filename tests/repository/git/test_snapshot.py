@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -159,6 +160,78 @@ def test_a_large_file_in_place_of_its_pointer_is_no_change(repository):
     assert git.snapshot(repository.root).dirty is False
     repository.write("big.bin", b"other\n")
     assert git.read_file(repository.root, git.snapshot(repository.root).commit, "big.bin") == b"other\n"
+
+
+@pytest.fixture
+def encrypted(repository):
+    """`prod.key` is readable on the disk and turned by 13 letters in git."""
+    for side in ("clean", "smudge"):
+        repository.git("config", f"filter.crypt.{side}", "tr a-z n-za-m")
+    repository.write(".gitattributes", "*.key filter=crypt\n")
+    os.utime(repository.write("prod.key", "secret\n"), (1_000_000_000, 1_000_000_000))  # so old that git need not read it again
+    repository.commit()
+    return repository
+
+
+def test_a_file_under_a_filter_keeps_the_object_of_the_index(encrypted):
+    assert git.snapshot(encrypted.root).filtered == ()
+    encrypted.write("prod.key", "another secret\n")
+    encrypted.write("new.key", "a new secret\n")
+    encrypted.write("a.txt", "changed\n")
+    taken = git.snapshot(encrypted.root)
+    assert git.read_file(encrypted.root, taken.commit, "prod.key") == b"frperg\n"
+    assert git.read_file(encrypted.root, taken.commit, "a.txt") == b"changed\n"
+    assert "new.key" not in git.list_files(encrypted.root, taken.commit)
+    assert sorted(taken.filtered) == ["new.key", "prod.key"]
+
+
+def test_what_a_person_staged_through_a_filter_goes_in(encrypted):
+    encrypted.write("prod.key", "other\n")
+    encrypted.git("add", "prod.key")
+    assert git.read_file(encrypted.root, git.snapshot(encrypted.root).commit, "prod.key") == b"bgure\n"
+
+
+def test_a_file_under_a_filter_that_is_deleted_is_gone(encrypted):
+    (encrypted.root / "prod.key").unlink()
+    taken = git.snapshot(encrypted.root)
+    assert "prod.key" not in git.list_files(encrypted.root, taken.commit)
+    assert taken.filtered == ()
+
+
+def test_an_ignored_file_under_a_filter_that_git_tracks_is_no_hindrance(encrypted):
+    encrypted.write(".gitignore", "*.key\n")
+    encrypted.write("prod.key", "other\n")
+    assert git.snapshot(encrypted.root).filtered == ("prod.key",)
+
+
+@pytest.mark.parametrize("moment", ["--others", "--modified", "add"])
+def test_a_file_that_vanishes_meanwhile_is_not_there(repository, tmp_path, monkeypatch, moment):
+    """A git that removes a file, once, before it adds the files or after it has listed them."""
+    passing, program = repository.write("passing.tmp", "x"), tmp_path / "bin/git"
+    repository.git("config", "filter.lfs.clean", "cat")
+    program.parent.mkdir()
+    program.write_text(f"""#!/bin/sh
+case " $* " in *" add "*) [ {moment} = add ] && rm -f "{passing}";; esac
+"{shutil.which("git")}" "$@"; code=$?
+case " $* " in *" {moment} "*) rm -f "{passing}";; esac
+exit $code
+""")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert git.list_files(repository.root, git.snapshot(repository.root).commit) == (".gitignore", "a.txt", "lib/b.txt")
+
+
+def test_a_snapshot_is_taken_while_files_come_and_go(repository):
+    for number in range(300):
+        repository.write(f"many/{number}.txt", "x")
+    script = 'while :; do for n in 1 2 3 4 5 6 7 8; do echo $n >"passing-$n-$$"; done; rm -f passing-*; done'
+    other = subprocess.Popen(["sh", "-c", script], cwd=repository.root)
+    try:
+        for _ in range(5):
+            assert "many/299.txt" in git.list_files(repository.root, git.snapshot(repository.root).commit)
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_forgotten_data_set_is_refused_by_name(repository):

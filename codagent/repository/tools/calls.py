@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from codagent.protocols import Sandbox
 from codagent.repository.python_edit import list_definitions, redefine
-from codagent.text import encode_text, format_result, parse_json, replace_unencodable, sanitize, truncate_middle
+from codagent.repository.tools.replace import replace_text
+from codagent.repository.tools.text_file import TextFile, parse_text
+from codagent.text import encode_text, escape_controls, format_result, parse_json, replace_unencodable, split_lines, truncate_middle
 from codagent.types import Profile, Tool, ToolCall
 
 COMMAND_SECONDS = 120.0
@@ -89,6 +90,12 @@ def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: 
         return f"error: {arguments.get('path', wanted.name)}: {(error.strerror or str(error)).lower()}"
 
 
+def written_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
+    """Return the path that a call has written, as its answer names it. (): it has written none."""
+    match = re.match(r"ok (?:wrote )?(.*?)(?: \(|: )", answer)
+    return (match[1],) if wanted.name in WRITING and match else ()
+
+
 def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     """Carry out a call on a path, or on the same path without its leading slash if that fails.
 
@@ -103,91 +110,60 @@ def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Pr
         return do(sandbox, {**arguments, "path": path.lstrip("/")}, profile)
 
 
-def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
-    """Replace the only occurrence of `old` in `content`. Returns the result and a note; the result is None when nothing was replaced.
-
-    If `old` does not occur, lines are compared again with straight quotes and without trailing space.
-    """
-    if not old:
-        return None, "`old` is empty; give the text to replace, or use write for a whole file"
-    if old == new:
-        return None, "`old` and `new` are the same; nothing to do"
-    starts = [match.start() for match in re.finditer(re.escape(old), content)]
-    if len(starts) == 1:
-        return content.replace(old, new), "replaced 1 match"
-    if starts:
-        return None, f"`old` occurs {len(starts)} times, in lines {_line_numbers(content, starts)}; take more lines around it"
-    return _replace_similar(content, old, new)
-
-
-def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]:
-    lines, wanted = content.splitlines(keepends=True), old.strip("\n").splitlines()
-    alike = [_normalise(line) for line in lines]
-    pattern = [_normalise(line) for line in wanted]
-    matches = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern]
-    if len(matches) == 1:
-        end = matches[0] + len(pattern)
-        ending = "\r\n" if lines[matches[0]].endswith("\r\n") else "\n"
-        last = ending if lines[end - 1].endswith("\n") else ""
-        body = ending.join(new.strip("\n").splitlines()) + last if new.strip("\n") else ""
-        return "".join([*lines[: matches[0]], body, *lines[end:]]), "replaced 1 match (it differed in quotes or trailing space)"
-    if matches:
-        return None, f"`old` occurs {len(matches)} times, in lines {', '.join(str(at + 1) for at in matches)}; take more lines around it"
-    near = get_close_matches(next((line for line in pattern if line.strip()), ""), alike, n=1, cutoff=0.6)
-    hint = f"; the nearest line is {alike.index(near[0]) + 1}: {near[0].strip()[:120]}" if near else ""
-    return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
-
-
-def _normalise(line: str) -> str:
-    return line.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0xA0: " "}).rstrip()
-
-
-def _line_numbers(content: str, starts: list[int]) -> str:
-    return ", ".join(str(content.count("\n", 0, start) + 1) for start in starts[:10])
-
-
 def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     path = arguments["path"]
     try:
         data = sandbox.read(path)
     except IsADirectoryError:
         return format_result(sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10), profile)
-    if b"\0" in data[:8192]:
+    content = parse_text(data).text
+    if "\0" in content[:8192]:
         return f"error: {path} is binary ({len(data):,} bytes)"
-    lines = data.decode(errors="replace").splitlines(keepends=True)
+    lines = split_lines(encode_text(content).decode(errors="replace"))
     first = max(1, int(arguments.get("from_line") or 1))
     chosen = lines[first - 1 : first - 1 + max(1, int(arguments.get("lines") or READ_LINES))]
-    text = truncate_middle(sanitize("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
+    text = truncate_middle(escape_controls("".join(chosen)), max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
     return f"ok {path}, lines {first}-{first + len(chosen) - 1} of {len(lines)}\n{text}".rstrip("\n")
 
 
 def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
-    content = sandbox.read(path).decode(errors="surrogateescape")
-    changed, report = replace_text(content, arguments["old"], arguments["new"])
+    file = parse_text(sandbox.read(path))
+    changed, report = replace_text(file.text, arguments["old"], arguments["new"])
     if changed is None:
         return f"error: {path}: {report}"
-    sandbox.write(path, encode_text(changed))
-    return f"ok {path}: {report}"
+    return _put(sandbox, path, file, changed) or f"ok {path}: {report}"
 
 
 def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
-    path, content = arguments["path"], arguments["content"]
-    if content and not content.endswith("\n"):
-        content += "\n"
-    sandbox.write(path, encode_text(content))
-    return f"ok wrote {path} ({content.count(chr(10)):,} lines)"
+    path = arguments["path"]
+    try:
+        file = parse_text(sandbox.read(path))
+    except OSError:  # there is none, or writing will tell
+        file = TextFile("")
+    content = file.fit(arguments["content"])
+    return _put(sandbox, path, file, content) or f"ok wrote {path} ({len(split_lines(content)):,} lines)"
 
 
 def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     path = arguments["path"]
     try:
         path = _find_defining_file(sandbox, path, list_definitions(arguments["content"]))
-        text, names = redefine(sandbox.read(path).decode(errors="surrogateescape"), arguments["content"])
+        file = parse_text(sandbox.read(path))
+        text, names = redefine(file.text, arguments["content"])
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
-    sandbox.write(path, encode_text(text))
-    return f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+    return _put(sandbox, path, file, file.fit(text)) or f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+
+
+def _put(sandbox: Sandbox, path: str, file: TextFile, text: str) -> str:
+    """Write the text in the encoding of the file that it replaces. Returns an error for the model; "": it was written."""
+    try:
+        data = file.encode(text)
+    except UnicodeEncodeError as error:
+        return f"error: {path} is encoded as {file.encoding}, which lacks {text[error.start]!r}; write that in another way"
+    sandbox.write(path, data)
+    return ""
 
 
 def _find_defining_file(sandbox: Sandbox, path: str, names: tuple[str, ...]) -> str:

@@ -1,0 +1,35 @@
+"""The agent's tools: what they are called, and what each does in a sandbox."""
+
+from codagent.repository.tools.calls import (
+    BASH,
+    DEFINE,
+    EDIT,
+    FINISH,
+    READ,
+    SEARCH,
+    TOOLS,
+    WRITE,
+    WRITING,
+    call,
+    select_tools,
+    written_paths,
+)
+from codagent.repository.tools.left_behind import describe_left_behind
+from codagent.repository.tools.replace import replace_text
+
+__all__ = [
+    "BASH",
+    "DEFINE",
+    "EDIT",
+    "FINISH",
+    "READ",
+    "SEARCH",
+    "TOOLS",
+    "WRITE",
+    "WRITING",
+    "call",
+    "describe_left_behind",
+    "replace_text",
+    "select_tools",
+    "written_paths",
+]
