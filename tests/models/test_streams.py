@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import time
 
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError
+from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END, read_objects
 from codagent.models.openai_api import OpenAIModel
 from codagent.types import Message, Sampling
@@ -92,3 +95,26 @@ def test_a_line_of_many_pieces_takes_no_long_time() -> None:
     line = f'data: {{"choices": [{{"delta": {{"content": "{text}"}}}}]}}\n\n'.encode()
     assert len(list(read_objects(iter([line[at : at + 100] for at in range(0, len(line), 100)])))) == 1
     assert time.monotonic() - began < 5
+
+
+def test_damaged_streams_are_a_reply_or_are_refused_as_malformed() -> None:
+    call = '{"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "bash", "arguments": "{}"}}]}}]}'
+    usage = '{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}, "prompt_token_ids": [1]}'
+    whole = f"{TEXT}data: {call}\r\n\r\n{STOP}data: {usage}\n\n{DONE}".encode()
+    outcomes = []
+    for seed in range(2000):
+        chance, data = random.Random(seed), bytearray(whole)
+        if seed % 2:
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        else:
+            value = chance.choice(list(re.finditer(rb'(?<=: )("[^"]*"|\d+|\{[^{}]*\}|\[[^\[\]]*\])', whole)))
+            data[value.start() : value.end()] = chance.choice([b"null", b"[]", b"{}", b"7", b'"x"', b"true", b"NaN"])
+        at = chance.randrange(len(data))
+        answer = ChatAnswer()
+        try:
+            for event in read_objects(iter([bytes(data[:at]), bytes(data[at:])])):
+                answer.add(event)
+            outcomes.append(len(answer.tool_calls(1)) <= 1 and answer.tokens() is None)
+        except (ValueError, AttributeError, KeyError, TypeError):  # the client and the model make a sentence of these
+            outcomes.append(True)
+    assert all(outcomes)

@@ -63,7 +63,7 @@ class ChatAnswer:
 
     def tokens(self) -> Tokens | None:
         """Return the ids and logprobs. Returns None unless there is exactly one number for every token that the server counted."""
-        exact = self.prompt_ids and len(self.ids) == len(self.logprobs) == self.completion_tokens
+        exact = self.prompt_ids and self.ids and len(self.ids) == len(self.logprobs) == self.completion_tokens
         if not exact or not all(map(_is_id, [*self.prompt_ids, *self.ids])) or not all(map(_is_logprob, self.logprobs)):
             return None
         return Tokens(tuple(self.prompt_ids), tuple(self.ids), tuple(map(float, self.logprobs)))
