@@ -5,12 +5,13 @@ A reply has tokens if the server returns ids (vLLM's `return_token_ids`). Its lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.models.http.background import Background
 from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.models.tool_calls.provider_data import add_piece, pack, pick_call_keys, pick_fields
 from codagent.protocols import OnText, ignore_text
 from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Calling, FinishReason, Message, Reply, Sampling, Tokens, Tool, ToolCall
@@ -45,26 +46,36 @@ class OpenAIModel:
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience_s = model, calling, patience_s
         self._extras = list(_EXTRAS)  # the fields that this server has not refused
+        self._gives_back = True  # whether this server takes back the reasoning that it sends
 
     @property
     def name(self) -> str:
         return f"{self._url}#{self._model}"
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        if not self._gives_back:
+            messages = tuple(replace(message, provider_data="") for message in messages)
         chat, functions, schema = encode(self._calling, messages, tools)
         body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
+        try:
+            answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
+        except RequestRefused:
+            if not self._gives_back or not any(message.provider_data for message in messages):
+                raise
+            body["messages"] = encode(self._calling, tuple(replace(message, provider_data="") for message in messages), tools)[0]
+            answer = retry(lambda: self._try_once(body, on_text), self._patience_s)
+            self._gives_back = False  # it took the same request without what it had sent itself
         text, calls = answer.content, tuple(answer.calls[at].call(at, len(messages)) for at in sorted(answer.calls))
         if not calls:
             text, calls = decode(
                 self._calling, answer.content, tools, files=find_shown_files(messages), turn=len(messages), cut=answer.finish == "length"
             )
         return Reply(
-            message=Message("assistant", text, calls),
+            message=Message("assistant", text, calls, provider_data=answer.provider_data()),
             stop=stop_reason(answer.finish, calls),
             prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // BYTES_PER_TOKEN,
             completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
@@ -122,6 +133,7 @@ class _Call:
     id: str = ""
     name: str = ""
     arguments: str = ""
+    more: Json = field(default_factory=dict)  # keys that codagent does not read
 
     def call(self, at: int, turn: int) -> ToolCall:
         return ToolCall(self.id or f"call_{turn}_{at}", self.name, self.arguments)
@@ -140,6 +152,7 @@ class _Answer:
     prompt_ids: list[int] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    more: Json = field(default_factory=dict)  # fields of the message that go back to the server
 
     def add(self, event: Json) -> str:
         """Add one event, and return the text in it."""
@@ -153,6 +166,7 @@ class _Answer:
             self.finish = choice.get("finish_reason") or self.finish
             self.ids += choice.get("token_ids") or []
             self.logprobs += [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or []]
+            add_piece(self.more, pick_fields(delta))
             written = delta.get("content") or ""
             self.content += written
             text += written + "".join(self._add_call(part, at) for at, part in enumerate(delta.get("tool_calls") or []))
@@ -164,9 +178,13 @@ class _Answer:
         exact = self.prompt_ids and len(self.ids) == len(self.logprobs) == self.completion_tokens
         return Tokens(tuple(self.prompt_ids), tuple(self.ids), tuple(self.logprobs)) if exact else None
 
+    def provider_data(self) -> str:
+        return pack(self.more, [self.calls[at].more for at in sorted(self.calls)])
+
     def _add_call(self, part: Json, at: int) -> str:
         call = self.calls.setdefault(part.get("index", at), _Call())
         function = part.get("function") or {}
+        add_piece(call.more, pick_call_keys(part))
         call.id = call.id or part.get("id") or ""
         call.name += function.get("name") or ""
         written: str = function.get("arguments") or ""
