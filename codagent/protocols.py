@@ -7,15 +7,15 @@ from typing import Protocol
 
 from codagent.types import CommandResult, Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, Tool
 
-OnText = Callable[[str], None]  # hears a reply piece by piece, as the model writes it
+OnText = Callable[[str], None]  # is called with each piece of a reply, as the model writes it
 
 
 def ignore_text(text: str) -> None:
-    """Hear a reply and do nothing."""
+    """Do nothing with a piece of a reply."""
 
 
 class Model(Protocol):
-    """Anything that answers. Raises ModelError, and what `on_text` raises to end a reply."""
+    """Anything that answers messages. `reply` raises ModelError, and what `on_text` raises to end a reply."""
 
     @property
     def name(self) -> str: ...
@@ -24,16 +24,24 @@ class Model(Protocol):
 
 
 class Sandbox(Protocol):
-    """A place where commands run. A failed command is a value; a broken sandbox is a SandboxError."""
+    """A place where commands run. A failed command is a value; a broken sandbox is a SandboxError.
+
+    A command may leave processes running; `kill_all` kills them, also when they have used up what a new process would need.
+    """
 
     def run(self, command: str, *, timeout: float) -> CommandResult: ...
     def read(self, path: str) -> bytes: ...
     def write(self, path: str, data: bytes) -> None: ...
+    def kill_all(self) -> None: ...
     def close(self) -> None: ...
 
 
 class GateSandbox(Sandbox, Protocol):
-    """A sandbox in which a verdict can be reached: `run_attested` is `run` with an exit code that no program in the sandbox can write."""
+    """A sandbox in which a verdict can be reached.
+
+    `run_attested` is `run` with the exit code of the process itself, and not one that is read from a connection to which every program in
+    the sandbox can write. A program that can change the process while it runs can still change the way in which it ends.
+    """
 
     def run_attested(self, command: str, *, timeout: float) -> CommandResult: ...
 
@@ -43,7 +51,7 @@ class Environment(Protocol):
 
     `reset` begins an attempt and returns its prompt: rules, task, notes, and what else is known. `step` answers a reply. `grade` asks the
     gates; None means that the task has none. `save_work` makes the work last, and returns the commit that holds it; None means that the
-    environment makes no commits. `describe_state` describes the state after the last step, for whoever rewrites the notes.
+    environment makes no commits. `describe_state` describes the state after the last step, for the rewrite of the notes.
     """
 
     @property
@@ -56,9 +64,10 @@ class Environment(Protocol):
 
 
 class Observer(Protocol):
-    """Is called for everything that happens, like the record and the display.
+    """Is called for everything that happens; the record and the display are observers.
 
-    An episode that is resumed does not start again. `on_iteration` hears what comes next in a loop, before each attempt and at the end.
+    An episode that is resumed does not start again. `on_iteration` is called with what comes next in a loop, before each
+    attempt and at the end.
     """
 
     def on_episode_start(self, episode: Episode) -> None: ...

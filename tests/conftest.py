@@ -23,6 +23,6 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def python_sandbox(engine: None) -> Definition:
     """The definition of the python sandbox, whose image is there."""
-    said: list[str] = []
-    build("python", said.append)
+    lines: list[str] = []
+    build("python", lines.append)
     return load_definition("python")

@@ -1,12 +1,20 @@
 """The command line. Only this package prints, reads the environment and exits."""
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from codagent import __version__
-from codagent.errors import CodagentError
+from codagent.cli import signals
+from codagent.errors import CodagentError, UsageError
+
+_OUTCOMES = {2: "usage", 4: "model", 5: "sandbox", 6: "repository", 7: "record", 8: "limit"}  # of the errors, by exit code
+
+
+class _Refused(UsageError):
+    """Arguments that no command takes. The person was told."""
 
 
 @contextmanager
@@ -20,21 +28,69 @@ def _no_gc() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the `codagent` command. An error that is not a CodagentError is a bug: Python prints its traceback and exits with 1."""
+    """Run the `codagent` command. An error that is not a CodagentError is a bug: Python prints its traceback and exits with 1.
+
+    With --json, standard output has one object also when the command ends early.
+    """
     if sys.argv[1:] == ["--version"]:
         print(f"codagent {__version__}")
         return
+    _open_missing_streams()
+    outcome, code, message = "error", 1, "there is a bug in codagent; its traceback is on standard error"
+    told = False
+    try:
+        signals.listen()
+        code, told = _invoke(), True
+    except _Refused as error:
+        outcome, code, message = "usage", error.exit_code, str(error)
+    except CodagentError as error:
+        outcome, code, message = _OUTCOMES.get(error.exit_code, "error"), error.exit_code, str(error)
+        _complain(message)
+    except KeyboardInterrupt:
+        outcome, code, message = "interrupted", signals.exit_code(signals.INTERRUPTED), "interrupted"
+        _complain(message)
+    finally:
+        if not told and "--json" in sys.argv:
+            _tell(outcome, code, message)
+    sys.exit(code)
+
+
+def _invoke() -> int:
+    """Run the command that the arguments name, and return its exit code. A command that has a result to tell has then told it.
+
+    Raises KeyboardInterrupt, and _Refused for arguments that no command takes; typer has told the person.
+    """
     with _no_gc():
         from codagent.cli.app import app
 
     try:
         app(prog_name="codagent")
-    except CodagentError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(130)
+    except SystemExit as end:
+        reason = end.__context__
+        if isinstance(reason and reason.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        if explain := getattr(reason, "format_message", None):
+            raise _Refused(explain()) from None
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _tell(outcome: str, code: int, message: str) -> None:
+    """Print the object of a command that has no result: the keys of a result, nearly all of them null, and why there is none."""
+    import json
+
+    from codagent.cli.terminal.output import say
+    from codagent.runner.result import KEYS
+
+    say(json.dumps({**dict.fromkeys(KEYS), "outcome": outcome, "exit_code": code, "message": message}))
+
+
+def _open_missing_streams() -> None:
+    """Put /dev/null in the place of each standard stream that was closed before codagent began: nothing else may get its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _complain(message: str) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from codagent.errors import ModelError
 from codagent.models.http.background import Background
+from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
+from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
 from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
@@ -35,8 +37,10 @@ class LiteLLM:
         """Prepare to ask `model`, which is a litellm name.
 
         `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience_s` is
-        how long a failing request is repeated.
+        how long a failing request is repeated. Raises UsageError when the provider's key cannot be sent.
         """
+        clean_provider_keys(model.partition("/")[0])
+        self._key = clean_key(api_key)
         self._library = Background(load)
         self._model, self._calling, self._patience_s = model, calling, patience_s
         self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
@@ -56,7 +60,7 @@ class LiteLLM:
         answer, chunks = retry(lambda: self._try_once(request, on_text), self._patience_s)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
-        text = raw
+        text = remove_thoughts(raw)
         calls = tuple(
             ToolCall(call.id or f"call_{len(messages)}_{at}", call.function.name or "", call.function.arguments or "")
             for at, call in enumerate(message.tool_calls or [])
@@ -182,4 +186,4 @@ def _error_for(model: str, error: Any) -> Transient | ModelError:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(hide_keys(str(error)).split())[:300]

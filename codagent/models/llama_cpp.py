@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 from codagent.models.http.client import HttpClient
+from codagent.models.http.events import END
 from codagent.models.http.retry import PATIENCE_S, Transient, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
@@ -99,6 +100,8 @@ class Llama:
         ids: list[int] = []
         logprobs: list[float] = []
         for event in self._client.stream("/completion", body):
+            if event is END:
+                break
             pieces.append(event["content"])
             on_text(event["content"])
             ids += event.get("tokens") or []

@@ -38,8 +38,8 @@ class RepositoryContext:
     ledger: Ledger
     gates: Gates
     start: Start = "best"
-    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,8 @@ class RepositoryEnvironment:
         current = self._now
         if not current.tree:
             root, commit = self._context.root, current.start.commit
-            tree = git.collect_tree(current.sandbox, root, commit, self._context.say)
-            current = replace(current, tree=tree or git.tree_of(root, commit))
-            self._current = current
+            tree = git.collect_tree(current.sandbox, root, commit, self._context.say) or git.tree_of(root, commit)
+            self._current = current = replace(current, tree=tree)
         return current.tree
 
     def close(self) -> None:

@@ -51,7 +51,7 @@ class AllowedSetups:
         return setup
 
     def holds(self, setup: Setup) -> bool:
-        """Whether exactly this set-up was allowed."""
+        """Return whether exactly this set-up was allowed."""
         return setup.digest in self._digests()
 
     def add(self, setup: Setup) -> None:

@@ -11,6 +11,7 @@ from codagent.repository.attempts import best
 from codagent.runner.spec import Result
 from codagent.types import Episode, Loop
 
+KEYS = ("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed", "usd", "tokens", "seconds", "record")
 UNFINISHED = 3
 NO_PROGRESS = 9
 INTERRUPTED = 130

@@ -142,6 +142,9 @@ class Runner:
                     self.display.say(f"taken over from {lock.took_over}, which is gone")
                 yield
         except OSError as error:
+            if not self.root.is_dir():
+                again = f"in its present place, `codagent loop --resume {folder.name}` goes on"
+                raise RecordError(f"{self.root} was moved or removed while {folder.name} was worked on; {again}") from error
             if error.errno not in _DISK_FULL:
                 raise
             where = error.filename or f"{folder} or {tempfile.gettempdir()}"
@@ -149,13 +152,14 @@ class Runner:
             raise RecordError(f"{message}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
             layout.remove_if_empty(folder)
-            if not folder.exists():
+            if not folder.exists() and self.root.is_dir():
                 self._forget(folder.name)
 
     def _forget(self, loop_id: str) -> None:
-        """Remove the refs of a loop that never began."""
+        """Remove the refs of a loop that never began. Work that is kept stays, also when somebody has removed the loop's folder."""
         with suppress(RepositoryError):  # they keep a commit and harm nobody
-            git.unpublish(self.root, loop_id)
+            if not git.list_published(self.root, loop_id):
+                git.unpublish(self.root, loop_id)
 
     @contextmanager
     def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:

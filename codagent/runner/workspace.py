@@ -47,9 +47,9 @@ class Reopening:
 def take_snapshot(root: Path, display: Display) -> str:
     """Return the commit of the user's files as they are, and tell the person what stays out of it. Raises RepositoryError as `snapshot`."""
     taken = git.snapshot(root)
-    if taken.left_out:
+    if taken.nested:
         display.say(
-            f"not in the sandbox: {', '.join(taken.left_out)}, an untracked repository inside this one; track its files if they are needed"
+            f"not in the sandbox: {', '.join(taken.nested)}, an untracked repository inside this one; track its files if they are needed"
         )
     return taken.commit
 

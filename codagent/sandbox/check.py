@@ -1,4 +1,4 @@
-"""Proof from inside: each claim about a sandbox is tried in a running one."""
+"""Tries each claim about a sandbox from inside a running one."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ _CLAIMS = {
 
 
 def check(name: str) -> list[tuple[str, bool]]:
-    """Each claim, and whether it holds in the sandbox `name` on this engine. Takes some seconds."""
+    """Start the sandbox `name` and return each claim with whether it holds on this engine. This takes some seconds.
+
+    Raises SandboxError when the sandbox does not start.
+    """
     wanted = load_definition(name)
     with closing(DockerSandbox.start(wanted, loop="check")) as sandbox:
         rows = [(claim, sandbox.run(command, timeout=30).exit_code == 0) for claim, command in _CLAIMS.items()]
-        tried: list[tuple[str, Callable[[Sandbox, Definition], bool]]] = [
+        tests: list[tuple[str, Callable[[Sandbox, Definition], bool]]] = [
             ("no variable of this machine", _environment_is_hidden),
             (f"at most {wanted.workspace_mb} MB of files", _workspace_is_limited),
             (f"at most {wanted.pids} processes", _processes_are_limited),
             (f"at most {wanted.memory_mb} MB of memory", _memory_is_limited),
             ("nothing survives the time limit", _nothing_survives),
         ]
-        return rows + [(claim, holds(sandbox, wanted)) for claim, holds in tried]
+        return rows + [(claim, holds(sandbox, wanted)) for claim, holds in tests]
 
 
 def _environment_is_hidden(sandbox: Sandbox, _: Definition) -> bool:
-    """No value of ours is there, but those that the sandbox sets and a PATH that any machine may have."""
+    """Return whether no value of a variable of this process is seen, except those that the sandbox sets and PATH."""
     seen = {line.partition("=")[2] for line in sandbox.run("env", timeout=10).output.splitlines()}
-    ours = {value for name, value in os.environ.items() if name != "PATH" and len(value) > 3}
-    return not (seen - set(ENVIRONMENT.values())) & ours
+    hidden = {value for name, value in os.environ.items() if name != "PATH" and len(value) > 3}
+    return not (seen - set(ENVIRONMENT.values())) & hidden
 
 
 def _workspace_is_limited(sandbox: Sandbox, wanted: Definition) -> bool:
@@ -53,14 +56,14 @@ def _workspace_is_limited(sandbox: Sandbox, wanted: Definition) -> bool:
 
 
 def _processes_are_limited(sandbox: Sandbox, wanted: Definition) -> bool:
-    """The shell waits and tries again where a fork is refused, so the time limit ends this; what counts is how many there came to be."""
+    """Return whether a fork is refused at the limit. The shell tries again and again then, until the time limit of the command."""
     many = f"for i in $(seq {wanted.pids + 50}); do sleep 60 & echo $!; done"
-    started = sandbox.run(many, timeout=3)
-    return started.timed_out and "Resource temporarily unavailable" in started.output
+    result = sandbox.run(many, timeout=3)
+    return result.timed_out and "Resource temporarily unavailable" in result.output
 
 
 def _memory_is_limited(sandbox: Sandbox, _: Definition) -> bool:
-    """tail keeps the last line, and this line has no end."""
+    """Return whether a program is killed that needs ever more memory: tail keeps the last line, which is endless here."""
     return sandbox.run("tail /dev/zero", timeout=60).exit_code == 137
 
 

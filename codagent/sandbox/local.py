@@ -1,4 +1,4 @@
-"""Commands on this machine, in a folder: for tests, and for whoever asks for it by name.
+"""Commands on this machine, in a folder: for tests, and for a user who chooses this sandbox by name.
 
 It does not isolate. A command can read and write what this user can, reach the network, use all memory and disk, and outlive its time
 limit by starting a session of its own. Only the environment is kept from it: keys in variables are not passed on.
@@ -6,6 +6,7 @@ limit by starting a session of its own. Only the environment is kept from it: ke
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -22,11 +23,15 @@ from codagent.sandbox.definition import ENVIRONMENT
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.types import CommandResult
 
+_MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
+_KILL_SECONDS = 10.0  # that `kill_all` tries
+
 
 class LocalSandbox:
-    """Works in `directory`, or in a temporary one that goes with it."""
+    """A GateSandbox that is a folder of this machine."""
 
     def __init__(self, directory: Path | None = None) -> None:
+        """Work in `directory`. None: in a temporary folder, which `close` removes."""
         self._own = Path(tempfile.mkdtemp(prefix="codagent-"))
         self._output = self._own / "output"
         self._workspace = directory or self._own / "workspace"
@@ -38,6 +43,11 @@ class LocalSandbox:
         self._running: subprocess.Popen[bytes] | None = None
 
     def run(self, command: str, *, timeout: float) -> CommandResult:
+        """Run a command by bash in the workspace.
+
+        Past `timeout` seconds, all of the command's session is killed, and the exit code is 124. A command with a NUL byte is not run, and
+        the exit code is 126. Raises SandboxError when the sandbox is closed, also by another thread while the command runs.
+        """
         if not self._own.exists():
             raise SandboxError("the sandbox is closed; start another")
         if "\0" in command:
@@ -47,7 +57,7 @@ class LocalSandbox:
         started, timed_out = time.monotonic(), False
         with log.open("wb") as output:
             process = self._running = subprocess.Popen(
-                ["bash", "-c", command],
+                ["bash", *self._fit_arguments(command)],
                 cwd=self._workspace,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -60,10 +70,10 @@ class LocalSandbox:
         except subprocess.TimeoutExpired:
             code, timed_out = 124, True
         finally:
-            _end(process)
+            _kill_session(process)
         if not log.exists():
             raise SandboxError("the sandbox was closed while a command ran; start another")
-        output_bytes, omitted = _ends(log)
+        output_bytes, omitted = _read_ends(log)
         return CommandResult(
             exit_code=code if code >= 0 else 128 - code,
             output=output_bytes.decode(errors="replace"),
@@ -74,36 +84,75 @@ class LocalSandbox:
         )
 
     def run_attested(self, command: str, *, timeout: float) -> CommandResult:
-        """The same as `run`: the exit code is the kernel's word."""
+        """Run a command as `run` does, whose exit code comes from the kernel already."""
         return self.run(command, timeout=timeout)
 
     def read(self, path: str) -> bytes:
-        return (self._workspace / path).read_bytes()
+        """Read a file. A relative path is one in the workspace."""
+        return self._locate(path).read_bytes()
 
     def write(self, path: str, data: bytes | BinaryIO) -> None:
-        """Makes the folders on the way."""
-        target = self._workspace / path
+        """Write a file, and make the folders above it."""
+        target = self._locate(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             shutil.copyfileobj(io.BytesIO(data) if isinstance(data, bytes) else data, file)
 
+    def kill_all(self) -> None:
+        """Kill what commands have left running, and wait until it has ended, for some seconds at most.
+
+        A process is known by its HOME, which no other sandbox has. A process that has changed its HOME is not killed. Without /proc, as on
+        macOS, none is killed.
+        """
+        deadline = time.monotonic() + _KILL_SECONDS
+        while (pids := self._list_processes()) and time.monotonic() < deadline:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def close(self) -> None:
-        """From another thread too, which ends the command that runs."""
+        """Remove the sandbox's own folder, and kill what commands have started. Any thread may call this."""
         shutil.rmtree(self._own, ignore_errors=True)
         if self._running:
-            _end(self._running)
+            _kill_session(self._running)
+        self.kill_all()
+
+    def _locate(self, path: str) -> Path:
+        """Return where a path of a command is on this machine. Raises OSError for a path that no file can have."""
+        if "\0" in path:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+        return self._workspace / path
+
+    def _fit_arguments(self, command: str) -> tuple[str, ...]:
+        """Return arguments by which bash runs a command. A command that is too long for an argument is written to a file first."""
+        data = os.fsencode(command)
+        if len(data) <= _MAX_COMMAND:
+            return "-c", command
+        script = self._output / f"{self._commands:06}.sh"
+        script.write_bytes(data)
+        return (str(script),)
+
+    def _list_processes(self) -> list[int]:
+        """Return the ids of the processes that commands have started and that still run."""
+        home = b"HOME=" + os.fsencode(self._environment["HOME"])
+        pids = []
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):  # a process of another user, or one that has just ended
+                if home in file.read_bytes().split(b"\0"):
+                    pids.append(int(file.parent.name))
+        return pids
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """With all of its session."""
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a command and what it has started in its own session, if the command still runs."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _ends(log: Path) -> tuple[bytes, int]:
-    """The two ends of a long output, and how many bytes between them are left out."""
+def _read_ends(log: Path) -> tuple[bytes, int]:
+    """Return the two ends of an output, and how many bytes between them are left out."""
     with log.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)

@@ -20,7 +20,7 @@ Allow = Callable[[Path, "Definition"], "Setup | None"]
 
 
 class SandboxFactory:
-    """Starts sandboxes."""
+    """Starts the sandboxes that the settings ask for."""
 
     def __init__(self, root: Path, settings: Settings, say: Callable[[str], None], allow: Allow) -> None:
         """Import what starting a sandbox needs, in the calling thread. A start then only waits, and other threads can work meanwhile.
@@ -60,9 +60,9 @@ class SandboxFactory:
         """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""
         if self._local:
             return LOCAL
-        from codagent.sandbox.docker.engine import connect, speaking
+        from codagent.sandbox.docker.engine import connect, translate_errors
 
-        with speaking("looking at the sandbox's image"):
+        with translate_errors("looking at the sandbox's image"):
             return str(connect().inspect_image(self._image())["Id"])
 
     def _image(self) -> str:
@@ -72,7 +72,7 @@ class SandboxFactory:
 
 
 class SandboxPool:
-    """The sandboxes of one loop. The first one is started at once."""
+    """The sandboxes of one loop. The first one is started immediately."""
 
     def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], GateSandbox], loop_id: str, *, ahead: bool = False) -> None:
         """Start the first sandbox in a thread of `executor`. With `ahead`, each `open` also starts the sandbox of the next `open`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,7 +126,7 @@ class Ledger:
         self.spent = Spent(self.spent.tokens + change.tokens, self.spent.usd + change.usd)
         if self._path:
             line = {"entry": entry, "tokens": change.tokens, "usd": change.usd, "at": time.time()}
-            with jsonl.open_to_append(self._path) as file:
+            with suppress(FileNotFoundError), jsonl.open_to_append(self._path) as file:  # a person has removed the loop's folder
                 self._checksum = jsonl.append(file, line, previous=self._checksum, sync=True)
 
 

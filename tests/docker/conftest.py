@@ -26,10 +26,10 @@ def containers(client: Any) -> Callable[[str], list[dict[str, Any]]]:
     """The containers of a loop on this machine."""
 
     def of(loop: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = client.containers(
+        listed: list[dict[str, Any]] = client.containers(
             all=True, filters={"label": [f"codagent.loop={loop}", f"codagent.host={socket.gethostname()}"]}
         )
-        return found
+        return listed
 
     return of
 

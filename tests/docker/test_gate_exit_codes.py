@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 
 import pytest
-from tests.gate.conftest import START, Shop
 
 from codagent.errors import SandboxError
 from codagent.repository.gate import Gates
@@ -13,6 +12,7 @@ from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.docker.sandbox import DockerSandbox
 from tests.docker.forger import FORGER
+from tests.repository.gate.conftest import START, Shop
 
 pytestmark = pytest.mark.docker
 
@@ -29,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return Shop(tmp_path_factory.mktemp("shop") / "repository")
 
 
-def forging(tail: bytes) -> str:
+def forge_while_imported(tail: bytes) -> str:
     """The module under test, unsolved, which forges for some seconds while it is imported, and on after that."""
     code = base64.b64encode(FORGER.encode()).decode()
     start = f"[sys.executable, '-c', base64.b64decode('{code}').decode(), {tail!r}.__repr__(), '4']"
@@ -40,7 +40,7 @@ def forging(tail: bytes) -> str:
 @pytest.mark.parametrize("check", CHECKS)
 def test_code_that_answers_in_the_place_of_the_shell_does_not_pass(shop: Shop, python_sandbox: Definition, check: str, tail: bytes) -> None:
     gates = Gates(shop.root, shop.start, lambda: DockerSandbox.start(python_sandbox, loop="test-gate"))
-    outcome = gates.grade((check,), shop.commit({"shop/price.py": forging(tail)}))
+    outcome = gates.grade((check,), shop.commit({"shop/price.py": forge_while_imported(tail)}))
     assert not outcome.passed
     assert outcome.reward <= 2 / 6
     assert outcome.failed

@@ -24,18 +24,18 @@ def works(sandbox: DockerSandbox) -> bool:
     return sandbox.run("echo on", timeout=10).output == "on\n"
 
 
-def processes(sandbox: DockerSandbox) -> set[str]:
+def list_processes(sandbox: DockerSandbox) -> set[str]:
     """Names of what runs, but for what it takes to ask. What is dead and not yet collected by init does not run."""
     stats = re.findall(r"^\d+ \((.*)\) (\w)", sandbox.run("cat /proc/[0-9]*/stat 2>/dev/null", timeout=10).output, re.MULTILINE)
     return {name for name, state in stats if state not in "ZX"} - {"docker-init", "tini", "bash", "cat", "runc:[2:INIT]"}
 
 
-def left_over(sandbox: DockerSandbox) -> set[str]:
+def wait_for_no_process(sandbox: DockerSandbox) -> set[str]:
     """What still runs some seconds after a kill: dying takes a moment, and a bomb that was missed would only grow."""
     deadline = time.monotonic() + 5
-    while (found := processes(sandbox)) and time.monotonic() < deadline:
+    while (running := list_processes(sandbox)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return found
+    return running
 
 
 def test_there_is_no_network(sandbox: DockerSandbox) -> None:
@@ -75,7 +75,7 @@ def test_a_fork_bomb_is_cleared_away(sandbox: DockerSandbox, bomb: str) -> None:
     result = sandbox.run(bomb, timeout=2)
     assert (result.exit_code, result.timed_out) == (124, True)
     assert works(sandbox)
-    assert left_over(sandbox) == set()
+    assert wait_for_no_process(sandbox) == set()
 
 
 def test_a_fork_bomb_left_in_the_background_is_cleared_away_by_the_next_time_limit(sandbox: DockerSandbox) -> None:
@@ -95,9 +95,9 @@ def test_a_memory_hog_is_killed_and_nothing_else(sandbox: DockerSandbox) -> None
 
 
 def test_files_cannot_fill_more_than_their_room(sandbox: DockerSandbox) -> None:
-    for place, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
+    for folder, megabytes in (("/workspace", 1024), ("/tmp", 256), ("/output", 64)):
         result = sandbox.run(
-            f"head -c 2G /dev/zero >{place}/filling 2>/tmp/said; stat -c %s {place}/filling >/tmp/size; rm {place}/filling; cat /tmp/size",
+            f"head -c 2G /dev/zero >{folder}/filling 2>/tmp/err; stat -c %s {folder}/filling >/tmp/n; rm {folder}/filling; cat /tmp/n",
             timeout=60,
         )
         assert int(result.output) <= megabytes * 1024 * 1024
@@ -113,10 +113,10 @@ def test_a_full_workspace_refuses_a_write_and_runs_none_of_it(sandbox: DockerSan
 
 def test_what_left_its_session_does_not_survive_the_time_limit(sandbox: DockerSandbox) -> None:
     sandbox.run("setsid sleep 300 & (trap '' TERM HUP INT; setsid nohup sleep 300) & disown -a", timeout=10)
-    assert processes(sandbox) == {"sleep"}
+    assert list_processes(sandbox) == {"sleep"}
     result = sandbox.run("echo so far; setsid sleep 300; sleep 300", timeout=1)
     assert (result.exit_code, result.timed_out, result.output) == (124, True, "so far\n")
-    assert left_over(sandbox) == set()
+    assert wait_for_no_process(sandbox) == set()
 
 
 def test_a_gigabyte_of_output_stays_small_here_and_there(sandbox: DockerSandbox) -> None:
@@ -173,7 +173,7 @@ def test_who_answers_in_the_place_of_the_shell_breaks_nothing_here(
     sandbox: DockerSandbox, tail: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own commands' output and status it can forge, and what it reads; the host goes on."""
-    monkeypatch.setattr("codagent.sandbox.docker.sandbox._PATIENCE", 2.0)
+    monkeypatch.setattr("codagent.sandbox.docker.shell._PATIENCE", 2.0)
     sandbox.write("forger.py", FORGER.encode())
     sandbox.write("big", b"0" * 20_000_000)
     forged = sandbox.run(f"python3 forger.py {shlex.quote(repr(tail))} 2", timeout=20)
@@ -187,6 +187,31 @@ def test_who_answers_in_the_place_of_the_shell_breaks_nothing_here(
             sandbox.write("small", b"0" * 1_000_000)
     sandbox.run("sleep 2", timeout=20)
     assert works(sandbox)
+
+
+@pytest.mark.parametrize("log", ["mkfifo", "mkdir", "ln -s /dev/zero", "ln -s /nowhere"])
+def test_a_log_that_the_command_replaces_neither_blocks_nor_breaks(sandbox: DockerSandbox, log: str) -> None:
+    result = sandbox.run(f"rm /output/000001.log; {log} /output/000001.log; exit 3", timeout=20)
+    assert (result.exit_code, result.output, result.timed_out) == (3, "", False)
+    sandbox.run(f"{log} /output/000003.log", timeout=20)
+    assert works(sandbox)
+
+
+def test_a_pipe_is_not_written_to(sandbox: DockerSandbox) -> None:
+    sandbox.run("mkfifo pipe", timeout=10)
+    with pytest.raises(OSError, match="Invalid argument"):
+        sandbox.write("pipe", b"x" * 1_000_000)
+    with pytest.raises(OSError, match="Invalid argument"):
+        sandbox.write("a\0b", b"x")
+    assert works(sandbox)
+
+
+@pytest.mark.parametrize("left", ["perl -e 'fork while 1' & sleep 1", "setsid sleep 300 & (trap '' TERM HUP; exec sleep 300) &"])
+def test_everything_that_is_left_running_can_be_killed(sandbox: DockerSandbox, left: str) -> None:
+    sandbox.run(f"echo kept >kept; {left}", timeout=10)
+    sandbox.kill_all()
+    assert list_processes(sandbox) == set()
+    assert sandbox.run("cat kept", timeout=10).output == "kept\n"
 
 
 def test_a_flood_of_the_channel_meets_the_time_limit(sandbox: DockerSandbox) -> None:
@@ -203,7 +228,7 @@ def test_an_interrupt_here_kills_what_runs_there(sandbox: DockerSandbox) -> None
     with pytest.raises(KeyboardInterrupt):
         sandbox.run("setsid sleep 300 & sleep 300", timeout=60)
     assert time.monotonic() - started < 30
-    assert left_over(sandbox) == set()
+    assert wait_for_no_process(sandbox) == set()
 
 
 def test_many_memory_hogs_at_once_are_cleared_away(sandbox: DockerSandbox) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.container import create
-from codagent.sandbox.docker.reaper import process_start, reap
+from codagent.sandbox.docker.reaper import owner_labels, process_start, reap
 from codagent.sandbox.docker.sandbox import DockerSandbox
 
 pytestmark = pytest.mark.docker
@@ -24,7 +24,7 @@ Containers = Callable[[str], list[dict[str, Any]]]
 HOST = """
 import sys
 from codagent.sandbox.definition import load_definition
-from codagent.sandbox.docker import DockerSandbox
+from codagent.sandbox.docker.sandbox import DockerSandbox
 sandbox = DockerSandbox.start(load_definition("python"), loop=sys.argv[1])
 print("started", flush=True)
 sandbox.run("setsid sleep 300 & sleep 300", timeout=300)
@@ -62,6 +62,15 @@ def test_the_reaper_spares_what_has_a_living_owner(python_sandbox: Definition, c
     [mine] = containers("test-mine")
     assert mine["Id"] not in reap()
     client.remove_container(mine["Id"])
+
+
+@pytest.mark.parametrize("pid", [None, "", "x", "-1", "9" * 5000, "٣"])
+def test_labels_that_name_no_process_name_no_owner(python_sandbox: Definition, client: Any, pid: str | None) -> None:
+    labels = {**owner_labels("test-labels"), "codagent.start": "1", "codagent.pid": pid}
+    named = {name: value for name, value in labels.items() if value is not None}
+    container = client.create_container(python_sandbox.image, "true", labels=named)
+    assert container["Id"] not in reap()
+    client.remove_container(container["Id"])
 
 
 def test_a_start_reaps_before_it_begins(python_sandbox: Definition, containers: Containers, wait_until_gone: Callable[[str], bool]) -> None:

@@ -67,3 +67,31 @@ def test_closing_removes_what_it_made_and_keeps_what_it_was_given(tmp_path: Path
     assert (tmp_path / "kept").exists()
     with pytest.raises(SandboxError, match="closed"):
         sandbox.run("true", timeout=1)
+
+
+def test_what_commands_left_running_is_killed_also_outside_of_its_session(sandbox: LocalSandbox) -> None:
+    sandbox.run("sleep 300 & setsid sleep 301 & disown -a; echo $!", timeout=10)
+    other = LocalSandbox()
+    assert other.run("pgrep -fc '^sleep 30[01]$'", timeout=10).output == "2\n"
+    sandbox.kill_all()
+    assert other.run("pgrep -fc '^sleep 30[01]$'", timeout=10).output == "0\n"
+    assert sandbox.run("echo on", timeout=10).output == "on\n"
+    other.close()
+
+
+def test_closing_kills_what_commands_left_running_and_nothing_of_another_sandbox(sandbox: LocalSandbox) -> None:
+    other = LocalSandbox()
+    other.run("setsid sleep 302 &", timeout=10)
+    sandbox.run("setsid sleep 303 &", timeout=10)
+    other.close()
+    assert sandbox.run("pgrep -f '^sleep 30[23]$' -a | cut -d' ' -f2-", timeout=10).output == "sleep 303\n"
+
+
+def test_a_command_longer_than_an_argument_may_be_runs(sandbox: LocalSandbox) -> None:
+    assert sandbox.run(f"x='{'y' * 500_000}'; echo ${{#x}}", timeout=10).output == "500000\n"
+
+
+def test_a_path_that_no_file_can_have_is_an_os_error(sandbox: LocalSandbox) -> None:
+    for use in (lambda: sandbox.read("a\0b"), lambda: sandbox.write("a\0b", b"x")):
+        with pytest.raises(OSError, match="Invalid argument"):
+            use()

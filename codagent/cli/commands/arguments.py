@@ -9,9 +9,9 @@ from codagent.errors import UsageError
 
 def instruction_of(task: str | None) -> str | None:
     """Return the text of the task. Returns None when a session is wanted: no task, on a terminal. UsageError for an empty task."""
-    if task is None and sys.stdin and sys.stdin.isatty():
+    if task is None and sys.stdin.isatty():
         return None
-    text = (sys.stdin.read() if sys.stdin else "") if task in (None, "-") else task
+    text = sys.stdin.read() if task in (None, "-") else task
     if not text or not text.strip():
         raise UsageError("the task is empty; say what to do, as in `codagent run 'mend the failing test'`")
     return text.strip()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, signals
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
@@ -158,15 +158,16 @@ def _display(*, alone: bool) -> ProgressLines:
 def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     """Print the results, those of the best loop in full, and exit with its code."""
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
+    code = signals.exit_code(exit_code(first.loop))
     if json_:
         others = [summary(result) for result in results]
-        say(json.dumps({**summary(first), **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
+        say(json.dumps({**summary(first), "exit_code": code, **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
     else:
         for result in results:
             if len(results) > 1:
                 say(f"loop {result.loop.id}: {outcome_label(result.loop)} after {iterations(result.loop)} iterations")
         say("\n".join(summary_lines(first)))
-    raise typer.Exit(exit_code(first.loop))
+    raise typer.Exit(code)
 
 
 def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, signals
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
@@ -61,11 +61,12 @@ def run(
             _session(runner, seed)
             return
         result = runner.run(_spec(runner, instruction, seed))
+    code = signals.exit_code(exit_code(result.loop))
     if json_:
-        say(json.dumps(summary(result)))
+        say(json.dumps({**summary(result), "exit_code": code}))
     else:
         say("\n".join(summary_lines(result)))
-    raise typer.Exit(exit_code(result.loop))
+    raise typer.Exit(code)
 
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:

@@ -18,13 +18,8 @@ def warn(text: object, *, end: str = "\n") -> None:
     write(sanitize(f"{text}") + end, sys.stderr)
 
 
-def write(text: str, stream: TextIO | None) -> None:
-    """Print text with its control sequences, for what codagent itself draws. Characters that the stream cannot show are escaped.
-
-    `stream` None is one that was closed before codagent began: nothing is printed.
-    """
-    if stream is None:
-        return
+def write(text: str, stream: TextIO) -> None:
+    """Print text with its control sequences, for what codagent itself draws. Characters that the stream cannot show are escaped."""
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()

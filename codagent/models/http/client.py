@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 import httpx
 
 from codagent.errors import ModelError
+from codagent.models.http.events import error_text, find_error, read_objects
+from codagent.models.http.keys import clean_key, hide_keys
 from codagent.models.http.retry import Transient, error_for_status
-from codagent.text import parse_json, replace_unencodable
+from codagent.text import replace_unencodable
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -21,10 +23,14 @@ class HttpClient:
     """A client for one server. Each request is tried once; it raises Transient for a failure that may pass, ModelError for any other."""
 
     def __init__(self, url: str, *, api_key: str | None = None, local: bool = False) -> None:
-        """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request."""
+        """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request.
+
+        Raises UsageError when the key cannot be sent.
+        """
         headers = {"content-type": "application/json"}
-        if api_key:
-            headers["authorization"] = f"Bearer {api_key}"
+        self._key = clean_key(api_key)
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
         if local:
             headers["connection"] = "close"  # llama.cpp drops a kept connection after it streamed
         self.url = url.rstrip("/")
@@ -43,13 +49,14 @@ class HttpClient:
         next(self._request(path, body, _read_text))
 
     def stream(self, path: str, body: Json) -> Iterator[Json]:
-        """Yield each event of the answer. If the server does not stream, the whole answer is one event."""
+        """Yield each event of the answer, and END where the server says that it is whole.
+
+        If the server does not stream, its answer is one event. An error in the answer is raised like one with an HTTP status.
+        """
         for event in self._request(path, body, _read_objects):
-            error = event.get("error")
+            error = find_error(event)
             if error:
-                text = error if isinstance(error, str) else json.dumps(error)
-                code = error.get("code") if isinstance(error, dict) else None
-                raise error_for_status(code if isinstance(code, int) and code >= 400 else 500, text, {}, self.who)
+                raise error_for_status(error[0], hide_keys(error[1], self._key), {}, self.who)
             yield event
 
     def close(self) -> None:
@@ -64,7 +71,7 @@ class HttpClient:
                 self.server = response.headers.get("server", "")
                 if response.status_code >= 300:
                     text = response.read().decode(errors="replace")
-                    raise error_for_status(response.status_code, _error_text(text), response.headers, self.who)
+                    raise error_for_status(response.status_code, hide_keys(error_text(text), self._key), response.headers, self.who)
                 yield from read(response)
         except httpx.ConnectError as error:
             raise Transient(f"{self.who} refused the connection ({_reason(error)}); is the server running?") from error
@@ -79,48 +86,12 @@ class HttpClient:
 
 
 def _read_objects(response: httpx.Response) -> Iterator[Json]:
-    if "event-stream" in response.headers.get("content-type", ""):
-        yield from _read_events(response.iter_bytes())
-    else:
-        yield _parse_object(response.read())
+    return read_objects(response.iter_bytes())
 
 
 def _read_text(response: httpx.Response) -> Iterator[str]:
     yield response.read().decode(errors="replace")
 
 
-def _read_events(chunks: Iterator[bytes]) -> Iterator[Json]:
-    """Yield the JSON objects in the `data:` lines of a stream.
-
-    Only a line feed ends a line, because other line separators may occur inside JSON.
-    """
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            data = line.strip().removeprefix(b"data:").strip() if line.startswith((b"data:", b"error:")) else b""
-            if data and data != b"[DONE]":  # the stream is read to its end, so that the connection can be used again
-                yield _parse_object(data)
-
-
-def _parse_object(data: bytes) -> Json:
-    value = parse_json(data.removeprefix(b"error:").decode(), strict=True)
-    if not isinstance(value, dict):
-        raise ValueError(f"{type(value).__name__} instead of an object")
-    return value
-
-
-def _error_text(body: str) -> str:
-    """Return the server's error message and error code. Returns `body` itself when it is not JSON of the usual form."""
-    try:
-        error = parse_json(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return body
-    if not isinstance(error, dict):
-        return str(error)
-    kind = next((str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str)), "")
-    return f"{error.get('message', '')} {kind and f'[{kind}]'}".strip()
-
-
 def _reason(error: Exception) -> str:
-    return str(error).lower() or type(error).__name__
+    return hide_keys(str(error).lower()) or type(error).__name__

@@ -15,6 +15,7 @@ from codagent.models.tool_calls.block_paths import find_path
 from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
 from codagent.models.tool_calls.json_in_text import find_json_calls
 from codagent.models.tool_calls.provider_data import unpack
+from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.text import parse_json
 from codagent.types import Calling, Message, Tool, ToolCall
 
@@ -49,12 +50,12 @@ def encode(calling: Calling, messages: Sequence[Message], tools: Sequence[Tool])
 def decode(
     calling: Calling, content: str, tools: Sequence[Tool], *, files: Sequence[str] = (), turn: int = 0, cut: bool = False
 ) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return the text and the calls of a reply. The text includes its calls; only in native they are removed from it.
+    """Return the text and the calls of a reply, without its thoughts. The text includes its calls; only in native they are removed.
 
     `files` are paths that a block without a path may belong to. `turn` keeps the ids of calls distinct within a conversation. `cut` says
     that the reply ended at its length limit.
     """
-    text = content
+    text = content = remove_thoughts(content)
     calls = find_calls(content, tools, cut=cut) if calling == "text" else []
     if not calls:
         calls, rest = find_json_calls(content, [tool.name for tool in tools])

@@ -36,7 +36,10 @@ def pick_call_keys(call: Mapping[str, Any]) -> Json:
 def add_piece(data: Json, piece: Mapping[str, Any]) -> None:
     """Add the fields in a piece of a stream to what came before: texts grow, items with the same `index` are one item."""
     for key, value in piece.items():
-        data[key] = _join(data[key], value) if key in data else _join([], value) if isinstance(value, list) else value
+        try:
+            data[key] = _join(data[key], value) if key in data else _join([], value) if isinstance(value, list) else value
+        except RecursionError:  # nested without end
+            data[key] = value
 
 
 def join_thinking(pieces: Sequence[Json]) -> list[Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from codagent.repository.git.transfer import last_line, object_format, pack, unp
 from codagent.types import CommandResult
 
 _SECONDS = 300.0
-_OUT = ".git/codagent"
+_OUT, _OUT_ELSEWHERE = ".git/codagent", f"/tmp/codagent-{secrets.token_hex(16)}"  # noqa: S108 - another file system, in a container
 _BASE_LOST = 91
 _TOO_LARGE = 92
 _LARGE, _LESS = MAX_PACK_BYTES, 8 << 20  # larger files stay behind
@@ -30,14 +31,15 @@ large=() excluded=()
 while IFS= read -r -d '' file; do
     large+=("${{file#./}}") excluded+=(":(top,exclude,literal)${{file#./}}")
 done < <(find . -path ./.git -prune -o -type f -size +LARGEc -print0)
-rm -rf {_OUT}
+rm -rf OUT
 MAKE_ROOM
-mkdir -p {_OUT} || exit 1
-export GIT_DIR="$PWD/{_OUT}/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
+mkdir -p OUT || exit 1
+case OUT in /*) out=OUT ;; *) out=$PWD/OUT ;; esac
+export GIT_DIR="$out/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
 unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
 git init -q --template= --object-format=FORMAT && mkdir -p "$GIT_DIR/info" || exit 1
 git config core.protectHFS true && git config core.protectNTFS true || exit 1
-echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates"
+echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates" || exit 1
 {{ cp -p .git/index "$GIT_DIR/index"; cp .git/info/exclude "$GIT_DIR/info/exclude"; }} 2>/dev/null
 git read-tree --reset BASE 2>/dev/null || {{ rm -f "$GIT_DIR/index" && git read-tree BASE; }} || exit {_BASE_LOST}
 git add -A --ignore-errors -- . "${{excluded[@]}}" || [ $? = 1 ] || exit 1
@@ -49,8 +51,8 @@ if git ls-files -s | grep -q ^160000; then
 fi
 RESTORE
 git ls-tree -r -z BASE .codagent | git update-index -z --index-info && tree=$(git write-tree) || exit 1
-printf '%s\\n^%s^{{tree}}\\n' "$tree" BASE | git pack-objects --revs --thin --window=0 --compression=1 -q --stdout >{_OUT}/pack || exit 1
-[ "$(wc -c <{_OUT}/pack)" -le {MAX_PACK_BYTES} ] || exit {_TOO_LARGE}
+printf '%s\\n^%s^{{tree}}\\n' "$tree" BASE | git pack-objects --revs --thin --window=0 --compression=1 -q --stdout >OUT/pack || exit 1
+[ "$(wc -c <OUT/pack)" -le {MAX_PACK_BYTES} ] || exit {_TOO_LARGE}
 printf '\\0'
 [ ${{#large[@]}} = 0 ] || printf '%s\\0' "${{large[@]}}" | head -c 4000
 git ls-files -z --others --modified --exclude-standard -- . ':(top,exclude,icase).codagent' 2>/dev/null | head -c 8000
@@ -72,22 +74,25 @@ class _Attempt:
     largest: int = _LARGE  # of the files that come out, in bytes
     make_room: str = ""
     restore: str = ""
+    folder: str = _OUT  # for the other git folder and the result; another file system where the workspace may be full
 
 
 class _TooLarge(RepositoryError):
     """All files together are too large. Only leaving some of them behind helps."""
 
 
-_ATTEMPTS = (_Attempt(), _Attempt(_LARGE, _MAKE_ROOM, _RESTORE), _Attempt(_LESS, _MAKE_ROOM, _RESTORE))
+_ATTEMPTS = (_Attempt(), _Attempt(_LARGE, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE), _Attempt(_LESS, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE))
 
 
 def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callable[[str], None] = ignore_text) -> str | None:
     """Bring the workspace's files into the user's object store, and return the id of their tree. Returns None when nothing changed.
 
-    The tree has every file that is not ignored, and every file of the snapshot that still exists, whatever the agent did with git. What git
-    cannot take stays behind as it was at the snapshot, and `say` hears its names: repositories inside, files that cannot be read or are too
-    large, names that git refuses. Raises RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
+    Everything that the agent left running is killed first. The tree has every file that is not ignored, and every file of the snapshot that
+    still exists, whatever the agent did with git. What git cannot take stays behind as it was at the snapshot, and `say` is called with its
+    names: repositories inside, files that cannot be read or are too large, names that git refuses. Raises RepositoryError when there is no
+    valid result, SandboxError when collecting it takes too long.
     """
+    sandbox.kill_all()
     *before, last = _ATTEMPTS
     for attempt in before:
         try:
@@ -101,7 +106,9 @@ def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callab
 
 def _collect(sandbox: Sandbox, root: Path, base: str, attempt: _Attempt, say: Callable[[str], None]) -> str | None:
     script = _COLLECT.replace("MAKE_ROOM", attempt.make_room).replace("RESTORE", attempt.restore)
-    script = script.replace("BASE", base).replace("FORMAT", object_format(base)).replace("LARGE", str(attempt.largest))
+    values = {"OUT": attempt.folder, "BASE": base, "FORMAT": object_format(base), "LARGE": str(attempt.largest)}
+    for name, value in values.items():
+        script = script.replace(name, value)
     result = sandbox.run(script, timeout=_SECONDS)
     if result.exit_code == _BASE_LOST:
         unpack(sandbox, pack(root, base))
@@ -110,10 +117,10 @@ def _collect(sandbox: Sandbox, root: Path, base: str, attempt: _Attempt, say: Ca
     changed = tree != Git(root).line("rev-parse", f"{base}^{{tree}}")
     if changed:
         try:
-            objects = sandbox.read(f"{_OUT}/pack")
+            objects = sandbox.read(f"{attempt.folder}/pack")
         except OSError as error:
             raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
-        sandbox.run(f"rm -rf {_OUT}", timeout=_SECONDS)
+        sandbox.run(f"rm -rf {attempt.folder}", timeout=_SECONDS)
         receive(root, base, tree, objects)
     if left := _read_left(result):
         say(f"left behind in the sandbox: {left}")
@@ -123,11 +130,9 @@ def _collect(sandbox: Sandbox, root: Path, base: str, attempt: _Attempt, say: Ca
 def _read_tree(result: CommandResult) -> str:
     """Return the id that the collecting script printed. Raises SandboxError or RepositoryError when the script failed."""
     if result.timed_out:
-        raise SandboxError("collecting the result took too long; the sandbox may be overloaded by what the agent left running")
+        raise SandboxError(f"collecting the result took more than {_SECONDS:.0f} s; the workspace may have too many files")
     if result.exit_code == _TOO_LARGE:
-        raise _TooLarge(
-            f"the result is larger than {MAX_PACK_BYTES >> 20} MB; have build products ignored by a .gitignore and try again"
-        )
+        raise _TooLarge(f"the result is larger than {MAX_PACK_BYTES >> 20} MB; have build products ignored by a .gitignore and try again")
     if result.exit_code or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", tree := last_line(result)):
         raise RepositoryError(f"the sandbox gave no result: {last_line(result)}")
     return tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -175,6 +176,8 @@ def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: b
                 strip_newline_in_stdout=False,
             )
         except GitCommandNotFound as error:
+            if not root.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "the repository is gone", str(root)) from error
             raise RepositoryError(_NO_GIT) from error
 
 

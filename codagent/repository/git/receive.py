@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from pathlib import Path
@@ -20,7 +21,7 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
     """Add the pack's objects to the repository at `root`.
 
     `tree` must be complete with them, must not write paths that mean something to git, and must not contain new repositories. Raises
-    RepositoryError otherwise.
+    RepositoryError otherwise, and OSError when the disk is full.
     """
     if len(pack) > MAX_PACK_BYTES:
         raise RepositoryError(f"the result is larger than {MAX_PACK_BYTES >> 20} MB and was refused")
@@ -33,6 +34,8 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
             git("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={MAX_PACK_BYTES}", stdin=pack, env=env)
             changes = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{tree}^{{tree}}", env=env)
         except RepositoryError as error:
+            if "No space left" in str(error) or "quota exceeded" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(objects)) from error
             raise RepositoryError(f"what came out of the sandbox was refused: {error}") from error
         _refuse_forbidden(changes)
         _move(quarantine / "pack", objects / "pack")

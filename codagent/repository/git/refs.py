@@ -35,7 +35,7 @@ def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: st
     found = f"the work is kept as {kept}, and `codagent diff {loop_id}` shows it"
     if _is_checked_out(git, loop_id):
         return
-    if (theirs := _read_ref(git, _branch_ref(loop_id))) and theirs not in _list_kept(git, loop_id).values():
+    if _is_moved(git, loop_id):
         raise NotPublished(commit_id, f"the branch {branch_name(loop_id)} has commits that are not codagent's and is left alone; {found}")
     try:
         _update(git, f"update {_branch_ref(loop_id)} {best}\n")
@@ -132,6 +132,14 @@ def _split_pair(line: str) -> tuple[str, str]:
 
 def _update(git: Git, commands: str) -> None:
     git("update-ref", "--stdin", stdin=commands.encode())
+
+
+def _is_moved(git: Git, loop_id: str) -> bool:
+    """Whether the loop's branch points to a commit that is neither kept for the loop nor made by codagent."""
+    tip = _read_ref(git, _branch_ref(loop_id))
+    if not tip or tip in _list_kept(git, loop_id).values():
+        return False
+    return git.line("for-each-ref", "--format=%(committeremail)", _branch_ref(loop_id)) != f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
 
 
 def _is_checked_out(git: Git, loop_id: str) -> bool:

@@ -25,14 +25,14 @@ class Snapshot:
     """The state of a work tree.
 
     `commit` is `head` itself when nothing is uncommitted (`dirty` False). Otherwise it is a child of `head`; without any commit (`head`
-    None) it has no parent. `left_out` names the untracked repositories inside.
+    None) it has no parent. `nested` names the untracked repositories inside.
     """
 
     root: Path
     head: str | None
     commit: str
     dirty: bool
-    left_out: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
 
 
 def snapshot(root: Path) -> Snapshot:
@@ -54,10 +54,10 @@ def snapshot(root: Path) -> Snapshot:
             f"{root} is a partial clone that lacks some of its files; run `git sparse-checkout disable`, or clone it without --filter"
         )
     if head and tree == head_tree:
-        return Snapshot(root, head, head, dirty=False, left_out=_find_nested(untracked))
+        return Snapshot(root, head, head, dirty=False, nested=_find_nested(untracked))
     parent = ("-p", head) if head else ()
     made = git.line("commit-tree", tree, *parent, stdin=b"uncommitted work\n", env=IDENTITY)
-    return Snapshot(root, head, made, dirty=True, left_out=_find_nested(untracked))
+    return Snapshot(root, head, made, dirty=True, nested=_find_nested(untracked))
 
 
 def list_files(root: Path, commit: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Commands in a Docker container: the engine, the container, and the shell in it that is asked."""
+"""Commands in a Docker container: the client of the engine, the container, and the shell in it that runs the commands."""

@@ -1,4 +1,4 @@
-"""Where the Docker engine is: what the docker command would use, else the sockets at which engines usually listen."""
+"""The address of the Docker engine: the one that the docker command uses, or else the sockets at which engines usually listen."""
 
 from __future__ import annotations
 
@@ -16,16 +16,12 @@ DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an engine may be. `url` is as docker writes it, `named_by` says for people who chose it.
+    """An address at which an engine may listen."""
 
-    `certificates` is a folder with ca.pem, cert.pem and key.pem; None: the connection is not encrypted. `verify` False accepts a server
-    whose certificate is not signed by that ca.
-    """
-
-    url: str
-    named_by: str
-    certificates: Path | None = None
-    verify: bool = True
+    url: str  # as docker writes it
+    named_by: str  # what has chosen this address, for messages
+    certificates: Path | None = None  # a folder with ca.pem, cert.pem and key.pem; None: the connection is not encrypted
+    verify: bool = True  # False accepts a server whose certificate is not signed by that ca
 
 
 def find_addresses() -> tuple[Address, ...]:

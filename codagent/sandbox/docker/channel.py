@@ -1,4 +1,4 @@
-"""One long-lived shell in the container, asked over an attached exec. Knows the framing of both, and nothing of Docker's API."""
+"""The protocol with one long-lived shell in the container, over the connection of an exec. Docker's API is not used here."""
 
 from __future__ import annotations
 
@@ -12,47 +12,55 @@ from pathlib import Path
 
 from codagent.sandbox.docker.frames import STDOUT, ChannelClosed, Connection, Frames
 
-MAX_OUTPUT = 256 * 1024  # bytes of a command's output that come back
-_SLACK = 64 * 1024  # bytes of anything else that may stand before an answer
-# What follows a nonce: a code of three digits and a size of twelve at most. Anything else, or more than that without an end, is nonsense.
+MAX_OUTPUT = 256 * 1024  # bytes of a command's output that are returned
+_SLACK = 64 * 1024  # bytes of anything else that may come before an answer
+# What follows a nonce: a code of at most three digits and a size of at most twelve. The other alternatives find everything that is invalid.
 _HEAD = rb" (?:(\d{1,3}) (\d{1,12})\n|[^\n]{17}|[^\n]*\n)"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`size` is what there is, `data` what came of it."""
+    """What a function of channel.sh has answered."""
 
-    code: int
-    size: int
-    data: bytes
+    code: int  # an exit code or an errno, 0 to 999
+    size: int  # of the whole output or file in bytes, or another number that the function returns
+    data: bytes  # the part of the output or file that was sent
 
 
 class Channel:
-    """Raises TimeoutError past a deadline and ChannelClosed when the shell is gone; after either it is of no more use."""
+    """Calls functions of channel.sh in a shell. After TimeoutError or ChannelClosed it cannot be used any more."""
 
-    def __init__(self, connection: Connection, *, output_bytes: int, alone: bool) -> None:
-        """`alone`: the shell first kills whatever else of its user runs, without a process of its own, so that no fork bomb hinders it."""
+    def __init__(self, connection: Connection, *, output_bytes: int, kill_others: bool) -> None:
+        """Send channel.sh to the shell at the other end of `connection`. `output_bytes` is the size of the file system for output.
+
+        `kill_others`: the shell first kills every other process of its user. No new process is needed for that, so a fork bomb does not
+        prevent it.
+        """
         self._connection = connection
         self._frames = Frames(connection)
         self._buffer = bytearray()
         script = Path(__file__).with_name("channel.sh").read_text()
-        begin = "kill -KILL -1\n" if alone else ""
+        begin = "kill -KILL -1\n" if kill_others else ""
         self._send(f"{begin}HALF={MAX_OUTPUT // 2} QUOTA={output_bytes} TIDIED=0\n{script}\n".encode(), timeout=10)
 
     def ask(self, *words: str, timeout: float, data: Iterable[bytes] = (), limit: int = MAX_OUTPUT) -> Answer:
-        """Calls a function of channel.sh and reads its answer, of `limit` bytes at most. Whatever else runs in the sandbox may answer in
-        its place, so nothing that is said is taken for more than it can be."""
+        """Call the function that the first of `words` names, with the others as arguments, and return its answer.
+
+        `data` is sent after the call; `limit` is how many bytes the answer may have. Any program in the sandbox may answer in place of the
+        function, so the answer is checked, and its content proves nothing. Raises TimeoutError past `timeout` seconds, and ChannelClosed
+        when the shell has ended or the answer is invalid.
+        """
         nonce = secrets.token_hex(16)
         verb, *arguments = words
         deadline = time.monotonic() + timeout
         self._send((shlex.join([verb, nonce, *arguments]) + "\n").encode(errors="surrogateescape"), timeout=timeout)
         for chunk in data:
             self._send(chunk, timeout=deadline - time.monotonic())
-        _, code, size = self._until(re.compile(nonce.encode() + _HEAD), deadline, keep=False)
+        _, code, size = self._read_until(re.compile(nonce.encode() + _HEAD), deadline, keep=False)
         if not code:
             raise ChannelClosed("the shell's answer has no code and size")
-        # The command is over; what follows is only its answer's way here.
-        body, *_ = self._until(re.compile(rb"\n%s\n" % nonce.encode()), max(deadline, time.monotonic() + 10), keep=True, limit=limit)
+        # The command has ended. The rest of the answer gets some seconds even when the deadline is near.
+        body, *_ = self._read_until(re.compile(rb"\n%s\n" % nonce.encode()), max(deadline, time.monotonic() + 10), keep=True, limit=limit)
         if len(body) > min(limit, int(size)):
             raise ChannelClosed("the answer is longer than it may be")
         return Answer(int(code), int(size), body)
@@ -60,16 +68,19 @@ class Channel:
     def close(self) -> None:
         self._connection.close()
 
-    def _until(self, pattern: re.Pattern[bytes], deadline: float, *, keep: bool, limit: int = 0) -> tuple[bytes, bytes, bytes]:
-        """What stands before the pattern, and its groups, if any. Without `keep` what stands before is let go of as it comes."""
-        seen = 0
-        while (match := pattern.search(self._buffer, max(0, seen - 128))) is None:
+    def _read_until(self, pattern: re.Pattern[bytes], deadline: float, *, keep: bool, limit: int = 0) -> tuple[bytes, bytes, bytes]:
+        """Read until the pattern matches. Return what comes before it, and its two groups; b"" for a group that it does not have.
+
+        Without `keep`, what comes before is dropped while it is read, and b"" is returned for it. With `keep` it may have `limit` bytes.
+        """
+        searched = 0
+        while (match := pattern.search(self._buffer, max(0, searched - 128))) is None:
             if len(self._buffer) > limit + _SLACK:
                 if keep:
                     raise ChannelClosed("the answer is longer than it may be")
                 del self._buffer[:-_SLACK]
-            seen = len(self._buffer)
-            self._buffer += self._stdout(deadline)
+            searched = len(self._buffer)
+            self._buffer += self._read_stdout(deadline)
         first, second = match.groups(default=b"") or (b"", b"")
         begin, end = match.span()
         del match  # it holds the buffer, which could not shrink
@@ -77,8 +88,8 @@ class Channel:
         del self._buffer[:end]
         return before, first, second
 
-    def _stdout(self, deadline: float) -> bytes:
-        """The next piece of standard output; what the shell says on standard error is dropped."""
+    def _read_stdout(self, deadline: float) -> bytes:
+        """Return the next piece of the shell's standard output. Its standard error is dropped."""
         while True:
             kind, data = self._frames.read(deadline)
             if kind == STDOUT:

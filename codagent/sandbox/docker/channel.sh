@@ -1,6 +1,6 @@
-# What the channel's shell knows; it runs as the agent's user. The host calls one function at a time, and each answers
+# The functions that the host calls in the long-lived shell, which runs as the agent's user. The host calls one at a time, and each answers
 #   NONCE CODE SIZE\n  bytes  \nNONCE\n
-# The nonce tells an answer from anything else that writes here. HALF and QUOTA are set by the host.
+# The nonce tells an answer from anything else that is written here. The host sets HALF, QUOTA and TIDIED.
 
 LC_ALL=C # for this shell only: lengths are in bytes
 
@@ -9,21 +9,29 @@ answer() { # nonce code size
 }
 
 run() { # nonce log command
-    # Commands give way to the spare shell, which the host uses when they must end.
+    # Commands have a lower priority than the spare shell, which the host uses to end them.
     [[ -n $NICE ]] || { renice -n 10 $$ >/dev/null 2>&1; NICE=10; }
+    clear_way "$2"
+    ((TIDIED)) || tidy "$2" 0 # what was running before this shell may have left no room for the log
     # A subshell first, so that the memory killer takes commands before this shell; a session of its own, so that job control is clean.
     (echo 1000 >/proc/self/oom_score_adj; exec setsid bash -c "$3") </dev/null >>"$2" 2>&1
     show "$1" "$2" $?
 }
 
+clear_way() { # log: earlier commands may have closed its folder, or put something in its place; starts no process where all is well
+    [[ -w /output && -x /output ]] || chmod u+rwx /output
+    [[ ! -e $1 && ! -L $1 ]] || rm -rf -- "$1"
+}
+
 show() { # nonce log code
-    local size text
-    if ! IFS= read -rd '' -n 4096 text <"$2"; then # short and without a NUL: no process is needed to print it
+    local size=0 text
+    if [[ ! -f $2 ]]; then # the command has put something else in the log's place; to open a pipe could take forever
+        answer "$1" "$3" 0
+    elif ! IFS= read -rd '' -n 4096 text <"$2"; then # short and without a NUL: no process is needed to print it
         answer "$1" "$3" ${#text}
         printf '%s' "$text"
-        size=0
     else
-        size=$(stat -c %s "$2")
+        size=$(stat -L -c %s "$2")
         answer "$1" "$3" "$size"
         if ((size > 2 * HALF)); then
             head -c "$HALF" "$2"
@@ -36,15 +44,19 @@ show() { # nonce log code
     tidy "$2" "$size"
 }
 
-tidy() { # log size: after the answer, so that it costs no waiting; often enough for what was left in the background and writes on
+tidy() { # log size; called after an answer, so that nobody waits for it; often enough for programs in the background that still write
     local used file now=${EPOCHREALTIME/[.,]/} # empty before bash 5
     ((!now || now - TIDIED > 100000 || $2 > QUOTA / 16)) || return
-    TIDIED=$now
+    TIDIED=${now:-1}
     (($2 <= QUOTA / 4)) || truncate -s $((QUOTA / 4)) "$1"
     used=$(du -sk /output)
     ((${used%%[!0-9]*} * 1024 > QUOTA / 2)) || return
     for file in /output/*; do
-        [[ $file == "$1" ]] || : >"$file" # not removed: what still writes to it would keep the room
+        if [[ -f $file && ! -L $file ]]; then
+            [[ $file == "$1" ]] || : >"$file" # not removed: the room of a file that a program still writes to would not become free
+        else
+            rm -rf -- "$file" # no log
+        fi
     done
 }
 
@@ -61,9 +73,10 @@ get() { # nonce path limit; a code is an errno
     printf '\n%s\n' "$1"
 }
 
-put() { # nonce path size, then the bytes; a code is an errno, and 28 is the end of this shell
+put() { # nonce path size, then the bytes; a code is an errno, and this shell ends after 28
     local code=0
     [[ -d ${2%/*} ]] || mkdir -p "${2%/*}" || code=20
+    [[ ! -p $2 ]] || code=22 # to open a pipe could take forever
     if ((code == 0)) && : >"$2"; then
         head -c "$3" >"$2" || code=28
     else
@@ -73,10 +86,14 @@ put() { # nonce path size, then the bytes; a code is an errno, and 28 is the end
     fi
     answer "$1" "$code" 0
     printf '\n%s\n' "$1"
-    ((code != 28)) || exec cat >/dev/null # bytes that nobody took must never be read as commands
+    ((code != 28)) || exec cat >/dev/null # bytes that were not read must never be taken for commands
 }
 
-hello() { # nonce
-    answer "$1" 0 0
+count_others() { # nonce; the size is how many other processes this user has, also dead ones that nobody has waited for; starts no process
+    local folder count=0
+    for folder in /proc/[0-9]*; do
+        [[ ! -O $folder || $folder == "/proc/$$" ]] || ((count += 1))
+    done
+    answer "$1" 0 "$count"
     printf '\n%s\n' "$1"
 }

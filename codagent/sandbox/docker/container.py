@@ -1,4 +1,4 @@
-"""How a definition becomes a container: each protection is one line here."""
+"""How a sandbox's definition becomes a container. Each protection is one line here."""
 
 from __future__ import annotations
 
@@ -6,60 +6,67 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import ENVIRONMENT, WORKSPACE, Definition
-from codagent.sandbox.docker.reaper import labels
+from codagent.sandbox.docker.reaper import owner_labels
 
 SETUP_FOLDER = "/setup"
 # What apt and pip need of root's rights; none of them reaches beyond the container.
 _SETUP_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID"]
-_KEEPER = "65534:65534"  # not the agent's user, so that the agent cannot end the container's main process
+_MAIN_USER = "65534:65534"  # not the agent's user, so that the agent cannot end the container's main process
 
 
 def create(client: Any, image: str, definition: Definition, loop: str) -> str:
-    """The id of a container that is not started yet. Its main process reads its input until that ends, and then so does the container."""
+    """Create a container for the agent or for a gate, without starting it, and return its id.
+
+    Its main process reads its standard input until that ends, and then the container ends, too. `loop` is the loop's id, for the label.
+    Raises SandboxError when the image is missing.
+    """
     import docker
 
     try:
         volumes = client.inspect_image(image)["Config"].get("Volumes") or {}
     except docker.errors.ImageNotFound as error:
         raise SandboxError(f"the image {image} is missing; run `codagent sandbox build {definition.name}`") from error
-    created = client.create_container(
+    container = client.create_container(
         image,
         entrypoint=["cat"],
         command=[],
-        user=_KEEPER,
+        user=_MAIN_USER,
         stdin_open=True,
         hostname="sandbox",
         working_dir=WORKSPACE,
         environment=ENVIRONMENT,
-        labels=labels(loop),
+        labels=owner_labels(loop),
         healthcheck={"test": ["NONE"]},
         host_config=client.create_host_config(**_protections(definition), tmpfs=_file_systems(definition, volumes)),
         use_config_proxy=False,  # a proxy's address may hold a password
     )
-    return str(created["Id"])
+    return str(container["Id"])
 
 
 def create_for_setup(client: Any, image: str, definition: Definition, script: str) -> str:
-    """The id of a container, not started yet, that runs a repository's set-up: as root, with network, and with the sandbox's limits of
-    memory, processes and processors. Its disk is the engine's, and not bounded."""
-    created = client.create_container(
+    """Create a container for a repository's set-up, without starting it, and return its id.
+
+    The script runs as root, with network, and with the sandbox's limits of memory, processes and processors. The disk is the engine's, and
+    its use is not bounded.
+    """
+    container = client.create_container(
         image,
         entrypoint=["/bin/bash"],
         command=["-euc", script],
         user="root",
         hostname="setup",
         working_dir=SETUP_FOLDER,
-        labels=labels("setup"),
+        labels=owner_labels("setup"),
         healthcheck={"test": ["NONE"]},
         host_config=client.create_host_config(
             network_mode="bridge", cap_drop=["ALL"], cap_add=_SETUP_CAPABILITIES, security_opt=["no-new-privileges"], **_limits(definition)
         ),
     )
-    return str(created["Id"])
+    return str(container["Id"])
 
 
-def pids_limit(client: Any, container: str, limit: int) -> None:
-    """Sets it on a running container; the SDK's update_container knows other limits only."""
+def set_pids_limit(client: Any, container: str, limit: int) -> None:
+    """Set the limit of processes of a running container. The SDK's update_container does not know this limit."""
     url = f"{client.base_url}/v{client.api_version}/containers/{container}/update"
     client.post(url, json={"PidsLimit": limit}, timeout=client.timeout).raise_for_status()
 
@@ -89,7 +96,10 @@ def _limits(definition: Definition) -> dict[str, Any]:
 
 
 def _file_systems(definition: Definition, volumes: dict[str, Any]) -> dict[str, str]:
-    """All that can be written lives in memory and is bounded, a volume of the image too: otherwise it would lie on the disk."""
+    """Return the file systems that can be written, by path. All of them are in memory and bounded.
+
+    The volumes that an image declares are among them. Otherwise they would be on the engine's disk, without bounds.
+    """
     uid, gid = definition.user.split(":")
     own = f"uid={uid},gid={gid},mode=0755"
     shared = f"rw,exec,nosuid,nodev,size={definition.tmp_mb}m,mode=1777"

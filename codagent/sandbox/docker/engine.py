@@ -1,4 +1,4 @@
-"""The way to the Docker engine: one client, its streams, and its errors as ours."""
+"""The connection to the Docker engine: one client, its streams, and its errors as SandboxError."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from codagent.errors import SandboxError
 from codagent.sandbox.docker.address import Address, find_addresses
 from codagent.text import sanitize
 
-TO_DO = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
-# What `docker info` calls the limits of a container that a sandbox stands on.
+START_HINT = "start it (systemctl start docker, or .ci/engine in a checkout), or set DOCKER_HOST to one that runs"
+# The limits of a container that a sandbox needs, by their names in `docker info`.
 _LIMITS = {"MemoryLimit": "limits of memory", "PidsLimit": "limits of processes", "CpuCfsQuota": "limits of processors"}
 
 
 def connect() -> Any:
-    """Return a docker.APIClient that has spoken to the engine. Raises SandboxError that names each address that was tried."""
+    """Return a docker.APIClient for an engine that has answered. Raises SandboxError, which names each address that was tried."""
     return _connect_first()[0]
 
 
 def describe_engine() -> str:
-    """Return the engine's version, where it is and who named that place, and what it lacks that a sandbox needs.
+    """Return the engine's version, its address, what named that address, and what the engine lacks that a sandbox needs.
 
     Raises SandboxError when no engine answers, and when it runs no Linux containers.
     """
     client, address = _connect_first()
-    with closing(client), speaking("asking the docker engine about itself"):
+    with closing(client), translate_errors("asking the docker engine about itself"):
         version, facts = client.version()["Version"], client.info()
     where = f"{version} at {address.url} ({address.named_by})"
     if facts.get("OSType", "linux") != "linux":
@@ -47,9 +47,9 @@ def _connect_first() -> tuple[Any, Address]:
         try:
             return docker.APIClient(base_url=address.url, tls=_tls(address), version="auto", timeout=120), address
         except (docker.errors.DockerException, OSError, ValueError) as error:
-            failures.append((f"at {address.url} ({address.named_by}: {sanitize(_cause(error))})", error))
+            failures.append((f"at {address.url} ({address.named_by}: {sanitize(_innermost_cause(error))})", error))
     tried = ", ".join(text for text, _ in failures)
-    raise SandboxError(f"no docker engine answers {tried}; {TO_DO}") from failures[0][1]
+    raise SandboxError(f"no docker engine answers {tried}; {START_HINT}") from failures[0][1]
 
 
 def _tls(address: Address) -> Any:
@@ -64,8 +64,8 @@ def _tls(address: Address) -> Any:
 
 
 @contextmanager
-def speaking(doing: str) -> Iterator[None]:
-    """Turns what the engine refuses, or a lost connection to it, into a SandboxError that says what was being done."""
+def translate_errors(doing: str) -> Iterator[None]:
+    """Turn a refusal of the engine, or a lost connection to it, into a SandboxError that begins with `doing`."""
     import docker
     import requests
 
@@ -74,11 +74,11 @@ def speaking(doing: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise SandboxError(f"{doing}: the docker engine refused: {sanitize(str(error.explanation or error))}") from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise SandboxError(f"{doing}: the docker engine did not answer ({_cause(error)}); {TO_DO}") from error
+        raise SandboxError(f"{doing}: the docker engine did not answer ({_innermost_cause(error)}); {START_HINT}") from error
 
 
 class Stream:
-    """A connection that the SDK handed over as a file object: the socket in it, and a close that leaves nothing open."""
+    """A connection that the SDK returns as a file object. This class gives the socket in it, and a `close` that leaves nothing open."""
 
     def __init__(self, attached: Any) -> None:
         self._attached = attached
@@ -88,13 +88,13 @@ class Stream:
         self.recv = self._socket.recv
 
     def close(self) -> None:
-        with suppress(OSError):  # the other side may be gone
+        with suppress(OSError):  # the other side may have closed already
             self._socket.shutdown(socket.SHUT_RDWR)
         getattr(self._attached, "_response", self._attached).close()
 
 
-def _cause(error: BaseException) -> str:
-    """The innermost cause: the outer ones only say that a request failed."""
+def _innermost_cause(error: BaseException) -> str:
+    """Return the message of the innermost cause. The outer errors only say that a request failed."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return str(error) or type(error).__name__

@@ -1,4 +1,7 @@
-"""The engine's stream of an exec or of a container: frames, read within a deadline and in pieces, whatever size a frame claims."""
+"""The frames in which the engine sends the output of an exec or of a container.
+
+They are read within a deadline and in small pieces, whatever size a frame claims to have.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ import time
 from typing import Protocol
 
 STDOUT, STDERR = 1, 2
-_PIECE = 1 << 16  # bytes that are taken at once
+_PIECE_BYTES = 1 << 16  # read at once at most
 
 
 class ChannelClosed(ConnectionError):
-    """The other side is gone, or answers nonsense: whoever holds the connection opens another."""
+    """The other side has ended, or its bytes are invalid. The connection cannot be used any more."""
 
 
 class Connection(Protocol):
-    """What is needed of a socket."""
+    """The part of a socket that is used here."""
 
     def settimeout(self, value: float | None, /) -> None: ...
 
@@ -27,14 +30,18 @@ class Connection(Protocol):
 
 
 class Frames:
-    """Raises TimeoutError past a deadline and ChannelClosed at the end, or for what is no frame; after either it is of no more use."""
+    """Reads the output in the frames of one connection. After an error it cannot be used any more."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._kind, self._left = STDOUT, 0
+        self._kind, self._left = STDOUT, 0  # of the frame that is being read: its stream, and its bytes that are still to come
 
     def read(self, deadline: float) -> tuple[int, bytes]:
-        """The next bytes, at most 64 KiB, and which stream they are of: STDOUT or STDERR. `deadline` is in time.monotonic()'s seconds."""
+        """Return the next stream, STDOUT or STDERR, and its next bytes, 64 KiB at most.
+
+        `deadline` is a time of time.monotonic(). Raises TimeoutError when it passes, and ChannelClosed at the end of the connection and for
+        bytes that are no frame of output.
+        """
         while self._left == 0:
             header = b""
             while len(header) < 8:
@@ -42,12 +49,15 @@ class Frames:
             self._kind, self._left = struct.unpack(">BxxxL", header)
             if header[:4] not in (b"\1\0\0\0", b"\2\0\0\0"):
                 raise ChannelClosed("the engine's stream holds something that is no frame of output")
-        piece = self._receive(min(self._left, _PIECE), deadline)
+        piece = self._receive(min(self._left, _PIECE_BYTES), deadline)
         self._left -= len(piece)
         return self._kind, piece
 
     def _receive(self, size: int, deadline: float) -> bytes:
-        """The time is looked at even when there is something to read: who never stops writing must not stop the clock."""
+        """Return the next bytes of the connection, `size` at most.
+
+        The deadline is checked even when there is something to read. Otherwise a side that never stops writing would never time out.
+        """
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline is past")

@@ -1,17 +1,20 @@
-"""Whose container is whose: labels that name the owning process, and the removal of what an owner left behind."""
+"""Which process owns a container, by labels, and the removal of containers whose owner has died."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codagent.sandbox.docker.engine import connect, speaking
+from codagent.sandbox.docker.engine import connect, translate_errors
 
 
-def labels(loop: str) -> dict[str, str]:
+def owner_labels(loop: str) -> dict[str, str]:
+    """Return the labels that name this process as the owner of a container. `loop` is the id of the loop that the container is for."""
     pid = os.getpid()
     return {
         "codagent": "1",
@@ -23,19 +26,22 @@ def labels(loop: str) -> dict[str, str]:
 
 
 def reap(client: Any = None) -> list[str]:
-    """Removes the containers whose owner, a process of this machine, is gone; gives their ids."""
+    """Remove the containers whose owner, a process of this machine, has died, and return their ids.
+
+    `client`: None connects to the engine first. Raises SandboxError when the engine does not answer.
+    """
     client = client or connect()
-    with speaking("looking for containers left behind"):
-        ours = {"label": ["codagent=1", f"codagent.host={socket.gethostname()}"]}
-        found = [(container["Id"], container["Labels"]) for container in client.containers(all=True, filters=ours)]
-        left = [name for name, marks in found if process_start(int(marks["codagent.pid"])) != marks["codagent.start"]]
-        for name in left:
-            remove(client, name)
-        return left
+    with translate_errors("looking for containers left behind"):
+        filters = {"label": ["codagent=1", f"codagent.host={socket.gethostname()}"]}
+        containers = client.containers(all=True, filters=filters)
+        orphans = [container["Id"] for container in containers if _has_lost_owner(container["Labels"])]
+        for container in orphans:
+            remove(client, container)
+        return orphans
 
 
 def remove(client: Any, container: str) -> None:
-    """Also when the engine is doing so already, or has."""
+    """Remove a container, running or not. Nothing happens when it is removed already, or being removed."""
     import docker
 
     try:
@@ -59,3 +65,9 @@ def process_start(pid: int) -> str:
     except ProcessLookupError:
         return ""
     return subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _has_lost_owner(labels: Mapping[str, str]) -> bool:
+    """Return whether the owner that the labels name has died. False when they name none, as the labels of a stranger's image may."""
+    pid, start = labels.get("codagent.pid", ""), labels.get("codagent.start")
+    return start is not None and re.fullmatch("[0-9]{1,9}", pid) is not None and process_start(int(pid)) != start

@@ -1,1 +1,1 @@
-"""From a definition to an image: shipped ones, and what a repository sets up."""
+"""Images for sandboxes: the shipped ones, and those that a repository sets up."""

@@ -1,5 +1,7 @@
-"""How the engine makes an image: from a Dockerfile, or by a script in a container of which the rest is kept. What they print may be
-hostile, and is told without what would work on a terminal."""
+"""How the engine makes an image: from a Dockerfile, or from a container in which a script has run.
+
+What a build prints may be hostile. Control characters are removed from it before a person sees it.
+"""
 
 from __future__ import annotations
 
@@ -17,91 +19,108 @@ from codagent.sandbox.definition import WORKSPACE, Definition
 from codagent.sandbox.docker.container import SETUP_FOLDER, create_for_setup
 from codagent.sandbox.docker.engine import Stream
 from codagent.sandbox.docker.frames import ChannelClosed, Frames
-from codagent.sandbox.docker.reaper import labels, reap, remove
+from codagent.sandbox.docker.reaper import owner_labels, reap, remove
 from codagent.sandbox.images.setup import File, Files, Setup
 from codagent.text import sanitize
 
 _SECONDS = 3600  # that a build may take
 _TAIL_BYTES = 16_000
-_RECIPE = ".codagent.Dockerfile"  # not `Dockerfile`: the context may hold one of its own
+_DOCKERFILE = ".codagent.Dockerfile"  # not `Dockerfile`: the context may hold one of its own
 
 
 def build_image(client: Any, text: str, files: Files, tag: str, options: Mapping[str, Any], say: Callable[[str], None]) -> str:
-    """The id of what the engine's builder makes of a Dockerfile's text and the files beside it; `options` are docker's own."""
+    """Build an image from a Dockerfile's text and the files of its context, and return its id. `options` are those of the SDK's `build`.
+
+    Raises SandboxError when the build fails or takes too long. A build that prints nothing is ended an hour after its last line.
+    """
     deadline = time.monotonic() + _SECONDS
     with tempfile.TemporaryFile() as context:
-        _pack(context, {**files, _RECIPE: File(text.encode())})
-        ours = {"fileobj": context, "custom_context": True, "dockerfile": _RECIPE, "tag": tag, "rm": True, "forcerm": True}
-        said = ""
-        for line in client.build(**ours, **options, decode=True, timeout=_SECONDS):
+        _pack(context, {**files, _DOCKERFILE: File(text.encode())})
+        source = {"fileobj": context, "custom_context": True, "dockerfile": _DOCKERFILE, "tag": tag, "rm": True, "forcerm": True}
+        printed = ""
+        for line in client.build(**source, **options, labels=_blank_labels(), decode=True, timeout=_SECONDS):
             step = str(line.get("stream", ""))
-            said = (said + step)[-_TAIL_BYTES:]
+            printed = (printed + step)[-_TAIL_BYTES:]
             if step.startswith("Step "):
                 say(sanitize(step).strip())
             if "error" in line:
-                raise SandboxError(f"building {tag} failed: {sanitize(str(line['error'])).strip()}; the last lines were:\n{_tail(said)}")
+                raise _failure(f"building {tag} failed: {sanitize(str(line['error'])).strip()}", printed)
             if time.monotonic() > deadline:
-                raise SandboxError(f"building {tag} was not done after {_SECONDS} s; the last lines were:\n{_tail(said)}")
+                raise _failure(f"building {tag} was not done after {_SECONDS} s", printed)
     return str(client.inspect_image(tag)["Id"])
 
 
 def run_script(client: Any, wanted: Definition, setup: Setup, base: str, image: str) -> str:
-    """The id of what a set-up's script makes of the image `base`, in a bounded container that is removed whatever happens; a host that is
-    killed leaves it to the reaper."""
+    """Run a set-up's script in a container of the image `base`, make the image `image` of the result, and return its id.
+
+    The container is bounded, and removed whatever happens. If this process is killed, the reaper removes it. Raises SandboxError when the
+    script fails or takes too long.
+    """
     reap(client)
     container = create_for_setup(client, base, wanted, setup.script or "")
     try:
         with tempfile.TemporaryFile() as archive:
             _pack(archive, setup.files, SETUP_FOLDER[1:])
             client.put_archive(container, "/", archive)
-        code, said = _run(client, container)
+        code, printed = _run_container(client, container)
         if code != 0:
             memory = f" (killed, perhaps for want of more than {wanted.memory_mb} MB)" if code == 137 else ""
-            raise SandboxError(f"the set-up ended with exit code {code}{memory}; the last lines were:\n{_tail(said)}")
-        client.commit(container, *image.split(":"), pause=False, conf=_kept(client, container, base))
+            raise _failure(f"the set-up ended with exit code {code}{memory}", printed)
+        client.commit(container, *image.split(":"), pause=False, conf=_image_config(client, container, base))
     finally:
         remove(client, container)
     return str(client.inspect_image(image)["Id"])
 
 
-def _run(client: Any, container: str) -> tuple[int, str]:
-    """Start it; its exit code, and the end of what it said. SandboxError past the time limit."""
-    said, deadline = b"", time.monotonic() + _SECONDS
+def _run_container(client: Any, container: str) -> tuple[int, str]:
+    """Start a container and wait for its end. Return its exit code and the end of what it printed.
+
+    Raises SandboxError past the time limit.
+    """
+    printed, deadline = b"", time.monotonic() + _SECONDS
     with closing(Stream(client.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1}))) as stream:
         client.start(container)
         frames = Frames(stream)
         try:
             while True:
-                said = (said + frames.read(deadline)[1])[-_TAIL_BYTES:]
+                printed = (printed + frames.read(deadline)[1])[-_TAIL_BYTES:]
         except TimeoutError:
-            raise SandboxError(
-                f"the set-up was not done after {_SECONDS} s; the last lines were:\n{_tail(said.decode(errors='replace'))}"
-            ) from None
+            raise _failure(f"the set-up was not done after {_SECONDS} s", printed.decode(errors="replace")) from None
         except ChannelClosed:
-            return int(client.wait(container, timeout=60)["StatusCode"]), said.decode(errors="replace")
+            return int(client.wait(container, timeout=60)["StatusCode"]), printed.decode(errors="replace")
 
 
-def _kept(client: Any, container: str, base: str) -> dict[str, Any]:
-    """What an image after a set-up is configured with: as the one before, without our labels, by which whatever was made of it would be
-    ours to remove, and without a proxy's address, which may hold a password."""
-    before, there = client.inspect_image(base)["Config"], client.inspect_container(container)["Config"]
-    added = [pair for pair in there["Env"] or () if pair not in (before["Env"] or ())]
+def _image_config(client: Any, container: str, base: str) -> dict[str, Any]:
+    """Return the configuration of an image made by a set-up: that of the image `base`, without what the container has added to it.
+
+    A proxy's address may hold a password, so the environment variables that the container has added become empty.
+    """
+    before, after = client.inspect_image(base)["Config"], client.inspect_container(container)["Config"]
+    added = [pair for pair in after["Env"] or () if pair not in (before["Env"] or ())]
     return {
         "Entrypoint": before["Entrypoint"] or [],
         "Cmd": before["Cmd"] or ["/bin/bash"],
         "WorkingDir": WORKSPACE,
-        "Labels": dict.fromkeys(labels("setup"), ""),
+        "Labels": _blank_labels(),
         "Env": [f"{pair.partition('=')[0]}=" for pair in added],
     }
 
 
+def _blank_labels() -> dict[str, str]:
+    """Return labels for an image that name no owner. The containers of a user who runs the image inherit them, and are not reaped."""
+    return dict.fromkeys(owner_labels("setup"), "")
+
+
 def _pack(archive: IO[bytes], files: Files, folder: str = "") -> None:
-    """Writes a tar, all of root's, from the beginning of which it can be read then; `folder` is made in it, and holds the files."""
+    """Write files, all of them root's, as a tar to `archive`, and go back to its beginning.
+
+    `folder` is made in it and holds the files. "": they are at the top.
+    """
     with tarfile.open(fileobj=archive, mode="w") as tar:
         if folder:
-            made = tarfile.TarInfo(folder)
-            made.type, made.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(made)
+            top = tarfile.TarInfo(folder)
+            top.type, top.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(top)
         for name, file in sorted(files.items()):
             member = tarfile.TarInfo(f"{folder}/{name}" if folder else name)
             member.mode = 0o755 if file.executable else 0o644
@@ -114,6 +133,7 @@ def _pack(archive: IO[bytes], files: Files, folder: str = "") -> None:
     archive.seek(0)
 
 
-def _tail(said: str) -> str:
-    """The last lines of what a build printed, as a terminal may see them."""
-    return "\n".join(line[:500] for line in sanitize(said).strip().splitlines()[-20:])
+def _failure(what: str, printed: str) -> SandboxError:
+    """Return the error for a build that failed, with the last lines that it printed, as a person may see them on a terminal."""
+    lines = [line[:500] for line in sanitize(printed).strip().splitlines()[-20:]]
+    return SandboxError(f"{what}; the last lines were:\n" + "\n".join(lines))

@@ -1,4 +1,7 @@
-"""From a definition to an image: the shipped ones are built on request, a repository's own on first use and kept by content."""
+"""The image of a sandbox's definition.
+
+Shipped images are built on request. What a repository sets up is built at its first use, and kept under a name made from its content.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 
 from codagent.errors import SandboxError, UsageError
 from codagent.sandbox.definition import Definition, load_definition, sandboxes_dir
-from codagent.sandbox.docker.engine import connect, speaking
+from codagent.sandbox.docker.engine import connect, translate_errors
 from codagent.sandbox.images.builder import build_image, run_script
 from codagent.sandbox.images.setup import Files, Setup
 from codagent.text import sanitize
@@ -25,63 +28,70 @@ _REPOSITORY = "codagent/repo"
 
 
 def ensure_image(wanted: Definition, setup: Setup | None = None, *, say: Say) -> str:
-    """The id of its image. What a repository sets up is built once, with network, and found again by content. It is for the caller to see
-    that the user allows it."""
+    """Return the id of a definition's image, and build first what a repository sets up, unless it is built already.
+
+    `setup` None: the repository sets up nothing. The set-up runs with network; the caller must have made sure that the user allows it.
+    Raises SandboxError when the image is missing or cannot be made, and UsageError when the definition has a set-up that was not passed.
+    """
     client = connect()
-    with speaking(f"preparing the sandbox {wanted.name}"):
+    with translate_errors(f"preparing the sandbox {wanted.name}"):
         if setup is None:
             if wanted.dockerfile is not None or wanted.setup is not None:
                 raise UsageError("a sandbox with a dockerfile or a setup needs the repository that they belong to")
-            return _present(client, wanted, say)
+            return _ensure_own_image(client, wanted, say)
         if setup.dockerfile is None:
-            image = _present(client, wanted, say)
+            image = _ensure_own_image(client, wanted, say)
         else:
-            base = _present(client, wanted, say) if "ARG BASE" in setup.dockerfile else None
-            image = _from_dockerfile(client, wanted, setup, base, say)
-        return image if setup.script is None else _after_script(client, wanted, setup, image, say)
+            base = _ensure_own_image(client, wanted, say) if "ARG BASE" in setup.dockerfile else None
+            image = _build_dockerfile(client, wanted, setup, base, say)
+        return image if setup.script is None else _run_setup(client, wanted, setup, image, say)
 
 
 def build(name: str, say: Say) -> str:
-    """Builds a shipped image, and first the one that it stands on; gives its id. What has not changed is not built again."""
+    """Build a shipped image, and first the image that it is based on, and return its id. The engine reuses what has not changed.
+
+    Raises SandboxError when a build fails.
+    """
     shipped = load_definition(name)
     client = connect()
-    with speaking(f"building {shipped.image}"):
+    with translate_errors(f"building {shipped.image}"):
         if name == "base":
-            base = _debian(client, say)
+            base = _ensure_debian(client, say)
         else:
             build("base", say)
             base = load_definition("base").image
         say(f"building {shipped.image} on {base}")
         text = (sandboxes_dir() / name / "Dockerfile").read_text()
-        return build_image(client, text, {}, shipped.image, _with_base(text, base), say)
+        return build_image(client, text, {}, shipped.image, _base_argument(text, base), say)
 
 
-def _present(client: Any, wanted: Definition, say: Say) -> str:
-    if (found := _image_id(client, wanted.image)) is not None:
-        return found
+def _ensure_own_image(client: Any, wanted: Definition, say: Say) -> str:
+    """Return the id of the image that a definition names, and pull it first if needed. Shipped images are never pulled or built here."""
+    if (image := _find_image(client, wanted.image)) is not None:
+        return image
     if wanted.image.startswith("codagent/"):
         raise SandboxError(f"the image {wanted.image} is missing; run `codagent sandbox build {wanted.name}`")
     say(f"pulling {wanted.image}")
     client.pull(wanted.image)
-    if (found := _image_id(client, wanted.image)) is None:
+    if (image := _find_image(client, wanted.image)) is None:
         raise SandboxError(f"the image {wanted.image} could not be pulled; check its name and the engine's way to the registry")
-    return found
+    return image
 
 
-def _debian(client: Any, say: Say) -> str:
-    """A Debian to build on: one that is here, the registry's, or one made by debootstrap."""
+def _ensure_debian(client: Any, say: Say) -> str:
+    """Return the name of a Debian image to build on: one that is present, the registry's, or one made by debootstrap."""
     import docker
 
     local = ":".join(_LOCAL_DEBIAN)
     for tag in (_DEBIAN, local):
-        if _image_id(client, tag) is not None:
+        if _find_image(client, tag) is not None:
             return tag
     try:
         say(f"pulling {_DEBIAN}")
         client.pull(_DEBIAN)
     except docker.errors.APIError as error:
         say(f"no image registry answers ({error.explanation})")
-    if _image_id(client, _DEBIAN) is not None:
+    if _find_image(client, _DEBIAN) is not None:
         return _DEBIAN
     say(f"making {local} with debootstrap; this takes about a minute")
     with tempfile.TemporaryFile() as archive:
@@ -90,45 +100,51 @@ def _debian(client: Any, say: Say) -> str:
         if done.returncode != 0:
             raise SandboxError(f"no Debian to build on: {sanitize(_last_line(done.stderr))}")
         archive.seek(0)
-        client.import_image_from_data(archive, *_LOCAL_DEBIAN)  # any readable file will do
+        client.import_image_from_data(archive, *_LOCAL_DEBIAN)
     return local
 
 
-def _from_dockerfile(client: Any, wanted: Definition, setup: Setup, base: str | None, say: Say) -> str:
-    """What the engine's builder makes of the repository's Dockerfile, unless it is here. Memory and processors are bounded there, and how
-    long it takes. What is not: processes, disk, and the rights of root, of which a build has all that the engine gives to a container."""
+def _build_dockerfile(client: Any, wanted: Definition, setup: Setup, base: str | None, say: Say) -> str:
+    """Return the id of the image that a repository's Dockerfile describes, and build it first unless it is built already.
+
+    Memory, processors and the time are bounded. Not bounded are the processes, the disk, and the rights of root: a build has all that the
+    engine gives to a container.
+    """
     tag = f"{_REPOSITORY}:{_digest(setup.dockerfile or '', setup.context, base or '')}"
-    if (found := _image_id(client, tag)) is not None:
-        return found
+    if (image := _find_image(client, tag)) is not None:
+        return image
     say(f"building {tag}, once, with network")
     processors = min(math.ceil(wanted.cpus), client.info()["NCPU"])
     memory = wanted.memory_mb << 20
     limits = {"memory": memory, "memswap": memory, "cpusetcpus": f"0-{processors - 1}"}
-    options = {"container_limits": limits, **_with_base(setup.dockerfile or "", base)}
+    options = {"container_limits": limits, **_base_argument(setup.dockerfile or "", base)}
     return build_image(client, setup.dockerfile or "", setup.context, tag, options, say)
 
 
-def _with_base(text: str, base: str | None) -> dict[str, Any]:
+def _base_argument(text: str, base: str | None) -> dict[str, Any]:
+    """Return the build's argument BASE, if the Dockerfile takes one."""
     return {"buildargs": {"BASE": base}} if base and "ARG BASE" in text else {}
 
 
-def _after_script(client: Any, wanted: Definition, setup: Setup, base: str, say: Say) -> str:
-    """What the set-up's script makes of an image, unless it is here."""
+def _run_setup(client: Any, wanted: Definition, setup: Setup, base: str, say: Say) -> str:
+    """Return the id of the image that a set-up's script makes of `base`, and run the script first unless the image is made already."""
     tag = f"{_REPOSITORY}:{_digest(setup.script or '', setup.files, base)}"
-    if (found := _image_id(client, tag)) is not None:
-        return found
+    if (image := _find_image(client, tag)) is not None:
+        return image
     say(f"building {tag}, once, with network")
     return run_script(client, wanted, setup, base, tag)
 
 
 def _digest(text: str, files: Files, base: str) -> str:
+    """Return a name for what is made of these contents; the same contents have the same name."""
     digest = hashlib.sha256(json.dumps([base, text]).encode())
     for name, file in sorted(files.items()):
         digest.update(json.dumps([name, file.executable, file.link, len(file.data)]).encode() + file.data)
     return digest.hexdigest()[:24]
 
 
-def _image_id(client: Any, image: str) -> str | None:
+def _find_image(client: Any, image: str) -> str | None:
+    """Return the id of an image. None: the engine does not have it."""
     import docker
 
     try:

@@ -1,4 +1,7 @@
-"""What a repository sets up, read once and whole: what a person is shown, what is remembered and what is built are the same bytes."""
+"""What a repository sets up for its sandbox.
+
+It is read once and completely, so that a person is shown, the list of allowed set-ups names, and the engine builds the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ _PRIVATE = (".git", ".codagent")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it goes into a build; `link`: `data` is where it leads to."""
+    """A file of a build."""
 
-    data: bytes
+    data: bytes  # of a link: the path that it leads to
     executable: bool = False
     link: bool = False
 
@@ -36,38 +39,38 @@ Files = Mapping[str, File]  # name in the build context -> the file
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A Dockerfile's text and its context, and a script with the files that it gets; None where there is no such part. `image`, which all
-    stands on, is "" for one of ours, and `recipe` names the Dockerfile."""
+    """What an image is made from: another image, then a Dockerfile, then a script. Each of them is optional."""
 
-    image: str = ""
-    recipe: str = ""
-    dockerfile: str | None = None
-    context: Files = field(default_factory=dict)
+    image: str = ""  # that everything is based on; "": a shipped one
+    recipe: str = ""  # the path of the Dockerfile
+    dockerfile: str | None = None  # its text
+    context: Files = field(default_factory=dict)  # that it can copy from
     script: str | None = None
-    files: Files = field(default_factory=dict)
+    files: Files = field(default_factory=dict)  # in the folder in which the script starts
 
     @property
     def digest(self) -> str:
-        """The same for the same content, wherever the repository lies."""
-        content = [self.image, self.dockerfile, list(_facts(self.context)), self.script, list(_facts(self.files))]
+        """A hash of the content. It is the same wherever the repository is."""
+        content = [self.image, self.dockerfile, list(_identify(self.context)), self.script, list(_identify(self.files))]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def read_setup(wanted: Definition, root: Path, tracked: Collection[str]) -> Setup | None:
-    """What the repository at `root` sets up for a sandbox; None: nothing. `tracked` are the paths that git knows there, relative to it.
+    """Return what the repository at `root` sets up for a sandbox, or None when it sets up nothing.
 
-    UsageError names a file that git does not track, that is under .git or .codagent, leads out of the repository, or is too large.
+    `tracked` are the paths that git tracks there, relative to `root`. Raises UsageError for a file that git does not track, that is under
+    .git or .codagent, that leads out of the repository, or that is too large.
     """
     if wanted.dockerfile is None and wanted.setup is None:
         return None
     tree, dockerfile = _Tree(root.resolve(), frozenset(tracked)), wanted.dockerfile and os.path.normpath(wanted.dockerfile)
     image = "" if wanted.image.startswith("codagent/") else wanted.image
-    files = {name: tree.named(name) for name in map(os.path.normpath, wanted.files)} if wanted.setup is not None else {}
+    files = {name: tree.read_file(name) for name in map(os.path.normpath, wanted.files)} if wanted.setup is not None else {}
     if dockerfile is None:
         return Setup(image, script=wanted.setup, files=files)
-    text = tree.text(dockerfile)
+    text = tree.read_text(dockerfile)
     copies = re.search(r"^\s*(COPY|ADD)\s", text, re.MULTILINE | re.IGNORECASE)
-    context = dict(_context(tree, dockerfile)) if copies else {}
+    context = dict(_read_context(tree, dockerfile)) if copies else {}
     return Setup(image, dockerfile, text, context, wanted.setup, files)
 
 
@@ -78,21 +81,22 @@ class _Tree:
         self.root, self.tracked = root, tracked
         self._room = MAX_BYTES
 
-    def named(self, name: str) -> File:
-        """A file that the settings name; a link gives what it leads to."""
-        inside = self._inside(name)
+    def read_file(self, name: str) -> File:
+        """Read a file that the settings name. For a link, read the file that it leads to."""
+        inside = self._resolve(name)
         if name not in self.tracked:
-            there = (self.root / name).is_file()
-            raise _refusal(f"git does not track {name!r}; `git add` it, or leave it out" if there else f"there is no file {name!r}")
+            exists = (self.root / name).is_file()
+            raise _refusal(f"git does not track {name!r}; `git add` it, or leave it out" if exists else f"there is no file {name!r}")
         if inside not in self.tracked:
             raise _refusal(f"{name!r} leads to {inside!r}, which git does not track")
-        found = self._content(inside)
-        if found is None:
+        file = self._read(inside)
+        if file is None:
             raise _refusal(f"there is no file {name!r} in the repository")
-        return found
+        return file
 
-    def text(self, name: str) -> str:
-        data = self.named(name).data
+    def read_text(self, name: str) -> str:
+        """Read a text file that the settings name, a Dockerfile or a .dockerignore."""
+        data = self.read_file(name).data
         if len(data) > _MAX_TEXT:
             raise _refusal(f"{name!r} has more than {_MAX_TEXT >> 20} MB")
         try:
@@ -100,16 +104,16 @@ class _Tree:
         except UnicodeDecodeError:
             raise _refusal(f"{name!r} is not text in UTF-8") from None
 
-    def as_it_is(self, name: str) -> File | None:
-        """A file of a context: a link stays one, but may not lead out. None for what is not there, and what is neither."""
-        inside = self._inside(name)
+    def read_entry(self, name: str) -> File | None:
+        """Read a file of a context. A link stays a link, but may not lead out of the repository. None: it is neither a file nor a link."""
+        inside = self._resolve(name)
         path = self.root / name
         if path.is_symlink():
             return File(os.fsencode(path.readlink()), link=True)
-        return self._content(inside)
+        return self._read(inside)
 
-    def _inside(self, name: str) -> str:
-        """Where a name leads to, links on the way considered, from the root on."""
+    def _resolve(self, name: str) -> str:
+        """Return the path that a name leads to when links are followed, relative to the root."""
         try:
             real = (self.root / name).resolve().relative_to(self.root)
         except (ValueError, OSError, RuntimeError):  # not below it, a name too long, links in a circle
@@ -118,7 +122,8 @@ class _Tree:
             raise _refusal(f"{name!r} leads into {' or '.join(_PRIVATE)}, of which a set-up may have nothing")
         return str(real)
 
-    def _content(self, inside: str) -> File | None:
+    def _read(self, inside: str) -> File | None:
+        """Read a regular file. None: it is missing, or no regular file."""
         try:
             descriptor = os.open(self.root / inside, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
@@ -135,21 +140,22 @@ class _Tree:
         return File(data, executable=bool(mode & 0o100))
 
 
-def _context(tree: _Tree, dockerfile: str) -> Iterator[tuple[str, File]]:
-    """What git tracks of the folder that a Dockerfile lies in, without what a tracked .dockerignore names."""
+def _read_context(tree: _Tree, dockerfile: str) -> Iterator[tuple[str, File]]:
+    """Yield the tracked files of the Dockerfile's folder by their names in it, without those that a tracked .dockerignore excludes."""
     from docker.utils import exclude_paths
 
     folder = os.path.dirname(dockerfile)  # noqa: PTH120 - a name in git, compared as text
     below = f"{folder}/" if folder else ""
     ignore = f"{below}.dockerignore"
-    lines = tree.text(ignore).split("\n") if ignore in tree.tracked else []
+    lines = tree.read_text(ignore).split("\n") if ignore in tree.tracked else []
     patterns = [line for line in lines if line and not line.startswith("#")]
     for name in sorted(exclude_paths(str(tree.root / folder), [*patterns, ".git", ".codagent"])):
-        if below + name in tree.tracked and (file := tree.as_it_is(below + name)) is not None:
+        if below + name in tree.tracked and (file := tree.read_entry(below + name)) is not None:
             yield name, file
 
 
-def _facts(files: Files) -> Iterator[tuple[str, bool, bool, str]]:
+def _identify(files: Files) -> Iterator[tuple[str, bool, bool, str]]:
+    """Yield for each file what identifies it: its name, its kind and a hash of its content."""
     for name, file in sorted(files.items()):
         yield name, file.executable, file.link, hashlib.sha256(file.data).hexdigest()
 

@@ -188,7 +188,7 @@ def test_what_a_sandbox_says_is_neither_trusted_nor_shown_as_it_is(repository, s
     class Hostile:
         """Answers everything with the same text."""
 
-        write, read, close = sandbox.write, sandbox.read, sandbox.close
+        write, read, kill_all, close = sandbox.write, sandbox.read, sandbox.kill_all, sandbox.close
 
         def __init__(self, output: str) -> None:
             self.output = output

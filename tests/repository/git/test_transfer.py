@@ -176,7 +176,7 @@ def test_an_image_without_git_is_a_broken_sandbox(repository, sandbox):
     class Bare:
         """The same sandbox with nothing on its path."""
 
-        write, read, close = sandbox.write, sandbox.read, sandbox.close
+        write, read, kill_all, close = sandbox.write, sandbox.read, sandbox.kill_all, sandbox.close
 
         def run(self, command, *, timeout):
             return sandbox.run(f"PATH=/nowhere\n{command}", timeout=timeout)

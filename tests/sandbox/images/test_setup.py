@@ -16,9 +16,9 @@ COPY = "FROM scratch\nCOPY . /\n"
 
 
 def read(root: Path, tracked: list[str], **table: object) -> Setup:
-    found = read_setup(load_for_repository("python", table), root, tracked)
-    assert found is not None
-    return found
+    setup = read_setup(load_for_repository("python", table), root, tracked)
+    assert setup is not None
+    return setup
 
 
 def test_nothing_is_set_up_by_an_image_alone(tmp_path: Path) -> None:
@@ -30,8 +30,8 @@ def test_a_script_gets_the_files_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "deep" / "run.sh").write_text("x")
     (tmp_path / "deep" / "run.sh").chmod(0o755)
     (tmp_path / "other").write_text("y")
-    found = read(tmp_path, ["deep/run.sh", "other"], setup="deep/run.sh", files=["./deep/run.sh"])
-    assert found == Setup(script="deep/run.sh", files={"deep/run.sh": File(b"x", executable=True)})
+    setup = read(tmp_path, ["deep/run.sh", "other"], setup="deep/run.sh", files=["./deep/run.sh"])
+    assert setup == Setup(script="deep/run.sh", files={"deep/run.sh": File(b"x", executable=True)})
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_context_is_what_git_tracks_of_the_dockerfiles_folder(tmp_path: Path) 
     (tmp_path / "dev" / "Dockerfile").write_text(COPY)
     (tmp_path / "dev" / ".dockerignore").write_text("# a comment\nleft\n")
     tracked = ["dev/a", "dev/sub/b", "dev/left", "top", "dev/link", "dev/Dockerfile", "dev/.dockerignore", "dev/gone"]
-    found = read(tmp_path, [*tracked, "dev/.codagent/notes.md"], dockerfile="dev/Dockerfile")
-    assert found.dockerfile == COPY
-    assert {name: file for name, file in found.context.items() if name not in ("Dockerfile", ".dockerignore")} == {
+    setup = read(tmp_path, [*tracked, "dev/.codagent/notes.md"], dockerfile="dev/Dockerfile")
+    assert setup.dockerfile == COPY
+    assert {name: file for name, file in setup.context.items() if name not in ("Dockerfile", ".dockerignore")} == {
         "a": File(b"dev/a"),
         "sub/b": File(b"dev/sub/b"),
         "link": File(b"a", link=True),

@@ -73,5 +73,5 @@ def test_a_loop_that_was_broken_off_has_no_notes_to_give():
 
 def test_packs_that_are_all_alike_have_no_other():
     only = PackResult(0, PACKS[0], (writing("a", 0),))
-    with pytest.raises(UsageError, match="2, have the same mapping"):
+    with pytest.raises(UsageError, match="all 2 packs have the same mapping"):
         notes_conditions.shuffle_notes([only, only])

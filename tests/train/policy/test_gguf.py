@@ -21,6 +21,7 @@ from codagent.types import Message, Profile, Sampling
 from codagent_train.policy import gguf
 from codagent_train.policy.export_weights import export_weights
 from codagent_train.policy.import_weights import import_model
+from codagent_train.run_dir.weights_ref import resolve
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
 
@@ -32,7 +33,7 @@ one_kind = pytest.mark.parametrize("imported", ["qwen2"], indirect=True)
 
 
 def written(given, out, to="gguf"):
-    export_weights(str(given), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
+    export_weights(resolve(str(given)), out, to=to, catalog_dir=weights_dir(None), say=lambda _: None)
     return out
 
 

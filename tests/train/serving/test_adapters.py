@@ -62,6 +62,22 @@ def test_adapters_side_by_side_do_not_mix(endpoint, client, folder, adapters):
         assert list(pool.map(one, range(9))) == alone
 
 
+def test_a_reply_breaks_off_when_its_adapter_is_removed_and_others_go_on(endpoint, adapters):
+    scheduler, pool = endpoint.scheduler, endpoint.pool
+    scheduler.run_between_steps(lambda: pool.add("v0", adapters[0]))
+    sampling = Sampling(100.0, 1.0, 0, 3000, 14)  # a reply of 427 tokens
+    removed = scheduler.submit("v0", (1, 2), sampling).iter_tokens(lambda: False)
+    kept = scheduler.submit(pool.base, (1, 2), Sampling(1.0, 1.0, 0, 3000, 6)).iter_tokens(lambda: False)
+    assert next(removed)
+    assert next(kept)
+    scheduler.run_between_steps(lambda: pool.drop("v0"))
+    with pytest.raises(ModelError, match="the reply broke off: the model v0 is gone"):
+        list(removed)
+    assert next(kept)
+    with pytest.raises(ModelError, match="the model v0 is gone"):
+        next(scheduler.submit("v0", (1, 2), sampling).iter_tokens(lambda: False))
+
+
 def test_a_checkpoint_is_served_on_its_base_under_the_name_of_its_run(adapters, folder):
     weights = open_weights(resolve(str(adapters[1])))
     assert weights.names == (f"{adapters[1].parent.name}@2", str(folder))

@@ -90,7 +90,7 @@ def make_report(player: str, setting: Setting, results: Sequence[PackResult]) ->
     """Make the report. Raises UsageError when fewer than two packs have a loop that was played to its end."""
     complete = drop_broken_off(results)
     if len(complete) < 2:
-        raise UsageError(f"{len(complete)} of {len(results)} packs have a loop that was played to its end; a report needs 2 such packs")
+        raise UsageError(f"{len(complete)} of {len(results)} packs have a loop that was played to its end; a report needs at least 2")
     loops = sum(len(result.loops) for result in complete)
     attempts = [[_solve_episodes(result, position) for result in complete] for position in range(setting.tasks)]
     reward = [[fmean(outcome.reward for outcome in _outcomes(episodes)) for episodes in by_pack] for by_pack in attempts]

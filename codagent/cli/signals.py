@@ -1,0 +1,26 @@
+"""SIGTERM and SIGHUP, which end a command as an interrupt does: what was done so far is kept and told."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+INTERRUPTED = 128 + signal.SIGINT
+_received: list[int] = []
+
+
+def listen() -> None:
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt. One that whoever started codagent has set to be ignored, as nohup does, stays so."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def exit_code(code: int) -> int:
+    """Return the exit code for the signal that came, in place of that of an interrupt. Other codes stay as they are."""
+    return 128 + _received[-1] if code == INTERRUPTED and _received else code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler is given both
+    _received.append(number)
+    raise KeyboardInterrupt
