@@ -78,7 +78,8 @@ def pytest_summary(output: str) -> str:
 
 def count_bytes(message: Message) -> int:
     """Return the bytes of a message, with some for its frame. No tokenizer makes more tokens of a message than that."""
-    return 16 + len(encode_text(message.content)) + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
+    texts = len(encode_text(message.content)) + len(encode_text(message.provider_data))
+    return 16 + texts + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
 
 
 def replace_unencodable(text: str) -> str:

@@ -31,6 +31,7 @@ class Message:
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    provider_data: str = ""  # JSON text of what the provider wants back with the message, which only models read; "": nothing
 
 
 @dataclass(frozen=True, slots=True)

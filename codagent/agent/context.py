@@ -6,6 +6,7 @@ Messages are shortened as rarely as possible, so that the prefix cache of a serv
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from codagent.errors import ModelError
@@ -77,13 +78,30 @@ class Context:
             messages.append(Message("user", "Earlier steps, in short:\n" + "\n".join(lines)))
         for number, step in enumerate(self._steps[self._summarised :], self._summarised):
             messages.extend(_short(message) if number < self._shortened else message for message in step)
+        if self._steps and self._shortened == len(self._steps):  # the latest call goes back with all that came with it
+            messages[-len(self._steps[-1])] = self._steps[-1][0]
         return messages
 
 
 def _short(message: Message) -> Message:
     if message.role == "assistant":
-        return message
+        return _without_signatures(message)
     return replace(message, content=truncate_middle(message.content, max_lines=SHORT_LINES, max_bytes=SHORT_BYTES))
+
+
+def _without_signatures(message: Message) -> Message:
+    """Return a message without the parts of its `provider_data` that a provider may have signed together with what came before.
+
+    Plain texts stay: a provider that wants its reasoning back refuses a request in which one call has none. So does what belongs to calls.
+    """
+    if not message.provider_data:
+        return message
+    try:
+        data = json.loads(message.provider_data)
+        plain = {key: value for key, value in data["message"].items() if isinstance(value, str)}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # a record that another program wrote
+        return replace(message, provider_data="")
+    return replace(message, provider_data=json.dumps({**data, "message": plain}, ensure_ascii=False))
 
 
 def _line(number: int, step: tuple[Message, ...]) -> str:

@@ -105,7 +105,11 @@ def _replace_halves(reply: Reply) -> Reply:
     """Return the reply as its record will hold it: half a character, which no file takes, is replaced. So a replay answers the same."""
     fix, message = replace_unencodable, reply.message
     calls = tuple(ToolCall(fix(call.id), fix(call.name), fix(call.arguments)) for call in message.tool_calls)
-    return replace(reply, message=replace(message, content=fix(message.content), tool_calls=calls), raw=fix(reply.raw))
+    return replace(
+        reply,
+        message=replace(message, content=fix(message.content), tool_calls=calls, provider_data=fix(message.provider_data)),
+        raw=fix(reply.raw),
+    )
 
 
 def _find_end(steps: Sequence[Step], profile: Profile) -> End | None:

@@ -14,6 +14,7 @@ from codagent.models.http.patience import wait_patiently
 from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
+from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
 from codagent.text import replace_unencodable
@@ -57,7 +58,7 @@ class LiteLLM:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = wait_patiently(lambda hear: retry(lambda: self._try_once(request, hear), self._patience_s), on_text)
+        answer, chunks = wait_patiently(lambda hear: retry(lambda: self._try_once(request, hear), self._patience_s), on_text)
         message, usage = answer.choices[0].message, answer.usage
         raw = message.content or ""
         text = remove_thoughts(raw)
@@ -69,7 +70,7 @@ class LiteLLM:
             cut = answer.choices[0].finish_reason == "length"
             text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         return Reply(
-            message=Message("assistant", text, calls),
+            message=Message("assistant", text, calls, provider_data=_provider_data(message, chunks)),
             stop=stop_reason(answer.choices[0].finish_reason, calls),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
@@ -83,8 +84,11 @@ class LiteLLM:
     def close(self) -> None:
         pass
 
-    def _try_once(self, request: dict[str, Any], on_text: OnText) -> Any:
-        """Send one request and collect its stream. Raises Transient for a failure that may pass, ModelError for any other."""
+    def _try_once(self, request: dict[str, Any], on_text: OnText) -> tuple[Any, list[Any]]:
+        """Send one request; return the built answer and the stream's chunks.
+
+        Raises Transient for a failure that may pass, ModelError for any other.
+        """
         litellm = self._library.get()
         on_text("")  # no further request is sent once nobody waits for it
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
@@ -112,7 +116,7 @@ class LiteLLM:
             raise ModelError(f"{self._model}: litellm failed: {_one_line(error)}") from error
         if answer is None or not answer.choices:
             raise Transient(f"{self._model} sent an empty answer")
-        return answer
+        return answer, chunks
 
 
 def load() -> Any:
@@ -141,6 +145,28 @@ def _cost(model: str, usage: Any) -> float | None:
     price: float = entry["input_cost_per_token"]
     cached_price: float = entry.get("cache_read_input_token_cost") or price
     return float((usage.prompt_tokens - cached) * price + cached * cached_price + usage.completion_tokens * entry["output_cost_per_token"])
+
+
+def _provider_data(message: Any, chunks: list[Any]) -> str:
+    """Return what the provider wants back with a message.
+
+    Blocks and details of reasoning are put together from the `chunks`: litellm's builder writes their texts twice or leaves them out.
+    """
+    plain: dict[str, Any] = message.model_dump(mode="json", exclude_none=True)
+    fields, blocks = pick_fields(plain), []
+    streamed: dict[str, Any] = {}
+    for chunk in chunks:
+        for choice in chunk.choices[:1]:
+            delta = pick_fields(choice.delta.model_dump(mode="json", exclude_none=True))
+            blocks += delta.pop("thinking_blocks", [])
+            add_piece(streamed, {key: value for key, value in delta.items() if isinstance(value, list)})
+    fields |= streamed
+    if whole := join_thinking(blocks):
+        fields["thinking_blocks"] = whole
+    beside = {key: value for key, value in fields.pop("provider_specific_fields", {}).items() if key not in fields}
+    if beside:
+        fields["provider_specific_fields"] = beside
+    return pack(fields, [pick_call_keys(call) for call in plain.get("tool_calls") or []])
 
 
 def _text_of(chunk: Any) -> str:

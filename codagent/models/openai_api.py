@@ -5,6 +5,7 @@ A reply has tokens if the server returns ids (vLLM's `return_token_ids`). Its lo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.models.http.background import Background
@@ -55,26 +56,29 @@ class OpenAIModel:
         self._model, self._calling, self._patience_s = model, calling, patience_s
         self._refused = RefusedFields()
         self._extras = list(_EXTRAS)  # the fields that this server has not refused
+        self._gives_back = True  # whether this server takes back the reasoning that it sends
 
     @property
     def name(self) -> str:
         return f"{self._url}#{self._model}"
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        if not self._gives_back:
+            messages = _without_provider_data(messages)
         chat, functions, schema = encode(self._calling, messages, tools)
         body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer = wait_patiently(lambda hear: retry(lambda: self._try_once(body, hear), self._patience_s), on_text)
+        answer = self._ask(body, messages, tools, on_text)
         text, calls = remove_thoughts(answer.content), answer.tool_calls(len(messages))
         if not calls:
             text, calls = decode(
                 self._calling, answer.content, tools, files=find_shown_files(messages), turn=len(messages), cut=answer.finish == "length"
             )
         return Reply(
-            message=Message("assistant", text, calls),
+            message=Message("assistant", text, calls, provider_data=answer.provider_data()),
             stop=stop_reason(answer.finish, calls),
             prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // BYTES_PER_TOKEN,
             completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
@@ -87,6 +91,22 @@ class OpenAIModel:
 
     def close(self) -> None:
         self._connection.get().close()
+
+    def _ask(self, body: Json, messages: tuple[Message, ...], tools: tuple[Tool, ...], on_text: OnText) -> ChatAnswer:
+        """Send a request and try again where that may help. A server that refuses its own reasoning is asked without it, from then on."""
+
+        def ask_patiently() -> ChatAnswer:
+            return wait_patiently(lambda hear: retry(lambda: self._try_once(body, hear), self._patience_s), on_text)
+
+        try:
+            return ask_patiently()
+        except RequestRefused:
+            if not self._gives_back or not any(message.provider_data for message in messages):
+                raise
+            body["messages"] = encode(self._calling, _without_provider_data(messages), tools)[0]
+            answer = ask_patiently()
+            self._gives_back = False  # it took the same request without what it had sent itself
+            return answer
 
     def _try_once(self, body: Json, on_text: OnText) -> ChatAnswer:
         """Send one request and collect its stream. Fields that this server refuses are left out, from then on."""
@@ -114,6 +134,10 @@ class OpenAIModel:
                 if answer.finish is None and not whole:
                     raise Transient(f"{client.who} closed the connection in the middle of an answer; is the server running?")
                 return answer
+
+
+def _without_provider_data(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(replace(message, provider_data="") for message in messages)
 
 
 def default_model(listing: Json) -> str:

@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import pytest
 
 from codagent.agent.context import KEEP, Context
@@ -79,3 +82,35 @@ def test_a_shortened_context_keeps_growing_at_its_end_only():
     before = context.messages
     context.add(step(99))
     assert context.messages[: len(before)] == before
+
+
+def thinking(number):
+    data = {"message": {"reasoning_content": "hm", "thinking_blocks": [{"signature": "S"}]}, "calls": [{"extra_content": {"google": 1}}]}
+    plain = step(number, "exit 0\n" + "line\n" * 100)
+    message = replace(plain.reply.message, provider_data=json.dumps(data))
+    return replace(plain, reply=replace(plain.reply, message=message))
+
+
+def test_signed_reasoning_is_dropped_where_answers_are_shortened_but_never_from_the_latest_step():
+    context = Context(PROMPT)
+    for number in range(1, KEEP + 3):
+        context.add(thinking(number))
+    for signed in ([False] * 2 + [True] * KEEP, [True] * KEEP, [False] * (KEEP - 1) + [True]):
+        context.shrink()
+        replies = [json.loads(message.provider_data) for message in context.messages if message.role == "assistant"]
+        assert ["thinking_blocks" in data["message"] for data in replies] == signed
+        assert all(data["message"]["reasoning_content"] == "hm" and data["calls"] for data in replies)
+
+
+def test_what_goes_back_to_the_provider_counts_as_part_of_the_request():
+    large = Message("user", "", provider_data=json.dumps({"message": {"reasoning": "x" * 4000}, "calls": []}))
+    assert Context((*PROMPT, large)).overflows(1000, Sampling(max_tokens=50))
+
+
+def test_reasoning_of_another_shape_is_dropped_where_answers_are_shortened():
+    context = Context(PROMPT)
+    for number in range(1, KEEP + 3):
+        one = step(number)
+        context.add(replace(one, reply=replace(one.reply, message=replace(one.reply.message, provider_data="[3"))))
+    context.shrink()
+    assert [message.provider_data for message in context.messages if message.role == "assistant"] == [""] * 2 + ["[3"] * KEEP

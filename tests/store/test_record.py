@@ -236,3 +236,12 @@ def test_a_first_line_that_is_no_loop_is_an_error_and_not_a_crash(tmp_path, line
     (tmp_path / "r").write_text(line + "\n")
     with pytest.raises(RecordError):
         load(tmp_path / "r")
+
+
+def test_what_the_provider_wants_back_is_kept_and_a_record_without_it_loads(tmp_path):
+    plain = step(1)
+    message = replace(plain.reply.message, provider_data='{"message": {"reasoning": "h\u00e9"}, "calls": [{}]}')
+    steps = [replace(plain, reply=replace(plain.reply, message=message)), step(2)]
+    write(tmp_path / "r", steps)
+    assert load(tmp_path / "r").episodes[0].steps == tuple(steps)
+    assert (tmp_path / "r").read_text().count("provider_data") == 1

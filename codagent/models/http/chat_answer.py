@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from codagent.models.tool_calls.provider_data import add_piece, pack, pick_call_keys, pick_fields
 from codagent.text import parse_json
 from codagent.types import Tokens, ToolCall
 
@@ -22,6 +23,7 @@ class _Call:
     id: str = ""
     name: str = ""
     arguments: str = ""
+    more: Json = field(default_factory=dict)  # keys that codagent does not read
 
     def is_whole(self) -> bool:
         """Whether the arguments are a complete JSON object, to which nothing can be added."""
@@ -44,6 +46,7 @@ class ChatAnswer:
     prompt_ids: list[Any] = field(default_factory=list)
     ids: list[Any] = field(default_factory=list)
     logprobs: list[Any] = field(default_factory=list)
+    more: Json = field(default_factory=dict)  # fields of the message that go back to the server
 
     def add(self, event: Json) -> str:
         """Add one event, and return the text in it, arguments of calls included. Raises TypeError or AttributeError for other shapes."""
@@ -71,15 +74,23 @@ class ChatAnswer:
     def tool_calls(self, turn: int) -> tuple[ToolCall, ...]:
         """Return the calls. A call without an id, or with that of another call, gets one that is made of `turn` and its place."""
         made: list[ToolCall] = []
-        for at, call in enumerate(call for call in self.calls if call.name or call.arguments):
+        for at, call in enumerate(self._named_calls()):
             known = not call.id or any(call.id == other.id for other in made)
             made.append(ToolCall(f"call_{turn}_{at}" if known else call.id, call.name, call.arguments))
         return tuple(made)
 
+    def provider_data(self) -> str:
+        """Return what the server wants back with the message, and with each of its `tool_calls`."""
+        return pack(self.more, [call.more for call in self._named_calls()])
+
+    def _named_calls(self) -> list[_Call]:
+        return [call for call in self.calls if call.name or call.arguments]
+
     def _add_delta(self, choice: Json) -> str:
         delta = choice.get("delta") or {}
         if not delta and not self.size and not self.calls:  # some servers repeat the whole message at the end
-            delta = choice.get("message") or {}
+            delta, self.more = choice.get("message") or {}, {}
+        add_piece(self.more, pick_fields(delta))
         written = _read_content(delta.get("content"))
         self.content += written
         parts = delta.get("tool_calls") or []
@@ -110,6 +121,7 @@ class ChatAnswer:
         elif call.name != name:
             call.name += name
         call.arguments += arguments
+        add_piece(call.more, pick_call_keys(part))
         return arguments
 
     def _find_call(self, given: str, index: int | None, name: str, place: tuple[int, int]) -> _Call | None:

@@ -14,6 +14,7 @@ from typing import Any
 from codagent.models.tool_calls.block_paths import find_path
 from codagent.models.tool_calls.fenced import describe, find_calls, find_files, read_blocks, render
 from codagent.models.tool_calls.json_in_text import find_json_calls
+from codagent.models.tool_calls.provider_data import unpack
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.models.tool_calls.xml_in_text import find_xml_calls
 from codagent.text import parse_json
@@ -81,13 +82,20 @@ def _encode_message(message: Message) -> Json:
     encoded: Json = {"role": message.role, "content": message.content}
     if message.tool_calls:
         encoded["content"] = message.content or None
-        encoded["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _repair(call.arguments)}}
-            for call in message.tool_calls
-        ]
+        encoded["tool_calls"] = [_encode_call(call) for call in message.tool_calls]
     if message.tool_call_id:
         encoded["tool_call_id"] = message.tool_call_id
-    return encoded
+    if not message.provider_data:
+        return encoded
+    fields, keys = unpack(message.provider_data)
+    for call, more in zip(encoded.get("tool_calls", ()), keys, strict=False):
+        call["function"].update(more.pop("function", {}))
+        call.update(more)
+    return encoded | fields
+
+
+def _encode_call(call: ToolCall) -> Json:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _repair(call.arguments)}}
 
 
 def _repair(arguments: str) -> str:
