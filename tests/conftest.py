@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from codagent.sandbox.definition import Definition, load_definition
 from codagent.sandbox.images.image import build
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A background job of a shell ignores SIGINT, and so would every command that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
