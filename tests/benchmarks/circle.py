@@ -22,6 +22,7 @@ from tests.train.doubles.phrases import phrasebook
 BIN = Path(sys.executable).parent
 NAME, FILE = "median", "tally/summary.py"
 GROUP = 8
+RUNS = 3  # the policy is sampled: one run that fails says little
 KEYS = ("key-a", "key-b", "key-c", "key-d")
 
 
@@ -64,8 +65,8 @@ def passed(found: list[dict[str, Any]]) -> int:
     return sum(loop["outcome"] == "passed" for loop in found)
 
 
-def circle(folder: Path) -> tuple[int, int, str]:
-    """How many of a group pass at the first attempt before and after, and the outcome of a run with the adapter."""
+def circle(folder: Path) -> tuple[int, int, int]:
+    """How many of a group pass at the first attempt before and after, and how many of RUNS runs with the adapter pass."""
     repository = check_out(NAME, folder / "repository")
     phrasebook(folder / "model", phrases(repository), read=("@guess", "@secret", "no-key", *KEYS))
     print("1. loops of the untrained model, recorded", flush=True)
@@ -80,15 +81,16 @@ def circle(folder: Path) -> tuple[int, int, str]:
     after = passed(loops(elsewhere, folder / "adapter", iterations=1, seed=1))
     task = sample(NAME)
     run = ("codagent", "run", task.instruction, "--model", "adapter:../adapter", "--check", task.checks[0], "--max-steps", "6", "--json")
-    outcome = json.loads(told(*run, "--seed", "3", cwd=elsewhere, codes=(0, 3)))["outcome"]
-    print(f"passed at the first attempt: {before} of {GROUP} before, {after} of {GROUP} after; then `codagent run`: {outcome}")
-    return before, after, outcome
+    outcomes = [json.loads(told(*run, "--seed", str(seed), cwd=elsewhere, codes=(0, 3)))["outcome"] for seed in range(3, 3 + RUNS)]
+    runs = outcomes.count("passed")
+    print(f"passed at the first attempt: {before} of {GROUP} before, {after} of {GROUP} after; then `codagent run`: {runs} of {RUNS}")
+    return before, after, runs
 
 
 def main() -> int:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="codagent-circle-"))
-    before, after, outcome = circle(folder)
-    return 0 if after > before and outcome == "passed" else 1
+    before, after, runs = circle(folder)
+    return 0 if after > before and runs > RUNS // 2 else 1
 
 
 if __name__ == "__main__":
