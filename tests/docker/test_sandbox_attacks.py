@@ -30,10 +30,10 @@ def list_processes(sandbox: DockerSandbox) -> set[str]:
     return {name for name, state in stats if state not in "ZX"} - {"docker-init", "tini", "bash", "cat", "runc:[2:INIT]"}
 
 
-def wait_for_no_process(sandbox: DockerSandbox) -> set[str]:
-    """What still runs some seconds after a kill: dying takes a moment, and a bomb that was missed would only grow."""
+def wait_for_processes(sandbox: DockerSandbox, expected: set[str]) -> set[str]:
+    """What runs, as soon as that is what is expected, or after some seconds: starting and dying take a moment."""
     deadline = time.monotonic() + 5
-    while (running := list_processes(sandbox)) and time.monotonic() < deadline:
+    while (running := list_processes(sandbox)) != expected and time.monotonic() < deadline:
         time.sleep(0.1)
     return running
 
@@ -75,7 +75,7 @@ def test_a_fork_bomb_is_cleared_away(sandbox: DockerSandbox, bomb: str) -> None:
     result = sandbox.run(bomb, timeout=2)
     assert (result.exit_code, result.timed_out) == (124, True)
     assert works(sandbox)
-    assert wait_for_no_process(sandbox) == set()
+    assert wait_for_processes(sandbox, set()) == set()
 
 
 def test_a_fork_bomb_left_in_the_background_is_cleared_away_by_the_next_time_limit(sandbox: DockerSandbox) -> None:
@@ -113,10 +113,10 @@ def test_a_full_workspace_refuses_a_write_and_runs_none_of_it(sandbox: DockerSan
 
 def test_what_left_its_session_does_not_survive_the_time_limit(sandbox: DockerSandbox) -> None:
     sandbox.run("setsid sleep 300 & (trap '' TERM HUP INT; setsid nohup sleep 300) & disown -a", timeout=10)
-    assert list_processes(sandbox) == {"sleep"}
+    assert wait_for_processes(sandbox, {"sleep"}) == {"sleep"}
     result = sandbox.run("echo so far; setsid sleep 300; sleep 300", timeout=1)
     assert (result.exit_code, result.timed_out, result.output) == (124, True, "so far\n")
-    assert wait_for_no_process(sandbox) == set()
+    assert wait_for_processes(sandbox, set()) == set()
 
 
 def test_a_gigabyte_of_output_stays_small_here_and_there(sandbox: DockerSandbox) -> None:
@@ -228,7 +228,7 @@ def test_an_interrupt_here_kills_what_runs_there(sandbox: DockerSandbox) -> None
     with pytest.raises(KeyboardInterrupt):
         sandbox.run("setsid sleep 300 & sleep 300", timeout=60)
     assert time.monotonic() - started < 30
-    assert wait_for_no_process(sandbox) == set()
+    assert wait_for_processes(sandbox, set()) == set()
 
 
 def test_many_memory_hogs_at_once_are_cleared_away(sandbox: DockerSandbox) -> None:
