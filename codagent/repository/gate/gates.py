@@ -14,13 +14,14 @@ from pathlib import Path
 
 from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
-from codagent.repository.gate.cache import Cache
+from codagent.repository.gate.cache import Cache, open_cache
 from codagent.repository.gate.pytest_run import parse_pytest, run_tests
 from codagent.repository.gate.verdict import Run, grade_runs
 from codagent.text import format_result
 from codagent.types import CommandResult, Outcome, Profile
 
 CHECK_SECONDS = 600.0
+TIMED_OUT = 124  # the exit code of a command that a time limit has ended
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
@@ -44,25 +45,28 @@ class Gates:
         """
         self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
         self._protect, self._image = tuple(protect), image
-        self._cache = Cache(cache)
+        self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
-        Only a pass is kept. A failure may have a cause that passes, like the time or a machine under load, so it is judged anew each time.
-        Raises SandboxError and RepositoryError.
+        A pass is kept for good, a failure for this process: it may have a cause that passes, like a machine under load, so another command
+        judges anew. What a time limit has ended is not kept. Raises SandboxError and RepositoryError.
         """
         deadline = time.monotonic() + seconds
         tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
-        kept = self._cache.get(self._key(tree, checks))
-        if kept and (outcome := grade_runs(kept, self._start_runs(checks, deadline), undone)).passed:
+        key = self._key(tree, checks)
+        with self._cache.lock(key):
+            if kept := self._cache.get(key):
+                outcome = grade_runs(kept, self._start_runs(checks, deadline, known={tree: kept}), undone)
+                if outcome.passed or self._cache.is_own(key):
+                    return outcome
+            runs = self._run_checks(tree, checks, deadline)
+            outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
+            if not any(run.exit_code == TIMED_OUT for run in runs):
+                self._cache.put(key, runs, for_others=outcome.passed)
             return outcome
-        runs = self._run_checks(tree, checks, deadline)
-        outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
-        if outcome.passed:
-            self._cache.put(self._key(tree, checks), runs)
-        return outcome
 
     def _start_runs(self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None) -> tuple[Run, ...]:
         """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
@@ -113,7 +117,7 @@ def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, sec
 
 def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
     if seconds <= 0:
-        return Run(check, 124, "there was no time left to run it", cut=True)
+        return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None
     if pytest is None:
         result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))

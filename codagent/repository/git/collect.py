@@ -10,8 +10,8 @@ from pathlib import Path
 
 from codagent.errors import RepositoryError, SandboxError
 from codagent.protocols import Sandbox, ignore_text
-from codagent.repository.git.command import Git
 from codagent.repository.git.receive import MAX_PACK_BYTES, receive
+from codagent.repository.git.refs import tree_of
 from codagent.repository.git.transfer import last_line, object_format, pack, unpack
 from codagent.types import CommandResult
 
@@ -24,38 +24,41 @@ _MAX_NAMED, _MAX_NAME = 10, 200
 
 # The agent may have changed anything in .git, so the tree is made in another git folder, from the commit that was copied in. Only the
 # objects and the index of the agent's .git are used: with the objects, less is sent back; with the index, fewer files are read. The script
-# prints the names of what stays behind, with a zero byte around each, and the tree in the last line.
+# prints the names of what stays behind, with a zero byte around each, and the tree in the last line. A process costs more than anything
+# else here, so each is started only where it has something to do.
 _COLLECT = f"""
-[ -d .git ] && [ ! -L .git ] && chmod u+rwx .git || rm -rf .git
-large=() excluded=()
+if [ ! -d .git ] || [ -L .git ]; then rm -rf .git; elif [ ! -r .git ] || [ ! -w .git ] || [ ! -x .git ]; then chmod u+rwx .git; fi
+large=() excluded=(':(top,exclude,icase).codagent') unsure=
 while IFS= read -r -d '' file; do
-    large+=("${{file#./}}") excluded+=(":(top,exclude,literal)${{file#./}}")
-done < <(find . -path ./.git -prune -o -type f -size +LARGEc -print0)
-rm -rf OUT
+    case $file in
+    */.git) unsure=1 ;;
+    *) large+=("${{file#./}}") excluded+=(":(top,exclude,literal)${{file#./}}") ;;
+    esac
+done < <(find . -path ./.git -prune -o '(' -name .git -o -type f -size +LARGEc ')' -print0)
+[ ! -e OUT ] && [ ! -L OUT ] || rm -rf OUT
 MAKE_ROOM
-mkdir -p OUT || exit 1
 case OUT in /*) out=OUT ;; *) out=$PWD/OUT ;; esac
 export GIT_DIR="$out/git" GIT_WORK_TREE="$PWD" GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 LC_ALL=C
 unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
-git init -q --template= --object-format=FORMAT && mkdir -p "$GIT_DIR/info" || exit 1
-git config core.protectHFS true && git config core.protectNTFS true || exit 1
-echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates" || exit 1
-{{ cp -p .git/index "$GIT_DIR/index"; cp .git/info/exclude "$GIT_DIR/info/exclude"; }} 2>/dev/null
+mkdir -p "$GIT_DIR/objects/info" "$GIT_DIR/refs" "$GIT_DIR/info" || exit 1
+printf '%s\\n' '[core]' 'repositoryFormatVersion = 1' protectHFS protectNTFS '[extensions]' 'objectFormat = FORMAT' >"$GIT_DIR/config" &&
+    echo 'ref: refs/heads/work' >"$GIT_DIR/HEAD" && echo "$PWD/.git/objects" >"$GIT_DIR/objects/info/alternates" || exit 1
+[ ! -e .git/index ] || cp -p .git/index "$GIT_DIR/index" 2>/dev/null
+[ ! -s .git/info/exclude ] || cp .git/info/exclude "$GIT_DIR/info/exclude" 2>/dev/null
 git read-tree --reset BASE 2>/dev/null || {{ rm -f "$GIT_DIR/index" && git read-tree BASE; }} || exit {_BASE_LOST}
-git add -A --ignore-errors -- . "${{excluded[@]}}" || [ $? = 1 ] || exit 1
-git rm -rq --cached --ignore-unmatch -- ':(icase).codagent' || exit 1
-if git ls-files -s | grep -q ^160000; then
+git add -A --ignore-errors -- . "${{excluded[@]}}" || {{ [ $? = 1 ] && unsure=1; }} || exit 1
+if [ $unsure ]; then
     git ls-files -s -z | while IFS= read -r -d '' entry; do
         case $entry in 160000*) printf '%s\\0' "${{entry#*$'\\t'}}" ;; esac
     done | git update-index --force-remove -z --stdin || exit 1
 fi
 RESTORE
-git ls-tree -r -z BASE .codagent | git update-index -z --index-info && tree=$(git write-tree) || exit 1
+tree=$(git write-tree) || exit 1
 printf '%s\\n^%s^{{tree}}\\n' "$tree" BASE | git pack-objects --revs --thin --window=0 --compression=1 -q --stdout >OUT/pack || exit 1
 [ "$(wc -c <OUT/pack)" -le {MAX_PACK_BYTES} ] || exit {_TOO_LARGE}
 printf '\\0'
 [ ${{#large[@]}} = 0 ] || printf '%s\\0' "${{large[@]}}" | head -c 4000
-git ls-files -z --others --modified --exclude-standard -- . ':(top,exclude,icase).codagent' 2>/dev/null | head -c 8000
+[ ! $unsure ] || git ls-files -z --others --modified --exclude-standard -- . "${{excluded[0]}}" 2>/dev/null | head -c 8000
 printf '\\n%s\\n' "$tree"
 """
 # Files that git ignores do not come out, and those that are too large stay behind: in a full workspace they make room for the rest.
@@ -64,7 +67,7 @@ git -c core.fsmonitor=false -c core.hooksPath=/dev/null clean -ffdXq >/dev/null 
 [ ${#large[@]} = 0 ] || rm -f -- "${large[@]}"
 """
 # git refuses these files for what is in them: a line that is too long, an address that it would take for an option.
-_RESTORE = "git reset -q BASE -- ':(top,icase,glob)**/.gitattributes' ':(top,icase,glob)**/.gitmodules' || exit 1"
+_RESTORE = "git reset -q BASE -- ':(top,icase,glob)**/.gitattributes' ':(top,icase,glob)**/.gitmodules' && unsure=1 || exit 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,14 @@ def _collect(sandbox: Sandbox, root: Path, base: str, attempt: _Attempt, say: Ca
         unpack(sandbox, pack(root, base))
         result = sandbox.run(script, timeout=_SECONDS)
     tree = _read_tree(result)
-    changed = tree != Git(root).line("rev-parse", f"{base}^{{tree}}")
+    changed = tree != tree_of(root, base)
     if changed:
         try:
             objects = sandbox.read(f"{attempt.folder}/pack")
         except OSError as error:
             raise RepositoryError(f"the sandbox gave no result: its pack could not be read ({error.strerror})") from error
-        sandbox.run(f"rm -rf {attempt.folder}", timeout=_SECONDS)
+        if attempt.folder != _OUT:  # in .git it disturbs nobody, and the next time removes it
+            sandbox.run(f"rm -rf {attempt.folder}", timeout=_SECONDS)
         receive(root, base, tree, objects)
     if left := _read_left(result):
         say(f"left behind in the sandbox: {left}")

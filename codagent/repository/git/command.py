@@ -91,7 +91,7 @@ class Git:
 
     def path(self, name: str) -> Path:
         """Return the path of the file `name` of the git folder, also in a linked work tree."""
-        return self.root / self.line("rev-parse", "--git-path", name)
+        return _find_path(self.root, name)
 
     @property
     def partial(self) -> bool:
@@ -149,6 +149,11 @@ def _read_config(root: Path) -> Mapping[str, str]:
     return dict(_parse_config(listing))
 
 
+@cache
+def _find_path(root: Path, name: str) -> Path:
+    return root / Git(root).line("rev-parse", "--git-path", name)
+
+
 def _explain_refusal(root: Path, errors: str) -> str:
     if "dubious ownership" in errors:
         return f"{root} belongs to another user and git refuses it; run as that user, or add it to git's safe.directory"
@@ -161,7 +166,8 @@ def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: b
         from git.exc import GitCommandNotFound
     except ImportError as error:  # GitPython runs git when it is imported
         raise RepositoryError(_NO_GIT) from error
-    command = ["env", *(part for name in _STRAY if name not in env for part in ("-u", name)), "git", *args]
+    stray = [part for name in _STRAY if name in os.environ and name not in env for part in ("-u", name)]
+    command = [*(["env", *stray] if stray else ()), "git", *args]
     with tempfile.TemporaryFile() as stdin_file:
         stdin_file.write(stdin)
         stdin_file.seek(0)

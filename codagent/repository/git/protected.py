@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from codagent.repository.git.command import Git
 from codagent.repository.git.refs import tree_of
-from codagent.repository.git.snapshot import split_paths
+from codagent.repository.git.snapshot import list_files, split_paths
 
 # Paths of tests and of the files beside them. Tests that the agent added stay, and must pass too.
 TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$)", re.IGNORECASE)
@@ -62,7 +62,7 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     if protect:
         globs = (f":(glob){glob}" for glob in protect)
         named = set(split_paths(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
-    taken = _test_modules(git, start_commit)
+    taken = _test_modules(list_files(root, start_commit))
     undone = [
         change
         for change in _changes(git, start_commit, commit)
@@ -103,9 +103,9 @@ def _takes_over(git: Git, change: _Change, taken: set[str]) -> bool:
     return module in taken or (name in _RUNNER and (folder in ("", "src") or bool(TESTS.search(f"{folder}/"))))
 
 
-def _test_modules(git: Git, start_commit: str) -> set[str]:
-    """Return the module paths of the start's test files, and of the folders that contain them."""
-    paths = [path for path in split_paths(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", start_commit)) if TESTS.search(path)]
+def _test_modules(files: Sequence[str]) -> set[str]:
+    """Return the module paths of the test files among `files`, and of the folders that contain them."""
+    paths = [path for path in files if TESTS.search(path)]
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if TESTS.search(f"{folder}/")}
     return folders | {module for path in paths if (module := _module_path(path, link=False))}
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from codagent.errors import NotPublished, RepositoryError, UsageError
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import IDENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class _Ref:
+    commit: str
+    is_ours: bool  # whether codagent made the commit
+    work_tree: str  # the folder in which the branch is checked out; "": nowhere
 
 
 def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers: Mapping[str, str]) -> str:
@@ -33,9 +42,11 @@ def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: st
         found = f"the work is kept as the commit {commit_id}; `git branch NAME {commit_id}` keeps it for good"
         raise NotPublished(commit_id, f"{error}; {found}") from error
     found = f"the work is kept as {kept}, and `codagent diff {loop_id}` shows it"
-    if _is_checked_out(git, loop_id):
+    refs = _list_refs(git, loop_id)
+    branch = refs.pop(_branch_ref(loop_id), None)
+    if branch and branch.work_tree:
         return
-    if _is_moved(git, loop_id):
+    if branch and not branch.is_ours and branch.commit not in {ref.commit for ref in refs.values()}:
         raise NotPublished(commit_id, f"the branch {branch_name(loop_id)} has commits that are not codagent's and is left alone; {found}")
     try:
         _update(git, f"update {_branch_ref(loop_id)} {best}\n")
@@ -51,7 +62,7 @@ def keep_start(root: Path, loop_id: str, start_commit: str, begin: str) -> None:
     """
     git = Git(root)
     taken = _branch_ref(loop_id).rpartition("/")[0]
-    if _read_ref(git, taken):
+    if git.line("for-each-ref", "--format=%(refname)", taken) == taken:
         name = taken.removeprefix("refs/heads/")
         raise RepositoryError(
             f"the branch {name} is in the way: the work is kept in branches {name}/ID; rename yours with `git branch -m {name} NAME`"
@@ -62,17 +73,17 @@ def keep_start(root: Path, loop_id: str, start_commit: str, begin: str) -> None:
 
 def list_published(root: Path, loop_id: str) -> dict[int, str]:
     """Return the commits of a loop that are kept, by position."""
-    kept = _list_kept(Git(root), loop_id)
+    kept = {name.rpartition("/")[2]: ref.commit for name, ref in _list_refs(Git(root), loop_id).items() if name != _branch_ref(loop_id)}
     return dict(sorted((int(name), commit_id) for name, commit_id in kept.items() if name.isdecimal()))
 
 
 def unpublish(root: Path, loop_id: str) -> None:
     """Delete a loop's branch and the refs of its commits. git removes the objects later. RepositoryError when the branch is checked out."""
     git = Git(root)
-    if _is_checked_out(git, loop_id):
+    refs = _list_refs(git, loop_id)
+    if any(ref.work_tree for ref in refs.values()):
         raise RepositoryError(f"the branch codagent/{loop_id} is checked out and is left alone; switch to another branch and try again")
-    names = git.line("for-each-ref", "--format=%(refname)", f"{_ref_prefix(loop_id)}/", _branch_ref(loop_id)).splitlines()
-    _update(git, "".join(f"delete {name}\n" for name in names))
+    _update(git, "".join(f"delete {name}\n" for name in refs))
 
 
 def unlock(root: Path, loop_id: str) -> None:
@@ -88,8 +99,9 @@ def branch_name(loop_id: str) -> str:
     return _branch_ref(loop_id).removeprefix("refs/heads/")
 
 
+@lru_cache(maxsize=1024)
 def tree_of(root: Path, commit_id: str) -> str:
-    """Return the tree of a commit."""
+    """Return the tree of a commit. `commit_id` must be a whole id, because the answer is remembered."""
     return Git(root).line("rev-parse", f"{commit_id}^{{tree}}")
 
 
@@ -113,34 +125,14 @@ def _branch_ref(loop_id: str) -> str:
     return f"refs/heads/codagent/{_ref_prefix(loop_id).rpartition('/')[2]}"
 
 
-def _list_kept(git: Git, loop_id: str) -> dict[str, str]:
-    """Return the commits that the refs of a loop keep, by the last part of the refs' names."""
-    listing = git.line("for-each-ref", "--format=%(refname:lstrip=3) %(objectname)", f"{_ref_prefix(loop_id)}/")
-    return dict(map(_split_pair, listing.splitlines()))
-
-
-def _read_ref(git: Git, ref: str) -> str:
-    """Return the object that a ref names; "" when there is no such ref."""
-    lines = git.line("for-each-ref", "--format=%(refname) %(objectname)", ref).splitlines()
-    return dict(map(_split_pair, lines)).get(ref, "")
-
-
-def _split_pair(line: str) -> tuple[str, str]:
-    name, _, found = line.partition(" ")
-    return name, found
+def _list_refs(git: Git, loop_id: str) -> dict[str, _Ref]:
+    """Return the loop's branch and the refs of its commits, by their whole names."""
+    fields = ("refname", "objectname", "committeremail", "worktreepath")
+    form = "".join(f"%({field})%00" for field in fields)  # a path may have any other character
+    parts = git.line("for-each-ref", f"--format={form}", f"{_ref_prefix(loop_id)}/", _branch_ref(loop_id)).split("\0")
+    ours = f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
+    return {name.strip(): _Ref(found, email == ours, tree) for name, found, email, tree in zip(*[iter(parts)] * len(fields), strict=False)}
 
 
 def _update(git: Git, commands: str) -> None:
     git("update-ref", "--stdin", stdin=commands.encode())
-
-
-def _is_moved(git: Git, loop_id: str) -> bool:
-    """Whether the loop's branch points to a commit that is neither kept for the loop nor made by codagent."""
-    tip = _read_ref(git, _branch_ref(loop_id))
-    if not tip or tip in _list_kept(git, loop_id).values():
-        return False
-    return git.line("for-each-ref", "--format=%(committeremail)", _branch_ref(loop_id)) != f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
-
-
-def _is_checked_out(git: Git, loop_id: str) -> bool:
-    return bool(git.line("for-each-ref", "--format=%(worktreepath)", _branch_ref(loop_id)))

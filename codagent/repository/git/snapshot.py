@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from codagent.errors import RepositoryError
@@ -70,8 +71,12 @@ def snapshot(root: Path) -> Snapshot:
     return Snapshot(root, head, made, dirty=True, nested=nested, filtered=filtered)
 
 
+@lru_cache(maxsize=2)  # the start of a loop, which is asked for again and again, and another commit; a list may be long
 def list_files(root: Path, commit: str) -> tuple[str, ...]:
-    """Return the paths in a commit, sorted by byte. Bytes that are not UTF-8 become surrogates."""
+    """Return the paths in a commit, sorted by byte. Bytes that are not UTF-8 become surrogates.
+
+    `commit` must be a whole id, because the answer is remembered.
+    """
     return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
 
 

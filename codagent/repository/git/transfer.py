@@ -38,8 +38,9 @@ _CONFIG = """\
 
 _UNPACK_IN = f"""
 command -v git >/dev/null && command -v tar >/dev/null || exit {_NO_GIT}
-[ -L .git ] || chmod -R u+rwX .git 2>/dev/null
-rm -rf .git && mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} || exit 1
+[ ! -d .git ] || [ -L .git ] || chmod -R u+rwX .git 2>/dev/null
+[ ! -e .git ] && [ ! -L .git ] || rm -rf .git
+mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} || exit 1
 """
 _CHECK_OUT = "git reset -q --hard"
 

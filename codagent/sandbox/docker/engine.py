@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from typing import Any
 
 from codagent.errors import SandboxError
@@ -17,7 +18,7 @@ _LIMITS = {"MemoryLimit": "limits of memory", "PidsLimit": "limits of processes"
 
 
 def connect() -> Any:
-    """Return a docker.APIClient for an engine that has answered. Raises SandboxError, which names each address that was tried."""
+    """Return a docker.APIClient. The engine has answered this process. Raises SandboxError, which names each address that was tried."""
     return _connect_first()[0]
 
 
@@ -45,11 +46,21 @@ def _connect_first() -> tuple[Any, Address]:
     failures = []
     for address in find_addresses():
         try:
-            return docker.APIClient(base_url=address.url, tls=_tls(address), version="auto", timeout=120), address
+            version = _negotiate_version(address)
+            return docker.APIClient(base_url=address.url, tls=_tls(address), version=version, timeout=120), address
         except (docker.errors.DockerException, OSError, ValueError) as error:
             failures.append((f"at {address.url} ({address.named_by}: {sanitize(_innermost_cause(error))})", error))
     tried = ", ".join(text for text, _ in failures)
     raise SandboxError(f"no docker engine answers {tried}; {START_HINT}") from failures[0][1]
+
+
+@cache
+def _negotiate_version(address: Address) -> str:
+    """Return the version of the engine's API. It is asked for once, because each question costs the engine some 10 ms."""
+    import docker
+
+    with closing(docker.APIClient(base_url=address.url, tls=_tls(address), version="auto", timeout=120)) as client:
+        return str(client.api_version)
 
 
 def _tls(address: Address) -> Any:

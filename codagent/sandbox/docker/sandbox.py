@@ -15,6 +15,7 @@ import errno
 import io
 import os
 import posixpath
+import shlex
 import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -27,7 +28,7 @@ from codagent.sandbox.docker.container import create
 from codagent.sandbox.docker.engine import Stream, connect, translate_errors
 from codagent.sandbox.docker.frames import ChannelClosed
 from codagent.sandbox.docker.reaper import reap, remove
-from codagent.sandbox.docker.shell import MAX_READ, Shell
+from codagent.sandbox.docker.shell import MAX_READ, Exec, Shell
 from codagent.types import CommandResult
 
 MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
@@ -52,7 +53,7 @@ class DockerSandbox:
         self._lifeline = lifeline
         self._definition = definition
         self._commands = 0
-        self._closed = False
+        self._closed = self._attested = False
         self._shell = Shell(client, container, definition)
 
     @classmethod
@@ -97,18 +98,21 @@ class DockerSandbox:
         return self._build_result(answer, log, note, started, timed_out=timed_out)
 
     def run_attested(self, command: str, *, timeout: float) -> CommandResult:
-        """Run a command as `run` does, but by an exec of its own, which costs about 70 ms. The exit code is what the engine reports.
+        """Run a command as `run` does, but by an exec of its own. The exit code is what the engine reports.
 
-        The output comes through the shell, so a program of the sandbox can forge it. The exit code does not come through the shell.
+        For the first command this is the spare shell, which is up already. Any later one gets a fresh exec, which costs some 50 ms, because
+        the command before may have changed the processes that were there. The output comes through the long-lived shell, so a program of
+        the sandbox can forge it. The exit code does not.
         """
         if "\0" in command or len(command.encode(errors="surrogateescape")) > MAX_COMMAND:
             return CommandResult(126, f"a check cannot hold a NUL byte, or more than {MAX_COMMAND:,} bytes", timed_out=False, seconds=0.0)
-        self._shell.check_open()
         log = self._next_log()
         started = time.monotonic()
+        script = shlex.join(["exec", "bash", "-c", _CHECK_SCRIPT, "check", log, command])
         try:
             with translate_errors("running a check in the sandbox"):
-                code = self._run_exec(["bash", "-c", _CHECK_SCRIPT, "check", log, command], started + timeout)
+                shell, self._attested = self._shell.open_another() if self._attested else self._shell.take_spare(), True
+                code = self._run_exec(shell, script.encode(errors="surrogateescape"), started + timeout)
         except KeyboardInterrupt:
             self._shell.reopen()
             raise
@@ -131,7 +135,7 @@ class DockerSandbox:
 
         No new process is needed for that, so a fork bomb does not prevent it. Raises SandboxError when the sandbox is closed or broken.
         """
-        self._shell.reopen()
+        self._shell.reopen(spare=False)
 
     def close(self) -> None:
         """Close the connections without waiting. The engine removes the container when its main process has read the end of its input."""
@@ -145,18 +149,23 @@ class DockerSandbox:
         self._commands += 1
         return f"/output/{self._commands:06}.log"
 
-    def _run_exec(self, words: list[str], deadline: float) -> int | None:
-        """Run a program by an exec and return its exit code, as the engine reports it. None: it still ran at the deadline.
+    def _run_exec(self, shell: Exec, script: bytes, deadline: float) -> int | None:
+        """Run a script in a shell and return the shell's exit code, as the engine reports it. None: it still ran at the deadline.
 
         The connection is held open because the engine ends an exec with its connection.
         """
-        exec_id, started = self._client.exec_create(self._container, words, user=self._definition.user)["Id"], time.monotonic()
-        with closing(Stream(self._client.exec_start(exec_id, socket=True))):
-            while (state := self._client.exec_inspect(exec_id))["Running"] or state["ExitCode"] is None:
+        started = time.monotonic()
+        with closing(shell.stream):
+            shell.stream.settimeout(max(0.001, deadline - started))
+            try:
+                shell.stream.sendall(script + b"\n")
+            except TimeoutError:
+                return None
+            while (state := self._client.exec_inspect(shell.id))["Running"] or state["ExitCode"] is None:
                 now = time.monotonic()
                 if now > deadline:
                     return None
-                time.sleep(min(0.1, 0.002 + (now - started) / 20))
+                time.sleep(min(0.1, 0.005 + (now - started) / 10))
         return int(state["ExitCode"])
 
     def _read_log(self, log: str, code: int) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from codagent.errors import SandboxError
@@ -24,14 +25,22 @@ _SPARE_PATIENCE = 5.0  # seconds for the spare shell, which is up already and an
 _DYING_SECONDS = 10.0  # that killed processes get to end
 
 
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A shell that reads its commands from the connection."""
+
+    id: str  # for the engine
+    stream: Stream
+
+
 class Shell:
     """The agent's shell. The container must be running."""
 
     def __init__(self, client: Any, container: str, definition: Definition) -> None:
         self._client, self._container, self._definition = client, container, definition
-        self._closed = False
-        self._channel = self._open_channel(self._open(), kill_others=False)
-        self._spare = self._open()
+        self._closed = self._spare_waits = False
+        self._channel = self._open_channel(self._open().stream, kill_others=False)
+        self._spare: Exec | None = self._open()
 
     def ask(self, *words: str, timeout: float | None = None, stream: BinaryIO | None = None) -> Answer:
         """Call a function of channel.sh, send it the whole `stream`, and return its answer.
@@ -40,6 +49,8 @@ class Shell:
         ended or its answer is invalid, and SandboxError as `reopen` does. After any of them, every process of the agent's has been killed.
         """
         self.check_open()
+        if words[0] == "run":
+            self._prepare_for_command()
         seconds = _PATIENCE if timeout is None else timeout
         limit = MAX_READ if words[0] == "get" else MAX_OUTPUT
         try:
@@ -48,10 +59,11 @@ class Shell:
             self.reopen()
             raise
 
-    def reopen(self) -> None:
+    def reopen(self, *, spare: bool = True) -> None:
         """Kill every process of the agent's user, wait until they have ended, and go on with a fresh shell.
 
-        Raises SandboxError when the sandbox is closed, its container has ended, or no shell can be opened in it.
+        Without `spare`, there is no spare shell until a second command is run. A sandbox that is closed before does not pay for one. Raises
+        SandboxError when the sandbox is closed, its container has ended, or no shell can be opened in it.
         """
         self.check_open()
         self._channel.close()
@@ -64,7 +76,18 @@ class Shell:
                     shell.close()
             else:
                 raise SandboxError("no shell can be opened in the sandbox: its image has no bash, or it is beyond repair; start another")
-            self._spare = self._open()
+            self._spare, self._spare_waits = (self._open(), False) if spare else (None, True)
+
+    def take_spare(self) -> Exec:
+        """Give the spare shell away, or a fresh one when there is none. There is no spare shell until a second command is run."""
+        self.check_open()
+        taken, self._spare, self._spare_waits = self._spare or self._open(), None, True
+        return taken
+
+    def open_another(self) -> Exec:
+        """Open a fresh shell, to give it away."""
+        self.check_open()
+        return self._open()
 
     def check_open(self) -> None:
         """Raise SandboxError when the sandbox was closed."""
@@ -74,7 +97,13 @@ class Shell:
     def close(self) -> None:
         self._closed = True
         self._channel.close()
-        self._spare.close()
+        if self._spare:
+            self._spare.stream.close()
+
+    def _prepare_for_command(self) -> None:
+        if self._spare is None and not self._spare_waits:
+            self._spare = self._open()
+        self._spare_waits = False
 
     def _take_over(self, shell: Stream, patience: float) -> Channel:
         """Kill every other process of the agent's user by this shell, and wait until they have ended, because they count until then.
@@ -90,10 +119,10 @@ class Shell:
     def _open_channel(self, shell: Stream, *, kill_others: bool) -> Channel:
         return Channel(shell, output_bytes=self._definition.output_mb * 1024 * 1024, kill_others=kill_others)
 
-    def _open(self) -> Stream:
-        """Start a shell by an exec of its own, and return the connection to it without waiting for the shell."""
+    def _open(self) -> Exec:
+        """Start a shell by an exec of its own, without waiting for it."""
         shell = self._client.exec_create(self._container, ["bash", "--noprofile", "--norc"], stdin=True, user=self._definition.user)
-        return Stream(self._client.exec_start(shell["Id"], socket=True))
+        return Exec(shell["Id"], Stream(self._client.exec_start(shell["Id"], socket=True)))
 
     def _open_candidates(self) -> Generator[tuple[Stream, float]]:
         """Yield shells to go on with, each with the seconds that it gets to answer.
@@ -102,12 +131,13 @@ class Shell:
         started. When a fork bomb has used up the processes, the engine can start none, so the limit of processes is raised step by step. It
         is set back when this generator is closed.
         """
-        yield self._spare, _SPARE_PATIENCE
-        yield self._open(), _PATIENCE
+        if self._spare:
+            yield self._spare.stream, _SPARE_PATIENCE
+        yield self._open().stream, _PATIENCE
         try:
             for factor in (4, 16):
                 set_pids_limit(self._client, self._container, self._definition.pids * factor)
-                yield self._open(), _PATIENCE
+                yield self._open().stream, _PATIENCE
         finally:
             set_pids_limit(self._client, self._container, self._definition.pids)
 

@@ -10,7 +10,7 @@ RUNS = {f"key {number}": (Run("true", number, "exit"),) for number in range(3)}
 def fill(file):
     cache = Cache(file)
     for key, runs in RUNS.items():
-        cache.put(key, runs)
+        cache.put(key, runs, for_others=True)
     return file.read_bytes()
 
 
@@ -47,3 +47,9 @@ def test_a_line_that_was_torn_spoils_at_most_the_next_one(tmp_path):
         whole_lines = whole[:size].count(b"\n")
         assert known(file) == {key: runs if number < whole_lines else None for number, (key, runs) in enumerate(RUNS.items())}
         assert Cache(file).get("more") == ()
+
+
+def test_what_is_not_for_others_is_known_to_this_process_alone(tmp_path):
+    cache = Cache(tmp_path / "verdicts.jsonl")
+    cache.put("key", (), for_others=False)
+    assert (cache.get("key"), cache.is_own("key"), Cache(tmp_path / "verdicts.jsonl").get("key")) == ((), True, None)

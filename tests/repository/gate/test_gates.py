@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from codagent.repository.gate import Gates
+from codagent.repository.gate.cache import open_cache
 from codagent.sandbox.local import LocalSandbox
 from tests.repository.gate.conftest import SOLVED, START
 
@@ -108,29 +110,50 @@ def test_verdicts_are_kept_by_tree_checks_and_image(shop, sandboxes, tmp_path):
     assert sandboxes.opened == 4
 
 
-def test_a_failure_is_judged_anew_and_a_pass_is_kept(shop, sandboxes, tmp_path):
+def test_a_failure_is_kept_for_the_command_and_a_pass_for_good(shop, sandboxes, tmp_path):
     flag = tmp_path / "flag"
     check, commit = f"test -e {flag}", shop.commit({"shop/price.py": SOLVED})
 
-    def grade(gates=None):
-        return (gates or Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl")).grade((check,), commit).passed
+    def grade():
+        return Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl").grade((check,), commit).passed
 
-    one = Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl")
-    assert (grade(one), grade(one), grade()) == (False, False, False)
+    assert (grade(), grade(), sandboxes.opened) == (False, False, 1)
     flag.touch()
-    assert (grade(one), sandboxes.opened) == (True, 4)
+    assert (grade(), sandboxes.opened) == (False, 1)
+    open_cache.cache_clear()  # as in another command
+    assert (grade(), grade(), sandboxes.opened) == (True, True, 2)
     flag.unlink()
-    assert (grade(one), grade(), sandboxes.opened) == (True, True, 4)
+    open_cache.cache_clear()
+    assert (grade(), sandboxes.opened) == (True, 2)
 
 
-def test_a_failure_of_pytest_is_judged_anew_and_the_start_is_run_once(shop, sandboxes, tmp_path):
+def test_what_a_time_limit_has_ended_is_not_kept(shop, sandboxes, tmp_path):
+    gates = Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl")
+    assert not gates.grade(("sleep 5",), shop.start, seconds=0.5).passed
+    assert not gates.grade(("exit 124",), shop.start).passed
+    assert not gates.grade(("exit 124",), shop.start).passed
+    assert gates.grade(("sleep 1",), shop.start).passed
+    assert sandboxes.opened == 4
+
+
+def test_loops_of_a_group_judge_their_common_start_once(shop, sandboxes, tmp_path):
+    def grade(_):
+        return Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl").grade(("sleep 0.5; false",), shop.start)
+
+    with ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(grade, range(6)))
+    assert ({outcome.passed for outcome in outcomes}, sandboxes.opened) == ({False}, 1)
+
+
+def test_a_failure_of_pytest_is_judged_anew_by_another_command_and_the_start_is_run_once(shop, sandboxes, tmp_path):
     flag = tmp_path / "flag"
     tests = f"import pathlib\ndef test_flag(): assert pathlib.Path({str(flag)!r}).exists()\n"
     commit, gates = shop.commit({"shop/price.py": SOLVED, "tests/test_flag.py": tests}), Gates(shop.root, shop.start, sandboxes)
     assert not gates.grade((PYTEST,), commit).passed
     flag.touch()
-    assert gates.grade((PYTEST,), commit).passed
-    assert sandboxes.opened == 3
+    assert not gates.grade((PYTEST,), commit).passed
+    assert sandboxes.opened == 2
+    assert Gates(shop.root, shop.start, sandboxes).grade((PYTEST,), commit).passed
 
 
 @pytest.mark.parametrize(
