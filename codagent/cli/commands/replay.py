@@ -9,7 +9,6 @@ from pathlib import Path
 
 import typer
 
-from codagent.agent.episode import Agent, run_episode
 from codagent.cli import options
 from codagent.cli.commands.allow import allowed_setups
 from codagent.cli.commands.records import StoredLoop, load_stored
@@ -18,7 +17,6 @@ from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED
 from codagent.runner.spec import spec_of
-from codagent.runner.workspace import Reopening, reopen
 from codagent.settings.settings import Settings
 from codagent.types import Episode, Step
 
@@ -50,7 +48,9 @@ def replay(
 
 
 def _differences(stored: StoredLoop, attempts: Sequence[Episode], position: int, progress: ProgressLines, own: Settings) -> Iterator[str]:
+    from codagent.agent.episode import Agent, run_episode
     from codagent.models.scripted import Scripted
+    from codagent.runner.workspace import Reopening, reopen
 
     episode = attempts[position]
     where = Reopening(stored.root, stored.folder.parent, progress.say, allowed_setups(), own.sandbox)

@@ -6,7 +6,7 @@ import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,10 +17,12 @@ from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.model import open_model, say_which_model
 from codagent.runner.result import change, exit_code, summary, summary_lines
-from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec
 from codagent.store import layout
 from codagent.types import Task
+
+if TYPE_CHECKING:
+    from codagent.runner.runner import Runner
 
 TaskText = Annotated[
     str | None,
@@ -48,6 +50,8 @@ def run(
 
     The result is a commit on a branch of its own.
     """
+    from codagent.runner.runner import Runner
+
     instruction = instruction_of(task)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
