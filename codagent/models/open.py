@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
     f"embedded ones are {', '.join(entry.name for entry in catalog.ENTRIES)}"
 )
+_OPENROUTER = "openrouter/"
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
 # the whole distribution is sampled from, so that recorded replies can be trained on
 _ADAPTER = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=0))
@@ -51,6 +53,8 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
         return _open_endpoint(spec, profile.calling, options)
+    if spec.startswith(_OPENROUTER):
+        return _open_openrouter(spec.removeprefix(_OPENROUTER), profile.calling, options)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
@@ -138,6 +142,15 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
             return Llama(root, f"{url}#{name}", weights=name, calling=calling)
     return OpenAIModel(url, name, calling=calling, api_key=api_key, options=options.request)
+
+
+def _open_openrouter(name: str, calling: Calling, options: ModelOptions) -> Model:
+    """Open a model of OpenRouter without litellm, which drops the signatures of reasoning from its streams."""
+    from codagent.models.servers.openai_api import OpenAIModel
+
+    url = os.environ.get("OPENROUTER_API_BASE") or "https://openrouter.ai/api/v1"
+    request = replace(options.request, marks="claude" in name, exact=False)
+    return OpenAIModel(url, name, calling=calling, api_key=options.named_key or os.environ.get("OPENROUTER_API_KEY"), options=request)
 
 
 def _list_models(client: HttpClient, seconds: float) -> dict[str, Any]:
