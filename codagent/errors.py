@@ -3,6 +3,7 @@
     CodagentError
     ├── UsageError            2   wrong usage, wrong file, unknown model, unknown price with a money limit
     ├── ModelError            4   endpoint down, refused or out of quota
+    │   ├── RequestRefused        the server refused what the request says, before it did any work
     │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
     ├── SandboxError          5   engine missing, image missing, container gone
     ├── RepositoryError       6   not git, or a patch that does not apply
@@ -29,6 +30,10 @@ class UsageError(CodagentError):
 
 class ModelError(CodagentError):
     exit_code = 4
+
+
+class RequestRefused(ModelError):
+    pass
 
 
 class ContextOverflow(ModelError):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from codagent.errors import ContextOverflow, ModelError
+from codagent.errors import ContextOverflow, ModelError, RequestRefused
 
 PATIENCE_S = 20.0
 RETRY_AFTER_CAP_S = 60.0
@@ -38,10 +38,6 @@ class Transient(Exception):
     def __init__(self, message: str, wait_s: float | None = None) -> None:
         super().__init__(message)
         self.wait_s = wait_s
-
-
-class RequestRefused(ModelError):
-    """The server refused the content of the request."""
 
 
 def retry(act: Callable[[], T], patience_s: float) -> T:
