@@ -21,7 +21,7 @@ from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.types import Calling
+from codagent.types import Calling, Effort
 
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
@@ -30,6 +30,9 @@ Repo = Annotated[Path, typer.Option("--repo", help="The repository, or a folder 
 Model = Annotated[
     str | None,
     typer.Option("--model", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
+]
+EffortOption = Annotated[
+    Effort | None, typer.Option("--effort", help="How much the model thinks before it answers, if it can.", show_default="the server's own")
 ]
 Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Name of the sandbox; `local` has no isolation.")]
 Check = Annotated[

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codagent.errors import LimitReached, ModelError, UsageError
-from codagent.models import catalog
-from codagent.models.download import is_installed, weights_dir
 from codagent.models.http.retry import PATIENCE_S, retry
+from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
+from codagent.models.weights import catalog
+from codagent.models.weights.download import is_installed, weights_dir
 from codagent.protocols import Model
 from codagent.store.price import Price
-from codagent.types import Calling, Message, Profile, Sampling, Tool
+from codagent.types import Calling, Profile, Sampling
 
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
@@ -25,8 +26,6 @@ KNOWN = (
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
 # the whole distribution is sampled from, so that recorded replies can be trained on
 _ADAPTER = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=0))
-_WORD = "pelican"
-_SAY = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,12 @@ class ModelOptions:
     """What a model is opened with, besides its name."""
 
     api_key: str | None = None  # for endpoints; litellm reads its own
+    named_key: str | None = None  # of this very model, in place of any other; None: there is none
     weights: Path | None = None  # the folder that `pull` downloads to; None: the one in the user's cache
     answered: int = 0  # how many replies of a script an earlier process used
     at_once: int = 1  # how many callers an embedded model serves in parallel
     seconds: float = 60.0  # how long a server may take to list its models
+    request: RequestOptions = NO_OPTIONS  # what is wanted of every request to a server
 
 
 def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
@@ -65,7 +66,13 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
         return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.servers.litellm import LiteLLM
 
-    return LiteLLM(spec, calling=profile.calling)
+    return LiteLLM(full_name(spec), calling=profile.calling, api_key=options.named_key, options=options.request)
+
+
+def full_name(spec: str) -> str:
+    """Return the name by which a model is asked. litellm sends no tools to `ollama/NAME`, but it does to `ollama_chat/NAME`."""
+    provider, slash, name = spec.partition("/")
+    return f"ollama_chat/{name}" if slash and provider == "ollama" else spec
 
 
 def profile_for(spec: str) -> Profile:
@@ -94,33 +101,6 @@ def price_for(spec: str) -> Price | None:
     return find_price(spec)
 
 
-def probe(spec: str, options: ModelOptions = ModelOptions()) -> Calling:
-    """Ask the model to call a tool in each of the three ways, and return the first way that works. Raises ModelError when none does."""
-    ways: tuple[Calling, ...] = ("native", "constrained", "text")
-    for way in ways:
-        if _calls_tools(spec, way, options):
-            return way
-    raise ModelError(f"{spec} answers, but calls no tool in any of the ways tried ({', '.join(ways)}); take a model that can")
-
-
-def _calls_tools(spec: str, way: Calling, options: ModelOptions) -> bool:
-    """Whether the model calls a tool when `way` is used. Raises ModelError if it fails in the last way, `text`."""
-    profile = replace(profile_for(spec), calling=way)
-    model = open_model(spec, profile=profile, options=options)
-    question = Message("user", f"Call the tool `say` with the word {_WORD}.")
-    try:
-        reply = model.reply((question,), (_SAY,), replace(profile.sampling, temperature=0.0, max_tokens=200))
-    except ModelError:
-        if way == "text":
-            raise
-        return False
-    finally:
-        model.close()
-    called = any(call.name == "say" and _WORD in call.arguments for call in reply.message.tool_calls)
-    # A native call is never in the text. A call that is in the text was only read from there.
-    return called and (way != "native" or _WORD not in reply.raw)
-
-
 def _entry_for(spec: str) -> catalog.Entry:
     entry = catalog.find_entry(spec.partition(":")[2] or catalog.DEFAULT)
     if entry is None:
@@ -146,10 +126,10 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     from codagent.models.servers.llama_cpp import Llama
     from codagent.models.servers.openai_api import OpenAIModel, default_model
 
-    api_key = options.api_key
+    api_key = options.named_key or options.api_key
     url, _, name = spec.partition("#")
     if not name:
-        client = HttpClient(url, api_key=api_key)
+        client = HttpClient(url, api_key=api_key, headers=options.request.headers)
         name = default_model(_list_models(client, options.seconds))
         client.close()
         if not name:
@@ -157,7 +137,7 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
         if client.server == "llama.cpp" and calling != "native":
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
             return Llama(root, f"{url}#{name}", weights=name, calling=calling)
-    return OpenAIModel(url, name, calling=calling, api_key=api_key)
+    return OpenAIModel(url, name, calling=calling, api_key=api_key, options=options.request)
 
 
 def _list_models(client: HttpClient, seconds: float) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def run(
     *,
     repo: options.Repo = Path(),
     model: options.Model = None,
+    effort: options.EffortOption = None,
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
@@ -55,7 +56,7 @@ def run(
     instruction = instruction_of(task)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    settings = options.read_settings(root, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
+    settings = options.read_settings(root, model=model, effort=effort, sandbox=sandbox, checks=check, protect=protect, **limits)
     loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
     say_which_model(settings, progress)
     access = options.access(settings.model)
