@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli.terminal.output import warn
-from codagent.errors import UsageError
+from codagent.errors import RepositoryError, UsageError
+from codagent.files import read_plain
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
@@ -97,6 +98,24 @@ def read_user_settings(**flags: Any) -> Settings:
     from codagent.settings.layers import merge_layers
 
     return merge_layers(*read_user_layers(**flags))
+
+
+def read_user_rules() -> str:
+    """Return the beginning of the person's own instructions for agents, `AGENTS.md` beside the user file. "": there are none.
+
+    A link is followed. A file that cannot be read is left out, with a warning.
+    """
+    from codagent.repository.rules import MAX_RULES_BYTES
+
+    file = user_dir("XDG_CONFIG_HOME", ".config") / "AGENTS.md"
+    try:
+        data = read_plain(Path(os.path.realpath(file)))
+    except FileNotFoundError:
+        return ""
+    except (OSError, RepositoryError) as error:
+        warn(f"{file} was not read: {error}")
+        return ""
+    return data[: MAX_RULES_BYTES + 1].decode("utf-8-sig", errors="replace")
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:

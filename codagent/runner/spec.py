@@ -55,6 +55,7 @@ class LoopSpec:
     notes_file: str = ""  # is kept up to date; "": none is
     seed: int | None = None
     members: int = 1  # so many loops of the group were started together
+    user_rules: str = ""  # the user's own instructions for agents as the loop began; "": there were none
 
 
 @dataclass(frozen=True, slots=True)

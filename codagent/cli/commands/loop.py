@@ -97,7 +97,8 @@ def loop(
     if dry_run:
         say("\n".join(worst_case(settings)))
         return
-    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
+    rules = options.read_user_rules()
+    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
 

@@ -76,7 +76,8 @@ def run(
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
     loop_id = layout.create_loop(runner.loops)
-    return LoopSpec(loop_id, loop_id, (Task(loop_id, instruction, runner.settings.checks),), seed=seed)
+    task = Task(loop_id, instruction, runner.settings.checks)
+    return LoopSpec(loop_id, loop_id, (task,), seed=seed, user_rules=options.read_user_rules())
 
 
 def _session(runner: Runner, seed: int | None) -> None:
