@@ -80,9 +80,16 @@ def summary(result: Result) -> dict[str, Any]:
         "claimed": last.end == "finished",
         "usd": result.spent.usd,
         "tokens": result.spent.tokens,
+        "cached_share": cached_share(loop),
         "seconds": round(result.seconds, 3),
         "record": str(result.record),
     }
+
+
+def cached_share(loop: Loop) -> float:
+    """Return how much of all that was sent to the model came from the provider's cache, 0..1."""
+    replies = [step.reply for episode in loop.episodes for step in episode.steps]
+    return sum(reply.cached_tokens for reply in replies) / max(1, sum(reply.prompt_tokens for reply in replies))
 
 
 def summary_lines(result: Result) -> list[str]:

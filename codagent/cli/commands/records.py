@@ -16,6 +16,7 @@ import typer
 from codagent.cli import options
 from codagent.cli.terminal.output import say, warn, write
 from codagent.cli.terminal.paint import paint
+from codagent.cli.terminal.progress import format_tokens
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.repository.attempts import verdict_label
@@ -72,7 +73,7 @@ def show(
         for message in episode.prompt:
             _print(message, full)
         for number, step in enumerate(episode.steps, 1):
-            say(f"\n── step {number} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+            say(f"\n── step {number} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
             _print(step.reply.message, full)
             for message in step.observation.messages:
                 _print(message, full)

@@ -94,9 +94,15 @@ class ProgressLines:
 
 
 def format_step(number: int, step: Step) -> str:
-    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens`."""
+    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens, 90% cached`."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
     texts = [f"{call.name} {first_line(first_argument(call), 80)}".rstrip() for call in calls]
     done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "wrote"
-    return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {step.reply.prompt_tokens:,}+{step.reply.completion_tokens:,} tokens")
+    return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
+
+
+def format_tokens(reply: Reply) -> str:
+    """Return how many tokens were sent and received, and how much of what was sent came from the provider's cache, if any did."""
+    cached = f", {reply.cached_tokens / reply.prompt_tokens:.0%} cached" if reply.cached_tokens and reply.prompt_tokens else ""
+    return f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens{cached}"

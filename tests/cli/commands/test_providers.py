@@ -5,32 +5,39 @@ import json
 import pytest
 
 from tests.cli.conftest import CHECK
-from tests.models.providers import anthropic, chat, gemini, ollama, openai
+from tests.models.providers import PROVIDERS
+from tests.models.providers.anthropic import Anthropic
 from tests.models.providers.double import serve, steps
 
 LOCAL = ("--sandbox", "local")
-# the name that a person types; the imitation; how litellm is led to it; the variable of the key
-PROVIDERS = {
-    "anthropic/claude-opus-5-5": (anthropic.Anthropic, "ANTHROPIC_API_BASE", "", "ANTHROPIC_API_KEY"),
-    "openai/gpt-5.6": (openai.OpenAI, "OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"),
-    "openai/gpt-6.1-sol": (openai.OpenAI, "OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"),
-    "gemini/gemini-3.8-flash": (gemini.Gemini, "GEMINI_API_BASE", "", "GEMINI_API_KEY"),
-    "deepseek/deepseek-v4-pro": (chat.DeepSeek, "DEEPSEEK_API_BASE", "/v1", "DEEPSEEK_API_KEY"),
-    "moonshot/kimi-k3": (chat.Moonshot, "MOONSHOT_API_BASE", "/v1", "MOONSHOT_API_KEY"),
-    "openrouter/deepseek/deepseek-v4-pro": (chat.OpenRouter, "OPENROUTER_API_BASE", "/v1", "OPENROUTER_API_KEY"),
-    "ollama/qwen3": (ollama.Ollama, "OLLAMA_API_BASE", "", "OLLAMA_API_KEY"),
-}
+
+
+def run(codagent, name, double, *flags):
+    """What a run with an imitation told, as `--json`."""
+    with serve(double) as url:
+        environment = PROVIDERS[name].environment(url)
+        done = codagent("run", "mend it", "--check", CHECK, "--model", name, "--json", *LOCAL, *flags, **environment)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "LiteLLM" not in done.stderr + done.stdout
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_run_of_twelve_steps_is_taken_by_each_provider(codagent, repository, name):
-    double_class, base, path, key = PROVIDERS[name]
-    double = double_class(steps(12))
-    with serve(double) as url:
-        environment = {base: url + path, key: "k"}
-        done = codagent("run", "mend it", "--check", CHECK, "--model", name, "--json", *LOCAL, **environment)
-    assert done.returncode == 0, done.stderr + done.stdout
-    told = json.loads(done.stdout)
+def test_a_run_of_twelve_steps_is_taken_by_each_provider(codagent, name):
+    double = PROVIDERS[name].double(steps(12))
+    told = run(codagent, name, double)
     assert (told["outcome"], len(double.sent)) == ("passed", 12)
-    assert "LiteLLM" not in done.stderr + done.stdout
-    print(name, f"{double.sent[9].share:.2f}", told)
+    assert double.sent[9].share > 0.9
+
+
+def test_a_run_of_fifty_steps_is_cached_and_costs_what_the_provider_bills(codagent, repository):
+    double = Anthropic(steps(50))
+    told = run(codagent, "anthropic/claude-opus-5-5", double)
+    assert len(double.sent) == 50
+    assert min(sent.share for sent in double.sent[2:]) > 0.9
+    assert told["usd"] == pytest.approx(double.bill, abs=0.005)
+    assert told["cached_share"] == pytest.approx(sum(sent.cached for sent in double.sent) / sum(sent.prompt for sent in double.sent))
+    assert told["tokens"] == sum(sent.prompt - sent.cached + sent.completion for sent in double.sent)
+    assert codagent("replay", *LOCAL).stdout.startswith("the same: 50 steps")
+    assert codagent("apply").returncode == 0
+    assert (repository / "answer.txt").read_text() == "right\n"
