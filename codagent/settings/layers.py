@@ -52,7 +52,7 @@ class Layer(Table, frozen=True):
     max_usd: Amount | None = None
     notes_tokens: Count | None = None
     effort: Effort | None = None
-    models: dict[str, Any] | None = None
+    models: Annotated[dict[str, Any], Meta(description="tables, [models.NAME]")] | None = None
     sandbox: SandboxTable = SandboxTable()
 
 

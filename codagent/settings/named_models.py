@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from codagent.errors import UsageError
 from codagent.settings.settings import NamedModel
 from codagent.settings.toml import Count, Table, Text, parse_table
 from codagent.types import Calling, Effort
@@ -33,7 +34,7 @@ class ModelTable(Table, frozen=True):
     effort: Effort | None = None
     price: PriceTable | None = None
     calling: Calling | None = None
-    headers: dict[str, str] | None = None
+    headers: Annotated[dict[str, str], Meta(description="a table of texts")] | None = None
 
 
 def parse_models(tables: Mapping[str, Any], where: Path) -> dict[str, NamedModel]:
@@ -42,6 +43,8 @@ def parse_models(tables: Mapping[str, Any], where: Path) -> dict[str, NamedModel
 
 
 def _parse_model(table: Any, where: str) -> NamedModel:
+    if not isinstance(table, Mapping):
+        raise UsageError(f'{where} must be a table, as in: url = "http://localhost:8000/v1"')
     stated = parse_table(table, ModelTable, where=where).to_dict()
     price = stated.pop("price", None)
     return NamedModel(**stated, price=price.to_dict() if price else None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.errors import ContextOverflow, LimitReached, RecordError
+from codagent.errors import ContextOverflow, LimitReached, RecordError, RequestRefused
 from codagent.store.ledger import Ledger, MeteredModel, Spent
 from codagent.store.price import Price
 from codagent.types import Limits, Message, Reply, Sampling
@@ -71,6 +71,32 @@ def test_neither_tokens_nor_money_ever_pass_their_limit(seed):
     assert sum(r.prompt_tokens * price.prompt_usd + r.completion_tokens * price.completion_usd for r in spent) <= limits.usd
 
 
+@pytest.mark.parametrize("seed", range(300))
+def test_no_limit_is_passed_where_a_cache_is_written_and_read(seed):
+    rng = random.Random(seed)
+    limits = Limits(tokens=rng.randint(2_000, 60_000), usd=rng.uniform(0.005, 0.5))
+    usd = rng.uniform(1e-6, 1e-5)
+    price = Price(usd, rng.uniform(1e-6, 5e-5), cached_usd=usd / 10, highest_prompt_usd=usd * 1.25)
+
+    class Caching(Writer):
+        def reply(self, messages, tools, sampling, on_text=None):
+            reply = super().reply(messages, tools, sampling)
+            cached = int(reply.prompt_tokens * rng.random())
+            written = int((reply.prompt_tokens - cached) * rng.random())
+            cost = price.cost(reply.prompt_tokens - written, reply.completion_tokens, cached) + written * price.highest_prompt_usd
+            return replace(reply, cached_tokens=cached, cost_usd=cost)
+
+    ledger, spent = Ledger(None, limits, price), []
+    model, messages = MeteredModel(Caching(), ledger), PROMPT
+    with pytest.raises(LimitReached):  # noqa: PT012 - the loop runs until it does
+        while True:
+            spent.append(model.reply(messages, (), Sampling(max_tokens=rng.randint(20, 2000))))
+            messages = (*messages, spent[-1].message, Message("user", "y" * rng.randint(0, 3000)))
+    assert sum(r.prompt_tokens - r.cached_tokens + r.completion_tokens for r in spent) == ledger.spent.tokens <= limits.tokens
+    assert sum(r.cost_usd for r in spent) == pytest.approx(ledger.spent.usd)
+    assert ledger.spent.usd <= limits.usd
+
+
 def test_an_interrupted_request_counts_as_spent():
     class Broken(Writer):
         def reply(self, messages, tools, sampling, on_text=None):
@@ -82,13 +108,14 @@ def test_an_interrupted_request_counts_as_spent():
     assert ledger.spent.tokens > 100
 
 
-def test_a_request_refused_as_too_long_costs_nothing():
+@pytest.mark.parametrize("refusal", [ContextOverflow, RequestRefused])
+def test_a_refused_request_costs_nothing(refusal):
     class Small(Writer):
         def reply(self, messages, tools, sampling, on_text=None):
-            raise ContextOverflow("too long")
+            raise refusal("no")
 
     ledger = Ledger(None, Limits(), None)
-    with pytest.raises(ContextOverflow):
+    with pytest.raises(refusal):
         MeteredModel(Small(), ledger).reply(PROMPT, (), Sampling())
     assert ledger.spent == Spent()
 

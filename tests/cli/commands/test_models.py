@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.models.loopback import Answer, refusal, serve
 
 LOCAL = ("--sandbox", "local")
@@ -49,3 +51,37 @@ def test_the_catalogue_is_listed(codagent):
     listed = codagent("models", "list").stdout
     assert [line.split()[0] for line in listed.splitlines()] == ["qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b", "smollm2-135m"]
     assert listed.count("not here") == 3
+
+
+NAMED = """
+[models.house]
+url = "{url}#m"
+key_env = "HOUSE_KEY"
+effort = "low"
+price = {{ prompt = 200.0, completion = 400.0 }}
+headers = {{ x-team = "a" }}
+max_output = 1000
+"""
+
+
+def test_a_model_of_the_users_file_has_its_key_its_price_and_its_effort(codagent, repository, tmp_path):
+    config = tmp_path / "config/codagent/config.toml"
+    config.parent.mkdir(parents=True)
+    with serve(FINISH) as server:
+        config.write_text(NAMED.format(url=server.url))
+        told = json.loads(codagent("run", "x", "--model", "house", "--json", *LOCAL, HOUSE_KEY="secret").stdout)
+        assert (server.keys, server.requests[0]["reasoning_effort"], server.requests[0]["max_tokens"]) == (["Bearer secret"], "low", 1000)
+        assert told["usd"] == pytest.approx(7 * 0.0002 + 3 * 0.0004)
+        codagent("run", "x", "--model", "house", "--effort", "high", *LOCAL, HOUSE_KEY="secret")
+        assert server.requests[1]["reasoning_effort"] == "high"
+        done = codagent("run", "x", "--model", "house", *LOCAL)
+        assert (done.returncode, len(server.requests)) == (2, 2)
+        assert "HOUSE_KEY, which holds the key of house, is not set" in done.stderr
+        assert codagent("run", "x", "--model", "house", "--effort", "much", *LOCAL).returncode == 2
+
+
+def test_a_server_that_wants_another_kind_of_request_is_named_the_way(codagent):
+    with serve(refusal(400, "To use function tools, use /v1/responses")) as server:
+        done = codagent("run", "x", "--model", f"{server.url}#gpt-5.6", *LOCAL)
+    assert done.returncode == 4
+    assert "--model openai/gpt-5.6 takes that way" in done.stderr
