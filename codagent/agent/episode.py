@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from codagent.agent.context import Context
 from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
+from codagent.prompts import prompt
 from codagent.protocols import Environment, Model, Observer
 from codagent.text import replace_unencodable
 from codagent.types import End, Episode, Message, Profile, Reply, Step, Tool, ToolCall
@@ -31,10 +32,10 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     Returns the episode with its steps, `end` and `cause`. Failures of the model, a limit or the sandbox become an `end`. Raises
     SandboxError only when the sandbox does not start.
     """
-    prompt = environment.reset(episode.task, episode.notes_before)
+    first_messages = environment.reset(episode.task, episode.notes_before)
     steps, unanswered = _split_unanswered(episode)
     if not episode.prompt:
-        episode = replace(episode, prompt=prompt)
+        episode = replace(episode, prompt=first_messages)
         for observer in agent.observers:
             observer.on_episode_start(episode)
     end, cause = None, ""
@@ -45,7 +46,8 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
             context.add(step)
         end = _find_end(steps, agent.profile)
         while end is None:
-            step = _step(agent, environment, context, unanswered)
+            was_cut = bool(steps) and steps[-1].reply.stop == "length"
+            step = _step(agent, environment, context, unanswered, room=2 if was_cut else 1)
             unanswered = None
             steps.append(step)
             context.add(step)
@@ -69,28 +71,38 @@ def _split_unanswered(episode: Episode) -> tuple[list[Step], Step | None]:
     return steps, None
 
 
-def _step(agent: Agent, environment: Environment, context: Context, unanswered: Step | None) -> Step:
-    """Take the next step. `unanswered` holds a recorded reply that the environment has still to answer; None: the model is asked."""
+def _step(agent: Agent, environment: Environment, context: Context, unanswered: Step | None, *, room: int) -> Step:
+    """Take the next step. `unanswered` holds a recorded reply that the environment has still to answer; None: the model is asked.
+
+    A reply may have `room` times the usual length. A model whose reply was cut is told so.
+    """
     began = time.monotonic()
     if unanswered:
         reply, shortened = unanswered.reply, unanswered.context
     else:
-        reply, shortened = _ask(agent.model, context, environment.tools, agent.profile)
+        reply, shortened = _ask(agent.model, context, environment.tools, agent.profile, room)
         for observer in agent.observers:
             observer.on_reply(reply, shortened)
-    step = Step(reply, environment.step(reply.message), time.monotonic() - began, shortened)
+    observation = environment.step(reply.message)
+    if reply.stop == "length" and observation.messages:
+        *before, last = observation.messages
+        observation = replace(observation, messages=(*before, replace(last, content=f"{prompt('cut')}\n\n{last.content}")))
+    step = Step(reply, observation, time.monotonic() - began, shortened)
     for observer in agent.observers:
         observer.on_step(step)
     return step
 
 
-def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile) -> tuple[Reply, tuple[Message, ...] | None]:
-    """Ask the model. Returns its reply, and the messages that were sent when they are fewer than all that came before (else None)."""
+def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile, room: int) -> tuple[Reply, tuple[Message, ...] | None]:
+    """Ask the model for a reply of at most `room` times the usual length.
+
+    Returns the reply, and the messages that were sent when they are fewer than all that came before (else None).
+    """
     shortened = context.messages if context.forgets else None
-    sampling = profile.sampling
+    sampling = replace(profile.sampling, max_tokens=room * profile.sampling.max_tokens)
     if sampling.seed is not None:
         sampling = replace(sampling, seed=sampling.seed + context.steps)  # the same question, another answer
-    while context.overflows(profile.context_tokens, profile.sampling):
+    while context.overflows(profile.context_tokens, sampling):
         context.shrink()
         shortened = context.messages
     while True:

@@ -5,7 +5,7 @@ import pytest
 from codagent.agent.episode import Agent, run_episode
 from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
 from codagent.models.scripted import Scripted
-from codagent.types import Episode, Message, Observation, Profile, Sampling, Task, Tool
+from codagent.types import Episode, Message, Observation, Profile, Reply, Sampling, Task, Tool
 
 BEGUN = Episode("solve", 0, Task("t", "count"), "", ())
 
@@ -218,3 +218,23 @@ def test_half_a_character_in_a_reply_is_replaced_before_anything_is_done_with_it
     assert reply.raw == reply.message.content == "a\ufffd \U0001f600 \udcff"
     assert [(call.name, call.arguments) for call in reply.message.tool_calls] == [("g\ufffd", "{\ufffd")]
     assert heard == [reply.message]
+
+
+def test_a_reply_that_was_cut_is_told_and_the_next_has_twice_the_room():
+    class Talker:
+        name = "talker"
+
+        def __init__(self):
+            self.asked = []
+
+        def reply(self, messages, tools, sampling, on_text=None):
+            self.asked.append((sampling.max_tokens, messages[-1].content))
+            stop = "length" if len(self.asked) in (1, 2) else "stop"
+            text = f"text {len(self.asked)}"
+            return Reply(Message("assistant", text), stop, 1, 1, None, None, sampling, "p", text)
+
+    talker = Talker()
+    ended = work(talker, Counter(), Profile(sampling=Sampling(max_tokens=100), steps=4))
+    assert [tokens for tokens, _ in talker.asked] == [100, 200, 200, 100]
+    assert [text.startswith("Your last reply was cut off") for _, text in talker.asked] == [False, True, True, False]
+    assert ended.steps[0].observation.messages[0].content.endswith("\n\nok 1")
