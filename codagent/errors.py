@@ -3,7 +3,8 @@
     CodagentError
     ├── UsageError            2   wrong usage, wrong file, unknown model, unknown price with a money limit
     ├── ModelError            4   endpoint down, refused or out of quota
-    │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
+    │   ├── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
+    │   └── Refusal               the model, or a filter around it, refuses to answer; the attempt ends
     ├── SandboxError          5   engine missing, image missing, container gone
     ├── RepositoryError       6   not git, or a patch that does not apply
     │   └── NotPublished          the work is kept as a commit, but a ref could not be written
@@ -32,6 +33,10 @@ class ModelError(CodagentError):
 
 
 class ContextOverflow(ModelError):
+    pass
+
+
+class Refusal(ModelError):
     pass
 
 

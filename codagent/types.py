@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "tool_calls", "length"]
+FinishReason = Literal["stop", "tool_calls", "length", "refused"]
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
+# refused: the model, or a filter around it, does not answer
 # model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
-End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"]
+End = Literal[
+    "finished", "repeated", "silent", "refused", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"
+]
 ENDS_LOOP = ("model", "sandbox", "interrupted", "tokens", "seconds", "usd")  # an episode that ends so ends its loop, which is not complete
 
 
@@ -76,6 +79,7 @@ class Reply:
     sampling: Sampling
     policy: str
     raw: str
+    refusal: str = ""  # the category, when `stop` is "refused"
 
     @property
     def total_tokens(self) -> int:
@@ -125,7 +129,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one loop may use in all, and `steps` in each of its episodes. `usd` None: no price is known and no limit was asked for.
-    `patience` is how many iterations in a row may bring no progress."""
+    `patience` is how many iterations in a row may bring no progress, `wait` for how many seconds a model that fails is asked again."""
 
     iterations: int = 10
     patience: int = 5
@@ -133,6 +137,7 @@ class Limits:
     tokens: int = 1_000_000
     seconds: float = 1800.0
     usd: float | None = 5.0
+    wait: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)

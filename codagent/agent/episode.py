@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from codagent.agent.context import Context
-from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
+from codagent.errors import ContextOverflow, LimitReached, ModelError, Refusal, SandboxError
 from codagent.protocols import Environment, Model, Observer
 from codagent.text import replace_unencodable
-from codagent.types import End, Episode, Message, Profile, Reply, Step, Tool, ToolCall
+from codagent.types import End, Episode, Message, Observation, Profile, Reply, Step, Tool, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     try:
         context = Context(episode.prompt, agent.profile.memory)
         for step in steps:
-            environment.step(step.reply.message)
+            _answer(environment, step.reply)
             context.add(step)
         end = _find_end(steps, agent.profile)
         while end is None:
@@ -55,10 +55,10 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     except LimitReached as error:
         end, cause = error.limit, str(error)
     except ModelError as error:
-        end, cause = "model", str(error)
+        end, cause = "refused" if isinstance(error, Refusal) else "model", str(error)
     except SandboxError as error:
         end, cause = "sandbox", str(error)
-    return replace(episode, steps=tuple(steps), end=end, cause=cause)
+    return replace(episode, steps=tuple(steps), end=end, cause=cause or _explain_refusal(agent.model.name, steps))
 
 
 def _split_unanswered(episode: Episode) -> tuple[list[Step], Step | None]:
@@ -78,10 +78,21 @@ def _step(agent: Agent, environment: Environment, context: Context, unanswered: 
         reply, shortened = _ask(agent.model, context, environment.tools, agent.profile)
         for observer in agent.observers:
             observer.on_reply(reply, shortened)
-    step = Step(reply, environment.step(reply.message), time.monotonic() - began, shortened)
+    step = Step(reply, _answer(environment, reply), time.monotonic() - began, shortened)
     for observer in agent.observers:
         observer.on_step(step)
     return step
+
+
+def _answer(environment: Environment, reply: Reply) -> Observation:
+    """Let the environment answer a reply. A refusal ends the episode, and calls that came before it are not run."""
+    return Observation((), "refused") if reply.stop == "refused" else environment.step(reply.message)
+
+
+def _explain_refusal(model: str, steps: Sequence[Step]) -> str:
+    """Say for a person that the last reply was a refusal, and of which category; "": it was none."""
+    refusal = steps[-1].reply.refusal if steps else ""
+    return f"{model} refused to answer: {refusal}; say the task in other words, or take another model" if refusal else ""
 
 
 def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile) -> tuple[Reply, tuple[Message, ...] | None]:

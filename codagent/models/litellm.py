@@ -10,8 +10,9 @@ from typing import Any
 from codagent.errors import ModelError
 from codagent.models.http.background import Background
 from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
-from codagent.models.http.patience import wait_patiently
-from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
+from codagent.models.http.patience import Patience
+from codagent.models.http.refusal import find_refusal
+from codagent.models.http.retry import Transient, error_for_status
 from codagent.models.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
@@ -33,17 +34,17 @@ class LiteLLM:
         calling: Calling = "native",
         url: str | None = None,
         api_key: str | None = None,
-        patience_s: float = PATIENCE_S,
+        patience: Patience | None = None,
     ) -> None:
         """Prepare to ask `model`, which is a litellm name.
 
-        `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience_s` is
-        how long a failing request is repeated. Raises UsageError when the provider's key cannot be sent.
+        `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience`
+        None repeats failing requests for a short while. Raises UsageError when the provider's key cannot be sent.
         """
         clean_provider_keys(model.partition("/")[0])
         self._key = clean_key(api_key)
         self._library = Background(load)
-        self._model, self._calling, self._patience_s = model, calling, patience_s
+        self._model, self._calling, self._patience = model, calling, patience or Patience()
         self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
 
     @property
@@ -58,8 +59,9 @@ class LiteLLM:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer, chunks = wait_patiently(lambda hear: retry(lambda: self._try_once(request, hear), self._patience_s), on_text)
+        answer, chunks = self._patience.ask(self._model, lambda hear: self._try_once(request, hear), on_text)
         message, usage = answer.choices[0].message, answer.usage
+        refusal = find_refusal(answer.choices[0].finish_reason, self._model.partition("/")[0])
         raw = message.content or ""
         text = remove_thoughts(raw)
         calls = tuple(
@@ -71,7 +73,7 @@ class LiteLLM:
             text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         return Reply(
             message=Message("assistant", text, calls, provider_data=_provider_data(message, chunks)),
-            stop=stop_reason(answer.choices[0].finish_reason, calls),
+            stop="refused" if refusal else stop_reason(answer.choices[0].finish_reason, calls),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cost_usd=_cost(self._model, usage),
@@ -79,6 +81,7 @@ class LiteLLM:
             sampling=sampling,
             policy=f"{self._model} {self._calling}",
             raw=raw,
+            refusal=refusal,
         )
 
     def close(self) -> None:
@@ -109,7 +112,7 @@ class LiteLLM:
             answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
             # litellm reports a refused connection and a broken stream as internal server errors, with the cause in the text.
-            raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network") from error
+            raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network", kind="unreachable") from error
         except openai.APIStatusError as error:
             raise _error_for(self._model, error) from error
         except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -181,7 +184,7 @@ def _text_of(chunk: Any) -> str:
 def _error_for(model: str, error: Any) -> Transient | ModelError:
     """Translate an error of litellm that has an HTTP status."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    text = f"{type(error).__name__}: {_one_line(error)}"
+    text = f"{type(error).__name__}: {hide_keys(str(error))}"
     if type(error).__name__ == "ContextWindowExceededError":
         text += " [context_length_exceeded]"
     return error_for_status(int(error.status_code or 500), text, headers, model)

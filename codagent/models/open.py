@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from codagent.errors import LimitReached, ModelError, UsageError
 from codagent.models import catalog
 from codagent.models.download import is_installed, weights_dir
+from codagent.models.http.patience import Patience, wait_patiently
 from codagent.models.http.retry import PATIENCE_S, retry
-from codagent.protocols import Model
+from codagent.protocols import Model, ignore_text
 from codagent.types import Calling, Message, Price, Profile, Sampling, Tool
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class ModelOptions:
     answered: int = 0  # how many replies of a script an earlier process used
     at_once: int = 1  # how many callers an embedded model serves in parallel
     seconds: float = 60.0  # how long a server may take to list its models
+    wait_s: float = PATIENCE_S  # how long a server that fails is asked again
+    say: Callable[[str], None] = ignore_text  # hears once a minute that a server is waited for
 
 
 def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
@@ -64,7 +68,7 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
         return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.litellm import LiteLLM
 
-    return LiteLLM(spec, calling=profile.calling)
+    return LiteLLM(spec, calling=profile.calling, patience=Patience(options.wait_s, options.say))
 
 
 def profile_for(spec: str) -> Profile:
@@ -146,7 +150,7 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     from codagent.models.llama_cpp import Llama
     from codagent.models.openai_api import OpenAIModel, default_model
 
-    api_key = options.api_key
+    api_key, patience = options.api_key, Patience(options.wait_s, options.say)
     url, _, name = spec.partition("#")
     if not name:
         client = HttpClient(url, api_key=api_key)
@@ -156,14 +160,12 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
         if client.server == "llama.cpp" and calling != "native":
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
-            return Llama(root, f"{url}#{name}", weights=name, calling=calling)
-    return OpenAIModel(url, name, calling=calling, api_key=api_key)
+            return Llama(root, f"{url}#{name}", weights=name, calling=calling, patience=patience)
+    return OpenAIModel(url, name, calling=calling, api_key=api_key, patience=patience)
 
 
 def _list_models(client: HttpClient, seconds: float) -> dict[str, Any]:
     """Ask a server for its models. Raises LimitReached when it has not answered after `seconds`."""
-    from codagent.models.http.patience import wait_patiently
-
     deadline = time.monotonic() + seconds
 
     def check_time(_: str) -> None:

@@ -12,9 +12,10 @@ from codagent.models.http.background import Background
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
 from codagent.models.http.keys import clean_key
-from codagent.models.http.patience import wait_patiently
+from codagent.models.http.patience import Patience
+from codagent.models.http.refusal import find_refusal
 from codagent.models.http.refused_fields import RefusedFields
-from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
+from codagent.models.http.retry import RequestRefused, Transient
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
@@ -38,11 +39,11 @@ class OpenAIModel:
         *,
         calling: Calling = "native",
         api_key: str | None = None,
-        patience_s: float = PATIENCE_S,
+        patience: Patience | None = None,
     ) -> None:
         """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included.
 
-        Raises UsageError when the key cannot be sent.
+        `patience` None repeats failing requests for a short while. Raises UsageError when the key cannot be sent.
         """
         api_key = clean_key(api_key)
 
@@ -53,7 +54,7 @@ class OpenAIModel:
 
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
-        self._model, self._calling, self._patience_s = model, calling, patience_s
+        self._model, self._calling, self._patience = model, calling, patience or Patience()
         self._refused = RefusedFields()
         self._extras = list(_EXTRAS)  # the fields that this server has not refused
         self._gives_back = True  # whether this server takes back the reasoning that it sends
@@ -72,6 +73,7 @@ class OpenAIModel:
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
         answer = self._ask(body, messages, tools, on_text)
+        refusal = find_refusal(answer.finish)
         text, calls = remove_thoughts(answer.content), answer.tool_calls(len(messages))
         if not calls:
             text, calls = decode(
@@ -79,7 +81,7 @@ class OpenAIModel:
             )
         return Reply(
             message=Message("assistant", text, calls, provider_data=answer.provider_data()),
-            stop=stop_reason(answer.finish, calls),
+            stop="refused" if refusal else stop_reason(answer.finish, calls),
             prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // BYTES_PER_TOKEN,
             completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
             cost_usd=None,
@@ -87,6 +89,7 @@ class OpenAIModel:
             sampling=self._refused.sampled(sampling),
             policy=f"{self._model} {self._calling}",
             raw=answer.content,
+            refusal=refusal,
         )
 
     def close(self) -> None:
@@ -96,7 +99,7 @@ class OpenAIModel:
         """Send a request and try again where that may help. A server that refuses its own reasoning is asked without it, from then on."""
 
         def ask_patiently() -> ChatAnswer:
-            return wait_patiently(lambda hear: retry(lambda: self._try_once(body, hear), self._patience_s), on_text)
+            return self._patience.ask(self.name, lambda hear: self._try_once(body, hear), on_text)
 
         try:
             return ask_patiently()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codagent.protocols import ignore_text
 from codagent.repository.setups import NOTHING_ALLOWED
 from codagent.runner.display import Display
 from codagent.runner.spec import OpenedModel
@@ -53,17 +55,27 @@ def worst_case(settings: Settings) -> list[str]:
     ]
 
 
-def open_model(settings: Settings, access: Access, profile: Profile | None = None, *, answered: int = 0, at_once: int = 1) -> OpenedModel:
+def open_model(
+    settings: Settings,
+    access: Access,
+    profile: Profile | None = None,
+    *,
+    answered: int = 0,
+    at_once: int = 1,
+    say: Callable[[str], None] = ignore_text,
+) -> OpenedModel:
     """Open the model that the settings name.
 
     `profile` is that of a record; None: the model's own. `answered` is how many replies a resumed loop has got before. `at_once` is how
-    many loops will ask the model side by side. Raises UsageError when there is no such model.
+    many loops will ask the model side by side. `say` hears once a minute that the model is
+    waited for. Raises UsageError when there is no such model.
     """
     from codagent.models import open as models
 
     if profile is None:
         profile = models.profile_for(settings.model)
         profile = replace(profile, calling=access.calling or profile.calling)
-    options = models.ModelOptions(access.api_key, access.weights, answered, at_once, min(60.0, settings.limits.seconds))
+    limits = settings.limits
+    options = models.ModelOptions(access.api_key, access.weights, answered, at_once, min(60.0, limits.seconds), limits.wait, say)
     model = models.open_model(settings.model, profile=profile, options=options)
     return OpenedModel(model, profile, models.price_for(settings.model))

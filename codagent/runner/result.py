@@ -18,6 +18,7 @@ INTERRUPTED = 130
 _CODES: Mapping[str, int] = {
     "interrupted": INTERRUPTED,
     "model": ModelError.exit_code,
+    "refused": ModelError.exit_code,
     "sandbox": SandboxError.exit_code,
     "repository": RepositoryError.exit_code,
     "tokens": LimitReached.exit_code,

@@ -22,6 +22,9 @@ from codagent.types import Limits
 _Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number above zero and at most a billion")]  # what clocks can wait for
 
 
+_Wait = Annotated[float, Meta(ge=0, le=1e9, description="a number from zero to a billion")]
+
+
 class SandboxSetup(Table, frozen=True):
     """What a repository says of its sandbox. `files` are those that `setup` needs; paths are relative to the repository's root."""
 
@@ -49,6 +52,7 @@ class Layer(Table, frozen=True):
     max_tokens: Count | None = None
     max_seconds: _Seconds | None = None
     max_usd: Amount | None = None
+    wait: _Wait | None = None
     notes_tokens: Count | None = None
     sandbox: SandboxTable = SandboxTable()
 
@@ -108,7 +112,7 @@ def lower_limits(layer: Layer, own: Settings) -> tuple[Layer, list[str]]:
 
 
 def read_environment(variables: Mapping[str, str]) -> Layer:
-    """Return what CODAGENT_MODEL, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE and CODAGENT_MAX_… state.
+    """Return what CODAGENT_MODEL, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE, CODAGENT_WAIT and CODAGENT_MAX_… state.
 
     A variable that is empty states nothing.
     """
