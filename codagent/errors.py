@@ -3,8 +3,9 @@
     CodagentError
     ├── UsageError            2   wrong usage, wrong file, unknown model, unknown price with a money limit
     ├── ModelError            4   endpoint down, refused or out of quota
-    │   ├── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
-    │   └── Refusal               the model, or a filter around it, refuses to answer; the attempt ends
+    │   ├── RequestRefused        the server refused what the request says, before it did any work
+    │   ├── Refusal               the model, or a filter around it, refuses to answer; the attempt ends
+    │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
     ├── SandboxError          5   engine missing, image missing, container gone
     ├── RepositoryError       6   not git, or a patch that does not apply
     │   └── NotPublished          the work is kept as a commit, but a ref could not be written
@@ -32,11 +33,15 @@ class ModelError(CodagentError):
     exit_code = 4
 
 
-class ContextOverflow(ModelError):
+class RequestRefused(ModelError):
     pass
 
 
 class Refusal(ModelError):
+    pass
+
+
+class ContextOverflow(ModelError):
     pass
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "tool_calls", "length", "refused"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "max"]  # how much a model thinks before it answers
+EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max")
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
@@ -79,6 +81,7 @@ class Reply:
     sampling: Sampling
     policy: str
     raw: str
+    cached_tokens: int = 0  # of the prompt, read from the provider's cache
     refusal: str = ""  # the category, when `stop` is "refused"
 
     @property
@@ -138,14 +141,6 @@ class Limits:
     seconds: float = 1800.0
     usd: float | None = 5.0
     wait: float = 1800.0
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars for one token."""
-
-    prompt_usd: float
-    completion_usd: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ HEAVY = {
     "requests",
     "git",
     "httpx",
+    "httpx2",
     "litellm",
     "prompt_toolkit",
     "xllamacpp",

@@ -11,7 +11,7 @@ from pathlib import Path
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.retry import retry
-from codagent.models.openai_api import OpenAIModel, default_model
+from codagent.models.servers.openai_api import OpenAIModel, default_model
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 

@@ -12,7 +12,7 @@ from typing import Any
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.client import HttpClient
-from codagent.models.llama_cpp import Llama
+from codagent.models.servers.llama_cpp import Llama
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 

@@ -14,7 +14,8 @@ from codagent.models.download import is_installed, weights_dir
 from codagent.models.http.patience import Patience, wait_patiently
 from codagent.models.http.retry import PATIENCE_S, retry
 from codagent.protocols import Model, ignore_text
-from codagent.types import Calling, Message, Price, Profile, Sampling, Tool
+from codagent.store.price import Price
+from codagent.types import Calling, Message, Profile, Sampling, Tool
 
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
@@ -66,7 +67,7 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
         from codagent.models.adapter import Adapter
 
         return Adapter(spec, Path(rest).expanduser(), profile=profile)
-    from codagent.models.litellm import LiteLLM
+    from codagent.models.servers.litellm import LiteLLM
 
     return LiteLLM(spec, calling=profile.calling, patience=Patience(options.wait_s, options.say))
 
@@ -92,10 +93,9 @@ def price_for(spec: str) -> Price | None:
         return Price(0.0, 0.0)
     if kind in ("http", "https"):
         return None
-    from codagent.models.litellm import find_prices
+    from codagent.models.servers.litellm_table import find_price
 
-    entry = find_prices(spec)
-    return Price(entry["input_cost_per_token"], entry["output_cost_per_token"]) if entry else None
+    return find_price(spec)
 
 
 def probe(spec: str, options: ModelOptions = ModelOptions()) -> Calling:
@@ -147,8 +147,8 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     A URL without a model name is asked for its models. If the server is llama.cpp and calls are not native, its own API is used.
     """
     from codagent.models.http.client import HttpClient
-    from codagent.models.llama_cpp import Llama
-    from codagent.models.openai_api import OpenAIModel, default_model
+    from codagent.models.servers.llama_cpp import Llama
+    from codagent.models.servers.openai_api import OpenAIModel, default_model
 
     api_key, patience = options.api_key, Patience(options.wait_s, options.say)
     url, _, name = spec.partition("#")

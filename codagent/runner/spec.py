@@ -18,7 +18,8 @@ from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
 from codagent.store.ledger import Spent
-from codagent.types import Limits, Loop, Price, Profile, Task
+from codagent.store.price import Price
+from codagent.types import Limits, Loop, Profile, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codagent.errors import ContextOverflow, LimitReached, RecordError
+from codagent.errors import ContextOverflow, LimitReached, RecordError, RequestRefused
 from codagent.protocols import Model, OnText, ignore_text
 from codagent.store import jsonl
+from codagent.store.price import Price
 from codagent.text import count_bytes
-from codagent.types import Limits, Message, Price, Reply, Sampling, Tool
+from codagent.types import Limits, Message, Reply, Sampling, Tool
 
 FRAME_TOKENS = 512  # what a provider may add around messages and tools
 _LAST_SECONDS = 2.0  # or a tenth of the limit: for bringing the work home
+_FREE = Price(0.0, 0.0)
 LEAST_REPLY = 16  # tokens; a reply that may not even be this long is not asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens, sent and received, and US dollars."""
+    """Tokens, sent and received, and US dollars. What a provider read from its cache is not counted again."""
 
     tokens: int = 0
     usd: float = 0.0
@@ -100,13 +102,14 @@ class Ledger:
             raise LimitReached(
                 "tokens", f"{self._limits.tokens:,} tokens would be passed by the next request; --max-tokens raises the limit"
             )
+        price = (self._price or _FREE).highest()
         if self._price and self._limits.usd is not None:
-            left = self._limits.usd - self.spent.usd - self._cost(prompt_tokens, 0)
-            if self._price.completion_usd:
-                allowed = min(allowed, int(left / self._price.completion_usd))
+            left = self._limits.usd - self.spent.usd - price.cost(prompt_tokens, 0)
+            if price.completion_usd:
+                allowed = min(allowed, int(left / price.completion_usd))
             if left < 0 or allowed < LEAST_REPLY:
                 raise LimitReached("usd", f"${self._limits.usd:g} would be passed by the next request; --max-usd raises the limit")
-        reserved = Spent(prompt_tokens + allowed, self._cost(prompt_tokens, allowed))
+        reserved = Spent(prompt_tokens + allowed, price.cost(prompt_tokens, allowed))
         self._book("reserve", reserved)
         return allowed, reserved
 
@@ -116,11 +119,9 @@ class Ledger:
 
     def cost(self, reply: Reply) -> float:
         """Return what a reply cost in US dollars: as its provider says, else by the price."""
-        return self._cost(reply.prompt_tokens, reply.completion_tokens) if reply.cost_usd is None else reply.cost_usd
-
-    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        price = self._price or Price(0.0, 0.0)
-        return prompt_tokens * price.prompt_usd + completion_tokens * price.completion_usd
+        if reply.cost_usd is not None:
+            return reply.cost_usd
+        return (self._price or _FREE).cost(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
 
     def _book(self, entry: str, change: Spent) -> None:
         self.spent = Spent(self.spent.tokens + change.tokens, self.spent.usd + change.usd)
@@ -174,10 +175,10 @@ class MeteredModel:
         allowed, reserved = self._ledger.reserve(self._max_tokens(messages, tools), sampling.max_tokens)
         try:
             reply = self._model.reply(messages, tools, replace(sampling, max_tokens=allowed), hear)
-        except ContextOverflow:  # the server refused it unread, so nothing was spent
+        except (ContextOverflow, RequestRefused):  # the server refused it unread, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
-        self._ledger.settle(reserved, Spent(reply.total_tokens, self._ledger.cost(reply)))
+        self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, self._ledger.cost(reply)))
         self._known = (len(messages) + 1, reply.total_tokens)
         return reply
 

@@ -2,11 +2,12 @@
 
 The model speaks a dozen phrases, among them the right change to a sample repository and a wrong one; at first it draws them at random.
 
-.venv/bin/python tests/benchmarks/circle.py [FOLDER]
+.venv/bin/python tests/benchmarks/circle.py [FOLDER] [--seeds 10]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -65,32 +66,44 @@ def passed(found: list[dict[str, Any]]) -> int:
     return sum(loop["outcome"] == "passed" for loop in found)
 
 
-def circle(folder: Path) -> tuple[int, int, int]:
-    """How many of a group pass at the first attempt before and after, and how many of RUNS runs with the adapter pass."""
+def circle(folder: Path, seed: int) -> tuple[int, int, int]:
+    """How many of a group pass at the first attempt before and after, and how many of RUNS runs with the adapter pass.
+
+    `seed` is added to the seed of everything that is drawn.
+    """
     repository = check_out(NAME, folder / "repository")
     phrasebook(folder / "model", phrases(repository), read=("@guess", "@secret", "no-key", *KEYS))
     print("1. loops of the untrained model, recorded", flush=True)
-    before = passed(loops(repository, folder / "model", iterations=1, seed=1))
-    loops(repository, folder / "model", iterations=2, seed=2)
+    before = passed(loops(repository, folder / "model", iterations=1, seed=seed + 1))
+    loops(repository, folder / "model", iterations=2, seed=seed + 2)
     print("2. what can be learned from the records", flush=True)
     print(told("codagent-train", "check", "repository/.codagent/loops", cwd=folder), flush=True)
     print("3. replay, and play of keycode, into an adapter", flush=True)
-    told("codagent-train", "run", "circle", "--out", "adapter", cwd=folder)
+    told("codagent-train", "run", "circle", "--out", "adapter", "--seed", str(seed), cwd=folder)
     print("4. the agent with the adapter", flush=True)
     elsewhere = check_out(NAME, folder / "elsewhere")
-    after = passed(loops(elsewhere, folder / "adapter", iterations=1, seed=1))
+    after = passed(loops(elsewhere, folder / "adapter", iterations=1, seed=seed + 1))
     task = sample(NAME)
     run = ("codagent", "run", task.instruction, "--model", "adapter:../adapter", "--check", task.checks[0], "--max-steps", "6", "--json")
-    outcomes = [json.loads(told(*run, "--seed", str(seed), cwd=elsewhere, codes=(0, 3)))["outcome"] for seed in range(3, 3 + RUNS)]
-    runs = outcomes.count("passed")
-    print(f"passed at the first attempt: {before} of {GROUP} before, {after} of {GROUP} after; then `codagent run`: {runs} of {RUNS}")
+    runs = 0
+    for number in range(3, 3 + RUNS):
+        outcome = json.loads(told(*run, "--seed", str(seed + number), cwd=elsewhere, codes=(0, 3)))["outcome"]
+        runs += outcome == "passed"
+    first = f"passed at the first attempt: {before} of {GROUP} before, {after} of {GROUP} after"
+    print(f"seed {seed}: {first}; then `codagent run`: {runs} of {RUNS}", flush=True)
     return before, after, runs
 
 
 def main() -> int:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="codagent-circle-"))
-    before, after, runs = circle(folder)
-    return 0 if after > before and runs > RUNS // 2 else 1
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--seeds", type=int, default=1)
+    given = parser.parse_args()
+    parent = given.folder or Path(tempfile.mkdtemp(prefix="codagent-circle-"))
+    turned = [circle(parent / str(seed), seed) for seed in range(0, 1000 * given.seeds, 1000)]
+    good = sum(after > before and runs == RUNS for before, after, runs in turned)
+    print(f"{good} of {given.seeds} circles turned")
+    return 0 if good == given.seeds else 1
 
 
 if __name__ == "__main__":

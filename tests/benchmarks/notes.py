@@ -32,8 +32,9 @@ from codagent.runner.spec import LoopSpec, OpenedModel, spec_of
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.notes_file import NotesFile
+from codagent.store.price import Price
 from codagent.store.record import load
-from codagent.types import Limits, Price, Task
+from codagent.types import Limits, Task
 
 CONDITIONS = ("notes", "none", "shuffled")
 WITHIN = (1, 2, 4, 8)

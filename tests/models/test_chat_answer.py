@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codagent.models.http.patience import Patience
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Reply, Sampling
 from tests.models.loopback import Plain, serve
 

@@ -16,9 +16,9 @@ from codagent.models.catalog import find_entry
 from codagent.models.download import pull, weights_dir
 from codagent.models.embedded import Embedded, fingerprint
 from codagent.models.http.client import HttpClient
-from codagent.models.llama_cpp import Llama
 from codagent.models.open import ModelOptions, open_model
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.llama_cpp import Llama
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Profile, Sampling, Tool, ToolCall
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})

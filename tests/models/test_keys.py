@@ -6,9 +6,9 @@ import pytest
 
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.keys import clean_key, hide_keys
-from codagent.models.litellm import LiteLLM
 from codagent.models.open import ModelOptions, open_model
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.litellm import LiteLLM
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Sampling
 from tests.models.loopback import Answer, Plain, refusal, serve
 

@@ -7,7 +7,8 @@ import pytest
 from codagent.errors import ModelError, UsageError
 from codagent.models.catalog import ENTRIES
 from codagent.models.open import ModelOptions, open_model, price_for, probe, profile_for
-from codagent.types import Message, Price, Profile, Sampling
+from codagent.store.price import Price
+from codagent.types import Message, Profile, Sampling
 from tests.models.loopback import Answer, Plain, refusal, serve
 
 

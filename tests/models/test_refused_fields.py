@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from codagent.errors import ModelError
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Sampling
 from tests.models.loopback import listening
 

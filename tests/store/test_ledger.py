@@ -7,7 +7,8 @@ import pytest
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError
 from codagent.store.ledger import Ledger, MeteredModel, Spent
-from codagent.types import Limits, Message, Price, Reply, Sampling
+from codagent.store.price import Price
+from codagent.types import Limits, Message, Reply, Sampling
 
 PROMPT = (Message("user", "hello"),)
 

@@ -43,22 +43,28 @@ class ChatAnswer:
     size: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float | None = None
     prompt_ids: list[Any] = field(default_factory=list)
     ids: list[Any] = field(default_factory=list)
     logprobs: list[Any] = field(default_factory=list)
     more: Json = field(default_factory=dict)  # fields of the message that go back to the server
+    refusal: Json = field(default_factory=dict)  # fields in which the server says what it refuses
 
     def add(self, event: Json) -> str:
         """Add one event, and return the text in it, arguments of calls included. Raises TypeError or AttributeError for other shapes."""
         usage = event.get("usage") or {}
         self.prompt_tokens = _read_count(usage, "prompt_tokens") or self.prompt_tokens
         self.completion_tokens = _read_count(usage, "completion_tokens") or self.completion_tokens
+        self.cached_tokens = _read_cached(usage) or self.cached_tokens
+        self.cost_usd = _read_cost(usage) if usage else self.cost_usd
         self.prompt_ids = _read_list(event, "prompt_token_ids") or self.prompt_ids
         text = ""
         for choice in (event.get("choices") or [])[:1]:
             self.ids += _read_list(choice, "token_ids")
             self.logprobs += _read_logprobs(choice)
             text += self._add_delta(choice)
+            self._add_refusal(choice)
             finish = choice.get("finish_reason")
             self.finish = finish if isinstance(finish, str) and finish else self.finish
         self.size += len(text)
@@ -99,6 +105,13 @@ class ChatAnswer:
         if not parts and delta.get("function_call"):
             parts = [{"function": delta["function_call"]}]
         return written + "".join(self._add_call(part, at, len(parts)) for at, part in enumerate(parts))
+
+    def _add_refusal(self, choice: Json) -> None:
+        said = (choice.get("delta") or choice.get("message") or {}).get("refusal")
+        if said:
+            self.refusal["refusal"] = self.refusal.get("refusal", "") + _read_text(said)
+        if choice.get("content_filter_results"):
+            self.refusal["content_filter_results"] = choice["content_filter_results"]
 
     def _add_call(self, part: Json, at: int, count: int) -> str:
         function = part.get("function") or {}
@@ -171,6 +184,19 @@ def _read_index(index: Any) -> int | None:
 def _read_count(usage: Json, key: str) -> int:
     count = usage.get(key)
     return count if isinstance(count, int) and count is not True and count > 0 else 0
+
+
+def _read_cached(usage: Json) -> int:
+    """Return how many tokens of the prompt came from a cache, as OpenAI, DeepSeek or Moonshot say it."""
+    details = usage.get("prompt_tokens_details")
+    named = _read_count(details, "cached_tokens") if isinstance(details, dict) else 0
+    return named or _read_count(usage, "prompt_cache_hit_tokens") or _read_count(usage, "cached_tokens")
+
+
+def _read_cost(usage: Json) -> float | None:
+    """Return what OpenRouter bills, in US dollars. Returns None when the server does not say."""
+    cost = usage.get("cost")
+    return float(cost) if isinstance(cost, int | float) and cost is not True and math.isfinite(cost) and cost >= 0 else None
 
 
 def _read_list(source: Json, key: str) -> list[Any]:

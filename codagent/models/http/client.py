@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 
 from codagent.errors import ModelError
 from codagent.models.http.events import error_text, find_error, read_objects
@@ -17,28 +18,30 @@ from codagent.text import replace_unencodable
 Json = dict[str, Any]
 T = TypeVar("T")
 CONNECT_S, READ_S = 10.0, 300.0
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class HttpClient:
     """A client for one server. Each request is tried once; it raises Transient for a failure that may pass, ModelError for any other."""
 
-    def __init__(self, url: str, *, api_key: str | None = None, local: bool = False) -> None:
-        """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request.
+    def __init__(self, url: str, *, api_key: str | None = None, local: bool = False, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request. `headers` are sent with each.
 
         Raises UsageError when the key cannot be sent.
         """
-        headers = {"content-type": "application/json"}
         self._key = clean_key(api_key)
+        sent = {"content-type": "application/json"}
         if self._key:
-            headers["authorization"] = f"Bearer {self._key}"
+            sent["authorization"] = f"Bearer {self._key}"
+        sent |= headers
         if local:
-            headers["connection"] = "close"  # llama.cpp drops a kept connection after it streamed
+            sent["connection"] = "close"  # llama.cpp drops a kept connection after it streamed
         self.url = url.rstrip("/")
         self.who = f"endpoint {self.url}"
         self.server = ""
-        timeout = httpx.Timeout(READ_S, connect=CONNECT_S)
+        timeout = httpx2.Timeout(READ_S, connect=CONNECT_S)
         secure = self.url.startswith("https")  # loading certificates takes time, and plain http needs none
-        self._client = httpx.Client(headers=headers, timeout=timeout, verify=secure, trust_env=not local)
+        self._client = httpx2.Client(headers=sent, timeout=timeout, verify=secure, trust_env=not local)
 
     def get_json(self, path: str, body: Json | None = None) -> Json:
         """Return the JSON object at `path`. With a `body` the request is a POST, else a GET."""
@@ -62,7 +65,7 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
-    def _request(self, path: str, body: Json | None, read: Callable[[httpx.Response], Iterator[T]]) -> Iterator[T]:
+    def _request(self, path: str, body: Json | None, read: Callable[[httpx2.Response], Iterator[T]]) -> Iterator[T]:
         """Send a request and yield what `read` yields of its response. Translates each failure into Transient or ModelError."""
         text = None if body is None else replace_unencodable(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
         content = None if text is None else text.encode(errors="replace")
@@ -73,23 +76,23 @@ class HttpClient:
                     text = response.read().decode(errors="replace")
                     raise error_for_status(response.status_code, hide_keys(error_text(text), self._key), response.headers, self.who)
                 yield from read(response)
-        except httpx.ConnectError as error:
+        except httpx2.ConnectError as error:
             raise Transient(f"{self.who} refused the connection ({_reason(error)}); is the server running?", kind="unreachable") from error
-        except httpx.TimeoutException as error:
+        except httpx2.TimeoutException as error:
             raise Transient(f"{self.who} did not answer in time; is the server overloaded?") from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise ModelError(f"{self.url} is not the address of a server ({_reason(error)})") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise Transient(f"{self.who} closed the connection ({_reason(error)}); is the server running?") from error
         except ValueError as error:
             raise Transient(f"{self.who} sent something that is not JSON ({error}); is it an OpenAI-compatible server?") from error
 
 
-def _read_objects(response: httpx.Response) -> Iterator[Json]:
+def _read_objects(response: httpx2.Response) -> Iterator[Json]:
     return read_objects(response.iter_bytes())
 
 
-def _read_text(response: httpx.Response) -> Iterator[str]:
+def _read_text(response: httpx2.Response) -> Iterator[str]:
     yield response.read().decode(errors="replace")
 
 

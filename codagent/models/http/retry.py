@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
-from codagent.errors import ContextOverflow, ModelError, Refusal
+from codagent.errors import ContextOverflow, ModelError, Refusal, RequestRefused
 from codagent.models.http.named_wait import wait_in_headers, wait_in_text
 from codagent.models.http.refusal import ADVICE, is_refusal
 
@@ -44,10 +44,6 @@ class Transient(Exception):
         """`wait_s` is how long the server asks the client to wait; None: it did not say. `says` are the server's own words; "": none."""
         super().__init__(message)
         self.wait_s, self.kind, self.says = wait_s, kind, says
-
-
-class RequestRefused(ModelError):
-    """The server refused the content of the request."""
 
 
 def retry(act: Callable[[], T], patience: float | Callable[[Transient], float]) -> T:

@@ -113,7 +113,7 @@ class Shell:
         channel = self._open_channel(shell, kill_others=True)
         deadline = time.monotonic() + _DYING_SECONDS
         while channel.ask("count_others", timeout=patience).size and time.monotonic() < deadline:
-            time.sleep(0.01)
+            time.sleep(0.002)
         return channel
 
     def _open_channel(self, shell: Stream, *, kill_others: bool) -> Channel:

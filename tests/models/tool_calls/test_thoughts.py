@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.models.tool_calls.formats import decode
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.types import Calling, Message, Sampling, Tool

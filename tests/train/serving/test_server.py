@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codagent.errors import UsageError
-from codagent.models.openai_api import OpenAIModel as Client
+from codagent.models.servers.openai_api import OpenAIModel as Client
 from codagent.types import Message, Sampling
 from codagent_train.serving.chat_request import parse_request
 from tests.train.doubles.characters import TEMPLATE, TOOLS

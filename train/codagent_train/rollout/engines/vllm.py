@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from codagent.errors import ModelError
+from codagent.errors import ModelError, RequestRefused
 from codagent.models.http.client import HttpClient
-from codagent.models.http.retry import PATIENCE_S, RequestRefused, Transient, retry
+from codagent.models.http.retry import PATIENCE_S, Transient, retry
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 

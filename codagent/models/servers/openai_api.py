@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from codagent.errors import RequestRefused
 from codagent.models.http.background import Background
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
@@ -15,7 +16,8 @@ from codagent.models.http.keys import clean_key
 from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
 from codagent.models.http.refused_fields import RefusedFields
-from codagent.models.http.retry import RequestRefused, Transient
+from codagent.models.http.retry import Transient
+from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
 
 Json = dict[str, Any]
+_RESPONSES = "/v1/responses"  # a server that names it wants another kind of request
 _EXTRAS: tuple[Json, ...] = ({"logprobs": True, "top_logprobs": 0, "return_token_ids": True}, {"stream_options": {"include_usage": True}})
 
 
@@ -39,6 +42,7 @@ class OpenAIModel:
         *,
         calling: Calling = "native",
         api_key: str | None = None,
+        options: RequestOptions = NO_OPTIONS,
         patience: Patience | None = None,
     ) -> None:
         """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included.
@@ -50,11 +54,11 @@ class OpenAIModel:
         def connect() -> HttpClient:
             from codagent.models.http.client import HttpClient
 
-            return HttpClient(url, api_key=api_key)
+            return HttpClient(url, api_key=api_key, headers=options.headers)
 
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
-        self._model, self._calling, self._patience = model, calling, patience or Patience()
+        self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         self._refused = RefusedFields()
         self._extras = list(_EXTRAS)  # the fields that this server has not refused
         self._gives_back = True  # whether this server takes back the reasoning that it sends
@@ -68,12 +72,14 @@ class OpenAIModel:
             messages = _without_provider_data(messages)
         chat, functions, schema = encode(self._calling, messages, tools)
         body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
+        if self._options.effort:
+            body["reasoning_effort"] = self._options.effort
         if functions:
             body["tools"] = functions
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
         answer = self._ask(body, messages, tools, on_text)
-        refusal = find_refusal(answer.finish)
+        refusal = find_refusal(answer.finish, answer.refusal)
         text, calls = remove_thoughts(answer.content), answer.tool_calls(len(messages))
         if not calls:
             text, calls = decode(
@@ -84,11 +90,12 @@ class OpenAIModel:
             stop="refused" if refusal else stop_reason(answer.finish, calls),
             prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // BYTES_PER_TOKEN,
             completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
-            cost_usd=None,
+            cost_usd=answer.cost_usd,
             tokens=answer.tokens(),
             sampling=self._refused.sampled(sampling),
-            policy=f"{self._model} {self._calling}",
+            policy=f"{self._model} {self._calling}{self._options.describe()}",
             raw=answer.content,
+            cached_tokens=min(answer.cached_tokens, answer.prompt_tokens),
             refusal=refusal,
         )
 
@@ -124,11 +131,10 @@ class OpenAIModel:
                     whole = whole or event is END
                     on_text("" if event is END else answer.add(event))
             except RequestRefused as error:
-                if not self._refused.learn(str(error).partition("): ")[2], sent):
-                    if not self._extras:
-                        raise
-                    named = [at for at, extra in enumerate(self._extras) if any(key in str(error) for key in extra)]
-                    del self._extras[named[0] if named else 0]
+                if _RESPONSES in str(error):
+                    raise RequestRefused(f"{error}; --model openai/{self._model} takes that way, with OPENAI_API_KEY") from error
+                if not self._learn(str(error), sent):
+                    raise
             except (AttributeError, KeyError, TypeError) as error:
                 raise Transient(f"{client.who} sent something that is not a chat completion") from error
             else:
@@ -137,6 +143,13 @@ class OpenAIModel:
                 if answer.finish is None and not whole:
                     raise Transient(f"{client.who} closed the connection in the middle of an answer; is the server running?")
                 return answer
+
+    def _learn(self, refusal: str, sent: Json) -> bool:
+        """Learn from the server's words about what was sent. Returns whether that changes the next request."""
+        if self._refused.learn(refusal.partition("): ")[2], sent):
+            return True
+        named = [at for at, extra in enumerate(self._extras) if any(key in refusal for key in extra)]
+        return bool(self._extras) and bool(self._extras.pop(named[0] if named else 0))
 
 
 def _without_provider_data(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -9,8 +9,8 @@ import pytest
 
 from codagent.errors import ModelError
 from codagent.models.http.patience import Patience
-from codagent.models.litellm import LiteLLM
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.litellm import LiteLLM
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Sampling, Tool
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from typing import Any
 
-from codagent.errors import ModelError
+from codagent.errors import ModelError, RequestRefused
 from codagent.models.http.background import Background
 from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
 from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
+from codagent.models.http.refused_fields import RefusedFields
 from codagent.models.http.retry import Transient, error_for_status
-from codagent.models.openai_api import sampling_fields, stop_reason
+from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, load, wants_marks
+from codagent.models.servers.openai_api import sampling_fields, stop_reason
+from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
@@ -22,6 +24,8 @@ from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
 READ_S = 300.0
+# What of a prompt a provider is to keep: its beginning, and all of it up to now, for the next request begins with the same.
+_MARKS = [{"location": "message", "role": "system"}, {"location": "message", "index": -1}]
 
 
 class LiteLLM:
@@ -34,6 +38,7 @@ class LiteLLM:
         calling: Calling = "native",
         url: str | None = None,
         api_key: str | None = None,
+        options: RequestOptions = NO_OPTIONS,
         patience: Patience | None = None,
     ) -> None:
         """Prepare to ask `model`, which is a litellm name.
@@ -44,8 +49,11 @@ class LiteLLM:
         clean_provider_keys(model.partition("/")[0])
         self._key = clean_key(api_key)
         self._library = Background(load)
-        self._model, self._calling, self._patience = model, calling, patience or Patience()
-        self._server = {key: value for key, value in (("api_base", url), ("api_key", api_key)) if value}
+        self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
+        server = {"api_base": url, "api_key": self._key, "extra_headers": dict(options.headers)}
+        self._server = {key: value for key, value in server.items() if value}
+        self._refused = RefusedFields()
+        self._route = model  # the name by which litellm takes the way that the provider wants
 
     @property
     def name(self) -> str:
@@ -54,14 +62,16 @@ class LiteLLM:
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
         chat = json.loads(replace_unencodable(json.dumps(chat, ensure_ascii=False)).encode(errors="replace"))  # litellm fails on surrogates
-        request: dict[str, Any] = {"model": self._model, "messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
+        request: dict[str, Any] = {"messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
+        if wants_marks(self._model):
+            request["cache_control_injection_points"] = _MARKS
         if functions:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
         answer, chunks = self._patience.ask(self._model, lambda hear: self._try_once(request, hear), on_text)
         message, usage = answer.choices[0].message, answer.usage
-        refusal = find_refusal(answer.choices[0].finish_reason, self._model.partition("/")[0])
+        refusal = find_refusal(answer.choices[0].finish_reason, message.model_dump())
         raw = message.content or ""
         text = remove_thoughts(raw)
         calls = tuple(
@@ -76,11 +86,12 @@ class LiteLLM:
             stop="refused" if refusal else stop_reason(answer.choices[0].finish_reason, calls),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
-            cost_usd=_cost(self._model, usage),
+            cost_usd=find_cost(self._model, usage),
             tokens=None,
-            sampling=sampling,
-            policy=f"{self._model} {self._calling}",
+            sampling=self._refused.sampled(sampling),
+            policy=f"{self._model} {self._calling}{self._options.describe()}",
             raw=raw,
+            cached_tokens=count_cached(usage),
             refusal=refusal,
         )
 
@@ -88,17 +99,38 @@ class LiteLLM:
         pass
 
     def _try_once(self, request: dict[str, Any], on_text: OnText) -> tuple[Any, list[Any]]:
-        """Send one request; return the built answer and the stream's chunks.
+        """Send one request; return the built answer and the stream's chunks. What the provider refuses of a request is mended once.
 
         Raises Transient for a failure that may pass, ModelError for any other.
         """
+        while True:
+            sent = self._refused.change(request)
+            try:
+                return self._send(sent, on_text)
+            except RequestRefused as error:
+                if not self._learn(str(error), sent):
+                    raise
+
+    def _learn(self, refusal: str, sent: dict[str, Any]) -> bool:
+        """Learn from the provider's words about what was sent. Returns whether that changes the next request."""
+        provider, _, name = self._model.partition("/")
+        if "/v1/responses" in refusal and self._route == self._model:
+            self._route = f"{provider}/responses/{name}"
+            return True
+        return self._refused.learn(refusal, sent)
+
+    def _send(self, request: dict[str, Any], on_text: OnText) -> tuple[Any, list[Any]]:
         litellm = self._library.get()
         on_text("")  # no further request is sent once nobody waits for it
         openai = importlib.import_module("openai")  # litellm's errors derive from its errors
+        effort = self._options.effort
+        thinking = {"reasoning_effort": choose_effort(self._model, effort)} if effort else {}
         try:
             chunks = []
             stream = litellm.completion(
+                model=self._route,
                 **request,
+                **thinking,
                 stream=True,
                 stream_options={"include_usage": True},
                 num_retries=0,
@@ -120,34 +152,6 @@ class LiteLLM:
         if answer is None or not answer.choices:
             raise Transient(f"{self._model} sent an empty answer")
         return answer, chunks
-
-
-def load() -> Any:
-    """Import litellm, configured to download nothing and to print nothing."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    litellm: Any = importlib.import_module("litellm")
-    litellm.telemetry = False
-    litellm.suppress_debug_info = True
-    return litellm
-
-
-def find_prices(model: str) -> dict[str, Any] | None:
-    """Return litellm's entry for `model`, which has prices in US dollars per token. Returns None when litellm has no prices for it."""
-    costs = load().model_cost
-    entry = costs.get(model) or costs.get(model.partition("/")[2])
-    return entry if entry and "input_cost_per_token" in entry and "output_cost_per_token" in entry else None
-
-
-def _cost(model: str, usage: Any) -> float | None:
-    """Return the price of a reply in US dollars, with cached prompt tokens at their own price. Returns None when no price is known."""
-    entry = find_prices(model)
-    if entry is None:
-        return None
-    details = getattr(usage, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", None) or 0
-    price: float = entry["input_cost_per_token"]
-    cached_price: float = entry.get("cache_read_input_token_cost") or price
-    return float((usage.prompt_tokens - cached) * price + cached * cached_price + usage.completion_tokens * entry["output_cost_per_token"])
 
 
 def _provider_data(message: Any, chunks: list[Any]) -> str:
@@ -185,6 +189,8 @@ def _error_for(model: str, error: Any) -> Transient | ModelError:
     """Translate an error of litellm that has an HTTP status."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
     text = f"{type(error).__name__}: {hide_keys(str(error))}"
+    if isinstance(getattr(error, "body", None), list):  # as Google's compatible API sends it; litellm's text is without it
+        text += f" {hide_keys(str(error.body))}"
     if type(error).__name__ == "ContextWindowExceededError":
         text += " [context_length_exceeded]"
     return error_for_status(int(error.status_code or 500), text, headers, model)

@@ -8,8 +8,10 @@ import pytest
 
 from codagent.errors import ContextOverflow, ModelError
 from codagent.models.http.patience import Patience
-from codagent.models.litellm import LiteLLM
-from codagent.models.open import Price, price_for
+from codagent.models.open import price_for
+from codagent.models.servers import litellm as litellm_module
+from codagent.models.servers.litellm import LiteLLM
+from codagent.store.price import Price
 from codagent.types import Message, Sampling, Tool, ToolCall
 from tests.models.loopback import Answer, refusal, serve
 
@@ -80,10 +82,10 @@ def test_a_provider_that_litellm_does_not_know_is_a_model_error() -> None:
 
 
 def test_prices_are_known_for_known_models_only() -> None:
-    assert price_for(NAME) == Price(1.5e-07, 6e-07)
+    assert price_for(NAME) == Price(1.5e-07, 6e-07, cached_usd=7.5e-08, highest_prompt_usd=1.5e-07, highest_completion_usd=6e-07)
     assert price_for("nobody/nothing") is None
 
 
 def test_the_module_does_not_import_the_library_of_its_name() -> None:
-    source = Path(__file__).parents[2] / "codagent" / "models" / "litellm.py"
+    source = Path(litellm_module.__file__)
     assert "\nimport litellm" not in source.read_text()

@@ -16,7 +16,7 @@ from codagent.models.http.client import HttpClient
 from codagent.models.http.events import END
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import Transient
-from codagent.models.openai_api import sampling_fields, stop_reason
+from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool

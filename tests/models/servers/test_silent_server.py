@@ -13,9 +13,9 @@ import pytest
 from codagent.errors import LimitReached
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import error_for_status
-from codagent.models.litellm import LiteLLM
 from codagent.models.open import ModelOptions, open_model
-from codagent.models.openai_api import OpenAIModel
+from codagent.models.servers.litellm import LiteLLM
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.protocols import Model
 from codagent.types import Message, Sampling
 from tests.models.loopback import listening

@@ -1,0 +1,107 @@
+"""What litellm's table of models says of a model: its price, its levels of effort, and whether its prompts are marked for caching."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from codagent.store.price import Price
+from codagent.types import EFFORTS, Effort
+
+_TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
+# These providers cache only what is marked. The others cache by themselves, or not at all.
+_MARKED = re.compile(r"^anthropic/|^(bedrock|vertex_ai|openrouter|azure_ai|databricks)/.*claude")
+
+
+@cache
+def load() -> Any:
+    """Import litellm, configured to download nothing and to print nothing."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    warnings.filterwarnings("ignore", module=r"(litellm|pydantic|openai)(\.|$)")
+    litellm: Any = importlib.import_module("litellm")
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return litellm
+
+
+def find_entry(model: str) -> Mapping[str, Any]:
+    """Return litellm's entry for `model`. It is empty when litellm does not know the model."""
+    costs = load().model_cost
+    entry: Mapping[str, Any] = costs.get(model) or costs.get(model.partition("/")[2]) or {}
+    return entry
+
+
+def find_price(model: str) -> Price | None:
+    """Return the price of `model`. Returns None when litellm has none for it.
+
+    The highest price of a token is that of the longest prompt that the model takes, written into a cache.
+    """
+    entry = find_entry(model)
+    if "input_cost_per_token" not in entry or "output_cost_per_token" not in entry:
+        return None
+    prompt, completion = entry["input_cost_per_token"], entry["output_cost_per_token"]
+    tiers = list(_reached_tiers(entry))
+    return Price(
+        prompt,
+        completion,
+        cached_usd=entry.get("cache_read_input_token_cost"),
+        highest_prompt_usd=max(prompt, *(usd for name, usd in tiers if not name.startswith("output"))),
+        highest_completion_usd=max(completion, *(usd for name, usd in tiers if name.startswith("output"))),
+    )
+
+
+def find_cost(model: str, usage: Any) -> float | None:
+    """Return what a reply cost in US dollars, as its usage says. Returns None when no price is known.
+
+    litellm fills in the cost by its table, writing to a cache included; OpenRouter reports its own bill there.
+    """
+    stated = getattr(usage, "cost", None)
+    if isinstance(stated, int | float) and (stated or find_price(model)):
+        return float(stated)
+    price = find_price(model)
+    if price is None:
+        return None
+    cached = count_cached(usage)
+    cached_usd = price.prompt_usd if price.cached_usd is None else price.cached_usd
+    return float((usage.prompt_tokens - cached) * price.prompt_usd + cached * cached_usd + usage.completion_tokens * price.completion_usd)
+
+
+def count_cached(usage: Any) -> int:
+    """Return how many tokens of a prompt were read from the provider's cache."""
+    return getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None) or 0
+
+
+def choose_effort(model: str, effort: Effort) -> str:
+    """Return the name that the model has for an effort, or for the nearest effort that it has."""
+    entry = find_entry(model)
+    if levels := entry.get("reasoning_effort_levels"):
+        wanted = EFFORTS.index(effort)
+        known = [level for level in levels if level in EFFORTS]
+        return min(known, key=lambda level: abs(EFFORTS.index(level) - wanted), default=effort)
+    if effort == "max":
+        return next((level for level in ("max", "xhigh") if entry.get(f"supports_{level}_reasoning_effort")), "high")
+    if effort == "minimal" and entry.get("supports_minimal_reasoning_effort") is False:
+        return "low"
+    return effort
+
+
+def wants_marks(model: str) -> bool:
+    """Whether the provider caches only the parts of a prompt that are marked for it."""
+    return bool(_MARKED.search(model))
+
+
+def _reached_tiers(entry: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield each price of a token that a prompt within the model's window can reach, with its name."""
+    window = entry.get("max_input_tokens") or float("inf")
+    for key, usd in entry.items():
+        tier = _TIER.fullmatch(key)
+        if tier and isinstance(usd, int | float) and int(tier[2] or 0) * 1000 < window:
+            yield tier[1], usd
