@@ -145,7 +145,7 @@ class LiteLLM:
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
             # litellm reports a refused connection and a broken stream as internal server errors, with the cause in the text.
             raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network", kind="unreachable") from error
-        except openai.APIStatusError as error:
+        except openai.APIError as error:
             raise _error_for(self._model, error) from error
         except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{self._model}: litellm failed: {_one_line(error)}") from error
@@ -186,14 +186,14 @@ def _text_of(chunk: Any) -> str:
 
 
 def _error_for(model: str, error: Any) -> Transient | ModelError:
-    """Translate an error of litellm that has an HTTP status."""
+    """Translate an error of litellm that has an HTTP status. 500: it has none."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
     text = f"{type(error).__name__}: {hide_keys(str(error))}"
     if isinstance(getattr(error, "body", None), list):  # as Google's compatible API sends it; litellm's text is without it
         text += f" {hide_keys(str(error.body))}"
     if type(error).__name__ == "ContextWindowExceededError":
         text += " [context_length_exceeded]"
-    return error_for_status(int(error.status_code or 500), text, headers, model)
+    return error_for_status(int(getattr(error, "status_code", None) or 500), text, headers, model)
 
 
 def _one_line(error: BaseException) -> str:

@@ -112,7 +112,7 @@ def give_up_after(model: Model, seconds: float) -> float:
 )
 def test_a_wait_for_an_endpoint_ends_when_it_shall(play: Play) -> None:
     with listening(playing(play)) as url:
-        assert give_up_after(OpenAIModel(url, "m", patience=Patience(30)), 0.6) < 2
+        assert give_up_after(OpenAIModel(url, "m", patience=Patience(90)), 0.6) < 2
 
 
 @pytest.mark.parametrize("play", [silent, refuse(429, retry_after="20")])
