@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
@@ -29,6 +30,7 @@ _TOO_LONG = (
 _NO_MONEY = ("insufficient_quota", "credit balance is too low", "perday")
 _NO_MONEY_OR_BUSY = ("exceeded your current quota", "billing")  # Gemini says so each minute, too, and then how long to wait
 _NO_LINE = ("connection error", "connection refused", "name or service not known", "name resolution")  # litellm calls these 500
+_QUOTED = re.compile(r'"message": ?"((?:[^"\\]|\\.)+)"')  # in JSON, which litellm puts into its own sentence
 
 Kind = Literal["busy", "unreachable", "broken"]
 T = TypeVar("T")
@@ -79,7 +81,8 @@ def error_for_status(status: int, body: str, headers: Mapping[str, str], who: st
         wait = wait_in_headers(headers)
         wait = wait_in_text(low) if wait is None else wait
         message = f"{who} keeps failing ({status}): {short}; try again later"
-        return Transient(message, wait, kind=_kind_of(status, low), says=f"{status} {short}".strip())
+        quoted = _QUOTED.search(body)
+        return Transient(message, wait, kind=_kind_of(status, low), says=(quoted[1] if quoted else short)[:200] or f"status {status}")
     return RequestRefused(f"{who} refused the request ({status}): {short}")
 
 
