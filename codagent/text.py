@@ -48,12 +48,12 @@ def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
     Lines are kept or left out as a whole. A line that is longer than half of `max_bytes` is left out.
     """
     lines = split_lines(text)
-    total = len(encode_text(text))
+    total = utf8_size(text)
     if len(lines) <= max_lines and total <= max_bytes:
         return text
     head = _take(lines, max_lines // 2, max_bytes // 2)
     tail = _take(lines[len(head) :][::-1], max_lines - max_lines // 2, max_bytes // 2)[::-1]
-    kept_bytes = sum(len(encode_text(line)) for line in head + tail)
+    kept_bytes = sum(utf8_size(line) for line in head + tail)
     gap = len(lines) - len(head) - len(tail)
     return "".join([*head, f"[… {gap:,} lines, {total - kept_bytes:,} bytes left out …]\n", *tail])
 
@@ -78,7 +78,7 @@ def pytest_summary(output: str) -> str:
 
 def count_bytes(message: Message) -> int:
     """Return the bytes of a message, with some for its frame. No tokenizer makes more tokens of a message than that."""
-    texts = len(encode_text(message.content)) + len(encode_text(message.provider_data))
+    texts = utf8_size(message.content) + utf8_size(message.provider_data)
     return 16 + texts + sum(len(c.name) + len(c.arguments) + 32 for c in message.tool_calls)
 
 
@@ -93,6 +93,11 @@ def replace_unencodable(text: str) -> str:
 def encode_text(text: str) -> bytes:
     """Encode any text as UTF-8. U+DC80 to U+DCFF become the bytes that they stand for, other lone surrogates become U+FFFD."""
     return replace_unencodable(text).encode(errors="surrogateescape")
+
+
+def utf8_size(text: str) -> int:
+    """Return how many bytes `encode_text` makes of a text."""
+    return len(encode_text(text))
 
 
 def escape_undecodable(text: str) -> str:
@@ -141,7 +146,7 @@ def _parse_integer(digits: str) -> int:
 def _take(lines: list[str], max_lines: int, max_bytes: int) -> list[str]:
     taken: list[str] = []
     for line in lines[:max_lines]:
-        max_bytes -= len(encode_text(line))
+        max_bytes -= utf8_size(line)
         if max_bytes < 0:
             break
         taken.append(line)

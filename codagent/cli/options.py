@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli.terminal.output import warn
-from codagent.errors import UsageError
+from codagent.errors import RepositoryError, UsageError
+from codagent.files import read_plain
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.types import Calling
+from codagent.types import Calling, Effort
 
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
@@ -29,6 +30,9 @@ Repo = Annotated[Path, typer.Option("--repo", help="The repository, or a folder 
 Model = Annotated[
     str | None,
     typer.Option("--model", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
+]
+EffortOption = Annotated[
+    Effort | None, typer.Option("--effort", help="How much the model thinks before it answers, if it can.", show_default="the server's own")
 ]
 Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Name of the sandbox; `local` has no isolation.")]
 Check = Annotated[
@@ -101,6 +105,24 @@ def read_user_settings(**flags: Any) -> Settings:
     from codagent.settings.layers import merge_layers
 
     return merge_layers(*read_user_layers(**flags))
+
+
+def read_user_rules() -> str:
+    """Return the beginning of the person's own instructions for agents, `AGENTS.md` beside the user file. "": there are none.
+
+    A link is followed. A file that cannot be read is left out, with a warning.
+    """
+    from codagent.repository.rules import MAX_RULES_BYTES
+
+    file = user_dir("XDG_CONFIG_HOME", ".config") / "AGENTS.md"
+    try:
+        data = read_plain(Path(os.path.realpath(file)))
+    except FileNotFoundError:
+        return ""
+    except (OSError, RepositoryError) as error:
+        warn(f"{file} was not read: {error}")
+        return ""
+    return data[: MAX_RULES_BYTES + 1].decode("utf-8-sig", errors="replace")
 
 
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codagent.errors import LimitReached, ModelError, UsageError
-from codagent.models import catalog
-from codagent.models.download import is_installed, weights_dir
 from codagent.models.http.patience import Patience, wait_patiently
 from codagent.models.http.retry import PATIENCE_S, retry
+from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
+from codagent.models.weights import catalog
+from codagent.models.weights.download import is_installed, weights_dir
 from codagent.protocols import Model, ignore_text
 from codagent.store.price import Price
-from codagent.types import Calling, Message, Profile, Sampling, Tool
+from codagent.types import Calling, Profile, Sampling
 
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
@@ -24,11 +26,10 @@ KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
     f"embedded ones are {', '.join(entry.name for entry in catalog.ENTRIES)}"
 )
+_OPENROUTER = "openrouter/"
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
 # the whole distribution is sampled from, so that recorded replies can be trained on
 _ADAPTER = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=0))
-_WORD = "pelican"
-_SAY = Tool("say", "Say a word.", {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,18 @@ class ModelOptions:
     """What a model is opened with, besides its name."""
 
     api_key: str | None = None  # for endpoints; litellm reads its own
+    named_key: str | None = None  # of this very model, in place of any other; None: there is none
     weights: Path | None = None  # the folder that `pull` downloads to; None: the one in the user's cache
     answered: int = 0  # how many replies of a script an earlier process used
     at_once: int = 1  # how many callers an embedded model serves in parallel
     seconds: float = 60.0  # how long a server may take to list its models
     wait_s: float = PATIENCE_S  # how long a server that fails is asked again
     say: Callable[[str], None] = ignore_text  # hears once a minute that a server is waited for
+    request: RequestOptions = NO_OPTIONS  # what is wanted of every request to a server
+
+    def make_patience(self) -> Patience:
+        """Make the patience of one model."""
+        return Patience(self.wait_s, self.say)
 
 
 def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
@@ -54,6 +61,8 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
     kind, _, rest = spec.partition(":")
     if kind in ("http", "https"):
         return _open_endpoint(spec, profile.calling, options)
+    if spec.startswith(_OPENROUTER):
+        return _open_openrouter(spec.removeprefix(_OPENROUTER), profile.calling, options)
     if kind == "scripted":
         from codagent.models.scripted import Scripted
 
@@ -69,7 +78,15 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
         return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.servers.litellm import LiteLLM
 
-    return LiteLLM(spec, calling=profile.calling, patience=Patience(options.wait_s, options.say))
+    return LiteLLM(
+        full_name(spec), calling=profile.calling, api_key=options.named_key, options=options.request, patience=options.make_patience()
+    )
+
+
+def full_name(spec: str) -> str:
+    """Return the name by which a model is asked. litellm sends no tools to `ollama/NAME`, but it does to `ollama_chat/NAME`."""
+    provider, slash, name = spec.partition("/")
+    return f"ollama_chat/{name}" if slash and provider == "ollama" else spec
 
 
 def profile_for(spec: str) -> Profile:
@@ -98,33 +115,6 @@ def price_for(spec: str) -> Price | None:
     return find_price(spec)
 
 
-def probe(spec: str, options: ModelOptions = ModelOptions()) -> Calling:
-    """Ask the model to call a tool in each of the three ways, and return the first way that works. Raises ModelError when none does."""
-    ways: tuple[Calling, ...] = ("native", "constrained", "text")
-    for way in ways:
-        if _calls_tools(spec, way, options):
-            return way
-    raise ModelError(f"{spec} answers, but calls no tool in any of the ways tried ({', '.join(ways)}); take a model that can")
-
-
-def _calls_tools(spec: str, way: Calling, options: ModelOptions) -> bool:
-    """Whether the model calls a tool when `way` is used. Raises ModelError if it fails in the last way, `text`."""
-    profile = replace(profile_for(spec), calling=way)
-    model = open_model(spec, profile=profile, options=options)
-    question = Message("user", f"Call the tool `say` with the word {_WORD}.")
-    try:
-        reply = model.reply((question,), (_SAY,), replace(profile.sampling, temperature=0.0, max_tokens=200))
-    except ModelError:
-        if way == "text":
-            raise
-        return False
-    finally:
-        model.close()
-    called = any(call.name == "say" and _WORD in call.arguments for call in reply.message.tool_calls)
-    # A native call is never in the text. A call that is in the text was only read from there.
-    return called and (way != "native" or _WORD not in reply.raw)
-
-
 def _entry_for(spec: str) -> catalog.Entry:
     entry = catalog.find_entry(spec.partition(":")[2] or catalog.DEFAULT)
     if entry is None:
@@ -150,10 +140,10 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     from codagent.models.servers.llama_cpp import Llama
     from codagent.models.servers.openai_api import OpenAIModel, default_model
 
-    api_key, patience = options.api_key, Patience(options.wait_s, options.say)
+    api_key, patience = options.named_key or options.api_key, options.make_patience()
     url, _, name = spec.partition("#")
     if not name:
-        client = HttpClient(url, api_key=api_key)
+        client = HttpClient(url, api_key=api_key, headers=options.request.headers)
         name = default_model(_list_models(client, options.seconds))
         client.close()
         if not name:
@@ -161,7 +151,17 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
         if client.server == "llama.cpp" and calling != "native":
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
             return Llama(root, f"{url}#{name}", weights=name, calling=calling, patience=patience)
-    return OpenAIModel(url, name, calling=calling, api_key=api_key, patience=patience)
+    return OpenAIModel(url, name, calling=calling, api_key=api_key, options=options.request, patience=patience)
+
+
+def _open_openrouter(name: str, calling: Calling, options: ModelOptions) -> Model:
+    """Open a model of OpenRouter without litellm, which drops the signatures of reasoning from its streams."""
+    from codagent.models.servers.openai_api import OpenAIModel
+
+    url = os.environ.get("OPENROUTER_API_BASE") or "https://openrouter.ai/api/v1"
+    request = replace(options.request, marks="claude" in name, exact=False)
+    api_key = options.named_key or os.environ.get("OPENROUTER_API_KEY")
+    return OpenAIModel(url, name, calling=calling, api_key=api_key, options=request, patience=options.make_patience())
 
 
 def _list_models(client: HttpClient, seconds: float) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import MessageFacts, Remaining, answer_form, write_first_message
-from codagent.repository.repo_map import read_rules, select_files
+from codagent.repository.repo_map import select_files
+from codagent.repository.rules import RulesReader
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, encode_text, pytest_summary
+from codagent.text import BYTES_PER_TOKEN, pytest_summary, utf8_size
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class RepositoryContext:
     gates: Gates
     start: Start = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
-    say: Callable[[str], None] = ignore_text  # tells the person what stays behind or cannot be read
+    say: Callable[[str], None] = ignore_text  # tells the person what stays behind, what was read and what cannot be read
+    user_rules: str = ""  # the user's own instructions for agents; "": there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class _Current:
 
     start: Attempt
     sandbox: Sandbox
+    rules: RulesReader
     answer_form: str  # how an answer should look; "": the profile asks for no form
     claim: Claim = Claim()
     written: tuple[str, ...] = ()  # paths that the agent wrote with its tools
@@ -64,7 +67,7 @@ class RepositoryEnvironment:
         self._context, self._profile = context, profile
         self._history = AttemptHistory(context.begin, context.start)
         self._earlier = [episode for episode in earlier if episode.kind == "solve"]
-        self._first_bytes = _size(earlier[0].prompt[-1].content) if earlier else None  # of the loop's first first message
+        self._first_bytes = utf8_size(earlier[0].prompt[-1].content) if earlier else None  # of the loop's first first message
         self._task = Task("", "")
         self._current: _Current | None = None
         self._say = cache(context.say)  # each sentence once
@@ -82,9 +85,10 @@ class RepositoryEnvironment:
         self._recall_earlier()
         start = self._grade_start(self._choose_start(task))
         sandbox = self._open(start)
-        facts = self._gather_facts(start, sandbox, notes)
+        rules = RulesReader(sandbox, git.list_files(self._context.root, start.commit), self._profile, self._say)
+        facts = self._gather_facts(start, sandbox, rules, notes)
         form = answer_form(tuple(facts.files), self._profile) if self._profile.fill_tokens else ""
-        self._current = _Current(start, sandbox, form)
+        self._current = _Current(start, sandbox, rules, form)
         return Message("system", prompt(self._profile.prompt)), Message("user", self._write(facts))
 
     def step(self, message: Message) -> Observation:
@@ -185,9 +189,9 @@ class RepositoryEnvironment:
         git.copy_in(sandbox, context.packed if start.commit == context.begin else git.pack(context.root, start.commit))
         return sandbox
 
-    def _gather_facts(self, start: Attempt, sandbox: Sandbox, notes: str) -> MessageFacts:
+    def _gather_facts(self, start: Attempt, sandbox: Sandbox, rules: RulesReader, notes: str) -> MessageFacts:
         paths = git.list_files(self._context.root, start.commit)
-        facts = MessageFacts(self._task, paths, rules=read_rules(sandbox, paths, self._say), notes=notes)
+        facts = MessageFacts(self._task, paths, rules.read_first(self._context.user_rules), notes=notes)
         if self._profile.fill_tokens:
             output, _ = self._run_checks(sandbox)
             shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
@@ -207,7 +211,7 @@ class RepositoryEnvironment:
         """Later attempts are told no more than the first was, but for the notes."""
         most = self._first_bytes and self._first_bytes + self._profile.notes_tokens * BYTES_PER_TOKEN
         text = write_first_message(facts, self._profile, most)
-        self._first_bytes = self._first_bytes or _size(text)
+        self._first_bytes = self._first_bytes or utf8_size(text)
         return text
 
     def _step(self, current: _Current, message: Message) -> Observation:
@@ -222,6 +226,7 @@ class RepositoryEnvironment:
             else:
                 text = tools.call(current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
                 self._current = replace(self._now, written=(*self._now.written, *tools.written_paths(call, text)))
+                text = current.rules.extend_answer(text, tools.touched_paths(call, text))
             answers.append(Message("tool", text, tool_call_id=call.id))
         if end is None and self._profile.checks_after_write and self._now.written != current.written:
             output, passed = self._run_checks(current.sandbox)
@@ -242,7 +247,3 @@ class RepositoryEnvironment:
         from codagent.repository.gate import try_checks
 
         return try_checks(sandbox, self._task.checks, self._profile, seconds_left=lambda: self._context.ledger.seconds_left)
-
-
-def _size(text: str) -> int:
-    return len(encode_text(text))

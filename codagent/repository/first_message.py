@@ -13,11 +13,12 @@ from codagent.prompts import prompt
 from codagent.repository import tools
 from codagent.repository.attempts import Attempt, describe_attempts
 from codagent.repository.repo_map import list_files
-from codagent.text import encode_text, pytest_summary, sanitize, truncate_middle
+from codagent.repository.rules import Rules, describe_rules
+from codagent.text import pytest_summary, truncate_middle, utf8_size
 from codagent.types import Profile, Task
 
-RULES_BYTES = 8_000
 GATES_BYTES = 4_000
+LISTED_RULES = 20
 _LEAST_BYTES = 200  # a part that would be shorter is left out
 _MARK_BYTES = 60  # for the line that says what is missing
 
@@ -44,7 +45,7 @@ class MessageFacts:
 
     task: Task
     paths: Sequence[str]  # every file of the repository
-    rules: Mapping[str, bytes] = field(default_factory=dict)  # the repository's own instructions, by file name
+    rules: Rules = Rules()
     remaining: Remaining | None = None  # None: the task is worked on once
     attempts: Sequence[Attempt] = ()  # earlier ones at this task
     feedback: str = ""  # what the gates say of the files that the attempt starts from
@@ -55,10 +56,11 @@ class MessageFacts:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of the message; an `elastic` one may be shortened."""
+    """A piece of the message."""
 
     text: str
-    elastic: bool = False
+    elastic: bool = False  # may be shortened
+    vital: bool = False  # if elastic, is shortened after all the other elastic parts
 
 
 def write_first_message(facts: MessageFacts, profile: Profile, max_bytes: int | None) -> str:
@@ -68,13 +70,13 @@ def write_first_message(facts: MessageFacts, profile: Profile, max_bytes: int | 
 
 
 def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
-    """Join the parts that are not empty. Over `max_bytes`, elastic ones are shortened or left out, the longest first."""
+    """Join the parts that are not empty. Over `max_bytes`, elastic ones are shortened or left out: the longest first, vital ones last."""
     texts = [part.text for part in parts]
     elastic = [index for index, part in enumerate(parts) if part.elastic and part.text]
-    while max_bytes is not None and elastic and (over := _size(_join(texts)) - max_bytes) > 0:
-        longest = max(elastic, key=lambda index: _size(texts[index]))
+    while max_bytes is not None and elastic and (over := utf8_size(_join(texts)) - max_bytes) > 0:
+        longest = max(elastic, key=lambda index: (not parts[index].vital, utf8_size(texts[index])))
         elastic.remove(longest)
-        left = _size(texts[longest]) - over - _MARK_BYTES
+        left = utf8_size(texts[longest]) - over - _MARK_BYTES
         texts[longest] = truncate_middle(texts[longest], max_lines=len(texts[longest]), max_bytes=left) if left >= _LEAST_BYTES else ""
     return _join(texts)
 
@@ -87,7 +89,7 @@ def standard_message(facts: MessageFacts) -> list[Part]:
     return [
         Part(f"Task: {task.instruction}"),
         Part(checks if task.checks else ""),
-        Part(_rules(facts.rules)),
+        *_rules(facts.rules),
         Part(list_files(facts.paths), elastic=True),
         Part(str(facts.remaining or "")),
         Part(_gates(facts.feedback), elastic=True),
@@ -102,7 +104,7 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
     files = shown or [Part(list_files(facts.paths), elastic=True)]
     printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
     return [
-        Part(_rules(facts.rules)),
+        *_rules(facts.rules),
         *files,
         Part(printed, elastic=True),
         Part(_notes(facts.notes)),
@@ -122,11 +124,17 @@ def answer_form(shown: Sequence[str], profile: Profile) -> str:
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
-def _rules(rules: Mapping[str, bytes]) -> str:
-    for name, data in rules.items():
-        text = truncate_middle(sanitize(data.decode(errors="replace")), max_lines=200, max_bytes=RULES_BYTES)
-        return f"The repository's own instructions ({name}):\n{text.strip()}"
-    return ""
+def _rules(rules: Rules) -> list[Part]:
+    """Return the parts that show instructions. The user's own are the same in all attempts, so they never pass the bound."""
+    user = f"The user's own instructions:\n{rules.user}" if rules.user else ""
+    more = len(rules.nested) - LISTED_RULES
+    listed = "\n".join(rules.nested[:LISTED_RULES]) + (f"\n… and {more} more" if more > 0 else "")
+    nested = f"More instructions; each is shown with the first tool call that touches its folder:\n{listed}" if rules.nested else ""
+    return [
+        Part(user),
+        Part(describe_rules(rules.files), elastic=True, vital=True),
+        Part(nested, elastic=True),
+    ]
 
 
 def _gates(feedback: str) -> str:
@@ -146,7 +154,3 @@ def _fence(path: str, data: bytes) -> str:
 
 def _join(texts: Sequence[str]) -> str:
     return "\n\n".join(filter(None, texts))
-
-
-def _size(text: str) -> int:
-    return len(encode_text(text))

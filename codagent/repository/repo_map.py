@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
@@ -12,7 +12,6 @@ from codagent.text import BYTES_PER_TOKEN
 
 LISTED_FILES = 60
 MOST_FILES = 3
-RULES_FILES = ("AGENTS.md", "CLAUDE.md")
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
@@ -27,20 +26,6 @@ def list_files(paths: Sequence[str]) -> str:
     lines = [f"{folder}/ ({count} files)" if count > 1 else folder for folder, count in sorted(folders.items())[:LISTED_FILES]]
     more = len(folders) - len(lines)
     return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
-
-
-def read_rules(sandbox: Sandbox, paths: Sequence[str], say: Callable[[str], object]) -> dict[str, bytes]:
-    """Read the first file of the repository's own instructions that can be read. `say` hears of one that cannot.
-
-    Such a file may be a link to a place that the sandbox does not have.
-    """
-    for name in RULES_FILES:
-        if name in paths:
-            try:
-                return {name: sandbox.read(name)}
-            except OSError as error:
-                say(f"{name} was not read: {(error.strerror or str(error)).lower()}")
-    return {}
 
 
 def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:

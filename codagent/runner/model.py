@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codagent.errors import UsageError
 from codagent.protocols import ignore_text
 from codagent.repository.setups import NOTHING_ALLOWED
 from codagent.runner.display import Display
 from codagent.runner.spec import OpenedModel
-from codagent.settings.settings import Settings
+from codagent.settings.settings import NamedModel, Settings
+from codagent.store.price import Price
 from codagent.types import Calling, Profile
 
 if TYPE_CHECKING:
@@ -33,13 +36,17 @@ def say_which_model(settings: Settings, display: Display) -> None:
     """Tell the person which model is used when none was named."""
     if "model" not in settings.asked:
         display.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
+    from codagent.models.open import full_name
+
+    target = _describe(settings).url
+    if target.startswith("ollama/"):
+        display.say(f"{target} is asked as {full_name(target)}, because tools only go that way")
 
 
 def worst_case(settings: Settings) -> list[str]:
     """Describe the limits of a loop and what it may cost at most, a line each."""
-    from codagent.models.open import price_for
-
-    limits, price = settings.limits, price_for(settings.model)
+    limits, price = settings.limits, find_price(settings)
+    price = price and price.highest()
     if price is None:
         bill = f"the price of {settings.model} is not known; {limits.tokens:,} tokens are the limit"
     elif not price.prompt_usd and not price.completion_usd:
@@ -67,15 +74,62 @@ def open_model(
     """Open the model that the settings name.
 
     `profile` is that of a record; None: the model's own. `answered` is how many replies a resumed loop has got before. `at_once` is how
-    many loops will ask the model side by side. `say` hears once a minute that the model is
-    waited for. Raises UsageError when there is no such model.
+    many loops will ask the model side by side. `say` hears once a minute that the model is waited for. Raises UsageError when there is no
+    such model.
     """
     from codagent.models import open as models
+    from codagent.models.servers.request_options import RequestOptions
 
-    if profile is None:
-        profile = models.profile_for(settings.model)
-        profile = replace(profile, calling=access.calling or profile.calling)
-    limits = settings.limits
-    options = models.ModelOptions(access.api_key, access.weights, answered, at_once, min(60.0, limits.seconds), limits.wait, say)
-    model = models.open_model(settings.model, profile=profile, options=options)
-    return OpenedModel(model, profile, models.price_for(settings.model))
+    named = _describe(settings)
+    profile = profile or find_profile(settings, access)
+    options = models.ModelOptions(
+        access.api_key,
+        _read_key(settings.model, named),
+        access.weights,
+        answered,
+        at_once,
+        min(60.0, settings.limits.seconds),
+        settings.limits.wait,
+        say,
+        RequestOptions(settings.effort or named.effort, named.headers),
+    )
+    model = models.open_model(named.url, profile=profile, options=options)
+    return OpenedModel(model, profile, find_price(settings))
+
+
+def find_price(settings: Settings) -> Price | None:
+    """Return the price of the model that the settings name. Returns None when it is not known."""
+    from codagent.models.open import full_name, price_for
+
+    named = _describe(settings)
+    if named.price is None:
+        return price_for(full_name(named.url))
+    usd = {key: value / 1e6 for key, value in named.price.items()}
+    return Price(usd["prompt"], usd["completion"], usd.get("cached"))
+
+
+def find_profile(settings: Settings, access: Access) -> Profile:
+    """Return how the model that the settings name is best worked with. Raises UsageError when there is no such model."""
+    from codagent.models.open import profile_for
+
+    named = _describe(settings)
+    profile = profile_for(named.url)
+    window = named.window or profile.context_tokens
+    longest = min(named.max_output or profile.sampling.max_tokens, window // 2)
+    sampling = replace(profile.sampling, max_tokens=longest)
+    return replace(profile, calling=named.calling or access.calling or profile.calling, context_tokens=window, sampling=sampling)
+
+
+def _describe(settings: Settings) -> NamedModel:
+    """Return what the user's file says of the model. Its `url` is never empty."""
+    named = settings.models.get(settings.model, NamedModel())
+    return replace(named, url=named.url or settings.model)
+
+
+def _read_key(name: str, named: NamedModel) -> str | None:
+    if not named.key_env:
+        return None
+    key = os.environ.get(named.key_env)
+    if not key:
+        raise UsageError(f"the environment variable {named.key_env}, which holds the key of {name}, is not set; set it, or change key_env")
+    return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from codagent.repository.attempts import best, claim_of
 from codagent.runner.stop import Iteration, progress, verdict
@@ -17,7 +18,7 @@ class UntilPassed:
 
     def __init__(self, tasks: Sequence[Task], limits: Limits, *, tree_of: Callable[[str], str]) -> None:
         """`tree_of` gives the tree of a commit."""
-        self._tasks, self._limits, self._tree_of = tasks, limits, tree_of
+        self._tasks, self._limits, self._tree_of = tasks, limits, cache(tree_of)
 
     def next_task(self, loop: Loop) -> Task | Stop:
         """The next task, or why there is none. Depends on the loop alone."""

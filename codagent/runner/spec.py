@@ -19,7 +19,7 @@ from codagent.store import layout
 from codagent.store.codec import decode, encode
 from codagent.store.ledger import Spent
 from codagent.store.price import Price
-from codagent.types import Limits, Loop, Profile, Task
+from codagent.types import EFFORTS, Limits, Loop, Profile, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class LoopSpec:
     notes_file: str = ""  # is kept up to date; "": none is
     seed: int | None = None
     members: int = 1  # so many loops of the group were started together
+    user_rules: str = ""  # the user's own instructions for agents as the loop began; "": there were none
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ def new_loop(spec: LoopSpec, model: str, settings: Settings, held: EffectiveLimi
         "profile": encode(held.profile),
         "job": encode(spec),
     }
+    if settings.effort:
+        settings_on_record["effort"] = settings.effort
     if secret:
         settings_on_record["seal"] = _seal(spec.loop_id, settings_on_record, secret)
     return Loop(spec.loop_id, spec.group, "repository", model, spec.start_commit, notes=spec.notes, settings=settings_on_record)
@@ -110,6 +113,7 @@ def spec_of(loop: Loop) -> tuple[LoopSpec, Settings, Profile]:
             sandbox_setup=table["sandbox_setup"],
             protect=tuple(table["protect"]),
             limits=decode(Limits, table["limits"]),
+            effort=next((effort for effort in EFFORTS if effort == table.get("effort")), None),
             asked=frozenset({"model"}),
         )
         return decode(LoopSpec, table["job"]), settings, decode(Profile, table["profile"])
@@ -142,6 +146,7 @@ def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Se
     more.
     """
     spec, settings, profile = spec_of(loop)
+    settings = replace(settings, models=person.settings.models)
     own, sealed, say = person.settings, is_sealed(loop, person.secret), person.say
     if spec.loop_id != loop.id or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop.id):
         raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")

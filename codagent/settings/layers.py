@@ -15,13 +15,12 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from codagent.errors import UsageError
+from codagent.settings.named_models import parse_models
 from codagent.settings.settings import LOCAL, Settings
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml
-from codagent.types import Limits
+from codagent.types import Effort, Limits
 
 _Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number above zero and at most a billion")]  # what clocks can wait for
-
-
 _Wait = Annotated[float, Meta(ge=0, le=1e9, description="a number from zero to a billion")]
 
 
@@ -54,6 +53,8 @@ class Layer(Table, frozen=True):
     max_usd: Amount | None = None
     wait: _Wait | None = None
     notes_tokens: Count | None = None
+    effort: Effort | None = None
+    models: dict[str, Any] | None = None
     sandbox: SandboxTable = SandboxTable()
 
 
@@ -88,10 +89,10 @@ def read_layer(path: Path, *, repository: bool = False) -> Layer:
     except FileNotFoundError:
         return Layer()
     if repository:
-        if layer.model:
+        if layer.model or layer.models or layer.effort:
             raise UsageError(f"{path}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file")
         refuse_local(layer, path)
-    return layer
+    return replace(layer, models=parse_models(layer.models, path)) if layer.models else layer
 
 
 def refuse_local(layer: Layer, path: Path) -> None:
@@ -112,11 +113,12 @@ def lower_limits(layer: Layer, own: Settings) -> tuple[Layer, list[str]]:
 
 
 def read_environment(variables: Mapping[str, str]) -> Layer:
-    """Return what CODAGENT_MODEL, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE, CODAGENT_WAIT and CODAGENT_MAX_… state.
+    """Return what CODAGENT_MODEL, CODAGENT_EFFORT, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE, CODAGENT_WAIT
+    and CODAGENT_MAX_… state.
 
     A variable that is empty states nothing.
     """
-    raw = {key: variables.get(_name_variable(key)) or None for key in ("model", "sandbox", *_LIMITS)}
+    raw = {key: variables.get(_name_variable(key)) or None for key in ("model", "effort", "sandbox", *_LIMITS)}
     return make_layer({key: _parse_number(text) if text and key in _LIMITS else text for key, text in raw.items()}, name=_name_variable)
 
 

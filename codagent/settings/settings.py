@@ -6,9 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from codagent.types import Limits
+from codagent.types import Calling, Effort, Limits
 
 LOCAL = "local"  # the sandbox that does not isolate
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A model as the user's file describes it."""
+
+    url: str = ""  # where it is, or its name elsewhere; "": the name of the table
+    key_env: str = ""  # the environment variable with its key; "": the usual one
+    window: int | None = None  # tokens of a request and its reply; None: as of any model
+    max_output: int | None = None  # tokens of a reply; None: as of any model
+    effort: Effort | None = None  # how much it thinks; None: as its server chooses
+    price: Mapping[str, float] | None = None  # US dollars for a million tokens: `prompt`, `completion` and maybe `cached`; None: not known
+    calling: Calling | None = None  # None: as `doctor` found, or native
+    headers: Mapping[str, str] = field(default_factory=dict)  # that are sent with each request
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +36,6 @@ class Settings:
     sandbox_setup: Mapping[str, Any] = field(default_factory=dict)  # the other keys of [sandbox]
     limits: Limits = Limits()
     notes_tokens: int = 800
+    effort: Effort | None = None  # how much the model thinks; None: as its own table says, or as its server chooses
+    models: Mapping[str, NamedModel] = field(default_factory=dict)  # of the user's file, by name
     asked: frozenset[str] = frozenset()  # the keys that some layer set; the others are defaults

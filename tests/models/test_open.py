@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.errors import ModelError, UsageError
-from codagent.models.catalog import ENTRIES
-from codagent.models.open import ModelOptions, open_model, price_for, probe, profile_for
+from codagent.errors import UsageError
+from codagent.models.open import ModelOptions, open_model, price_for, profile_for
+from codagent.models.weights.catalog import ENTRIES
 from codagent.store.price import Price
 from codagent.types import Message, Profile, Sampling
-from tests.models.loopback import Answer, Plain, refusal, serve
+from tests.models.loopback import Answer, serve
 
 
 @pytest.mark.parametrize("spec", ["gpt-4o", "embedded:gpt-9", "", "nonsense:x"])
@@ -39,29 +39,3 @@ def test_an_endpoint_without_a_model_is_asked_for_its_first() -> None:
         model = open_model(server.url, options=ModelOptions(api_key="k"))
         assert model.reply((Message("user", "a"),), (), Sampling()).raw == "hi"
     assert (model.name, server.requests[0]["model"]) == (f"{server.url}#only-one", "only-one")
-
-
-WORKS = Answer(calls=[("say", '{"word": "pelican"}')])
-TALKS = Answer('```json\n{"name": "say", "arguments": {"word": "pelican"}}\n```')
-OBJECT = Answer('{"thought": "", "tool": "say", "arguments": {"word": "pelican"}}')
-BLOCK = Answer("```say\npelican\n```")
-SILENT = Answer("I cannot.")
-
-
-@pytest.mark.parametrize(
-    ("answers", "way"),
-    [
-        ([WORKS], "native"),
-        ([TALKS, OBJECT], "constrained"),
-        ([SILENT, SILENT, BLOCK], "text"),
-        ([refusal(404, "no tools here"), refusal(404, "no schema here"), BLOCK], "text"),
-    ],
-)
-def test_a_probe_finds_the_first_way_of_calling_that_works(answers: list[Answer | Plain], way: str) -> None:
-    with serve(*answers) as server:
-        assert probe(f"{server.url}#m") == way
-
-
-def test_a_model_that_calls_no_tool_is_said_to_be_of_no_use() -> None:
-    with serve(SILENT) as server, pytest.raises(ModelError, match="calls no tool in any of the ways"):
-        probe(f"{server.url}#m")

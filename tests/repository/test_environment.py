@@ -29,15 +29,17 @@ def environment(tmp_path):
         subprocess.run(["git", *command], cwd=root, check=True)
     made = []
 
-    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=ignore_text):
+    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=ignore_text, user_rules=""):
         for name, text in (files or {}).items():
+            (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text)
         for name, target in (links or {}).items():
             (root / name).symlink_to(target)
         taken = git.snapshot(root).commit
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
-        place = RepositoryContext(root, taken, taken, git.pack(root, taken), LocalSandbox, "loop-1", ledger, gates, start, limits, say)
+        packed = git.pack(root, taken)
+        place = RepositoryContext(root, taken, taken, packed, LocalSandbox, "loop-1", ledger, gates, start, limits, say, user_rules)
         made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 
@@ -188,6 +190,17 @@ class TestLoop:
             later, _, _ = self.attempt(place, "long line\n" * 999, notes="n" * 300, summary=f"{k} " * 99)
             assert len(later.encode()) <= len(first.encode()) + 300
 
+    def test_instructions_that_an_attempt_wrote_make_later_requests_no_longer(self, environment):
+        place = environment(
+            Profile(notes_tokens=100), files={"AGENTS.md": "be kind\n"}, limits=Limits(), start="last", user_rules="be quick"
+        )
+        first = place.reset(self.TASK, "")[1].content
+        place.step(calls(("write", {"path": "AGENTS.md", "content": "be kind\n" * 3000}), ("finish", {"summary": "x"})))
+        place.save_work(place.grade())
+        later = place.reset(self.TASK, "n" * 300)[1].content
+        assert len(later.encode()) <= len(first.encode()) + 300
+        assert "be quick" in later
+
     def test_a_loop_that_is_taken_up_again_stands_where_it_stood(self, environment):
         place = environment(limits=Limits())
         episodes = []
@@ -218,13 +231,66 @@ class TestLoop:
 
 
 @pytest.mark.parametrize("target", ["../dotfiles/AGENTS.md", "AGENTS.md", "."])
-def test_rules_that_cannot_be_read_are_said_and_the_next_are_taken(environment, target):
+def test_rules_that_cannot_be_read_are_said_once_and_the_others_are_shown(environment, target):
     said = []
     made = environment(links={"AGENTS.md": target}, files={"CLAUDE.md": "be kind\n"}, say=said.append)
     for _ in range(2):
         _, first = made.reset(Task("t", "put it right"), "")
     assert "instructions (CLAUDE.md):\nbe kind" in first.content
-    assert [line.partition(":")[0] for line in said] == ["AGENTS.md was not read"]
+    assert [line.partition(":")[0] for line in said] == ["AGENTS.md was not read", "instructions read"]
+
+
+def test_instructions_come_before_the_files_and_the_users_own_before_those_of_the_repository(environment):
+    made = environment(files={"AGENTS.md": "be kind\n", "pkg/AGENTS.md": "be brief\n"}, user_rules="be quick\n")
+    _, first = made.reset(Task("t", "put it right"), "")
+    assert first.content == (
+        "Task: put it right\n\n"
+        "The user's own instructions:\nbe quick\n\n"
+        "The repository's own instructions (AGENTS.md):\nbe kind\n\n"
+        "More instructions; each is shown with the first tool call that touches its folder:\npkg/AGENTS.md\n\n"
+        "Files:\nAGENTS.md\nanswer.py\nanswer.txt\npkg/AGENTS.md"
+    )
+
+
+def test_of_many_nested_instructions_some_are_named(environment):
+    _, first = environment(files={f"{n:02}/AGENTS.md": "x" for n in range(25)}).reset(Task("t", "x"), "")
+    assert "19/AGENTS.md\n… and 5 more\n\nFiles:" in first.content
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("read", {"path": "pkg/x.py"}),
+        ("write", {"path": "pkg/new.py", "content": "y = 2\n"}),
+        ("edit", {"path": "/pkg/x.py", "old": "1", "new": "2"}),
+        ("search", {"pattern": "x", "path": "pkg"}),
+        ("bash", {"command": "cd pkg && cat x.py"}),
+        ("bash", {"command": "sed -n 1,5p 'pkg/x.py'; false"}),
+    ],
+)
+def test_the_first_tool_that_touches_a_folder_answers_with_its_instructions(environment, wanted):
+    made = environment(files={"pkg/AGENTS.md": "be brief\n", "pkg/x.py": "x = 1\n"})
+    for _ in range(2):  # each attempt is shown them
+        made.reset(Task("t", "x"), "")
+        answers = made.step(calls(("bash", {"command": "ls"}), wanted, ("read", {"path": "pkg/x.py"}))).messages
+        shown = [message.content.endswith("\n\nThe repository's own instructions (pkg/AGENTS.md):\nbe brief") for message in answers]
+        assert shown == [False, True, False]
+
+
+def test_a_call_that_fails_touches_nothing(environment):
+    made = environment(files={"pkg/AGENTS.md": "be brief\n"})
+    made.reset(Task("t", "x"), "")
+    answers = made.step(calls(("read", {"path": "pkg/none.py"}), ("read", {"wrong": "pkg"}))).messages
+    assert "be brief" not in "".join(message.content for message in answers)
+
+
+def test_what_was_written_is_known_by_its_path_also_where_instructions_follow(environment):
+    said = []
+    made = environment(files={".gitignore": "pkg/gen/\n", "pkg/AGENTS.md": "be brief\n"}, say=said.append)
+    made.reset(Task("t", "x"), "")
+    made.step(calls(("write", {"path": "pkg/gen/a.py", "content": "x"})))
+    made.tree()
+    assert said == ["instructions read: pkg/AGENTS.md", f"{IGNORED}pkg/gen/a.py (pkg/gen/ in .gitignore, line 1)"]
 
 
 IGNORED = "not in the result, because git ignores it: "

@@ -281,3 +281,17 @@ def test_prompt_and_tools_stay_small():
 
     told = prompt("system") + json.dumps([[tool.name, tool.description, dict(tool.parameters)] for tool in tools.TOOLS])
     assert len(told.encode()) / 4 <= 1_500 * 0.75  # tokens, with a margin for a tokenizer that is worse than four bytes a token
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "answer", "touched"),
+    [
+        ("read", {"path": "pkg/x.py"}, "ok pkg/x.py, lines 1-1 of 1", ("pkg/x.py",)),
+        ("search", {"pattern": "x"}, "exit 0", ("",)),
+        ("define", {"path": "x.py", "content": "def f(): ..."}, "ok pkg/y.py: defined f", ("pkg/y.py", "x.py")),
+        ("bash", {"command": "cd 'pkg'&&cat <x.py"}, "exit 1", ("cd", "pkg", "cat", "x.py")),
+        ("read", {"path": "pkg/x.py"}, "error: pkg/x.py: no such file", ()),
+    ],
+)
+def test_a_call_touches_the_paths_that_it_names(name, arguments, answer, touched):
+    assert tools.touched_paths(ToolCall("c", name, json.dumps(arguments)), answer) == touched

@@ -83,7 +83,8 @@ def test_a_wrong_file_is_refused_with_its_key(tmp_path, text, said):
 
 
 def test_an_unknown_key_that_is_like_no_other_is_told_the_known_ones(tmp_path):
-    known = "model, checks, protect, iterations, patience, max_steps, max_tokens, max_seconds, max_usd, wait, notes_tokens, sandbox"
+    limits = "iterations, patience, max_steps, max_tokens, max_seconds, max_usd, wait"
+    known = f"model, checks, protect, {limits}, notes_tokens, effort, models, sandbox"
     assert refused(tmp_path / "codagent.toml", "colour = 'red'\n") == f"unknown key 'colour'; known are {known}"
 
 

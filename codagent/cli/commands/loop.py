@@ -53,6 +53,7 @@ def loop(
     resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop or run.")] = None,
     repo: options.Repo = Path(),
     model: options.Model = None,
+    effort: options.EffortOption = None,
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
@@ -90,14 +91,16 @@ def loop(
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     if resume:
-        flags = {**limits, "model": model, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
+        flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
         finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
-    tasks, settings = _read_request(task, root, {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits})
+    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect}
+    tasks, settings = _read_request(task, root, {**chosen, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))
         return
-    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed)
+    rules = options.read_user_rules()
+    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
 
@@ -108,6 +111,7 @@ def branch(
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="Start from the files and notes after iteration K.")],
     repo: options.Repo = Path(),
     model: options.Model = None,
+    effort: options.EffortOption = None,
     sandbox: options.Sandbox = None,
     iterations: options.Iterations = None,
     patience: options.Patience = None,
@@ -133,7 +137,7 @@ def branch(
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     loops = options.loops_dir(root, record, make=True)
-    flags = {**limits, "model": model, "sandbox": sandbox}
+    flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox}
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, replace(pattern, seed=seed), None), json_=json_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ from codagent.cli.commands.allow import allow
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
+from codagent.protocols import Model
+from codagent.settings.settings import Settings
+from codagent.types import Calling
 
 models = typer.Typer(
     no_args_is_help=True, help="List and download models that run on this machine.", epilog="Example: codagent models list"
@@ -44,8 +48,8 @@ def doctor(model: options.Model = None) -> None:
 @models.command("list", epilog="Example: codagent models list")
 def models_list() -> None:
     """List the models that codagent knows, and whether their weights are on this machine."""
-    from codagent.models.catalog import ENTRIES
-    from codagent.models.download import is_installed
+    from codagent.models.weights.catalog import ENTRIES
+    from codagent.models.weights.download import is_installed
 
     for entry in ENTRIES:
         state = "here" if is_installed(entry, options.weights_dir()) else "not here"
@@ -55,8 +59,8 @@ def models_list() -> None:
 @models.command("pull", epilog="Example: codagent models pull qwen2.5-coder-1.5b")
 def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent models list` prints.")]) -> None:
     """Download the weights of a model. An interrupted download is continued."""
-    from codagent.models.catalog import ENTRIES, find_entry
-    from codagent.models.download import pull, show_progress
+    from codagent.models.weights.catalog import ENTRIES, find_entry
+    from codagent.models.weights.download import pull, show_progress
 
     entry = find_entry(name)
     if entry is None:
@@ -96,7 +100,7 @@ def _list_checks(model: str | None) -> Iterator[DoctorCheck]:
     yield "sandbox image", _image
     yield "weights", _weights
     if model:
-        yield f"model {model}", lambda: _probe(model)
+        yield f"model {model}", lambda: _probe(options.read_user_settings(model=model))
 
 
 def _git() -> str:
@@ -127,9 +131,26 @@ def _weights() -> str:
     )
 
 
-def _probe(model: str) -> str:
-    from codagent.models.open import ModelOptions, probe
+def _probe(settings: Settings) -> str:
+    from codagent.models.probe import probe
+    from codagent.runner.model import find_price, find_profile, open_model
 
-    way = probe(model, ModelOptions(options.api_key(), options.weights_dir()))
-    options.save_calling(model, way)
-    return f"calls tools the {way} way, which `codagent run` now uses with it"
+    access = options.access(None)
+    profile = find_profile(settings, access)
+
+    def open_with(way: Calling) -> Model:
+        return open_model(settings, access, replace(profile, calling=way)).model
+
+    found = probe(settings.model, open_with, profile.sampling)
+    options.save_calling(settings.model, found.calling)
+    price = find_price(settings)
+    return ", ".join(
+        (
+            f"calls tools the {found.calling} way, which `codagent run` now uses with it",
+            "reasoning went back to it" if found.gives_back else "no reasoning to give back",
+            f"window {profile.context_tokens:,} tokens",
+            "price not known" if price is None else f"${1e6 * price.prompt_usd:g} and ${1e6 * price.completion_usd:g} for a million tokens",
+            f"{found.cached_share:.0%} of the second prompt from a cache",
+            f"{found.tokens_per_second:.0f} tokens a second",
+        )
+    )

@@ -37,6 +37,7 @@ def run(
     *,
     repo: options.Repo = Path(),
     model: options.Model = None,
+    effort: options.EffortOption = None,
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
@@ -57,7 +58,7 @@ def run(
 
     instruction = instruction_of(task)
     root = git.find_root(repo)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"wait": wait}
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
     settings = options.read_settings(root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
     loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
     say_which_model(settings, progress)
@@ -78,7 +79,8 @@ def run(
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
     loop_id = layout.create_loop(runner.loops)
-    return LoopSpec(loop_id, loop_id, (Task(loop_id, instruction, runner.settings.checks),), seed=seed)
+    task = Task(loop_id, instruction, runner.settings.checks)
+    return LoopSpec(loop_id, loop_id, (task,), seed=seed, user_rules=options.read_user_rules())
 
 
 def _session(runner: Runner, seed: int | None) -> None:

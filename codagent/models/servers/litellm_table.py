@@ -16,7 +16,7 @@ from codagent.types import EFFORTS, Effort
 
 _TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
 # These providers cache only what is marked. The others cache by themselves, or not at all.
-_MARKED = re.compile(r"^anthropic/|^(bedrock|vertex_ai|openrouter|azure_ai|databricks)/.*claude")
+_MARKED = re.compile(r"^anthropic/|^(bedrock|vertex_ai|azure_ai|databricks)/.*claude")
 
 
 @cache
@@ -61,7 +61,7 @@ def find_price(model: str) -> Price | None:
 def find_cost(model: str, usage: Any) -> float | None:
     """Return what a reply cost in US dollars, as its usage says. Returns None when no price is known.
 
-    litellm fills in the cost by its table, writing to a cache included; OpenRouter reports its own bill there.
+    litellm fills in the cost by its table, writing to a cache included.
     """
     stated = getattr(usage, "cost", None)
     if isinstance(stated, int | float) and (stated or find_price(model)):

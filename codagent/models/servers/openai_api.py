@@ -60,7 +60,7 @@ class OpenAIModel:
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         self._refused = RefusedFields()
-        self._extras = list(_EXTRAS)  # the fields that this server has not refused
+        self._extras = list(_EXTRAS if options.exact else _EXTRAS[1:])  # the fields that this server has not refused
         self._gives_back = True  # whether this server takes back the reasoning that it sends
 
     @property
@@ -71,6 +71,8 @@ class OpenAIModel:
         if not self._gives_back:
             messages = _without_provider_data(messages)
         chat, functions, schema = encode(self._calling, messages, tools)
+        if self._options.marks:
+            chat = _mark(chat)
         body: Json = {"model": self._model, "messages": chat, "stream": True, **sampling_fields(sampling, "max_tokens")}
         if self._options.effort:
             body["reasoning_effort"] = self._options.effort
@@ -150,6 +152,16 @@ class OpenAIModel:
             return True
         named = [at for at, extra in enumerate(self._extras) if any(key in refusal for key in extra)]
         return bool(self._extras) and bool(self._extras.pop(named[0] if named else 0))
+
+
+def _mark(chat: list[Json]) -> list[Json]:
+    """Mark the system prompt and the last message: up to each mark, the server is to keep what it has read."""
+    ends = {0, len(chat) - 1}
+    return [_mark_message(message) if at in ends and message.get("content") else message for at, message in enumerate(chat)]
+
+
+def _mark_message(message: Json) -> Json:
+    return {**message, "content": [{"type": "text", "text": message["content"], "cache_control": {"type": "ephemeral"}}]}
 
 
 def _without_provider_data(messages: tuple[Message, ...]) -> tuple[Message, ...]:

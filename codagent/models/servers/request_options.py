@@ -10,10 +10,12 @@ from codagent.types import Effort
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
-    """`effort` is how much the model thinks; None leaves that to the server. `headers` are sent with each request."""
+    """Options of a request. Not every server has a use for each of them."""
 
-    effort: Effort | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    effort: Effort | None = None  # how much the model thinks; None leaves that to the server
+    headers: Mapping[str, str] = field(default_factory=dict)  # that are sent with each
+    marks: bool = False  # whether the parts of a prompt that the server is to cache are marked
+    exact: bool = True  # whether the ids and the logprobs of tokens are asked for
 
     def describe(self) -> str:
         """Return what of it changes the answers, for a record; "" when nothing does."""

@@ -12,6 +12,7 @@ from codagent.repository.tools.calls import (
     WRITING,
     call,
     select_tools,
+    touched_paths,
     written_paths,
 )
 from codagent.repository.tools.left_behind import describe_left_behind
@@ -31,5 +32,6 @@ __all__ = [
     "describe_left_behind",
     "replace_text",
     "select_tools",
+    "touched_paths",
     "written_paths",
 ]

@@ -96,6 +96,15 @@ def written_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
     return (match[1],) if wanted.name in WRITING and match else ()
 
 
+def touched_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
+    """Return the paths that a call has read or written; of a command, its words, which may be paths. (): the call has failed."""
+    if answer.startswith("error:"):
+        return ()
+    arguments = parse_json(wanted.arguments)
+    words = re.findall(r"[^\s'\"`;|&<>()=]+", arguments["command"]) if wanted.name == BASH.name else [arguments.get("path") or ""]
+    return (*written_paths(wanted, answer), *words)
+
+
 def _retry_from_root(do: Do, sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     """Carry out a call on a path, or on the same path without its leading slash if that fails.
 

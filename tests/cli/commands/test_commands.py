@@ -111,10 +111,10 @@ def test_protected_files_are_judged_as_they_stood(codagent, script):
 def test_rules_of_the_repository_are_told(codagent, script, repository):
     (repository / "CLAUDE.md").write_text("the lesser rules")
     (repository / "AGENTS.md").write_text("always be kind")
-    codagent("run", "x", "--model", script(IDLE), *LOCAL)
+    done = codagent("run", "x", "--model", script(IDLE), *LOCAL)
     shown = codagent("show", "--full").stdout
-    assert "always be kind" in shown
-    assert "the lesser rules" not in shown
+    assert shown.index("always be kind") < shown.index("the lesser rules")
+    assert "instructions read: AGENTS.md, CLAUDE.md\n" in done.stderr
 
 
 def test_the_local_sandbox_says_that_it_does_not_isolate(codagent, script):

@@ -23,7 +23,7 @@ def import_(
 
     A recipe names the folder as its `weights`.
     """
-    from codagent.models.download import show_progress, weights_dir
+    from codagent.models.weights.download import show_progress, weights_dir
     from codagent_train.policy.import_weights import import_model
 
     weights = weights_dir(os.environ.get("XDG_CACHE_HOME"))
@@ -42,7 +42,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder or file to make.")],
 ) -> None:
     """Write trained weights for use elsewhere."""
-    from codagent.models.download import weights_dir
+    from codagent.models.weights.download import weights_dir
     from codagent_train.policy.export_weights import export_weights as write
     from codagent_train.run_dir.weights_ref import resolve
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from codagent.errors import UsageError
-from codagent.models.catalog import Entry, Package
+from codagent.models.weights.catalog import Entry, Package
 from codagent.text import sanitize
 
 HUB_S = 5.0

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from codagent.errors import UsageError
-from codagent.models.catalog import ENTRIES, Entry, Package
-from codagent.models.download import is_installed, pull, show_progress, weights_dir
+from codagent.models.weights.catalog import ENTRIES, Entry, Package
+from codagent.models.weights.download import is_installed, pull, show_progress, weights_dir
 
 PARTS = (b"a" * 1000, b"b" * 1000, b"c" * 300)
 WHOLE = b"".join(PARTS)
