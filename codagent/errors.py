@@ -4,6 +4,7 @@
     ├── UsageError            2   wrong usage, wrong file, unknown model, unknown price with a money limit
     ├── ModelError            4   endpoint down, refused or out of quota
     │   ├── RequestRefused        the server refused what the request says, before it did any work
+    │   ├── Refusal               the model, or a filter around it, refuses to answer; the attempt ends
     │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
     ├── SandboxError          5   engine missing, image missing, container gone
     ├── RepositoryError       6   not git, or a patch that does not apply
@@ -33,6 +34,10 @@ class ModelError(CodagentError):
 
 
 class RequestRefused(ModelError):
+    pass
+
+
+class Refusal(ModelError):
     pass
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "tool_calls", "length"]
+FinishReason = Literal["stop", "tool_calls", "length", "refused"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]  # how much a model thinks before it answers
 EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max")
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
+# refused: the model, or a filter around it, does not answer
 # model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
-End = Literal["finished", "repeated", "silent", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"]
+End = Literal[
+    "finished", "repeated", "silent", "refused", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"
+]
 ENDS_LOOP = ("model", "sandbox", "interrupted", "tokens", "seconds", "usd")  # an episode that ends so ends its loop, which is not complete
 
 
@@ -79,6 +82,7 @@ class Reply:
     policy: str
     raw: str
     cached_tokens: int = 0  # of the prompt, read from the provider's cache
+    refusal: str = ""  # the category, when `stop` is "refused"
 
     @property
     def total_tokens(self) -> int:
@@ -128,7 +132,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one loop may use in all, and `steps` in each of its episodes. `usd` None: no price is known and no limit was asked for.
-    `patience` is how many iterations in a row may bring no progress."""
+    `patience` is how many iterations in a row may bring no progress, `wait` for how many seconds a model that fails is asked again."""
 
     iterations: int = 10
     patience: int = 5
@@ -136,6 +140,7 @@ class Limits:
     tokens: int = 1_000_000
     seconds: float = 1800.0
     usd: float | None = 5.0
+    wait: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)

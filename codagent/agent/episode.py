@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from codagent.agent.context import Context
-from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
+from codagent.errors import ContextOverflow, LimitReached, ModelError, Refusal, SandboxError
 from codagent.prompts import prompt
 from codagent.protocols import Environment, Model, Observer
 from codagent.text import replace_unencodable
-from codagent.types import End, Episode, Message, Profile, Reply, Step, Tool, ToolCall
+from codagent.types import End, Episode, Message, Observation, Profile, Reply, Step, Tool, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     try:
         context = Context(episode.prompt, agent.profile.memory)
         for step in steps:
-            environment.step(step.reply.message)
+            _answer(environment, step.reply)
             context.add(step)
         end = _find_end(steps, agent.profile)
         while end is None:
@@ -57,10 +57,10 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     except LimitReached as error:
         end, cause = error.limit, str(error)
     except ModelError as error:
-        end, cause = "model", str(error)
+        end, cause = "refused" if isinstance(error, Refusal) else "model", str(error)
     except SandboxError as error:
         end, cause = "sandbox", str(error)
-    return replace(episode, steps=tuple(steps), end=end, cause=cause)
+    return replace(episode, steps=tuple(steps), end=end, cause=cause or _explain_refusal(agent.model.name, steps))
 
 
 def _split_unanswered(episode: Episode) -> tuple[list[Step], Step | None]:
@@ -83,14 +83,27 @@ def _step(agent: Agent, environment: Environment, context: Context, unanswered: 
         reply, shortened = _ask(agent.model, context, environment.tools, agent.profile, room)
         for observer in agent.observers:
             observer.on_reply(reply, shortened)
-    observation = environment.step(reply.message)
-    if reply.stop == "length" and observation.messages:
-        *before, last = observation.messages
-        observation = replace(observation, messages=(*before, replace(last, content=f"{prompt('cut')}\n\n{last.content}")))
-    step = Step(reply, observation, time.monotonic() - began, shortened)
+    step = Step(reply, _answer(environment, reply), time.monotonic() - began, shortened)
     for observer in agent.observers:
         observer.on_step(step)
     return step
+
+
+def _answer(environment: Environment, reply: Reply) -> Observation:
+    """Let the environment answer a reply, and tell a model whose reply was cut. A refusal ends the episode, and its calls are not run."""
+    if reply.stop == "refused":
+        return Observation((), "refused")
+    observation = environment.step(reply.message)
+    if reply.stop != "length" or not observation.messages:
+        return observation
+    *before, last = observation.messages
+    return replace(observation, messages=(*before, replace(last, content=f"{prompt('cut')}\n\n{last.content}")))
+
+
+def _explain_refusal(model: str, steps: Sequence[Step]) -> str:
+    """Say for a person that the last reply was a refusal, and of which category; "": it was none."""
+    refusal = steps[-1].reply.refusal if steps else ""
+    return f"{model} refused to answer: {refusal}; say the task in other words, or take another model" if refusal else ""
 
 
 def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile, room: int) -> tuple[Reply, tuple[Message, ...] | None]:

@@ -45,6 +45,12 @@ MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Limit 
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Limit of tokens, sent and received.  [default: 1,000,000]")]
 MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Limit of seconds.  [default: 1,800]")]
 MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0.0001, help="Limit of US dollars, if the price is known.  [default: 5]")]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", min=0, help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]", show_default=False
+    ),
+]
 Iterations = Annotated[int | None, typer.Option("--iterations", min=1, help="Limit of attempts at each task.  [default: 10]")]
 Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Limit of attempts in a row without progress.  [default: 5]")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the sampling, if the model accepts one.")]
@@ -66,19 +72,20 @@ def weights_dir() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
 
 
-def read_settings(root: Path, task_file: Layer | None = None, **flags: Any) -> Settings:
+def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float | None = None, **flags: Any) -> Settings:
     """Merge all layers of settings. `flags` are named like the keys of the settings; `sandbox` is a name, and None means not given.
+    `wait_s` is the command's default for `wait`; None: that of a loop.
 
     A repository may lower a person's limits, but not raise them: a limit that it raises is ignored, with a warning.
     """
     from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
 
     user, environment, chosen = read_user_layers(**flags)
-    path = root / "codagent.toml"
-    repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(user))
+    path, defaults = root / "codagent.toml", Layer(wait=wait_s)
+    repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(defaults, user))
     if left_out:
         warn(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
-    return merge_layers(user, repository, environment, task_file or Layer(), chosen)
+    return merge_layers(defaults, user, repository, environment, task_file or Layer(), chosen)
 
 
 def read_user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codagent.errors import LimitReached, ModelError, UsageError
+from codagent.models.http.patience import Patience, wait_patiently
 from codagent.models.http.retry import PATIENCE_S, retry
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.weights import catalog
 from codagent.models.weights.download import is_installed, weights_dir
-from codagent.protocols import Model
+from codagent.protocols import Model, ignore_text
 from codagent.store.price import Price
 from codagent.types import Calling, Profile, Sampling
 
@@ -40,7 +42,13 @@ class ModelOptions:
     answered: int = 0  # how many replies of a script an earlier process used
     at_once: int = 1  # how many callers an embedded model serves in parallel
     seconds: float = 60.0  # how long a server may take to list its models
+    wait_s: float = PATIENCE_S  # how long a server that fails is asked again
+    say: Callable[[str], None] = ignore_text  # hears once a minute that a server is waited for
     request: RequestOptions = NO_OPTIONS  # what is wanted of every request to a server
+
+    def make_patience(self) -> Patience:
+        """Make the patience of one model."""
+        return Patience(self.wait_s, self.say)
 
 
 def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptions = ModelOptions()) -> Model:
@@ -70,7 +78,9 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
         return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.servers.litellm import LiteLLM
 
-    return LiteLLM(full_name(spec), calling=profile.calling, api_key=options.named_key, options=options.request)
+    return LiteLLM(
+        full_name(spec), calling=profile.calling, api_key=options.named_key, options=options.request, patience=options.make_patience()
+    )
 
 
 def full_name(spec: str) -> str:
@@ -130,7 +140,7 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     from codagent.models.servers.llama_cpp import Llama
     from codagent.models.servers.openai_api import OpenAIModel, default_model
 
-    api_key = options.named_key or options.api_key
+    api_key, patience = options.named_key or options.api_key, options.make_patience()
     url, _, name = spec.partition("#")
     if not name:
         client = HttpClient(url, api_key=api_key, headers=options.request.headers)
@@ -140,8 +150,8 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
             raise ModelError(f"endpoint {url} names no model; append it to the address: {url}#NAME")
         if client.server == "llama.cpp" and calling != "native":
             root = HttpClient(url.rstrip("/").removesuffix("/v1"), api_key=api_key, local=True)
-            return Llama(root, f"{url}#{name}", weights=name, calling=calling)
-    return OpenAIModel(url, name, calling=calling, api_key=api_key, options=options.request)
+            return Llama(root, f"{url}#{name}", weights=name, calling=calling, patience=patience)
+    return OpenAIModel(url, name, calling=calling, api_key=api_key, options=options.request, patience=patience)
 
 
 def _open_openrouter(name: str, calling: Calling, options: ModelOptions) -> Model:
@@ -150,13 +160,12 @@ def _open_openrouter(name: str, calling: Calling, options: ModelOptions) -> Mode
 
     url = os.environ.get("OPENROUTER_API_BASE") or "https://openrouter.ai/api/v1"
     request = replace(options.request, marks="claude" in name, exact=False)
-    return OpenAIModel(url, name, calling=calling, api_key=options.named_key or os.environ.get("OPENROUTER_API_KEY"), options=request)
+    api_key = options.named_key or os.environ.get("OPENROUTER_API_KEY")
+    return OpenAIModel(url, name, calling=calling, api_key=api_key, options=request, patience=options.make_patience())
 
 
 def _list_models(client: HttpClient, seconds: float) -> dict[str, Any]:
     """Ask a server for its models. Raises LimitReached when it has not answered after `seconds`."""
-    from codagent.models.http.patience import wait_patiently
-
     deadline = time.monotonic() + seconds
 
     def check_time(_: str) -> None:

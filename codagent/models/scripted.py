@@ -27,6 +27,7 @@ class Scripted:
     @classmethod
     def from_file(cls, file: Path, *, answered: int = 0) -> Scripted:
         """Read a script: a JSON list of texts and of objects {"content": …, "calls": [{"name": …, "arguments": {…}}]}.
+        An object with a "refusal", the category, is a refusal.
 
         `answered` is how many of its replies are skipped, because an earlier process used them. Raises UsageError for any other file.
         """
@@ -81,11 +82,12 @@ def _read_script(items: Sequence[Any]) -> list[_Cue]:
 def _read_reply(item: Any, at: int) -> Reply:
     content = item if isinstance(item, str) else item.get("content", "")
     calls = [] if isinstance(item, str) else item.get("calls", [])
+    refusal = "" if isinstance(item, str) else str(item.get("refusal", ""))
     made = tuple(ToolCall(f"call_{at}_{i}", call["name"], _arguments_text(call.get("arguments", {}))) for i, call in enumerate(calls))
     written = len(content) + sum(len(call.arguments) for call in made)
     return Reply(
         message=Message("assistant", content, made),
-        stop="tool_calls" if made else "stop",
+        stop="refused" if refusal else "tool_calls" if made else "stop",
         prompt_tokens=1,
         completion_tokens=written // BYTES_PER_TOKEN + 1,
         cost_usd=0.0,
@@ -93,6 +95,7 @@ def _read_reply(item: Any, at: int) -> Reply:
         sampling=Sampling(),
         policy="scripted",
         raw=content,
+        refusal=refusal,
     )
 
 

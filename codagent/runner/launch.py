@@ -88,7 +88,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         if spec.notes_file and not stack.enter_context(_hold_notes_lock(Path(spec.notes_file), display)):
             spec = replace(spec, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
-        opening = partial(open_model, settings, access, recorded_profile, answered=answered)
+        opening = partial(open_model, settings, access, recorded_profile, answered=answered, say=display.say)
         runner = Runner(root, settings, loops=loops, display=display, open_model=opening, access=access)
         return stack.enter_context(closing(runner)).run(spec, so_far)
 
@@ -133,7 +133,7 @@ def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Re
 def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
     """Yield a runner, a spec and a display for each loop. A model that takes much memory is opened once, for all loops."""
     settings, access = launch.settings, launch.access
-    opening = partial(open_model, settings, access, at_once=min(launch.count, launch.at_once))
+    opening = partial(open_model, settings, access, at_once=min(launch.count, launch.at_once), say=display.say)
 
     def make_runner() -> Runner:
         made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, access=access)
@@ -181,6 +181,6 @@ def _with_flags(settings: Settings, profile: Profile, flags: Flags) -> tuple[Set
 
 def _raise_limits(limits: Limits, flags: Flags) -> Limits:
     """Put the limits that flags name in place of the loop's."""
-    names = ("iterations", "patience", "max_steps", "max_tokens", "max_seconds", "max_usd")
+    names = ("iterations", "patience", "max_steps", "max_tokens", "max_seconds", "max_usd", "wait")
     raised = {key.removeprefix("max_"): flags[key] for key in names if flags.get(key) is not None}
     return replace(limits, **raised)

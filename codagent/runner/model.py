@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codagent.errors import UsageError
+from codagent.protocols import ignore_text
 from codagent.repository.setups import NOTHING_ALLOWED
 from codagent.runner.display import Display
 from codagent.runner.spec import OpenedModel
@@ -60,11 +62,20 @@ def worst_case(settings: Settings) -> list[str]:
     ]
 
 
-def open_model(settings: Settings, access: Access, profile: Profile | None = None, *, answered: int = 0, at_once: int = 1) -> OpenedModel:
+def open_model(
+    settings: Settings,
+    access: Access,
+    profile: Profile | None = None,
+    *,
+    answered: int = 0,
+    at_once: int = 1,
+    say: Callable[[str], None] = ignore_text,
+) -> OpenedModel:
     """Open the model that the settings name.
 
     `profile` is that of a record; None: the model's own. `answered` is how many replies a resumed loop has got before. `at_once` is how
-    many loops will ask the model side by side. Raises UsageError when there is no such model.
+    many loops will ask the model side by side. `say` hears once a minute that the model is waited for. Raises UsageError when there is no
+    such model.
     """
     from codagent.models import open as models
     from codagent.models.servers.request_options import RequestOptions
@@ -78,6 +89,8 @@ def open_model(settings: Settings, access: Access, profile: Profile | None = Non
         answered,
         at_once,
         min(60.0, settings.limits.seconds),
+        settings.limits.wait,
+        say,
         RequestOptions(settings.effort or named.effort, named.headers),
     )
     model = models.open_model(named.url, profile=profile, options=options)

@@ -11,13 +11,28 @@ from codagent.repository.attempts import best
 from codagent.runner.spec import Result
 from codagent.types import Episode, Loop
 
-KEYS = ("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed", "usd", "tokens", "seconds", "record")
+KEYS = tuple("outcome exit_code id branch commit iterations passed claimed usd tokens cached_share seconds record".split())
+    "outcome",
+    "exit_code",
+    "id",
+    "branch",
+    "commit",
+    "iterations",
+    "passed",
+    "claimed",
+    "usd",
+    "tokens",
+    "cached_share",
+    "seconds",
+    "record",
+)
 UNFINISHED = 3
 NO_PROGRESS = 9
 INTERRUPTED = 130
 _CODES: Mapping[str, int] = {
     "interrupted": INTERRUPTED,
     "model": ModelError.exit_code,
+    "refused": ModelError.exit_code,
     "sandbox": SandboxError.exit_code,
     "repository": RepositoryError.exit_code,
     "tokens": LimitReached.exit_code,

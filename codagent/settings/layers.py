@@ -21,6 +21,7 @@ from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_tabl
 from codagent.types import Effort, Limits
 
 _Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number above zero and at most a billion")]  # what clocks can wait for
+_Wait = Annotated[float, Meta(ge=0, le=1e9, description="a number from zero to a billion")]
 
 
 class SandboxSetup(Table, frozen=True):
@@ -50,6 +51,7 @@ class Layer(Table, frozen=True):
     max_tokens: Count | None = None
     max_seconds: _Seconds | None = None
     max_usd: Amount | None = None
+    wait: _Wait | None = None
     notes_tokens: Count | None = None
     effort: Effort | None = None
     models: Annotated[dict[str, Any], Meta(description="tables, [models.NAME]")] | None = None
@@ -111,7 +113,8 @@ def lower_limits(layer: Layer, own: Settings) -> tuple[Layer, list[str]]:
 
 
 def read_environment(variables: Mapping[str, str]) -> Layer:
-    """Return what CODAGENT_MODEL, CODAGENT_EFFORT, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE and CODAGENT_MAX_… state.
+    """Return what CODAGENT_MODEL, CODAGENT_EFFORT, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE, CODAGENT_WAIT
+    and CODAGENT_MAX_… state.
 
     A variable that is empty states nothing.
     """

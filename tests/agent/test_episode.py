@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from codagent.agent.episode import Agent, run_episode
-from codagent.errors import ContextOverflow, LimitReached, ModelError, SandboxError
+from codagent.errors import ContextOverflow, LimitReached, ModelError, Refusal, SandboxError
 from codagent.models.scripted import Scripted
 from codagent.types import Episode, Message, Observation, Profile, Reply, Sampling, Task, Tool
 
@@ -103,6 +103,7 @@ def test_the_profile_bounds_the_steps():
         (KeyboardInterrupt(), "interrupted"),
         (LimitReached("usd", "no money"), "usd"),
         (ModelError("endpoint down"), "model"),
+        (Refusal("filtered: violence"), "refused"),
         (SandboxError("container gone"), "sandbox"),
     ],
 )
@@ -115,6 +116,20 @@ def test_what_goes_wrong_is_data_and_the_steps_so_far_are_kept(error, end):
     episode = work(script(*[go()] * 9), Counter(answer))
     assert (episode.end, len(episode.steps)) == (end, 1)
     assert episode.cause == str(error)
+
+
+def test_a_refusal_ends_it_with_its_category_and_its_calls_are_not_run():
+    environment = Counter()
+    episode = work(script(go(), go() | {"refusal": "content_filter"}, go()), environment)
+    assert (episode.end, len(episode.steps), environment.count) == ("refused", 2, 1)
+    assert episode.cause == "scripted refused to answer: content_filter; say the task in other words, or take another model"
+
+
+def test_a_refusal_that_is_loaded_from_a_record_runs_no_calls():
+    environment = Counter()
+    refused = work(script(go() | {"refusal": "content_filter"}), Counter())
+    again = work(script(go()), environment, begun=replace(refused, end=None))
+    assert (again, environment.count) == (refused, 0)
 
 
 def test_a_bug_is_not_swallowed():

@@ -80,6 +80,15 @@ def test_4_within_30_seconds_when_the_endpoint_is_down(codagent):
     assert "127.0.0.1:9/v1 refused the connection" in done.stderr
 
 
+@pytest.mark.parametrize("checks", [[], ["--check", CHECK]])
+def test_4_when_the_model_refuses(codagent, script, checks):
+    refused = call("bash", command="echo right > answer.txt") | {"refusal": "content_filter (violence)"}
+    done = codagent("run", "mend it", "--model", script([call("bash", command="ls"), refused]), *checks, "--json", *LOCAL)
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["outcome"], result["branch"]) == (4, "refused", None)
+    assert "refused to answer: content_filter (violence); say the task in other words, or take another model" in done.stderr
+
+
 def test_5_when_no_engine_answers(codagent, script):
     done = codagent("run", "x", "--model", script(FIX), DOCKER_HOST="unix:///nonexistent/docker.sock")
     assert done.returncode == 5

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from codagent.models.http.patience import Patience
 from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Reply, Sampling
 from tests.models.loopback import Plain, serve
@@ -23,7 +24,7 @@ def part(name: str | None = None, arguments: Any = None, **fields: Any) -> dict[
 def ask(*deltas: dict[str, Any], events: tuple[dict[str, Any], ...] = ()) -> Reply:
     sent = [*({"choices": [{"index": 0, "delta": delta}]} for delta in deltas), *events, END]
     with serve(Plain("".join(f"data: {json.dumps(one)}\n\n" for one in sent) + "data: [DONE]\n\n", kind="text/event-stream")) as server:
-        return OpenAIModel(server.url, "m", patience_s=0.1).reply(ASK, (), Sampling())
+        return OpenAIModel(server.url, "m", patience=Patience(0.1)).reply(ASK, (), Sampling())
 
 
 @pytest.mark.parametrize(

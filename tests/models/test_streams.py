@@ -12,6 +12,7 @@ import pytest
 from codagent.errors import ContextOverflow, ModelError
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END, read_objects
+from codagent.models.http.patience import Patience
 from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Sampling
 from tests.models.loopback import Answer, Plain, serve
@@ -24,7 +25,7 @@ DONE = "data: [DONE]\n\n"
 
 def ask(*answers: Plain | Answer) -> str:
     with serve(*answers) as server:
-        return OpenAIModel(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling()).raw
+        return OpenAIModel(server.url, "m", patience=Patience(0.2)).reply(ASK, (), Sampling()).raw
 
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "text/plain; charset=utf-8", "application/json", "application/octet-stream", ""])
@@ -77,7 +78,7 @@ def test_the_chunks_of_a_stream_may_be_cut_anywhere() -> None:
 @pytest.mark.parametrize("form", ["data: {}\n\n", "error: {}\n\n", TEXT.replace("{", "{{").replace("}", "}}") + "data: {}\n\n", "{}"])
 def test_an_error_in_a_stream_is_told_at_once(error: dict[str, object], cause: str, form: str) -> None:
     with serve(Plain(form.format(json.dumps(error)), kind="text/event-stream")) as server, pytest.raises(ModelError, match=cause) as raised:
-        OpenAIModel(server.url, "m", patience_s=5).reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m", patience=Patience(5)).reply(ASK, (), Sampling())
     assert "\n" not in str(raised.value)
     assert len(server.requests) <= 3  # the optional fields are tried away
 

@@ -21,9 +21,9 @@ def test_later_layers_go_over_earlier_ones_and_none_states_nothing():
 
 
 def test_every_limit_and_the_length_of_the_notes_can_be_set():
-    layer = Layer(iterations=1, patience=2, max_steps=3, max_tokens=4, max_seconds=5, max_usd=6.5, notes_tokens=7)
+    layer = Layer(iterations=1, patience=2, max_steps=3, max_tokens=4, max_seconds=5, max_usd=6.5, wait=8, notes_tokens=7)
     merged = merge_layers(layer)
-    assert (merged.limits, merged.notes_tokens) == (Limits(1, 2, 3, 4, 5.0, 6.5), 7)
+    assert (merged.limits, merged.notes_tokens) == (Limits(1, 2, 3, 4, 5.0, 6.5, 8.0), 7)
 
 
 def test_a_sandbox_is_merged_key_by_key():
@@ -65,6 +65,7 @@ def refused(path, text):
         ("max_usd = -0.1\n", "max_usd must be a number above zero, not -0.1"),
         ("max_seconds = inf\n", "max_seconds must be a number above zero and at most a billion, not inf"),
         ("max_seconds = 1e300\n", "max_seconds must be a number above zero and at most a billion, not 1e+300"),
+        ("wait = -1\n", "wait must be a number from zero to a billion, not -1"),
         ("checks = [1]\n", "checks must be a list of texts, none of them blank, not [1]"),
         ("checks = 'make'\n", "checks must be a list of texts, none of them blank, not 'make'"),
         ("checks = ['make', ' ']\n", "checks must be a list of texts, none of them blank, not ['make', ' ']"),
@@ -82,7 +83,7 @@ def test_a_wrong_file_is_refused_with_its_key(tmp_path, text, said):
 
 
 def test_an_unknown_key_that_is_like_no_other_is_told_the_known_ones(tmp_path):
-    limits = "iterations, patience, max_steps, max_tokens, max_seconds, max_usd"
+    limits = "iterations, patience, max_steps, max_tokens, max_seconds, max_usd, wait"
     known = f"model, checks, protect, {limits}, notes_tokens, effort, models, sandbox"
     assert refused(tmp_path / "codagent.toml", "colour = 'red'\n") == f"unknown key 'colour'; known are {known}"
 
@@ -149,6 +150,7 @@ def test_the_environment_is_a_layer():
     variables = {"CODAGENT_MODEL": "m", "CODAGENT_SANDBOX": "base", "CODAGENT_MAX_USD": "0.5", "CODAGENT_PATIENCE": "2", "OTHER": "x"}
     merged = merge_layers(read_environment({**variables, "CODAGENT_ITERATIONS": "4"}))
     assert (merged.model, merged.sandbox, merged.limits) == ("m", "base", Limits(iterations=4, patience=2, usd=0.5))
+    assert merge_layers(read_environment({"CODAGENT_WAIT": "0"})).limits == Limits(wait=0)
 
 
 @pytest.mark.parametrize("raw", ["few", "null", "0", "-1", "2.5", "nan", "9" * MANY])
@@ -165,6 +167,8 @@ def test_a_repository_may_lower_limits_and_not_raise_them():
     own = Settings(limits=Limits(steps=10, usd=None), notes_tokens=100)
     layer = Layer(max_steps=11, max_tokens=9, max_usd=7.0, notes_tokens=101, checks=("make",))
     assert lower_limits(layer, own) == (Layer(max_tokens=9, max_usd=7.0, checks=("make",)), ["max_steps", "notes_tokens"])
+    assert lower_limits(Layer(wait=5), Settings(limits=Limits(wait=4))) == (Layer(), ["wait"])
+    assert lower_limits(Layer(wait=0), Settings(limits=Limits(wait=4))) == (Layer(wait=0), [])
 
 
 def test_flags_are_a_layer_and_named_as_flags():

@@ -63,6 +63,7 @@ def loop(
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
+    wait: options.Wait = None,
     notes: Annotated[
         Path | None, typer.Option("--notes", metavar="FILE", help="File of the notes.", show_default=".codagent/notes.md")
     ] = None,
@@ -87,7 +88,8 @@ def loop(
     from codagent.runner.launch import start
 
     loops = options.loops_dir(root := git.find_root(repo), record, make=True)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
+    limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     if resume:
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
@@ -117,6 +119,7 @@ def branch(
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
+    wait: options.Wait = None,
     group: Group = 1,
     jobs: Jobs = 2,
     all_: All = False,
@@ -131,7 +134,8 @@ def branch(
     from codagent.runner.launch import branch_spec, start
 
     root = git.find_root(repo)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
+    limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     loops = options.loops_dir(root, record, make=True)
     flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox}
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))

@@ -29,6 +29,8 @@ TaskText = Annotated[
     typer.Argument(metavar="[TASK]", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
 
+WAIT_S = 120.0  # a person waits for a run; a loop may wait longer
+
 
 def run(
     task: TaskText = None,
@@ -43,6 +45,7 @@ def run(
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
+    wait: options.Wait = None,
     record: options.RecordDir = None,
     seed: options.Seed = None,
     json_: options.Json = False,
@@ -55,12 +58,12 @@ def run(
 
     instruction = instruction_of(task)
     root = git.find_root(repo)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    settings = options.read_settings(root, model=model, effort=effort, sandbox=sandbox, checks=check, protect=protect, **limits)
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
+    settings = options.read_settings(root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
     loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
     say_which_model(settings, progress)
     access = options.access(settings.model)
-    opening = partial(open_model, settings, access)
+    opening = partial(open_model, settings, access, say=progress.say)
     with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
         if instruction is None:
             _session(runner, seed)

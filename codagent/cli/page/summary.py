@@ -17,6 +17,7 @@ _ENDS = {
     "finished": "The agent asked for the gates.",
     "repeated": "The same call and the same answer came again and again.",
     "silent": "The model stopped calling tools.",
+    "refused": "The model, or a filter around it, refused to answer.",
     "steps": "The steps of an attempt were used up.",
     "tokens": "The token limit was reached.",
     "usd": "The money limit was reached.",

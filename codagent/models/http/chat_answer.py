@@ -49,6 +49,7 @@ class ChatAnswer:
     ids: list[Any] = field(default_factory=list)
     logprobs: list[Any] = field(default_factory=list)
     more: Json = field(default_factory=dict)  # fields of the message that go back to the server
+    refusal: Json = field(default_factory=dict)  # fields in which the server says what it refuses
 
     def add(self, event: Json) -> str:
         """Add one event, and return the text in it, arguments of calls included. Raises TypeError or AttributeError for other shapes."""
@@ -63,6 +64,7 @@ class ChatAnswer:
             self.ids += _read_list(choice, "token_ids")
             self.logprobs += _read_logprobs(choice)
             text += self._add_delta(choice)
+            self._add_refusal(choice)
             finish = choice.get("finish_reason")
             self.finish = finish if isinstance(finish, str) and finish else self.finish
         self.size += len(text)
@@ -103,6 +105,13 @@ class ChatAnswer:
         if not parts and delta.get("function_call"):
             parts = [{"function": delta["function_call"]}]
         return written + "".join(self._add_call(part, at, len(parts)) for at, part in enumerate(parts))
+
+    def _add_refusal(self, choice: Json) -> None:
+        said = (choice.get("delta") or choice.get("message") or {}).get("refusal")
+        if said:
+            self.refusal["refusal"] = self.refusal.get("refusal", "") + _read_text(said)
+        if choice.get("content_filter_results"):
+            self.refusal["content_filter_results"] = choice["content_filter_results"]
 
     def _add_call(self, part: Json, at: int, count: int) -> str:
         function = part.get("function") or {}

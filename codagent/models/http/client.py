@@ -77,7 +77,7 @@ class HttpClient:
                     raise error_for_status(response.status_code, hide_keys(error_text(text), self._key), response.headers, self.who)
                 yield from read(response)
         except httpx2.ConnectError as error:
-            raise Transient(f"{self.who} refused the connection ({_reason(error)}); is the server running?") from error
+            raise Transient(f"{self.who} refused the connection ({_reason(error)}); is the server running?", kind="unreachable") from error
         except httpx2.TimeoutException as error:
             raise Transient(f"{self.who} did not answer in time; is the server overloaded?") from error
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:

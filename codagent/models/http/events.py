@@ -76,11 +76,20 @@ def error_text(body: str) -> str:
 
 
 def describe_error(error: Json) -> str:
-    """Return the message of an error, its code or its type, and the parameter that it is about."""
+    """Return the message of an error, the parameter that it is about, its code or its type, and what Google's APIs add."""
     kind = next((str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str)), "")
     param = error.get("param")
     named = f" ({param})" if isinstance(param, str) and param and param not in str(error.get("message")) else ""
-    return f"{error.get('message', '')}{named} {kind and f'[{kind}]'}".strip()
+    return f"{error.get('message', '')}{named} {kind and f'[{kind}]'}{_describe_details(error.get('details'))}".strip()
+
+
+def _describe_details(details: Any) -> str:
+    """Return which quotas of Google are used up, and when to try again. "": the details tell neither."""
+    found = [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    lists = [violations for detail in found if isinstance(violations := detail.get("violations"), list)]
+    quotas = [str(each["quotaId"]) for each in chain(*lists) if isinstance(each, dict) and "quotaId" in each]
+    delays = [f"retry in {detail['retryDelay']}" for detail in found if "retryDelay" in detail]
+    return f" ({', '.join(told)})" if (told := [*quotas, *delays]) else ""
 
 
 def _read_events(rest: bytes, chunks: Iterator[bytes]) -> Iterator[Json]:

@@ -9,9 +9,10 @@ from typing import Any
 from codagent.errors import ModelError, RequestRefused
 from codagent.models.http.background import Background
 from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
-from codagent.models.http.patience import wait_patiently
+from codagent.models.http.patience import Patience
+from codagent.models.http.refusal import find_refusal
 from codagent.models.http.refused_fields import RefusedFields
-from codagent.models.http.retry import PATIENCE_S, Transient, error_for_status, retry
+from codagent.models.http.retry import Transient, error_for_status
 from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, load, wants_marks
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
@@ -38,17 +39,17 @@ class LiteLLM:
         url: str | None = None,
         api_key: str | None = None,
         options: RequestOptions = NO_OPTIONS,
-        patience_s: float = PATIENCE_S,
+        patience: Patience | None = None,
     ) -> None:
         """Prepare to ask `model`, which is a litellm name.
 
-        `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience_s` is
-        how long a failing request is repeated. Raises UsageError when the provider's key cannot be sent.
+        `url` and `api_key` replace the provider's own; None leaves them to litellm, which reads its environment variables. `patience`
+        None repeats failing requests for a short while. Raises UsageError when the provider's key cannot be sent.
         """
         clean_provider_keys(model.partition("/")[0])
         self._key = clean_key(api_key)
         self._library = Background(load)
-        self._model, self._calling, self._patience_s, self._options = model, calling, patience_s, options
+        self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         server = {"api_base": url, "api_key": self._key, "extra_headers": dict(options.headers)}
         self._server = {key: value for key, value in server.items() if value}
         self._refused = RefusedFields()
@@ -68,8 +69,9 @@ class LiteLLM:
             request["tools"] = functions
         if schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
-        answer, chunks = wait_patiently(lambda hear: retry(lambda: self._try_once(request, hear), self._patience_s), on_text)
+        answer, chunks = self._patience.ask(self._model, lambda hear: self._try_once(request, hear), on_text)
         message, usage = answer.choices[0].message, answer.usage
+        refusal = find_refusal(answer.choices[0].finish_reason, message.model_dump())
         raw = message.content or ""
         text = remove_thoughts(raw)
         calls = tuple(
@@ -81,7 +83,7 @@ class LiteLLM:
             text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         return Reply(
             message=Message("assistant", text, calls, provider_data=_provider_data(message, chunks)),
-            stop=stop_reason(answer.choices[0].finish_reason, calls),
+            stop="refused" if refusal else stop_reason(answer.choices[0].finish_reason, calls),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cost_usd=find_cost(self._model, usage),
@@ -90,6 +92,7 @@ class LiteLLM:
             policy=f"{self._model} {self._calling}{self._options.describe()}",
             raw=raw,
             cached_tokens=count_cached(usage),
+            refusal=refusal,
         )
 
     def close(self) -> None:
@@ -141,8 +144,8 @@ class LiteLLM:
             answer = litellm.stream_chunk_builder(chunks, messages=request["messages"])
         except (openai.APITimeoutError, openai.APIConnectionError) as error:
             # litellm reports a refused connection and a broken stream as internal server errors, with the cause in the text.
-            raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network") from error
-        except openai.APIStatusError as error:
+            raise Transient(f"{self._model} cannot be reached: {_one_line(error)}; check the network", kind="unreachable") from error
+        except openai.APIError as error:
             raise _error_for(self._model, error) from error
         except (openai.OpenAIError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{self._model}: litellm failed: {_one_line(error)}") from error
@@ -183,12 +186,14 @@ def _text_of(chunk: Any) -> str:
 
 
 def _error_for(model: str, error: Any) -> Transient | ModelError:
-    """Translate an error of litellm that has an HTTP status."""
+    """Translate an error of litellm that has an HTTP status. 500: it has none."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    text = f"{type(error).__name__}: {_one_line(error)}"
+    text = f"{type(error).__name__}: {hide_keys(str(error))}"
+    if isinstance(getattr(error, "body", None), list):  # as Google's compatible API sends it; litellm's text is without it
+        text += f" {hide_keys(str(error.body))}"
     if type(error).__name__ == "ContextWindowExceededError":
         text += " [context_length_exceeded]"
-    return error_for_status(int(error.status_code or 500), text, headers, model)
+    return error_for_status(int(getattr(error, "status_code", None) or 500), text, headers, model)
 
 
 def _one_line(error: BaseException) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 
 from codagent.models.http.client import HttpClient
 from codagent.models.http.events import END
-from codagent.models.http.patience import wait_patiently
-from codagent.models.http.retry import PATIENCE_S, Transient, retry
+from codagent.models.http.patience import Patience
+from codagent.models.http.retry import Transient
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.protocols import OnText, ignore_text
@@ -36,11 +36,14 @@ class Llama:
         *,
         weights: str,
         calling: Calling = "text",
-        patience_s: float = PATIENCE_S,
+        patience: Patience | None = None,
     ) -> None:
-        """Use the server that `client` is connected to. `weights` names its weights in the policy of each reply."""
+        """Use the server that `client` is connected to. `weights` names its weights in the policy of each reply.
+
+        `patience` None repeats failing requests for a short while.
+        """
         self._client, self._name, self._weights = client, name, weights
-        self._calling, self._patience_s = calling, patience_s
+        self._calling, self._patience = calling, patience or Patience()
 
     @property
     def name(self) -> str:
@@ -54,10 +57,7 @@ class Llama:
             prompt_ids, body = self._request(chat, functions, schema, sampling)
             return prompt_ids, self._read_answer(body, hear)
 
-        def ask(hear: OnText) -> tuple[list[int], _Answer]:
-            return retry(lambda: try_once(hear), self._patience_s)
-
-        prompt_ids, (raw, ids, logprobs, last) = wait_patiently(ask, on_text)
+        prompt_ids, (raw, ids, logprobs, last) = self._patience.ask(self._name, try_once, on_text)
         cut = last.get("stop_type") == "limit"
         text, calls = decode(self._calling, raw, tools, files=find_shown_files(messages), turn=len(messages), cut=cut)
         exact = len(ids) == len(logprobs) == last["tokens_predicted"]

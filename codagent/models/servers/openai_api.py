@@ -13,9 +13,10 @@ from codagent.models.http.background import Background
 from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
 from codagent.models.http.keys import clean_key
-from codagent.models.http.patience import wait_patiently
+from codagent.models.http.patience import Patience
+from codagent.models.http.refusal import find_refusal
 from codagent.models.http.refused_fields import RefusedFields
-from codagent.models.http.retry import PATIENCE_S, Transient, retry
+from codagent.models.http.retry import Transient
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts
@@ -42,11 +43,11 @@ class OpenAIModel:
         calling: Calling = "native",
         api_key: str | None = None,
         options: RequestOptions = NO_OPTIONS,
-        patience_s: float = PATIENCE_S,
+        patience: Patience | None = None,
     ) -> None:
         """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included.
 
-        Raises UsageError when the key cannot be sent.
+        `patience` None repeats failing requests for a short while. Raises UsageError when the key cannot be sent.
         """
         api_key = clean_key(api_key)
 
@@ -57,7 +58,7 @@ class OpenAIModel:
 
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
-        self._model, self._calling, self._patience_s, self._options = model, calling, patience_s, options
+        self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         self._refused = RefusedFields()
         self._extras = list(_EXTRAS if options.exact else _EXTRAS[1:])  # the fields that this server has not refused
         self._gives_back = True  # whether this server takes back the reasoning that it sends
@@ -80,6 +81,7 @@ class OpenAIModel:
         if schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
         answer = self._ask(body, messages, tools, on_text)
+        refusal = find_refusal(answer.finish, answer.refusal)
         text, calls = remove_thoughts(answer.content), answer.tool_calls(len(messages))
         if not calls:
             text, calls = decode(
@@ -87,7 +89,7 @@ class OpenAIModel:
             )
         return Reply(
             message=Message("assistant", text, calls, provider_data=answer.provider_data()),
-            stop=stop_reason(answer.finish, calls),
+            stop="refused" if refusal else stop_reason(answer.finish, calls),
             prompt_tokens=answer.prompt_tokens or sum(len(str(message)) for message in chat) // BYTES_PER_TOKEN,
             completion_tokens=answer.completion_tokens or answer.size // BYTES_PER_TOKEN + 1,
             cost_usd=answer.cost_usd,
@@ -96,6 +98,7 @@ class OpenAIModel:
             policy=f"{self._model} {self._calling}{self._options.describe()}",
             raw=answer.content,
             cached_tokens=min(answer.cached_tokens, answer.prompt_tokens),
+            refusal=refusal,
         )
 
     def close(self) -> None:
@@ -105,7 +108,7 @@ class OpenAIModel:
         """Send a request and try again where that may help. A server that refuses its own reasoning is asked without it, from then on."""
 
         def ask_patiently() -> ChatAnswer:
-            return wait_patiently(lambda hear: retry(lambda: self._try_once(body, hear), self._patience_s), on_text)
+            return self._patience.ask(self.name, lambda hear: self._try_once(body, hear), on_text)
 
         try:
             return ask_patiently()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError
+from codagent.models.http.patience import Patience
 from codagent.models.open import price_for
 from codagent.models.servers import litellm as litellm_module
 from codagent.models.servers.litellm import LiteLLM
@@ -42,7 +43,9 @@ def test_an_answer_is_sent_back_with_its_call() -> None:
 
 def test_text_that_is_not_unicode_is_sent_with_replacements() -> None:
     with serve(Answer("done")) as server:
-        reply = LiteLLM(NAME, url=server.url, api_key="k", patience_s=0.5).reply((Message("user", "caf\udce9 \ud83d"),), (), Sampling())
+        reply = LiteLLM(NAME, url=server.url, api_key="k", patience=Patience(0.5)).reply(
+            (Message("user", "caf\udce9 \ud83d"),), (), Sampling()
+        )
     assert (reply.raw, server.requests[0]["messages"][0]["content"]) == ("done", "caf? \ufffd")
 
 
@@ -69,13 +72,13 @@ def test_what_waiting_cannot_mend_fails_at_once(status: int, message: str, code:
 
 def test_a_provider_that_is_down_fails_within_the_patience() -> None:
     with pytest.raises(ModelError, match=NAME) as raised:
-        LiteLLM(NAME, url="http://127.0.0.1:9/v1", api_key="k", patience_s=0.5).reply(ASK, (), Sampling())
+        LiteLLM(NAME, url="http://127.0.0.1:9/v1", api_key="k", patience=Patience(0.5)).reply(ASK, (), Sampling())
     assert "\n" not in str(raised.value)
 
 
 def test_a_provider_that_litellm_does_not_know_is_a_model_error() -> None:
     with pytest.raises(ModelError, match="nobody/nothing"):
-        LiteLLM("nobody/nothing", patience_s=0.2).reply(ASK, (), Sampling())
+        LiteLLM("nobody/nothing", patience=Patience(0.2)).reply(ASK, (), Sampling())
 
 
 def test_prices_are_known_for_known_models_only() -> None:

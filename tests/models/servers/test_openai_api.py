@@ -9,6 +9,7 @@ import time
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError
+from codagent.models.http.patience import Patience
 from codagent.models.servers.openai_api import OpenAIModel, default_model
 from codagent.types import Message, Sampling, Tokens, Tool, ToolCall
 from tests.models.loopback import Answer, Plain, refusal, serve
@@ -113,13 +114,13 @@ def test_a_failure_that_passes_is_waited_out(status: int) -> None:
 def test_retry_after_is_honoured() -> None:
     with serve(refusal(429, "slow down", retry_after="0.5"), Answer("done")) as server:
         began = time.monotonic()
-        assert OpenAIModel(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling()).raw == "done"
+        assert OpenAIModel(server.url, "m", patience=Patience(1)).reply(ASK, (), Sampling()).raw == "done"
     assert time.monotonic() - began >= 0.5
 
 
 def test_a_wait_beyond_all_patience_is_not_waited_for() -> None:
     with serve(refusal(429, "slow down", retry_after="3600")) as server, pytest.raises(ModelError, match=r"429.*slow down"):
-        OpenAIModel(server.url, "m", patience_s=1).reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m", patience=Patience(1)).reply(ASK, (), Sampling())
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_server_that_is_down_is_named_within_the_patience() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         began = time.monotonic()
         with pytest.raises(ModelError, match=rf"endpoint {url} refused the connection .* is the server running\?") as raised:
-            OpenAIModel(url, "m", patience_s=0.5).reply(ASK, (), Sampling())
+            OpenAIModel(url, "m", patience=Patience(0.5)).reply(ASK, (), Sampling())
     assert time.monotonic() - began < 2
     assert "\n" not in str(raised.value)
 
@@ -179,7 +180,7 @@ def test_a_malformed_answer_is_asked_for_again_and_then_given_up(garbage: Plain)
     with serve(garbage, Answer("whole")) as server:
         assert OpenAIModel(server.url, "m").reply(ASK, (), Sampling()).raw == "whole"
     with serve(garbage) as server, pytest.raises(ModelError):
-        OpenAIModel(server.url, "m", patience_s=0.2).reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m", patience=Patience(0.2)).reply(ASK, (), Sampling())
 
 
 def test_a_line_separator_inside_json_does_not_end_the_line() -> None:
@@ -219,7 +220,7 @@ def test_halves_of_characters_reach_no_server() -> None:
 @pytest.mark.parametrize("body", ['{"choices":' * 50_000, '{"choices": [], "created": ' + "9" * 5000 + "}"], ids=["brackets", "digits"])
 def test_an_answer_that_cannot_be_parsed_is_an_error_of_the_server(body: str) -> None:
     with serve(Plain(body)) as server, pytest.raises(ModelError, match="not JSON"):
-        OpenAIModel(server.url, "m", patience_s=0.1).reply(ASK, (), Sampling())
+        OpenAIModel(server.url, "m", patience=Patience(0.1)).reply(ASK, (), Sampling())
 
 
 def test_a_constrained_model_is_held_to_a_schema() -> None:

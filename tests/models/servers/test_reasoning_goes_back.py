@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from codagent.errors import ModelError
+from codagent.models.http.patience import Patience
 from codagent.models.servers.litellm import LiteLLM
 from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Sampling, Tool
@@ -112,7 +113,7 @@ def test_deepseek_by_litellm_gets_its_reasoning_back():
         return "The `reasoning_content` must be passed back." if missing else chat({"reasoning_content": "hm"}, {"tool_calls": [CALL]})
 
     with provider(answer) as (url, asked):
-        two_steps(LiteLLM("deepseek/deepseek-reasoner", url=url, api_key="k", patience_s=0.5))
+        two_steps(LiteLLM("deepseek/deepseek-reasoner", url=url, api_key="k", patience=Patience(0.5)))
     assert asked[1]["messages"][1]["reasoning_content"] == "hm"
 
 
@@ -141,7 +142,7 @@ def test_anthropic_by_litellm_gets_the_same_blocks_back():
         {"type": "message_stop"},
     ]
     with provider(lambda _: events) as (url, asked):
-        two_steps(LiteLLM("anthropic/claude-sonnet-4-5", url=url, api_key="k", patience_s=0.5))
+        two_steps(LiteLLM("anthropic/claude-sonnet-4-5", url=url, api_key="k", patience=Patience(0.5)))
     sent = asked[1]["messages"][1]["content"]
     assert sent[:3] == [
         {"type": "thinking", "thinking": "one two", "signature": "S1"},

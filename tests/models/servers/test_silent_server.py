@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from codagent.errors import LimitReached
+from codagent.models.http.patience import Patience
 from codagent.models.http.retry import error_for_status
 from codagent.models.open import ModelOptions, open_model
 from codagent.models.servers.litellm import LiteLLM
@@ -111,13 +112,13 @@ def give_up_after(model: Model, seconds: float) -> float:
 )
 def test_a_wait_for_an_endpoint_ends_when_it_shall(play: Play) -> None:
     with listening(playing(play)) as url:
-        assert give_up_after(OpenAIModel(url, "m", patience_s=30), 0.6) < 2
+        assert give_up_after(OpenAIModel(url, "m", patience=Patience(90)), 0.6) < 2
 
 
 @pytest.mark.parametrize("play", [silent, refuse(429, retry_after="20")])
 def test_a_wait_for_a_provider_ends_when_it_shall(play: Play) -> None:
     with listening(playing(play)) as url:
-        assert give_up_after(LiteLLM("openai/gpt-4o-mini", url=url, api_key="k", patience_s=30), 0.6) < 2
+        assert give_up_after(LiteLLM("openai/gpt-4o-mini", url=url, api_key="k", patience=Patience(30)), 0.6) < 2
 
 
 @pytest.mark.parametrize("play", [silent, refuse(503)])
@@ -136,7 +137,7 @@ def test_no_request_follows_once_nobody_waits() -> None:
         refuse(503, retry_after="1")(handler)
 
     with listening(playing(play)) as url:
-        give_up_after(OpenAIModel(url, "m", patience_s=30), 0.3)
+        give_up_after(OpenAIModel(url, "m", patience=Patience(30)), 0.3)
         known = len(asked)
         time.sleep(1.5)
         assert len(asked) == known
