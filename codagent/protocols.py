@@ -10,6 +10,12 @@ from codagent.types import CommandResult, Episode, Loop, Message, Observation, O
 OnText = Callable[[str], None]  # is called with each piece of a reply, as the model writes it
 
 
+class Thought(str):
+    """A piece of what a model thinks before it answers. It is shown and recorded, and it is no part of the answer."""
+
+    __slots__ = ()
+
+
 def ignore_text(text: str) -> None:
     """Do nothing with a piece of a reply."""
 

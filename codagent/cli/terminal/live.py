@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.progress import ProgressLines
+from codagent.cli.terminal.tail import Tail
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.text import escape_undecodable, sanitize
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 REDRAWS = 8  # a second, at most
 _LEVELS = "▁▂▃▄▅▆▇█"
-_TAIL = 400  # characters of what the model writes that are kept
+_DOING = 400  # characters of what is being done that are looked at
 
 
 class Live(ProgressLines):
@@ -33,7 +34,7 @@ class Live(ProgressLines):
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._screen: live.Live | None = None
         self._view = LoopView(Limits(), Spent, float)
-        self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
+        self._iteration, self._scores, self._doing, self._tail = 1, "", "", Tail()
 
     def watch(self, view: LoopView) -> None:
         """Show the block of a loop, and ask the view each time it is drawn."""
@@ -42,7 +43,7 @@ class Live(ProgressLines):
         self.close()
         super().watch(view)
         self._view = view
-        self._iteration, self._scores, self._doing, self._tail = 1, "", "", ""
+        self._iteration, self._scores, self._doing, self._tail = 1, "", "", Tail()
         for episode in view.earlier:
             self._count_episode(episode)
         self._screen = Screen(
@@ -70,7 +71,7 @@ class Live(ProgressLines):
 
     def on_text(self, text: str) -> None:
         """Show a piece of a reply, as it is sampled."""
-        self._tail = (self._tail + text)[-_TAIL:]
+        self._tail.add(text)
 
     def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
@@ -78,7 +79,7 @@ class Live(ProgressLines):
         super().on_episode_start(episode)
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
-        self._tail = ""
+        self._tail = Tail()
         self._doing = "; ".join(f"{call.name} {call.arguments}" for call in reply.message.tool_calls) or self._doing
         super().on_reply(reply, context)
 
@@ -109,6 +110,8 @@ class Live(ProgressLines):
         ]
         width = max(1, self._console.width - 1)
         texts = [Text("─" * min(width, 24), style="dim"), *(Text(escape_undecodable(line)) for line in lines)]
+        if self._tail.is_thought:
+            texts[-1].stylize("dim")
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
@@ -116,8 +119,8 @@ class Live(ProgressLines):
     def _current_line(self) -> str:
         """Return the end of what the model writes. If it does not write, return what is being done."""
         room = max(8, self._console.width // 2)
-        written = " ".join(sanitize(self._tail).split())
-        return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_TAIL]).split())[:room]
+        written = self._tail.shown()
+        return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_DOING]).split())[:room]
 
 
 def score_mark(outcome: Outcome | None) -> str:

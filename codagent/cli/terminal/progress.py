@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 from codagent.cli.terminal.output import warn, write
+from codagent.cli.terminal.paint import dim
+from codagent.cli.terminal.tail import Tail
 from codagent.repository.attempts import verdict_label
 from codagent.runner.display import LoopView
 from codagent.text import first_argument, first_line, sanitize
@@ -26,7 +28,7 @@ class ProgressLines:
         self._steps = not prefix
         self._live = live and self._steps and sys.stderr.isatty()
         self._count = 0
-        self._written = ""
+        self._tail = Tail()
         self._chunks = 0
         self._drawn = 0.0
         self._describe_progress: Callable[[Loop], str] = lambda _: ""
@@ -47,12 +49,12 @@ class ProgressLines:
     def on_text(self, text: str) -> None:
         """Show a piece of a reply, as it is sampled."""
         self._chunks += 1
-        self._written = (self._written + text)[-400:]
+        self._tail.add(text)
         if self._live and time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
             width = shutil.get_terminal_size().columns - 24
-            tail = " ".join(sanitize(self._written).split())[-max(0, width) :]
-            write(f"\r\x1b[K  … {self._chunks:>5} pieces  {tail}", sys.stderr)
+            tail = self._tail.shown()[-max(0, width) :]
+            write(f"\r\x1b[K  … {self._chunks:>5} pieces  {dim(tail) if self._tail.is_thought else tail}", sys.stderr)
 
     def on_episode_start(self, episode: Episode) -> None:
         self._count = 0
@@ -64,7 +66,7 @@ class ProgressLines:
             self.say(f"task: {first_line(episode.task.instruction, 80)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
-        self._written, self._chunks = "", 0
+        self._tail, self._chunks = Tail(), 0
         if context is not None and self._steps:
             self.say("  (asked with less than all that came before)")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.models.tool_calls.provider_data import add_piece, pack, pick_call_keys, pick_fields
+from codagent.protocols import Thought
 from codagent.text import parse_json
 from codagent.types import Tokens, ToolCall
 
@@ -52,14 +53,17 @@ class ChatAnswer:
     refusal: Json = field(default_factory=dict)  # fields in which the server says what it refuses
 
     def add(self, event: Json) -> str:
-        """Add one event, and return the text in it, arguments of calls included. Raises TypeError or AttributeError for other shapes."""
+        """Add one event, and return the text in it, arguments of calls included; a Thought when it holds no text.
+
+        Raises TypeError or AttributeError for other shapes.
+        """
         usage = event.get("usage") or {}
         self.prompt_tokens = _read_count(usage, "prompt_tokens") or self.prompt_tokens
         self.completion_tokens = _read_count(usage, "completion_tokens") or self.completion_tokens
         self.cached_tokens = _read_cached(usage) or self.cached_tokens
         self.cost_usd = _read_cost(usage) if usage else self.cost_usd
         self.prompt_ids = _read_list(event, "prompt_token_ids") or self.prompt_ids
-        text = ""
+        text = thought = ""
         for choice in (event.get("choices") or [])[:1]:
             self.ids += _read_list(choice, "token_ids")
             self.logprobs += _read_logprobs(choice)
@@ -67,8 +71,9 @@ class ChatAnswer:
             self._add_refusal(choice)
             finish = choice.get("finish_reason")
             self.finish = finish if isinstance(finish, str) and finish else self.finish
+            thought += _read_thought(choice.get("delta") or {})
         self.size += len(text)
-        return text
+        return text or Thought(thought)
 
     def tokens(self) -> Tokens | None:
         """Return the ids and logprobs. Returns None unless there is exactly one number for every token that the server counted."""
@@ -165,6 +170,11 @@ def _read_content(content: Any) -> str:
         return ""
     text = content.get("text")
     return _read_text(text.get("value") if isinstance(text, dict) else text)
+
+
+def _read_thought(delta: Json) -> str:
+    thoughts = (delta.get(name) for name in ("reasoning_content", "reasoning", "reasoning_text"))
+    return next((thought for thought in thoughts if isinstance(thought, str)), "")
 
 
 def _read_arguments(arguments: Any) -> str:

@@ -19,7 +19,7 @@ from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
-from codagent.protocols import OnText, ignore_text
+from codagent.protocols import OnText, Thought, ignore_text
 from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
@@ -177,12 +177,13 @@ def _provider_data(message: Any, chunks: list[Any]) -> str:
 
 
 def _text_of(chunk: Any) -> str:
-    """Return the text in one chunk of a stream, arguments of tool calls included."""
-    text = ""
+    """Return the text in one chunk of a stream, arguments of tool calls included; a Thought when it holds no text."""
+    text = thought = ""
     for choice in chunk.choices[:1]:
         text += choice.delta.content or ""
         text += "".join(call.function.arguments or "" for call in choice.delta.tool_calls or [] if call.function)
-    return text
+        thought += getattr(choice.delta, "reasoning_content", None) or ""
+    return text or Thought(thought)
 
 
 def _error_for(model: str, error: Any) -> Transient | ModelError:

@@ -11,6 +11,7 @@ from codagent.errors import ModelError
 from codagent.models.http.patience import Patience
 from codagent.models.servers.litellm import LiteLLM
 from codagent.models.servers.openai_api import OpenAIModel
+from codagent.protocols import Thought
 from codagent.types import Message, Sampling, Tool
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})
@@ -150,3 +151,12 @@ def test_anthropic_by_litellm_gets_the_same_blocks_back():
         {"type": "thinking", "thinking": "three", "signature": "S2"},
     ]
     assert [block["id"] for block in sent[3:]] == ["toolu_1"]
+
+
+@pytest.mark.parametrize("make", [lambda url: OpenAIModel(url, "m"), lambda url: LiteLLM("deepseek/deepseek-chat", url=url, api_key="k")])
+def test_thoughts_are_heard_as_thoughts_and_are_no_part_of_the_answer(make):
+    heard = []
+    with provider(lambda _: chat({"reasoning_content": "Hm, "}, {"reasoning_content": "so."}, {"content": "It is done."})) as (url, _):
+        reply = make(url).reply((Message("user", "a"),), (), Sampling(), heard.append)
+    assert "".join(piece for piece in heard if isinstance(piece, Thought)) == "Hm, so."
+    assert "".join(piece for piece in heard if not isinstance(piece, Thought)) == reply.message.content == "It is done."
