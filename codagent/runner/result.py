@@ -11,20 +11,9 @@ from codagent.repository.attempts import best
 from codagent.runner.spec import Result
 from codagent.types import Episode, Loop
 
-KEYS = tuple("outcome exit_code id branch commit iterations passed claimed usd tokens cached_share seconds record".split())
-    "outcome",
-    "exit_code",
-    "id",
-    "branch",
-    "commit",
-    "iterations",
-    "passed",
-    "claimed",
-    "usd",
-    "tokens",
-    "cached_share",
-    "seconds",
-    "record",
+KEYS = (
+    *("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed"),
+    *("usd", "tokens", "cached_share", "seconds", "record"),
 )
 UNFINISHED = 3
 NO_PROGRESS = 9

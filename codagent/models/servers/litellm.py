@@ -11,10 +11,10 @@ from codagent.models.http.background import Background
 from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
 from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
-from codagent.models.http.refused_fields import RefusedFields
 from codagent.models.http.retry import Transient, error_for_status
 from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, load, wants_marks
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
+from codagent.models.servers.refused_fields import RefusedFields
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields

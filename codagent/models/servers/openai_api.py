@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.errors import RequestRefused
 from codagent.models.http.background import Background
-from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END
 from codagent.models.http.keys import clean_key
 from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
-from codagent.models.http.refused_fields import RefusedFields
 from codagent.models.http.retry import Transient
+from codagent.models.servers.chat_answer import ChatAnswer
+from codagent.models.servers.refused_fields import RefusedFields
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError
-from codagent.models.http.chat_answer import ChatAnswer
 from codagent.models.http.events import END, read_objects
 from codagent.models.http.patience import Patience
+from codagent.models.servers.chat_answer import ChatAnswer
 from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Sampling
 from tests.models.loopback import Answer, Plain, serve
