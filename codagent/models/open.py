@@ -90,7 +90,7 @@ def full_name(spec: str) -> str:
 
 
 def profile_for(spec: str) -> Profile:
-    """Return how to work with the model called `spec`. Raises UsageError for an unknown name."""
+    """Return how to work with the model called `spec`. Raises UsageError for an unknown name. For a litellm name this imports litellm."""
     kind, _, _ = spec.partition(":")
     if kind == "embedded":
         return _entry_for(spec).profile
@@ -98,8 +98,12 @@ def profile_for(spec: str) -> Profile:
         return _GGUF
     if kind == "adapter":
         return _ADAPTER
-    if kind in ("http", "https", "scripted") or "/" in spec:
+    if kind in ("http", "https", "scripted"):
         return Profile()
+    if "/" in spec:
+        from codagent.models.servers.litellm_table import find_profile
+
+        return find_profile(full_name(spec))
     raise UsageError(f"unknown model {spec!r}: {KNOWN}")
 
 

@@ -25,8 +25,14 @@ def test_an_adapter_lies_in_a_folder_of_the_trainers() -> None:
 
 def test_profiles_come_with_the_catalogue() -> None:
     assert profile_for("embedded") == ENTRIES[0].profile
-    assert profile_for("openai/gpt-4o") == profile_for("http://127.0.0.1:1/v1#m") == Profile()
+    assert profile_for("nobody/nothing") == profile_for("http://127.0.0.1:1/v1#m") == Profile()
     assert profile_for("gguf:x.gguf").calling == "text"
+
+
+def test_the_window_and_the_length_of_a_reply_come_from_litellm() -> None:
+    opus, small = profile_for("anthropic/claude-opus-5-5"), profile_for("openai/gpt-4o")
+    assert (opus.context_tokens, opus.sampling.max_tokens) == (1_000_000, 16_384)
+    assert (small.context_tokens, small.sampling.max_tokens) == (128_000, 4096)
 
 
 def test_what_runs_here_costs_nothing_and_an_endpoint_nobody_knows() -> None:

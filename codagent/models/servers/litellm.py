@@ -13,6 +13,7 @@ from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
 from codagent.models.http.retry import Transient, error_for_status
 from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, load, wants_marks
+from codagent.models.servers.ollama import choose_window, find_longest
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.servers.refused_fields import RefusedFields
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
@@ -52,6 +53,8 @@ class LiteLLM:
         self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         server = {"api_base": url, "api_key": self._key, "extra_headers": dict(options.headers)}
         self._server = {key: value for key, value in server.items() if value}
+        provider, _, name = model.partition("/")
+        self._longest = Background(lambda: find_longest(url, name)) if provider == "ollama_chat" else None
         self._refused = RefusedFields()
         self._route = model  # the name by which litellm takes the way that the provider wants
 
@@ -63,6 +66,8 @@ class LiteLLM:
         chat, functions, schema = encode(self._calling, messages, tools)
         chat = json.loads(replace_unencodable(json.dumps(chat, ensure_ascii=False)).encode(errors="replace"))  # litellm fails on surrogates
         request: dict[str, Any] = {"messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
+        if self._longest:
+            request["num_ctx"] = choose_window(chat, sampling.max_tokens, self._longest.get())
         if wants_marks(self._model):
             request["cache_control_injection_points"] = _MARKS
         if functions:

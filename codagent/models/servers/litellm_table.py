@@ -8,12 +8,14 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from codagent.store.price import Price
-from codagent.types import EFFORTS, Effort
+from codagent.types import EFFORTS, Effort, Profile
 
+_LONG = 16_384  # tokens of a reply of a model that thinks
 _TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
 # These providers cache only what is marked. The others cache by themselves, or not at all.
 _MARKED = re.compile(r"^anthropic/|^(bedrock|vertex_ai|azure_ai|databricks)/.*claude")
@@ -56,6 +58,14 @@ def find_price(model: str) -> Price | None:
         highest_prompt_usd=max(prompt, *(usd for name, usd in tiers if not name.startswith("output"))),
         highest_completion_usd=max(completion, *(usd for name, usd in tiers if name.startswith("output"))),
     )
+
+
+def find_profile(model: str) -> Profile:
+    """Return how to work with `model`: its window, and a length of replies that leaves room to think."""
+    entry, usual = find_entry(model), Profile()
+    longest = _LONG if entry.get("supports_reasoning") else usual.sampling.max_tokens
+    sampling = replace(usual.sampling, max_tokens=min(longest, entry.get("max_output_tokens") or longest))
+    return replace(usual, context_tokens=entry.get("max_input_tokens") or usual.context_tokens, sampling=sampling)
 
 
 def find_cost(model: str, usage: Any) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from codagent.errors import RequestRefused
+from codagent.errors import ContextOverflow, RequestRefused
 from codagent.models.http.background import Background
 from codagent.models.http.events import END
 from codagent.models.http.keys import clean_key
@@ -16,7 +16,7 @@ from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
 from codagent.models.http.retry import Transient
 from codagent.models.servers.chat_answer import ChatAnswer
-from codagent.models.servers.refused_fields import RefusedFields
+from codagent.models.servers.refused_fields import RefusedFields, find_room
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts
@@ -121,30 +121,38 @@ class OpenAIModel:
             return answer
 
     def _try_once(self, body: Json, on_text: OnText) -> ChatAnswer:
-        """Send one request and collect its stream. Fields that this server refuses are left out, from then on."""
-        client = self._connection.get()
+        """Send a request. What this server refuses of it is mended: a field is left out from then on, a reply becomes as long as may be."""
         while True:
-            answer, whole = ChatAnswer(), False
-            on_text("")  # no further request is sent once nobody waits for it
-            extras = {key: value for extra in self._extras for key, value in extra.items()}
+            sent = self._refused.change(body)
             try:
-                sent = self._refused.change(body)
-                for event in client.stream("/chat/completions", sent | extras):
-                    whole = whole or event is END
-                    on_text("" if event is END else answer.add(event))
+                return self._send(sent | {key: value for extra in self._extras for key, value in extra.items()}, on_text)
+            except ContextOverflow as error:
+                room = find_room(str(error))
+                if room is None or room >= body["max_tokens"]:
+                    raise
+                body = {**body, "max_tokens": room}
             except RequestRefused as error:
                 if _RESPONSES in str(error):
                     raise RequestRefused(f"{error}; --model openai/{self._model} takes that way, with OPENAI_API_KEY") from error
                 if not self._learn(str(error), sent):
                     raise
-            except (AttributeError, KeyError, TypeError) as error:
-                raise Transient(f"{client.who} sent something that is not a chat completion") from error
-            else:
-                if answer.finish is None and not answer.size:
-                    raise Transient(f"{client.who} sent an empty answer")
-                if answer.finish is None and not whole:
-                    raise Transient(f"{client.who} closed the connection in the middle of an answer; is the server running?")
-                return answer
+
+    def _send(self, sent: Json, on_text: OnText) -> ChatAnswer:
+        """Send one request and collect its stream."""
+        client = self._connection.get()
+        answer, whole = ChatAnswer(), False
+        on_text("")  # no further request is sent once nobody waits for it
+        try:
+            for event in client.stream("/chat/completions", sent):
+                whole = whole or event is END
+                on_text("" if event is END else answer.add(event))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise Transient(f"{client.who} sent something that is not a chat completion") from error
+        if answer.finish is None and not answer.size:
+            raise Transient(f"{client.who} sent an empty answer")
+        if answer.finish is None and not whole:
+            raise Transient(f"{client.who} closed the connection in the middle of an answer; is the server running?")
+        return answer
 
     def _learn(self, refusal: str, sent: Json) -> bool:
         """Learn from the server's words about what was sent. Returns whether that changes the next request."""

@@ -12,7 +12,19 @@ from codagent.types import Sampling
 Json = dict[str, Any]
 _LENGTHS = ("max_tokens", "max_completion_tokens")
 _CHOICES = ("temperature", "top_p", "top_k", "seed")
+_WINDOW = re.compile(r"(?:maximum|max) context length (?:is|of) (\d+)")
+_USED = re.compile(r"\((\d+) in the messages|has (\d+) input tokens|contains (?:at least )?(\d+) input tokens")
+_LEAST_ROOM = 256  # tokens; for fewer, the context is better shortened
 _NUMBER = re.compile(r"(?<![\w.-])\d{2,7}(?![\w.])")
+
+
+def find_room(refusal: str) -> int | None:
+    """Return how many tokens a reply may have after a prompt that was refused with its reply. None: the server does not say, or few."""
+    window, used = _WINDOW.search(refusal), _USED.search(refusal)
+    if not window or not used:
+        return None
+    room = int(window[1]) - int(next(filter(None, used.groups())))
+    return room if room >= _LEAST_ROOM else None
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ class Ollama(Double):
             raise Refused(
                 "json: cannot unmarshal string into Go struct field ToolCallFunction.arguments of type api.ToolCallFunctionArguments"
             )
-        sent = self.count([*body["tools"], *body["messages"]])
+        sent = self.count([*body.get("tools", []), *body["messages"]])
         calls = [{"function": {"name": name, "arguments": arguments}} for name, arguments in self.scenario[len(answered)]]
         head = {"model": body["model"], "created_at": "2026-01-01T00:00:00Z"}
         message = {"role": "assistant", "content": "", "thinking": "What now?", "tool_calls": calls}

@@ -243,3 +243,12 @@ def test_a_constrained_model_is_held_to_a_schema() -> None:
 )
 def test_of_the_models_of_a_server_an_adapter_is_meant_or_else_the_first(models: list[object] | None, name: str) -> None:
     assert default_model({"data": models}) == name
+
+
+def test_a_reply_that_does_not_fit_into_the_window_is_asked_for_as_long_as_may_be() -> None:
+    words = "The maximum context length is 8192 tokens. You requested 9096 tokens (5000 in the messages, 4096 in the completion)"
+    with serve(refusal(400, words), Answer("hi")) as server:
+        reply = OpenAIModel(server.url, "m").reply((Message("user", "a"),), (), Sampling())
+        OpenAIModel(server.url, "m").reply((Message("user", "a"),), (), Sampling())
+    assert reply.raw == "hi"
+    assert [request["max_tokens"] for request in server.requests] == [4096, 3192, 4096]

@@ -12,6 +12,7 @@ import pytest
 
 from codagent.errors import ModelError
 from codagent.models.servers.openai_api import OpenAIModel
+from codagent.models.servers.refused_fields import find_room
 from codagent.types import Message, Sampling
 from tests.models.loopback import listening
 
@@ -90,3 +91,20 @@ def test_a_field_that_stays_refused_is_told_in_a_sentence() -> None:
         OpenAIModel(url, "m").reply(ASK, (), Sampling())
     assert "max_completion_tokens are refused" in str(raised.value)
     assert len(asked) <= 4
+
+
+_WINDOW = "This model's maximum context length is 8192 tokens"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "room"),
+    [
+        (f"{_WINDOW}. However, you requested 9096 tokens (5000 in the messages, 4096 in the completion).", 3192),
+        (f"'max_tokens' is too large: 4096. {_WINDOW} and your request has 5596 input tokens (4096 > 8192 - 5596).", 2596),
+        (f"{_WINDOW} and your request has 8000 input tokens", None),
+        (f"{_WINDOW}. However, your messages resulted in 9000 tokens.", None),
+        ("prompt is too long", None),
+    ],
+)
+def test_the_room_for_a_reply_is_read_from_a_refusal(refusal, room):
+    assert find_room(refusal) == room
