@@ -62,7 +62,11 @@ def _invoke() -> int:
     """
     with _no_gc():
         from codagent.cli.app import app
+        from codagent.text import remember_secret
 
+    for name, value in os.environ.items():
+        if name.endswith("_API_KEY"):
+            remember_secret(value.strip())
     try:
         app(prog_name="codagent")
     except SystemExit as end:

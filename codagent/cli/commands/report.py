@@ -13,6 +13,7 @@ from codagent.cli.commands.records import load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import UsageError
 from codagent.repository import git
+from codagent.text import hide_secrets
 
 PAGE = "report.html"
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File of the page.", show_default="beside the record")]
@@ -29,7 +30,7 @@ def report(
     html = render_page(stored.loop, diff=partial(git.diff, stored.root), branch=git.branch_name(stored.loop.id))
     file = out or stored.folder / PAGE
     try:
-        file.write_text(html, encoding="utf-8")
+        file.write_text(hide_secrets(html), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
     say(file)

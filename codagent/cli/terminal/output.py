@@ -1,11 +1,11 @@
-"""The only way to print. Control sequences are removed, and characters that the terminal cannot show are escaped."""
+"""The only way to print. Control sequences are removed, characters that the terminal cannot show are escaped, and API keys are hidden."""
 
 from __future__ import annotations
 
 import sys
 from typing import TextIO
 
-from codagent.text import sanitize
+from codagent.text import hide_secrets, sanitize
 
 
 def say(text: object = "", *, end: str = "\n") -> None:
@@ -21,5 +21,6 @@ def warn(text: object, *, end: str = "\n") -> None:
 def write(text: str, stream: TextIO) -> None:
     """Print text with its control sequences, for what codagent itself draws. Characters that the stream cannot show are escaped."""
     encoding = stream.encoding or "utf-8"
+    text = hide_secrets(text)
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()

@@ -85,3 +85,34 @@ def test_a_server_that_wants_another_kind_of_request_is_named_the_way(codagent):
         done = codagent("run", "x", "--model", f"{server.url}#gpt-5.6", *LOCAL)
     assert done.returncode == 4
     assert "--model openai/gpt-5.6 takes that way" in done.stderr
+
+
+KEY = "sk-planted-0123456789"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [refusal(401, f"bad key {KEY}")],
+        [refusal(400, f"cannot read {KEY}", code=KEY)],
+        [refusal(503, KEY, retry_after="0"), FINISH],
+        [Answer(f"Your key is {KEY}.", calls=[("finish", json.dumps({"summary": KEY}))])],
+        [Answer(calls=[("bash", json.dumps({"command": f"echo {KEY}; echo {KEY} >found"}))]), FINISH],
+        [Answer(calls=[(KEY, "{}")]), FINISH],
+        [Answer(calls=[("read", json.dumps({"path": KEY}))]), FINISH],
+    ],
+    ids=["a refused key", "a refused request", "a server that is down", "text", "a command", "the name of a tool", "a path"],
+)
+def test_a_key_that_comes_back_is_neither_shown_nor_kept(codagent, repository, answers):
+    with serve(*answers) as server:
+        done = codagent("run", "x", "--model", f"{server.url}#m", "--check", "false", *LOCAL, CODAGENT_API_KEY=KEY)
+    told = [done.stdout, done.stderr]
+    told += [
+        codagent(*command.split(), CODAGENT_API_KEY=KEY).stdout
+        for command in ("show --full", "show --tokens", "list", "report --out report.html")
+    ]
+    assert server.keys[0] == f"Bearer {KEY}"
+    assert not [text for text in told if KEY in text]
+    kept = [path for path in (repository / ".codagent").rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert not kept
+    assert KEY not in (repository / "report.html").read_text()
