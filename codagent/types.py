@@ -127,6 +127,7 @@ class Outcome:
     passed: bool
     feedback: str
     failed: tuple[str, ...] = ()
+    kept: bool = False  # whether an earlier command judged the same files, and not this one
 
 
 @dataclass(frozen=True, slots=True)

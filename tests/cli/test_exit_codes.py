@@ -144,3 +144,11 @@ def test_130_when_interrupted_and_the_record_is_whole(repository, script, codage
     assert running.wait(20) == 130
     assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "interrupted"
     assert "error: interrupted" in codagent("show").stdout
+
+
+def test_a_verdict_of_an_earlier_command_is_told_as_old(codagent, script):
+    first = codagent("run", "x", "--model", script(FIX), "--check", CHECK, *LOCAL)
+    second = codagent("run", "x", "--model", script(FIX), "--check", CHECK, *LOCAL)
+    old = "gates: passed, as an earlier command judged the same files"
+    assert (old in first.stderr, old in second.stderr) == (False, True)
+    assert old in codagent("show").stdout

@@ -16,10 +16,9 @@ import typer
 from codagent.cli import options
 from codagent.cli.terminal.output import say, warn, write
 from codagent.cli.terminal.paint import paint
-from codagent.cli.terminal.progress import format_tokens
+from codagent.cli.terminal.progress import format_tokens, format_verdict
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
-from codagent.repository.attempts import verdict_label
 from codagent.runner.result import change, iterations, outcome_label
 from codagent.store import layout
 from codagent.store.lock import Lock
@@ -79,7 +78,7 @@ def show(
                 _print(message, full)
         say(f"\n── ended: {episode.end} {episode.cause}".rstrip())
         if episode.outcome:
-            say(f"gates: {verdict_label(episode.outcome)}\n{episode.outcome.feedback}")
+            say(f"gates: {format_verdict(episode.outcome)}\n{episode.outcome.feedback}")
 
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:

@@ -13,7 +13,7 @@ from codagent.cli.terminal.tail import Tail
 from codagent.repository.attempts import verdict_label
 from codagent.runner.display import LoopView
 from codagent.text import first_argument, first_line, sanitize
-from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
+from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task
 
 
 class ProgressLines:
@@ -83,7 +83,7 @@ class ProgressLines:
             return
         self.say(f"ended: {episode.end}{why}")
         if episode.outcome:
-            self.say(f"gates: {verdict_label(episode.outcome)}")
+            self.say(f"gates: {format_verdict(episode.outcome)}")
 
     def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
         for line in (self._describe_progress(loop), following.message if isinstance(following, Stop) else ""):
@@ -102,6 +102,11 @@ def format_step(number: int, step: Step) -> str:
     texts = [f"{call.name} {first_line(first_argument(call), 80)}".rstrip() for call in calls]
     done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "wrote"
     return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
+
+
+def format_verdict(outcome: Outcome) -> str:
+    """Return the gates' verdict, and whether it is an old one."""
+    return verdict_label(outcome) + (", as an earlier command judged the same files" if outcome.kept else "")
 
 
 def format_tokens(reply: Reply) -> str:

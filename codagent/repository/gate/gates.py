@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from codagent.protocols import GateSandbox, Sandbox
@@ -61,7 +62,7 @@ class Gates:
             if kept := self._cache.get(key):
                 outcome = grade_runs(kept, self._start_runs(checks, deadline, known={tree: kept}), undone)
                 if outcome.passed or self._cache.is_own(key):
-                    return outcome
+                    return replace(outcome, kept=not self._cache.is_own(key))
             runs = self._run_checks(tree, checks, deadline)
             outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
             if not any(run.exit_code == TIMED_OUT for run in runs):

@@ -125,6 +125,10 @@ def test_a_failure_is_kept_for_the_command_and_a_pass_for_good(shop, sandboxes, 
     flag.unlink()
     open_cache.cache_clear()
     assert (grade(), sandboxes.opened) == (True, 2)
+    gates = Gates(shop.root, shop.start, sandboxes, cache=tmp_path / "cache.jsonl")
+    assert gates.grade((check,), commit).kept
+    assert not gates.grade(("true",), commit).kept
+    assert not gates.grade(("true",), commit).kept
 
 
 def test_what_a_time_limit_has_ended_is_not_kept(shop, sandboxes, tmp_path):
