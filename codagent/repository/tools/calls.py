@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from codagent.protocols import Sandbox
-from codagent.repository.python_edit import list_definitions, redefine
+from codagent.repository.tools.python_edit import list_definitions, redefine
 from codagent.repository.tools.replace import replace_text
 from codagent.repository.tools.text_file import TextFile, parse_text
 from codagent.text import encode_text, escape_controls, format_result, parse_json, replace_unencodable, split_lines, truncate_middle

@@ -1,6 +1,6 @@
 import pytest
 
-from codagent.repository.python_edit import redefine
+from codagent.repository.tools.python_edit import redefine
 
 OLD = '''"""A module."""
 
