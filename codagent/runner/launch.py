@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from codagent.errors import UsageError
@@ -112,20 +113,25 @@ def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Re
 
     Returns the results of the loops that began, in the order of their end.
     """
+    won = Event()
+
+    def run_member(member: Member) -> Result:
+        runner, spec, display = member
+        result = runner.run(spec, display=display)
+        if exit_code(result.loop) == 0 and not all_:
+            won.set()
+            _stop(members)  # here, before this thread takes another loop
+        return result
+
     results: list[Result] = []
-    stopped = False
     with ThreadPoolExecutor(at_once, thread_name_prefix="loop") as pool:
-        futures = [pool.submit(runner.run, spec, display=display) for runner, spec, display in members]
+        futures = [pool.submit(run_member, member) for member in members]
         try:
             for future in as_completed(futures):
-                if future.cancelled() or (stopped and future.exception()):  # stopped before it began
-                    continue
-                results.append(future.result())
-                if exit_code(results[-1].loop) == 0 and not all_:
-                    stopped = True
-                    _stop(members, futures)
+                if not (won.is_set() and future.exception()):  # else it was stopped before it began
+                    results.append(future.result())
         except BaseException:
-            _stop(members, futures)
+            _stop(members)
             raise
     return results
 
@@ -152,9 +158,7 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
         yield shared_runner or make_runner(), spec, member_display
 
 
-def _stop(members: Sequence[Member], futures: Sequence[Future[Result]]) -> None:
-    for future in futures:
-        future.cancel()
+def _stop(members: Sequence[Member]) -> None:
     for runner, _, _ in members:
         runner.stop()
 

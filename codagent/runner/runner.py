@@ -40,6 +40,10 @@ class _Running:
     ledger: Ledger
     sandboxes: SandboxPool
 
+    def interrupt(self) -> None:
+        self.ledger.interrupt()
+        self.sandboxes.interrupt()
+
 
 class Runner:
     """Runs loops of the repository at `root`, one after the other or side by side in threads."""
@@ -61,12 +65,15 @@ class Runner:
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
         self._model = self._pool.submit(open_model)
         self._running: list[_Running] = []
+        self._stopped = False
 
     def run(self, spec: LoopSpec, so_far: Loop | None = None, *, display: Display | None = None) -> Result:
         """Run one loop, or resume the one in `so_far`. `display` shows it in place of the runner's own.
 
-        Raises only what kept the loop from beginning; later failures are in the loop's `end`. RecordError when the disk is full.
+        Raises only what kept the loop from beginning, KeyboardInterrupt after `stop` for one; later failures are in the loop's `end`.
+        RecordError when the disk is full.
         """
+        self._check_stopped()
         began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
         self._start_sandbox.read_setup()
         with (
@@ -78,6 +85,7 @@ class Runner:
                 git.unlock(self.root, spec.loop_id)
             git.keep_start(self.root, spec.loop_id, spec.start_commit, spec.begin)
             model = self._model.result()
+            self._check_stopped()
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
             ledger = Ledger(folder / layout.LEDGER, effective.limits, model.price, last_sign=last_sign)
@@ -90,16 +98,20 @@ class Runner:
         return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)
 
     def stop(self) -> None:
-        """Interrupt the loops that run, from another thread. They can be resumed."""
+        """Interrupt the loops that run, from another thread. They can be resumed. No further loop begins."""
+        self._stopped = True
         for running in list(self._running):
-            running.ledger.interrupt()
-            running.sandboxes.interrupt()
+            running.interrupt()
 
     def close(self) -> None:
         """Wait for the threads and close the model."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         if not self._model.cancelled() and self._model.exception() is None:
             self._model.result().model.close()
+
+    def _check_stopped(self) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""
@@ -165,6 +177,8 @@ class Runner:
     def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:
         running = _Running(ledger, sandboxes)
         self._running.append(running)
+        if self._stopped:  # just now: `stop` may not have seen it
+            running.interrupt()
         try:
             yield
         finally:

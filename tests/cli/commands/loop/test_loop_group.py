@@ -70,3 +70,9 @@ def test_a_branch_starts_from_where_another_loop_stood(codagent, script, reposit
     assert loop.start_commit == record_of(origin).start_commit
     refused = codagent("branch", told(origin)["id"], "--at", "9", *LOCAL)
     assert (refused.returncode, "has no iteration 9 to start from; it has 3" in refused.stderr) == (2, True)
+
+
+def test_once_a_loop_has_passed_no_further_one_begins(codagent, script, repository):
+    done = codagent(*LOOP, "--model", script(tries("right")), "--group", "3", "--jobs", "1", "--json")
+    assert (done.returncode, "loops" in told(done)) == (0, False)
+    assert len(list((repository / ".codagent" / "loops").iterdir())) == 1
