@@ -29,6 +29,7 @@ class SandboxFactory:
         """
         self._root, self._own_image, self._say, self._allow = root, bool(settings.sandbox_setup), say, allow
         self._setup: Setup | None = None
+        self._image_lock = Lock()  # an image is built by the first thread that needs it; the others wait
         self._local = settings.sandbox == LOCAL
         if self._local:
             say("the local sandbox does not isolate: commands run on this machine, as you")
@@ -68,7 +69,8 @@ class SandboxFactory:
     def _image(self) -> str:
         from codagent.sandbox.images.image import ensure_image
 
-        return ensure_image(self._definition, self._setup, say=self._say)
+        with self._image_lock:
+            return ensure_image(self._definition, self._setup, say=self._say)
 
 
 class SandboxPool:
