@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from codagent.errors import SandboxError
-from codagent.sandbox.check import check
+from codagent.sandbox.check import check, processes_are_limited
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.docker.sandbox import DockerSandbox
@@ -139,6 +140,14 @@ def test_a_command_through_the_channel_takes_milliseconds(sandbox: DockerSandbox
 
 def test_every_claim_of_check_holds(python_sandbox: Definition) -> None:
     assert [claim for claim, holds in check("python") if not holds] == []
+
+
+@pytest.mark.parametrize(("pids", "holds"), [(512, True), (1024, False)])
+def test_the_limit_of_processes_is_judged_right_on_a_slow_machine(python_sandbox: Definition, pids: int, holds: bool) -> None:
+    from msgspec.structs import replace
+
+    with closing(DockerSandbox.start(replace(python_sandbox, cpus=0.1, pids=pids), loop="test-slow")) as sandbox:
+        assert processes_are_limited(sandbox, python_sandbox) == holds
 
 
 def test_a_protection_that_is_off_is_off_and_nothing_else(python_sandbox: Definition) -> None:
