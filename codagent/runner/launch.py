@@ -123,17 +123,14 @@ def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Re
             _stop(members)  # here, before this thread takes another loop
         return result
 
-    results: list[Result] = []
     with ThreadPoolExecutor(at_once, thread_name_prefix="loop") as pool:
         futures = [pool.submit(run_member, member) for member in members]
         try:
-            for future in as_completed(futures):
-                if not (won.is_set() and future.exception()):  # else it was stopped before it began
-                    results.append(future.result())
+            ended = as_completed(futures)
+            return [future.result() for future in ended if not (won.is_set() and future.exception())]  # else it was stopped before it began
         except BaseException:
             _stop(members)
             raise
-    return results
 
 
 def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
