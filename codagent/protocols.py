@@ -58,13 +58,16 @@ class GateSandbox(Sandbox, Protocol):
 class Environment(Protocol):
     """What an episode happens in.
 
-    `reset` begins an attempt and returns its prompt: rules, task, notes, and what else is known. `step` answers a reply. `grade` asks the
+    `reset` begins an attempt and returns its prompt: rules, task, notes, and what else is known. `passes` says then whether all checks of
+    the task pass already, so that nothing is left to do. `step` answers a reply. `grade` asks the
     gates; None means that the task has none. `save_work` makes the work last, and returns the commit that holds it; None means that the
     environment makes no commits. `describe_state` describes the state after the last step, for the rewrite of the notes.
     """
 
     @property
     def tools(self) -> tuple[Tool, ...]: ...
+    @property
+    def passes(self) -> bool: ...
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]: ...
     def step(self, message: Message) -> Observation: ...
     def grade(self) -> Outcome | None: ...

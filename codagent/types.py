@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "tool_calls", "length", "refused"]
@@ -13,12 +13,11 @@ EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max"
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
-# refused: the model, or a filter around it, does not answer
+# refused: the model, or a filter around it, does not answer · passed: the checks passed before the first step
 # model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
-End = Literal[
-    "finished", "repeated", "silent", "refused", "steps", "tokens", "seconds", "usd", "model", "sandbox", "repository", "interrupted"
-]
-ENDS_LOOP = ("model", "sandbox", "interrupted", "tokens", "seconds", "usd")  # an episode that ends so ends its loop, which is not complete
+CutShort = Literal["tokens", "seconds", "usd", "model", "sandbox", "interrupted"]
+End = Literal["finished", "repeated", "silent", "refused", "passed", "steps", "repository", CutShort]
+ENDS_LOOP: tuple[CutShort, ...] = get_args(CutShort)  # an episode that ends so ends its loop, which is not complete
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,15 @@ class Agent:
     observers: Sequence[Observer] = ()
 
 
+ALREADY = "every check passes already, so the model was not asked"
+
+
 def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Episode:
     """Run one episode until the agent, the environment or a limit ends it.
 
     A new episode has no prompt; the environment writes it. An unfinished episode, loaded from a record, is resumed: its recorded replies
-    are replayed against the fresh environment, and the model is asked only for what comes after the last of them.
+    are replayed against the fresh environment, and the model is asked only for what comes after the last of them. When nothing is left to
+    do, an episode without a reply ends at once.
 
     Returns the episode with its steps, `end` and `cause`. Failures of the model, a limit or the sandbox become an `end`. Raises
     SandboxError only when the sandbox does not start.
@@ -38,13 +42,14 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
         episode = replace(episode, prompt=first_messages)
         for observer in agent.observers:
             observer.on_episode_start(episode)
-    end, cause = None, ""
+    end: End | None = "passed" if environment.passes and not episode.steps else None
+    cause = ALREADY if end else ""
     try:
         context = Context(episode.prompt, agent.profile.memory)
         for step in steps:
             _answer(environment, step.reply)
             context.add(step)
-        end = _find_end(steps, agent.profile)
+        end = end or _find_end(steps, agent.profile)
         while end is None:
             was_cut = bool(steps) and steps[-1].reply.stop == "length"
             step = _step(agent, environment, context, unanswered, room=2 if was_cut else 1)

@@ -102,7 +102,8 @@ def _take_resumable(loop: Loop) -> tuple[Episode | None, Loop]:
 
 
 def _is_rewrite_due(loop: Loop, notes_io: NotesIO) -> bool:
-    return notes_io.when != "never" and bool(loop.episodes) and loop.episodes[-1].kind == "solve"
+    last = loop.episodes[-1] if loop.episodes else None
+    return notes_io.when != "never" and last is not None and last.kind == "solve" and last.end != "passed"
 
 
 def _rewrite_of(attempt: Episode) -> Episode:

@@ -49,6 +49,7 @@ class Rewrite:
     """
 
     tools: tuple[Tool, ...] = ()
+    passes = False
 
     def __init__(self, solved: Episode, account: str, profile: Profile) -> None:
         self._solved, self._account, self._profile = solved, account, profile

@@ -14,7 +14,7 @@ from codagent.prompts import prompt
 from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
-from codagent.repository.first_message import MessageFacts, Remaining, answer_form, write_first_message
+from codagent.repository.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.repo_map import select_files
 from codagent.repository.rules import RulesReader
 from codagent.store.ledger import Ledger
@@ -76,10 +76,15 @@ class RepositoryEnvironment:
     def tools(self) -> tuple[Tool, ...]:
         return tools.select_tools(self._profile)
 
+    @property
+    def passes(self) -> bool:
+        """Whether every check passes on what the attempt starts from, as far as that was judged."""
+        return bool((outcome := self._now.start.outcome) and outcome.passed)
+
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         """Begin an attempt in a fresh sandbox and write its prompt.
 
-        In a Ralph loop the gates judge what the attempt starts from, unless they have before. Raises SandboxError when no sandbox starts.
+        In a Ralph loop the gates judge its start first. Raises SandboxError when no sandbox starts, UsageError when a check cannot be run.
         """
         self.close()
         self._recall_earlier()
@@ -179,7 +184,7 @@ class RepositoryEnvironment:
         """Add the gates' verdict to an attempt's start, where a Ralph loop needs it and it is not known."""
         if self._context.limits is None or start.outcome is not None or not self._task.checks:
             return start
-        graded = replace(start, outcome=self._judge(start.commit))
+        graded = replace(start, outcome=self._judge(start.commit, at_start=True))
         self._history.know(graded)
         return graded
 
@@ -199,13 +204,9 @@ class RepositoryEnvironment:
         if self._context.limits is None:
             return facts
         feedback = start.outcome.feedback if start.outcome else ""
-        return replace(facts, remaining=self._remaining(self._context.limits), attempts=self._history.attempts, feedback=feedback)
-
-    def _remaining(self, limits: Limits) -> Remaining:
-        ledger = self._context.ledger
-        usd = None if limits.usd is None else limits.usd - ledger.spent.usd
-        attempt = len(self._history.attempts) + 1
-        return Remaining(attempt, limits.iterations, limits.tokens - ledger.spent.tokens, ledger.seconds_left, usd)
+        ledger, attempt = self._context.ledger, len(self._history.attempts) + 1
+        remaining = subtract_spent(self._context.limits, ledger.spent, seconds_left=ledger.seconds_left, attempt=attempt)
+        return replace(facts, remaining=remaining, attempts=self._history.attempts, feedback=feedback)
 
     def _write(self, facts: MessageFacts) -> str:
         """Later attempts are told no more than the first was, but for the notes."""
@@ -235,10 +236,10 @@ class RepositoryEnvironment:
             end = "finished" if passed else None
         return Observation(tuple(answers), end)
 
-    def _judge(self, commit: str) -> Outcome:
+    def _judge(self, commit: str, *, at_start: bool = False) -> Outcome:
         """Ask the gates about a commit or a tree. One and a half times what that takes is kept back for the next time."""
         ledger, began = self._context.ledger, time.monotonic()
-        outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end)
+        outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end, at_start=at_start)
         ledger.keep_for_gates(1.5 * (time.monotonic() - began))
         return outcome
 

@@ -14,8 +14,9 @@ from codagent.repository import tools
 from codagent.repository.attempts import Attempt, describe_attempts
 from codagent.repository.repo_map import list_files
 from codagent.repository.rules import Rules, describe_rules
+from codagent.store.ledger import Spent
 from codagent.text import pytest_summary, truncate_middle, utf8_size
-from codagent.types import Profile, Task
+from codagent.types import Limits, Profile, Task
 
 GATES_BYTES = 4_000
 LISTED_RULES = 20
@@ -37,6 +38,12 @@ class Remaining:
         money = "" if self.usd is None else f", ${self.usd:.2f}"
         turn = f"This is attempt {self.attempt} of {self.iterations}."
         return f"{turn} Left in all: {self.tokens:,} tokens, {max(0.0, self.seconds) / 60:.0f} minutes{money}."
+
+
+def subtract_spent(limits: Limits, spent: Spent, *, seconds_left: float, attempt: int) -> Remaining:
+    """Return what is left of a loop's limits as attempt number `attempt` begins."""
+    usd = None if limits.usd is None else limits.usd - spent.usd
+    return Remaining(attempt, limits.iterations, limits.tokens - spent.tokens, seconds_left, usd)
 
 
 @dataclass(frozen=True, slots=True)

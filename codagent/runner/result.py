@@ -55,8 +55,8 @@ def exit_code(loop: Loop) -> int:
 
 
 def iterations(loop: Loop) -> int:
-    """The number of attempts that came to their end. A resumable attempt counts once it has ended."""
-    return sum(not attempt.resumable for attempt in loop.attempts)
+    """The number of attempts that came to their end. A resumable attempt counts once it has ended, and one without work never does."""
+    return sum(not attempt.resumable and attempt.end != "passed" for attempt in loop.attempts)
 
 
 def is_resumable(loop: Loop) -> bool:

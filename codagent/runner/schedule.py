@@ -33,12 +33,14 @@ class UntilPassed:
         return next((end for end in ends if end.reason != "passed"), ends[-1])
 
     def describe_progress(self, loop: Loop) -> str:
-        """Whether the latest iteration brought the loop on, in a line; "" before the first."""
+        """Whether the latest iteration brought the loop on, in a line; "" before the first, and after one that had nothing to do."""
         if not loop.attempts:
             return ""
         for task, start in self._starts(loop):
             if task.id == loop.episodes[-1].task.id:
                 history = self._history(loop, task)
+                if not history[-1].asked:
+                    break
                 return f"iteration {len(history)} of {self._limits.iterations}: {progress(history, start)[1]}"
         return ""
 
@@ -65,4 +67,5 @@ class UntilPassed:
             passed=bool(outcome and outcome.passed),
             notes=notes,
             blocker=claim_of(episode).blocked,
+            asked=episode.end != "passed",
         )

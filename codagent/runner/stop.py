@@ -25,6 +25,7 @@ class Iteration:
     passed: bool
     notes: str  # "": there are none
     blocker: str = ""  # what the agent says only a person can remove; "": nothing
+    asked: bool = True  # whether the model was asked; not when every check passed before the first step
 
     @property
     def failures(self) -> frozenset[str]:
@@ -36,10 +37,13 @@ class Iteration:
 
 
 def verdict(history: Sequence[Iteration], limits: Limits, start: str = "") -> tuple[Ending, str] | None:
-    """Find the first rule that ends the loop, with a sentence for the person; None: the loop goes on. `start` is the tree it began with."""
+    """Find the first rule that ends the loop, with a sentence for the person ("": nothing is to be said); None: the loop goes on.
+
+    `start` is the tree that it began with.
+    """
     count = len(history)
     if history and history[-1].passed:
-        return "passed", f"every check passes after iteration {count}"
+        return "passed", f"every check passes after iteration {count}" if history[-1].asked else ""
     if blocker := find_blocker(history):
         return "blocked", f"the agent says again and again that only a person can remove what stands in its way: {blocker}"
     if is_stalled(history, limits.patience, start):

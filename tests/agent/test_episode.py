@@ -14,6 +14,7 @@ class Counter:
     """An environment whose only tool answers with what `answer` makes of the call's number."""
 
     tools = (Tool("go", "", {"type": "object", "properties": {}, "required": []}),)
+    passes = False
 
     def __init__(self, answer=lambda n: Observation((Message("tool", f"ok {n}"),))):
         self.answer, self.count = answer, 0

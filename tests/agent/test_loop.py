@@ -23,6 +23,7 @@ class Room:
     """An environment that ends each episode at its first step with what `step` does."""
 
     tools = ()
+    passes = False
 
     def __init__(self, step=lambda: Observation((Message("tool", "ok"),), "finished")):
         self._step, self.asked = step, []

@@ -72,6 +72,7 @@ class Room:
 
     rng: random.Random
     tools: tuple[Tool, ...] = ()
+    passes = False
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         return Message("system", "work"), Message("user", f"{task.instruction} {notes} {'f' * self.rng.randint(0, 4000)}")

@@ -81,6 +81,9 @@ class ProgressLines:
             if episode.outcome and not episode.outcome.passed:
                 self.say(f"the old notes stay: {episode.outcome.feedback}{why}")
             return
+        if episode.end == "passed":  # before its first step
+            self.say(episode.cause)
+            return
         self.say(f"ended: {episode.end}{why}")
         if episode.outcome:
             self.say(f"gates: {format_verdict(episode.outcome)}")

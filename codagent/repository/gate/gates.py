@@ -13,9 +13,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from codagent.errors import UsageError
 from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
+from codagent.repository.gate.program import find_missing_program
 from codagent.repository.gate.pytest_run import parse_pytest, run_tests
 from codagent.repository.gate.verdict import Run, grade_runs
 from codagent.text import format_result
@@ -49,11 +51,12 @@ class Gates:
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
 
-    def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf) -> Outcome:
+    def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf, at_start: bool = False) -> Outcome:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
         A pass is kept for good, a failure for this process: it may have a cause that passes, like a machine under load, so another command
-        judges anew. What a time limit has ended is not kept. Raises SandboxError and RepositoryError.
+        judges anew. What a time limit has ended is not kept. Raises SandboxError and RepositoryError, and UsageError for a check that
+        cannot be run `at_start` of a task.
         """
         deadline = time.monotonic() + seconds
         tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
@@ -64,6 +67,8 @@ class Gates:
                 if outcome.passed or self._cache.is_own(key):
                     return replace(outcome, kept=not self._cache.is_own(key))
             runs = self._run_checks(tree, checks, deadline)
+            if at_start:
+                _refuse_missing(runs)
             outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
             if not any(run.exit_code == TIMED_OUT for run in runs):
                 self._cache.put(key, runs, for_others=outcome.passed)
@@ -116,6 +121,14 @@ def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, sec
     return "\n".join(output), bool(output)
 
 
+def _refuse_missing(runs: Sequence[Run]) -> None:
+    """Raise UsageError for the first check that cannot be run: no work on the repository makes it pass."""
+    for run in runs:
+        if run.missing:
+            why = f"{run.missing} is not in the sandbox or cannot be executed there (exit {run.exit_code})"
+            raise UsageError(f"the check `{run.check}` cannot be run: {why}; correct the check, or set up a sandbox that has the program")
+
+
 def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
@@ -124,7 +137,8 @@ def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
         result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
     else:
         result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
-    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, cut=result.timed_out and seconds < CHECK_SECONDS)
+    missing = find_missing_program(sandbox, check, result.exit_code)
+    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, missing, cut=result.timed_out and seconds < CHECK_SECONDS)
 
 
 def _fail_in_pipes(check: str) -> str:

@@ -23,6 +23,7 @@ class Run:
     exit_code: int
     shown: str  # what it printed, shortened
     tests: TestReport | None = None  # None: only the exit code says how it went
+    missing: str = ""  # the program that the check calls and that the sandbox cannot execute; "": there is none
     cut: bool = False  # whether a limit of the loop, not of the check, ended it
 
 

@@ -24,6 +24,7 @@ class Keycode:
     """An Environment for the tasks of one pack."""
 
     tools: tuple[Tool, ...] = ()
+    passes = False
 
     def __init__(self, pack_seed: int) -> None:
         self._secret = KEYS[pack_seed // 2 % len(KEYS)]  # the last bit says whether it is a test pack

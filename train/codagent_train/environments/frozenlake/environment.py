@@ -18,6 +18,7 @@ class FrozenLake:
     """An Environment for the tasks of one pack. The rules tell the model to keep its answer below `tokens` tokens."""
 
     tools: tuple[Tool, ...] = ()
+    passes = False
 
     def __init__(self, level: Level, pack_seed: int, form: Form, *, tokens: int = 1000) -> None:
         self._level, self._form, self._mapping = level, form, draw_mapping(pack_seed)
