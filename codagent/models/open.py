@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from codagent.errors import LimitReached, ModelError, UsageError
 from codagent.models.http.patience import Patience, wait_patiently
 from codagent.models.http.retry import PATIENCE_S, retry
+from codagent.models.names import KNOWN
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.weights import catalog
 from codagent.models.weights.download import is_installed, weights_dir
@@ -22,10 +23,6 @@ from codagent.types import Calling, Profile, Sampling
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
 
-KNOWN = (
-    "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
-    f"embedded ones are {', '.join(entry.name for entry in catalog.ENTRIES)}"
-)
 _OPENROUTER = "openrouter/"
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
 # the whole distribution is sampled from, so that recorded replies can be trained on
