@@ -13,7 +13,7 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent.runner.display import Display
-from codagent.runner.model import Access, open_model, say_which_model, worst_case
+from codagent.runner.model import Access, find_target, open_model, say_which_model, worst_case
 from codagent.runner.result import exit_code, is_resumable
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
@@ -52,7 +52,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
     """
     with ExitStack() as stack:
         display = stack.enter_context(closing(launch.display))
-        say_which_model(launch.settings, display)
+        say_which_model(launch.settings, launch.access, display)
         display.say(worst_case(launch.settings)[-1])
         shared = notes_file if notes_file and stack.enter_context(_hold_notes_lock(notes_file, display)) else None
         if notes_file:
@@ -142,7 +142,7 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
         made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, access=access)
         return stack.enter_context(closing(made))
 
-    shared_runner = make_runner() if launch.count == 1 or settings.model.startswith(_SHARED) else None
+    shared_runner = make_runner() if launch.count == 1 or find_target(settings).startswith(_SHARED) else None
     group = ""
     for number in range(launch.count):
         loop_id = layout.create_loop(launch.loops)

@@ -32,13 +32,19 @@ class Access:
     allow: Allow = NOTHING_ALLOWED  # what repositories set up for their sandboxes is run only when the user allows it
 
 
-def say_which_model(settings: Settings, display: Display) -> None:
-    """Tell the person which model is used when none was named."""
+def say_which_model(settings: Settings, access: Access, display: Display) -> None:
+    """Tell the person which model is used when none was named, or when its name was shortened.
+
+    Raises UsageError when there is no such model, or when it is certain that its key is missing.
+    """
+    _require_key(settings, access)
     if "model" not in settings.asked:
         display.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
     from codagent.models.open import full_name
 
-    target = _describe(settings).url
+    written, target = _find_written(settings), find_target(settings)
+    if target != written:
+        display.say(f"{written} means {target}")
     if target.startswith("ollama/"):
         display.say(f"{target} is asked as {full_name(target)}, because tools only go that way")
 
@@ -75,11 +81,12 @@ def open_model(
 
     `profile` is that of a record; None: the model's own. `answered` is how many replies a resumed loop has got before. `at_once` is how
     many loops will ask the model side by side. `say` hears once a minute that the model is waited for. Raises UsageError when there is no
-    such model.
+    such model, or when it is certain that its key is missing.
     """
     from codagent.models import open as models
     from codagent.models.servers.request_options import RequestOptions
 
+    _require_key(settings, access)
     named = _describe(settings)
     profile = profile or find_profile(settings, access)
     options = models.ModelOptions(
@@ -95,6 +102,11 @@ def open_model(
     )
     model = models.open_model(named.url, profile=profile, options=options)
     return OpenedModel(model, profile, find_price(settings))
+
+
+def find_target(settings: Settings) -> str:
+    """Return where the model that the settings name is: its full name or its address. Raises UsageError when there is no such model."""
+    return _describe(settings).url
 
 
 def find_price(settings: Settings) -> Price | None:
@@ -121,9 +133,27 @@ def find_profile(settings: Settings, access: Access) -> Profile:
 
 
 def _describe(settings: Settings) -> NamedModel:
-    """Return what the user's file says of the model. Its `url` is never empty."""
+    """Return what the user's file says of the model. Its `url` is a full name or an address."""
+    from codagent.models.names import resolve_name
+
     named = settings.models.get(settings.model, NamedModel())
-    return replace(named, url=named.url or settings.model)
+    return replace(named, url=resolve_name(_find_written(settings)))
+
+
+def _find_written(settings: Settings) -> str:
+    """Return the name or the address of the model as the user wrote it."""
+    named = settings.models.get(settings.model)
+    return (named and named.url) or settings.model
+
+
+def _require_key(settings: Settings, access: Access) -> None:
+    """Raise UsageError when it is certain that the key of the model is missing. A header of the user's own may hold it."""
+    from codagent.models.servers.provider_keys import ENDPOINT_KEY, find_missing_key
+
+    named = _describe(settings)
+    environment = {**os.environ, ENDPOINT_KEY: access.api_key or ""}
+    if not (named.key_env or named.headers) and (variable := find_missing_key(named.url, environment)):
+        raise UsageError(f"{named.url} needs an API key, and the environment variable {variable} is not set; set it, or take another model")
 
 
 def _read_key(name: str, named: NamedModel) -> str | None:

@@ -58,6 +58,17 @@ def test_2_for_a_wrong_settings_file(codagent, script, repository):
     assert (done.returncode, "did you mean 'max_steps'?" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("command", [["run", "x"], ["loop", "x", "--check", CHECK]])
+def test_2_at_once_without_the_key_of_a_provider(codagent, repository, command):
+    model = "openrouter/nobody/nothing"
+    done = codagent(*command, "--model", model, *LOCAL, OPENROUTER_API_KEY="", OPENROUTER_API_BASE="", OR_API_KEY="")
+    said = (
+        f"codagent: {model} needs an API key, and the environment variable OPENROUTER_API_KEY is not set; set it, or take another model\n"
+    )
+    assert (done.returncode, done.stderr) == (2, said)
+    assert not list(repository.glob(".codagent/loops/*"))
+
+
 def test_3_when_a_gate_does_not_pass(codagent, script):
     done = codagent("run", "mend it", "--model", script(IDLE), "--check", CHECK, "--json", *LOCAL)
     result = json.loads(done.stdout)

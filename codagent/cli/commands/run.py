@@ -61,8 +61,8 @@ def run(
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
     settings = options.read_settings(root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
     loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
-    say_which_model(settings, progress)
     access = options.access(settings.model)
+    say_which_model(settings, access, progress)
     opening = partial(open_model, settings, access, say=progress.say)
     with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
         if instruction is None:
