@@ -86,6 +86,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
             raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")
         settings = replace(settings, limits=_raise_limits(settings.limits, flags))
+        say_which_model(settings, access, display)
         if spec.notes_file and not stack.enter_context(_hold_notes_lock(Path(spec.notes_file), display)):
             spec = replace(spec, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)

@@ -144,6 +144,8 @@ def _task_key(loop: Loop) -> str:
     """Return a key that is equal for loops with the same tasks, start and sandbox. Raises RecordError for a loop that cannot be redone."""
     if loop.environment != "repository":
         raise RecordError(f"loop {loop.id} was played in {loop.environment}, not in a repository")
+    if loop.attempts and all(attempt.end == "passed" for attempt in loop.attempts):
+        raise RecordError(f"loop {loop.id} began with checks that passed, so there is nothing to do again")
     job, settings, _ = spec_of(loop)
     if not all(task.checks for task in job.tasks):
         raise RecordError(f"loop {loop.id} has a task without checks, so its work could not be graded")
