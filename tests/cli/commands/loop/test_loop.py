@@ -8,7 +8,10 @@ import pytest
 from tests.cli.conftest import CHECK, IDLE, call
 from tests.cli.loops import LOCAL, LOOP, attempt, kinds, noted, record_of, told, tries
 
-KEYS = ["outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed", "usd", "tokens", "seconds", "record"]
+KEYS = [
+    *("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed"),
+    *("usd", "tokens", "cached_share", "seconds", "record"),
+]
 
 
 def shown(repository, revision):
