@@ -18,7 +18,7 @@ from codagent.repository.first_message import MessageFacts, Remaining, answer_fo
 from codagent.repository.repo_map import select_files
 from codagent.repository.rules import RulesReader
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, pytest_summary, utf8_size
+from codagent.text import BYTES_PER_TOKEN, format_usd, pytest_summary, utf8_size
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class RepositoryEnvironment:
             "Codagent-Loop": context.loop_id,
             "Codagent-Iteration": str(position),
             "Codagent-Gates": verdict_label(outcome),
-            "Codagent-Cost": f"{spent.tokens} tokens, ${spent.usd:.4f}",
+            "Codagent-Cost": f"{spent.tokens} tokens, {format_usd(spent.cost, decimals=4)}",
         }
         commit = current.start.commit
         if (tree := self.tree()) != git.tree_of(context.root, commit):

@@ -9,6 +9,7 @@ from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxEr
 from codagent.repository import git
 from codagent.repository.attempts import best
 from codagent.runner.spec import Result
+from codagent.text import format_usd
 from codagent.types import Episode, Loop
 
 KEYS = (
@@ -82,7 +83,7 @@ def summary(result: Result) -> dict[str, Any]:
         "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
         "claimed": last.end == "finished",
-        "usd": result.spent.usd,
+        "usd": result.spent.cost,
         "tokens": result.spent.tokens,
         "cached_share": cached_share(loop),
         "seconds": round(result.seconds, 3),
@@ -101,7 +102,7 @@ def summary_lines(result: Result) -> list[str]:
     loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
     took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
-    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
+    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, {format_usd(result.spent.cost)}"
     text = [f"outcome: {outcome_label(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:
         text.append(last.outcome.feedback)
