@@ -52,6 +52,18 @@ def claim_of(episode: Episode) -> Claim:
     return parse_claim([step.reply.message for step in episode.steps])
 
 
+def answer_of(episode: Episode) -> str:
+    """What the agent said with its last reply: the summary of `finish` and what is in its way, else the text beside it.
+
+    The text of a reply that calls no tool is an answer, too. "": the last reply calls other tools, or there is none.
+    """
+    last = episode.steps[-1].reply.message if episode.steps else Message("assistant")
+    claim = parse_claim([last])
+    said = "\n\n".join(part.strip() for part in (claim.summary, claim.blocked) if part.strip())
+    is_last_word = not last.tool_calls or any(call.name == FINISH.name for call in last.tool_calls)
+    return said or (last.content.strip() if is_last_word else "")
+
+
 def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
     """Choose the one to start from; of equally good ones the latest."""
     if rule == "start" or not attempts:

@@ -7,14 +7,14 @@ from typing import Any
 
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
 from codagent.repository import git
-from codagent.repository.attempts import best
+from codagent.repository.attempts import answer_of, best
 from codagent.runner.spec import Result
 from codagent.text import format_usd
 from codagent.types import Episode, Loop
 
 KEYS = (
     *("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed"),
-    *("usd", "tokens", "cached_share", "seconds", "record"),
+    *("usd", "tokens", "cached_share", "seconds", "record", "answer"),
 )
 UNFINISHED = 3
 NO_PROGRESS = 9
@@ -88,6 +88,7 @@ def summary(result: Result) -> dict[str, Any]:
         "cached_share": cached_share(loop),
         "seconds": round(result.seconds, 3),
         "record": str(result.record),
+        "answer": answer_of(last) or None,
     }
 
 
@@ -98,12 +99,13 @@ def cached_share(loop: Loop) -> float:
 
 
 def summary_lines(result: Result) -> list[str]:
-    """Describe the end of a loop to a person, a line each: what came out, where it is, what to do next."""
+    """Describe the end of a loop to a person, a line each: the answer of a run, what came out, where it is, what to do next."""
     loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
     took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
     used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, {format_usd(result.spent.cost)}"
-    text = [f"outcome: {outcome_label(loop)} after {used}"]
+    answer = "" if _iterates(loop) else answer_of(last)
+    text = [*([answer, ""] if answer else []), f"outcome: {outcome_label(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:
         text.append(last.outcome.feedback)
     if _iterates(loop):
