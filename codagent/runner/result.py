@@ -38,7 +38,7 @@ def outcome_label(loop: Loop) -> str:
     last = loop.attempts[-1]
     if _lacks_branch(last):
         return "repository"
-    if _iterates(loop):
+    if iterates(loop):
         end = loop.end or "interrupted"
         return "failed" if end == "iterations" else end
     if last.end == "interrupted":
@@ -63,6 +63,12 @@ def iterations(loop: Loop) -> int:
 def is_resumable(loop: Loop) -> bool:
     """Whether a loop's latest episode was broken off; a run can then be resumed. So can a loop that was killed before its first episode."""
     return not loop.episodes or loop.episodes[-1].resumable
+
+
+def iterates(loop: Loop) -> bool:
+    """Whether attempts follow each other until the checks pass, as in `codagent loop`; in a run there is one."""
+    job = loop.settings.get("job")
+    return isinstance(job, Mapping) and bool(job.get("iterate"))
 
 
 def change(loop: Loop) -> tuple[str, str] | None:
@@ -102,22 +108,22 @@ def summary_lines(result: Result) -> list[str]:
     """Describe the end of a loop to a person, a line each: the answer of a run, what came out, where it is, what to do next."""
     loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
-    took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
+    took = f"{iterations(loop)} iterations" if iterates(loop) else f"{len(last.steps)} steps"
     used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, {format_usd(result.spent.cost)}"
-    answer = "" if _iterates(loop) else answer_of(last)
+    answer = "" if iterates(loop) else answer_of(last)
     text = [*([answer, ""] if answer else []), f"outcome: {outcome_label(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:
         text.append(last.outcome.feedback)
-    if _iterates(loop):
+    if iterates(loop):
         text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
     if change(loop):
         branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
         text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
         text.append("nothing was changed")
-    if _iterates(loop):
+    if iterates(loop):
         text.append(f"report:  codagent report {loop.id}")
-    if code and (_iterates(loop) or is_resumable(loop)):
+    if code and (iterates(loop) or is_resumable(loop)):
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
         text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]
@@ -130,7 +136,3 @@ def _score(attempt: Episode) -> str:
 def _lacks_branch(last: Episode) -> bool:
     """Whether the latest work is kept as a commit that the loop's branch could not be pointed to."""
     return last.end == "repository" and last.commit is not None
-
-
-def _iterates(loop: Loop) -> bool:
-    return bool(loop.settings.get("job", {}).get("iterate"))
