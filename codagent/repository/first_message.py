@@ -109,7 +109,7 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
         Part(printed, elastic=True),
         Part(_notes(facts.notes)),
         Part(f"Task: {facts.task.instruction}"),
-        Part(f"{prompt('first')} {answer_form(tuple(facts.files), profile)}"),
+        Part(f"{prompt('first' if facts.task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"),
     ]
 
 
