@@ -112,9 +112,10 @@ def step(content, *calls):
         ([step("", ("finish", {"summary": "Half.", "blocked": "no key"}))], "Half.\n\nno key"),
         ([step("It adds.\n", ("finish", {"summary": ""}))], "It adds."),
         ([step("", ("bash", {"command": "ls"})), step("It adds\nnumbers.")], "It adds\nnumbers."),
+        ([step("It adds."), step("", ("finish", {"summary": "Answered."}))], "It adds.\n\nAnswered."),
         ([step("It adds."), step("I look.", ("bash", {"command": "ls"}))], ""),
     ],
-    ids=["no step", "a summary", "with an obstacle", "beside finish", "without a call", "only on the way"],
+    ids=["no step", "a summary", "with an obstacle", "beside finish", "without a call", "before finish", "only on the way"],
 )
 def test_the_answer_is_all_that_was_said_at_the_end(steps, answer):
     assert answer_of(Episode("solve", 0, Task("t", "x"), "", (), tuple(steps))) == answer
