@@ -160,6 +160,7 @@ class Profile:
     output_lines: int = 200
     output_bytes: int = 16_000
     notes_tokens: int = 800  # how long the notes may be that it writes and is given
+    room_after_cut: int = 1  # how many times longer a reply may be that follows one that was cut; 1: no longer, and the model is not told
     repeats: int = 3  # at least 2; the same call with the same answer this often ends the episode
 
 
