@@ -16,6 +16,7 @@ from codagent.store.price import Price
 from codagent.types import EFFORTS, Effort, Profile
 
 SERVER_PROFILE = Profile(room_after_cut=2)
+_FREE = Price(0.0, 0.0)
 _LONG = 16_384  # tokens of a reply of a model that thinks
 _TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
 # These providers cache only what is marked. The others cache by themselves, or not at all.
@@ -43,13 +44,13 @@ def find_entry(model: str) -> Mapping[str, Any]:
 
 
 def find_price(model: str) -> Price | None:
-    """Return the price of `model`. Returns None when litellm has none for it.
+    """Return the price of `model`. Returns None when litellm has none for it. A model of Ollama costs nothing, known or not.
 
     The highest price of a token is that of the longest prompt that the model takes, written into a cache.
     """
     entry = find_entry(model)
     if "input_cost_per_token" not in entry or "output_cost_per_token" not in entry:
-        return None
+        return _FREE if model.startswith(("ollama/", "ollama_chat/")) else None
     prompt, completion = entry["input_cost_per_token"], entry["output_cost_per_token"]
     tiers = list(_reached_tiers(entry))
     return Price(
