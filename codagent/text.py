@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -124,6 +125,15 @@ def parse_json(text: str, *, strict: bool = False) -> Any:
     if any(isinstance(item, dict | list) for item in level):
         raise ValueError("too many brackets within each other")
     return value
+
+
+def format_usd(usd: float | None, *, decimals: int = 2) -> str:
+    """Write an amount of US dollars, one below a cent with at least one digit that is not 0. None: `cost unknown`."""
+    if usd is None:
+        return "cost unknown"
+    if 0 < usd < 0.01:
+        decimals = max(4, math.ceil(-math.log10(usd)))
+    return f"${usd:,.{decimals}f}"
 
 
 def first_line(text: str, max_chars: int) -> str:

@@ -155,10 +155,11 @@ class Profile:
     sampling: Sampling = Sampling()
     context_tokens: int = 128_000
     fill_tokens: int = 0  # how much of the files and check output is shown up front
-    checks_after_write: bool = False  # a write is answered with what the checks say now
+    checks_after_write: bool = False  # a write is answered with what the checks say now, or that there are none
     output_lines: int = 200
     output_bytes: int = 16_000
     notes_tokens: int = 800  # how long the notes may be that it writes and is given
+    room_after_cut: int = 1  # how many times longer a reply may be that follows one that was cut; 1: no longer, and the model is not told
     repeats: int = 3  # at least 2; the same call with the same answer this often ends the episode
 
 

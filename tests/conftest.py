@@ -13,8 +13,11 @@ from codagent.sandbox.images.image import build
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A background job of a shell ignores SIGINT, and so would every command that a test starts and interrupts.
+# A background job of a shell ignores SIGINT, and so would every command that a test starts and interrupts. `nohup` does it with SIGHUP. The
+# suite goes on to ignore that, but a command that it starts does not ignore what is handled here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from codagent import errors
 from codagent.cli.app import app
+from codagent.runner.result import KEYS
 from codagent.settings.settings import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -22,6 +23,10 @@ def test_no_flag_is_told_that_there_is_not():
     program = get_command(app)
     known = {option for command in [program, *program.commands.values()] for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", README)) <= known
+
+
+def test_the_keys_of_the_json_object_are_told():
+    assert f"`--json` prints one object on stdout: `{', '.join(KEYS)}`" in README
 
 
 def test_exit_codes_are_those_of_the_errors():

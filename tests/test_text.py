@@ -8,6 +8,7 @@ from codagent.text import (
     first_argument,
     first_line,
     format_result,
+    format_usd,
     parse_json,
     pytest_summary,
     replace_unencodable,
@@ -129,3 +130,19 @@ def test_json_that_cannot_be_used_is_a_value_error(text):
 def test_json_within_the_bounds_is_parsed():
     assert parse_json("[" * 99 + '{"a": "\n"}' + "]" * 99)
     assert parse_json("9" * 300) == int("9" * 300)
+
+
+@pytest.mark.parametrize(
+    ("usd", "written"),
+    [
+        (None, "cost unknown"),
+        (0.0, "$0.00"),
+        (1234.5, "$1,234.50"),
+        (0.0123, "$0.01"),
+        (0.0009, "$0.0009"),
+        (0.001234, "$0.0012"),
+        (0.00002, "$0.00002"),
+    ],
+)
+def test_an_amount_is_written_with_a_digit_that_says_something(usd, written):
+    assert format_usd(usd) == written

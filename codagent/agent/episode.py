@@ -47,12 +47,12 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     try:
         context = Context(episode.prompt, agent.profile.memory)
         for step in steps:
-            _answer(environment, step.reply)
+            _answer(environment, step.reply, agent.profile)
             context.add(step)
         end = end or _find_end(steps, agent.profile)
         while end is None:
             was_cut = bool(steps) and steps[-1].reply.stop == "length"
-            step = _step(agent, environment, context, unanswered, room=2 if was_cut else 1)
+            step = _step(agent, environment, context, unanswered, room=agent.profile.room_after_cut if was_cut else 1)
             unanswered = None
             steps.append(step)
             context.add(step)
@@ -79,7 +79,7 @@ def _split_unanswered(episode: Episode) -> tuple[list[Step], Step | None]:
 def _step(agent: Agent, environment: Environment, context: Context, unanswered: Step | None, *, room: int) -> Step:
     """Take the next step. `unanswered` holds a recorded reply that the environment has still to answer; None: the model is asked.
 
-    A reply may have `room` times the usual length. A model whose reply was cut is told so.
+    A reply may have `room` times the usual length.
     """
     began = time.monotonic()
     if unanswered:
@@ -88,18 +88,21 @@ def _step(agent: Agent, environment: Environment, context: Context, unanswered: 
         reply, shortened = _ask(agent.model, context, environment.tools, agent.profile, room)
         for observer in agent.observers:
             observer.on_reply(reply, shortened)
-    step = Step(reply, _answer(environment, reply), time.monotonic() - began, shortened)
+    step = Step(reply, _answer(environment, reply, agent.profile), time.monotonic() - began, shortened)
     for observer in agent.observers:
         observer.on_step(step)
     return step
 
 
-def _answer(environment: Environment, reply: Reply) -> Observation:
-    """Let the environment answer a reply, and tell a model whose reply was cut. A refusal ends the episode, and its calls are not run."""
+def _answer(environment: Environment, reply: Reply, profile: Profile) -> Observation:
+    """Let the environment answer a reply, and tell the model that it was cut, if its next one may be longer.
+
+    A refusal ends the episode, and its calls are not run.
+    """
     if reply.stop == "refused":
         return Observation((), "refused")
     observation = environment.step(reply.message)
-    if reply.stop != "length" or not observation.messages:
+    if reply.stop != "length" or profile.room_after_cut == 1 or not observation.messages:
         return observation
     *before, last = observation.messages
     return replace(observation, messages=(*before, replace(last, content=f"{prompt('cut')}\n\n{last.content}")))

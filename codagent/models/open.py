@@ -95,12 +95,12 @@ def profile_for(spec: str) -> Profile:
         return _GGUF
     if kind == "adapter":
         return _ADAPTER
-    if kind in ("http", "https", "scripted"):
+    if kind == "scripted":
         return Profile()
-    if "/" in spec:
-        from codagent.models.servers.litellm_table import find_profile
+    if kind in ("http", "https") or "/" in spec:
+        from codagent.models.servers.litellm_table import SERVER_PROFILE, find_profile
 
-        return find_profile(full_name(spec))
+        return find_profile(full_name(spec)) if kind == spec else SERVER_PROFILE
     raise UsageError(f"unknown model {spec!r}: {KNOWN}")
 
 

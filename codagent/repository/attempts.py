@@ -52,6 +52,21 @@ def claim_of(episode: Episode) -> Claim:
     return parse_claim([step.reply.message for step in episode.steps])
 
 
+def answer_of(episode: Episode) -> str:
+    """What the agent said with its last reply: the summary of `finish` and what is in its way, else the text beside it.
+
+    The text of a reply that calls no tool is an answer, too, also when a `finish` follows it. "": there is no answer.
+    """
+    before, last = [Message("assistant"), Message("assistant"), *(step.reply.message for step in episode.steps)][-2:]
+    if not last.tool_calls:
+        return last.content.strip()
+    if all(call.name != FINISH.name for call in last.tool_calls):
+        return ""
+    claim = parse_claim([last])
+    parts = ("" if before.tool_calls else before.content, claim.summary, claim.blocked)
+    return "\n\n".join(part.strip() for part in parts if part.strip()) or last.content.strip()
+
+
 def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
     """Choose the one to start from; of equally good ones the latest."""
     if rule == "start" or not attempts:

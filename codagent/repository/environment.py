@@ -13,18 +13,17 @@ from codagent.errors import SandboxError
 from codagent.prompts import prompt
 from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
+from codagent.repository.answers import answer_text, comment_write
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
 from codagent.repository.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.repo_map import select_files
 from codagent.repository.rules import RulesReader
 from codagent.store.ledger import Ledger
-from codagent.text import BYTES_PER_TOKEN, pytest_summary, utf8_size
+from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates
-
-NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class RepositoryEnvironment:
             "Codagent-Loop": context.loop_id,
             "Codagent-Iteration": str(position),
             "Codagent-Gates": verdict_label(outcome),
-            "Codagent-Cost": f"{spent.tokens} tokens, ${spent.usd:.4f}",
+            "Codagent-Cost": f"{spent.tokens} tokens, {format_usd(spent.cost, decimals=4)}",
         }
         commit = current.start.commit
         if (tree := self.tree()) != git.tree_of(context.root, commit):
@@ -217,7 +216,7 @@ class RepositoryEnvironment:
 
     def _step(self, current: _Current, message: Message) -> Observation:
         if not message.tool_calls:
-            return Observation((Message("user", current.answer_form or NUDGE),))
+            return answer_text(self._task, self._profile, current.answer_form)
         answers: list[Message] = []
         end: End | None = None
         for call in message.tool_calls:
@@ -230,10 +229,8 @@ class RepositoryEnvironment:
                 text = current.rules.extend_answer(text, tools.touched_paths(call, text))
             answers.append(Message("tool", text, tool_call_id=call.id))
         if end is None and self._profile.checks_after_write and self._now.written != current.written:
-            output, passed = self._run_checks(current.sandbox)
-            hint = "" if passed else f"\n\n{prompt('again')} {current.answer_form}"
-            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{pytest_summary(output)}{hint}")
-            end = "finished" if passed else None
+            comment, end = comment_write(self._task, self._profile, current.answer_form, self._run_checks(current.sandbox))
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{comment}")
         return Observation(tuple(answers), end)
 
     def _judge(self, commit: str, *, at_start: bool = False) -> Outcome:

@@ -15,7 +15,7 @@ from codagent.repository.attempts import Attempt, describe_attempts
 from codagent.repository.repo_map import list_files
 from codagent.repository.rules import Rules, describe_rules
 from codagent.store.ledger import Spent
-from codagent.text import pytest_summary, truncate_middle, utf8_size
+from codagent.text import format_usd, pytest_summary, truncate_middle, utf8_size
 from codagent.types import Limits, Profile, Task
 
 GATES_BYTES = 4_000
@@ -35,7 +35,7 @@ class Remaining:
     usd: float | None  # None: money is not limited
 
     def __str__(self) -> str:
-        money = "" if self.usd is None else f", ${self.usd:.2f}"
+        money = "" if self.usd is None else f", {format_usd(self.usd)}"
         turn = f"This is attempt {self.attempt} of {self.iterations}."
         return f"{turn} Left in all: {self.tokens:,} tokens, {max(0.0, self.seconds) / 60:.0f} minutes{money}."
 
@@ -116,7 +116,7 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
         Part(printed, elastic=True),
         Part(_notes(facts.notes)),
         Part(f"Task: {facts.task.instruction}"),
-        Part(f"{prompt('first')} {answer_form(tuple(facts.files), profile)}"),
+        Part(f"{prompt('first' if facts.task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"),
     ]
 
 

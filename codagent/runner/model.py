@@ -15,6 +15,7 @@ from codagent.runner.display import Display
 from codagent.runner.spec import OpenedModel
 from codagent.settings.settings import NamedModel, Settings
 from codagent.store.price import Price
+from codagent.text import format_usd
 from codagent.types import Calling, Profile
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def worst_case(settings: Settings) -> list[str]:
         bill = "$0, the model runs on this machine"
     else:
         most = limits.tokens * max(price.prompt_usd, price.completion_usd)
-        bill = f"${most if limits.usd is None else min(most, limits.usd):.2f}"
+        bill = format_usd(most if limits.usd is None else min(most, limits.usd))
     return [
         f"model:      {settings.model}",
         f"iterations: {limits.iterations} at each task, {limits.patience} without progress, {limits.steps} steps in each",

@@ -7,13 +7,14 @@ from typing import Any
 
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
 from codagent.repository import git
-from codagent.repository.attempts import best
+from codagent.repository.attempts import answer_of, best
 from codagent.runner.spec import Result
+from codagent.text import format_usd
 from codagent.types import Episode, Loop
 
 KEYS = (
     *("outcome", "exit_code", "id", "branch", "commit", "iterations", "passed", "claimed"),
-    *("usd", "tokens", "cached_share", "seconds", "record"),
+    *("usd", "tokens", "cached_share", "seconds", "record", "answer"),
 )
 UNFINISHED = 3
 NO_PROGRESS = 9
@@ -37,7 +38,7 @@ def outcome_label(loop: Loop) -> str:
     last = loop.attempts[-1]
     if _lacks_branch(last):
         return "repository"
-    if _iterates(loop):
+    if iterates(loop):
         end = loop.end or "interrupted"
         return "failed" if end == "iterations" else end
     if last.end == "interrupted":
@@ -64,6 +65,12 @@ def is_resumable(loop: Loop) -> bool:
     return not loop.episodes or loop.episodes[-1].resumable
 
 
+def iterates(loop: Loop) -> bool:
+    """Whether attempts follow each other until the checks pass, as in `codagent loop`; in a run there is one."""
+    job = loop.settings.get("job")
+    return isinstance(job, Mapping) and bool(job.get("iterate"))
+
+
 def change(loop: Loop) -> tuple[str, str] | None:
     """The commits before and after the best attempt; None when nothing was changed."""
     commit = best(loop)
@@ -82,11 +89,12 @@ def summary(result: Result) -> dict[str, Any]:
         "iterations": iterations(loop),
         "passed": last.outcome.passed if last.outcome else None,
         "claimed": last.end == "finished",
-        "usd": result.spent.usd,
+        "usd": result.spent.cost,
         "tokens": result.spent.tokens,
         "cached_share": cached_share(loop),
         "seconds": round(result.seconds, 3),
         "record": str(result.record),
+        "answer": answer_of(last) or None,
     }
 
 
@@ -97,24 +105,25 @@ def cached_share(loop: Loop) -> float:
 
 
 def summary_lines(result: Result) -> list[str]:
-    """Describe the end of a loop to a person, a line each: what came out, where it is, what to do next."""
+    """Describe the end of a loop to a person, a line each: the answer of a run, what came out, where it is, what to do next."""
     loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
-    took = f"{iterations(loop)} iterations" if _iterates(loop) else f"{len(last.steps)} steps"
-    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, ${result.spent.usd:.2f}"
-    text = [f"outcome: {outcome_label(loop)} after {used}"]
+    took = f"{iterations(loop)} iterations" if iterates(loop) else f"{len(last.steps)} steps"
+    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, {format_usd(result.spent.cost)}"
+    answer = "" if iterates(loop) else answer_of(last)
+    text = [*([answer, ""] if answer else []), f"outcome: {outcome_label(loop)} after {used}"]
     if last.outcome and not last.outcome.passed:
         text.append(last.outcome.feedback)
-    if _iterates(loop):
+    if iterates(loop):
         text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
     if change(loop):
         branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
         text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
     else:
         text.append("nothing was changed")
-    if _iterates(loop):
+    if iterates(loop):
         text.append(f"report:  codagent report {loop.id}")
-    if code and (_iterates(loop) or is_resumable(loop)):
+    if code and (iterates(loop) or is_resumable(loop)):
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
         text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]
@@ -127,7 +136,3 @@ def _score(attempt: Episode) -> str:
 def _lacks_branch(last: Episode) -> bool:
     """Whether the latest work is kept as a commit that the loop's branch could not be pointed to."""
     return last.end == "repository" and last.commit is not None
-
-
-def _iterates(loop: Loop) -> bool:
-    return bool(loop.settings.get("job", {}).get("iterate"))

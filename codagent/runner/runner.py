@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,12 +59,14 @@ class Runner:
         open_model: Callable[[], OpenedModel],
         access: Access,
     ) -> None:
-        """`open_model` is called at once, in a thread."""
+        """`open_model` is called at once, in a thread; and again for a later loop when it has failed for an earlier one."""
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
         self._secret = access.secret
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
+        self._open_model = open_model
         self._model = self._pool.submit(open_model)
+        self._waited_for, self._lock = False, threading.Lock()
         self._running: list[_Running] = []
         self._stopped = False
 
@@ -84,7 +87,7 @@ class Runner:
             if so_far:
                 git.unlock(self.root, spec.loop_id)
             git.keep_start(self.root, spec.loop_id, spec.start_commit, spec.begin)
-            model = self._model.result()
+            model = self._await_model()
             self._check_stopped()
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
@@ -112,6 +115,14 @@ class Runner:
     def _check_stopped(self) -> None:
         if self._stopped:
             raise KeyboardInterrupt
+
+    def _await_model(self) -> OpenedModel:
+        """Wait until the model is open. A failure is that of one loop: the next loop has the model opened again."""
+        with self._lock:
+            if self._waited_for and self._model.done() and self._model.exception():
+                self._model = self._pool.submit(self._open_model)
+            self._waited_for, opening = True, self._model
+        return opening.result()
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError, RequestRefused
@@ -32,6 +32,18 @@ class Spent:
 
     tokens: int = 0
     usd: float = 0.0
+    unpriced: int = 0  # requests whose cost is not known; `usd` does not have it
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for all requests. None: the cost of at least one of them is not known."""
+        return None if self.unpriced else self.usd
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.tokens + other.tokens, self.usd + other.usd, self.unpriced + other.unpriced)
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(self.tokens - other.tokens, self.usd - other.usd, self.unpriced - other.unpriced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +121,24 @@ class Ledger:
                 allowed = min(allowed, int(left / price.completion_usd))
             if left < 0 or allowed < LEAST_REPLY:
                 raise LimitReached("usd", f"${self._limits.usd:g} would be passed by the next request; --max-usd raises the limit")
-        reserved = Spent(prompt_tokens + allowed, price.cost(prompt_tokens, allowed))
+        reserved = Spent(prompt_tokens + allowed, price.cost(prompt_tokens, allowed), unpriced=int(self._price is None))
         self._book("reserve", reserved)
         return allowed, reserved
 
     def settle(self, reserved: Spent, used: Spent) -> None:
         """Replace what was set aside by what was used."""
-        self._book("settle", Spent(used.tokens - reserved.tokens, used.usd - reserved.usd))
+        self._book("settle", used - reserved)
 
-    def cost(self, reply: Reply) -> float:
-        """Return what a reply cost in US dollars: as its provider says, else by the price."""
-        if reply.cost_usd is not None:
+    def cost(self, reply: Reply) -> float | None:
+        """Return what a reply cost in US dollars: as its provider says, else by the price. None: neither is known."""
+        if reply.cost_usd is not None or self._price is None:
             return reply.cost_usd
-        return (self._price or _FREE).cost(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+        return self._price.cost(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
 
     def _book(self, entry: str, change: Spent) -> None:
-        self.spent = Spent(self.spent.tokens + change.tokens, self.spent.usd + change.usd)
+        self.spent += change
         if self._path:
-            line = {"entry": entry, "tokens": change.tokens, "usd": change.usd, "at": time.time()}
+            line = {"entry": entry, **asdict(change), "at": time.time()}
             with suppress(FileNotFoundError), jsonl.open_to_append(self._path) as file:  # a person has removed the loop's folder
                 self._checksum = jsonl.append(file, line, previous=self._checksum, sync=True)
 
@@ -147,7 +159,7 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
                 seconds += at - opened
                 opened = entry["at"]
             at = entry["at"]
-            spent = Spent(spent.tokens + entry["tokens"], spent.usd + entry["usd"])
+            spent += Spent(entry["tokens"], entry["usd"], entry.get("unpriced", 0))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise RecordError(f"{path}, line {number}, is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
     return _Earlier(spent, seconds + max(at, last_sign or 0.0) - opened, last_checksum)
@@ -178,9 +190,10 @@ class MeteredModel:
         except (ContextOverflow, RequestRefused):  # the server refused it unread, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
-        self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, self._ledger.cost(reply)))
+        cost = self._ledger.cost(reply)
+        self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, cost or 0.0, unpriced=int(cost is None)))
         self._known = (len(messages) + 1, reply.total_tokens)
-        return reply
+        return replace(reply, cost_usd=cost)
 
     def close(self) -> None:
         self._model.close()

@@ -250,7 +250,7 @@ def test_a_reply_that_was_cut_is_told_and_the_next_has_twice_the_room():
             return Reply(Message("assistant", text), stop, 1, 1, None, None, sampling, "p", text)
 
     talker = Talker()
-    ended = work(talker, Counter(), Profile(sampling=Sampling(max_tokens=100), steps=4))
+    ended = work(talker, Counter(), Profile(sampling=Sampling(max_tokens=100), steps=4, room_after_cut=2))
     assert [tokens for tokens, _ in talker.asked] == [100, 200, 200, 100]
     assert [text.startswith("Your last reply was cut off") for _, text in talker.asked] == [False, True, True, False]
     assert ended.steps[0].observation.messages[0].content.endswith("\n\nok 1")

@@ -101,7 +101,7 @@ def main() -> int:
     given = parser.parse_args()
     parent = given.folder or Path(tempfile.mkdtemp(prefix="codagent-circle-"))
     turned = [circle(parent / str(seed), seed) for seed in range(0, 1000 * given.seeds, 1000)]
-    good = sum(after > before and runs == RUNS for before, after, runs in turned)
+    good = sum(after > before and runs > RUNS // 2 for before, after, runs in turned)
     print(f"{good} of {given.seeds} circles turned")
     return 0 if good == given.seeds else 1
 

@@ -22,7 +22,7 @@ def test_0_when_every_gate_passes(codagent, script):
 
 def test_0_when_the_agent_finishes_and_nothing_checks_it(codagent, script):
     done = codagent("run", "mend it", "--model", script(FIX), *LOCAL)
-    assert (done.returncode, done.stdout.splitlines()[0][:13]) == (0, "outcome: done")
+    assert (done.returncode, done.stdout.splitlines()[2][:13]) == (0, "outcome: done")
 
 
 def test_1_and_a_traceback_for_a_bug(codagent, script, tmp_path):

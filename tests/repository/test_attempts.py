@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from codagent.repository.attempts import Attempt, Claim, best, choose_attempt, describe_attempts, parse_claim, verdict_label
-from codagent.types import Episode, Loop, Message, Outcome, Task, ToolCall
+from codagent.repository.attempts import Attempt, Claim, answer_of, best, choose_attempt, describe_attempts, parse_claim, verdict_label
+from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
 
 
 def judged(commit, reward=None, *failed, said=""):
@@ -97,3 +97,25 @@ def test_attempts_are_told_a_line_each_with_the_blocker_before_the_summary():
         "2. not judged: no key",
         "3. passed",
     ]
+
+
+def step(content, *calls):
+    message = Message("assistant", content, tuple(ToolCall("1", name, json.dumps(arguments)) for name, arguments in calls))
+    return Step(Reply(message, "stop", 1, 1, None, None, Sampling(), "p", ""), Observation(()), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "answer"),
+    [
+        ([], ""),
+        ([step("hm", ("finish", {"summary": " One.\n\nTwo.\n"}))], "One.\n\nTwo."),
+        ([step("", ("finish", {"summary": "Half.", "blocked": "no key"}))], "Half.\n\nno key"),
+        ([step("It adds.\n", ("finish", {"summary": ""}))], "It adds."),
+        ([step("", ("bash", {"command": "ls"})), step("It adds\nnumbers.")], "It adds\nnumbers."),
+        ([step("It adds."), step("", ("finish", {"summary": "Answered."}))], "It adds.\n\nAnswered."),
+        ([step("It adds."), step("I look.", ("bash", {"command": "ls"}))], ""),
+    ],
+    ids=["no step", "a summary", "with an obstacle", "beside finish", "without a call", "before finish", "only on the way"],
+)
+def test_the_answer_is_all_that_was_said_at_the_end(steps, answer):
+    assert answer_of(Episode("solve", 0, Task("t", "x"), "", (), tuple(steps))) == answer

@@ -8,6 +8,7 @@ import pytest
 
 from codagent.protocols import ignore_text
 from codagent.repository import git
+from codagent.repository.answers import FINISH_NOW, NUDGE, UNCHECKED
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
 from codagent.sandbox.local import LocalSandbox
@@ -107,6 +108,33 @@ def test_a_write_is_answered_with_the_checks_and_ends_when_they_pass(environment
     assert "do not pass yet" in still.messages[0].content
     assert place.step(Message("assistant", "I see.")).messages[0].content.startswith("Then write the corrected file")
     assert place.step(calls(("write", {"path": "answer.txt", "content": "right"}))).end == "finished"
+
+
+def test_without_checks_a_write_is_answered_with_what_is_true(environment):
+    place = environment(SMALL)
+    place.reset(Task("t", "answer is wrong"), "")
+    wrote = place.step(calls(("write", {"path": "answer.txt", "content": "right"})))
+    assert (wrote.messages[0].content.partition("\n\n")[2], wrote.end) == (f"{UNCHECKED} {FINISH_NOW}", None)
+    assert place.step(Message("assistant", "It is right.")).messages[0].content == NUDGE
+
+
+def test_without_checks_a_model_without_memory_is_asked_until_it_has_written_or_answered(environment):
+    place = environment(replace(SMALL, memory=0))
+    _, first = place.reset(Task("t", "what is the answer?"), "")
+    assert "If the task is a question, answer it" in first.content
+    assert "cases that fail" not in first.content
+    assert place.step(calls(("write", {"path": "answer.txt/x", "content": "x"}))).end is None
+    assert place.step(calls(("write", {"path": "answer.txt", "content": "right"}))).end == "finished"
+    assert place.step(Message("assistant", "It is wrong.")).end == "finished"
+
+
+def test_with_checks_a_model_without_memory_is_asked_for_the_form_of_its_answer(environment):
+    place = environment(replace(SMALL, memory=0))
+    _, first = place.reset(Task("t", "answer is wrong", (CHECK,)), "")
+    assert "cases that fail" in first.content
+    observation = place.step(Message("assistant", "I see."))
+    assert observation.end is None
+    assert observation.messages[0].content.startswith("Then write the corrected file")
 
 
 def test_the_gates_judge_a_clean_checkout_of_the_commit(environment):

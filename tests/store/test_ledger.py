@@ -127,6 +127,20 @@ def test_what_a_provider_says_it_cost_goes_before_the_price():
     assert ledger.cost(reply) == 6.0
 
 
+def test_a_cost_that_nobody_knows_is_not_nothing_also_when_the_loop_is_taken_up_again(tmp_path):
+    ledger = Ledger(tmp_path / "l", Limits(), None)
+    assert (MeteredModel(Writer(), ledger).reply(PROMPT, (), Sampling(max_tokens=50)).cost_usd, ledger.spent.cost) == (None, None)
+    assert Ledger(tmp_path / "l", Limits(), Price(0.0, 0.0)).spent.cost is None
+
+
+def test_a_cost_is_known_from_the_price_or_from_the_provider_and_is_part_of_the_reply():
+    priced, told = Ledger(None, Limits(usd=None), Price(0.5, 1.0)), Ledger(None, Limits(), None)
+    assert MeteredModel(Writer(), priced).reply(PROMPT, (), Sampling(max_tokens=20)).cost_usd == priced.spent.cost == 20.5
+    told.settle(told.reserve(100, 50)[1], Spent(120, 0.25))
+    assert told.spent.cost == 0.25
+    assert Ledger(None, Limits(), None).spent.cost == 0
+
+
 def test_every_booking_is_on_disk_and_adds_up(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl", Limits(), Price(1e-6, 1e-6))
     model = MeteredModel(Writer(), ledger)

@@ -27,7 +27,8 @@ def report(
     from codagent.cli.page import draw_png, render_page
 
     stored = load_stored(repo, record, loop_id)
-    html = render_page(stored.loop, diff=partial(git.diff, stored.root), branch=git.branch_name(stored.loop.id))
+    branch = git.branch_name(stored.loop.id) if git.has_branch(stored.root, stored.loop.id) else ""
+    html = render_page(stored.loop, diff=partial(git.diff, stored.root), branch=branch)
     file = out or stored.folder / PAGE
     try:
         file.write_text(hide_secrets(html), encoding="utf-8")

@@ -9,6 +9,7 @@ from codagent.cli.page.patch import Line, Patch, compare_texts, is_long, parse_p
 from codagent.cli.page.summary import IterationSummary, describe_end
 from codagent.errors import RepositoryError
 from codagent.repository.attempts import Claim, claim_of
+from codagent.text import format_usd
 
 Diff = Callable[[str, str], str]
 
@@ -41,7 +42,7 @@ def prepare_section(iteration: IterationSummary, diff: Diff) -> Section:
     return Section(
         iteration,
         claim=claim_of(attempt),
-        end=describe_end(attempt.end, attempt.cause),
+        end=describe_end(attempt.end, attempt.cause, checked=bool(attempt.task.checks)),
         patch=parse_patch(raw) if iteration.change and not error else None,
         patch_error=error,
         patch_is_long=is_long(raw),
@@ -60,5 +61,5 @@ def format_duration(seconds: float) -> str:
 
 
 def format_money(usd: float | None) -> str:
-    """Write an amount in US dollars, small ones with four digits. None: `not known`."""
-    return "not known" if usd is None else f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.4f}"
+    """Write an amount in US dollars. None: `not known`."""
+    return "not known" if usd is None else format_usd(usd)

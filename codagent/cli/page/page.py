@@ -9,6 +9,7 @@ from codagent.cli.page.chart import lay_out_scores, lay_out_tokens
 from codagent.cli.page.iteration import Diff, format_duration, format_money, prepare_section
 from codagent.cli.page.patch import is_long, truncate_patch
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
+from codagent.runner.result import iterates
 from codagent.text import escape_undecodable, first_argument, first_line, sanitize
 from codagent.types import Loop
 
@@ -16,7 +17,7 @@ from codagent.types import Loop
 def render_page(loop: Loop, *, diff: Diff, branch: str) -> str:
     """Render `loop` as one HTML page, which is valid UTF-8 whatever the loop holds.
 
-    `diff` returns the patch between two commits, or raises RepositoryError. `branch` is where the best work of the loop lies.
+    `diff` returns the patch between two commits, or raises RepositoryError. `branch` is where the best work of the loop lies; "": nowhere.
     """
     iterations = summarize_iterations(loop)
     verdict, usage, limits = describe_verdict(iterations), sum_usage(loop.episodes), read_limits(loop)
@@ -30,6 +31,7 @@ def render_page(loop: Loop, *, diff: Diff, branch: str) -> str:
             verdict_class={"Passed": "passed", "Not passed": "failed"}.get(verdict, "open"),
             reason=explain_end(loop, iterations),
             usage=usage,
+            max_iterations=limits.iterations if limits and iterates(loop) else None,
             limits=limits,
             max_usd=limits.usd if limits and usage.usd is not None else None,
             model=loop.model,

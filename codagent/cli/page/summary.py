@@ -116,7 +116,8 @@ def describe_verdict(iterations: Sequence[IterationSummary]) -> str:
 def explain_end(loop: Loop, iterations: Sequence[IterationSummary]) -> str:
     """Say why the loop ended and, if no attempt passed, what the best score was."""
     cause = loop.episodes[-1].cause if loop.episodes and loop.episodes[-1].end == loop.end else ""
-    sentences = [describe_end(loop.end, cause) if loop.end else "It has not ended, or it was killed."]
+    checked = any(iteration.attempt.task.checks for iteration in iterations)
+    sentences = [describe_end(loop.end, cause, checked=checked) if loop.end else "It has not ended, or it was killed."]
     scores = [(iteration.score, -iteration.number) for iteration in iterations if iteration.score is not None]
     if scores and not any(iteration.passed for iteration in iterations):
         score, number = max(scores)
@@ -124,9 +125,12 @@ def explain_end(loop: Loop, iterations: Sequence[IterationSummary]) -> str:
     return " ".join(sentences)
 
 
-def describe_end(end: str | None, cause: str) -> str:
-    """Turn the word for an end into a sentence, and add the sentence with its cause. "" as `cause`: there is none."""
-    sentence = _ENDS.get(end or "", f"It ended: {end}.")
+def describe_end(end: str | None, cause: str, *, checked: bool) -> str:
+    """Turn the word for an end into a sentence, and add the sentence with its cause. "" as `cause`: there is none.
+
+    `checked` says whether there are checks, which an agent that finishes asks for.
+    """
+    sentence = _ENDS.get(end or "", f"It ended: {end}.") if checked or end != "finished" else "The agent said that it was done."
     return f"{sentence} {cause}".rstrip()
 
 

@@ -12,7 +12,7 @@ from codagent.cli.terminal.progress import ProgressLines
 from codagent.cli.terminal.tail import Tail
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.text import escape_undecodable, sanitize
+from codagent.text import escape_undecodable, format_usd, sanitize
 from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ def score_mark(outcome: Outcome | None) -> str:
 
 
 def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
-    """Return the tokens, the money if there is a limit or a cost, and the time left."""
+    """Return the tokens, the money, and the time left."""
     parts = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
     if limits.usd is not None:
-        parts.append(f"${spent.usd:.2f} of ${limits.usd:.2f}")
-    elif spent.usd:
-        parts.append(f"${spent.usd:.2f}")
+        parts.append(f"{format_usd(spent.usd)} of {format_usd(limits.usd)}")
+    else:
+        parts.append(format_usd(spent.usd or None))
     left = max(0.0, seconds_left)
     return " · ".join([*parts, f"{left // 60:.0f} min left" if left >= 120 else f"{left:.0f} s left"])

@@ -15,6 +15,8 @@ from typing import Any
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Effort, Profile
 
+SERVER_PROFILE = Profile(room_after_cut=2)
+_FREE = Price(0.0, 0.0)
 _LONG = 16_384  # tokens of a reply of a model that thinks
 _TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
 # These providers cache only what is marked. The others cache by themselves, or not at all.
@@ -42,13 +44,13 @@ def find_entry(model: str) -> Mapping[str, Any]:
 
 
 def find_price(model: str) -> Price | None:
-    """Return the price of `model`. Returns None when litellm has none for it.
+    """Return the price of `model`. Returns None when litellm has none for it. A model of Ollama costs nothing, known or not.
 
     The highest price of a token is that of the longest prompt that the model takes, written into a cache.
     """
     entry = find_entry(model)
     if "input_cost_per_token" not in entry or "output_cost_per_token" not in entry:
-        return None
+        return _FREE if model.startswith(("ollama/", "ollama_chat/")) else None
     prompt, completion = entry["input_cost_per_token"], entry["output_cost_per_token"]
     tiers = list(_reached_tiers(entry))
     return Price(
@@ -62,7 +64,7 @@ def find_price(model: str) -> Price | None:
 
 def find_profile(model: str) -> Profile:
     """Return how to work with `model`: its window, and a length of replies that leaves room to think."""
-    entry, usual = find_entry(model), Profile()
+    entry, usual = find_entry(model), SERVER_PROFILE
     longest = _LONG if entry.get("supports_reasoning") else usual.sampling.max_tokens
     sampling = replace(usual.sampling, max_tokens=min(longest, entry.get("max_output_tokens") or longest))
     return replace(usual, context_tokens=entry.get("max_input_tokens") or usual.context_tokens, sampling=sampling)

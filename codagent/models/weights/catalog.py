@@ -42,7 +42,8 @@ def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
 
 
 # A small model that sees its first mistake repeats it word for word. It solves more tasks from a fresh start. So it remembers no step: it
-# gets the same complete prompt a few times, and each time it writes a whole function, until the checks pass.
+# gets the same complete prompt a few times, and each time it writes a whole function, until the checks pass. Without checks, its first
+# function or answer is its last.
 # The whole distribution is sampled from, so that recorded replies can be trained on.
 _SMALL = Profile(
     prompt="small",

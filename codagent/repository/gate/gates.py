@@ -18,7 +18,8 @@ from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
 from codagent.repository.gate.program import find_missing_program
-from codagent.repository.gate.pytest_run import parse_pytest, run_tests
+from codagent.repository.gate.pytest_command import parse_pytest, split_check
+from codagent.repository.gate.pytest_run import run_tests
 from codagent.repository.gate.verdict import Run, grade_runs
 from codagent.text import format_result
 from codagent.types import CommandResult, Outcome, Profile
@@ -76,7 +77,7 @@ class Gates:
 
     def _start_runs(self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None) -> tuple[Run, ...]:
         """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
-        if not any(map(parse_pytest, checks)):
+        if not any(parse_pytest(part) for check in checks for part in split_check(check)):
             return ()
         tree = git.tree_of(self._root, self._start)
         key = self._key(tree, checks)
@@ -99,7 +100,8 @@ class Gates:
         commit = git.commit(self._root, tree, self._start, "what the checks run on", trailers={})
         with closing(self._open_sandbox()) as sandbox:
             git.copy_in(sandbox, git.pack(self._root, commit))
-            return tuple(_run_one(sandbox, check, deadline - time.monotonic()) for check in checks)
+            parts = [part for check in checks for part in split_check(check)]
+            return tuple(_run_one(sandbox, part, deadline - time.monotonic()) for part in parts)
 
 
 def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:

@@ -1,13 +1,11 @@
-"""Runs a check that is a plain pytest command in such a way that the result of every test is known."""
+"""Runs a check that is a pytest command in such a way that the result of every test is known."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-import re
 import secrets
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,30 +13,13 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
+from codagent.repository.gate.pytest_command import PytestCommand
 from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
 _ENTRY_POINT = "from inside.main import main\n\nraise SystemExit(main())\n"
-_PLAIN = re.compile(
-    r"""(?P<settings>(?:[A-Za-z_]\w*=(?:'[^']*'|"[^"]*"|[^\s'"])*\s+)*)
-        (?:(?P<python>(?:/\S*/)?python(?:3(?:\.\d+)?)?)\s+-m\s+pytest|(?P<script>(?:/\S*/)?(?:pytest|py\.test)))
-        (?P<arguments>\s.*)?""",
-    re.VERBOSE,
-)
-# The interpreter that the first line of pytest's script names.
-_INTERPRETER = r"""$(sed -n '1s/^#! *\(.*python.*\)/\1/p' "$(command -v {script})" | grep . || echo python3)"""
 _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
-
-
-@dataclass(frozen=True, slots=True)
-class PytestCommand:
-    """A pytest command in parts."""
-
-    settings: str  # variables that are set before the command
-    python: str
-    module: bool  # it was `python -m pytest`, which makes the working directory importable
-    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +37,6 @@ class TestReport:
     running: str = ""  # the last test that began
 
 
-def parse_pytest(check: str) -> PytestCommand | None:
-    """Split a pytest command into its parts. Returns None for any other command, and for one that does more than call pytest."""
-    match = _PLAIN.fullmatch(check.strip())
-    if match is None or "\n" in check or "`" in check:
-        return None
-    words = shlex.shlex(check, posix=True, punctuation_chars=True)
-    words.whitespace_split, words.commenters = True, ""
-    try:
-        if any(word and set(word) <= set("();<>|&") for word in words):
-            return None
-    except ValueError:  # an open quotation
-        return None
-    python = match["python"] or _INTERPRETER.format(script=match["script"])
-    return PytestCommand(match["settings"], python, match["python"] is not None, (match["arguments"] or "").strip())
-
-
 def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
     """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
@@ -83,8 +48,7 @@ def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) ->
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
         raise SandboxError(f"the sandbox has no room for the files that run the tests ({error.strerror}); give it more tmp_mb") from error
-    command = f"{_ALONE} {pytest.settings}{pytest.python} {folder} {pytest.arguments}"
-    result = sandbox.run_attested(command, timeout=seconds)
+    result = sandbox.run_attested(f"export {_ALONE}; {pytest.run(folder)}", timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")
     except OSError:

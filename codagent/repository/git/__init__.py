@@ -9,7 +9,18 @@ from codagent.repository.git.apply import apply
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, protected_tree
-from codagent.repository.git.refs import branch_name, commit, diff, keep_start, list_published, publish, tree_of, unlock, unpublish
+from codagent.repository.git.refs import (
+    branch_name,
+    commit,
+    diff,
+    has_branch,
+    keep_start,
+    list_published,
+    publish,
+    tree_of,
+    unlock,
+    unpublish,
+)
 from codagent.repository.git.snapshot import Snapshot, list_files, list_tracked, read_file, snapshot
 from codagent.repository.git.transfer import clone_shared, copy_in, pack
 
@@ -24,6 +35,7 @@ __all__ = [
     "copy_in",
     "diff",
     "find_root",
+    "has_branch",
     "is_tracked",
     "keep_start",
     "list_files",

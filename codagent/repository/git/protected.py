@@ -20,7 +20,7 @@ from codagent.repository.git.refs import tree_of
 from codagent.repository.git.snapshot import list_files, split_paths
 
 # Paths of tests and of the files beside them. Tests that the agent added stay, and must pass too.
-TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$)", re.IGNORECASE)
+TESTS = re.compile(r"(^testing/|(^|/)(tests?/|__tests__/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$))", re.IGNORECASE)
 # Build files that may also configure how tests run.
 _BUILD = re.compile(r"(^|/)(pyproject\.toml|setup\.(cfg|py)|tox\.ini|noxfile\.py)$", re.IGNORECASE)
 # Configuration of runners and linters, and files that Python or pytest load without being asked to.

@@ -94,6 +94,11 @@ def unlock(root: Path, loop_id: str) -> None:
             left.unlink(missing_ok=True)
 
 
+def has_branch(root: Path, loop_id: str) -> bool:
+    """Whether the loop has its branch. It has none before a change is kept, and after somebody has deleted it."""
+    return _branch_ref(loop_id) in _list_refs(Git(root), loop_id)
+
+
 def branch_name(loop_id: str) -> str:
     """Return the name of the branch that points to a loop's best commit."""
     return _branch_ref(loop_id).removeprefix("refs/heads/")

@@ -57,7 +57,7 @@ SEARCH = _tool("search", "Find a regular expression in the repository's files.",
 FINISH = _tool(
     "finish",
     "End, when the task is done and verified, or cannot be done.",
-    {"summary": "what was done, in a sentence or two"},
+    {"summary": "what was done, in a sentence or two, or the answer to a question"},
     {"blocked": "what stands in the way, if only a person can remove it"},
 )
 TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)

@@ -46,7 +46,7 @@ def _connect_first() -> tuple[Any, Address]:
     failures = []
     for address in find_addresses():
         try:
-            version = _negotiate_version(address)
+            version = negotiate_version(address)
             return docker.APIClient(base_url=address.url, tls=_tls(address), version=version, timeout=120), address
         except (docker.errors.DockerException, OSError, ValueError) as error:
             failures.append((f"at {address.url} ({address.named_by}: {sanitize(_innermost_cause(error))})", error))
@@ -55,7 +55,7 @@ def _connect_first() -> tuple[Any, Address]:
 
 
 @cache
-def _negotiate_version(address: Address) -> str:
+def negotiate_version(address: Address) -> str:
     """Return the version of the engine's API. It is asked for once, because each question costs the engine some 10 ms."""
     import docker
 

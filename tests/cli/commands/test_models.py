@@ -1,6 +1,7 @@
 """Models as a person chooses them: endpoints over a real loopback server, the probe and what it leaves behind."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +45,10 @@ def test_an_endpoint_costs_what_nobody_knows_and_only_an_asked_for_limit_minds(c
     with serve(FINISH) as server:
         assert codagent("run", "x", "--model", f"{server.url}#m", "--max-usd", "1", *LOCAL).returncode == 2
         assert server.requests == []
-        assert json.loads(codagent("run", "x", "--model", f"{server.url}#m", "--json", *LOCAL).stdout)["usd"] == 0
+        assert json.loads(codagent("run", "x", "--model", f"{server.url}#m", "--json", *LOCAL).stdout)["usd"] is None
+        told = codagent("run", "x", "--model", f"{server.url}#m", *LOCAL).stdout
+        assert "tokens, cost unknown" in told
+        assert "$" not in told
 
 
 def test_the_catalogue_is_listed(codagent):
@@ -72,10 +76,13 @@ def test_a_model_of_the_users_file_has_its_key_its_price_and_its_effort(codagent
         told = json.loads(codagent("run", "x", "--model", "house", "--json", *LOCAL, HOUSE_KEY="secret").stdout)
         assert (server.keys, server.requests[0]["reasoning_effort"], server.requests[0]["max_tokens"]) == (["Bearer secret"], "low", 1000)
         assert told["usd"] == pytest.approx(7 * 0.0002 + 3 * 0.0004)
+        assert "tokens, $0.0026" in codagent("run", "x", "--model", "house", *LOCAL, HOUSE_KEY="secret").stdout
+        page = Path(codagent("report").stdout.strip()).read_text()
+        assert "<dd>$0.0026 of $5.00</dd>" in page
         codagent("run", "x", "--model", "house", "--effort", "high", *LOCAL, HOUSE_KEY="secret")
-        assert server.requests[1]["reasoning_effort"] == "high"
+        assert server.requests[2]["reasoning_effort"] == "high"
         done = codagent("run", "x", "--model", "house", *LOCAL)
-        assert (done.returncode, len(server.requests)) == (2, 2)
+        assert (done.returncode, len(server.requests)) == (2, 3)
         assert "HOUSE_KEY, which holds the key of house, is not set" in done.stderr
         assert codagent("run", "x", "--model", "house", "--effort", "much", *LOCAL).returncode == 2
 

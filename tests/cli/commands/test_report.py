@@ -50,6 +50,15 @@ def test_the_command_writes_the_page_beside_the_record(kept, capsys):
     assert "Every gate passed." in text
 
 
+def test_the_page_names_the_branch_when_there_is_one(kept):
+    page = kept / ".codagent/loops/id1/report.html"
+    command(repo=kept)
+    assert "<dt>branch</dt><dd>none</dd>" in page.read_text(encoding="utf-8")
+    subprocess.run(["git", "branch", "codagent/id1"], cwd=kept, check=True)
+    command(repo=kept)
+    assert "<dt>branch</dt><dd><code>codagent/id1</code></dd>" in page.read_text(encoding="utf-8")
+
+
 def test_the_page_goes_where_it_is_wanted(kept, capsys):
     command(repo=kept, out=kept / "page.html")
     assert capsys.readouterr().out == f"{kept / 'page.html'}\n"

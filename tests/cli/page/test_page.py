@@ -19,6 +19,7 @@ PATCH = "diff --git a/x.py b/x.py\nindex 1..2\n--- a/x.py\n+++ b/x.py\n@@ -1,2 +
 HOSTILE = "</pre></span><script>alert(1)</script><img src=http://x onerror='y'>\" style='x' & $title \x1b[2J\x00\u202e\udcff"
 BREAKOUT = "</style></title><script>alert(1)</script><!-- ' onload='x' \" onload=\"y\" <svg/onload=z> {{ 7 * 7 }}{% include 'page.css' %}"
 REORDERED = "a\u061cb\u200fc\u200ed\u202ae\u202ef\u2066g\u2069h\x00i\ud800j\udfffk\ufeffl\x9bm\x7fn"
+ITERATES = {"iterate": True}
 TAGS = "html head meta title style body main header h1 h2 h3 p strong b dl div dt dd details summary pre code span ul ol li"
 DRAWN = "section footer figure figcaption svg line circle rect text a"
 ATTRIBUTES = "lang charset content name http-equiv class id href role aria-label width height x y x1 x2 y1 y2 cx cy r"
@@ -74,7 +75,7 @@ def read(told, **more):
 
 
 def test_the_verdict_and_the_numbers_come_first():
-    told = loop(solve(0, 0.5), notes(0, "", "a"), solve(1, 1.0), limits={"iterations": 9, "tokens": 5000, "usd": 2.0})
+    told = loop(solve(0, 0.5), notes(0, "", "a"), solve(1, 1.0), limits={"iterations": 9, "tokens": 5000, "usd": 2.0}, job=ITERATES)
     text = read(told)
     first = text[: text.index("Gate score")]
     for part in ("mend the parser", "Passed Every gate passed.", "iterations 2 of 9", "3,000 of 5,000", "$0.75 of $2.00", "1 min 30 s"):
@@ -99,6 +100,22 @@ def test_the_verdict_and_the_numbers_come_first():
 )  # fmt: skip
 def test_the_end_is_told_in_plain_words(end, episodes, told):
     assert told in read(loop(*episodes, end=end))
+
+
+def test_a_run_without_checks_names_no_gates_and_no_number_of_iterations():
+    text = read(loop(solve(0, None, task=Task("t", "mend it")), end="finished", limits={"iterations": 10}))
+    assert "Not judged The agent said that it was done." in text
+    assert "iterations 1 time" in text
+    assert "asked for the gates" not in text
+
+
+def test_a_loop_without_a_branch_names_none():
+    assert "branch none" in " ".join(Reader(render_page(loop(solve(0, 0.0)), diff=lambda before, after: PATCH, branch="")).text.split())
+
+
+@pytest.mark.parametrize("job", [None, [], "x", {}, {"iterate": 0}])
+def test_what_does_not_say_that_it_iterates_has_no_number_of_iterations(job):
+    assert "iterations 1 time" in read(loop(solve(0, 1.0), limits={"iterations": 10}, job=job))
 
 
 def test_a_price_that_is_not_known_is_not_guessed():

@@ -10,6 +10,7 @@ import sys
 import termios
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -201,7 +202,8 @@ def test_a_pass_and_no_judgement_are_marks_of_their_own():
     assert score_mark(Outcome(1.0, True, "")) + score_mark(None) == "●·"
 
 
-def test_money_is_told_where_there_is_a_limit_or_a_bill():
+def test_money_is_told_with_its_limit_and_its_cents_and_as_unknown_without_a_price():
     free = Limits(tokens=100, usd=None)
-    assert format_usage(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · 65 s left"
+    assert format_usage(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · cost unknown · 65 s left"
     assert format_usage(free, Spent(7, 0.25), -1.0) == "7 of 100 tokens · $0.25 · 0 s left"
+    assert format_usage(replace(free, usd=1.0), Spent(7, 0.0009), 65.0) == "7 of 100 tokens · $0.0009 of $1.00 · 65 s left"

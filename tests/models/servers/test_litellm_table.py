@@ -24,6 +24,11 @@ def test_the_highest_price_is_that_of_the_longest_prompt() -> None:
     assert price.highest_completion_usd == entry["output_cost_per_token_above_272k_tokens"] > price.completion_usd
 
 
+def test_a_model_of_ollama_costs_nothing_also_when_the_table_has_no_such_model() -> None:
+    assert find_price("ollama_chat/nobody-knows-it") == Price(0.0, 0.0)
+    assert find_price("openai/nobody-knows-it") is None
+
+
 @pytest.mark.parametrize(
     ("model", "effort", "named"),
     [

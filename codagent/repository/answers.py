@@ -1,0 +1,34 @@
+"""What a model is told after a write and after a reply without a call, beside the answers of its tools; and whether the attempt is over."""
+
+from __future__ import annotations
+
+from codagent.prompts import prompt
+from codagent.text import pytest_summary
+from codagent.types import End, Message, Observation, Profile, Task
+
+NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
+UNCHECKED = "Nothing was checked, because the task has no checks."
+FINISH_NOW = "Call finish when the work is done."
+
+
+def answer_text(task: Task, profile: Profile, answer_form: str) -> Observation:
+    """Answer a reply without a call. `answer_form` says how an answer should look; "": the profile asks for no form."""
+    if _ends_at_once(task, profile):
+        return Observation((), "finished")
+    return Observation((Message("user", (answer_form if task.checks else "") or NUDGE),))
+
+
+def comment_write(task: Task, profile: Profile, answer_form: str, checked: tuple[str, bool]) -> tuple[str, End | None]:
+    """Say what the checks make of a write, and whether the attempt is over. `checked` is what they print, and whether all pass."""
+    if _ends_at_once(task, profile):
+        return UNCHECKED, "finished"
+    if not task.checks:
+        return f"{UNCHECKED} {FINISH_NOW}", None
+    output, passed = checked
+    hint = "" if passed else f"\n\n{prompt('again')} {answer_form}"
+    return f"{pytest_summary(output)}{hint}", "finished" if passed else None
+
+
+def _ends_at_once(task: Task, profile: Profile) -> bool:
+    """Whether a write or an answer in words ends the attempt: without memory and without checks, the model could only do the same again."""
+    return not task.checks and profile.memory == 0

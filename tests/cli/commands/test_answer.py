@@ -1,0 +1,30 @@
+"""What the agent says at the end reaches the person, all of it."""
+
+import json
+
+from tests.cli.conftest import call
+
+LOCAL = ("--sandbox", "local")
+ANSWER = "It is a calculator.\n\n- `add` adds\n- `div` divides"
+
+
+def test_the_summary_of_a_run_is_on_stdout_as_a_whole(codagent, script):
+    done = codagent("run", "what is this?", "--model", script([call("finish", summary=ANSWER)]), *LOCAL)
+    assert done.stdout.startswith(f"{ANSWER}\n\noutcome: done after 1 steps")
+
+
+def test_a_reply_without_a_call_is_an_answer_too(codagent, script):
+    done = codagent("run", "what is this?", "--model", script([ANSWER] * 3), "--json", *LOCAL)
+    told = json.loads(done.stdout)
+    assert (told["outcome"], told["answer"]) == ("silent", ANSWER)
+
+
+def test_the_answer_of_a_command_that_ends_early_is_null(codagent):
+    told = json.loads(codagent("run", "x", "--model", "nonsense", "--json", *LOCAL).stdout)
+    assert (told["exit_code"], told["answer"]) == (2, None)
+
+
+def test_a_run_whose_steps_are_over_has_no_answer(codagent, script):
+    looks = [call("bash", command="ls") | {"content": "I look."}]
+    told = json.loads(codagent("run", "x", "--model", script(looks), "--max-steps", "1", "--json", *LOCAL).stdout)
+    assert (told["outcome"], told["answer"]) == ("steps", None)
