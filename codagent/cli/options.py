@@ -112,7 +112,7 @@ def read_user_rules() -> str:
 
     A link is followed. A file that cannot be read is left out, with a warning.
     """
-    from codagent.repository.rules import MAX_RULES_BYTES
+    from codagent.repository.messages.rules import MAX_RULES_BYTES
 
     file = user_dir("XDG_CONFIG_HOME", ".config") / "AGENTS.md"
     try:

@@ -65,12 +65,12 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
 
         return Scripted.from_file(Path(rest), answered=options.answered)
     if kind in ("embedded", "gguf"):
-        from codagent.models.embedded import Embedded
+        from codagent.models.weights.embedded import Embedded
 
         file = Path(rest).expanduser() if kind == "gguf" else _weights_file(_entry_for(spec), options.weights or weights_dir(None))
         return Embedded(spec, file, profile=profile, at_once=options.at_once)
     if kind == "adapter":
-        from codagent.models.adapter import Adapter
+        from codagent.models.weights.adapter import Adapter
 
         return Adapter(spec, Path(rest).expanduser(), profile=profile)
     from codagent.models.servers.litellm import LiteLLM

@@ -8,9 +8,9 @@ import pytest
 
 from codagent.protocols import ignore_text
 from codagent.repository import git
-from codagent.repository.answers import FINISH_NOW, NUDGE, UNCHECKED
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
+from codagent.repository.messages.answers import FINISH_NOW, NUDGE, UNCHECKED
 from codagent.sandbox.local import LocalSandbox
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Limits, Message, Profile, Task, ToolCall

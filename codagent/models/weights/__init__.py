@@ -1,1 +1,1 @@
-"""Weights that codagent knows by name: which there are, how each model is best worked with, and where they are downloaded from."""
+"""Models that run on this machine: which there are, how each is best worked with, where their weights come from, and how they are asked."""

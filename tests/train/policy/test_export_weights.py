@@ -15,9 +15,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codagent.errors import UsageError
-from codagent.models.embedded import Embedded
 from codagent.models.weights import catalog
 from codagent.models.weights.download import weights_dir
+from codagent.models.weights.embedded import Embedded
 from codagent.types import Message, Profile, Sampling
 from codagent_train.policy.export_weights import export_weights
 from codagent_train.policy.import_weights import import_model

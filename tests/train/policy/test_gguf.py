@@ -14,9 +14,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from codagent.errors import UsageError
-from codagent.models.embedded import Embedded, name_weights
 from codagent.models.weights import catalog
 from codagent.models.weights.download import pull, weights_dir
+from codagent.models.weights.embedded import Embedded, name_weights
 from codagent.types import Message, Profile, Sampling
 from codagent_train.policy import gguf
 from codagent_train.policy.export_weights import export_weights

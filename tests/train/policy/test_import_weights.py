@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codagent.errors import UsageError
-from codagent.models.embedded import name_weights
 from codagent.models.weights import catalog
 from codagent.models.weights.download import weights_dir
+from codagent.models.weights.embedded import name_weights
 from codagent_train.policy import load
 from codagent_train.policy.import_weights import CARD_FILE, ImportCard, check_room, fingerprint, import_model
 

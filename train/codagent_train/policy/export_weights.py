@@ -13,8 +13,8 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from codagent.errors import UsageError
-from codagent.models.embedded import name_weights
 from codagent.models.weights import catalog
+from codagent.models.weights.embedded import name_weights
 from codagent.store.codec import decode
 from codagent_train.files import atomic_output, refuse_unreadable, require_empty
 from codagent_train.policy import gguf

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent.models.embedded import name_weights
 from codagent.models.weights import catalog
 from codagent.models.weights.download import OnProgress, pull
+from codagent.models.weights.embedded import name_weights
 from codagent.store.codec import encode
 from codagent_train.files import atomic_output, first_line, refuse_unreadable, require_empty
 

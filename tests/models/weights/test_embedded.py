@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
-from codagent.models.embedded import Embedded, fingerprint
 from codagent.models.http.client import HttpClient
 from codagent.models.open import ModelOptions, open_model
 from codagent.models.servers.llama_cpp import Llama
 from codagent.models.servers.openai_api import OpenAIModel
 from codagent.models.weights.catalog import find_entry
 from codagent.models.weights.download import pull, weights_dir
+from codagent.models.weights.embedded import Embedded, fingerprint
 from codagent.types import Message, Profile, Sampling, Tool, ToolCall
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})

@@ -1,6 +1,6 @@
 import pytest
 
-from codagent.repository.repo_map import list_files, select_files
+from codagent.repository.messages.repo_map import list_files, select_files
 from codagent.sandbox.local import LocalSandbox
 
 

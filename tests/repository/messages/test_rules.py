@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from codagent.repository.rules import MAX_FILES, MAX_IMPORTS, MAX_RULES_BYTES, RulesReader
+from codagent.repository.messages.rules import MAX_FILES, MAX_IMPORTS, MAX_RULES_BYTES, RulesReader
 from codagent.sandbox.local import LocalSandbox
 from codagent.types import Profile
 

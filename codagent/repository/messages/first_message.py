@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from codagent.prompts import prompt
 from codagent.repository import tools
 from codagent.repository.attempts import Attempt, describe_attempts
-from codagent.repository.repo_map import list_files
-from codagent.repository.rules import Rules, describe_rules
+from codagent.repository.messages.repo_map import list_files
+from codagent.repository.messages.rules import Rules, describe_rules
 from codagent.store.ledger import Spent
 from codagent.text import format_usd, pytest_summary, truncate_middle, utf8_size
 from codagent.types import Limits, Profile, Task
