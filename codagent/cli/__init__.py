@@ -51,7 +51,7 @@ def main() -> None:
         _complain(message)
     finally:
         if not told and "--json" in sys.argv:
-            _tell(outcome, code, message)
+            _print_early_end(outcome, code, message)
     sys.exit(code)
 
 
@@ -79,7 +79,7 @@ def _invoke() -> int:
     return 0
 
 
-def _tell(outcome: str, code: int, message: str) -> None:
+def _print_early_end(outcome: str, code: int, message: str) -> None:
     """Print the object of a command that has no result: the keys of a result, nearly all of them null, and why there is none."""
     import json
 

@@ -37,7 +37,7 @@ class Patience:
         """
         wait = _Wait(who)
 
-        def tell(text: str) -> None:
+        def hear_and_say(text: str) -> None:
             on_text(text)
             if line := wait.next_line():
                 self._say(line)
@@ -46,7 +46,7 @@ class Patience:
             wait.begin_try()
             return try_once(lambda text: hear(wait.listen(text)))
 
-        answer = wait_patiently(lambda hear: retry(lambda: try_again(hear), lambda error: self._seconds_for(error, wait)), tell)
+        answer = wait_patiently(lambda hear: retry(lambda: try_again(hear), lambda error: self._seconds_for(error, wait)), hear_and_say)
         self._reached = True
         return answer
 
