@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
 
 _OPENROUTER = "openrouter/"
+_SERVER = Profile(room_after_cut=2)
 _GGUF = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=0.7, top_p=0.95, top_k=40))
 # the whole distribution is sampled from, so that recorded replies can be trained on
 _ADAPTER = Profile(calling="text", context_tokens=16_384, sampling=Sampling(temperature=1.0, top_p=1.0, top_k=0))
@@ -97,10 +98,12 @@ def profile_for(spec: str) -> Profile:
         return _ADAPTER
     if kind == "scripted":
         return Profile()
-    if kind in ("http", "https") or "/" in spec:
-        from codagent.models.servers.litellm_table import SERVER_PROFILE, find_profile
+    if kind in ("http", "https"):
+        return _SERVER
+    if "/" in spec:
+        from codagent.models.servers.litellm_table import find_profile
 
-        return find_profile(full_name(spec)) if kind == spec else SERVER_PROFILE
+        return find_profile(full_name(spec), _SERVER)
     raise UsageError(f"unknown model {spec!r}: {KNOWN}")
 
 

@@ -15,7 +15,6 @@ from typing import Any
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Effort, Profile
 
-SERVER_PROFILE = Profile(room_after_cut=2)
 _FREE = Price(0.0, 0.0)
 _LONG = 16_384  # tokens of a reply of a model that thinks
 _TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
@@ -62,9 +61,9 @@ def find_price(model: str) -> Price | None:
     )
 
 
-def find_profile(model: str) -> Profile:
-    """Return how to work with `model`: its window, and a length of replies that leaves room to think."""
-    entry, usual = find_entry(model), SERVER_PROFILE
+def find_profile(model: str, usual: Profile) -> Profile:
+    """Return how to work with `model`: as is `usual`, but with its window, and with replies that leave room to think."""
+    entry = find_entry(model)
     longest = _LONG if entry.get("supports_reasoning") else usual.sampling.max_tokens
     sampling = replace(usual.sampling, max_tokens=min(longest, entry.get("max_output_tokens") or longest))
     return replace(usual, context_tokens=entry.get("max_input_tokens") or usual.context_tokens, sampling=sampling)
