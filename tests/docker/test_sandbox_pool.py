@@ -14,6 +14,7 @@ from codagent.repository.setups import read_setup_of
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.pool import SandboxFactory
 from codagent.settings.settings import Settings
+from tests.docker.images import remove_image
 
 pytestmark = pytest.mark.docker
 
@@ -31,5 +32,5 @@ def test_two_threads_that_need_an_image_build_it_once(
         started, image = pool.submit(factory, LOOP), pool.submit(factory.image)
         started.result().close()
     assert wait_until_gone(LOOP)
-    client.remove_image(image.result(), force=True)
+    remove_image(client, image.result())
     assert [line.partition(":")[0] for line in lines] == ["building codagent/repo"]
