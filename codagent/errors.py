@@ -38,7 +38,7 @@ class RequestRefused(ModelError):
 
 
 class Refusal(ModelError):
-    pass
+    ADVICE: ClassVar[str] = "say the task in other words, or take another model"
 
 
 class ContextOverflow(ModelError):

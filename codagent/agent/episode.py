@@ -111,7 +111,7 @@ def _answer(environment: Environment, reply: Reply, profile: Profile) -> Observa
 def _explain_refusal(model: str, steps: Sequence[Step]) -> str:
     """Say for a person that the last reply was a refusal, and of which category; "": it was none."""
     refusal = steps[-1].reply.refusal if steps else ""
-    return f"{model} refused to answer: {refusal}; say the task in other words, or take another model" if refusal else ""
+    return f"{model} refused to answer: {refusal}; {Refusal.ADVICE}" if refusal else ""
 
 
 def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profile, room: int) -> tuple[Reply, tuple[Message, ...] | None]:

@@ -91,15 +91,15 @@ def open_model(
     named = _describe(settings)
     profile = profile or find_profile(settings, access)
     options = models.ModelOptions(
-        access.api_key,
-        _read_key(settings.model, named),
-        access.weights,
-        answered,
-        at_once,
-        min(60.0, settings.limits.seconds),
-        settings.limits.wait,
-        say,
-        RequestOptions(settings.effort or named.effort, named.headers),
+        api_key=access.api_key,
+        named_key=_read_key(settings.model, named),
+        weights=access.weights,
+        answered=answered,
+        at_once=at_once,
+        seconds=min(60.0, settings.limits.seconds),
+        wait_s=settings.limits.wait,
+        say=say,
+        request=RequestOptions(settings.effort or named.effort, named.headers),
     )
     model = models.open_model(named.url, profile=profile, options=options)
     return OpenedModel(model, profile, find_price(settings))

@@ -8,7 +8,6 @@ from typing import Any
 
 from codagent.text import first_line
 
-ADVICE = "say the task in other words, or take another model"
 _SAID = 200  # characters of what the provider says
 _FINISHES = {
     *("refusal", "content_filter", "content_filtered"),  # Anthropic, OpenAI, Azure; litellm calls all of the others content_filter

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from codagent.errors import ContextOverflow, ModelError, Refusal, RequestRefused
 from codagent.models.http.named_wait import wait_in_headers, wait_in_text
-from codagent.models.http.refusal import ADVICE, is_refusal
+from codagent.models.http.refusal import is_refusal
 
 PATIENCE_S = 20.0
 RETRY_AFTER_CAP_S = 60.0
@@ -91,7 +91,7 @@ def _lasting_error(status: int, low: str, short: str, who: str) -> ModelError | 
     if status == 413 or (status not in (401, 403, 429) and any(phrase in low for phrase in _TOO_LONG)):
         return ContextOverflow(f"{who} says that the request is too long: {short}")
     if status not in (401, 429) and is_refusal(low):
-        return Refusal(f"{who} refused to answer ({status}): {short}; {ADVICE}")
+        return Refusal(f"{who} refused to answer ({status}): {short}; {Refusal.ADVICE}")
     if status in (401, 403):
         return ModelError(f"{who} refused the key ({status}): {short}; check the API key that is set for it")
     if status == 404:

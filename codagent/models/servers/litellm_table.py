@@ -74,15 +74,10 @@ def find_cost(model: str, usage: Any) -> float | None:
 
     litellm fills in the cost by its table, writing to a cache included.
     """
-    stated = getattr(usage, "cost", None)
-    if isinstance(stated, int | float) and (stated or find_price(model)):
+    stated, price = getattr(usage, "cost", None), find_price(model)
+    if isinstance(stated, int | float) and (stated or price):
         return float(stated)
-    price = find_price(model)
-    if price is None:
-        return None
-    cached = count_cached(usage)
-    cached_usd = price.prompt_usd if price.cached_usd is None else price.cached_usd
-    return float((usage.prompt_tokens - cached) * price.prompt_usd + cached * cached_usd + usage.completion_tokens * price.completion_usd)
+    return None if price is None else price.cost(usage.prompt_tokens, usage.completion_tokens, count_cached(usage))
 
 
 def count_cached(usage: Any) -> int:

@@ -45,9 +45,9 @@ class OpenAIModel:
         options: RequestOptions = NO_OPTIONS,
         patience: Patience | None = None,
     ) -> None:
-        """Use the server at `url`. `on_text` is called with each piece of a reply, arguments of tool calls included.
+        """Use the server at `url`. `patience` None repeats failing requests for a short while.
 
-        `patience` None repeats failing requests for a short while. Raises UsageError when the key cannot be sent.
+        Raises UsageError when the key cannot be sent.
         """
         api_key = clean_key(api_key)
 
