@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -15,13 +16,15 @@ from codagent.cli import options, signals
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.errors import UsageError
+from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.model import worst_case
-from codagent.runner.result import exit_code, iterations, outcome_label, summary, summary_lines
+from codagent.runner.result import exit_code, iterates, iterations, outcome_label, summary, summary_lines
 from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
 from codagent.store import layout
+from codagent.store.record import load
+from codagent.text import first_line
 from codagent.types import Task
 
 if TYPE_CHECKING:
@@ -138,9 +141,24 @@ def branch(
     limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     loops = options.loops_dir(root, record, make=True)
     flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox}
+    loop_id = loop_id or _find_latest_loop(loops)
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
+    warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
+
+
+def _find_latest_loop(loops: Path) -> str:
+    """Return the id of the latest loop. Runs are none. Raises UsageError when it has passed: who wants to go on from it has to name it."""
+    for loop_id in reversed(layout.list_loops(loops)):
+        with suppress(RecordError, RepositoryError):
+            latest = load(loops / loop_id / layout.RECORD)
+            if not iterates(latest):
+                continue
+            if latest.end == "passed":
+                raise UsageError(f"the latest loop, {loop_id}, has passed; name it to branch off from it all the same")
+            return loop_id
+    raise UsageError(f"there is no loop in {loops} to branch off from; `codagent list` shows what there is")
 
 
 def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False) -> LaunchOptions:

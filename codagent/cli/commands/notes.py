@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.records import load_stored
+from codagent.cli.commands.records.stored import load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
