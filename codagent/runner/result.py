@@ -164,7 +164,7 @@ def summary_lines(result: Result) -> list[str]:
     if last.outcome and not last.outcome.passed:
         text.append(last.outcome.feedback)
     if iterates(loop):
-        text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
+        text.append(f"scores:  {' '.join(score(attempt) for attempt in attempts)}")
     if change(loop):
         branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
         text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
@@ -178,7 +178,8 @@ def summary_lines(result: Result) -> list[str]:
     return [*text, f"record:  {result.record}"]
 
 
-def _score(attempt: Episode) -> str:
+def score(attempt: Episode) -> str:
+    """Return the reward of an attempt as text; "-": it was not judged."""
     return f"{attempt.outcome.reward:.2f}" if attempt.outcome else "-"
 
 

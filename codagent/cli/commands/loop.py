@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from codagent.agent.loop import Rewrite
 from codagent.cli import options, signals
-from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.commands.arguments import confirm, instruction_of
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.model import worst_case
-from codagent.runner.result import exit_code, iterates, iterations, outcome_label, summary, summary_lines
+from codagent.runner.result import exit_code, iterates, outcome_label, score, summary, summary_lines
 from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
-from codagent.text import first_line
+from codagent.text import first_line, format_usd
 from codagent.types import Task
 
 if TYPE_CHECKING:
+    from codagent.runner.display import Display
     from codagent.runner.launch import LaunchOptions
     from codagent.settings.layers import Layer
 
@@ -40,8 +42,8 @@ TaskText = Annotated[
     ),
 ]
 RewriteOption = Annotated[
-    Literal["always", "between", "never"],
-    typer.Option("--rewrite", help="Rewrite the notes after each attempt, only between two attempts, or never."),
+    Rewrite,
+    typer.Option("--rewrite", help="Rewrite the notes after each attempt until the checks pass; or always, between attempts, never."),
 ]
 Group = Annotated[
     int, typer.Option("--group", min=1, metavar="N", help="Run N loops from the same start. The first that passes ends the others.")
@@ -70,7 +72,7 @@ def loop(
     notes: Annotated[
         Path | None, typer.Option("--notes", metavar="FILE", help="File of the notes.", show_default=".codagent/notes.md")
     ] = None,
-    rewrite: RewriteOption = "always",
+    rewrite: RewriteOption = "until-passed",
     from_: Annotated[
         Literal["best", "last", "start"],
         typer.Option("--from", help="Files that an attempt starts from: the best, the last, or the first."),
@@ -164,21 +166,22 @@ def _find_latest_loop(loops: Path) -> str:
 def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False) -> LaunchOptions:
     from codagent.runner.launch import LaunchOptions
 
-    display, access = _display(alone=count == 1), options.access(settings.model)
-
-    def member(prefix: str) -> ProgressLines:
-        return ProgressLines(prefix=prefix)
-
-    return LaunchOptions(root, loops, settings, access, display, member, count, at_once, all_)
+    display, member = _displays(alone=count == 1)
+    return LaunchOptions(root, loops, settings, options.access(settings.model), display, member, count, at_once, all_, confirm)
 
 
-def _display(*, alone: bool) -> ProgressLines:
-    """Return a live display for a single loop on a terminal, else plain lines."""
-    if not alone or not sys.stderr.isatty():
-        return ProgressLines(live=alone)
-    from codagent.cli.terminal.live import Live
+def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
+    """Return the display of all loops, and what makes that of one loop of a group. On a terminal they are drawn, else there are lines."""
+    if not sys.stderr.isatty():
+        return ProgressLines(live=alone), lambda prefix: ProgressLines(prefix=prefix)
+    if alone:
+        from codagent.cli.terminal.live import Live
 
-    return Live()
+        return Live(), lambda prefix: ProgressLines(prefix=prefix)
+    from codagent.cli.terminal.group import GroupBoard
+
+    board = GroupBoard()
+    return board, board.member
 
 
 def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
@@ -189,11 +192,19 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
         others = [summary(result) for result in results]
         say(json.dumps({**summary(first), "exit_code": code, **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
     else:
-        for result in results:
-            if len(results) > 1:
-                say(f"loop {result.loop.id}: {outcome_label(result.loop)} after {iterations(result.loop)} iterations")
+        if len(results) > 1:
+            say("\n".join([*_score_table(results), ""]))
         say("\n".join(summary_lines(first)))
     raise typer.Exit(code)
+
+
+def _score_table(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a line for each loop of a group, below a heading. The scores are those of its attempts, 0..1."""
+    yield f"{'loop':<16}  {'outcome':<11}  {'tokens':>9}  {'cost':>12}  scores"
+    for result in sorted(results, key=lambda result: result.loop.id):
+        loop, spent = result.loop, result.spent
+        row = f"{loop.id:<16}  {outcome_label(loop):<11}  {spent.tokens:>9,}  {format_usd(spent.cost):>12}"
+        yield f"{row}  {' '.join(score(attempt) for attempt in loop.attempts)}"
 
 
 def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
