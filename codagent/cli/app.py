@@ -7,10 +7,12 @@ from collections.abc import Callable
 import typer
 
 from codagent import __version__
+from codagent.cli.start import StartGroup
 
 app = typer.Typer(
+    cls=StartGroup,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Example: codagent run 'fix the failing test'",
@@ -27,14 +29,18 @@ def _version(wanted: bool) -> None:
 def codagent(
     version: bool = typer.Option(False, "--version", is_eager=True, callback=_version, help="Print the version."),
 ) -> None:
-    """A terminal coding agent that learns from its own work."""
+    """A terminal coding agent that learns from its own work.
+
+    Without a command, a session begins; words that are no command are a task: codagent "fix the failing test".
+    """
 
 
 def _register() -> None:
-    from codagent.cli.commands import loop, machine, notes, run
+    from codagent.cli.commands import init, loop, machine, notes, run
     from codagent.cli.commands.records import accept, listing, replay, report, show
 
     examples: dict[Callable[..., None], str] = {
+        init.init: "codagent init",
         run.run: "codagent run 'fix the failing test' --check 'pytest -q'",
         loop.loop: "codagent loop 'fix the failing test' --check 'pytest -q'",
         loop.branch: "codagent branch 0301-1530 --at 2",

@@ -3,10 +3,12 @@
 import os
 import pty
 import re
+import select
 import subprocess
 
 from tests.cli.conftest import CODAGENT
 
+SILENCE_S = 60.0  # a command that says nothing for so long waits for a person
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -19,7 +21,7 @@ def typed(repository, text, *arguments, **environment):
     os.close(theirs)
     os.write(ours, text.encode())
     shown = b""
-    while True:
+    while select.select([ours], [], [], SILENCE_S)[0]:
         try:
             piece = os.read(ours, 1 << 16)
         except OSError:  # the terminal is closed
@@ -27,5 +29,7 @@ def typed(repository, text, *arguments, **environment):
         if not piece:
             break
         shown += piece
+    else:
+        running.kill()
     os.close(ours)
     return running.wait(60), _COLOUR.sub("", shown.decode()).replace("\r\n", "\n")

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from codagent.runner.launch import LaunchOptions
     from codagent.settings.layers import Layer
 
-TaskText = Annotated[
-    str | None,
+TaskWords = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[TASK|FILE]",
+        metavar="[TASK|FILE]...",
         help="What to do, FILE.md with that text, or FILE.toml with tasks; `-` reads standard input.",
         show_default=False,
     ),
@@ -53,7 +53,7 @@ All = Annotated[bool, typer.Option("--all", help="Let every loop of the group ru
 
 
 def loop(
-    task: TaskText = None,
+    task: TaskWords = None,
     *,
     resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop or run.")] = None,
     repo: options.Repo = Path(),
@@ -100,7 +100,7 @@ def loop(
         person = options.person(warn, flags)
         finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
     chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect}
-    tasks, settings = _read_request(task, root, {**chosen, **limits})
+    tasks, settings = _read_request(" ".join(task) if task else None, root, {**chosen, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))
         return

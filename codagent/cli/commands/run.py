@@ -24,16 +24,16 @@ from codagent.types import Task
 if TYPE_CHECKING:
     from codagent.runner.runner import Runner
 
-TaskText = Annotated[
-    str | None,
-    typer.Argument(metavar="[TASK]", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
+TaskWords = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TASK]...", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
 
 WAIT_S = 120.0  # a person waits for a run; a loop may wait longer
 
 
 def run(
-    task: TaskText = None,
+    task: TaskWords = None,
     *,
     repo: options.Repo = Path(),
     model: options.Model = None,
@@ -56,7 +56,7 @@ def run(
     """
     from codagent.runner.runner import Runner
 
-    instruction = instruction_of(task)
+    instruction = instruction_of(" ".join(task) if task else None)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
     settings = options.read_settings(root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)

@@ -145,7 +145,7 @@ def _settle(stored: StoredLoop, wanted: str, conflicts: Sequence[str], repo: Pat
     elif answer == "r":
         from codagent.cli.commands.run import run
 
-        run(task.instruction, repo=repo, record=record, check=list(task.checks))
+        run([task.instruction], repo=repo, record=record, check=list(task.checks))
 
 
 def _tell(stored: StoredLoop, conflicts: Sequence[str], *, whole: bool) -> None:
