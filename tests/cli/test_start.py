@@ -55,9 +55,9 @@ def test_words_are_run(codagent, script):
 
 def test_without_arguments_a_terminal_gets_a_session(monkeypatch):
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "r+", buffering=1) as terminal:
-        monkeypatch.setattr("sys.stdin", terminal)
-        monkeypatch.setattr("sys.stdout", terminal)
+    with os.fdopen(os.dup(theirs)) as stdin, os.fdopen(theirs, "w") as stdout:
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.stdout", stdout)
         assert complete_arguments([], COMMANDS, OWN) == ["run"]
     os.close(ours)
 
