@@ -46,6 +46,7 @@ class LoopSpec:
     loop_id: str
     group: str
     tasks: tuple[Task, ...]
+    session: bool = False  # each episode is a turn of a conversation; there are no tasks
     iterate: bool = False  # each task again and again until its checks pass
     rewrite: Literal["never", "between", "always"] = "never"  # when the notes are rewritten
     start: Start = "best"  # what an attempt starts from
