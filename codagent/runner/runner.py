@@ -115,7 +115,7 @@ class Runner:
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
             ledger = Ledger(folder / layout.LEDGER, effective.limits, model.price, last_sign=last_sign)
-            checked = any(task.checks for task in spec.tasks) or (spec.session and self.settings.checks)
+            checked = self.settings.checks if spec.session else any(task.checks for task in spec.tasks)
             image = self._start_sandbox.image() if checked else ""
             loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
             around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
