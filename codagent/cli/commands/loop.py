@@ -15,6 +15,7 @@ import typer
 from codagent.agent.loop import Rewrite
 from codagent.cli import options, signals
 from codagent.cli.commands.arguments import confirm, instruction_of
+from codagent.cli.event_stream import EventStream, print_event
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import RecordError, RepositoryError, UsageError
@@ -84,6 +85,7 @@ def loop(
     seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
+    stream_json: options.StreamJson = False,
 ) -> None:
     """Work on a task repeatedly, until its checks pass.
 
@@ -98,7 +100,8 @@ def loop(
     if resume:
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
-        finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
+        launch = _launch(root, loops, person.settings, stream=stream_json)
+        finish([resume_loop(launch, resume, flags, person)], json_=json_, stream=stream_json)
     chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect}
     tasks, settings = _read_request(" ".join(task) if task else None, root, {**chosen, **limits})
     if dry_run:
@@ -106,8 +109,8 @@ def loop(
         return
     rules = options.read_user_rules()
     pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules)
-    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
+    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_, stream=stream_json)
+    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_, stream=stream_json)
 
 
 def branch(
@@ -131,6 +134,7 @@ def branch(
     seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
+    stream_json: options.StreamJson = False,
 ) -> None:
     """Start loops from another loop's state after iteration K.
 
@@ -146,8 +150,8 @@ def branch(
     loop_id = loop_id or _find_latest_loop(loops)
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
     warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
-    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
+    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_, stream=stream_json)
+    finish(start(launch, replace(pattern, seed=seed), None), json_=json_, stream=stream_json)
 
 
 def _find_latest_loop(loops: Path) -> str:
@@ -163,10 +167,12 @@ def _find_latest_loop(loops: Path) -> str:
     raise UsageError(f"there is no loop in {loops} to branch off from; `codagent list` shows what there is")
 
 
-def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False) -> LaunchOptions:
+def _launch(
+    root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False, stream: bool = False
+) -> LaunchOptions:
     from codagent.runner.launch import LaunchOptions
 
-    display, member = _displays(alone=count == 1)
+    display, member = (EventStream(), EventStream) if stream else _displays(alone=count == 1)
     return LaunchOptions(root, loops, settings, options.access(settings.model), display, member, count, at_once, all_, confirm)
 
 
@@ -184,13 +190,17 @@ def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
     return board, board.member
 
 
-def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
+def finish(results: Sequence[Result], *, json_: bool, stream: bool = False) -> NoReturn:
     """Print the results, those of the best loop in full, and exit with its code."""
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     code = signals.exit_code(exit_code(first.loop))
-    if json_:
-        others = [summary(result) for result in results]
-        say(json.dumps({**summary(first), "exit_code": code, **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
+    if json_ or stream:
+        group = {"group": first.loop.group, "loops": [summary(result) for result in results]} if len(results) > 1 else {}
+        told = {**summary(first), "exit_code": code, **group}
+        if stream:
+            print_event("end", **told)
+        else:
+            say(json.dumps(told))
     else:
         if len(results) > 1:
             say("\n".join([*_score_table(results), ""]))
