@@ -17,12 +17,22 @@ from codagent.settings.toml import LARGEST, Amount, Count, Table, Text, Texts, W
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
 
+LEVELS_OF: dict[str, tuple[str, ...]] = {
+    "frozenlake": ("small", "easy", "hard"),
+    "control": ("easy", "medium", "hard", "noisy"),
+    "alchemy": ("easy", "hard", "fresh", "hard-fair"),
+}
+FORMS_OF: dict[str, tuple[str, ...]] = {
+    "frozenlake": ("brief", "terse", "paper"),
+    **dict.fromkeys(("control", "alchemy"), ("terse", "paper")),
+}
+
 WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
 Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
-Level = Literal["small", "easy", "hard"]
 Form = Literal["brief", "terse", "paper"]
-_EnvironmentName = Literal["keycode", "frozenlake"]
+Memory = Literal["environment", "notes"]
+_EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Device = Literal["cpu", "cuda"]
@@ -51,9 +61,10 @@ class EnvironmentConfig(Table, frozen=True):
     """What the policy plays."""
 
     name: _EnvironmentName
-    level: Level = "easy"  # of frozenlake
-    form: Form = "terse"  # of frozenlake
+    level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
+    form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
+    memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
 
 
 class BatchConfig(Table, frozen=True):
@@ -155,6 +166,7 @@ def shipped_recipes() -> Sequence[str]:
 def _find_problems(recipe: Recipe) -> Iterator[str]:
     """Yield why settings that fit one by one cannot be used together, each with its key."""
     batch, replies = recipe.batch, recipe.replies
+    yield from _find_environment_problems(recipe.environment)
     loops = batch.packs * batch.group_size
     if batch.group_size < 2:
         yield "[batch] group_size: a group of one loop has nothing to be compared with; take at least 2"
@@ -178,6 +190,13 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             " at 1 only; take that, or another [engine]"
         )
     yield from _find_source_problems(recipe)
+
+
+def _find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
+    for key, known in (("level", LEVELS_OF), ("form", FORMS_OF)):
+        value, choices = getattr(environment, key), known.get(environment.name, ())
+        if choices and value not in choices:
+            yield f"[environment] {key}: {environment.name} has no {key} {value!r}; take one of {', '.join(choices)}"
 
 
 def _find_source_problems(recipe: Recipe) -> Iterator[str]:
