@@ -91,6 +91,27 @@ def test_a_level_or_form_that_the_environment_has_not_is_refused(tmp_path, envir
     assert told in refused(tmp_path, '"keycode"', environment)
 
 
+MIXED = '"control"\nlevel = "hard"\n[[mixed_with]]\nname = "alchemy"\nlevel = "fresh"\nweight = 2'
+
+
+def test_environments_can_be_mixed(tmp_path):
+    text = GOOD.replace('"random"', '"some/model"').replace('"keycode"', MIXED)
+    recipe = read_recipe(written(tmp_path, text))
+    assert [(environment.label, environment.weight) for environment in recipe.environments] == [
+        ("control-hard", 1.0),
+        ("alchemy-fresh", 2.0),
+    ]
+
+
+def test_a_mixed_environment_that_does_not_fit_is_named(tmp_path):
+    assert "[[mixed_with]] number 1 level: alchemy has no level 'small'" in refused(tmp_path, '"keycode"', MIXED.replace("fresh", "small"))
+    assert "[[mixed_with]] number 1: weight must be a number above zero" in refused(
+        tmp_path, '"keycode"', MIXED.replace("weight = 2", "weight = 0")
+    )
+    twice = MIXED.replace('"alchemy"', '"control"').replace("fresh", "hard")
+    assert "twice with the same level: control-hard, control-hard" in refused(tmp_path, '"keycode"', twice)
+
+
 def test_the_schema_knows_the_levels_of_all_domains():
     assert {name: tuple(domain.levels) for name, domain in DOMAINS.items()} == {name: LEVELS_OF[name] for name in DOMAINS}
 

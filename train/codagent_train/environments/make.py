@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 
 from codagent.errors import UsageError
 from codagent.protocols import Environment
@@ -14,7 +15,7 @@ from codagent_train.environments.domains.turns import Memory, TurnEnvironment, W
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE
-from codagent_train.environments.packs import Pack, Split
+from codagent_train.environments.packs import Pack, Split, seed_of
 from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, Recipe
 
 LEVELS = {"small": SMALL, "easy": EASY, "hard": HARD}
@@ -23,7 +24,7 @@ FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
-    config = recipe.environment
+    config = choose_environment(recipe, split, number)
     if config.name == "keycode":
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)
         return pack, partial(keycode.Keycode, pack.seed)
@@ -32,6 +33,14 @@ def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable
     level, form = LEVELS[config.level], FORMS[config.form]
     pack = make_lake_pack(level, split, number, tasks=config.tasks, form=form)
     return pack, partial(FrozenLake, level, pack.seed, form, tokens=recipe.replies.max_tokens)
+
+
+def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:
+    """Return the environment of a pack. Of a mixed run it is drawn by weight, and is the same whenever the pack is made."""
+    if not recipe.mixed_with:
+        return recipe.environment
+    draw = Random(seed_of(split, "environment", number))  # noqa: S311
+    return draw.choices(recipe.environments, [environment.weight for environment in recipe.environments])[0]
 
 
 def max_turns(config: EnvironmentConfig) -> int:

@@ -35,6 +35,8 @@ Memory = Literal["environment", "notes"]
 _EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
+_Balance = Literal["packs", "tokens"]
+_Scope = Literal["batch", "environment"]
 _Device = Literal["cpu", "cuda"]
 _Engine = Literal["local", "continuous", "vllm"]
 
@@ -64,7 +66,13 @@ class EnvironmentConfig(Table, frozen=True):
     level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
     form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
+    weight: Amount = 1.0  # beside the environments that it is mixed with
     memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
+
+    @property
+    def label(self) -> str:
+        """The environment in names of loops and metrics, without the seed of a pack."""
+        return f"{self.name}-{self.level}" if self.name in LEVELS_OF else self.name
 
 
 class BatchConfig(Table, frozen=True):
@@ -73,6 +81,7 @@ class BatchConfig(Table, frozen=True):
     packs: Count
     group_size: Count  # loops over the same pack
     microbatches: Count = 1  # parts of the samples, of which one at a time is in memory
+    balance: _Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
 
 
 class SourcesConfig(Table, frozen=True):
@@ -109,6 +118,7 @@ class CreditConfig(Table, frozen=True):
     returns: _Returns = "paper"
     baseline: _Baseline = "mean"
     reweight: bool = False  # the paper's adaptive re-weighting
+    reweight_within: _Scope = "batch"  # one temperature for the whole batch, or one for each environment
 
 
 class OptimizerConfig(Table, frozen=True):
@@ -132,11 +142,17 @@ class Recipe(Table, frozen=True):
     batch: BatchConfig
     replies: ReplyConfig
     learning: OptimizerConfig
+    mixed_with: tuple[EnvironmentConfig, ...] = ()  # further environments; each pack is of one of them or of `environment`, by weight
     credit: CreditConfig = CreditConfig()
     engine: EngineConfig = EngineConfig()
     sources: SourcesConfig = SourcesConfig()
     records: RecordsConfig = RecordsConfig()
     seed: Whole = 0  # of everything that is random, the first weights included
+
+    @property
+    def environments(self) -> tuple[EnvironmentConfig, ...]:
+        """All environments of the run."""
+        return self.environment, *self.mixed_with
 
 
 def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
@@ -166,7 +182,12 @@ def shipped_recipes() -> Sequence[str]:
 def _find_problems(recipe: Recipe) -> Iterator[str]:
     """Yield why settings that fit one by one cannot be used together, each with its key."""
     batch, replies = recipe.batch, recipe.replies
-    yield from _find_environment_problems(recipe.environment)
+    for number, environment in enumerate(recipe.environments):
+        where = f"[[mixed_with]] number {number}" if number else "[environment]"
+        yield from (f"{where} {problem}" for problem in _find_environment_problems(environment))
+    labels = [environment.label for environment in recipe.environments]
+    if len(set(labels)) < len(labels):
+        yield f"[[mixed_with]]: an environment is there twice with the same level: {', '.join(labels)}"
     loops = batch.packs * batch.group_size
     if batch.group_size < 2:
         yield "[batch] group_size: a group of one loop has nothing to be compared with; take at least 2"
@@ -196,7 +217,7 @@ def _find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
     for key, known in (("level", LEVELS_OF), ("form", FORMS_OF)):
         value, choices = getattr(environment, key), known.get(environment.name, ())
         if choices and value not in choices:
-            yield f"[environment] {key}: {environment.name} has no {key} {value!r}; take one of {', '.join(choices)}"
+            yield f"{key}: {environment.name} has no {key} {value!r}; take one of {', '.join(choices)}"
 
 
 def _find_source_problems(recipe: Recipe) -> Iterator[str]:
