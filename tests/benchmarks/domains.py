@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.evaluation.ceilings import measure_players
 from codagent_train.recipe.schema import EnvironmentConfig
 
@@ -34,7 +35,8 @@ def main() -> None:
     for (name, level, tasks), reference in CASES.items():
         if arguments.only in (None, name):
             began = time.process_time()
-            found = measure_players(EnvironmentConfig(name, level, tasks=tasks), "test", arguments.packs)
+            packs = [DOMAINS[name].make_pack(level, "terse", "test", number, tasks) for number in range(arguments.packs)]
+            found = measure_players(EnvironmentConfig(name, level, tasks=tasks), packs)
             print(f"{name} {level}, {arguments.packs} packs of {tasks}, {time.process_time() - began:.0f} s\n  reference: {reference}")
             for player, reached in found.items():
                 rewards = " ".join(f"{at.reward.mean:.3f}" for at in reached)

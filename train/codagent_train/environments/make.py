@@ -13,7 +13,7 @@ from codagent_train.environments import keycode
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.domains.turns import Memory, TurnEnvironment, Wording
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
-from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL
+from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE
 from codagent_train.environments.packs import Pack, Split, seed_of
 from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, Recipe
@@ -24,15 +24,21 @@ FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
-    config = choose_environment(recipe, split, number)
+    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=recipe.replies.max_tokens)
+
+
+def make_environment_pack(
+    config: EnvironmentConfig, split: Split, number: int, *, tokens: int = 1000
+) -> tuple[Pack, Callable[[], Environment]]:
+    """Return pack number `number` of an environment. Its rules in the paper's wording bound answers by `tokens` tokens."""
     if config.name == "keycode":
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)
         return pack, partial(keycode.Keycode, pack.seed)
     if config.name in DOMAINS:
-        return _make_domain_pack(config, split, number, tokens=recipe.replies.max_tokens)
+        return _make_domain_pack(config, split, number, tokens=tokens)
     level, form = LEVELS[config.level], FORMS[config.form]
     pack = make_lake_pack(level, split, number, tasks=config.tasks, form=form)
-    return pack, partial(FrozenLake, level, pack.seed, form, tokens=recipe.replies.max_tokens)
+    return pack, partial(FrozenLake, level, pack.seed, form, tokens=tokens)
 
 
 def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:
@@ -41,6 +47,13 @@ def choose_environment(recipe: Recipe, split: Split, number: int) -> Environment
         return recipe.environment
     draw = Random(seed_of(split, "environment", number))  # noqa: S311
     return draw.choices(recipe.environments, [environment.weight for environment in recipe.environments])[0]
+
+
+def hidden_part(config: EnvironmentConfig, pack: Pack) -> object:
+    """Return what is hidden in a pack: equal for two packs only when notes on the one are right in the other."""
+    if config.name == "keycode":
+        return keycode.Keycode(pack.seed).describe_state()
+    return draw_mapping(pack.seed) if config.name == "frozenlake" else pack.seed
 
 
 def max_turns(config: EnvironmentConfig) -> int:

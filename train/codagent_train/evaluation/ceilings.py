@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from codagent_train.environments.domains.catalogue import DOMAINS
-from codagent_train.environments.domains.turns import Wording
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Solver, play_best
 from codagent_train.environments.frozenlake.rules import Lake, Level, Moment, draw_lake, draw_mapping, goal_reward, judge, move
-from codagent_train.environments.packs import Pack, Split
+from codagent_train.environments.keycode import KEYS
+from codagent_train.environments.make import LEVELS
+from codagent_train.environments.packs import Pack
 from codagent_train.intervals import Estimate, mean_interval, share_interval
 from codagent_train.recipe.schema import EnvironmentConfig
 
@@ -37,19 +38,28 @@ class Reached:
     success: Estimate
 
 
-def measure_players(config: EnvironmentConfig, split: Split, packs: int) -> dict[str, tuple[Reached, ...]]:
-    """Let each player of a domain play the first packs of a split, at least two. Returns its results by position."""
-    domain = DOMAINS[config.name]
-    wording: Wording = "paper" if config.form == "paper" else "terse"
-    drawn = [domain.make_pack(config.level, wording, split, number, config.tasks) for number in range(packs)]
+def measure_players(config: EnvironmentConfig, packs: Sequence[Pack]) -> dict[str, tuple[Reached, ...]]:
+    """Let each player of a domain play these packs, at least two. Returns its results by position."""
     measured = {}
-    for name, play in domain.players.items():
-        by_position = list(zip(*(play(config.level, pack) for pack in drawn), strict=True))
+    for name, play in DOMAINS[config.name].players.items():
+        by_position = zip(*(play(config.level, pack) for pack in packs), strict=True)
         measured[name] = tuple(
             Reached(mean_interval([score.reward for score in scores]), share_interval([float(score.passed) for score in scores]))
             for scores in by_position
         )
     return measured
+
+
+def rewards_by_player(config: EnvironmentConfig, packs: Sequence[Pack]) -> dict[str, tuple[Estimate, ...]]:
+    """Return the rewards that can be reached on these packs without a model, by position, by the name of the player."""
+    positions = len(packs[0].tasks)
+    if config.name == "keycode":
+        guess = Estimate(1 / len(KEYS), 0.0)
+        return {"scratch": (guess,) * positions, "carry": (guess, *[Estimate(1.0, 0.0)] * (positions - 1))}
+    if config.name == "frozenlake":
+        ceilings = compute_ceilings(LEVELS[config.level], packs)
+        return {"carry": ceilings.reward, "known": (ceilings.known_mapping,) * positions}
+    return {name: tuple(at.reward for at in reached) for name, reached in measure_players(config, packs).items()}
 
 
 def compute_ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:

@@ -32,7 +32,7 @@ Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a numbe
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 Form = Literal["brief", "terse", "paper"]
 Memory = Literal["environment", "notes"]
-_EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Balance = Literal["packs", "tokens"]
@@ -62,7 +62,7 @@ class EngineConfig(Table, frozen=True):
 class EnvironmentConfig(Table, frozen=True):
     """What the policy plays."""
 
-    name: _EnvironmentName
+    name: EnvironmentName
     level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
     form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
@@ -184,7 +184,7 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
     batch, replies = recipe.batch, recipe.replies
     for number, environment in enumerate(recipe.environments):
         where = f"[[mixed_with]] number {number}" if number else "[environment]"
-        yield from (f"{where} {problem}" for problem in _find_environment_problems(environment))
+        yield from (f"{where} {problem}" for problem in find_environment_problems(environment))
     labels = [environment.label for environment in recipe.environments]
     if len(set(labels)) < len(labels):
         yield f"[[mixed_with]]: an environment is there twice with the same level: {', '.join(labels)}"
@@ -213,7 +213,8 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
     yield from _find_source_problems(recipe)
 
 
-def _find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
+def find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
+    """Yield why an environment cannot be played, each with its key."""
     for key, known in (("level", LEVELS_OF), ("form", FORMS_OF)):
         value, choices = getattr(environment, key), known.get(environment.name, ())
         if choices and value not in choices:

@@ -63,7 +63,7 @@ def _play(choose: Callable[[Bench, Mapping[Pair, int | None], Draws], Pair | Non
         level, known, scores = LEVELS[level_name], Known(), []
         world = draw_world(level, pack.seed, len(pack.tasks))
         for position, task in enumerate(pack.tasks):
-            bench, draws = open_bench(level, world, position, task.seed), Draws(task.seed + 1)
+            bench, draws = open_bench(level, world, pack.tasks.index(task), task.seed), Draws(task.seed + 1 + position)
             known = known if carry else {}
             while bench.verdict() is None and (pair := choose(bench, known, draws)):
                 bench = bench.combine(pair)
@@ -78,8 +78,8 @@ def _play_known(level_name: str, pack: Pack) -> list[Score]:
     """Score the shortest plan that the stock and the rounds allow."""
     level, scores = LEVELS[level_name], []
     world = draw_world(level, pack.seed, len(pack.tasks))
-    for position, task in enumerate(pack.tasks):
-        bench = open_bench(level, world, position, task.seed)
+    for task in pack.tasks:  # a task that is given again keeps the target of its first place
+        bench = open_bench(level, world, pack.tasks.index(task), task.seed)
         if level.limited:
             fitting = [steps for steps, base in plans(world, bench.target) if all(base[part] <= bench.stock[part] for part in base)]
         else:

@@ -25,8 +25,8 @@ from codagent_train.environments.packs import Pack
 
 USUAL_GAINS = 0.36, 0.88  # kp and kd that are best on average over hard tasks, when b is positive
 _SPEED_ROOT = sqrt(SPEED)
-_KP = tuple(sign * 0.02 * 1.39**step for sign in (-1, 1) for step in range(14))
-_KD = tuple(step / 8 for step in range(-16, 17))
+_KP = tuple(0.02 * 1.39**step for step in range(14))
+_KD = tuple(step / 8 for step in range(-4, 17))
 
 
 def best_controls(plant: Plant, course: Course) -> list[float]:
@@ -71,8 +71,11 @@ def best_controls(plant: Plant, course: Course) -> list[float]:
 
 
 def best_gains(plant: Plant, course: Course) -> tuple[float, float]:
-    """Return the two gains of a grid with the greatest reward on this task."""
-    return max(((kp, kd) for kp in _KP for kd in _KD), key=lambda gains: run_law(plant, course, gains_law(course, *gains)).reward)
+    """Return the two gains of a grid with the greatest reward on this task. The place gain has the sign of b."""
+    sign = copysign(1.0, plant.b)
+    return max(
+        ((sign * kp, sign * kd) for kp in _KP for kd in _KD), key=lambda gains: run_law(plant, course, gains_law(course, *gains)).reward
+    )
 
 
 def identify_plant(table: tuple[tuple[float, float, float], ...], last_speed: float) -> Plant | None:
@@ -94,7 +97,7 @@ def _play_each(choose: Callable[[Plant, Course, int], Law]) -> Player:
 
     def play(level: str, pack: Pack) -> list[Score]:
         plant = draw_plant(pack.seed)
-        courses = [(draw_course(LEVELS[level], task.seed), task.seed + 1) for task in pack.tasks]
+        courses = [(draw_course(LEVELS[level], task.seed), task.seed + 1 + position) for position, task in enumerate(pack.tasks)]
         return [_score(run_law(plant, course, choose(plant, course, seed))) for course, seed in courses]
 
     return play
@@ -123,9 +126,9 @@ def _usual_law(course: Course, sign: float) -> Law:
 def _carry(level: str, pack: Pack) -> list[Score]:
     """Guess the sign of b for the first task, and take the best gains for the plant that its table shows from then on."""
     plant, known, scores = draw_plant(pack.seed), None, []
-    for task in pack.tasks:
+    for position, task in enumerate(pack.tasks):
         course = draw_course(LEVELS[level], task.seed)
-        law = gains_law(course, *best_gains(known, course)) if known else _usual_law(course, _guess_sign(task.seed + 1))
+        law = gains_law(course, *best_gains(known, course)) if known else _usual_law(course, _guess_sign(task.seed + 1 + position))
         run = run_law(plant, course, law)
         known = known or identify_plant(run.table, run.v)
         scores.append(_score(run))
