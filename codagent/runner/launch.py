@@ -81,6 +81,8 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         settings, recorded_profile = _with_flags(settings, profile, flags)
         if flags.get("notes"):
             spec = replace(spec, notes_file=str(flags["notes"]))
+        if spec.session:
+            raise UsageError(f"{so_far.id} is a session; `codagent session --resume {so_far.id}` goes on with it")
         if so_far.end == "passed" or not (spec.iterate or is_resumable(so_far)):
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
