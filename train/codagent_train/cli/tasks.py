@@ -37,7 +37,8 @@ def tasks(
 ) -> None:
     """Make tasks for `codagent loop` out of repositories.
 
-    One bug at a time is put into a repository. It makes a task when a few tests fail by it, no other test changes, and nothing hangs. Prints the folders of the tasks.
+    One bug at a time is put into a repository. It makes a task when a few tests fail by it, no other test changes, and
+    nothing hangs. Prints the folders of the tasks.
     """
     from codagent_train.tasks.make import TaskRequest, Workshop, make_tasks
     from codagent_train.tasks.task_files import PARTS, list_task_files
