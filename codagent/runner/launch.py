@@ -81,6 +81,8 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         settings, recorded_profile = _with_flags(settings, profile, flags)
         if flags.get("notes"):
             spec = replace(spec, notes_file=str(flags["notes"]))
+        if spec.session:
+            raise UsageError(f"{so_far.id} is a session; `codagent session --resume {so_far.id}` goes on with it")
         if so_far.end == "passed" or not (spec.iterate or is_resumable(so_far)):
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
@@ -144,14 +146,13 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
         return stack.enter_context(closing(made))
 
     shared_runner = make_runner() if launch.count == 1 or find_target(settings).startswith(_SHARED) else None
-    group = ""
-    for number in range(launch.count):
-        loop_id = layout.create_loop(launch.loops)
+    ids = sorted(layout.create_loop(launch.loops) for _ in range(launch.count))  # so that the order of records is that of their seeds
+    for loop_id in ids:
         stack.callback(layout.remove_if_empty, launch.loops / loop_id)  # when the loop never begins
-        group = group or loop_id
+    for number, loop_id in enumerate(ids):
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number
-        spec = replace(pattern, loop_id=loop_id, group=group, members=launch.count, notes_file=str(file), seed=seed)
+        spec = replace(pattern, loop_id=loop_id, group=ids[0], members=launch.count, notes_file=str(file), seed=seed)
         member_display = display if launch.count == 1 else launch.member(f"{number + 1}: ")
         yield shared_runner or make_runner(), spec, member_display
 

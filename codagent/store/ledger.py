@@ -88,6 +88,13 @@ class Ledger:
         """Keep at least so many seconds for the gates. They are not the agent's."""
         self._kept_for_gates = max(self._kept_for_gates, seconds)
 
+    def extend(self, limits: Limits) -> None:
+        """Allow what `limits` say beside what is spent already, from this moment on, also after `interrupt`."""
+        usd = None if limits.usd is None else limits.usd + self.spent.usd
+        self._limits = replace(limits, tokens=limits.tokens + self.spent.tokens, usd=usd)
+        self._deadline = time.monotonic() + limits.seconds
+        self.interrupted = False
+
     def interrupt(self) -> None:
         """Interrupt the loop from another thread: the next `check_time` raises KeyboardInterrupt."""
         self.interrupted = True

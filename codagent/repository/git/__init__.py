@@ -1,11 +1,13 @@
 """The user's repository: a snapshot of it, the results as commits, and a change to the working tree when a person asks for it.
 
-codagent adds objects, `refs/codagent/<id>/<position>`, `refs/codagent/<id>/start` and `refs/heads/codagent/<id>`, and nothing else. The
+codagent adds objects, `refs/codagent/<id>/<position>`, `refs/codagent/<id>/start`, `refs/codagent/applied` and
+`refs/heads/codagent/<id>`, and nothing else. The
 index, the stash, HEAD, the checked out files, the configuration, other refs and reflogs stay as they are. Nothing in a repository can run a
 program on this machine.
 """
 
-from codagent.repository.git.apply import apply
+from codagent.repository.git.changes.apply import apply, is_applied
+from codagent.repository.git.changes.undo import Undone, undo
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, protected_tree
@@ -15,6 +17,7 @@ from codagent.repository.git.refs import (
     diff,
     has_branch,
     keep_start,
+    keep_work,
     list_published,
     publish,
     tree_of,
@@ -27,6 +30,7 @@ from codagent.repository.git.transfer import clone_shared, copy_in, pack
 __all__ = [
     "TESTS",
     "Snapshot",
+    "Undone",
     "apply",
     "branch_name",
     "clone_shared",
@@ -36,8 +40,10 @@ __all__ = [
     "diff",
     "find_root",
     "has_branch",
+    "is_applied",
     "is_tracked",
     "keep_start",
+    "keep_work",
     "list_files",
     "list_published",
     "list_tracked",
@@ -48,6 +54,7 @@ __all__ = [
     "read_file",
     "snapshot",
     "tree_of",
+    "undo",
     "unlock",
     "unpublish",
 ]

@@ -37,8 +37,10 @@ def test_the_first_that_passes_ends_the_others_and_its_notes_become_the_shared_o
 
 
 def test_all_of_a_group_run_to_their_end_each_with_branch_and_notes_of_its_own(codagent, script, repository):
-    done = codagent(*LOOP, "--model", script(tries("1", "right")), "--group", "3", "--all", "--json")
+    done = codagent(*LOOP, "--model", script(tries("1", "right")), "--group", "3", "--all", "--seed", "5", "--json")
     found = loops(repository)
+    seeds = [loop.settings["profile"]["sampling"]["seed"] for loop in found]
+    assert seeds == sorted(seeds)  # a trainer that reads the records in the order of their names gets the same order each time
     assert (done.returncode, [loop.end for loop in found]) == (0, ["passed"] * 3)
     assert {one["id"] for one in told(done)["loops"]} == {loop.id for loop in found}
     assert [shown(repository, f"codagent/{loop.id}:answer.txt") for loop in found] == ["right\n"] * 3

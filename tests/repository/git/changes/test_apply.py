@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 
 from codagent.errors import RepositoryError
 from codagent.repository import git
-from codagent.repository.git.apply import _Changes, _move_all
-
-
-@pytest.fixture
-def change(repository, tmp_path):
-    """Makes the commit that a change of files leads to, beside the user's checkout. None deletes, `-> x` is a link, `#!` is executable."""
-
-    base = git.snapshot(repository.root).commit
-
-    def commit(files: dict[str, str | None], start: str | None = None) -> tuple[str, str]:
-        start = start or base
-        other = tmp_path / f"other{len(list(tmp_path.iterdir()))}"
-        repository.git("worktree", "add", "-q", "--detach", str(other), start)
-        for name, text in files.items():
-            file = other / name
-            if file.exists() or file.is_symlink():
-                subprocess.run(["rm", "-rf", file], check=True)
-            if text is None:
-                continue
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if text.startswith("-> "):
-                file.symlink_to(text[3:])
-            else:
-                file.write_text(text)
-                file.chmod(0o755 if text.startswith("#!") else 0o644)
-        subprocess.run(["git", "add", "-fA"], cwd=other, check=True)
-        subprocess.run(["git", "commit", "-qm", "result"], cwd=other, check=True)
-        result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=other, check=True, capture_output=True, text=True).stdout.strip()
-        return start, result
-
-    return commit
-
-
-def listing(root):
-    found = {}
-    for path in sorted(root.rglob("*")):
-        if ".git" not in path.relative_to(root).parts and not (path.is_dir() and not path.is_symlink()):
-            found[str(path.relative_to(root))] = f"-> {path.readlink()}" if path.is_symlink() else path.read_bytes().decode()
-    return found
+from codagent.repository.git.changes.work_tree import Changes, move_all
+from tests.repository.git.changes.changing import listing
 
 
 def test_additions_changes_and_deletions_arrive_and_the_index_does_not_move(repository, change):
@@ -255,7 +217,7 @@ def test_a_failure_half_way_puts_all_back(repository, tmp_path):
     before = listing(repository.root)
     (tmp_path / "staged/new").mkdir(parents=True)
     (tmp_path / "staged/new/a.txt").write_text("agent\n")
-    changes = _Changes(written=("a.txt", "missing.txt"), removed=("a.txt", "lib/b.txt"))
+    changes = Changes(written=("a.txt", "missing.txt"), removed=("a.txt", "lib/b.txt"))
     with pytest.raises(RepositoryError, match=r"could not be written .*; nothing was changed"):
-        _move_all(repository.root, tmp_path / "staged", changes)
+        move_all(repository.root, tmp_path / "staged", changes)
     assert listing(repository.root) == before
