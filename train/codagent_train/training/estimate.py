@@ -15,7 +15,7 @@ from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
-from codagent_train.environments.make import LEVELS, make_pack
+from codagent_train.environments.make import make_pack, max_turns
 from codagent_train.policy.config_size import size_by_config
 from codagent_train.policy.model_size import ModelSize, model_size
 from codagent_train.recipe.schema import RANDOM, Recipe
@@ -77,7 +77,7 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
     from its bytes, and rather too high.
     """
     environment, batch, replies = recipe.environment, recipe.batch, recipe.replies
-    turns = 1 if environment.name == "keycode" else LEVELS[environment.level].turns
+    turns = max_turns(environment)
     prompt, state = _prompt_tokens(recipe)
     known = 0 if recipe.policy.weights == RANDOM else ceil(replies.notes_tokens * share)
     reply = ceil(replies.max_tokens * share)
