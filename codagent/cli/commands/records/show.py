@@ -13,8 +13,9 @@ from codagent.cli import options
 from codagent.cli.commands.records.stored import load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
-from codagent.cli.terminal.progress import format_tokens, format_verdict
+from codagent.cli.terminal.progress import format_tokens
 from codagent.repository import git
+from codagent.repository.attempts import describe_checks
 from codagent.runner.result import describe_end, describe_outcome
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import sanitize
@@ -66,7 +67,7 @@ def _print_episode(episode: Episode, full: bool) -> None:
     if episode.outcome and episode.kind == "notes":
         say("the notes were rewritten" if episode.outcome.passed else f"the old notes stay: {episode.outcome.feedback}")
     elif episode.outcome:
-        say(f"checks: {format_verdict(episode.outcome)}\n{episode.outcome.feedback}")
+        say(f"checks: {describe_checks(episode.outcome)}\n{episode.outcome.feedback}")
 
 
 def _print_tokens(loop: Loop) -> None:

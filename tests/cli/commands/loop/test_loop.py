@@ -154,7 +154,8 @@ def test_an_attempt_starts_from_the_files_that_the_rule_chooses(codagent, script
 
 def test_the_end_is_told_in_ten_lines(codagent, script):
     lines = codagent(*LOOP, "--model", script(tries("1", "right"))).stdout.splitlines()
-    assert lines[0].startswith("outcome: passed after 2 iterations, ")
+    assert lines[0] == "outcome: every check passes"
+    assert lines[1].startswith("used:    2 iterations, ")
     assert "scores:  0.00 1.00" in lines
     assert len(lines) <= 10
 
