@@ -158,7 +158,7 @@ def summary_lines(result: Result) -> list[str]:
     loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
     took = count(iterations(loop), "iteration") if iterates(loop) else count(len(last.steps), "step")
-    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, {format_usd(result.spent.cost)}"
+    used = f"{took}, {result.seconds:.0f} s, {describe_spent(result)}"
     answer = "" if iterates(loop) else answer_of(last)
     text = [*([answer, ""] if answer else []), f"outcome: {describe_outcome(loop)}", f"used:    {used}"]
     if last.outcome and not last.outcome.passed:
@@ -176,6 +176,14 @@ def summary_lines(result: Result) -> list[str]:
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
         text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]
+
+
+def describe_spent(result: Result) -> str:
+    """Return the tokens and the money of a loop. A request that broke off may have cost all that was set aside for it."""
+    most, used = result.spent, result.used or result.spent
+    if used.tokens == most.tokens:
+        return f"{most.tokens:,} tokens, {format_usd(most.cost)}"
+    return f"{used.tokens:,} tokens, at most {most.tokens:,}, {format_usd(used.cost)}, at most {format_usd(most.cost)}"
 
 
 def score(attempt: Episode) -> str:

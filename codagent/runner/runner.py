@@ -94,7 +94,7 @@ class Runner:
             ledger = ready.around.ledger
             agent = Agent(MeteredModel(ready.opened.model, ledger, display.on_text), ready.profile)
             loop = self._run_recorded(ready, agent, display)
-        return Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD)
+        return Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD, ledger.used)
 
     @contextmanager
     def prepare(self, spec: LoopSpec, so_far: Loop | None, display: Display) -> Iterator[Prepared]:
@@ -165,7 +165,7 @@ class Runner:
 
     def _plan(self, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
         """What comes next in the loop, and what its display may ask."""
-        view = LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
+        view = LoopView(ledger.limits, lambda: ledger.used, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
         if not spec.iterate:
             return once_each(spec.tasks), view
         schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, self.root))

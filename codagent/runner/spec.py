@@ -70,6 +70,7 @@ class Result:
     spent: Spent
     seconds: float
     record: Path
+    used: Spent | None = None  # the part of `spent` that is certain; None: all of it
 
 
 def effective_limits(settings: Settings, ready: OpenedModel, seed: int | None) -> EffectiveLimits:

@@ -89,7 +89,8 @@ class ProgressLines:
         if episode.end == "passed":  # before its first step
             self.say(episode.cause)
             return
-        self.say(f"ended: {describe_end(episode)}")
+        end = describe_end(episode)
+        self.say(end if end.startswith("stopped: ") else f"ended: {end}")
         if episode.outcome:
             self.say(f"checks: {describe_checks(episode.outcome)}")
 
