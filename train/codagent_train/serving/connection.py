@@ -194,8 +194,10 @@ def _parse_length(headers: Any) -> int:
 
 
 def _parse_body(data: bytes) -> Json:
-    """Parse a JSON object; no bytes are an empty one. Raises ServeError for other JSON, for numbers such as Infinity, and for text that is not
-    valid Unicode."""
+    """Parse a JSON object; no bytes are an empty one.
+
+    Raises ServeError for other JSON, for numbers such as Infinity, and for text that is not valid Unicode.
+    """
     try:
         body = json.loads(data or b"{}")
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
