@@ -24,6 +24,11 @@ CASES = {
     ("alchemy", "fresh", 4): "success: random 0.17, scratch 0.34, carry 0.33 0.65 0.76 0.83; reward: known 0.980",
     ("alchemy", "fresh", 8): "success: random 0.19, scratch 0.33, carry at 0, 1, 3, 7: 0.32 0.61 0.81 0.93; reward: known 0.981",
     ("alchemy", "hard-fair", 8): "no reference",
+    (
+        "terminal",
+        "machine",
+        8,
+    ): "success: scratch 0.45, carry 0.45 0.80 0.93 0.97 0.99 1.00; reward: carry 0.42 0.76 0.89 0.94 ... 0.975, known 0.980",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from codagent_train.environments.domains.alchemy import alchemist, crafting, recipes
 from codagent_train.environments.domains.control import best_law, plant, steering
 from codagent_train.environments.domains.domain import Domain
+from codagent_train.environments.domains.terminal import errand_players, errands, machine
 
 DOMAINS: Mapping[str, Domain] = {
     "control": Domain(
@@ -24,5 +25,13 @@ DOMAINS: Mapping[str, Domain] = {
         alchemist.PLAYERS,
         crafting.EXPECTED,
         crafting.has_pair,
+    ),
+    "terminal": Domain(
+        {"machine": machine.TURNS},
+        errands.make_machine_pack,
+        errands.MachineGame,
+        errand_players.PLAYERS,
+        errands.EXPECTED,
+        errands.has_command,
     ),
 }
