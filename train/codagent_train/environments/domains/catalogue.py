@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from codagent_train.environments.domains.alchemy import alchemist, crafting, recipes
 from codagent_train.environments.domains.control import best_law, plant, steering
 from codagent_train.environments.domains.domain import Domain
+from codagent_train.environments.domains.grid import cost_map, navigation, routes
 from codagent_train.environments.domains.terminal import errand_players, errands, machine
 
 DOMAINS: Mapping[str, Domain] = {
@@ -25,6 +26,14 @@ DOMAINS: Mapping[str, Domain] = {
         alchemist.PLAYERS,
         crafting.EXPECTED,
         crafting.has_pair,
+    ),
+    "grid": Domain(
+        {name: level.rounds[1] for name, level in cost_map.LEVELS.items()},
+        navigation.make_grid_pack,
+        navigation.GridGame,
+        routes.PLAYERS,
+        navigation.EXPECTED,
+        navigation.has_move,
     ),
     "terminal": Domain(
         {"machine": machine.TURNS},
