@@ -32,6 +32,8 @@ CASES = {
     ("grid", "small", 4): "reward: blind 0.79, scratch 0.80, carry 0.80 0.89 0.87 0.88, known 0.90",
     ("grid", "train", 4): "reward: blind 0.73, scratch 0.80, carry 0.79 0.87 0.89 0.90, known 0.92",
     ("grid", "eval", 8): "reward: blind 0.73, scratch 0.80, carry at 0, 1, 3, 7: 0.81 0.84 0.90 0.91, known 0.92",
+    ("pde", "train", 4): "reward: scratch 0.66-0.78, carry 0.66 0.83 0.87 0.87 (within 0.08)",
+    ("pde", "eval", 8): "reward: scratch 0.42-0.63, carry 0.50 0.54 0.61 0.69 0.63 0.63 0.62 0.65 (within 0.15)",
 }
 
 

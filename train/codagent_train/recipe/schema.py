@@ -23,6 +23,7 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "alchemy": ("easy", "hard", "fresh", "hard-fair"),
     "terminal": ("machine",),
     "grid": ("small", "train", "eval"),
+    "pde": ("train", "eval"),
 }
 FORMS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("brief", "terse", "paper"),
@@ -34,7 +35,7 @@ Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a numbe
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 Form = Literal["brief", "terse", "paper"]
 Memory = Literal["environment", "notes"]
-EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Balance = Literal["packs", "tokens"]

@@ -8,6 +8,7 @@ from codagent_train.environments.domains.alchemy import alchemist, crafting, rec
 from codagent_train.environments.domains.control import best_law, plant, steering
 from codagent_train.environments.domains.domain import Domain
 from codagent_train.environments.domains.grid import cost_map, navigation, routes
+from codagent_train.environments.domains.pde import discovery, equation, sparse_players
 from codagent_train.environments.domains.terminal import errand_players, errands, machine
 
 DOMAINS: Mapping[str, Domain] = {
@@ -34,6 +35,14 @@ DOMAINS: Mapping[str, Domain] = {
         routes.PLAYERS,
         navigation.EXPECTED,
         navigation.has_move,
+    ),
+    "pde": Domain(
+        dict.fromkeys(equation.LEVELS, discovery.TURNS),
+        discovery.make_pde_pack,
+        discovery.PdeGame,
+        sparse_players.PLAYERS,
+        discovery.EXPECTED,
+        discovery.has_action,
     ),
     "terminal": Domain(
         {"machine": machine.TURNS},
