@@ -26,7 +26,7 @@ from codagent.types import Task
 
 if TYPE_CHECKING:
     from codagent.runner.launch import LaunchOptions
-    from codagent.settings.layers import Layer
+    from codagent.settings.task_file import TaskFile
 
 TaskText = Annotated[
     str | None,
@@ -87,20 +87,21 @@ def loop(
     from codagent.runner.launch import resume as resume_loop
     from codagent.runner.launch import start
 
-    loops = options.loops_dir(root := git.find_root(repo), record, make=True)
+    file = None if resume else _read_tasks(task)
+    loops = options.loops_dir(root := _find_root(repo, file), record, make=True)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     limits |= {"iterations": iterations, "patience": patience, "wait": wait}
-    if resume:
+    if file is None:
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
-        finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
+        finish([resume_loop(_launch(root, loops, person.settings), resume or "", flags, person)], json_=json_)
     chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect}
-    tasks, settings = _read_request(task, root, {**chosen, **limits})
+    tasks, settings = _read_request(file, root, {**chosen, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))
         return
     rules = options.read_user_rules()
-    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules)
+    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules, start_commit=file.start)
     launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
     finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
 
@@ -178,24 +179,33 @@ def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
+def _find_root(repo: Path, file: TaskFile | None) -> Path:
+    """Return the repository: the one that `--repo` names, else the one of the task file, else the one here."""
+    if file is None or file.repository is None or repo != Path():
+        return git.find_root(repo)
+    root = git.find_root(file.repository)
+    if file.start:
+        git.tree_of(root, file.start)  # which says so when there is no such commit
+    return root
+
+
+def _read_request(file: TaskFile, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
     """Return the tasks, each with its checks, and the settings. Raises UsageError for a task without checks."""
-    tasks, layer = _read_tasks(task)
-    settings = options.read_settings(root, layer, **flags)
-    tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in tasks)
+    settings = options.read_settings(root, file.settings, **flags)
+    tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in file.tasks)
     if unchecked := [item.id for item in tasks if not item.checks]:
         raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; add --check CMD, a command that must succeed")
     return tasks, settings
 
 
-def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Layer | None]:
-    """Return the tasks, and the settings that a task file has. None: there is no task file."""
-    from codagent.settings.task_file import is_task_file, read_tasks
+def _read_tasks(argument: str | None) -> TaskFile:
+    """Return what a task file says, or the task that is given in words."""
+    from codagent.settings.layers import Layer
+    from codagent.settings.task_file import TaskFile, is_task_file, read_tasks
 
     if argument is not None and is_task_file(argument):
-        file = read_tasks(Path(argument))
-        return file.tasks, file.settings
+        return read_tasks(Path(argument))
     text = instruction_of(argument)
     if text is None:
         raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
-    return (Task("task", text),), None
+    return TaskFile((Task("task", text),), Layer())
