@@ -94,6 +94,8 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
 
     A repository may lower a person's limits, but not raise them: a limit that it raises is ignored, with a warning.
     """
+    from msgspec.structs import replace
+
     from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
 
     user, environment, chosen = read_user_layers(**flags)
@@ -101,6 +103,10 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
     repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(defaults, user))
     if left_out:
         warn(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
+    if repository.hooks:
+        from codagent.cli.commands.allow import allow_hooks
+
+        repository = replace(repository, hooks=allow_hooks(root, repository.hooks))
     return merge_layers(defaults, user, repository, environment, task_file or Layer(), chosen)
 
 

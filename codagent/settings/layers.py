@@ -15,6 +15,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from codagent.errors import UsageError
+from codagent.settings.hooks import Hook
 from codagent.settings.named_models import parse_models
 from codagent.settings.settings import LOCAL, Settings
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml
@@ -55,6 +56,7 @@ class Layer(Table, frozen=True):
     notes_tokens: Count | None = None
     effort: Effort | None = None
     models: Annotated[dict[str, Any], Meta(description="tables, [models.NAME]")] | None = None
+    hooks: tuple[Hook, ...] = ()
     sandbox: SandboxTable = SandboxTable()
 
 
@@ -63,13 +65,14 @@ _LIMITS = {key: name for key in Layer.__struct_fields__ if (name := key.removepr
 
 
 def merge_layers(*layers: Layer) -> Settings:
-    """Merge layers, the later over the earlier; [sandbox] is merged key by key."""
+    """Merge layers, the later over the earlier; [sandbox] is merged key by key, and the hooks of all layers are kept."""
     stated: dict[str, Any] = {}
     setup: dict[str, Any] = {}
     for layer in layers:
-        stated |= layer.to_dict()
+        hooks = (*stated.get("hooks", ()), *layer.hooks)
+        stated |= layer.to_dict() | {"hooks": hooks}
         setup |= stated.pop("sandbox").to_dict()
-    asked = frozenset(stated)
+    asked = frozenset(stated) - {"hooks"}
     limits = Limits(**{name: stated.pop(key) for key, name in _LIMITS.items() if key in stated})
     if "name" in setup:
         stated["sandbox"] = setup.pop("name")
