@@ -126,7 +126,7 @@ class RepositoryEnvironment:
         position = self._history.count
         trailers = {
             "Codagent-Loop": context.loop_id,
-            "Codagent-Iteration": str(position),
+            "Codagent-Iteration": str(position + 1),
             "Codagent-Gates": verdict_label(outcome),
             "Codagent-Cost": f"{spent.tokens} tokens, {format_usd(spent.cost, decimals=4)}",
         }

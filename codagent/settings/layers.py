@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,8 +120,12 @@ def read_environment(variables: Mapping[str, str]) -> Layer:
     """Return what CODAGENT_MODEL, CODAGENT_EFFORT, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE, CODAGENT_WAIT
     and CODAGENT_MAX_… state.
 
-    A variable that is empty states nothing.
+    A variable that is empty states nothing. Raises UsageError for a name that looks like one of these and is none.
     """
+    known = [_name_variable(key) for key in ("model", "effort", "sandbox", *_LIMITS)]
+    for variable in variables:
+        if variable.startswith("CODAGENT_") and variable not in known and (near := get_close_matches(variable, known, n=1, cutoff=0.85)):
+            raise UsageError(f"the environment variable {variable} means nothing; did you mean {near[0]}?")
     raw = {key: variables.get(_name_variable(key)) or None for key in ("model", "effort", "sandbox", *_LIMITS)}
     return make_layer({key: _parse_number(text) if text and key in _LIMITS else text for key, text in raw.items()}, name=_name_variable)
 

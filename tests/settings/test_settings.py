@@ -176,3 +176,16 @@ def test_flags_are_a_layer_and_named_as_flags():
     assert layer == Layer(max_usd=2.0, sandbox=SandboxTable(name="base"))
     with pytest.raises(UsageError, match=r"^--max_usd must be a number above zero, not nan$"):
         make_layer({"max_usd": float("nan")}, name="--{}".format)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [("CODAGENT_MAX_TOKEN", "CODAGENT_MAX_TOKENS"), ("CODAGENT_MODELS", "CODAGENT_MODEL"), ("CODAGENT_ITERATION", "CODAGENT_ITERATIONS")],
+)
+def test_a_variable_that_means_nothing_is_not_passed_over(variable, meant):
+    with pytest.raises(UsageError, match=f"{variable} means nothing; did you mean {meant}"):
+        read_environment({variable: "5"})
+
+
+def test_other_variables_of_codagent_are_left_alone():
+    assert read_environment({"CODAGENT_API_KEY": "x", "CODAGENT_ANYTHING": "y", "_CODAGENT_COMPLETE": "z"}) == read_environment({})

@@ -44,6 +44,7 @@ class ProgressLines:
         """Show the loop of this view from here on."""
         self._describe_progress = view.describe_progress
         self._task = view.earlier[-1].task.id if view.earlier else ""
+        self._count = len(view.earlier[-1].steps) if view.earlier and view.earlier[-1].resumable else 0
 
     def close(self) -> None:
         """End the display."""
