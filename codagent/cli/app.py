@@ -31,10 +31,11 @@ def codagent(
 
 
 def _register() -> None:
-    from codagent.cli.commands import loop, machine, notes, records, replay, report, run
+    from codagent.cli.commands import loop, machine, notes, records, replay, report, run, session
 
     examples: dict[Callable[..., None], str] = {
         run.run: "codagent run 'fix the failing test' --check 'pytest -q'",
+        session.session: "codagent session --continue",
         loop.loop: "codagent loop 'fix the failing test' --check 'pytest -q'",
         loop.branch: "codagent branch 0301-1530 --at 2",
         records.show: "codagent show",

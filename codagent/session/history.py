@@ -10,7 +10,7 @@ from codagent.session.conversation import is_act
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Task
 
-APPLIED, DISCARDED, CLEARED = "apply", "discard", "clear"  # ids of tasks that stand for what a person did
+APPLIED, UNDONE, DISCARDED, CLEARED = "apply", "undo", "discard", "clear"  # ids of tasks that stand for what a person did
 
 
 class History:
@@ -47,8 +47,13 @@ class History:
     @property
     def accepted(self) -> str:
         """The commit up to which the person has taken the work over; what the session began with when there is none."""
-        commits = [episode.commit for episode in self.episodes if episode.commit and episode.task.id == APPLIED]
-        return commits[-1] if commits else self.loop.start_commit
+        commits = [self.loop.start_commit]
+        for episode in self.episodes:
+            if episode.task.id == APPLIED and episode.commit:
+                commits.append(episode.commit)
+            elif episode.task.id == UNDONE and len(commits) > 1:
+                commits.pop()
+        return commits[-1]
 
     def change(self) -> tuple[str, str] | None:
         """Return the commits before and after the work that is not accepted so far. None: there is none."""

@@ -15,6 +15,7 @@ from codagent.session.compaction import ATTEMPTS, SUMMARY_TOKENS, Compaction
 from codagent.session.conversation import recall
 from codagent.session.history import CLEARED, DISCARDED, History
 from codagent.session.keeping import Keeper
+from codagent.session.mentions import attach_files
 from codagent.session.prompting import GO_ON, is_too_long, measure, summarize, write_prompt
 from codagent.session.workspace import Answered, Workspace
 from codagent.store import layout
@@ -108,7 +109,8 @@ class Session:
     def ask(self, text: str) -> Episode:
         """Run one turn: the model works until it answers without a call, or something ends it. "" lets it go on where it was stopped.
 
-        Raises what kept the session from being opened. Whatever happens later is in the `end` of the episode.
+        A file that the text names as `@path` is told with it. Raises what kept the session from being opened. Whatever happens later is in
+        the `end` of the episode.
         """
         self.open()
         now = self._now
@@ -117,7 +119,8 @@ class Session:
             self._display.say("the conversation is long; it goes on with a summary of what was said so far")
             self.compact()
         task = Task(f"turn-{len(now.history.turns) + 1}", text or GO_ON, self.runner.settings.checks)
-        now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, text))
+        told = attach_files(text, now.workspace.sandbox.read)
+        now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, told))
         episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
         return self._add(now.keeper.judge(episode))
 

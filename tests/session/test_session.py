@@ -13,7 +13,7 @@ from codagent.session.opening import fork, load_session
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.types import Limits
-from tests.session.conftest import SECRET, call
+from tests.session.place import SECRET, call
 
 READ = call("read", path="answer.txt")
 MEND = call("edit", path="answer.txt", old="wrong", new="right")
