@@ -217,10 +217,13 @@ class Session:
         return episode
 
     def _take_up(self, episode: Episode) -> None:
-        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated."""
+        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
+
+        A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
+        """
         now = self._now
         if episode.commit is None:
-            now.workspace.replay([step.reply.message for step in episode.steps])
+            now.workspace.replay([step.reply.message for step in episode.steps if step.observation.end != "interrupted"])
             episode = now.keeper.keep(episode)
         else:
             now.workspace.commit = episode.commit

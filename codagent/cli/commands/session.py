@@ -76,20 +76,19 @@ def open_session(repo: Path, record: Path | None, seed: int | None, flags: dict[
             chat.switch(resumed or None)
             return
         say_which_model(settings, chat.options.access, chat.view)
-        chat.session.open()
-        chat.view.meter.window = chat.session.profile.context_tokens
+        chat.open()
 
     if settings.sandbox_setup:  # a person may be asked whether its set-up may run, while no input line is shown
         _ = chat.session
     screen.start()
     try:
         chat.run(screen, start)
+    finally:
         left = chat.describe_left()
         chat.close()
-    finally:
         screen.stop()
-    if left:
-        say(left)
+        if left:
+            say(left)
 
 
 def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any], seed: int | None) -> tuple[Chat, Screen | PlainInput]:

@@ -41,6 +41,7 @@ class Chat:
         self._person = person
         self._session: Session | None = None
         self.planning = False
+        self.files: tuple[str, ...] = ()  # that are completed after @
         self._typed = Typed(queue.SimpleQueue())
         self._main = threading.main_thread().ident or 0
         self._retry = False  # whether an empty line lets the model go on
@@ -53,11 +54,6 @@ class Chat:
     def _branch(self) -> list[str]:
         name = Git(self.options.root)("symbolic-ref", "--short", "-q", "HEAD", codes=(0, 1)).decode(errors="replace").strip()
         return [f"branch {name}"] if name else []
-
-    @cached_property
-    def files(self) -> tuple[str, ...]:
-        """The paths that are completed after @, as the repository is at the first use."""
-        return git.list_files(self.options.root, git.snapshot(self.options.root).commit)
 
     @property
     def session(self) -> Session:
@@ -72,19 +68,25 @@ class Chat:
         return clean("  " + " · ".join([self.options.settings.model, *self.view.meter.describe(), *self._branch, *plan]))
 
     def run(self, screen: Screen | PlainInput, start: Callable[[], None]) -> None:
-        """Carry out `start`, then one line after the other, until the person leaves."""
+        """Carry out `start`, then one line after the other, until the person leaves. Raises KeyboardInterrupt when a signal ends it."""
         self._guard(start)
-        stays = True
-        while stays:
-            stays = self._guard(lambda: self._work_on_next(screen))
+        while not signals.was_ended() and self._guard(lambda: self._work_on_next(screen)):
+            pass
+        if signals.was_ended():
+            raise KeyboardInterrupt
+
+    def open(self) -> None:
+        """Open the session, so that its first turn begins at once."""
+        self.view.work("the sandbox and the model are made ready")
+        self.session.open()
+        self.view.meter.window = self.session.profile.context_tokens
+        self.files = git.list_files(self.options.root, self.session.history.loop.start_commit)
 
     def ask(self, text: str) -> None:
         """Let the model work on a text; "" lets it go on."""
         if not self.session.is_open:
-            self.view.work("the sandbox and the model are made ready")
-        had_work = self.session.is_open and self.session.history.commit
-        self.session.open()
-        self.view.meter.window = self.session.profile.context_tokens
+            self.open()
+        had_work = self.session.history.commit
         turn = self.session.ask(text)
         self._retry = turn.end != "finished"
         if self.session.history.commit != had_work and (change := self.session.history.change()):
@@ -112,7 +114,7 @@ class Chat:
         self.close()
         self._session = other
         self.options = replace(self.options, settings=other.runner.settings)
-        other.open()
+        self.open()
         self.show_resumed()
 
     def show_resumed(self) -> None:
@@ -148,8 +150,7 @@ class Chat:
         try:
             return act() is not False
         except KeyboardInterrupt:
-            if signals.was_ended():
-                raise
+            pass  # what was done is ended
         except CodagentError as error:
             self.view.error(str(error))
             self._retry = True

@@ -25,6 +25,7 @@ from codagent.cli.session.printer import install
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
 _REFRESH_S = 0.25
+_EARLY_S = 1.0  # within which keys are read that were typed before
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "doing": "fg:ansicyan", "thought": "fg:ansibrightblack"})
 
 
@@ -53,7 +54,7 @@ class Screen:
     ) -> None:
         history.parent.mkdir(parents=True, exist_ok=True)
         self._listener, self._live, self._status = listener, live, status
-        self._pastes, self._stopped_at, self._hint = Pastes(), 0.0, ""
+        self._pastes, self._began, self._stopped_at, self._hint = Pastes(), 0.0, 0.0, ""
         self._prompt: PromptSession[str] = PromptSession(
             message=self._draw,
             history=FileHistory(str(history)),
@@ -75,6 +76,7 @@ class Screen:
     def start(self) -> None:
         """Show the input line. What is printed from here on appears above it."""
         self._printer = install(self._prompt.app)
+        self._began = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -115,7 +117,7 @@ class Screen:
         keys = KeyBindings()
         keys.add("enter")(self._on_enter)
         keys.add("escape", "enter")(_insert_line_end)
-        keys.add("c-j")(_insert_line_end)
+        keys.add("c-j")(self._on_line_end)
         keys.add("c-c")(self._on_interrupt)
         keys.add("c-d", filter=Condition(lambda: not self._prompt.default_buffer.text))(_leave)
         keys.add("c-g")(lambda event: event.current_buffer.open_in_editor())
@@ -137,6 +139,13 @@ class Screen:
         buffer.reset(append_to_history=bool(shown.strip()))
         self._hint = ""
         self._listener.line(self._pastes.unfold(shown), shown)
+
+    def _on_line_end(self, event: KeyPressEvent) -> None:
+        """Insert a line end. What was typed before the input line was there has line ends in the place of Enter."""
+        if time.monotonic() - self._began < _EARLY_S:
+            self._on_enter(event)
+        else:
+            _insert_line_end(event)
 
     def _on_interrupt(self, event: KeyPressEvent) -> None:
         again, self._stopped_at = time.monotonic() - self._stopped_at < _AGAIN_S, time.monotonic()

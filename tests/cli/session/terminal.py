@@ -47,12 +47,12 @@ class Terminal:
         """Type a line and Enter."""
         self.type(f"{line}\r")
 
-    def wait_for(self, text, seconds=60.0):
+    def wait_for(self, text, seconds=30.0):
         """Read until the text appears after what was waited for before, and return what came until then."""
         deadline = time.monotonic() + seconds
         while (found := self.text.find(text, self._seen)) < 0:
             assert time.monotonic() < deadline, f"{text!r} did not appear after:\n{self.text[self._seen :]}"
-            if not self._read(0.5):
+            if not self.read(0.5):
                 assert text in self.text[self._seen :], f"ended without {text!r} after:\n{self.text[self._seen :]}"
         before = self.text[self._seen : found]
         self._seen = found + len(text)
@@ -60,7 +60,7 @@ class Terminal:
 
     def read_to_the_end(self):
         """Read until the command has ended, and return its exit code."""
-        while self._read(10.0):
+        while self.read(10.0):
             pass
         _, status = os.waitpid(self.pid, 0)
         self.pid = 0
@@ -78,7 +78,7 @@ class Terminal:
         """What was printed, without control sequences."""
         return _SEQUENCE.sub(b"", self.raw).decode(errors="replace").replace("\r", "")
 
-    def _read(self, seconds):
+    def read(self, seconds):
         """Read what is there. Returns False at the end."""
         ready, _, _ = select.select([self._fd], [], [], seconds)
         if not ready:

@@ -185,7 +185,7 @@ def test_the_model_is_changed_for_the_next_turn(talk, tmp_path):
 
 
 def test_a_model_that_cannot_be_opened_leaves_the_one_before(talk):
-    _, printed = talk(["Still here."], "/model nonsense", "are you there?")
+    _, printed = talk(["Still here."], "/model embedded:nonsense", "are you there?")
     assert "Still here." in printed
 
 
