@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.agent.episode import Agent, run_episode
+from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
 from codagent.runner.spec import LoopSpec, OpenedModel, effective_limits
 from codagent.session.compaction import ATTEMPTS, SUMMARY_TOKENS, Compaction
 from codagent.session.conversation import recall
-from codagent.session.history import CLEARED, DISCARDED, History
+from codagent.session.history import CLEARED, History
 from codagent.session.keeping import Keeper
-from codagent.session.mentions import attach_files
-from codagent.session.prompting import GO_ON, is_too_long, measure, summarize, write_prompt
+from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, summarize, write_prompt
 from codagent.session.workspace import Answered, Workspace
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
@@ -124,17 +124,21 @@ class Session:
         episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
         return self._add(now.keeper.judge(episode))
 
-    def act(self, instruction: str, *, task_id: str = "act", commit: str | None = None) -> None:
+    def act(self, instruction: str, *, commit: str | None = None, accepted: str = "") -> None:
         """Put on record what the person did. The model is told `instruction` with the next turn; "": nothing is told.
 
-        `commit` is the work afterwards; None: as it is in the sandbox.
+        `commit` is the work afterwards; None: as it is in the sandbox. `accepted` is the commit of the person's files; "": as before.
         """
         self.open()
         if commit:
             self._now.workspace.replace_work(commit)
-        episode = self.history.begin("solve", Task(task_id, instruction))
+        episode = self.history.begin("solve", Task("act", instruction))
         self.history.record.on_episode_start(episode)
-        self.history.add(self._now.keeper.keep(replace(episode, end="finished", commit=commit)))
+        episode = self._now.keeper.keep(replace(episode, end="finished", commit=commit))
+        if accepted and not episode.cause:
+            episode = replace(episode, cause=accepted)
+            git.keep_work(self.runner.root, self.id, episode.position, self._now.keeper.join(str(episode.commit), accepted))
+        self.history.add(episode)
 
     def run_command(self, command: str) -> CommandResult:
         """Run a person's command in the sandbox; the model is told of it with the next turn."""
@@ -155,7 +159,7 @@ class Session:
         """Go back to the files that were accepted last."""
         self.open()
         told = "(The person has discarded your changes, those since the last that were accepted.)"
-        self.act(told, task_id=DISCARDED, commit=self.history.accepted)
+        self.act(told, commit=self.history.accepted)
 
     def clear(self) -> None:
         """Forget the conversation. The work stays."""

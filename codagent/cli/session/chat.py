@@ -17,6 +17,7 @@ from codagent.errors import CodagentError
 from codagent.repository import git
 from codagent.repository.git.command import Git
 from codagent.runner.spec import Person
+from codagent.session.exchange import follow
 from codagent.session.opening import SessionOptions, begin, resume
 from codagent.session.session import Session
 from codagent.text import first_line
@@ -86,6 +87,8 @@ class Chat:
         """Let the model work on a text; "" lets it go on."""
         if not self.session.is_open:
             self.open()
+        if conflicts := follow(self.session):
+            self.view.error(f"you and the agent changed the same lines of {', '.join(conflicts)}; the agent does not see your edits so far")
         had_work = self.session.history.commit
         turn = self.session.ask(text)
         self._retry = turn.end != "finished"

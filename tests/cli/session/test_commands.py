@@ -259,3 +259,25 @@ def test_the_record_of_a_session_is_loaded_like_any_other(talk, place):
     chat.close()
     loop = load(place.loops / loop_id / layout.RECORD)
     assert [episode.task.instruction.partition(" ")[0] for episode in loop.attempts] == ["mend", "(The"]
+
+
+def test_files_and_hunks_are_taken_over_by_name(talk, place):
+    replies = [
+        call("bash", command="seq 30 > many.txt"),
+        "Written.",
+        call("bash", command="sed -i 's/^[159]$/x/; s/^30$/y/' many.txt"),
+        "Changed.",
+    ]
+    _chat, printed = talk(replies, "write", "/apply", "change", "/apply many.txt:9", "/apply many.txt:2", "/apply nothing.txt")
+    lines = (place.root / "many.txt").read_text().splitlines()
+    assert (lines[0], lines[29]) == ("1", "y")
+    assert "many.txt:9 is not in the change" in printed
+    assert "nothing.txt is not in the change; it has many.txt" in printed
+
+
+def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):
+    chat, _ = talk(["Hello.", call("bash", command="cat mine.txt"), "Seen."], "hello")
+    (place.root / "mine.txt").write_text("by hand\n")
+    chat.listener().line("look", "")
+    chat.run(Lines(chat.listener()), lambda: None)
+    assert "by hand" in chat.session.history.turns[-1].steps[0].observation.messages[0].content

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from codagent.cli.session.commands.command import Command
 from codagent.cli.session.ink import clean
 from codagent.cli.session.view import describe_outcome
+from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.session.history import APPLIED, UNDONE
+from codagent.session.exchange import accept, undo
 
 if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat
@@ -31,28 +34,49 @@ def _diff(chat: Chat, argument: str) -> None:
         view.print("\n".join(lines))
 
 
-def _apply(chat: Chat, _: str) -> None:
+def _apply(chat: Chat, paths: str) -> None:
     change = _find_change(chat)
     if change is None:
         return
-    root, session = chat.options.root, chat.session
-    conflicts = git.apply(root, *change, label=session.id)
+    root = chat.options.root
+    chosen = _choose(git.list_changed(root, *change), paths.split()) if paths else None
+    conflicts = accept(chat.session, chosen)
     if conflicts:
-        chat.view.error(f"nothing was changed: your file has other changes in the same place: {', '.join(conflicts)}")
+        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {', '.join(conflicts)}; /diff shows the agent's")
         return
-    session.act("(The person has accepted your changes. They are in the person's files now.)", task_id=APPLIED)
-    chat.view.print(clean(git.diff(root, *change, stat=True)).rstrip("\n"))
+    rest = chat.session.history.change()
     chat.view.say("these changes are in your files now; /undo takes them back")
+    if rest:
+        chat.tell_change(*rest)
+
+
+def _choose(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[str, Collection[int] | None]:
+    """Return the parts that the words name: PATH for a whole file or folder, PATH:1,3 for its first and third hunk.
+
+    Raises UsageError for a word that names none.
+    """
+    chosen: dict[str, Collection[int] | None] = {}
+    for word in words:
+        path, _, numbers = word.rpartition(":") if re.fullmatch(r".+:\d+(,\d+)*", word) else (word, "", "")
+        files = [file for file in changed if file.path == path or file.path.startswith(f"{path.rstrip('/')}/")]
+        hunks = [int(number) - 1 for number in numbers.split(",")] if numbers else None
+        if not files or (hunks is not None and not all(0 <= hunk < len(files[0].hunks) for hunk in hunks)):
+            raise UsageError(f"{word} is not in the change; it has {', '.join(map(_describe_file, changed[:20]))}")
+        chosen |= {file.path: hunks for file in files}
+    return chosen
+
+
+def _describe_file(file: git.ChangedFile) -> str:
+    return f"{file.path} ({len(file.hunks)} hunks)" if len(file.hunks) > 1 else file.path
 
 
 def _undo(chat: Chat, _: str) -> None:
-    undone = git.undo(chat.options.root)
+    chat.session.open()
+    undone = undo(chat.session)
     if undone.conflicts:
         chat.view.error(f"nothing was taken back: you have changed the same place since: {', '.join(undone.conflicts)}")
         return
     chat.view.say(f"taken back: {', '.join(undone.paths) or 'the files are as they were before already'}; the sandbox has the work still")
-    if undone.label == chat.session.id:
-        chat.session.act("(The person has taken the changes that were accepted last back out of the person's files.)", task_id=UNDONE)
 
 
 def _discard(chat: Chat, _: str) -> None:
@@ -82,7 +106,7 @@ def _find_change(chat: Chat) -> tuple[str, str] | None:
 
 COMMANDS = (
     Command("diff", "show what was changed", _diff, "[all]"),
-    Command("apply", "take the changes over into your files", _apply),
+    Command("apply", "take the changes over into your files", _apply, "[PATH[:HUNK,…]…]"),
     Command("undo", "take back what was applied last", _undo),
     Command("discard", "drop the changes that are not accepted", _discard),
     Command("check", "run the checks on the work as it is", _check),
