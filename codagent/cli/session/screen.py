@@ -24,7 +24,7 @@ from codagent.cli.session.printer import install
 
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
-_REFRESH_S = 0.25
+_REFRESH_S = 0.125
 _EARLY_S = 1.0  # within which keys are read that were typed before
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "doing": "fg:ansicyan", "thought": "fg:ansibrightblack"})
 

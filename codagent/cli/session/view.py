@@ -18,6 +18,7 @@ from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, T
 
 LIVE_LINES = 6  # of what is being written
 _TAIL = 4_000  # characters of it that are looked at
+_DRAW_S = 0.04  # between two times that text is drawn while it comes
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _WRITING = "writing a call"
 _ENDS = {
@@ -37,7 +38,7 @@ class View:
         self._redraw: Callable[[], None] = lambda: None
         self.outputs: list[str] = []  # of all calls, in full, for `/expand`
         self._stream, self._thought = MarkdownStream(), ""
-        self._doing, self._began = "", 0.0
+        self._doing, self._began, self._drawn = "", 0.0, 0.0
         self._calls: list[ToolCall] = []  # of the latest reply that have no answer
         self._said = False  # whether the latest turn has said anything
 
@@ -70,7 +71,7 @@ class View:
 
     def work(self, doing: str) -> None:
         """Show that something is being done, with a clock."""
-        self._doing, self._began = doing, time.monotonic()
+        self._doing, self._began, self._drawn = doing, time.monotonic(), 0.0
         self._redraw()
 
     def rest(self) -> None:
@@ -105,7 +106,9 @@ class View:
         else:
             self._thought = ""
             self._show(self._stream.add(text))
-        self._redraw()
+        if time.monotonic() - self._drawn > _DRAW_S:  # what comes sooner is drawn by the clock
+            self._drawn = time.monotonic()
+            self._redraw()
 
     def on_episode_start(self, episode: Episode) -> None:
         self._said = False
