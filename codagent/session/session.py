@@ -60,6 +60,7 @@ class Session:
         if self._opened is not None:
             return
         runner, folder = self.runner, self.runner.loops / self.id
+        folder.mkdir(exist_ok=True)  # it was removed when an earlier try failed
         with ExitStack() as stack:
             ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
             self._spec, around = ready.spec, ready.around

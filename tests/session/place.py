@@ -48,13 +48,13 @@ class Place:
         )
 
     def begin(self, *replies, **settings):
-        return self._keep(begin(self.options(replies, **settings)))
+        return self.keep(begin(self.options(replies, **settings)))
 
     def resume(self, wanted=None, *, replies=None, **settings):
         options = self.options(replies, **settings)
-        return self._keep(resume(options, wanted, Person(options.settings, SECRET, self.said.append)))
+        return self.keep(resume(options, wanted, Person(options.settings, SECRET, self.said.append)))
 
-    def _keep(self, session):
+    def keep(self, session):
         self._opened.append(session)
         return session
 

@@ -9,7 +9,7 @@ from codagent.errors import RecordError, UsageError
 from codagent.repository import git
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
-from codagent.session.opening import fork, load_session
+from codagent.session.opening import begin, fork, load_session
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.types import Limits
@@ -266,3 +266,16 @@ def test_a_loop_is_no_session(place):
         load_session(place.loops, session.id)
     with pytest.raises(RecordError, match="no session to go on with"):
         load_session(place.loops, None)
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_model_that_could_not_be_opened_is_tried_again(place, tmp_path, tries):
+    options = place.options(["Hello."])
+    (script,) = tmp_path.glob("script*.json")
+    hidden = script.rename(tmp_path / "hidden")
+    session = place.keep(begin(options))
+    for _ in range(tries):
+        with pytest.raises(UsageError):
+            session.ask("hello")
+    hidden.rename(script)
+    assert session.ask("hello").end == "finished"

@@ -43,3 +43,16 @@ def fit(text: str, columns: int) -> str:
             break
         kept += character
     return f"{kept}…"
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Split a line into lines of at most so many columns, of which wide characters take two."""
+    lines, width = [""], 0
+    for character in text:
+        size = get_cwidth(character)
+        if width + size > columns and lines[-1]:
+            lines.append("")
+            width = 0
+        lines[-1] += character
+        width += size
+    return lines

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from codagent.cli.session.calls import describe_call, summarize_call
-from codagent.cli.session.ink import Ink, clean, fit
+from codagent.cli.session.ink import Ink, clean, fit, wrap
 from codagent.cli.session.markdown import MarkdownStream, render
 from codagent.cli.session.meter import Meter
 from codagent.protocols import CallText, Restart, Thought
@@ -20,7 +20,7 @@ LIVE_LINES = 6  # of what is being written
 _TAIL = 4_000  # characters of it that are looked at
 _DRAW_S = 0.04  # between two times that text is drawn while it comes
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_WRITING = "writing a call"
+_WAITING, _ANSWERING, _WRITING = "waiting for the model", "the model answers", "the model writes a call"
 _ENDS = {
     "interrupted": "stopped; what was done is kept. Say how to go on, or press Enter",
     "steps": "the limit of steps for one turn is reached; Enter goes on",
@@ -86,8 +86,8 @@ class View:
         columns = max(10, self._columns() - 1)
         tail = self._thought or self._stream.rest
         style = "class:thought" if self._thought else ""
-        written = clean(tail[-_TAIL:]).strip("\n").split("\n") if tail.strip() else []
-        lines = [(style, fit(line, columns)) for line in written[-LIVE_LINES:]]
+        written = clean(tail[-_TAIL:]).strip("\n").split("\n")[-LIVE_LINES:] if tail.strip() else []
+        lines = [(style, part) for line in written for part in wrap(line, columns)][-LIVE_LINES:]
         seconds = time.monotonic() - self._began
         turn = _SPINNER[int(seconds * 8) % len(_SPINNER)]
         return [*lines, ("class:doing", fit(f"{turn} {self._doing} · {seconds:.0f} s", columns))]
@@ -98,7 +98,7 @@ class View:
             self.say(text)
         elif isinstance(text, CallText):
             self._thought = ""
-            if not self._doing.startswith(_WRITING):
+            if self._doing != _WRITING:
                 self._show(self._stream.finish())
                 self.work(_WRITING)
         elif isinstance(text, Thought):
@@ -106,13 +106,14 @@ class View:
         else:
             self._thought = ""
             self._show(self._stream.add(text))
+            self._doing = _ANSWERING if self._doing == _WAITING else self._doing
         if time.monotonic() - self._drawn > _DRAW_S:  # what comes sooner is drawn by the clock
             self._drawn = time.monotonic()
             self._redraw()
 
     def on_episode_start(self, episode: Episode) -> None:
         self._said = False
-        self.work("waiting for the model" if episode.kind == "solve" else "the conversation is summed up")
+        self.work(_WAITING if episode.kind == "solve" else "the conversation is summed up")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._thought = ""
@@ -135,7 +136,7 @@ class View:
         for message in step.observation.messages:
             if message.role == "user":
                 self.say(f"told: {first_line(message.content, 100)}")
-        self.work("waiting for the model")
+        self.work(_WAITING)
 
     def on_episode_end(self, episode: Episode) -> None:
         self._thought = ""
@@ -164,7 +165,7 @@ class View:
             call = self._calls[0]
             self.work(clean(f"{call.name} {first_line(first_argument(call), 200)}"))
         else:
-            self.work("waiting for the model")
+            self.work(_WAITING)
 
 
 def describe_outcome(outcome: Outcome) -> str:

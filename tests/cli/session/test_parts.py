@@ -7,7 +7,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from codagent.cli.session.calls import describe_call, summarize_call
 from codagent.cli.session.completion import SessionCompleter, rank_paths
-from codagent.cli.session.ink import Ink, fit
+from codagent.cli.session.ink import Ink, fit, wrap
 from codagent.cli.session.markdown import MarkdownStream, render
 from codagent.cli.session.meter import Meter, short_number
 from codagent.cli.session.pastes import Pastes
@@ -46,6 +46,12 @@ def test_a_line_is_cut_to_columns(text, columns):
     assert get_cwidth(fit(text, columns)) <= columns
     assert fit(text, columns).endswith("…")
     assert fit(text, 100) == text
+
+
+@pytest.mark.parametrize(("text", "lines"), [("abcde", ["ab", "cd", "e"]), ("世界a", ["世", "界", "a"]), ("", [""]), ("世", ["世"])])
+def test_a_line_is_split_at_columns(text, lines):
+    assert wrap(text, 2) == lines
+    assert wrap("世", 1) == ["世"]
 
 
 def test_a_long_paste_is_a_mark_until_it_is_sent():
@@ -144,7 +150,7 @@ def test_the_arguments_of_a_call_are_no_text(capsys):
     view.work("waiting for the model")
     view.on_text("I look.")
     view.on_text(CallText('{"command": "ls"}'))
-    assert (capsys.readouterr().out.strip(), live(view)[0].endswith("writing a call · 0 s")) == ("I look.", True)
+    assert (capsys.readouterr().out.strip(), live(view)[0].endswith("the model writes a call · 0 s")) == ("I look.", True)
 
 
 def test_a_reply_that_is_asked_for_again_begins_anew_and_says_so(capsys):
