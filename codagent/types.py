@@ -114,6 +114,7 @@ class Task:
     instruction: str
     checks: tuple[str, ...] = ()
     seed: int = 0
+    start: str = ""  # the commit that it starts from; "": what the task before it left
 
 
 @dataclass(frozen=True, slots=True)

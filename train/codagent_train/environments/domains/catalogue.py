@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from codagent_train.environments.domains.alchemy import alchemist, crafting, recipes
 from codagent_train.environments.domains.control import best_law, plant, steering
+from codagent_train.environments.domains.conventions import best_answers, calls
 from codagent_train.environments.domains.domain import Domain
 
 DOMAINS: Mapping[str, Domain] = {
@@ -24,5 +25,13 @@ DOMAINS: Mapping[str, Domain] = {
         alchemist.PLAYERS,
         crafting.EXPECTED,
         crafting.has_pair,
+    ),
+    "conventions": Domain(
+        dict.fromkeys(calls.LEVELS, 1),
+        calls.make_conventions_pack,
+        calls.ConventionsGame,
+        best_answers.PLAYERS,
+        calls.EXPECTED,
+        lambda reply: all(map(calls.has_value, reply.strip().splitlines())),
     ),
 }
