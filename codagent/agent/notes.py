@@ -46,8 +46,8 @@ def bound_notes(text: str, max_tokens: int) -> str:
 class Rewrite:
     """An Environment in which notes are written. `notes` are the old notes until well-formed ones have come.
 
-    A model whose profile has no memory of its steps is shown only what came of them. A small model is shown what was expected and what came,
-    and not its old notes, which it would copy word for word. What it writes is added before the old notes, as far as both fit.
+    A model whose profile has no memory of its steps is shown only what came of them. A small model is shown what was expected and what
+    came, and not its old notes, which it would copy word for word. What it writes is added before the old notes, as far as both fit.
     """
 
     tools: tuple[Tool, ...] = ()

@@ -9,17 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from codagent.agent.loop import Rewrite
 from codagent.errors import RecordError, UsageError
 from codagent.protocols import Model
 from codagent.repository.attempts import Start
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
-from codagent.store.ledger import Spent
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Limits, Loop, Profile, Task
+
+if TYPE_CHECKING:
+    from codagent.store.ledger import Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class LoopSpec:
     tasks: tuple[Task, ...]
     session: bool = False  # each episode is a turn of a conversation; there are no tasks
     iterate: bool = False  # each task again and again until its checks pass
-    rewrite: Literal["never", "between", "always"] = "never"  # when the notes are rewritten
+    rewrite: Rewrite = "never"  # when the notes are rewritten
     start: Start = "best"  # what an attempt starts from
     start_commit: str = ""  # what the user's files were when the loop began; "": a snapshot is taken
     begin: str = ""  # the commit that the first attempt starts from; "": `start_commit`

@@ -6,7 +6,7 @@ import pytest
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.settings.task_file import read_tasks
-from codagent_train.environments.domains.conventions.house import BY_NAME, draw_house, write_solution
+from codagent_train.environments.conventions.house import BY_NAME, draw_house, write_solution
 from codagent_train.environments.packs import seed_of
 from codagent_train.tasks.house_tasks import make_house_tasks
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from codagent_train.environments.domains.conventions.house import (
+from codagent_train.environments.conventions.house import (
     Exercise,
     House,
     answer,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codagent.types import End, Outcome, Task
-from codagent_train.environments.domains.conventions.house import (
+from codagent_train.environments.conventions.house import (
     Exercise,
     House,
     answer,

@@ -3,9 +3,9 @@ from statistics import fmean
 import pytest
 
 from codagent.types import Message
+from codagent_train.environments.conventions.calls import MALFORMED, ConventionsAttempt, has_value, same_value
+from codagent_train.environments.conventions.house import BY_NAME, RULES
 from codagent_train.environments.domains.catalogue import DOMAINS
-from codagent_train.environments.domains.conventions.calls import MALFORMED, ConventionsAttempt, has_value, same_value
-from codagent_train.environments.domains.conventions.house import BY_NAME, RULES
 from codagent_train.environments.make import make_environment_pack
 from codagent_train.recipe.schema import EnvironmentConfig
 

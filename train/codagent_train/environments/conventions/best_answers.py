@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from codagent.types import Task
-from codagent_train.environments.domains.conventions.calls import ConventionsGame
-from codagent_train.environments.domains.conventions.house import (
+from codagent_train.environments.conventions.calls import ConventionsGame
+from codagent_train.environments.conventions.house import (
     RULES,
     House,
     answer,

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from codagent_train.environments.domains.conventions.house import (
+from codagent_train.environments.conventions.house import (
     BY_NAME,
     EXERCISES,
     RULES,
