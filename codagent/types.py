@@ -114,6 +114,7 @@ class Task:
     instruction: str
     checks: tuple[str, ...] = ()
     seed: int = 0
+    start: str = ""  # the commit that it starts from; "": what the task before it left
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,7 @@ class Episode:
         """Yield the messages that the model was asked with, for each step in order."""
         messages = self.prompt
         for step in self.steps:
-            if step.context is not None:
-                messages = step.context
+            messages = messages if step.context is None else step.context
             yield messages
             messages = (*messages, step.reply.message, *step.observation.messages)
 
@@ -220,9 +220,9 @@ class Loop:
     @property
     def latest_notes(self) -> str:
         """The notes as the latest episode left them; those that the loop began with when there is no episode."""
-        for last in self.episodes[-1:]:
-            return last.notes_before if last.notes_after is None else last.notes_after
-        return self.notes
+        last = self.episodes[-1] if self.episodes else None
+        after = last.notes_after if last else self.notes
+        return last.notes_before if last and after is None else after or ""
 
     @property
     def complete(self) -> bool:

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 Repo = Annotated[Path, typer.Option("--repo", metavar="DIR", help="The repository, or a folder in it.", show_default="here")]
 Model = Annotated[
     str | None,
-    typer.Option(
-        "--model", metavar="M", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."
-    ),
+    typer.Option("--model", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
 ]
 EffortOption = Annotated[
     Effort | None, typer.Option("--effort", help="How much the model thinks before it answers, if it can.", show_default="the server's own")
@@ -56,13 +54,7 @@ MaxUsd = Annotated[
 ]
 Wait = Annotated[
     float | None,
-    typer.Option(
-        "--wait",
-        min=0,
-        metavar="S",
-        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]",
-        show_default=False,
-    ),
+    typer.Option("--wait", min=0, metavar="S", help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]"),
 ]
 Iterations = Annotated[int | None, typer.Option("--iterations", min=1, metavar="N", help="Limit of attempts at each task.  [default: 10]")]
 Patience = Annotated[
@@ -99,6 +91,7 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
     from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
 
     user, environment, chosen = read_user_layers(**flags)
+    user = replace(user, model=load_choices().get(str(root), user.model))
     path, defaults = root / "codagent.toml", Layer(wait=wait_s)
     repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(defaults, user))
     if left_out:
@@ -205,6 +198,23 @@ def save_calling(spec: str, calling: Calling) -> None:
     file.write_text(json.dumps(callings, indent=1), encoding="utf-8")
 
 
+def load_choices() -> dict[str, str]:
+    """Return the models that the person has chosen for repositories, by the path of the repository."""
+    try:
+        choices = json.loads(read_plain(_choices_file()))
+    except (OSError, ValueError, RepositoryError):
+        return {}
+    return choices if isinstance(choices, dict) and all(isinstance(model, str) for model in choices.values()) else {}
+
+
+def save_choice(root: Path, model: str | None) -> None:
+    """Remember a model as the default of a repository. None forgets it."""
+    choices = {path: chosen for path, chosen in load_choices().items() if path != str(root)} | ({str(root): model} if model else {})
+    file = _choices_file()
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.write_text(json.dumps(choices, indent=1), encoding="utf-8")
+
+
 def api_key() -> str | None:
     """Return the key for an OpenAI-compatible endpoint. None means that there is none."""
     return os.environ.get("CODAGENT_API_KEY")
@@ -220,6 +230,10 @@ def access(spec: str | None) -> Access:
 def colour() -> bool:
     """Whether the person wants colour on a terminal (https://no-color.org)."""
     return not os.environ.get("NO_COLOR")
+
+
+def _choices_file() -> Path:
+    return user_dir("XDG_STATE_HOME", ".local/state") / "models.json"
 
 
 def _callings_file() -> Path:

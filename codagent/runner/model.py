@@ -46,6 +46,8 @@ def say_which_model(settings: Settings, access: Access, display: Display) -> Non
     written, target = _find_written(settings), find_target(settings)
     if target != written:
         display.say(f"{written} means {target}")
+    if target.startswith("adapter:"):
+        display.say(_describe_adapter(target))
     if target.startswith("ollama/"):
         display.say(f"{target} is asked as {full_name(target)}, because tools only go that way")
 
@@ -55,6 +57,16 @@ def describe_plan(tasks: Sequence[Task], settings: Settings) -> list[str]:
     find_target(settings)
     lines = [f"task:       {first_line(task.instruction, 80)}; checks: {', '.join(task.checks)}" for task in tasks]
     return [*lines, *worst_case(settings)]
+
+
+def _describe_adapter(target: str) -> str:
+    """Say which way an adapter takes."""
+    from codagent.models.open import find_adapter
+
+    adapter = find_adapter(target)
+    if isinstance(adapter, str):
+        return f"{target} is served by transformers, because {adapter}"
+    return f"{target} runs in llama.cpp over {adapter.source}"
 
 
 def worst_case(settings: Settings) -> list[str]:

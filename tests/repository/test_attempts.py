@@ -6,6 +6,7 @@ import pytest
 
 from codagent.repository.attempts import (
     Attempt,
+    AttemptHistory,
     Claim,
     answer_of,
     best,
@@ -144,3 +145,12 @@ def test_the_answer_is_all_that_was_said_at_the_end(steps, answer):
 )
 def test_checks_are_described_by_numbers_and_names(outcome, said):
     assert describe_checks(outcome) == said
+
+
+def test_a_task_with_a_start_of_its_own_begins_there():
+    history = AttemptHistory("start", "best")
+    history.add(Attempt("better", Outcome(0.5, False, "")))
+    history.begin_task("own")
+    assert history.choose_start().commit == "own"
+    history.begin_task()
+    assert history.choose_start().commit == "own"
