@@ -38,6 +38,7 @@ def test_what_is_no_command_is_a_task(typed_in, means):
     ("typed_in", "said"),
     [
         (["lst"], "there is no command 'lst'; did you mean `codagent list`?"),
+        (["hlp"], "did you mean `codagent help`?"),
         (["shw", "1125"], "did you mean `codagent show`?"),
         (["foo"], "`codagent --help` lists the commands"),
         (["foo", "--json"], "`codagent run foo …` takes words as a task"),
