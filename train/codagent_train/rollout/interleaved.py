@@ -25,15 +25,16 @@ def run_interleaved(sampler: Sampler, plays: Sequence[Play]) -> list[Loop]:
     The error of a loop is raised when the other loops have ended. When sampling fails, or a person interrupts a loop, the others are ended
     before that error is raised.
     """
+    if not plays:
+        return []
     seats = [_Seat(play) for play in plays]
-    stream = sampler.open_stream(len(seats)) if seats else None
     try:
-        pending = {slot: request for slot, seat in enumerate(seats) if (request := seat.start())}
-        while stream and (pending or any(not seat.ended for seat in seats)):
-            for slot, request in pending.items():
-                stream.submit(slot, request)
-            replies = stream.step()
-            pending = {slot: request for slot, reply in replies.items() if (request := seats[slot].go_on(reply))}
+        with sampler.open_stream(len(seats)) as stream:
+            requests = {slot: request for slot, seat in enumerate(seats) if (request := seat.start())}
+            while not all(seat.ended for seat in seats):
+                for slot, request in requests.items():
+                    stream.submit(slot, request)
+                requests = {slot: request for slot, reply in stream.step().items() if (request := seats[slot].go_on(reply))}
     finally:
         for seat in seats:
             seat.abort()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from codagent.types import FinishReason, Message, Reply, Sampling, Tokens, Tool
 from codagent_train.policy.chat_text import CALLING, parse_reply, render_messages
 from codagent_train.policy.tokenizer import Ids, Tokenizer
-from codagent_train.rollout.engines.engine import Engine, open_stream
+from codagent_train.rollout.engines.engine import CompletionStream, Engine, open_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,11 @@ class Sampler:
         completions = self.engine.generate(prompts, samplings)
         return [self.make_reply(*request) for request in zip(requests, completions, samplings, strict=True)]
 
-    def open_stream(self, slots: int) -> ReplyStream:
-        """Return a stream of replies for so many loops."""
-        return ReplyStream(self, slots)
+    @contextmanager
+    def open_stream(self, slots: int) -> Iterator[ReplyStream]:
+        """Open a stream of replies for so many loops."""
+        with open_stream(self.engine, slots) as completions:
+            yield ReplyStream(self, completions)
 
     def encode(self, request: SampleRequest) -> Ids:
         """Return the token ids of a request."""
@@ -46,7 +49,7 @@ class Sampler:
 
     def sampling_of(self, request: SampleRequest) -> Sampling:
         """Return how the reply is sampled: from the whole distribution."""
-        return replace(request.sampling, temperature=self.temperature, top_p=1.0, top_k=0)
+        return Sampling(self.temperature, 1.0, 0, request.sampling.max_tokens, request.sampling.seed)
 
     def make_reply(self, request: SampleRequest, tokens: Tokens, sampling: Sampling) -> Reply:
         """Return the reply whose tokens were sampled."""
@@ -61,8 +64,8 @@ class Sampler:
 class ReplyStream:
     """Samples the replies of many loops. Each loop has a slot and one request at a time; loops do not wait for each other."""
 
-    def __init__(self, sampler: Sampler, slots: int) -> None:
-        self._sampler, self._completions = sampler, open_stream(sampler.engine, slots)
+    def __init__(self, sampler: Sampler, completions: CompletionStream) -> None:
+        self._sampler, self._completions = sampler, completions
         self._pending: dict[int, tuple[SampleRequest, Sampling]] = {}
 
     def submit(self, slot: int, request: SampleRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
 from codagent.types import Sampling, Tokens
@@ -38,9 +39,9 @@ class CompletionStream(Protocol):
 
 @runtime_checkable
 class StreamingEngine(Engine, Protocol):
-    """An engine with streams of its own."""
+    """An engine with streams of its own. The weights must not change while a stream is open."""
 
-    def open_stream(self, slots: int) -> CompletionStream: ...
+    def open_stream(self, slots: int) -> AbstractContextManager[CompletionStream]: ...
 
 
 class BatchStream:
@@ -60,6 +61,6 @@ class BatchStream:
         return dict(zip(slots, completions, strict=True))
 
 
-def open_stream(engine: Engine, slots: int) -> CompletionStream:
-    """Return the engine's own stream where it has one."""
-    return engine.open_stream(slots) if isinstance(engine, StreamingEngine) else BatchStream(engine)
+def open_stream(engine: Engine, slots: int) -> AbstractContextManager[CompletionStream]:
+    """Open the engine's own stream where it has one."""
+    return engine.open_stream(slots) if isinstance(engine, StreamingEngine) else nullcontext(BatchStream(engine))

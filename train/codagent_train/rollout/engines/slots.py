@@ -18,7 +18,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 from codagent.types import Sampling, Tokens
 from codagent_train.policy.tokenizer import Ids
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS, Engine
-from codagent_train.rollout.engines.transformers_loop import Completion, draw, evaluating, uniforms
+from codagent_train.rollout.engines.transformers_loop import Completion, draw, uniforms
 
 _SPARE_OPERATIONS = 2e7  # padding of so many operations takes less time than another pass through the model
 
@@ -26,7 +26,7 @@ _SPARE_OPERATIONS = 2e7  # padding of so many operations takes less time than an
 class SlotStream:
     """A CompletionStream over a causal language model whose layers keep all keys and values.
 
-    The weights must not change while it is used. `alone` completes a prompt that is too long for a slot.
+    Use it while the model is in evaluation mode and computes no gradients. `alone` completes a prompt that is too long for a slot.
     """
 
     def __init__(self, model: Any, *, slots: int, ends: frozenset[int], alone: Engine) -> None:
@@ -51,9 +51,8 @@ class SlotStream:
         for slot in [slot for slot, each in self._growing.items() if len(each.prompt) + each.sampling.max_tokens > self._room]:
             long, self._read[slot] = self._growing.pop(slot), []
             done[slot] = self._alone.generate([long.prompt], [long.sampling])[0]
-        with evaluating(self._model):
-            for slots in self._passes():
-                self._draw_next(slots)
+        for slots in self._passes():
+            self._draw_next(slots)
         for slot in [slot for slot, each in self._growing.items() if each.is_complete(self._ends)]:
             done[slot] = self._growing.pop(slot).tokens()
         return done

@@ -37,11 +37,13 @@ class LocalEngine:
                 tokens |= zip(batch, done, strict=True)
         return [tokens[row] for row in range(len(prompts))]
 
-    def open_stream(self, slots: int) -> CompletionStream:
-        """Return a stream. The weights must not change while it is used."""
+    @contextmanager
+    def open_stream(self, slots: int) -> Iterator[CompletionStream]:
+        """Open a stream. The weights must not change while it is open."""
         from codagent_train.rollout.engines.slots import SlotStream
 
-        return SlotStream(self._model, slots=slots, ends=self.ends, alone=self) if can_merge(self._model) else BatchStream(self)
+        with evaluating(self._model):
+            yield SlotStream(self._model, slots=slots, ends=self.ends, alone=self) if can_merge(self._model) else BatchStream(self)
 
     def _generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         completions = [Completion(prompt, sampling) for prompt, sampling in zip(prompts, samplings, strict=True)]
