@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 from codagent.protocols import Environment
@@ -27,8 +28,10 @@ def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)
         return pack, partial(keycode.Keycode, pack.seed)
     level, form = LEVELS[config.level], FORMS[config.form]
-    pack = make_lake_pack(level, split, number, tasks=config.tasks, form=form)
-    return pack, partial(FrozenLake, level, pack.seed, form, tokens=recipe.replies.max_tokens)
+    pack = make_lake_pack(level, split, number, tasks=1 if config.packing == "ralph" else config.tasks, form=form)
+    if config.packing == "ralph":
+        pack = replace(pack, tasks=pack.tasks * config.tasks)
+    return pack, partial(FrozenLake, level, pack.seed, form, tokens=recipe.replies.asked_tokens or recipe.replies.max_tokens)
 
 
 def vocabulary_of(config: EnvironmentConfig) -> Vocabulary | None:

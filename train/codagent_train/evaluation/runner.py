@@ -51,7 +51,7 @@ def choose_settings(environment: EnvironmentConfig, fixed: Mapping[str, Any], *,
     if fixed.get("level", environment.level) not in LEVELS:
         raise UsageError(f"there is no level {fixed['level']!r}; take one of {', '.join(LEVELS)}")
     if not all_settings:
-        return [Setting(**{"level": environment.level, "tasks": environment.tasks, **fixed}, notes=notes)]
+        return [Setting(**{"level": environment.level, "tasks": environment.tasks, "packing": environment.packing, **fixed}, notes=notes)]
     settings = [
         replace(setting, notes=notes) for setting in SETTINGS if all(getattr(setting, name) == value for name, value in fixed.items())
     ]
@@ -110,7 +110,7 @@ class EvalSession:
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
         recipe = self._target.recipe
         level: Any = setting.level
-        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks)
+        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks, packing="cod")
         drawn_pack, environment = make_pack(structs.replace(recipe, environment=config), "test", number)
         pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):

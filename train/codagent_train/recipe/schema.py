@@ -20,10 +20,12 @@ RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
 WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
 Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
+Packing = Literal["cod", "ralph"]
 Level = Literal["small", "easy", "hard"]
 Form = Literal["brief", "terse", "paper", "words"]
 _EnvironmentName = Literal["keycode", "frozenlake"]
-_Returns = Literal["paper", "own", "one_sum"]
+_Returns = Literal["paper", "own", "one_sum", "windowed", "discounted"]
+_NotesBaseline = Literal["group", "without_notes"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Schedule = Literal["constant", "linear"]
 _Device = Literal["cpu", "cuda"]
@@ -39,6 +41,7 @@ class PolicyConfig(Table, frozen=True):
     bf16: bool = False  # compute in bfloat16 on a CPU that can; a GPU always does
     device: _Device = "cpu"
     threads: Count = 1
+    enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
 
 class EngineConfig(Table, frozen=True):
@@ -55,6 +58,7 @@ class EnvironmentConfig(Table, frozen=True):
     level: Level = "easy"  # of frozenlake
     form: Form = "terse"  # of frozenlake
     tasks: Count = 4  # in a pack
+    packing: Packing = "cod"  # cod: different tasks; ralph: the first task of the pack again and again
 
 
 class BatchConfig(Table, frozen=True):
@@ -89,6 +93,7 @@ class ReplyConfig(Table, frozen=True):
     """How long replies may be, in tokens, and how they are sampled."""
 
     max_tokens: Count  # of a reply
+    asked_tokens: WholeOrZero = 0  # within which the rules ask a reply to stay; 0: `max_tokens`
     notes_tokens: Count = 200  # of the notes
     context_tokens: Count = 4096  # of a request and its reply together
     temperature: Amount = 1.0
@@ -98,7 +103,10 @@ class CreditConfig(Table, frozen=True):
     """How rewards become advantages; the names are those of `data/credit.py`."""
 
     returns: _Returns = "paper"
+    window: Count = 2  # of windowed returns: so many rewards, the own one among them
+    discount: Share = 0.9  # of discounted returns
     baseline: _Baseline = "mean"
+    notes_baseline: _NotesBaseline = "group"  # without_notes: the same tasks are also played without notes, at about twice the cost
     reweight: bool = False  # the paper's adaptive re-weighting
 
 

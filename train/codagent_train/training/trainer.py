@@ -32,7 +32,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig
 
 from codagent.errors import UsageError
-from codagent_train.data.credit import BASELINES, RETURNS
+from codagent_train.data.credit import BASELINES, returns_of
 from codagent_train.data.mixture import Mixture
 from codagent_train.data.redo import NOBODY, Operator
 from codagent_train.data.samples import build_samples, split_samples
@@ -114,7 +114,7 @@ class Trainer(ResumingTrainer):
         loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
         loops |= self._mixture.collect_recorded(packs, step)
         batch = build_samples(
-            loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
+            loops, returns=returns_of(recipe.credit), baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
         )
         self._log_values(step_metrics(loops, batch))
         trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)

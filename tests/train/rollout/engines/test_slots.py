@@ -49,7 +49,7 @@ def talk(engine, turns, seed):
 def test_conversations_side_by_side_are_as_each_alone(engine):
     talks = [list(talk(engine, 4, 10 * number)) for number in range(5)]
     with engine.open_stream(5) as stream:
-        done = {slot: 0 for slot in range(5)}
+        done = dict.fromkeys(range(5), 0)
         for slot in range(4):  # the fifth joins later
             stream.submit(slot, *talks[slot][0][:2])
         for step in range(100):
@@ -108,9 +108,9 @@ def test_rows_of_very_different_lengths_go_through_the_model_apart(engine, monke
 
 def test_the_model_is_left_in_the_mode_that_it_was_in_and_learns_on(engine):
     engine._model.train()
-    with pytest.raises(ZeroDivisionError), engine.open_stream(1):
+    with engine.open_stream(1):
         assert not engine._model.training
-        raise ZeroDivisionError
+        assert not torch.is_grad_enabled()
     assert engine._model.training
     assert torch.is_grad_enabled()
 
