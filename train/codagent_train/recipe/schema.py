@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from codagent.errors import UsageError
-from codagent.settings.toml import LARGEST, Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
+from codagent.settings.toml import Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
+from codagent_train.recipe import values
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
 
-WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
-Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
-Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
+LEVELS_OF: dict[str, tuple[str, ...]] = {
+    "frozenlake": ("small", "easy", "hard"),
+    "control": ("easy", "medium", "hard", "noisy"),
+    "alchemy": ("easy", "hard", "fresh", "hard-fair"),
+}
+FORMS_OF: dict[str, tuple[str, ...]] = {
+    "frozenlake": ("brief", "terse", "paper", "words"),
+    **dict.fromkeys(("control", "alchemy"), ("terse", "paper")),
+}
+
 Packing = Literal["cod", "ralph"]
-Level = Literal["small", "easy", "hard"]
 Form = Literal["brief", "terse", "paper", "words"]
-_EnvironmentName = Literal["keycode", "frozenlake"]
-_Returns = Literal["paper", "own", "one_sum", "windowed", "discounted"]
-_NotesBaseline = Literal["group", "without_notes"]
-_Baseline = Literal["mean", "leave_one_out"]
-_Schedule = Literal["constant", "linear"]
-_Device = Literal["cpu", "cuda"]
-_Engine = Literal["local", "continuous", "vllm"]
+Memory = Literal["environment", "notes"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy"]
 
 
 class PolicyConfig(Table, frozen=True):
     """The model that is trained."""
 
     weights: Text  # a folder, a name on the hub, or "random"
-    lora_rank: WholeOrZero = 0  # 0: no adapter; the parameters themselves are trained
-    layers: WholeOrZero = 0  # train only the last so many layers; 0: all
+    lora_rank: values.WholeOrZero = 0  # 0: no adapter; the parameters themselves are trained
+    layers: values.WholeOrZero = 0  # train only the last so many layers; 0: all
     bf16: bool = False  # compute in bfloat16 on a CPU that can; a GPU always does
-    device: _Device = "cpu"
+    device: values.DeviceName = "cpu"
     threads: Count = 1
     enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
@@ -47,18 +47,25 @@ class PolicyConfig(Table, frozen=True):
 class EngineConfig(Table, frozen=True):
     """What samples the replies."""
 
-    name: _Engine = "local"
+    name: values.EngineName = "local"
     url: Text = "http://127.0.0.1:8000/v1"  # of a vLLM server that is already running
 
 
 class EnvironmentConfig(Table, frozen=True):
     """What the policy plays."""
 
-    name: _EnvironmentName
-    level: Level = "easy"  # of frozenlake
-    form: Form = "terse"  # of frozenlake
+    name: EnvironmentName
+    level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
+    form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
     packing: Packing = "cod"  # cod: different tasks; ralph: the first task of the pack again and again
+    weight: Amount = 1.0  # beside the environments that it is mixed with
+    memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
+
+    @property
+    def label(self) -> str:
+        """The environment in names of loops and metrics, without the seed of a pack."""
+        return f"{self.name}-{self.level}" if self.name in LEVELS_OF else self.name
 
 
 class BatchConfig(Table, frozen=True):
@@ -67,24 +74,25 @@ class BatchConfig(Table, frozen=True):
     packs: Count
     group_size: Count  # loops over the same pack
     microbatches: Count = 1  # parts of the samples, of which one at a time is in memory
+    balance: values.Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
 
 
 class SourcesConfig(Table, frozen=True):
     """The weight of each source. Each pack of a step is drawn one source."""
 
-    play: Weight = 1.0  # the policy's own loops
-    teacher: Weight = 0.0  # loops of best play, which are imitated
-    lessons: Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
-    replay: Weight = 0.0  # recorded loops
-    redo: Weight = 0.0  # the tasks of recorded loops, done again by the policy
-    imitate: Weight = 0.0  # what is worth imitating in recorded loops
+    play: values.Weight = 1.0  # the policy's own loops
+    teacher: values.Weight = 0.0  # loops of best play, which are imitated
+    lessons: values.Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
+    replay: values.Weight = 0.0  # recorded loops
+    redo: values.Weight = 0.0  # the tasks of recorded loops, done again by the policy
+    imitate: values.Weight = 0.0  # what is worth imitating in recorded loops
 
 
 class RecordsConfig(Table, frozen=True):
     """The recorded loops, and which of them are used."""
 
     folders: Texts = ()
-    max_staleness: WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
+    max_staleness: values.WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
     max_drift: Amount = 1.0  # replay: by how much the logprobs of a sample may have moved, on average
     iterations: Count = 2  # redo: attempts at each task
 
@@ -93,7 +101,7 @@ class ReplyConfig(Table, frozen=True):
     """How long replies may be, in tokens, and how they are sampled."""
 
     max_tokens: Count  # of a reply
-    asked_tokens: WholeOrZero = 0  # within which the rules ask a reply to stay; 0: `max_tokens`
+    asked_tokens: values.WholeOrZero = 0  # within which the rules ask a reply to stay; 0: `max_tokens`
     notes_tokens: Count = 200  # of the notes
     context_tokens: Count = 4096  # of a request and its reply together
     temperature: Amount = 1.0
@@ -102,12 +110,15 @@ class ReplyConfig(Table, frozen=True):
 class CreditConfig(Table, frozen=True):
     """How rewards become advantages; the names are those of `data/credit.py`."""
 
-    returns: _Returns = "paper"
+    returns: values.ReturnsName = "paper"
     window: Count = 2  # of windowed returns: so many rewards, the own one among them
-    discount: Share = 0.9  # of discounted returns
-    baseline: _Baseline = "mean"
-    notes_baseline: _NotesBaseline = "group"  # without_notes: the same tasks are also played without notes, at about twice the cost
+    discount: values.Share = 0.9  # of discounted returns
+    baseline: values.BaselineName = "mean"
+    notes_baseline: values.NotesBaselineName = (
+        "group"  # without_notes: the same tasks are also played without notes, at about twice the cost
+    )
     reweight: bool = False  # the paper's adaptive re-weighting
+    reweight_within: values.Scope = "batch"  # one temperature for the whole batch, or one for each environment
 
 
 class OptimizerConfig(Table, frozen=True):
@@ -115,15 +126,15 @@ class OptimizerConfig(Table, frozen=True):
 
     steps: Count
     learning_rate: Amount
-    schedule: _Schedule = "constant"  # linear: after the warm-up the rate falls to 0 at the last step
-    beta2: Share = 0.999  # how slowly AdamW's mean of the squared gradients moves
-    clip: Share = 0.2  # the one-sided bound of the loss
-    entropy: Share = 0.0  # the weight of the bonus for entropy
-    notes_entropy: Share | None = None  # the same for the tokens of notes; None: as for others
-    entropy_steps: WholeOrZero = 0  # in so many steps both weights fall to a tenth, where they stay; 0: they do not fall
-    weight_decay: Share = 0.0
+    schedule: values.Schedule = "constant"  # linear: after the warm-up the rate falls to 0 at the last step
+    beta2: values.Share = 0.999  # how slowly AdamW's mean of the squared gradients moves
+    clip: values.Share = 0.2  # the one-sided bound of the loss
+    entropy: values.Share = 0.0  # the weight of the bonus for entropy
+    notes_entropy: values.Share | None = None  # the same for the tokens of notes; None: as for others
+    entropy_steps: values.WholeOrZero = 0  # in so many steps both weights fall to a tenth, where they stay; 0: they do not fall
+    weight_decay: values.Share = 0.0
     max_grad_norm: Amount = 1.0
-    warmup: WholeOrZero = 0  # steps
+    warmup: values.WholeOrZero = 0  # steps
     save_every: Count = 50  # steps
 
 
@@ -135,30 +146,43 @@ class Recipe(Table, frozen=True):
     batch: BatchConfig
     replies: ReplyConfig
     learning: OptimizerConfig
+    mixed_with: tuple[EnvironmentConfig, ...] = ()  # further environments; each pack is of one of them or of `environment`, by weight
     credit: CreditConfig = CreditConfig()
     engine: EngineConfig = EngineConfig()
     sources: SourcesConfig = SourcesConfig()
     records: RecordsConfig = RecordsConfig()
     seed: Whole = 0  # of everything that is random, the first weights included
 
+    @property
+    def environments(self) -> tuple[EnvironmentConfig, ...]:
+        """All environments of the run."""
+        return self.environment, *self.mixed_with
 
-def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
-    """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` replaces the recipe's seed; None keeps it.
+
+def read_recipe(name: str, *, seed: int | None = None, weights: str | None = None) -> Recipe:
+    """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` and `weights` replace the recipe's; None keeps them.
 
     Raises UsageError, which names the file, the key and what would do.
     """
-    path = Path(name)
-    if not name.endswith(".toml"):
-        path = Path(str(resources.files(__package__).joinpath("shipped"))) / f"{name}.toml"
-    try:
-        recipe = parse_table(read_toml(path), Recipe, where=path)
-    except FileNotFoundError:
-        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}") from None
+    path = find_recipe(name)
+    recipe = parse_table(read_toml(path), Recipe, where=path)
+    if weights:
+        recipe = replace(recipe, policy=replace(recipe.policy, weights=weights))
     for problem in _find_problems(recipe):
         raise UsageError(f"{path}: {problem}")
     if (folder := Path(recipe.policy.weights)).is_dir():  # an adapter must find its base from wherever it is served
         recipe = replace(recipe, policy=replace(recipe.policy, weights=str(folder.resolve())))
     return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def find_recipe(name: str) -> Path:
+    """Return the file of a recipe: `name` itself, or that of the shipped recipe of that name. Raises UsageError when there is none."""
+    path = Path(name)
+    if not name.endswith(".toml"):
+        path = Path(str(resources.files(__package__).joinpath("shipped"))) / f"{name}.toml"
+    if not path.exists():
+        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}")
+    return path
 
 
 def shipped_recipes() -> Sequence[str]:
@@ -169,6 +193,12 @@ def shipped_recipes() -> Sequence[str]:
 def _find_problems(recipe: Recipe) -> Iterator[str]:
     """Yield why settings that fit one by one cannot be used together, each with its key."""
     batch, replies = recipe.batch, recipe.replies
+    for number, environment in enumerate(recipe.environments):
+        where = f"[[mixed_with]] number {number}" if number else "[environment]"
+        yield from (f"{where} {problem}" for problem in find_environment_problems(environment))
+    labels = [environment.label for environment in recipe.environments]
+    if len(set(labels)) < len(labels):
+        yield f"[[mixed_with]]: an environment is there twice with the same level: {', '.join(labels)}"
     loops = batch.packs * batch.group_size
     if batch.group_size < 2:
         yield "[batch] group_size: a group of one loop has nothing to be compared with; take at least 2"
@@ -192,6 +222,14 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             " at 1 only; take that, or another [engine]"
         )
     yield from _find_source_problems(recipe)
+
+
+def find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
+    """Yield why an environment cannot be played, each with its key."""
+    for key, known in (("level", LEVELS_OF), ("form", FORMS_OF)):
+        value, choices = getattr(environment, key), known.get(environment.name, ())
+        if choices and value not in choices:
+            yield f"{key}: {environment.name} has no {key} {value!r}; take one of {', '.join(choices)}"
 
 
 def _find_source_problems(recipe: Recipe) -> Iterator[str]:
