@@ -24,6 +24,16 @@ CASES = {
     ("alchemy", "fresh", 4): "success: random 0.17, scratch 0.34, carry 0.33 0.65 0.76 0.83; reward: known 0.980",
     ("alchemy", "fresh", 8): "success: random 0.19, scratch 0.33, carry at 0, 1, 3, 7: 0.32 0.61 0.81 0.93; reward: known 0.981",
     ("alchemy", "hard-fair", 8): "no reference",
+    (
+        "terminal",
+        "machine",
+        8,
+    ): "success: scratch 0.45, carry 0.45 0.80 0.93 0.97 0.99 1.00; reward: carry 0.42 0.76 0.89 0.94, known 0.980",
+    ("grid", "small", 4): "reward: blind 0.79, scratch 0.80, carry 0.80 0.89 0.87 0.88, known 0.90",
+    ("grid", "train", 4): "reward: blind 0.73, scratch 0.80, carry 0.79 0.87 0.89 0.90, known 0.92",
+    ("grid", "eval", 8): "reward: blind 0.73, scratch 0.80, carry at 0, 1, 3, 7: 0.81 0.84 0.90 0.91, known 0.92",
+    ("pde", "train", 4): "reward: scratch 0.66-0.78, carry 0.66 0.83 0.87 0.87 (within 0.08)",
+    ("pde", "eval", 8): "reward: scratch 0.42-0.63, carry 0.50 0.54 0.61 0.69 0.63 0.63 0.62 0.65 (within 0.15)",
 }
 
 

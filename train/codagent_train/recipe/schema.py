@@ -20,6 +20,9 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("small", "easy", "hard"),
     "control": ("easy", "medium", "hard", "noisy"),
     "alchemy": ("easy", "hard", "fresh", "hard-fair"),
+    "terminal": ("machine",),
+    "grid": ("small", "train", "eval"),
+    "pde": ("train", "eval"),
 }
 FORMS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("brief", "terse", "paper", "words"),
@@ -29,7 +32,7 @@ FORMS_OF: dict[str, tuple[str, ...]] = {
 Packing = Literal["cod", "ralph"]
 Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]
-EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
 
 
 class PolicyConfig(Table, frozen=True):
@@ -241,8 +244,7 @@ def _find_source_problems(recipe: Recipe) -> Iterator[str]:
             yield f"[sources] {name}: {name} needs recorded loops; name their `folders` in [records]"
         if sources[name] and name != "replay" and recipe.policy.weights == RANDOM:
             yield f"[sources] {name}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]"
-    in_words = recipe.environment.form == "words"
-    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or in_words):
+    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or recipe.environment.form == "words"):
         yield "[sources] teacher: the teacher plays frozenlake only, and writes sentences"
-    if recipe.sources.lessons and (recipe.environment.name != "frozenlake" or not in_words):
+    if recipe.sources.lessons and recipe.environment.form != "words":
         yield '[sources] lessons: lessons are in the words of frozenlake; set form = "words" in [environment]'
