@@ -15,24 +15,24 @@ from codagent_train.recipe import values
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
-
 LEVELS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("small", "easy", "hard"),
     "control": ("easy", "medium", "hard", "noisy"),
     "alchemy": ("easy", "hard", "fresh", "hard-fair"),
+    "conventions": ("easy",),
     "terminal": ("machine",),
     "grid": ("small", "train", "eval"),
     "pde": ("train", "eval"),
 }
 FORMS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("brief", "terse", "paper", "words"),
-    **dict.fromkeys(("control", "alchemy"), ("terse", "paper")),
+    **dict.fromkeys(("control", "alchemy", "conventions"), ("terse", "paper")),
 }
 
 Packing = Literal["cod", "ralph"]
 Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]
-EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"]
 
 
 class PolicyConfig(Table, frozen=True):
