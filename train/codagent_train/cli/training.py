@@ -24,7 +24,7 @@ Weights = Annotated[
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, frozenlake, paper.")
+        str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, local, frozenlake, paper.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for metrics and checkpoints.")],
     weights: Weights = None,
@@ -37,6 +37,7 @@ def run(
     Prints the folder of the last checkpoint.
     """
     from codagent_train.cli.progress import show_steps
+    from codagent_train.environments.make import vocabulary_of
     from codagent_train.files import disk_errors
     from codagent_train.policy.load import load_policy
     from codagent_train.recipe.schema import read_recipe
@@ -54,7 +55,7 @@ def run(
         library_logging.silence_libraries()
         done = checkpoints.step_of(last) if last else 0
         with loggers.open_loggers(log_to, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
-            policy = load_policy(config.policy, seed=config.seed)
+            policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(config.environment), to_train=True)
             from codagent.repository.setups import AllowedSetups, allowed_file
             from codagent_train.data.redo import Operator
             from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly
