@@ -47,7 +47,7 @@ class Improvement:
     count: int  # tasks of each repository
     group: int = 4  # loops at each task for training
     iterations: int = 4  # attempts of the evaluation
-    steps: int = 40  # of training
+    steps: int = 20  # of training
     sandbox: str = ""  # its name; "": the usual one
     seed: int = 0
     check: str = ""
