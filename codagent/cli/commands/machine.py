@@ -83,7 +83,7 @@ def models_use(
         options.save_choice(root, None)
         return
     path = Path(run).expanduser().resolve()
-    if not (path.is_file() or any(path.glob("**/*.safetensors"))):
+    if not (path.suffix == ".gguf" or any(path.glob("**/*.safetensors"))):
         raise UsageError(f"there are no trained weights in {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
     model = f"adapter:{path}"
     adapter = find_adapter(model)

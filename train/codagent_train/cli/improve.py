@@ -21,7 +21,7 @@ def improve(
     count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most.")] = 60,
     group: Annotated[int, typer.Option(min=2, help="Loops at each task for training.")] = 4,
     iterations: Annotated[int, typer.Option(min=1, help="Attempts at each held-out task.")] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 40,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 20,
     check: Annotated[
         str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
     ] = "",

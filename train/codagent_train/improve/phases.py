@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +27,14 @@ ADAPTER = "adapter.gguf"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
 _SHARES = {"before": 0.15, "record": 0.45, "train": 0.25, "after": 0.15}  # of the hours
 _STOP_S = 120.0  # that a training gets to write its last checkpoint
-_MAIN = "import sys; sys.argv[0] = {name!r}; from {package}.cli import main; main()"
+# A command is interrupted when its stdin is closed, so it ends with this process, even if that is killed.
+_MAIN = """
+import os, signal, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGINT)), daemon=True).start()
+from {package}.cli import main
+sys.argv[0] = {name!r}
+main()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Improvement:
     count: int  # tasks of each repository
     group: int = 4  # loops at each task for training
     iterations: int = 4  # attempts of the evaluation
-    steps: int = 40  # of training
+    steps: int = 20  # of training
     sandbox: str = ""  # its name; "": the usual one
     seed: int = 0
     check: str = ""
@@ -93,6 +102,7 @@ class Improver:
 
     def _loop(self, file: Path, model: str, phase: str, options: Sequence[str], done: Path) -> None:
         record = self._out / "records" / phase / file.stem
+        shutil.rmtree(record, ignore_errors=True)  # of a command that was stopped in this task
         sandbox = ("--sandbox", self._wanted.sandbox) if self._wanted.sandbox else ()
         command = ("loop", str(file), "--model", model, *options, "--rewrite", "never", "--seed", str(self._wanted.seed), *sandbox)
         printed = self._run("codagent", *command, "--record", str(record), "--json", codes=_RAN)
@@ -122,18 +132,20 @@ class Improver:
     def _run(self, name: str, *arguments: str, codes: Sequence[int] = (0,), seconds: float | None = None) -> str:
         """Run a command in the folder, and return what it printed. Raises UsageError when it fails, TimeoutError past `seconds`."""
         code = _MAIN.format(name=name, package=name.replace("-", "_"))
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, *arguments], cwd=self._out, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-        )
-        try:
-            printed, _ = child.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError from None
-        finally:
-            _stop(child)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+            command = [sys.executable, "-P", "-c", code, *arguments]
+            child = subprocess.Popen(command, cwd=self._out, stdin=subprocess.PIPE, stdout=printed)
+            try:
+                child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise TimeoutError from None
+            finally:
+                _stop(child)
+            printed.seek(0)
+            text = printed.read()
         if child.returncode not in codes:
             raise UsageError(f"`{name} {arguments[0]}` ended with {child.returncode}; it says why above. Go on with --resume")
-        return printed
+        return text
 
     def _share(self, phase: str) -> float:
         """Return the seconds that a phase may take."""
@@ -184,7 +196,7 @@ def write_recipe(wanted: Improvement, out: Path) -> str:
     return text
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
+def _stop(child: subprocess.Popen[bytes]) -> None:
     """End a command that still runs, first as Ctrl-C does."""
     if child.poll() is None:
         child.send_signal(signal.SIGINT)
@@ -193,5 +205,5 @@ def _stop(child: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-    if child.stdout:
-        child.stdout.close()
+    if child.stdin:
+        child.stdin.close()
