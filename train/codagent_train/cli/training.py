@@ -32,6 +32,7 @@ def run(
     Prints the folder of the last checkpoint.
     """
     from codagent_train.cli.progress import show_steps
+    from codagent_train.environments.make import vocabulary_of
     from codagent_train.files import disk_errors
     from codagent_train.policy.load import load_policy
     from codagent_train.recipe.schema import read_recipe
@@ -47,7 +48,7 @@ def run(
         last = checkpoints.prepare_run(out, config, resume=resume, first=first)
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
-        policy = load_policy(config.policy, seed=config.seed)
+        policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(config.environment))
         from codagent.repository.setups import AllowedSetups, allowed_file
         from codagent_train.data.redo import Operator
         from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from codagent.types import Loop
 from codagent_train.data.imitation import Imitation, count_examples
+from codagent_train.data.lessons import Lessons
 from codagent_train.data.redo import NOBODY, Operator, Redo, find_redoable
 from codagent_train.data.replay import Replay
 from codagent_train.data.samples import LoopKey, Source, key_loops
@@ -29,6 +30,7 @@ class Mixture:
         self._redo = Redo(recipe, operator)
         self._replay = Replay(recipe, out, vocabulary_size=vocabulary_size)
         self._imitation = Imitation(recipe, out, tokenizer, operator.say)
+        self._lessons = Lessons(recipe, tokenizer)
 
     def specs(self, packs: Sequence[int], step: int) -> dict[LoopKey, RolloutSpec]:
         """Return the loops that the policy has to play in this step, for the sources "play" and "redo".
@@ -41,15 +43,17 @@ class Mixture:
         return key_loops("play", played) | key_loops("redo", redone)
 
     def collect_recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
-        """Return the loops of the other sources, which the policy does not play: "replay", "teacher" and "imitate".
+        """Return the loops of the other sources, which the policy does not play: "replay", "teacher", "lessons" and "imitate".
 
         Raises UsageError when there is a pack for a source that has no usable record.
         """
         chosen = packs_by_source(self._recipe, packs)
         replayed = self._replay.groups(chosen["replay"], step)
         taught = teacher_loops(self._recipe, chosen["teacher"], self._tokenizer)
+        given = self._lessons.groups(chosen["lessons"])
         imitated = self._imitation.groups(chosen["imitate"])
-        return key_loops("replay", replayed) | key_loops("teacher", taught) | key_loops("imitate", imitated)
+        by_source: dict[Source, dict[int, list[Loop]]] = {"replay": replayed, "teacher": taught, "lessons": given, "imitate": imitated}
+        return {key: loop for source, groups in by_source.items() for key, loop in key_loops(source, groups).items()}
 
 
 def packs_by_source(recipe: Recipe, packs: Sequence[int]) -> dict[Source, list[int]]:

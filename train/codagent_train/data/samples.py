@@ -1,7 +1,7 @@
 """Turns the loops of a step into training samples: replies with their advantages. Does not import torch.
 
 The loops come from several sources. Those of "play", "redo" and "replay" are compared within their group, and their replies get advantages;
-those of "teacher" and "imitate" are imitated word for word.
+those of "teacher", "lessons" and "imitate" are imitated word for word.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 from codagent_train.recipe.schema import Recipe
 
-Source = Literal["play", "redo", "replay", "teacher", "imitate"]
+Source = Literal["play", "redo", "replay", "teacher", "lessons", "imitate"]
 COMPARED: tuple[Source, ...] = ("play", "redo", "replay")
-IMITATED: tuple[Source, ...] = ("teacher", "imitate")
+IMITATED: tuple[Source, ...] = ("teacher", "lessons", "imitate")
 _Item = TypeVar("_Item")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -12,14 +12,17 @@ from codagent.protocols import Environment
 from codagent_train.environments import keycode
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.domains.turns import Memory, TurnEnvironment, Wording
+from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
-from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE
+from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE, WORDS
 from codagent_train.environments.packs import Pack, Split, seed_of
+from codagent_train.environments.vocabulary import Vocabulary
 from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, Recipe
 
 LEVELS = {"small": SMALL, "easy": EASY, "hard": HARD}
-FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
+FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER, "words": WORDS}
+VOCABULARIES: dict[tuple[str, str], Vocabulary] = {("frozenlake", "words"): words.VOCABULARY}  # by environment and form
 
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
@@ -99,3 +102,13 @@ def open_game(name: str, level: str | None, number: int, *, tasks: int, memory: 
     return PersonsGame(
         pack, partial(FrozenLake, lake_level, pack.seed, TERSE), TERSE.expected, lambda reply: bool(TERSE.parse_answer(reply))
     )
+
+
+def vocabulary_of(config: EnvironmentConfig) -> Vocabulary | None:
+    """Return all words of an environment; None when it is told in sentences."""
+    return VOCABULARIES.get((config.name, config.form))
+
+
+def find_vocabulary(known: Collection[str]) -> Vocabulary | None:
+    """Return the vocabulary that has just the words `known`; None when there is none, as for the tokenizer of a language model."""
+    return next((vocabulary for vocabulary in VOCABULARIES.values() if set(vocabulary.words) == set(known)), None)

@@ -17,7 +17,7 @@ from msgspec import structs
 from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
-from codagent_train.environments.make import LEVELS, make_pack
+from codagent_train.environments.make import LEVELS, make_pack, vocabulary_of
 from codagent_train.environments.packs import Pack, seed_of
 from codagent_train.evaluation import notes_conditions
 from codagent_train.evaluation.notes_conditions import NotesByPack
@@ -82,7 +82,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
     recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
-    policy = load_policy(config, seed=recipe.seed)
+    policy = load_policy(config, seed=recipe.seed, vocabulary=vocabulary_of(recipe.environment))
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
 
@@ -116,7 +116,7 @@ class EvalSession:
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry))
+            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry, in_process=True))
         return pack, specs
 
 

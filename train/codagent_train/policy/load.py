@@ -9,6 +9,8 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent_train.environments import keycode
+from codagent_train.environments.make import find_vocabulary
+from codagent_train.environments.vocabulary import Vocabulary
 from codagent_train.files import refuse_unreadable
 from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
@@ -33,8 +35,10 @@ class Policy:
         return int(self.processor.pad_token_id)
 
 
-def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
-    """Load the weights that a recipe names, and choose which of them are trained. `seed` is for weights that are drawn at random.
+def load_policy(config: schema.PolicyConfig, *, seed: int, vocabulary: Vocabulary | None = None) -> Policy:
+    """Load the weights that a recipe names, and choose which of them are trained.
+
+    `seed` and `vocabulary` are for weights that are drawn at random. None: the model knows the words of keycode.
 
     Raises UsageError when they cannot be loaded or have no chat template.
     """
@@ -42,15 +46,15 @@ def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
 
     torch.set_num_threads(config.threads)
     torch.manual_seed(seed)
-    policy = make_tiny() if config.weights == schema.RANDOM else load_pretrained(config)
+    policy = make_tiny(vocabulary) if config.weights == schema.RANDOM else load_pretrained(config)
     if config.layers and not config.lora_rank:
         policy.model.requires_grad_(False)
         policy.model.get_decoder().layers[-config.layers :].requires_grad_(True)
     return policy
 
 
-def make_tiny() -> Policy:
-    """Make a model of two layers with random weights that knows the words of keycode.
+def make_tiny(vocabulary: Vocabulary | None = None) -> Policy:
+    """Make a model of two layers with random weights that knows only the words of a vocabulary; None: those of keycode.
 
     The weights are drawn with a larger spread than usual (0.1 in place of 0.02), so that the model can tell the words apart from the start.
     """
@@ -58,22 +62,25 @@ def make_tiny() -> Policy:
     from tokenizers.models import WordLevel
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    ids = {word: number for number, word in enumerate(keycode.VOCABULARY)}
+    known = vocabulary.words if vocabulary else keycode.VOCABULARY
+    ids, padding = {word: number for number, word in enumerate(known)}, known[-1]
     config = LlamaConfig(
         vocab_size=len(ids),
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=64,
+        max_position_embeddings=128 if vocabulary else 64,
         initializer_range=0.1,
+        tie_word_embeddings=vocabulary is not None,  # a word that was read can be quoted from the start
         bos_token_id=None,
-        eos_token_id=ids[keycode.NOTHING],
+        eos_token_id=ids[padding],
         pad_token_id=None,
     )
-    words = Words(WordLevel(ids, unk_token=keycode.NOTHING))
-    processor = PreTrainedTokenizerFast(tokenizer_object=words, pad_token=keycode.NOTHING, eos_token=keycode.NOTHING)
-    return Policy(LlamaForCausalLM(config), keycode, processor, frozenset({ids[keycode.NOTHING]}))
+    words = Words(WordLevel(ids, unk_token=padding))
+    processor = PreTrainedTokenizerFast(tokenizer_object=words, pad_token=padding, eos_token=padding)
+    ends = vocabulary.ends if vocabulary else frozenset({ids[padding]})
+    return Policy(LlamaForCausalLM(config), vocabulary or keycode, processor, ends)
 
 
 def load_pretrained(config: schema.PolicyConfig) -> Policy:
@@ -91,6 +98,8 @@ def load_pretrained(config: schema.PolicyConfig) -> Policy:
             read_lora_config(Path(config.weights))  # transformers would load parts of an adapter that this refuses
         processor = AutoTokenizer.from_pretrained(config.weights, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
+    if vocabulary := find_vocabulary(processor.get_vocab()):
+        return Policy(model, vocabulary, processor, vocabulary.ends)
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
     if processor.pad_token_id is None:

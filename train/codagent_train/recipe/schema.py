@@ -26,20 +26,21 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "pde": ("train", "eval"),
 }
 FORMS_OF: dict[str, tuple[str, ...]] = {
-    "frozenlake": ("brief", "terse", "paper"),
+    "frozenlake": ("brief", "terse", "paper", "words"),
     **dict.fromkeys(("control", "alchemy"), ("terse", "paper")),
 }
 
 WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
 Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
-Form = Literal["brief", "terse", "paper"]
+Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]
 EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Balance = Literal["packs", "tokens"]
 _Scope = Literal["batch", "environment"]
+_Schedule = Literal["constant", "linear"]
 _Device = Literal["cpu", "cuda"]
 _Engine = Literal["local", "continuous", "vllm"]
 
@@ -92,6 +93,7 @@ class SourcesConfig(Table, frozen=True):
 
     play: Weight = 1.0  # the policy's own loops
     teacher: Weight = 0.0  # loops of best play, which are imitated
+    lessons: Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
     replay: Weight = 0.0  # recorded loops
     redo: Weight = 0.0  # the tasks of recorded loops, done again by the policy
     imitate: Weight = 0.0  # what is worth imitating in recorded loops
@@ -125,12 +127,16 @@ class CreditConfig(Table, frozen=True):
 
 
 class OptimizerConfig(Table, frozen=True):
-    """How a step is taken: AdamW at a constant rate."""
+    """How a step is taken: by AdamW."""
 
     steps: Count
     learning_rate: Amount
+    schedule: _Schedule = "constant"  # linear: after the warm-up the rate falls to 0 at the last step
+    beta2: Share = 0.999  # how slowly AdamW's mean of the squared gradients moves
     clip: Share = 0.2  # the one-sided bound of the loss
     entropy: Share = 0.0  # the weight of the bonus for entropy
+    notes_entropy: Share | None = None  # the same for the tokens of notes; None: as for others
+    entropy_steps: WholeOrZero = 0  # in so many steps both weights fall to a tenth, where they stay; 0: they do not fall
     weight_decay: Share = 0.0
     max_grad_norm: Amount = 1.0
     warmup: WholeOrZero = 0  # steps
@@ -204,8 +210,8 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             f"[replies] max_tokens: a reply of {replies.max_tokens} tokens leaves nothing of a context of"
             f" {replies.context_tokens} for the request"
         )
-    if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
-        yield "[policy] weights: a model with random weights speaks only the words of keycode"
+    if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode" and recipe.environment.form != "words":
+        yield '[policy] weights: a model with random weights speaks only the words of keycode, or those of form = "words"'
     if recipe.engine.name == "vllm" and not recipe.policy.lora_rank:
         yield "[engine] name: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]"
     if recipe.engine.name == "vllm" and replies.temperature != 1.0:
@@ -233,5 +239,8 @@ def _find_source_problems(recipe: Recipe) -> Iterator[str]:
             yield f"[sources] {name}: {name} needs recorded loops; name their `folders` in [records]"
         if sources[name] and name != "replay" and recipe.policy.weights == RANDOM:
             yield f"[sources] {name}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]"
-    if recipe.sources.teacher and recipe.environment.name != "frozenlake":
-        yield "[sources] teacher: the teacher plays frozenlake only"
+    in_words = recipe.environment.form == "words"
+    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or in_words):
+        yield "[sources] teacher: the teacher plays frozenlake only, and writes sentences"
+    if recipe.sources.lessons and (recipe.environment.name != "frozenlake" or not in_words):
+        yield '[sources] lessons: lessons are in the words of frozenlake; set form = "words" in [environment]'

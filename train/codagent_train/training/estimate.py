@@ -15,7 +15,7 @@ from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
-from codagent_train.environments.make import make_pack, max_turns
+from codagent_train.environments.make import make_pack, max_turns, vocabulary_of
 from codagent_train.policy.model_size import ModelSize, model_size
 from codagent_train.recipe.schema import RANDOM, Recipe
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
@@ -228,7 +228,8 @@ def _prompt_tokens(recipe: Recipe) -> tuple[int, int]:
     pack, environment = make_pack(recipe, "train", 0)
     messages = environment().reset(pack.tasks[0], "")
     if recipe.policy.weights == RANDOM:
-        return len(keycode.encode(messages)), 0
+        vocabulary = vocabulary_of(recipe.environment)
+        return len(vocabulary.encode(messages) if vocabulary else keycode.encode(messages)), 0
     counted = [ceil(len(message.content.encode()) / BYTES_PER_TOKEN) for message in messages]
     return sum(counted), counted[-1]
 
