@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from codagent.errors import UsageError
 from codagent.types import Message
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import BatchConfig, EnvironmentConfig, ReplyConfig, read_recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import BatchConfig, ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training import logprobs
 from codagent_train.training.trainer import Trainer, train

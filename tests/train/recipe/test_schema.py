@@ -6,7 +6,8 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent_train.environments.domains.catalogue import DOMAINS
-from codagent_train.recipe.schema import LEVELS_OF, EngineConfig, RecordsConfig, read_recipe, shipped_recipes
+from codagent_train.recipe.environment_config import LEVELS_OF
+from codagent_train.recipe.schema import EngineConfig, RecordsConfig, read_recipe, shipped_recipes
 
 GOOD = """
 seed = 3

@@ -48,7 +48,7 @@ def run(
         last = checkpoints.prepare_run(out, config, resume=resume, first=first)
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
-        policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(config.environment))
+        policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(config.environments))
         from codagent.repository.setups import AllowedSetups, allowed_file
         from codagent_train.data.redo import Operator
         from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly

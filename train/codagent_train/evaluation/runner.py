@@ -23,7 +23,7 @@ from codagent_train.evaluation import notes_conditions
 from codagent_train.evaluation.notes_conditions import NotesByPack
 from codagent_train.evaluation.report import SETTINGS, Notes, PackResult, Report, Setting, make_report
 from codagent_train.evaluation.target import EvalTarget, untrained_target
-from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
@@ -82,7 +82,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
     recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
-    policy = load_policy(config, seed=recipe.seed, vocabulary=vocabulary_of(recipe.environment))
+    policy = load_policy(config, seed=recipe.seed, vocabulary=vocabulary_of(recipe.environments))
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
 

@@ -49,7 +49,7 @@ def talk(engine, turns, seed):
 def test_conversations_side_by_side_are_as_each_alone(engine):
     talks = [list(talk(engine, 4, 10 * number)) for number in range(5)]
     with engine.open_stream(5) as stream:
-        done = {slot: 0 for slot in range(5)}
+        done = dict.fromkeys(range(5), 0)
         for slot in range(4):  # the fifth joins later
             stream.submit(slot, *talks[slot][0][:2])
         for step in range(100):
