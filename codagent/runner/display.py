@@ -24,6 +24,7 @@ class LoopView:
     seconds_left: Callable[[], float]
     describe_progress: Callable[[Loop], str] = _no_progress  # the latest iteration in a line, "": nothing to say
     earlier: Sequence[Episode] = ()  # the episodes of a loop that is resumed
+    loop: Loop | None = None  # as it begins or goes on; None: a session
 
 
 class Display(Observer, Protocol):

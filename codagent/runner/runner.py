@@ -165,7 +165,7 @@ class Runner:
 
     def _plan(self, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
         """What comes next in the loop, and what its display may ask."""
-        view = LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
+        view = LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
         if not spec.iterate:
             return once_each(spec.tasks), view
         schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, self.root))

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from codagent.agent.loop import Rewrite
 from codagent.errors import RecordError, UsageError
 from codagent.protocols import Model
 from codagent.repository.attempts import Start
@@ -48,7 +49,7 @@ class LoopSpec:
     tasks: tuple[Task, ...]
     session: bool = False  # each episode is a turn of a conversation; there are no tasks
     iterate: bool = False  # each task again and again until its checks pass
-    rewrite: Literal["never", "between", "always"] = "never"  # when the notes are rewritten
+    rewrite: Rewrite = "never"  # when the notes are rewritten
     start: Start = "best"  # what an attempt starts from
     start_commit: str = ""  # what the user's files were when the loop began; "": a snapshot is taken
     begin: str = ""  # the commit that the first attempt starts from; "": `start_commit`

@@ -25,7 +25,7 @@ from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Calling, FinishReason, Message, Reply, Sampling, Tool, ToolCall
 
 if TYPE_CHECKING:
-    from codagent.models.servers.server_facts import Connection
+    from codagent.models.servers.server_facts import ServerConnection
 
 Json = dict[str, Any]
 _RESPONSES = "/v1/responses"  # a server that names it wants another kind of request
@@ -52,10 +52,10 @@ class OpenAIModel:
         """
         api_key = clean_key(api_key)
 
-        def connect() -> Connection:
-            from codagent.models.servers.server_facts import Connection
+        def connect() -> ServerConnection:
+            from codagent.models.servers.server_facts import ServerConnection
 
-            return Connection(url, model, api_key=api_key, headers=options.headers, ask=options.ask_server)
+            return ServerConnection(url, model, api_key=api_key, headers=options.headers, ask=options.ask_server)
 
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options

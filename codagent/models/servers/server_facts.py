@@ -34,7 +34,7 @@ class ServerFacts:
     returns_ids: bool = False  # whether a reply can have token ids and logprobs
 
 
-class Connection:
+class ServerConnection:
     """A client for an OpenAI-compatible server, with the facts of one of its models."""
 
     def __init__(self, url: str, model: str, *, api_key: str | None, headers: Mapping[str, str], ask: bool = True) -> None:

@@ -21,6 +21,7 @@ from codagent.repository.gate.program import find_missing_program
 from codagent.repository.gate.pytest_command import parse_pytest, split_check
 from codagent.repository.gate.pytest_run import run_tests
 from codagent.repository.gate.verdict import Run, grade_runs
+from codagent.settings.images import suggest_image
 from codagent.text import format_result
 from codagent.types import CommandResult, Outcome, Profile
 
@@ -128,7 +129,9 @@ def _refuse_missing(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.missing:
             why = f"{run.missing} is not in the sandbox or cannot be executed there (exit {run.exit_code})"
-            raise UsageError(f"the check `{run.check}` cannot be run: {why}; correct the check, or set up a sandbox that has the program")
+            line = suggest_image(run.missing)
+            advice = f"correct the check, or set up a sandbox that has the program{line and f', as with `{line}` in codagent.toml'}"
+            raise UsageError(f"the check `{run.check}` cannot be run: {why}; {advice}")
 
 
 def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:

@@ -7,7 +7,8 @@ program on this machine.
 """
 
 from codagent.repository.git.changes.apply import apply, is_applied
-from codagent.repository.git.changes.undo import Undone, undo
+from codagent.repository.git.changes.parts import ChangedFile, Hunk, list_changed, select
+from codagent.repository.git.changes.undo import Undone, forget_applied, undo
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, protected_tree
@@ -20,6 +21,7 @@ from codagent.repository.git.refs import (
     keep_work,
     list_published,
     publish,
+    remove_branch,
     tree_of,
     unlock,
     unpublish,
@@ -29,6 +31,8 @@ from codagent.repository.git.transfer import clone_shared, copy_in, pack
 
 __all__ = [
     "TESTS",
+    "ChangedFile",
+    "Hunk",
     "Snapshot",
     "Undone",
     "apply",
@@ -39,11 +43,13 @@ __all__ = [
     "copy_in",
     "diff",
     "find_root",
+    "forget_applied",
     "has_branch",
     "is_applied",
     "is_tracked",
     "keep_start",
     "keep_work",
+    "list_changed",
     "list_files",
     "list_published",
     "list_tracked",
@@ -52,6 +58,8 @@ __all__ = [
     "protected_tree",
     "publish",
     "read_file",
+    "remove_branch",
+    "select",
     "snapshot",
     "tree_of",
     "undo",

@@ -21,6 +21,7 @@ _SETTINGS = {
     "core.protectNTFS": "true",
     "core.sshCommand": "false",
     "core.pager": "cat",
+    "core.quotePath": "false",  # a person reads the names in a diff
     "protocol.allow": "never",
     "gc.auto": "0",
     "maintenance.auto": "false",

@@ -92,6 +92,21 @@ def unpublish(root: Path, loop_id: str) -> None:
     _update(git, "".join(f"delete {name}\n" for name in refs))
 
 
+def remove_branch(root: Path, loop_id: str) -> bool:
+    """Delete a loop's branch, and return whether it is gone. It is left alone when it is checked out or has commits of somebody else.
+
+    The refs of the loop's commits stay, so that the work can still be shown.
+    """
+    git = Git(root)
+    refs = _list_refs(git, loop_id)
+    branch = refs.pop(_branch_ref(loop_id), None)
+    if branch and (branch.work_tree or branch.commit not in {ref.commit for ref in refs.values()}):
+        return False
+    if branch:
+        _update(git, f"delete {_branch_ref(loop_id)} {branch.commit}\n")
+    return True
+
+
 def unlock(root: Path, loop_id: str) -> None:
     """Delete the lock files that a killed git left on a loop's refs. The caller must be the only one that works on the loop."""
     git = Git(root)

@@ -13,7 +13,7 @@ import pytest
 
 from codagent.models.servers.litellm import LiteLLM
 from codagent.models.servers.openai_api import OpenAIModel
-from codagent.models.servers.server_facts import Connection, ServerFacts, choose_ollama_window, find_ollama_window
+from codagent.models.servers.server_facts import ServerConnection, ServerFacts, choose_ollama_window, find_ollama_window
 from codagent.types import Message, Sampling
 from tests.models.loopback import Answer, listening
 from tests.models.loopback import serve as serve_answers
@@ -105,7 +105,7 @@ LM_STUDIO = listing({"id": "m", "owned_by": "organization_owner"})
 )
 def test_a_server_tells_of_its_model(answers: Mapping[str, Any], facts: ServerFacts) -> None:
     with telling(answers) as url:
-        assert Connection(url, "m", api_key=None, headers={}).facts == facts
+        assert ServerConnection(url, "m", api_key=None, headers={}).facts == facts
 
 
 def test_a_server_that_comes_up_later_is_asked_then() -> None:
@@ -113,7 +113,7 @@ def test_a_server_that_comes_up_later_is_asked_then() -> None:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
-        connection = Connection(f"http://127.0.0.1:{port}/v1", "m", api_key=None, headers={})
+        connection = ServerConnection(f"http://127.0.0.1:{port}/v1", "m", api_key=None, headers={})
         assert connection.facts == ServerFacts()
         with telling(VLLM, port=port):
             assert connection.facts == ServerFacts(40_960, returns_ids=True)

@@ -49,6 +49,7 @@ def codagent_train() -> None:
 _EXAMPLES: dict[Callable[..., None], str] = {
     tasks.tasks: "codagent-train tasks my-repository --out tasks",
     training.run: "codagent-train run toy --out toy",
+    training.recipe: "codagent-train recipe smoke",
     training.check: "codagent-train check frozenlake",
     results.eval_: "codagent-train eval smoke --packs 20",
     results.plot: "codagent-train plot toy",

@@ -133,23 +133,30 @@ class Recipe(Table, frozen=True):
         return self.environment, *self.mixed_with
 
 
-def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
-    """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` replaces the recipe's seed; None keeps it.
+def read_recipe(name: str, *, seed: int | None = None, weights: str | None = None) -> Recipe:
+    """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` and `weights` replace the recipe's; None keeps them.
 
     Raises UsageError, which names the file, the key and what would do.
     """
-    path = Path(name)
-    if not name.endswith(".toml"):
-        path = Path(str(resources.files(__package__).joinpath("shipped"))) / f"{name}.toml"
-    try:
-        recipe = parse_table(read_toml(path), Recipe, where=path)
-    except FileNotFoundError:
-        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}") from None
+    path = find_recipe(name)
+    recipe = parse_table(read_toml(path), Recipe, where=path)
+    if weights:
+        recipe = replace(recipe, policy=replace(recipe.policy, weights=weights))
     for problem in _find_problems(recipe):
         raise UsageError(f"{path}: {problem}")
     if (folder := Path(recipe.policy.weights)).is_dir():  # an adapter must find its base from wherever it is served
         recipe = replace(recipe, policy=replace(recipe.policy, weights=str(folder.resolve())))
     return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def find_recipe(name: str) -> Path:
+    """Return the file of a recipe: `name` itself, or that of the shipped recipe of that name. Raises UsageError when there is none."""
+    path = Path(name)
+    if not name.endswith(".toml"):
+        path = Path(str(resources.files(__package__).joinpath("shipped"))) / f"{name}.toml"
+    if not path.exists():
+        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}")
+    return path
 
 
 def shipped_recipes() -> Sequence[str]:

@@ -61,6 +61,11 @@ def undo(root: Path) -> Undone:
     return Undone(applied.label, changes.paths)
 
 
+def forget_applied(root: Path) -> None:
+    """Forget all changes that were applied, so that none of them can be taken back. git removes the objects later."""
+    Git(root)("update-ref", "-d", APPLIED)
+
+
 @contextmanager
 def recorded(git: Git, new: Path, changes: Changes, label: str) -> Iterator[None]:
     """Keep a change that is made in the `with` block, so that it can be undone. `new` is the folder with the files that it writes."""

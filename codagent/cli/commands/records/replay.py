@@ -11,7 +11,7 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.allow import allowed_setups
-from codagent.cli.commands.records import StoredLoop, load_stored
+from codagent.cli.commands.records.stored import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git

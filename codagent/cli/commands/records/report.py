@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.records import load_stored
+from codagent.cli.commands.records.stored import load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import UsageError
 from codagent.repository import git

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.cli.commands.report import report as command
+from codagent.cli.commands.records.report import report as command
 from codagent.cli.page import draw_png
 from codagent.errors import UsageError
 from codagent.store.record import Record
