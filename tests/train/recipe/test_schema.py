@@ -85,7 +85,7 @@ def test_a_key_that_is_missing_is_named(tmp_path):
     [
         ('"frozenlake"\nlevel = "huge"', "[environment] level: frozenlake has no level 'huge'; take one of small, easy, hard"),
         ('"control"\nlevel = "fresh"', "[environment] level: control has no level 'fresh'; take one of easy, medium, hard, noisy"),
-        ('"alchemy"\nform = "brief"', "[environment] form: alchemy has no form 'brief'; take one of terse, paper"),
+        ('"alchemy"\nform = "brief"', "[environment] form: alchemy has no form 'brief'; take one of terse, paper, words"),
     ],
 )
 def test_a_level_or_form_that_the_environment_has_not_is_refused(tmp_path, environment, told):
