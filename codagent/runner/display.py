@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from codagent.protocols import Observer
-from codagent.store.ledger import Spent
 from codagent.types import Episode, Limits, Loop
+
+if TYPE_CHECKING:
+    from codagent.store.ledger import Spent
 
 
 def _no_progress(_: Loop) -> str:

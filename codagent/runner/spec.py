@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codagent.agent.loop import Rewrite
 from codagent.errors import RecordError, UsageError
@@ -18,9 +18,11 @@ from codagent.repository.attempts import Start
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
-from codagent.store.ledger import Spent
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Limits, Loop, Profile, Task
+
+if TYPE_CHECKING:
+    from codagent.store.ledger import Spent
 
 
 @dataclass(frozen=True, slots=True)
