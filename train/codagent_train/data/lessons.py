@@ -29,7 +29,7 @@ POOL = 2**16  # a run has so many different lessons, which come again in the sam
 NO_NOTES = 0.25  # share of lessons in which the notes say nothing
 TRUE = 0.8  # share of pairs in the given notes that are true, beside those that are true by chance
 OTHER = 0.3  # share of words without a pair in the given notes that say something else
-WRITTEN = 1 / 3  # share of lessons at whose end notes are written
+WRITTEN = 0.75  # share of lessons at whose end notes are written
 AT_RANDOM = 0.15  # share of moves that the teacher makes at random; these are not imitated
 DISCOUNT, TEMPERATURE = 0.9, 0.02  # of the value of a cell, and of the choice among actions by their values
 _KEPT, _QUOTED, _BLANK = 0.2, 0.2, 0.15  # shares of written notes: the old ones, words that were read, nothing; all others are random pairs
@@ -131,11 +131,12 @@ class _Teacher:
     def _write(self, messages: Sequence[Message]) -> list[str]:
         """Return notes that were not chosen for truth or use."""
         draw, how = self._draw, self._draw.random()
-        read = [word for message in messages for word in message.content.split() if word in words.NOTABLE]
+        given = messages[0].content.split()[1:]
+        read = [word for message in messages for word in message.content.split() if word in words.NOTABLE and word != words.NOTHING]
         if how < _KEPT:
-            return draw.sample(read[: words.NOTES_WORDS], words.NOTES_WORDS)
+            return draw.sample(given, words.NOTES_WORDS)
         if how < _KEPT + _QUOTED:
-            return draw.sample(read, words.NOTES_WORDS)
+            return draw.choices(read, k=words.NOTES_WORDS)
         if how < _KEPT + _QUOTED + _BLANK:
             return [words.NOTHING] * words.NOTES_WORDS
         return [words.NOTHING if draw.random() < OTHER else draw.choice(words.RESULTS) for _ in range(words.NOTES_WORDS)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from msgspec import structs
 
+from codagent.agent.loop import NotesIO
 from codagent.types import Loop
 from codagent_train.data.imitation import Imitation, count_examples
 from codagent_train.data.lessons import Lessons
@@ -40,7 +42,10 @@ class Mixture:
         chosen, policy = packs_by_source(self._recipe, packs), policy_id(self._recipe, step)
         played = group_specs(self._recipe, chosen["play"], step=step, policy=policy)
         redone = self._redo.group_specs(chosen["redo"], step=step, policy=policy)
-        return key_loops("play", played) | key_loops("redo", redone)
+        specs = key_loops("play", played) | key_loops("redo", redone)
+        if self._recipe.credit.notes_baseline == "without_notes":
+            specs |= key_loops("without_notes", {number: list(map(_without_notes, group)) for number, group in played.items()})
+        return specs
 
     def collect_recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
         """Return the loops of the other sources, which the policy does not play: "replay", "teacher", "lessons" and "imitate".
@@ -54,6 +59,11 @@ class Mixture:
         imitated = self._imitation.groups(chosen["imitate"])
         by_source: dict[Source, dict[int, list[Loop]]] = {"replay": replayed, "teacher": taught, "lessons": given, "imitate": imitated}
         return {key: loop for source, groups in by_source.items() for key, loop in key_loops(source, groups).items()}
+
+
+def _without_notes(spec: RolloutSpec) -> RolloutSpec:
+    """Return the spec of a loop over the same tasks that neither writes notes nor is given any."""
+    return replace(spec, loop=replace(spec.loop, id=f"{spec.loop.id}-plain"), notes_io=NotesIO("never", lambda _: ""))
 
 
 def packs_by_source(recipe: Recipe, packs: Sequence[int]) -> dict[Source, list[int]]:

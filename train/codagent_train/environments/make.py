@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from random import Random
@@ -32,13 +32,20 @@ VOCABULARIES: dict[tuple[str, str], Vocabulary] = {  # of the environments and l
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
-    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=recipe.replies.max_tokens)
+    tokens = recipe.replies.asked_tokens or recipe.replies.max_tokens
+    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=tokens)
 
 
 def make_environment_pack(
     config: EnvironmentConfig, split: Split, number: int, *, tokens: int = 1000
 ) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of an environment. Its rules in the paper's wording bound answers by `tokens` tokens."""
+    pack, environment = _make_cod_pack(config, split, number, tokens=tokens)
+    return (replace(pack, tasks=pack.tasks[:1] * config.tasks) if config.packing == "ralph" else pack), environment
+
+
+def _make_cod_pack(config: EnvironmentConfig, split: Split, number: int, *, tokens: int) -> tuple[Pack, Callable[[], Environment]]:
+    """Make a pack of different tasks."""
     if config.name == "keycode":
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)
         return pack, partial(keycode.Keycode, pack.seed)
@@ -109,7 +116,7 @@ def open_game(name: str, level: str | None, number: int, *, tasks: int, memory: 
     )
 
 
-def vocabulary_of(environments: Sequence[EnvironmentConfig]) -> Vocabulary | None:
+def vocabulary_of(*environments: EnvironmentConfig) -> Vocabulary | None:
     """Return all words of environments that are mixed; None when one of them is told in sentences."""
     if any(environment.form != "words" for environment in environments):
         return None

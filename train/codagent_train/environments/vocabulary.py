@@ -37,6 +37,8 @@ class Vocabulary:
 
 def join_vocabularies(vocabularies: Sequence[Vocabulary]) -> Vocabulary:
     """Return a vocabulary with the words of all. A word must have the same use in all that have it."""
+    if len(vocabularies) == 1:
+        return vocabularies[0]
     parts = zip(*((vocabulary.answers, vocabulary.notable, vocabulary.marks) for vocabulary in vocabularies), strict=True)
     answers, notable, marks = (tuple(dict.fromkeys(word for words in part for word in words)) for part in parts)
     return Vocabulary(answers, notable, marks)

@@ -22,6 +22,7 @@ FORMS_OF: dict[str, tuple[str, ...]] = {
     "pde": ("paper",),
 }
 
+Packing = Literal["cod", "ralph"]
 Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]
 EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
@@ -34,6 +35,7 @@ class EnvironmentConfig(Table, frozen=True):
     level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
     form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
+    packing: Packing = "cod"  # cod: different tasks; ralph: the first task of the pack again and again
     weight: Amount = 1.0  # beside the environments that it is mixed with
     memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
 

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
 
-from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from codagent.errors import UsageError
-from codagent.settings.toml import LARGEST, Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
+from codagent.settings.toml import Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
+from codagent_train.recipe import values
 from codagent_train.recipe.environment_config import EnvironmentConfig, find_environment_problems
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
-
-WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
-Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
-Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
-_Returns = Literal["paper", "own", "one_sum"]
-_Baseline = Literal["mean", "leave_one_out"]
-_Balance = Literal["packs", "tokens"]
-_Scope = Literal["batch", "environment"]
-_Schedule = Literal["constant", "linear"]
-_Device = Literal["cpu", "cuda"]
-_Engine = Literal["local", "continuous", "vllm"]
 
 
 class PolicyConfig(Table, frozen=True):
     """The model that is trained."""
 
     weights: Text  # a folder, a name on the hub, or "random"
-    lora_rank: WholeOrZero = 0  # 0: no adapter; the parameters themselves are trained
-    layers: WholeOrZero = 0  # train only the last so many layers; 0: all
+    lora_rank: values.WholeOrZero = 0  # 0: no adapter; the parameters themselves are trained
+    layers: values.WholeOrZero = 0  # train only the last so many layers; 0: all
     bf16: bool = False  # compute in bfloat16 on a CPU that can; a GPU always does
-    device: _Device = "cpu"
+    device: values.DeviceName = "cpu"
     threads: Count = 1
+    enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
 
 class EngineConfig(Table, frozen=True):
     """What samples the replies."""
 
-    name: _Engine = "local"
+    name: values.EngineName = "local"
     url: Text = "http://127.0.0.1:8000/v1"  # of a vLLM server that is already running
 
 
@@ -54,25 +42,25 @@ class BatchConfig(Table, frozen=True):
     packs: Count
     group_size: Count  # loops over the same pack
     microbatches: Count = 1  # parts of the samples, of which one at a time is in memory
-    balance: _Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
+    balance: values.Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
 
 
 class SourcesConfig(Table, frozen=True):
     """The weight of each source. Each pack of a step is drawn one source."""
 
-    play: Weight = 1.0  # the policy's own loops
-    teacher: Weight = 0.0  # loops of best play, which are imitated
-    lessons: Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
-    replay: Weight = 0.0  # recorded loops
-    redo: Weight = 0.0  # the tasks of recorded loops, done again by the policy
-    imitate: Weight = 0.0  # what is worth imitating in recorded loops
+    play: values.Weight = 1.0  # the policy's own loops
+    teacher: values.Weight = 0.0  # loops of best play, which are imitated
+    lessons: values.Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
+    replay: values.Weight = 0.0  # recorded loops
+    redo: values.Weight = 0.0  # the tasks of recorded loops, done again by the policy
+    imitate: values.Weight = 0.0  # what is worth imitating in recorded loops
 
 
 class RecordsConfig(Table, frozen=True):
     """The recorded loops, and which of them are used."""
 
     folders: Texts = ()
-    max_staleness: WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
+    max_staleness: values.WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
     max_drift: Amount = 1.0  # replay: by how much the logprobs of a sample may have moved, on average
     iterations: Count = 2  # redo: attempts at each task
 
@@ -81,6 +69,7 @@ class ReplyConfig(Table, frozen=True):
     """How long replies may be, in tokens, and how they are sampled."""
 
     max_tokens: Count  # of a reply
+    asked_tokens: values.WholeOrZero = 0  # within which the rules ask a reply to stay; 0: `max_tokens`
     notes_tokens: Count = 200  # of the notes
     context_tokens: Count = 4096  # of a request and its reply together
     temperature: Amount = 1.0
@@ -89,10 +78,15 @@ class ReplyConfig(Table, frozen=True):
 class CreditConfig(Table, frozen=True):
     """How rewards become advantages; the names are those of `data/credit.py`."""
 
-    returns: _Returns = "paper"
-    baseline: _Baseline = "mean"
+    returns: values.ReturnsName = "paper"
+    window: Count = 2  # of windowed returns: so many rewards, the own one among them
+    discount: values.Share = 0.9  # of discounted returns
+    baseline: values.BaselineName = "mean"
+    notes_baseline: values.NotesBaselineName = (
+        "group"  # without_notes: the same tasks are also played without notes, at about twice the cost
+    )
     reweight: bool = False  # the paper's adaptive re-weighting
-    reweight_within: _Scope = "batch"  # one temperature for the whole batch, or one for each environment
+    reweight_within: values.Scope = "batch"  # one temperature for the whole batch, or one for each environment
 
 
 class OptimizerConfig(Table, frozen=True):
@@ -100,15 +94,15 @@ class OptimizerConfig(Table, frozen=True):
 
     steps: Count
     learning_rate: Amount
-    schedule: _Schedule = "constant"  # linear: after the warm-up the rate falls to 0 at the last step
-    beta2: Share = 0.999  # how slowly AdamW's mean of the squared gradients moves
-    clip: Share = 0.2  # the one-sided bound of the loss
-    entropy: Share = 0.0  # the weight of the bonus for entropy
-    notes_entropy: Share | None = None  # the same for the tokens of notes; None: as for others
-    entropy_steps: WholeOrZero = 0  # in so many steps both weights fall to a tenth, where they stay; 0: they do not fall
-    weight_decay: Share = 0.0
+    schedule: values.Schedule = "constant"  # linear: after the warm-up the rate falls to 0 at the last step
+    beta2: values.Share = 0.999  # how slowly AdamW's mean of the squared gradients moves
+    clip: values.Share = 0.2  # the one-sided bound of the loss
+    entropy: values.Share = 0.0  # the weight of the bonus for entropy
+    notes_entropy: values.Share | None = None  # the same for the tokens of notes; None: as for others
+    entropy_steps: values.WholeOrZero = 0  # in so many steps both weights fall to a tenth, where they stay; 0: they do not fall
+    weight_decay: values.Share = 0.0
     max_grad_norm: Amount = 1.0
-    warmup: WholeOrZero = 0  # steps
+    warmup: values.WholeOrZero = 0  # steps
     save_every: Count = 50  # steps
 
 
@@ -208,8 +202,7 @@ def _find_source_problems(recipe: Recipe) -> Iterator[str]:
             yield f"[sources] {name}: {name} needs recorded loops; name their `folders` in [records]"
         if sources[name] and name != "replay" and recipe.policy.weights == RANDOM:
             yield f"[sources] {name}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]"
-    in_words = recipe.environment.form == "words"
-    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or in_words):
+    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or recipe.environment.form == "words"):
         yield "[sources] teacher: the teacher plays frozenlake only, and writes sentences"
-    if recipe.sources.lessons and (recipe.environment.name != "frozenlake" or not in_words):
+    if recipe.sources.lessons and recipe.environment.form != "words":
         yield '[sources] lessons: lessons are in the words of frozenlake; set form = "words" in [environment]'

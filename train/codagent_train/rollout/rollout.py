@@ -30,23 +30,20 @@ Ask = Callable[[SampleRequest], Reply]
 def rollout(sampler: Sampler, specs: Sequence[RolloutSpec], *, patience_s: float = PATIENCE_S) -> list[Loop]:
     """Play the loops and return them in the order of their specs.
 
-    Loops whose environment is in this process are played first, without threads, and then the others, each in a thread. The error of a
-    loop, such as that of a sandbox that does not start, is raised when the other loops have ended. Raises SandboxError when a loop in a
-    thread neither asks for a reply nor ends for `patience_s` seconds.
+    When the environments of all loops are in this process, no threads are started. The error of a loop, such as that of a sandbox that does
+    not start, is raised when the other loops have ended. Raises SandboxError when a loop in a thread neither asks for a reply nor ends for
+    `patience_s` seconds.
     """
-    numbered = list(enumerate(specs))
-    without = {number: partial(_play, spec=spec) for number, spec in numbered if spec.in_process}
-    loops = dict(zip(without, run_interleaved(sampler, list(without.values())), strict=True))
-    waiting = {number: spec for number, spec in numbered if not spec.in_process}
-    loops |= zip(waiting, _run_in_threads(sampler, list(waiting.values()), patience_s), strict=True)
-    return [loops[number] for number in range(len(specs))]
+    if all(spec.in_process for spec in specs):
+        return run_interleaved(sampler, [partial(_play, spec=spec) for spec in specs])
+    return _run_in_threads(sampler, specs, patience_s)
 
 
 def _run_in_threads(sampler: Sampler, specs: Sequence[RolloutSpec], patience_s: float) -> list[Loop]:
     batcher = RequestBatcher(len(specs), patience_s)
     futures = [_run_in_thread(partial(_play, partial(batcher.submit, slot), spec), batcher.retire) for slot, spec in enumerate(specs)]
     try:
-        while specs and (requests := batcher.next_batch()):
+        while requests := batcher.next_batch():
             slots = sorted(requests)
             batcher.deliver(dict(zip(slots, sampler.sample_replies([requests[slot] for slot in slots]), strict=True)))
     finally:

@@ -85,13 +85,13 @@ def test_joined_vocabularies_have_all_words_once_and_their_uses():
 
 
 def test_the_vocabulary_of_a_mixture_is_found_again_by_its_words():
-    mixed = vocabulary_of([CONTROL, ALCHEMY])
+    mixed = vocabulary_of(CONTROL, ALCHEMY)
     assert set(mixed.words) == {*VOCABULARY.words, *VOCABULARIES["tiny"].words}
-    assert mixed.words == vocabulary_of([ALCHEMY, CONTROL]).words
+    assert mixed.words == vocabulary_of(ALCHEMY, CONTROL).words
     found = find_vocabulary(list(reversed(mixed.words)))
     assert found.words == mixed.words
-    assert vocabulary_of([CONTROL]).words == VOCABULARY.words
-    assert vocabulary_of([CONTROL, EnvironmentConfig("alchemy", "tiny")]) is None
+    assert vocabulary_of(CONTROL).words == VOCABULARY.words
+    assert vocabulary_of(CONTROL, EnvironmentConfig("alchemy", "tiny")) is None
     assert find_vocabulary(["hello", "world"]) is None
 
 
