@@ -11,6 +11,7 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("small", "easy", "hard"),
     "control": ("easy", "medium", "hard", "noisy"),
     "alchemy": ("tiny", "easy", "hard", "fresh", "hard-fair"),
+    "conventions": ("easy",),
     "terminal": ("machine",),
     "grid": ("small", "train", "eval"),
     "pde": ("train", "eval"),
@@ -18,14 +19,14 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
 FORMS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("brief", "terse", "paper", "words"),
     **dict.fromkeys(("control", "alchemy"), ("terse", "paper", "words")),
-    **dict.fromkeys(("terminal", "grid"), ("terse", "paper")),
+    **dict.fromkeys(("conventions", "terminal", "grid"), ("terse", "paper")),
     "pde": ("paper",),
 }
 
 Packing = Literal["cod", "ralph"]
 Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]
-EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"]
 
 
 class EnvironmentConfig(Table, frozen=True):
