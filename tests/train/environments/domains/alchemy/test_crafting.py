@@ -51,7 +51,7 @@ def test_an_answer_of_another_form_loses(reply):
     environment.reset(pack.tasks[0], "")
     assert say(environment, reply).end == "finished"
     outcome = environment.grade()
-    assert (outcome.reward, outcome.passed) == (0.0, False)
+    assert (outcome.reward, outcome.passed, outcome.failed) == (0.0, False, ("form",))
     assert "Expected: a+b" in outcome.feedback
 
 

@@ -97,7 +97,8 @@ class AlchemyAttempt:
         passed = verdict == "made"
         words = {"target": self._names[bench.target], "round": bench.round, "rounds": bench.level.rounds, "next": bench.round + 1}
         feedback = _FEEDBACK[verdict].format(**words, form=EXPECTED[self._wording])
-        return Outcome(bench.reward if passed else 0.0, passed, feedback, () if passed else ("target",))
+        failed = () if passed else ("form",) if self._malformed else ("target",)
+        return Outcome(bench.reward if passed else 0.0, passed, feedback, failed)
 
     def _tell(self, names: tuple[str, str], *, allowed: bool) -> str:
         """Say what came of a pair."""
