@@ -99,8 +99,12 @@ def check(
     name = sources[0] if len(sources) == 1 else None
     if name is None or (Path(name).exists() and not name.endswith(".toml") and name not in shipped_recipes()):
         folders = [Path(path) for path in sources]
-        print(sanitize(scan(folders).describe()))
+        found = scan(folders)
+        print(sanitize(found.describe()))
         print(mixture.describe_uses(folders))
+        if len(found.groups) == found.groups_without_signal:
+            say("no group has a signal to learn from: record some with `codagent loop TASK --check CMD --group 4 --all --rewrite always`,")
+            say("with a model that gives tokens, such as `embedded` or `adapter:DIR`, and a task that it passes sometimes")
         return
     config = read_recipe(name, weights=weights)
     model = estimate.require_size(config)
