@@ -13,7 +13,7 @@ import time
 
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.evaluation.ceilings import measure_players
-from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.recipe.environment_config import EnvironmentConfig
 
 # domain, level, tasks: what the reference gives
 CASES = {

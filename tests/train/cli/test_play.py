@@ -63,4 +63,4 @@ def test_memory_shows_what_the_game_remembers():
 def test_an_unknown_level_is_wrong_usage():
     done = run("play", "alchemy", "--level", "small")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "codagent-train: alchemy has no level 'small'; take one of easy, hard, fresh, hard-fair\n"
+    assert done.stderr == "codagent-train: alchemy has no level 'small'; take one of tiny, easy, hard, fresh, hard-fair\n"

@@ -9,7 +9,8 @@ from codagent_train.environments.domains.turns import TurnEnvironment
 from codagent_train.environments.frozenlake.words import VOCABULARY
 from codagent_train.environments.keycode import Keycode
 from codagent_train.environments.make import choose_environment, find_vocabulary, make_pack, max_turns, vocabulary_of
-from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, read_recipe
+from codagent_train.recipe.environment_config import LEVELS_OF, EnvironmentConfig
+from codagent_train.recipe.schema import read_recipe
 
 MIXED = replace(
     read_recipe("toy"), mixed_with=(EnvironmentConfig("control", "hard", weight=2.0), EnvironmentConfig("alchemy", "fresh", tasks=3))

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.evaluation.plots import draw, reachable_rewards, smooth
-from codagent_train.recipe.schema import EnvironmentConfig, read_recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 
 TRAIN = Path(sys.executable).parent / "codagent-train"

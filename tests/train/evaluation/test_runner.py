@@ -15,7 +15,8 @@ from codagent_train.evaluation import notes_conditions
 from codagent_train.evaluation.report import SETTINGS, Setting
 from codagent_train.evaluation.runner import LOOPS_AT_ONCE, EvalSession, EvalSize, choose_settings, evaluate
 from codagent_train.evaluation.target import EvalTarget
-from codagent_train.recipe.schema import EnvironmentConfig, read_recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import read_recipe
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.run_dir.weights_ref import WeightsRef
 from tests.train.doubles.weights import save_weights

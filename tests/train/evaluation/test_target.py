@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.evaluation.target import EvalTarget, resolve_target, untrained_target
-from codagent_train.recipe.schema import EnvironmentConfig, ReplyConfig, read_recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints
 from codagent_train.run_dir.weights_ref import WeightsRef, resolve
 from tests.train.doubles.weights import save_weights

@@ -15,7 +15,8 @@ from codagent.errors import UsageError
 from codagent.types import Message, Sampling
 from codagent_train.environments.frozenlake.words import VOCABULARY
 from codagent_train.policy.load import choose_dtype, load_policy
-from codagent_train.recipe.schema import BatchConfig, EnvironmentConfig, PolicyConfig, ReplyConfig, read_recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import BatchConfig, PolicyConfig, ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import Trainer, train
 from tests.train.doubles.characters import made, save

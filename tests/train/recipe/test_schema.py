@@ -6,7 +6,8 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent_train.environments.domains.catalogue import DOMAINS
-from codagent_train.recipe.schema import LEVELS_OF, EngineConfig, RecordsConfig, read_recipe, shipped_recipes
+from codagent_train.recipe.environment_config import LEVELS_OF
+from codagent_train.recipe.schema import EngineConfig, RecordsConfig, read_recipe, shipped_recipes
 
 GOOD = """
 seed = 3
@@ -84,7 +85,7 @@ def test_a_key_that_is_missing_is_named(tmp_path):
     [
         ('"frozenlake"\nlevel = "huge"', "[environment] level: frozenlake has no level 'huge'; take one of small, easy, hard"),
         ('"control"\nlevel = "fresh"', "[environment] level: control has no level 'fresh'; take one of easy, medium, hard, noisy"),
-        ('"alchemy"\nform = "brief"', "[environment] form: alchemy has no form 'brief'; take one of terse, paper"),
+        ('"alchemy"\nform = "brief"', "[environment] form: alchemy has no form 'brief'; take one of terse, paper, words"),
     ],
 )
 def test_a_level_or_form_that_the_environment_has_not_is_refused(tmp_path, environment, told):

@@ -55,7 +55,7 @@ def run(
         library_logging.silence_libraries()
         done = checkpoints.step_of(last) if last else 0
         with loggers.open_loggers(log_to, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
-            policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(config.environment), to_train=True)
+            policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(*config.environments), to_train=True)
             from codagent.repository.setups import AllowedSetups, allowed_file
             from codagent_train.data.redo import Operator
             from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly

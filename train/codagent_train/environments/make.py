@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from random import Random
 
 from codagent.errors import UsageError
@@ -17,12 +18,16 @@ from codagent_train.environments.frozenlake.environment import FrozenLake, make_
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE, WORDS
 from codagent_train.environments.packs import Pack, Split, seed_of
-from codagent_train.environments.vocabulary import Vocabulary
-from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, Recipe
+from codagent_train.environments.vocabulary import Vocabulary, join_vocabularies
+from codagent_train.recipe.environment_config import LEVELS_OF, EnvironmentConfig
+from codagent_train.recipe.schema import Recipe
 
 LEVELS = {"small": SMALL, "easy": EASY, "hard": HARD}
 FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER, "words": WORDS}
-VOCABULARIES: dict[tuple[str, str], Vocabulary] = {("frozenlake", "words"): words.VOCABULARY}  # by environment and form
+VOCABULARIES: dict[tuple[str, str], Vocabulary] = {  # of the environments and levels that can be played in words
+    **{("frozenlake", level): words.VOCABULARY for level in LEVELS},
+    **{(name, level): vocabulary for name, domain in DOMAINS.items() for level, vocabulary in domain.vocabularies.items()},
+}
 
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
@@ -51,16 +56,6 @@ def _make_cod_pack(config: EnvironmentConfig, split: Split, number: int, *, toke
     return pack, partial(FrozenLake, level, pack.seed, form, tokens=tokens)
 
 
-def vocabulary_of(config: EnvironmentConfig) -> Vocabulary | None:
-    """Return all words of an environment; None when it is told in sentences."""
-    return VOCABULARIES.get((config.name, config.form))
-
-
-def find_vocabulary(known: Collection[str]) -> Vocabulary | None:
-    """Return the vocabulary that has just the words `known`; None when there is none, as for the tokenizer of a language model."""
-    return next((vocabulary for vocabulary in VOCABULARIES.values() if set(vocabulary.words) == set(known)), None)
-
-
 def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:
     """Return the environment of a pack. Of a mixed run it is drawn by weight, and is the same whenever the pack is made."""
     if not recipe.mixed_with:
@@ -85,7 +80,7 @@ def max_turns(config: EnvironmentConfig) -> int:
 
 def _make_domain_pack(config: EnvironmentConfig, split: Split, number: int, *, tokens: int) -> tuple[Pack, Callable[[], Environment]]:
     domain = DOMAINS[config.name]
-    wording: Wording = "paper" if config.form == "paper" else "terse"
+    wording: Wording = "terse" if config.form == "brief" else config.form
     pack = domain.make_pack(config.level, wording, split, number, config.tasks)
 
     def open_environment() -> Environment:
@@ -119,3 +114,26 @@ def open_game(name: str, level: str | None, number: int, *, tasks: int, memory: 
     return PersonsGame(
         pack, partial(FrozenLake, lake_level, pack.seed, TERSE), TERSE.expected, lambda reply: bool(TERSE.parse_answer(reply))
     )
+
+
+def vocabulary_of(*environments: EnvironmentConfig) -> Vocabulary | None:
+    """Return all words of environments that are mixed; None when one of them is told in sentences."""
+    if any(environment.form != "words" for environment in environments):
+        return None
+    used = {id(VOCABULARIES[environment.name, environment.level]) for environment in environments}
+    return join_vocabularies([vocabulary for vocabulary in _all_vocabularies() if id(vocabulary) in used])
+
+
+def find_vocabulary(known: Collection[str]) -> Vocabulary | None:
+    """Return the vocabulary, of one environment or of several, that has just the words `known`.
+
+    None: there is none, as for the tokenizer of a language model.
+    """
+    single = _all_vocabularies()
+    joined = (join_vocabularies(group) for size in range(1, len(single) + 1) for group in combinations(single, size))
+    return next((vocabulary for vocabulary in joined if set(vocabulary.words) == set(known)), None)
+
+
+def _all_vocabularies() -> list[Vocabulary]:
+    """Return each vocabulary once, always in the same order, in which they are joined."""
+    return list({id(vocabulary): vocabulary for vocabulary in VOCABULARIES.values()}.values())

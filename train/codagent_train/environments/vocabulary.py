@@ -17,6 +17,7 @@ class Vocabulary:
     """
 
     def __init__(self, answers: Sequence[str], notable: Sequence[str], marks: Sequence[str]) -> None:
+        self.answers, self.notable, self.marks = tuple(answers), tuple(notable), tuple(marks)
         self.words = (*answers, *notable, *marks)
         self.ends = frozenset(range(len(answers)))
         self._ids = {word: number for number, word in enumerate(self.words)}
@@ -32,3 +33,12 @@ class Vocabulary:
         """Return the text of a reply. Words that may all stand in notes are written between the tags of notes."""
         text = " ".join([self.words[number] for number in ids])
         return f"{BEGIN}{text}{END}" if all(number in self._notable for number in ids) else text
+
+
+def join_vocabularies(vocabularies: Sequence[Vocabulary]) -> Vocabulary:
+    """Return a vocabulary with the words of all. A word must have the same use in all that have it."""
+    if len(vocabularies) == 1:
+        return vocabularies[0]
+    parts = zip(*((vocabulary.answers, vocabulary.notable, vocabulary.marks) for vocabulary in vocabularies), strict=True)
+    answers, notable, marks = (tuple(dict.fromkeys(word for words in part for word in words)) for part in parts)
+    return Vocabulary(answers, notable, marks)

@@ -16,7 +16,7 @@ from codagent_train.environments.keycode import KEYS
 from codagent_train.environments.make import LEVELS
 from codagent_train.environments.packs import Pack
 from codagent_train.intervals import Estimate, mean_interval, share_interval
-from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.recipe.environment_config import EnvironmentConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any
 from codagent.errors import UsageError
 from codagent_train.environments.make import make_environment_pack
 from codagent_train.evaluation.ceilings import rewards_by_player
-from codagent_train.recipe.schema import EnvironmentConfig, Recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir import checkpoints, metrics
 
 PACKS = 200  # for the estimates of what can be reached

@@ -23,7 +23,9 @@ from codagent_train.evaluation import notes_conditions
 from codagent_train.evaluation.notes_conditions import NotesByPack
 from codagent_train.evaluation.report import SETTINGS, Notes, PackResult, Report, Setting, make_report
 from codagent_train.evaluation.target import EvalTarget, untrained_target
-from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.policy.tokenizer import Tokenizer
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.rollout.engines.engine import Engine
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
@@ -73,18 +75,27 @@ def evaluate(target: EvalTarget, settings: Sequence[Setting], size: EvalSize, *,
 
 
 def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
-    """Load the weights onto their device. Raises UsageError when the device or the weights are not there."""
+    """Load the weights onto their device, or give them to the vLLM server of the recipe.
+
+    Raises UsageError when the device or the weights are not there, and ModelError when the server refuses them.
+    """
     import torch
 
-    from codagent_train.policy.load import load_policy
-    from codagent_train.rollout.engines.transformers_loop import LocalEngine
+    from codagent_train.policy.load import load_policy, load_pretrained
+    from codagent_train.rollout.engines.factory import open_engine
 
     recipe, config = target.recipe, target.policy
+    if recipe.engine.name == "vllm":
+        policy = load_pretrained(config, tokenizer_only=True)
+        return _make_sampler(target, policy.tokenizer, open_engine(recipe, policy, target.weights)), agent_profile(recipe)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
-    policy = load_policy(config, seed=recipe.seed, vocabulary=vocabulary_of(recipe.environment))
-    engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
-    return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
+    policy = load_policy(config, seed=recipe.seed, vocabulary=vocabulary_of(*recipe.environments))
+    return _make_sampler(target, policy.tokenizer, open_engine(recipe, policy, target.weights)), agent_profile(recipe)
+
+
+def _make_sampler(target: EvalTarget, tokenizer: Tokenizer, engine: Engine) -> Sampler:
+    return Sampler(engine, tokenizer, target.name, target.recipe.replies.temperature)
 
 
 class EvalSession:

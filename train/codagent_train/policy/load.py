@@ -16,7 +16,7 @@ from codagent_train.files import refuse_unreadable
 from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
 from codagent_train.recipe import schema
-from codagent_train.run_dir.weights_ref import is_adapter
+from codagent_train.run_dir.weights_ref import is_adapter, read_base
 
 MOST_WORDS = 128  # that a small model reads and writes at a time
 _NO_THINKING = "{%- set enable_thinking = false -%}"  # the name that the chat templates of Qwen3 and others know
@@ -116,12 +116,13 @@ def _make_processor(words: Sequence[str]) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel(ids, unk_token=words[-1])), pad_token=words[-1], eos_token=words[-1])
 
 
-def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False) -> Policy:
+def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, tokenizer_only: bool = False) -> Policy:
     """Load a model from a folder or from the hub; for the folder of an adapter, its base with the adapter on it.
 
+    `tokenizer_only`: the policy's `model` is None, for engines that hold the weights elsewhere.
     Raises UsageError when they cannot be loaded or have no chat template.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     dtype = choose_dtype(config, to_train=to_train)
     kind = "folder" if os.path.lexists(config.weights) else "model"
@@ -129,7 +130,12 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False) -> P
         if is_adapter(Path(config.weights)):
             read_lora_config(Path(config.weights))  # transformers would load parts of an adapter that this refuses
         processor = AutoTokenizer.from_pretrained(config.weights, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
+        if tokenizer_only:
+            base = read_base(Path(config.weights)) if is_adapter(Path(config.weights)) else config.weights
+            model, generation = None, GenerationConfig.from_pretrained(base)
+        else:
+            model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
+            generation = model.generation_config
     if vocabulary := find_vocabulary(processor.get_vocab()):
         return Policy(model, vocabulary, processor, vocabulary.ends)
     if not processor.chat_template:
@@ -138,7 +144,7 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False) -> P
         processor.chat_template = f"{_NO_THINKING}{processor.chat_template.removeprefix(_NO_THINKING)}"
     if processor.pad_token_id is None:
         processor.pad_token = processor.eos_token
-    ends = model.generation_config.eos_token_id
+    ends = generation.eos_token_id
     ends = set(ends) if isinstance(ends, list) else {ends}
     return Policy(model, ChatTokenizer(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
 

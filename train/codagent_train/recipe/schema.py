@@ -5,34 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from msgspec.structs import asdict, replace
 
 from codagent.errors import UsageError
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
 from codagent_train.recipe import values
+from codagent_train.recipe.environment_config import EnvironmentConfig, find_environment_problems
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
-LEVELS_OF: dict[str, tuple[str, ...]] = {
-    "frozenlake": ("small", "easy", "hard"),
-    "control": ("easy", "medium", "hard", "noisy"),
-    "alchemy": ("easy", "hard", "fresh", "hard-fair"),
-    "conventions": ("easy",),
-    "terminal": ("machine",),
-    "grid": ("small", "train", "eval"),
-    "pde": ("train", "eval"),
-}
-FORMS_OF: dict[str, tuple[str, ...]] = {
-    "frozenlake": ("brief", "terse", "paper", "words"),
-    **dict.fromkeys(("control", "alchemy", "conventions"), ("terse", "paper")),
-}
-
-Packing = Literal["cod", "ralph"]
-Form = Literal["brief", "terse", "paper", "words"]
-Memory = Literal["environment", "notes"]
-EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"]
 
 
 class PolicyConfig(Table, frozen=True):
@@ -52,23 +34,6 @@ class EngineConfig(Table, frozen=True):
 
     name: values.EngineName = "local"
     url: Text = "http://127.0.0.1:8000/v1"  # of a vLLM server that is already running
-
-
-class EnvironmentConfig(Table, frozen=True):
-    """What the policy plays."""
-
-    name: EnvironmentName
-    level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
-    form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
-    tasks: Count = 4  # in a pack
-    packing: Packing = "cod"  # cod: different tasks; ralph: the first task of the pack again and again
-    weight: Amount = 1.0  # beside the environments that it is mixed with
-    memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
-
-    @property
-    def label(self) -> str:
-        """The environment in names of loops and metrics, without the seed of a pack."""
-        return f"{self.name}-{self.level}" if self.name in LEVELS_OF else self.name
 
 
 class BatchConfig(Table, frozen=True):
@@ -215,7 +180,8 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             f"[replies] max_tokens: a reply of {replies.max_tokens} tokens leaves nothing of a context of"
             f" {replies.context_tokens} for the request"
         )
-    if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode" and recipe.environment.form != "words":
+    in_words = all(environment.form == "words" for environment in recipe.environments)
+    if recipe.policy.weights == RANDOM and not in_words and (recipe.environment.name != "keycode" or recipe.mixed_with):
         yield '[policy] weights: a model with random weights speaks only the words of keycode, or those of form = "words"'
     if recipe.engine.name == "vllm" and not recipe.policy.lora_rank:
         yield "[engine] name: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]"
@@ -225,14 +191,6 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             " at 1 only; take that, or another [engine]"
         )
     yield from _find_source_problems(recipe)
-
-
-def find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
-    """Yield why an environment cannot be played, each with its key."""
-    for key, known in (("level", LEVELS_OF), ("form", FORMS_OF)):
-        value, choices = getattr(environment, key), known.get(environment.name, ())
-        if choices and value not in choices:
-            yield f"{key}: {environment.name} has no {key} {value!r}; take one of {', '.join(choices)}"
 
 
 def _find_source_problems(recipe: Recipe) -> Iterator[str]:

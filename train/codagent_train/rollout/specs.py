@@ -12,7 +12,8 @@ from codagent.protocols import Environment
 from codagent.types import Loop, Profile, Sampling, Task
 from codagent_train.environments.make import choose_environment, make_pack
 from codagent_train.environments.packs import seed_of
-from codagent_train.recipe.schema import EnvironmentConfig, Recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import Recipe
 
 _NEVER = 1_000_000  # an environment says itself when play is over; an agent that does the same again and again goes on
 PACK_STRIDE = 1_000_000  # the difference between the first pack numbers of two seeds

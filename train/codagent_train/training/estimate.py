@@ -241,7 +241,7 @@ def _prompt_tokens(recipe: Recipe) -> tuple[int, int]:
     pack, environment = make_pack(recipe, "train", 0)
     messages = environment().reset(pack.tasks[0], "")
     if recipe.policy.weights == RANDOM:
-        return len((vocabulary_of(recipe.environment) or keycode).encode(messages)), 0
+        return len((vocabulary_of(*recipe.environments) or keycode).encode(messages)), 0
     counted = [ceil(len(message.content.encode()) / BYTES_PER_TOKEN) for message in messages]
     return sum(counted), counted[-1]
 

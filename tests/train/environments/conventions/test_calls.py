@@ -7,7 +7,7 @@ from codagent_train.environments.conventions.calls import MALFORMED, Conventions
 from codagent_train.environments.conventions.house import BY_NAME, RULES
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.make import make_environment_pack
-from codagent_train.recipe.schema import EnvironmentConfig
+from codagent_train.recipe.environment_config import EnvironmentConfig
 
 HOUSE = dict.fromkeys(RULES, 0)
 CALLS = [(1, 4), (3, 0)]

@@ -12,7 +12,7 @@ FIRST, SECOND = Task("a", "first", seed=1), Task("b", "second", seed=2)
 class Counting:
     """A Game that remembers how many answers it got."""
 
-    rules = "Count."
+    rules, shows_reward = "Count.", True
 
     def __init__(self):
         self.answers = 0

@@ -20,7 +20,8 @@ from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedLoop, s
 from codagent_train.evaluation.matrix.raw_history import RawHistory
 from codagent_train.evaluation.matrix.spec import CONDITIONS, CheckpointConfig, ColumnConfig, MatrixConfig, read_matrix
 from codagent_train.evaluation.matrix.texts import column_table, matrix_json
-from codagent_train.recipe.schema import EnvironmentConfig, ReplyConfig, read_recipe
+from codagent_train.recipe.environment_config import EnvironmentConfig
+from codagent_train.recipe.schema import ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints
 from tests.train.doubles.weights import save_weights
 from tests.train.evaluation.matrix.steering_engine import open_steering

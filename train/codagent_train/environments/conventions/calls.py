@@ -43,6 +43,8 @@ def make_conventions_pack(level: str, wording: Wording, split: Split, number: in
 class ConventionsGame:
     """The tasks of a pack. Nothing is remembered from task to task."""
 
+    shows_reward = True
+
     def __init__(self, level: str, wording: Wording, pack: Pack) -> None:  # noqa: ARG002 - as of every domain
         self.rules = read_prompt(__package__, wording)
         self._wording, self._house = wording, draw_house(pack.seed)

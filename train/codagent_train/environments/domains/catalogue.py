@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from codagent_train.environments.conventions import best_answers, calls
-from codagent_train.environments.domains.alchemy import alchemist, crafting, recipes
-from codagent_train.environments.domains.control import best_law, plant, steering
+from codagent_train.environments.domains.alchemy import alchemist, alchemy_words, crafting, recipes
+from codagent_train.environments.domains.control import best_law, control_words, plant, steering
 from codagent_train.environments.domains.domain import Domain
 from codagent_train.environments.domains.grid import cost_map, navigation, routes
 from codagent_train.environments.domains.pde import discovery, equation, sparse_players
@@ -20,6 +20,7 @@ DOMAINS: Mapping[str, Domain] = {
         best_law.PLAYERS,
         steering.EXPECTED,
         steering.has_gains,
+        dict.fromkeys(plant.LEVELS, control_words.VOCABULARY),
     ),
     "alchemy": Domain(
         {name: level.rounds for name, level in recipes.LEVELS.items()},
@@ -28,6 +29,7 @@ DOMAINS: Mapping[str, Domain] = {
         alchemist.PLAYERS,
         crafting.EXPECTED,
         crafting.has_pair,
+        alchemy_words.VOCABULARIES,
     ),
     "conventions": Domain(
         dict.fromkeys(calls.LEVELS, 1),

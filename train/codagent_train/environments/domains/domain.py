@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codagent.types import Task
 from codagent_train.environments.domains.turns import Game, Wording
 from codagent_train.environments.packs import Pack, Split, seed_of
+from codagent_train.environments.vocabulary import Vocabulary
 
 
 class Score(NamedTuple):
@@ -35,6 +36,7 @@ class Domain:
     players: Mapping[str, Player]
     expected: Mapping[Wording, str]  # the form of an answer, for people and for feedback
     has_form: Callable[[str], bool]  # whether an answer in the terse wording has the expected form
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)  # of the levels that can be played in words
 
 
 def name_tasks(name: str, split: Split, number: int, tasks: int, describe: Callable[[int, int], str]) -> Pack:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Literal, Protocol
 
-from codagent.types import End, Message, Observation, Outcome, Task, Tool
+from codagent.types import End, Episode, Message, Observation, Outcome, Task, Tool
+from codagent_train.environments import notes_request
 
 Memory = Literal["environment", "notes"]  # what carries facts from task to task: the environment itself, or only the notes
-Wording = Literal["terse", "paper"]  # terse: few tokens, and the bare action as the answer; paper: close to the words of the paper
+# terse: few tokens, and the bare action as the answer; paper: close to the words of the paper; words: of a closed vocabulary
+Wording = Literal["terse", "paper", "words"]
+NOTES_WORDS = 4  # that notes have in words
+NOTHING, NOTES, WRITE = "?", "@notes", "@write"  # words of all domains: of notes that say nothing; before the notes; the request for notes
+NO_NOTES: Mapping[Wording, str] = {"terse": "(none yet)", "paper": "(none yet)", "words": " ".join([NOTHING] * NOTES_WORDS)}
+_REWRITE = {"terse": (__package__, "rewrite_terse"), "paper": ("codagent_train.environments.frozenlake", "paper_rewrite")}
 _ANSWER = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
 
 
@@ -28,10 +36,16 @@ class Attempt(Protocol):
 
 
 class Game(Protocol):
-    """The tasks of one pack, as one loop plays them. `forget` removes what the environment itself remembers of earlier tasks."""
+    """The tasks of one pack, as one loop plays them.
+
+    `rules` are for the player, "" in words. `shows_reward` says whether the request for notes names the reward. `forget` removes what the
+    environment itself remembers of earlier tasks.
+    """
 
     @property
     def rules(self) -> str: ...
+    @property
+    def shows_reward(self) -> bool: ...
     def begin(self, task: Task) -> Attempt: ...
     def forget(self) -> None: ...
 
@@ -47,7 +61,7 @@ class TurnEnvironment:
     passes = False
 
     def __init__(self, game: Game, wording: Wording, *, memory: Memory = "notes", tokens: int = 1000) -> None:
-        self._game, self._memory = game, memory
+        self._game, self._wording, self._memory = game, wording, memory
         self._prompt = read_prompt(__package__, f"notes_{wording}").replace("{tokens}", str(tokens))
         self._task: Task | None = None
 
@@ -55,7 +69,7 @@ class TurnEnvironment:
         if self._memory == "notes" or task == self._task:
             self._game.forget()
         self._task, self._attempt = task, self._game.begin(task)
-        system = self._prompt.replace("{rules}", self._game.rules).replace("{notes}", notes or "(none yet)")
+        system = self._prompt.replace("{rules}", self._game.rules).replace("{notes}", notes or NO_NOTES[self._wording])
         return Message("system", system), Message("user", self._attempt.observe())
 
     def step(self, message: Message) -> Observation:
@@ -70,6 +84,18 @@ class TurnEnvironment:
 
     def describe_state(self) -> str:
         return self._attempt.account()
+
+    def ask_for_notes(self, attempt: Episode, *, max_words: int, max_bytes: int) -> tuple[Message, ...]:
+        """Return the request for notes. In words it goes on where the attempt ended."""
+        state = self.describe_state()
+        if self._wording == "words":
+            turns = [message for step in attempt.steps for message in (step.reply.message, *step.observation.messages)]
+            return (*attempt.prompt, *turns, Message("user", f"{state} {WRITE}"))
+        prompt = read_prompt(*_REWRITE[self._wording]).replace("{words}", str(max_words))
+        outcome = attempt.outcome
+        if outcome and not self._game.shows_reward:
+            attempt, state = replace(attempt, outcome=None), f"{state}\n{outcome.feedback}"
+        return notes_request.ask_for_notes(prompt, self._game.rules, attempt, state, max_bytes=max_bytes)
 
 
 @cache

@@ -58,7 +58,8 @@ class FrozenLake:
     def grade(self) -> Outcome:
         turn, turns, passed = self._moment.turn, self._moment.lake.turns, self._over == "goal"
         feedback = self._form.feedback[self._over].format(turn=turn, next=turn + 1, turns=turns, form=self._form.expected)
-        return Outcome(goal_reward(turn, turns) if passed else 0.0, passed, feedback, () if passed else ("goal",))
+        failed = () if passed else ("form",) if self._over == "form" else ("goal",)
+        return Outcome(goal_reward(turn, turns) if passed else 0.0, passed, feedback, failed)
 
     def save_work(self, outcome: Outcome | None) -> None:
         """Do nothing: a lake leaves nothing to save."""

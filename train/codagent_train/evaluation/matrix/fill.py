@@ -41,8 +41,8 @@ def reachable_by_column(matrix: MatrixConfig) -> dict[str, Reachable]:
     """Return what can be reached in each column without a model, on the packs of the matrix."""
     reachable: dict[str, Reachable] = {}
     for column in matrix.columns:
-        drawn = (make_environment_pack(column.config, "test", number)[0] for number in range(matrix.packs))
-        reachable[str(column)] = rewards_by_player(column.config, [column.repack(pack) for pack in drawn])
+        packs = [make_environment_pack(column.config, "test", number)[0] for number in range(matrix.packs)]
+        reachable[str(column)] = rewards_by_player(column.config, packs)
     return reachable
 
 

@@ -101,9 +101,8 @@ def _given_notes(notes: Sequence[str]) -> NotesIO:
 
 
 def _pack_specs(recipe: Recipe, column: ColumnConfig, number: int, played: Sequence[tuple[Profile, NotesIO]]) -> list[RolloutSpec]:
-    drawn, environment = make_environment_pack(column.config, "test", number, tokens=recipe.replies.max_tokens)
-    pack, label = column.repack(drawn), column.config.label
-    specs = []
+    pack, environment = make_environment_pack(column.config, "test", number, tokens=recipe.replies.max_tokens)
+    label, specs = column.config.label, []
     for member, (profile, notes_io) in enumerate(played):
         loop = Loop(f"{number}-{member}", str(number), f"{label}-{pack.seed}", "", "")
         seed = seed_of("test", "replies", label, column.tasks, column.packing, number, member)

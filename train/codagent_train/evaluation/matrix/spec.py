@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from codagent.errors import UsageError
 from codagent.settings.toml import Count, Table, Text, parse_table, read_toml
-from codagent_train.environments.packs import Pack
-from codagent_train.recipe.schema import EnvironmentConfig, EnvironmentName, Form, Memory, Packing, find_environment_problems
+from codagent_train.recipe.environment_config import (
+    EnvironmentConfig,
+    EnvironmentName,
+    Form,
+    Memory,
+    Packing,
+    find_environment_problems,
+)
 
 # own: the notes that the policy writes · none: no notes · raw: all earlier attempts, word for word, in place of notes
 # shuffled: the notes that it wrote in another pack · untrained: the notes that the untrained model wrote in the same pack
@@ -41,11 +46,7 @@ class ColumnConfig(Table, frozen=True):
     @property
     def config(self) -> EnvironmentConfig:
         """The column as the environment of a recipe."""
-        return EnvironmentConfig(self.environment, self.level, self.form, self.tasks, memory=self.memory)
-
-    def repack(self, pack: Pack) -> Pack:
-        """Return the pack as it is played in this column."""
-        return pack if self.packing == "cod" else replace(pack, tasks=pack.tasks[:1] * self.tasks)
+        return EnvironmentConfig(self.environment, self.level, self.form, self.tasks, self.packing, memory=self.memory)
 
 
 class MatrixConfig(Table, frozen=True):

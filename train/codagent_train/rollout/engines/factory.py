@@ -11,6 +11,7 @@ from codagent_train.policy.load import Policy
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.engine import Engine
 from codagent_train.run_dir import checkpoints
+from codagent_train.run_dir.weights_ref import WeightsRef
 
 EngineAtStep = Callable[[Any, int], Engine]  # takes the model and the number of the step; the engine samples from the model as it is then
 
@@ -26,6 +27,21 @@ def engine_for(recipe: Recipe, policy: Policy, out: Path) -> EngineAtStep:
     from codagent_train.rollout.engines.transformers_loop import LocalEngine
 
     return lambda model, _: LocalEngine(model, pad=policy.pad, ends=policy.ends)
+
+
+def open_engine(recipe: Recipe, policy: Policy, weights: WeightsRef) -> Engine:
+    """Return the recipe's engine for weights that are not trained. A vLLM server must already serve their base.
+
+    An adapter is given to the server. The policy of a vLLM engine needs no model. Raises ModelError when the server refuses.
+    """
+    if recipe.engine.name == "vllm":
+        from codagent_train.rollout.engines.vllm import VllmEngine
+
+        server = VllmEngine(recipe.engine.url, ends=policy.ends, model="" if weights.adapter else weights.base)
+        if weights.adapter:
+            server.publish(weights.adapter, f"{weights.name}-{hash_adapter(weights.adapter)}")
+        return server
+    return engine_for(recipe, policy, Path())(policy.model.to(recipe.policy.device), 0)
 
 
 def _vllm_engines(url: str, ends: frozenset[int], out: Path) -> EngineAtStep:

@@ -35,7 +35,7 @@ def test_pairs_are_tried_and_told():
     pack, environment = opened()
     environment.reset(pack.tasks[0], "")
     world = draw_world(LEVELS["fresh"], pack.seed, 4)
-    names = name_elements(world, pack.seed, short=True)
+    names = name_elements(world, pack.seed, "terse")
     (first, second), made = next((pair, made) for pair, made in world.recipes.items() if made not in world.targets)
     shown = say(environment, f"{names[first]}+{names[second]} as I guess").messages[0].content
     if world.tier(first) == 0:
@@ -51,7 +51,7 @@ def test_an_answer_of_another_form_loses(reply):
     environment.reset(pack.tasks[0], "")
     assert say(environment, reply).end == "finished"
     outcome = environment.grade()
-    assert (outcome.reward, outcome.passed) == (0.0, False)
+    assert (outcome.reward, outcome.passed, outcome.failed) == (0.0, False, ("form",))
     assert "Expected: a+b" in outcome.feedback
 
 
@@ -79,7 +79,7 @@ def test_a_known_recipe_makes_the_target_and_ends():
     for number in range(20):
         pack, environment = opened(number=number)
         world = draw_world(LEVELS["fresh"], pack.seed, 4)
-        names = name_elements(world, pack.seed, short=True)
+        names = name_elements(world, pack.seed, "terse")
         position = next((position for position, target in enumerate(world.targets) if world.tier(target) == 1), None)
         if position is None:
             continue
@@ -105,10 +105,10 @@ def test_a_task_given_again_keeps_its_target():
 
 
 @pytest.mark.parametrize(
-    ("level", "known", "carried"), [("easy", 0.978, (0.75, 0.85)), ("fresh", 0.98, (0.24, 0.70)), ("hard-fair", 0.98, (0.22, 0.66))]
+    ("level", "known", "carried"), [("easy", 0.978, (0.75, 0.85)), ("fresh", 0.98, (0.24, 0.70)), ("hard-fair", 0.98, (0.22, 0.58))]
 )
 def test_what_can_be_reached_without_a_model(level, known, carried):
-    means = mean_rewards("alchemy", level, packs=100, tasks=4)
+    means = mean_rewards("alchemy", level, packs=200, tasks=4)
     assert fmean(means["known"]) == pytest.approx(known, abs=0.02)
     assert means["random"][0] < means["scratch"][0]
     assert means["carry"][0] > carried[0]

@@ -116,10 +116,10 @@ def test_a_success_is_worth_less_the_longer_it_takes():
     assert Bench(SMALL, EASY, 3, {0: 1, 1: 1}, round=3).reward == 0
 
 
-@pytest.mark.parametrize("short", [True, False])
-def test_names_are_different(short):
+@pytest.mark.parametrize("wording", ["terse", "paper", "words"])
+def test_names_are_different(wording):
     for seed in range(50):
         world = draw_world(HARD, seed, 8)
-        names = name_elements(world, seed, short=short)
+        names = name_elements(world, seed, wording)
         assert len(set(names.values())) == len(names) == sum(map(len, world.tiers))
-        assert all((len(name) == 1) if short else (3 <= len(name) <= 5) for name in names.values())
+        assert {len(name) for name in names.values()} <= {"terse": {1}, "words": {2}, "paper": {3, 4, 5}}[wording]

@@ -6,13 +6,14 @@ import re
 from dataclasses import replace
 
 from codagent.types import End, Outcome, Task
+from codagent_train.environments.domains.alchemy import alchemy_words
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, Bench, draw_world, name_elements, open_bench
 from codagent_train.environments.domains.domain import name_tasks
 from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split
 
-EXPECTED: dict[Wording, str] = {"terse": "a+b", "paper": "<answer>A + B</answer> once, with the names of two elements"}
-_PAIR = re.compile(r"\s*([a-z]+)\s*\+\s*([a-z]+)\s*", re.IGNORECASE)
+EXPECTED: dict[Wording, str] = {"terse": "a+b", "words": "a pair", "paper": "<answer>A + B</answer> once, with the names of two elements"}
+_PAIR = re.compile(r"\s*([a-z]+\d?)\s*\+\s*([a-z]+\d?)\s*", re.IGNORECASE)
 _FIRST_PAIR = re.compile(r"\s*([a-z])\+([a-z])(?![\w+])")
 _FEEDBACK = {
     "made": "Success: {target} was made in {round} of {rounds} rounds.",
@@ -27,7 +28,7 @@ def make_alchemy_pack(level: str, wording: Wording, split: Split, number: int, t
     """Make pack number `number` of a split. What is hidden depends on the number of tasks, too."""
     pack = name_tasks(f"alchemy-{level}", split, number, tasks, lambda *_: "")
     world = draw_world(LEVELS[level], pack.seed, tasks)
-    names = name_elements(world, pack.seed, short=wording == "terse")
+    names = name_elements(world, pack.seed, wording)
     targets = (names[world.targets[position % len(world.targets)]] for position in range(tasks))
     described = (replace(task, instruction=f"Make {target}.") for task, target in zip(pack.tasks, targets, strict=True))
     return replace(pack, tasks=tuple(described))
@@ -41,11 +42,14 @@ def has_pair(reply: str) -> bool:
 class AlchemyGame:
     """The tasks of a pack. The environment itself remembers nothing of earlier tasks."""
 
+    shows_reward = True
+
     def __init__(self, level: str, wording: Wording, pack: Pack) -> None:
-        self.rules = read_prompt(__package__, wording if wording == "paper" else f"terse_{'limited' if LEVELS[level].limited else 'open'}")
+        name = wording if wording == "paper" else f"terse_{'limited' if LEVELS[level].limited else 'open'}"
+        self.rules = "" if wording == "words" else read_prompt(__package__, name)
         self._level, self._wording = LEVELS[level], wording
         self._world = draw_world(self._level, pack.seed, len(pack.tasks))
-        self._names = name_elements(self._world, pack.seed, short=wording == "terse")
+        self._names = name_elements(self._world, pack.seed, wording)
         self._positions = {task.seed: position for position, task in enumerate(pack.tasks)}
 
     def begin(self, task: Task) -> AlchemyAttempt:
@@ -66,10 +70,12 @@ class AlchemyAttempt:
         self._news = ""  # what the last pair gave
 
     def observe(self) -> str:
+        if self._wording == "words":
+            return self._news or f"*{self._names[self._bench.target]}"
         return self._observe_terse() if self._wording == "terse" else self._observe_paper()
 
     def act(self, reply: str) -> End | None:
-        written = reply if self._wording == "terse" else read_answer(reply) or ""
+        written = read_answer(reply) or "" if self._wording == "paper" else reply
         match = _FIRST_PAIR.match(written) if self._wording == "terse" else _PAIR.fullmatch(written)
         if not match:
             self._malformed = True
@@ -91,12 +97,15 @@ class AlchemyAttempt:
         passed = verdict == "made"
         words = {"target": self._names[bench.target], "round": bench.round, "rounds": bench.level.rounds, "next": bench.round + 1}
         feedback = _FEEDBACK[verdict].format(**words, form=EXPECTED[self._wording])
-        return Outcome(bench.reward if passed else 0.0, passed, feedback, () if passed else ("target",))
+        failed = () if passed else ("form",) if self._malformed else ("target",)
+        return Outcome(bench.reward if passed else 0.0, passed, feedback, failed)
 
     def _tell(self, names: tuple[str, str], *, allowed: bool) -> str:
         """Say what came of a pair."""
         a, b = names
         made = self._bench.last[1] if self._bench.last else None
+        if self._wording == "words":
+            return alchemy_words.describe_pair(a, b, None if made is None else self._names[made])
         if self._wording == "terse":
             return f"{a}+{b}={self._names[made]}" if made is not None else f"{a}+{b} no" if allowed else f"{a}+{b} not in stock"
         if allowed:

@@ -1,7 +1,7 @@
 """The rules of Alchemy-Random: a hidden graph of recipes, targets, stocks, and what a pair of elements gives. No texts.
 
-After arXiv 2606.20002, table 2. The levels `fresh` and `hard-fair` are not in the paper: in `fresh` all targets of a pack differ; in
-`hard-fair` every task can be solved from its stock, and the lists do not give distractors away by their place.
+After arXiv 2606.20002, table 2. Levels that are not in the paper: in `fresh` all targets of a pack differ; in `hard-fair` every task can
+be solved from its stock, and the lists do not give distractors away by their place; `tiny` has two tiers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import combinations_with_replacement, pairwise
 from string import ascii_lowercase
 
 from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.turns import Wording
 
 STEP_COST = 0.1  # what a success loses when it takes all rounds
 _TRIES = 50  # for a pair that has no recipe yet
@@ -41,7 +42,8 @@ class AlchemyLevel:
 EASY = AlchemyLevel("easy", (3, 4), (3, 4), (0.4, 0.6), (1, 1), (0.0, 0.0), 8, limited=False)
 HARD = AlchemyLevel("hard", (3, 4), (4, 6), (0.4, 0.8), (1, 2), (0.0, 0.3), 15, limited=True)
 FRESH = AlchemyLevel("fresh", (3, 3), (5, 6), (0.7, 0.9), (1, 1), (0.0, 0.0), 10, limited=False, distinct=True)
-LEVELS = {level.name: level for level in (EASY, HARD, FRESH, replace(HARD, name="hard-fair", fair=True))}
+TINY = AlchemyLevel("tiny", (2, 2), (3, 3), (0.67, 0.67), (1, 1), (0.0, 0.0), 2, limited=False)
+LEVELS = {level.name: level for level in (TINY, EASY, HARD, FRESH, replace(HARD, name="hard-fair", fair=True))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +156,21 @@ def least_stock(world: World, target: int) -> int:
     return min(max(base.values()) for _, base in plans(world, target))
 
 
-def name_elements(world: World, pack_seed: int, *, short: bool) -> dict[int, str]:
-    """Name the elements: one letter each, in the order of the lists, or random words of 3 to 5 letters."""
+def name_elements(world: World, pack_seed: int, wording: Wording) -> dict[int, str]:
+    """Name the elements.
+
+    In the terse wording they are one letter each, in the order of the lists; in words, the letter of the tier and a number; in the paper's
+    wording, random words of 3 to 5 letters.
+    """
     elements = [element for tier in world.tiers for element in tier]
-    if short:
+    if wording == "terse":
         return dict(zip(elements, ascii_lowercase, strict=False))
+    if wording == "words":
+        return {
+            element: f"{letter}{number}"
+            for letter, tier in zip(ascii_lowercase, world.tiers, strict=False)
+            for number, element in enumerate(tier, 1)
+        }
     draws, names = Draws(pack_seed + 1), dict[str, None]()
     while len(names) < len(elements):
         names["".join(draws.choice(ascii_lowercase) for _ in range(draws.whole(3, 5)))] = None

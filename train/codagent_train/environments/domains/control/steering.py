@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from codagent.types import End, Outcome, Task
+from codagent_train.environments.domains.control import control_words
 from codagent_train.environments.domains.control.expression import Expression
 from codagent_train.environments.domains.control.plant import (
     GOOD,
@@ -32,6 +33,7 @@ _EXPRESSION = re.compile(r"\s*<action_expression>(.*)</action_expression>\s*", r
 EXPECTED: dict[Wording, str] = {
     "terse": "two numbers, kp and kd",
     "paper": "<answer><action_expression>one expression</action_expression></answer> once, at the end of the reply",
+    "words": "one of the gains",
 }
 
 
@@ -57,8 +59,10 @@ def make_control_pack(level: str, wording: Wording, split: Split, number: int, t
 class ControlGame:
     """The tasks of a pack. The last law that ran is remembered, for tasks with memory "environment"."""
 
+    shows_reward = True
+
     def __init__(self, level: str, wording: Wording, pack: Pack) -> None:
-        self.rules = read_prompt(__package__, wording)
+        self.rules = "" if wording == "words" else read_prompt(__package__, wording)
         self._level, self._wording, self._plant = LEVELS[level], wording, draw_plant(pack.seed)
         self._last: Submission | None = None
 
@@ -83,12 +87,14 @@ class ControlAttempt:
         self._answered = False
 
     def observe(self) -> str:
+        if self._wording == "words":
+            return control_words.STEER
         task = describe_course(self._course, self._wording)
         return f"{task}\n{_describe_last(self._last, self._wording)}" if self._last else task
 
     def act(self, reply: str) -> End | None:
         self._answered = True
-        read = _read_gains(reply, self._course) if self._wording == "terse" else _read_expression(reply, self._course)
+        read = READERS[self._wording](reply, self._course)
         if read:
             text, law = read
             try:
@@ -99,6 +105,8 @@ class ControlAttempt:
         return "finished"
 
     def account(self) -> str:
+        if self._wording == "words":
+            return control_words.describe_run(self._submission.trajectory if self._submission else None)
         if not self._submission:
             return ""
         if not self._submission.trajectory:
@@ -152,6 +160,13 @@ def _read_expression(reply: str, course: Course) -> tuple[str, Law] | None:
         return expression.value({"x": x, "v": v, "t": float(step), "remaining_steps": float(remaining), **fixed})
 
     return expression.text, law
+
+
+READERS: Mapping[Wording, Callable[[str, Course], tuple[str, Law] | None]] = {
+    "terse": _read_gains,
+    "paper": _read_expression,
+    "words": control_words.read_law,
+}
 
 
 def _describe_run(submission: Submission, run: Trajectory, wording: Wording) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from codagent.types import End, Outcome, Task
 from codagent_train.environments.domains.domain import name_tasks
@@ -10,7 +11,7 @@ from codagent_train.environments.domains.grid.cost_map import LEVELS, Cell, Cost
 from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split, seed_of
 
-EXPECTED: dict[Wording, str] = {"terse": "row,column", "paper": "<answer>row,column</answer> once"}
+EXPECTED: Mapping[Wording, str] = {"terse": "row,column", "paper": "<answer>row,column</answer> once"}
 _MOVE = re.compile(r"\s*(\d{1,2})\s*,\s*(\d{1,2})\s*")
 
 
@@ -35,6 +36,8 @@ def has_move(reply: str) -> bool:
 
 class GridGame:
     """The tasks of a pack. The cells that were shown are remembered, for tasks with memory "environment"."""
+
+    shows_reward = True
 
     def __init__(self, level: str, wording: Wording, pack: Pack) -> None:
         self.rules = read_prompt(__package__, wording)

@@ -5,6 +5,7 @@ The paper's environment keeps data sets and equations for all tasks of a pack; w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from codagent.types import End, Outcome, Task
@@ -28,7 +29,7 @@ from codagent_train.environments.domains.turns import Wording, read_answer, read
 from codagent_train.environments.packs import Pack, Split
 
 TURNS, POINTS_PER_TASK = 6, 6
-EXPECTED: dict[Wording, str] = dict.fromkeys(
+EXPECTED: Mapping[Wording, str] = dict.fromkeys(
     ("terse", "paper"), "<answer>one action</answer> once, an action of the rules with its arguments"
 )
 _BAD_CONDITION = 100.0
@@ -57,6 +58,8 @@ def has_action(reply: str) -> bool:
 
 class PdeGame:
     """The tasks of a pack."""
+
+    shows_reward = False
 
     def __init__(self, level: str, wording: Wording, pack: Pack) -> None:
         del wording

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from codagent.types import End, Outcome, Task
 from codagent_train.environments.domains.domain import name_tasks
 from codagent_train.environments.domains.terminal.machine import (
@@ -18,7 +20,7 @@ from codagent_train.environments.domains.terminal.machine import (
 from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split, seed_of
 
-EXPECTED: dict[Wording, str] = {"terse": "one command", "paper": "<answer>one command</answer> once"}
+EXPECTED: Mapping[Wording, str] = {"terse": "one command", "paper": "<answer>one command</answer> once"}
 _TERSE = {"move": "move {0} to {1}", "rename": "rename {0} to {1}", "send": "send {0} to {1}", "pack": "pack {0} as {1}"}
 _PAPER = {
     "move": "Move the file {0} into the folder ~/{1}.",
@@ -46,6 +48,8 @@ def has_command(reply: str) -> bool:
 
 class MachineGame:
     """The tasks of a pack. The environment itself remembers nothing of earlier tasks."""
+
+    shows_reward = True
 
     def __init__(self, level: str, wording: Wording, pack: Pack) -> None:
         del level

@@ -1,0 +1,29 @@
+"""Optimal control in 12 words, for a small model that is trained from random weights.
+
+An answer is one word: the sign of the gains, and how large they are. Start and target are not told: a law with two gains sees them itself.
+What a run shows of b is told as one word, which may stand in notes. So notes are quoted, and the sign of b is what they can carry.
+"""
+
+from __future__ import annotations
+
+from codagent_train.environments.domains.control.best_law import identify_plant
+from codagent_train.environments.domains.control.plant import Course, Law, Trajectory, gains_law
+from codagent_train.environments.domains.turns import NOTES, NOTHING, WRITE
+from codagent_train.environments.vocabulary import Vocabulary
+
+_SIZES = {"slow": (0.1, 0.5), "usual": (0.36, 0.88), "fast": (0.8, 1.3)}
+GAINS = {f"{sign}{size}": (float(f"{sign}{kp}"), float(f"{sign}{kd}")) for sign in "+-" for size, (kp, kd) in _SIZES.items()}
+STEER, FAILED = "@steer", "@failed"
+SIGNS = {True: "b>0", False: "b<0"}
+VOCABULARY = Vocabulary(tuple(GAINS), (*SIGNS.values(), NOTHING), (NOTES, STEER, FAILED, WRITE))
+
+
+def read_law(reply: str, course: Course) -> tuple[str, Law] | None:
+    """Read a law: the only word of an answer."""
+    return (reply, gains_law(course, *GAINS[reply])) if reply in GAINS else None
+
+
+def describe_run(run: Trajectory | None) -> str:
+    """Return what a run shows of b. None: there was no run."""
+    plant = identify_plant(run.table, run.v) if run else None
+    return SIGNS[plant.b > 0] if plant else FAILED
