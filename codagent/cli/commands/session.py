@@ -86,9 +86,9 @@ def open_session(repo: Path, record: Path | None, seed: int | None, flags: dict[
     finally:
         left = chat.describe_left()
         chat.close()
-        screen.stop()
         if left:
-            say(left)
+            chat.view.say(left)
+        screen.stop()
 
 
 def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any], seed: int | None) -> tuple[Chat, Screen | PlainInput]:

@@ -31,7 +31,8 @@ class Typed:
     """The lines that were typed and not worked on so far."""
 
     lines: queue.SimpleQueue[str | None]
-    busy: bool = False  # whether one is worked on
+    busy: bool = False  # whether something is done that Ctrl-C stops
+    asking: bool = False  # whether the model works on a turn, and can be told more
 
 
 class Chat:
@@ -66,10 +67,11 @@ class Chat:
     def status(self) -> str:
         """Describe model, context, tokens, money and branch in a line."""
         plan = ["plan: type go"] if self.planning else []
-        return clean("  " + " · ".join([self.options.settings.model, *self.view.meter.describe(), *self._branch, *plan]))
+        return clean("  " + " · ".join([self.options.settings.model.rpartition("#")[2], *self.view.meter.describe(), *self._branch, *plan]))
 
     def run(self, screen: Screen | PlainInput, start: Callable[[], None]) -> None:
         """Carry out `start`, then one line after the other, until the person leaves. Raises KeyboardInterrupt when a signal ends it."""
+        self._typed.busy = True
         self._guard(start)
         while not signals.was_ended() and self._guard(lambda: self._work_on_next(screen)):
             pass
@@ -90,7 +92,9 @@ class Chat:
         if conflicts := follow(self.session):
             self.view.error(f"you and the agent changed the same lines of {', '.join(conflicts)}; the agent does not see your edits so far")
         had_work = self.session.history.commit
+        self._typed.asking = True
         turn = self.session.ask(text)
+        self._typed.asking = False
         self._retry = turn.end != "finished"
         if self.session.history.commit != had_work and (change := self.session.history.change()):
             self.tell_change(*change)
@@ -158,7 +162,7 @@ class Chat:
             self.view.error(str(error))
             self._retry = True
         finally:
-            self._typed.busy = False
+            self._typed.busy = self._typed.asking = False
             self.view.rest()
         return True
 
@@ -172,7 +176,7 @@ class Chat:
         text = text.strip()
         if shown.strip():
             self.view.print(self.view.ink("bold", "> ") + clean(shown.strip()))
-        if self._typed.busy and text and not text.startswith(("/", "!")) and text not in _WORDS and self.session.is_open:
+        if self._typed.asking and text and not text.startswith(("/", "!")) and text.lower() not in _WORDS:
             self.session.type_ahead(text)
             self.view.say("it is told after this step")
         else:

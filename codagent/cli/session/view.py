@@ -40,7 +40,7 @@ class View:
         self._stream, self._thought = MarkdownStream(), ""
         self._doing, self._began, self._drawn = "", 0.0, 0.0
         self._calls: list[ToolCall] = []  # of the latest reply that have no answer
-        self._said = False  # whether the latest turn has said anything
+        self._again = ""  # why the reply is asked for again; "": it is asked for the first time
 
     def attach(self, columns: Callable[[], int], redraw: Callable[[], None]) -> None:
         """Show it on a screen: `columns` tells the width of the terminal, `redraw` is called when the live lines have changed."""
@@ -95,7 +95,9 @@ class View:
     def on_text(self, text: str) -> None:
         if isinstance(text, Restart):
             self._stream, self._thought = MarkdownStream(), ""
-            self.say(text)
+            if text != self._again:  # the same reason is said once
+                self.say(text)
+            self._again = text
         elif isinstance(text, CallText):
             self._thought = ""
             if self._doing != _WRITING:
@@ -112,11 +114,11 @@ class View:
             self._redraw()
 
     def on_episode_start(self, episode: Episode) -> None:
-        self._said = False
+        self._again = ""
         self.work(_WAITING if episode.kind == "solve" else "the conversation is summed up")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
-        self._thought = ""
+        self._thought = self._again = ""
         self._show(self._stream.finish())
         self.meter.count(reply)
         self._calls = list(reply.message.tool_calls)
@@ -156,7 +158,6 @@ class View:
 
     def _show(self, blocks: str) -> None:
         if blocks.strip():
-            self._said = True
             self.markdown(blocks)
             self.print()
 
