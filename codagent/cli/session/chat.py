@@ -32,6 +32,7 @@ class Typed:
 
     lines: queue.SimpleQueue[str | None]
     busy: bool = False  # whether something is done that Ctrl-C stops
+    leaving: bool = False  # whether the person leaves; what waits is not worked on any more
     asking: bool = False  # whether the model works on a turn, and can be told more
 
 
@@ -50,7 +51,7 @@ class Chat:
 
     def listener(self) -> Listener:
         """Return who hears the input line."""
-        return Listener(self._hear, self._stop, lambda: self._typed.lines.put(LEAVE), lambda: self.expand(""))
+        return Listener(self._hear, self._stop, self._leave, lambda: self.expand(""))
 
     @cached_property
     def _branch(self) -> list[str]:
@@ -71,7 +72,7 @@ class Chat:
 
     def run(self, screen: Screen | PlainInput, start: Callable[[], None]) -> None:
         """Carry out `start`, then one line after the other, until the person leaves. Raises KeyboardInterrupt when a signal ends it."""
-        self._typed.busy = True
+        self._typed.busy, self._typed.leaving = True, False
         self._guard(start)
         while not signals.was_ended() and self._guard(lambda: self._work_on_next(screen)):
             pass
@@ -170,7 +171,7 @@ class Chat:
         if isinstance(screen, PlainInput) and self._typed.lines.empty():
             screen.read()
         line = self._typed.lines.get()
-        return line is not LEAVE and self._work_on(line)
+        return line is not LEAVE and not self._typed.leaving and self._work_on(line)
 
     def _hear(self, text: str, shown: str) -> None:
         text = text.strip()
@@ -181,6 +182,12 @@ class Chat:
             self.view.say("it is told after this step")
         else:
             self._typed.lines.put(text)
+
+    def _leave(self) -> None:
+        """Leave, and stop what is done."""
+        self._typed.leaving = True
+        self._typed.lines.put(LEAVE)
+        self._stop()
 
     def _stop(self) -> bool:
         if self._typed.busy:

@@ -148,11 +148,12 @@ class Screen:
             _insert_line_end(event)
 
     def _on_interrupt(self, event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+            return
         again, self._stopped_at = time.monotonic() - self._stopped_at < _AGAIN_S, time.monotonic()
         if again:
             _leave(event)
-        elif event.current_buffer.text:
-            event.current_buffer.reset()
         elif not self._listener.stop():
             self._hint = "press Ctrl-C again, or Ctrl-D, to leave"
 

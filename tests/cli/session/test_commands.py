@@ -111,11 +111,12 @@ def test_discarded_work_is_gone(talk):
     assert "is dropped" in printed
 
 
-def test_a_conflict_changes_nothing_and_names_the_file(talk, place):
+def test_a_conflict_changes_nothing_and_names_the_file(talk, place, capsys):
     chat, _ = talk(DONE, "mend it")
     (place.root / "answer.txt").write_text("mine\n")
     chat.listener().line("/apply", "")
     chat.run(Lines(chat.listener()), lambda: None)
+    assert "you and the agent changed the same lines of answer.txt" in capsys.readouterr().out
     assert (place.root / "answer.txt").read_text() == "mine\n"
 
 

@@ -231,3 +231,26 @@ def test_a_server_that_dies_and_comes_back(root, tmp_path):
         with serve(Answer("I am here."), port=int(url.rpartition(":")[2].partition("/")[0])):
             terminal.send("")
             terminal.wait_for("I am here.")
+
+
+@pytest.mark.parametrize("keys", ["\x03\x03", "\x04"])
+def test_leaving_stops_the_turn(open_session, root, keys):
+    with open_session([call("bash", command="sleep 60"), "Never said."]) as terminal:
+        terminal.send("sleep")
+        wait_for_call(terminal, root, "sleep 60")
+        terminal.send("/help")
+        terminal.type(keys)
+        terminal.wait_for("is kept")
+        assert terminal.read_to_the_end() == 0
+    assert [turn.end for turn in latest(root).attempts] == ["interrupted"]
+
+
+def test_ctrl_c_first_takes_away_what_was_typed(open_session, root):
+    with open_session([call("bash", command="sleep 60"), "Never said."]) as terminal:
+        terminal.send("sleep")
+        wait_for_call(terminal, root, "sleep 60")
+        terminal.type("some words\x03\x03")
+        terminal.wait_for("stopped; what was done is kept")
+        terminal.send("/quit")
+        terminal.wait_for("is kept")
+        assert terminal.read_to_the_end() == 0
