@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from codagent.cli import signals
-from codagent.cli.session.ink import clean
-from codagent.cli.session.screen import Listener, PlainInput, Screen
-from codagent.cli.session.view import View
+from codagent.cli.session.input.screen import Listener, PlainInput, Screen
+from codagent.cli.session.view.ink import clean
+from codagent.cli.session.view.view import View
 from codagent.errors import CodagentError
 from codagent.repository import git
 from codagent.repository.git.command import Git

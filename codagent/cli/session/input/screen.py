@@ -19,8 +19,8 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from codagent.cli.session.pastes import Pastes
-from codagent.cli.session.printer import install
+from codagent.cli.session.input.pastes import Pastes
+from codagent.cli.session.input.printer import install
 
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves

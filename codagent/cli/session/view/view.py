@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from codagent.cli.session.calls import describe_call, summarize_call
-from codagent.cli.session.ink import Ink, clean, fit, wrap
-from codagent.cli.session.markdown import MarkdownStream, render
-from codagent.cli.session.meter import Meter
+from codagent.cli.session.view.calls import describe_call, summarize_call
+from codagent.cli.session.view.ink import Ink, clean, fit, wrap
+from codagent.cli.session.view.markdown import MarkdownStream, render
+from codagent.cli.session.view.meter import Meter
 from codagent.protocols import CallText, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.workspace import Answered
@@ -40,6 +40,7 @@ class View:
         self._stream, self._thought = MarkdownStream(), ""
         self._doing, self._began, self._drawn = "", 0.0, 0.0
         self._calls: list[ToolCall] = []  # of the latest reply that have no answer
+        self._summing = False  # whether the model writes a summary, which is not printed
         self._again = ""  # why the reply is asked for again; "": it is asked for the first time
 
     def attach(self, columns: Callable[[], int], redraw: Callable[[], None]) -> None:
@@ -114,7 +115,7 @@ class View:
             self._redraw()
 
     def on_episode_start(self, episode: Episode) -> None:
-        self._again = ""
+        self._again, self._summing = "", episode.kind == "notes"
         self.work(_WAITING if episode.kind == "solve" else "the conversation is summed up")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
@@ -157,7 +158,7 @@ class View:
         """Show nothing: a session has no iterations."""
 
     def _show(self, blocks: str) -> None:
-        if blocks.strip():
+        if blocks.strip() and not self._summing:
             self.markdown(blocks)
             self.print()
 
