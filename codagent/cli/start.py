@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from codagent.errors import UsageError
 
 _ASKS = {"help": "--help", "version": "--version"}
+_GOES_ON = ("--continue", "--resume")  # with a session
 
 
 class StartGroup(TyperGroup):
@@ -35,6 +36,8 @@ def complete_arguments(args: Sequence[str], commands: Sequence[str], own: set[st
     first, *rest = args
     if first in commands or first.partition("=")[0] in own:
         return list(args)
+    if first.partition("=")[0] in _GOES_ON:
+        return ["session", *args]
     if first in _ASKS:
         return [*rest[:1], _ASKS[first]] if first == "help" else [_ASKS[first]]
     if " " not in first and not first.startswith("-"):
