@@ -82,8 +82,8 @@ def models_use(
         options.save_choice(root, None)
         return
     path = Path(run).expanduser().resolve()
-    if not path.exists():
-        raise UsageError(f"there is no {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
+    if not (path.is_file() or any(path.glob("**/*.safetensors"))):
+        raise UsageError(f"there are no trained weights in {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
     model = f"adapter:{path}"
     adapter = find_adapter(model)
     if isinstance(adapter, str):

@@ -24,7 +24,7 @@ Weights = Annotated[
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, frozenlake, paper.")
+        str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, local, frozenlake, paper.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for metrics and checkpoints.")],
     weights: Weights = None,
