@@ -125,6 +125,7 @@ class Outcome:
     passed: bool
     feedback: str
     failed: tuple[str, ...] = ()  # by name
+    total: int = 0  # how many tests and checks were judged; 0: that was not counted
     kept: bool = False  # whether an earlier command judged the same files, and not this one
 
 
@@ -192,8 +193,7 @@ class Episode:
         """Yield the messages that the model was asked with, for each step in order."""
         messages = self.prompt
         for step in self.steps:
-            if step.context is not None:
-                messages = step.context
+            messages = messages if step.context is None else step.context
             yield messages
             messages = (*messages, step.reply.message, *step.observation.messages)
 

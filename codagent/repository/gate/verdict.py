@@ -33,6 +33,7 @@ class CheckVerdict:
 
     share: float  # of the required tests that passed, 0..1
     failed: dict[str, str]  # the tests that did not pass, or the check itself, with the reason
+    total: int = 1  # how many tests were judged; 1: the check as a whole
 
 
 def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) -> Outcome:
@@ -53,6 +54,7 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) 
         passed=passed,
         feedback="\n\n".join([*explanations, *(["\n".join(put_back)] if put_back else [])]),
         failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
+        total=sum(verdict.total for verdict in verdicts),
     )
 
 
@@ -73,8 +75,10 @@ def judge(run: Run, start: TestReport) -> CheckVerdict:
     if not failed and now.code != 0:
         failed = {run.check: f"pytest ended with {now.code}"}
     if any(name not in now.outcomes for name in now.suspicious if name in failed):
-        return CheckVerdict(0.0, failed)  # a finding that belongs to no test: the whole run is not to be trusted
-    return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed)
+        return CheckVerdict(
+            0.0, failed, max(len(failed), len(required))
+        )  # a finding that belongs to no test: the whole run is not to be trusted
+    return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed, passed + len(failed))
 
 
 def _required_tests(now: TestReport, start: TestReport) -> set[str]:
