@@ -34,10 +34,10 @@ def complete_arguments(args: Sequence[str], commands: Sequence[str], own: set[st
     if not args:
         return ["run"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     first, *rest = args
-    if first in _OF_SESSION and "session" in commands:
-        return ["session", *args]
     if first in commands or first.partition("=")[0] in own:
         return list(args)
+    if first.partition("=")[0] in _OF_SESSION:
+        return ["session", *args]
     if first in _ASKS:
         return [*rest[:1], _ASKS[first]] if first == "help" else [_ASKS[first]]
     if " " not in first and not first.startswith("-"):

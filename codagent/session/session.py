@@ -123,7 +123,11 @@ class Session:
         told = attach_files(text, now.workspace.sandbox.read)
         now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, told))
         episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
-        return self._add(now.keeper.judge(episode))
+        try:
+            episode = now.keeper.judge(episode)
+        except KeyboardInterrupt:  # the work is worth a second try; whoever interrupts that one, too, means it
+            episode = now.keeper.keep(replace(episode, end="interrupted", cause=""))
+        return self._add(episode)
 
     def act(self, instruction: str, *, commit: str | None = None, accepted: str = "") -> None:
         """Put on record what the person did. The model is told `instruction` with the next turn; "": nothing is told.

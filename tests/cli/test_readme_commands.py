@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FIX
+from tests.cli.session.terminal import Terminal
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 LINES = [line.partition(" # ")[0].split(" && ")[-1].strip() for line in re.findall(r"^    (codagent .*)", README, re.MULTILINE)]
+SESSIONS = [line for line in LINES if shlex.split(line)[1:2] in ([], ["session"])]  # these need a terminal
 TASKS = re.search(r"^    checks = .*?test_write\.py\"\]$", README, re.MULTILINE | re.DOTALL)
 TEST = 'from pathlib import Path\n\n\ndef test_answer():\n    assert Path("answer.txt").read_text() == "right\\n"\n'
 
@@ -32,14 +34,13 @@ def ready(codagent, repository, script):
 
 
 def test_each_command_line_works(ready):
-    whole = [line for line in LINES if " · " not in line and not re.search(r"\b(TASK|RECIPE)\b", line)]
+    whole = [line for line in LINES if " · " not in line and line not in SESSIONS and not re.search(r"\b(TASK|RECIPE)\b", line)]
     for line in whole:
         words = shlex.split(line)[1:]
         if "--model" in words:  # a model that needs a key; the scripted one takes its place
             at = words.index("--model")
             del words[at : at + 2]
-        talks = words[:1] in ([], ["session"])  # a session is for a terminal, where it has tests of its own
-        done = ready(*words, *(["--help"] if talks else []))
+        done = ready(*words)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
 
 
@@ -47,3 +48,15 @@ def test_each_command_of_the_list_exists(ready):
     names = next(line for line in LINES if " · " in line).removeprefix("codagent ").split(" · ")
     for name in names:
         assert ready(name, "--help").returncode == 0, name
+
+
+def test_each_session_line_works(repository, script, tmp_path):
+    assert len(SESSIONS) == 2
+    for line in SESSIONS:
+        environment = {"CODAGENT_MODEL": script(["Hello."]), "CODAGENT_SANDBOX": "local"}
+        with Terminal(repository, tmp_path, *shlex.split(line)[1:], **environment) as terminal:
+            terminal.send("hello")
+            terminal.wait_for("Hello.")
+            terminal.send("/quit")
+            terminal.wait_for("is kept")
+            assert terminal.read_to_the_end() == 0, line

@@ -18,6 +18,7 @@ COMMANDS, OWN = ("run", "list", "diff", "show", "session"), {"--version", "--hel
         (["fix the test"], ["run", "fix the test"]),
         (["fix", "the", "add", "function"], ["run", "fix", "the", "add", "function"]),
         (["--check", "true", "fix it"], ["run", "--check", "true", "fix it"]),
+        (["--resume=1126", "--model", "x"], ["session", "--resume=1126", "--model", "x"]),
         (["fix it", "--json"], ["run", "fix it", "--json"]),
         (["list", "--json"], ["list", "--json"]),
         (["--version"], ["--version"]),

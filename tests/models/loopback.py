@@ -75,8 +75,8 @@ class Server:
 
 
 @contextmanager
-def serve(*answers: Answer | Plain, owner: str | None = "vllm") -> Iterator[Server]:
-    """A server that plays the answers. `owner` is the kind of server that its list of models names."""
+def serve(*answers: Answer | Plain, owner: str | None = "vllm", port: int = 0) -> Iterator[Server]:
+    """A server that plays the answers. `owner` is the kind of server that its list of models names. `port` 0: any that is free."""
     server = Server(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ def serve(*answers: Answer | Plain, owner: str | None = "vllm") -> Iterator[Serv
             self.end_headers()
             self.wfile.write(body)
 
-    with listening(Handler) as server.url:
+    with listening(Handler, port) as server.url:
         yield server
 
 

@@ -18,7 +18,7 @@ from codagent.store import layout
 
 if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat
-    from codagent.cli.session.screen import PlainInput, Screen
+    from codagent.cli.session.input.screen import PlainInput, Screen
     from codagent.settings.settings import Settings
 
 WAIT_S = 120.0  # a person waits for a turn
@@ -86,19 +86,19 @@ def open_session(repo: Path, record: Path | None, seed: int | None, flags: dict[
     finally:
         left = chat.describe_left()
         chat.close()
-        screen.stop()
         if left:
-            say(left)
+            chat.view.say(left)
+        screen.stop()
 
 
 def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any], seed: int | None) -> tuple[Chat, Screen | PlainInput]:
     """Put together the dialogue and its screen; on a terminal that cannot move its cursor, the screen only prints lines."""
     from codagent.cli.session.chat import Chat
     from codagent.cli.session.commands.table import describe_all
-    from codagent.cli.session.completion import SessionCompleter
-    from codagent.cli.session.ink import Ink
-    from codagent.cli.session.screen import PlainInput, Screen
-    from codagent.cli.session.view import View
+    from codagent.cli.session.input.completion import SessionCompleter
+    from codagent.cli.session.input.screen import PlainInput, Screen
+    from codagent.cli.session.view.ink import Ink
+    from codagent.cli.session.view.view import View
     from codagent.session.opening import SessionOptions
 
     fancy = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "") and sys.stdout.isatty()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from codagent.cli import signals
-from codagent.cli.session.ink import clean
-from codagent.cli.session.screen import Listener, PlainInput, Screen
-from codagent.cli.session.view import View
+from codagent.cli.session.input.screen import Listener, PlainInput, Screen
+from codagent.cli.session.view.ink import clean
+from codagent.cli.session.view.view import View
 from codagent.errors import CodagentError
 from codagent.repository import git
 from codagent.repository.git.command import Git
@@ -31,7 +31,9 @@ class Typed:
     """The lines that were typed and not worked on so far."""
 
     lines: queue.SimpleQueue[str | None]
-    busy: bool = False  # whether one is worked on
+    busy: bool = False  # whether something is done that Ctrl-C stops
+    leaving: bool = False  # whether the person leaves; what waits is not worked on any more
+    asking: bool = False  # whether the model works on a turn, and can be told more
 
 
 class Chat:
@@ -49,7 +51,7 @@ class Chat:
 
     def listener(self) -> Listener:
         """Return who hears the input line."""
-        return Listener(self._hear, self._stop, lambda: self._typed.lines.put(LEAVE), lambda: self.expand(""))
+        return Listener(self._hear, self._stop, self._leave, lambda: self.expand(""))
 
     @cached_property
     def _branch(self) -> list[str]:
@@ -66,10 +68,11 @@ class Chat:
     def status(self) -> str:
         """Describe model, context, tokens, money and branch in a line."""
         plan = ["plan: type go"] if self.planning else []
-        return clean("  " + " · ".join([self.options.settings.model, *self.view.meter.describe(), *self._branch, *plan]))
+        return clean("  " + " · ".join([self.options.settings.model.rpartition("#")[2], *self.view.meter.describe(), *self._branch, *plan]))
 
     def run(self, screen: Screen | PlainInput, start: Callable[[], None]) -> None:
         """Carry out `start`, then one line after the other, until the person leaves. Raises KeyboardInterrupt when a signal ends it."""
+        self._typed.busy, self._typed.leaving = True, False
         self._guard(start)
         while not signals.was_ended() and self._guard(lambda: self._work_on_next(screen)):
             pass
@@ -90,7 +93,9 @@ class Chat:
         if conflicts := follow(self.session):
             self.view.error(f"you and the agent changed the same lines of {', '.join(conflicts)}; the agent does not see your edits so far")
         had_work = self.session.history.commit
+        self._typed.asking = True
         turn = self.session.ask(text)
+        self._typed.asking = False
         self._retry = turn.end != "finished"
         if self.session.history.commit != had_work and (change := self.session.history.change()):
             self.tell_change(*change)
@@ -158,7 +163,7 @@ class Chat:
             self.view.error(str(error))
             self._retry = True
         finally:
-            self._typed.busy = False
+            self._typed.busy = self._typed.asking = False
             self.view.rest()
         return True
 
@@ -166,17 +171,23 @@ class Chat:
         if isinstance(screen, PlainInput) and self._typed.lines.empty():
             screen.read()
         line = self._typed.lines.get()
-        return line is not LEAVE and self._work_on(line)
+        return line is not LEAVE and not self._typed.leaving and self._work_on(line)
 
     def _hear(self, text: str, shown: str) -> None:
         text = text.strip()
         if shown.strip():
             self.view.print(self.view.ink("bold", "> ") + clean(shown.strip()))
-        if self._typed.busy and text and not text.startswith(("/", "!")) and text not in _WORDS and self.session.is_open:
+        if self._typed.asking and text and not text.startswith(("/", "!")) and text.lower() not in _WORDS:
             self.session.type_ahead(text)
             self.view.say("it is told after this step")
         else:
             self._typed.lines.put(text)
+
+    def _leave(self) -> None:
+        """Leave, and stop what is done."""
+        self._typed.leaving = True
+        self._typed.lines.put(LEAVE)
+        self._stop()
 
     def _stop(self) -> bool:
         if self._typed.busy:

@@ -35,7 +35,7 @@ class Terminal:
 
     def __exit__(self, *_):
         self.kill()
-        os.close(self._fd)
+        self.close()
 
     def resize(self, columns, lines=30):
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -60,11 +60,17 @@ class Terminal:
 
     def read_to_the_end(self):
         """Read until the command has ended, and return its exit code."""
-        while self.read(10.0):
+        while self._fd >= 0 and self.read(10.0):
             pass
         _, status = os.waitpid(self.pid, 0)
         self.pid = 0
         return os.waitstatus_to_exitcode(status)
+
+    def close(self):
+        """Close the terminal, as a person closes its window."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def kill(self, number=signal.SIGKILL):
         """Send a signal, and wait for the end."""

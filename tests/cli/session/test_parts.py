@@ -5,13 +5,13 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.utils import get_cwidth
 
-from codagent.cli.session.calls import describe_call, summarize_call
-from codagent.cli.session.completion import SessionCompleter, rank_paths
-from codagent.cli.session.ink import Ink, fit, wrap
-from codagent.cli.session.markdown import MarkdownStream, render
-from codagent.cli.session.meter import Meter, short_number
-from codagent.cli.session.pastes import Pastes
-from codagent.cli.session.view import View
+from codagent.cli.session.input.completion import SessionCompleter, rank_paths
+from codagent.cli.session.input.pastes import Pastes
+from codagent.cli.session.view.calls import describe_call, summarize_call
+from codagent.cli.session.view.ink import Ink, fit, wrap
+from codagent.cli.session.view.markdown import MarkdownStream, render
+from codagent.cli.session.view.meter import Meter, short_number
+from codagent.cli.session.view.view import View
 from codagent.protocols import CallText, Restart, Thought
 from codagent.session.workspace import Answered
 from codagent.types import Message, Reply, Sampling, ToolCall

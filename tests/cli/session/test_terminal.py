@@ -9,6 +9,7 @@ import pytest
 from codagent.store import layout
 from codagent.store.record import load
 from tests.cli.session.terminal import Terminal
+from tests.models.loopback import Answer, serve
 from tests.session.place import call, make_repository
 
 LOCAL = ("--sandbox", "local")
@@ -208,3 +209,48 @@ def test_a_session_without_a_turn_leaves_no_record(open_session, root):
         terminal.type("\x04")
         assert terminal.read_to_the_end() == 0
     assert list((root / ".codagent/loops").iterdir()) == []
+
+
+def test_a_terminal_that_is_closed_ends_it_and_the_record_is_whole(open_session, root):
+    with open_session(["One.", call("bash", command="sleep 60")]) as terminal:
+        terminal.send("one?")
+        terminal.wait_for("One.")
+        terminal.send("sleep")
+        wait_for_call(terminal, root, "sleep 60")
+        terminal.close()
+        assert terminal.read_to_the_end() in (1, 128 + signal.SIGHUP)
+    assert [turn.end for turn in latest(root).attempts] == ["finished", "interrupted"]
+
+
+def test_a_server_that_dies_and_comes_back(root, tmp_path):
+    with serve(Answer("I am here.")) as server:
+        url = server.url
+    with Terminal(root, tmp_path, "session", *LOCAL, "--model", f"{url}#m", "--wait", "1") as terminal:
+        terminal.send("hello")
+        terminal.wait_for("Enter tries again")
+        with serve(Answer("I am here."), port=int(url.rpartition(":")[2].partition("/")[0])):
+            terminal.send("")
+            terminal.wait_for("I am here.")
+
+
+@pytest.mark.parametrize("keys", ["\x03\x03", "\x04"])
+def test_leaving_stops_the_turn(open_session, root, keys):
+    with open_session([call("bash", command="sleep 60"), "Never said."]) as terminal:
+        terminal.send("sleep")
+        wait_for_call(terminal, root, "sleep 60")
+        terminal.send("/help")
+        terminal.type(keys)
+        terminal.wait_for("is kept")
+        assert terminal.read_to_the_end() == 0
+    assert [turn.end for turn in latest(root).attempts] == ["interrupted"]
+
+
+def test_ctrl_c_first_takes_away_what_was_typed(open_session, root):
+    with open_session([call("bash", command="sleep 60"), "Never said."]) as terminal:
+        terminal.send("sleep")
+        wait_for_call(terminal, root, "sleep 60")
+        terminal.type("some words\x03\x03")
+        terminal.wait_for("stopped; what was done is kept")
+        terminal.send("/quit")
+        terminal.wait_for("is kept")
+        assert terminal.read_to_the_end() == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from codagent.cli.session.commands.command import Command
-from codagent.cli.session.ink import clean
+from codagent.cli.session.view.ink import clean
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.repository.attempts import answer_of, best

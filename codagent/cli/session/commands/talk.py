@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from codagent.cli.session.commands.command import Command
-from codagent.cli.session.meter import short_number
+from codagent.cli.session.view.meter import short_number
+from codagent.errors import CodagentError
 from codagent.runner.model import open_model
+from codagent.session.conversation import is_act
 from codagent.session.opening import fork, is_session
 from codagent.settings.settings import Settings
 from codagent.store import layout
@@ -106,10 +108,13 @@ def _resume(chat: Chat, wanted: str) -> None:
         return
     loops = chat.options.loops
     for loop_id in layout.list_loops(loops)[-_LISTED * 3 :]:
-        loop = load(loops / loop_id / layout.RECORD)
-        if is_session(loop) and loop.attempts:
-            first = next((episode for episode in loop.attempts if episode.prompt), loop.attempts[0])
-            chat.view.say(f"{loop_id}  {len(loop.attempts):>3} turns  {first_line(first.task.instruction, 60)}")
+        try:
+            loop = load(loops / loop_id / layout.RECORD)
+        except CodagentError:  # a damaged record cannot be gone on with
+            continue
+        turns = [episode for episode in loop.attempts if not is_act(episode)]
+        if is_session(loop) and turns:
+            chat.view.say(f"{loop_id}  {len(turns):>3} turns  {first_line(turns[0].task.instruction, 60)}")
     chat.view.say("/resume ID goes on with one of them")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from codagent.cli.session.commands.command import Command
-from codagent.cli.session.ink import clean
-from codagent.cli.session.view import describe_outcome
+from codagent.cli.session.view.ink import clean
+from codagent.cli.session.view.view import describe_outcome
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.session.exchange import accept, undo

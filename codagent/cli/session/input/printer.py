@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from contextlib import suppress
 from typing import TextIO
 
 from prompt_toolkit.application import Application
@@ -58,6 +59,10 @@ class LinePrinter(io.TextIOBase):
             text, self._lines, self._waiting = self._lines, "", False
         if not text:
             return
+        with suppress(OSError):  # the terminal is gone
+            self._print_above(text)
+
+    def _print_above(self, text: str) -> None:
         app = self._app
         if not app.is_running:
             self._stream.write(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 
-from codagent.cli.session.ink import clean
+from codagent.cli.session.view.ink import clean
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 

@@ -19,8 +19,8 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
-from codagent.cli.session.pastes import Pastes
-from codagent.cli.session.printer import install
+from codagent.cli.session.input.pastes import Pastes
+from codagent.cli.session.input.printer import install
 
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
@@ -148,11 +148,12 @@ class Screen:
             _insert_line_end(event)
 
     def _on_interrupt(self, event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+            return
         again, self._stopped_at = time.monotonic() - self._stopped_at < _AGAIN_S, time.monotonic()
         if again:
             _leave(event)
-        elif event.current_buffer.text:
-            event.current_buffer.reset()
         elif not self._listener.stop():
             self._hint = "press Ctrl-C again, or Ctrl-D, to leave"
 

@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from codagent.cli.session.calls import describe_call, summarize_call
-from codagent.cli.session.ink import Ink, clean, fit, wrap
-from codagent.cli.session.markdown import MarkdownStream, render
-from codagent.cli.session.meter import Meter
+from codagent.cli.session.view.calls import describe_call, summarize_call
+from codagent.cli.session.view.ink import Ink, clean, fit, wrap
+from codagent.cli.session.view.markdown import MarkdownStream, render
+from codagent.cli.session.view.meter import Meter
 from codagent.protocols import CallText, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.workspace import Answered
@@ -40,7 +40,8 @@ class View:
         self._stream, self._thought = MarkdownStream(), ""
         self._doing, self._began, self._drawn = "", 0.0, 0.0
         self._calls: list[ToolCall] = []  # of the latest reply that have no answer
-        self._said = False  # whether the latest turn has said anything
+        self._summing = False  # whether the model writes a summary, which is not printed
+        self._again = ""  # why the reply is asked for again; "": it is asked for the first time
 
     def attach(self, columns: Callable[[], int], redraw: Callable[[], None]) -> None:
         """Show it on a screen: `columns` tells the width of the terminal, `redraw` is called when the live lines have changed."""
@@ -95,7 +96,9 @@ class View:
     def on_text(self, text: str) -> None:
         if isinstance(text, Restart):
             self._stream, self._thought = MarkdownStream(), ""
-            self.say(text)
+            if text != self._again:  # the same reason is said once
+                self.say(text)
+            self._again = text
         elif isinstance(text, CallText):
             self._thought = ""
             if self._doing != _WRITING:
@@ -112,11 +115,11 @@ class View:
             self._redraw()
 
     def on_episode_start(self, episode: Episode) -> None:
-        self._said = False
+        self._again, self._summing = "", episode.kind == "notes"
         self.work(_WAITING if episode.kind == "solve" else "the conversation is summed up")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
-        self._thought = ""
+        self._thought = self._again = ""
         self._show(self._stream.finish())
         self.meter.count(reply)
         self._calls = list(reply.message.tool_calls)
@@ -155,8 +158,7 @@ class View:
         """Show nothing: a session has no iterations."""
 
     def _show(self, blocks: str) -> None:
-        if blocks.strip():
-            self._said = True
+        if blocks.strip() and not self._summing:
             self.markdown(blocks)
             self.print()
 

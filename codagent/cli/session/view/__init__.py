@@ -1,0 +1,1 @@
+"""What a person sees: words, calls, edits, and a status line."""
