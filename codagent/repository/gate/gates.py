@@ -9,25 +9,22 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from codagent.errors import UsageError
-from codagent.protocols import GateSandbox, Sandbox
+from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
-from codagent.repository.gate.program import find_missing_program
-from codagent.repository.gate.pytest_command import parse_pytest, split_check
-from codagent.repository.gate.pytest_run import run_tests
-from codagent.repository.gate.verdict import Run, grade_runs
-from codagent.text import format_result
-from codagent.types import CommandResult, Outcome, Profile
+from codagent.repository.gate.commands.pytest_command import parse_pytest
+from codagent.repository.gate.runs import TIMED_OUT, Runner, split_checks
+from codagent.repository.gate.twins import Mixtures, mix_tests
+from codagent.repository.gate.verdict import Run, add_passes, grade_runs
+from codagent.types import Outcome
 
-CHECK_SECONDS = 600.0
-TIMED_OUT = 124  # the exit code of a command that a time limit has ended
+REPEATS = 3  # how many more times tests are run that passed once and failed once
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
-_BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
 
 class Gates:
@@ -47,7 +44,8 @@ class Gates:
 
         `image` identifies the image of the sandboxes. `cache` is a file with earlier results; None keeps results in memory only.
         """
-        self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
+        self._root, self._start = root, start_commit
+        self._runner = Runner(root, start_commit, open_sandbox)
         self._protect, self._image = tuple(protect), image
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
@@ -64,25 +62,48 @@ class Gates:
         key = self._key(tree, checks)
         with self._cache.lock(key):
             if kept := self._cache.get(key):
-                outcome = grade_runs(kept, self._start_runs(checks, deadline, known={tree: kept}), undone)
+                outcome = self._compare(tree, kept, undone, checks, deadline)
                 if outcome.passed or self._cache.is_own(key):
                     return replace(outcome, kept=not self._cache.is_own(key))
-            runs = self._run_checks(tree, checks, deadline)
+            runs = self._runner.run_with_twins(tree, checks, self._mixtures, deadline)
             if at_start:
                 _refuse_missing(runs)
-            outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
+            runs = self._run_unsteady_again(tree, runs, checks, deadline)
+            outcome = self._compare(tree, runs, undone, checks, deadline)
             if not any(run.exit_code == TIMED_OUT for run in runs):
                 self._cache.put(key, runs, for_others=outcome.passed)
             return outcome
 
-    def _start_runs(self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None) -> tuple[Run, ...]:
+    @cached_property
+    def _mixtures(self) -> Mixtures:
+        """The twins of the tests at the start, which are the tests of every commit."""
+        return mix_tests(self._root, self._start)
+
+    def _run_unsteady_again(self, tree: str, runs: tuple[Run, ...], checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
+        """Run tests that passed once and failed once some more times. Those that then always pass had failed because of twins."""
+        if not any(run.tests and run.tests.unsteady for run in runs):
+            return runs
+        more = self._runner.run_again(tree, checks, REPEATS, deadline)
+        return tuple(add_passes(run, [each[place] for each in more]) for place, run in enumerate(runs))
+
+    def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
+        start = self._start_runs(checks, deadline, known={tree: runs})
+        disputed = any(run.tests and (run.tests.agreeing or run.tests.unsteady) for run in runs)
+        if disputed and start and git.tree_of(self._root, self._start) != tree:
+            start = self._start_runs(checks, deadline, twins=True)
+        return grade_runs(runs, start, undone)
+
+    def _start_runs(
+        self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
+    ) -> tuple[Run, ...]:
         """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
-        if not any(parse_pytest(part) for check in checks for part in split_check(check)):
+        if not any(map(parse_pytest, split_checks(checks))):
             return ()
         tree = git.tree_of(self._root, self._start)
-        key = self._key(tree, checks)
+        key = self._key(tree, [*checks, *(["twins"] if twins else [])])
         if key not in self._at_start:
-            runs = (known or {}).get(tree) or self._run_checks(tree, checks, deadline)
+            mixtures = self._mixtures if twins else Mixtures()
+            runs = (known or {}).get(tree) or self._runner.run_with_twins(tree, checks, mixtures, deadline)
             if any(run.cut for run in runs):
                 return runs
             self._at_start[key] = runs
@@ -96,32 +117,6 @@ class Gates:
     def _key(self, tree: str, checks: Sequence[str]) -> str:
         return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
 
-    def _run_checks(self, tree: str, checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
-        commit = git.commit(self._root, tree, self._start, "what the checks run on", trailers={})
-        with closing(self._open_sandbox()) as sandbox:
-            git.copy_in(sandbox, git.pack(self._root, commit))
-            parts = [part for check in checks for part in split_check(check)]
-            return tuple(_run_one(sandbox, part, deadline - time.monotonic()) for part in parts)
-
-
-def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
-    """Run one check at the repository's root, for at most `seconds` and at most CHECK_SECONDS.
-
-    Only a hint: in the agent's own sandbox, the agent can forge the exit code.
-    """
-    return sandbox.run(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
-
-
-def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, seconds_left: Callable[[], float]) -> tuple[str, bool]:
-    """Run the checks in the agent's own sandbox, up to the first that fails. Returns what they print, and whether all pass."""
-    output = []
-    for check in checks:
-        result = run_check(sandbox, check, seconds=seconds_left())
-        output.append(f"$ {check}\n{format_result(result, profile)}")
-        if result.exit_code:
-            return "\n".join(output), False
-    return "\n".join(output), bool(output)
-
 
 def _refuse_missing(runs: Sequence[Run]) -> None:
     """Raise UsageError for the first check that cannot be run: no work on the repository makes it pass."""
@@ -129,27 +124,6 @@ def _refuse_missing(runs: Sequence[Run]) -> None:
         if run.missing:
             why = f"{run.missing} is not in the sandbox or cannot be executed there (exit {run.exit_code})"
             raise UsageError(f"the check `{run.check}` cannot be run: {why}; correct the check, or set up a sandbox that has the program")
-
-
-def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
-    if seconds <= 0:
-        return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
-    pytest, tests = parse_pytest(check), None
-    if pytest is None:
-        result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
-    else:
-        result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
-    missing = find_missing_program(sandbox, check, result.exit_code)
-    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, missing, cut=result.timed_out and seconds < CHECK_SECONDS)
-
-
-def _fail_in_pipes(check: str) -> str:
-    """Make a pipe fail when any of its commands does, and not the last alone. A check may switch that off."""
-    return f"set -o pipefail\n{check}"
-
-
-def _limit_seconds(seconds: float) -> float:
-    return max(0.1, min(seconds, CHECK_SECONDS))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
-from codagent.repository.gate.pytest_command import PytestCommand
+from codagent.repository.gate.commands.pytest_command import PytestCommand
 from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
@@ -35,6 +35,18 @@ class TestReport:
     trusted: bool = True  # whether the canaries ended as they must
     code: int | None = None  # pytest's exit code; None: it did not come to its end
     running: str = ""  # the last test that began
+    twins: Mapping[str, str] = field(default_factory=dict)  # what became of the twin of each test that has one
+    again: Mapping[str, str] = field(default_factory=dict)  # what became of each such test when it ran a second time
+
+    @property
+    def agreeing(self) -> set[str]:
+        """The tests that passed, and whose twins passed too."""
+        return {test for test, twin in self.twins.items() if twin == self.outcomes[test] == "passed"}
+
+    @property
+    def unsteady(self) -> set[str]:
+        """The tests that passed, but not a second time."""
+        return {test for test, again in self.again.items() if self.outcomes[test] == "passed" != again}
 
 
 def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:

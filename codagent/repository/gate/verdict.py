@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codagent.repository.gate.pytest_run import TestReport
 from codagent.text import sanitize
@@ -12,6 +12,8 @@ from codagent.types import Outcome
 PARTIAL = 0.9  # the highest reward when not everything passed
 _LISTED = 20  # lines of one kind in the feedback
 _FAILS = "fails"
+_AGREES = "is not believed: it also passes when its assertions expect something else"
+_UNSTEADY = "is not believed: it does not pass a second time"
 _SET_ASIDE = ("skipped", "xfailed")
 
 
@@ -56,6 +58,14 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) 
     )
 
 
+def add_passes(run: Run, more: Sequence[Run]) -> Run:
+    """Let those of the unsteady tests of a run count as steady that have passed in all of `more` runs."""
+    if run.tests is None:
+        return run
+    steady = {test for test in run.tests.unsteady if all(one.tests and one.tests.outcomes.get(test) == "passed" for one in more)}
+    return replace(run, tests=replace(run.tests, again={**run.tests.again, **dict.fromkeys(steady, "passed")}))
+
+
 def judge(run: Run, start: TestReport) -> CheckVerdict:
     """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail."""
     if run.tests is None:
@@ -97,6 +107,8 @@ def _failures(now: TestReport, start: TestReport, required: set[str]) -> Iterato
     for name, how in now.uncollected.items():
         if how == "failed" or start.uncollected.get(name) == "failed":
             yield name, "could not be collected" if how == "failed" else "is skipped, as it was not at the start"
+    yield from ((name, _AGREES) for name in sorted(now.agreeing - start.agreeing))
+    yield from ((name, _UNSTEADY) for name in sorted(now.unsteady - start.unsteady))
     for name, why in now.suspicious.items():
         if start.suspicious.get(name) != why:
             yield name, why

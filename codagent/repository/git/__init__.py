@@ -8,7 +8,7 @@ program on this machine.
 from codagent.repository.git.apply import apply
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
-from codagent.repository.git.protected import TESTS, protected_tree
+from codagent.repository.git.protected import TESTS, protected_tree, replace_files
 from codagent.repository.git.refs import (
     branch_name,
     commit,
@@ -46,6 +46,7 @@ __all__ = [
     "protected_tree",
     "publish",
     "read_file",
+    "replace_files",
     "snapshot",
     "tree_of",
     "unlock",
