@@ -127,6 +127,7 @@ class Outcome:
     feedback: str
     failed: tuple[str, ...] = ()
     kept: bool = False  # whether an earlier command judged the same files, and not this one
+    suspicious: tuple[str, ...] = ()  # changes for which a pass of all checks does not count, until a person allows them
 
 
 @dataclass(frozen=True, slots=True)

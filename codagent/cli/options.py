@@ -41,6 +41,9 @@ Check = Annotated[
 Protect = Annotated[
     list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they were at the start. Repeatable.")
 ]
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", metavar="GLOB", help="Files whose suspicious changes do not prevent a pass. Repeatable.")
+]
 MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Limit of model replies in an attempt.  [default: 50]")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Limit of tokens, sent and received.  [default: 1,000,000]")]
 MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Limit of seconds.  [default: 1,800]")]

@@ -57,6 +57,7 @@ def loop(
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
+    allow: options.Allow = None,
     iterations: options.Iterations = None,
     patience: options.Patience = None,
     max_steps: options.MaxSteps = None,
@@ -94,7 +95,7 @@ def loop(
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
         finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
-    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect}
+    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
     tasks, settings = _read_request(task, root, {**chosen, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))

@@ -10,7 +10,7 @@ and the files that only a check's command names; protect those. A dependency tha
 the checks run.
 """
 
-from codagent.repository.gate.gates import Gates
+from codagent.repository.gate.gates import FileRules, Gates
 from codagent.repository.gate.runs import CHECK_SECONDS, run_check, try_checks
 
-__all__ = ["CHECK_SECONDS", "Gates", "run_check", "try_checks"]
+__all__ = ["CHECK_SECONDS", "FileRules", "Gates", "run_check", "try_checks"]

@@ -6,10 +6,10 @@ import functools
 import hashlib
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
@@ -17,14 +17,24 @@ from codagent.errors import UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
+from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
+from codagent.repository.gate.commands.used_files import find_used_files
 from codagent.repository.gate.runs import TIMED_OUT, Runner, split_checks
-from codagent.repository.gate.twins import Mixtures, mix_tests
+from codagent.repository.gate.suspicion import Expectations, depends_on_chance, find_reaches, read_expectations
+from codagent.repository.gate.twins import Mixtures, end_tests, invert_tests, list_modules, mix_tests
 from codagent.repository.gate.verdict import Run, add_passes, grade_runs
 from codagent.types import Outcome
 
 REPEATS = 3  # how many more times tests are run that passed once and failed once
-_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRules:
+    """What a person says about files, in globs."""
+
+    protect: tuple[str, ...] = ()  # these are put back as they were at the start
+    allow: tuple[str, ...] = ()  # these may change in ways that a person would otherwise have to look at
 
 
 class Gates:
@@ -36,7 +46,7 @@ class Gates:
         start_commit: str,
         open_sandbox: Callable[[], GateSandbox],
         *,
-        protect: Sequence[str] = (),
+        rules: FileRules = FileRules(),
         image: str = "",
         cache: Path | None = None,
     ) -> None:
@@ -46,7 +56,7 @@ class Gates:
         """
         self._root, self._start = root, start_commit
         self._runner = Runner(root, start_commit, open_sandbox)
-        self._protect, self._image = tuple(protect), image
+        self._rules, self._image = rules, image
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
 
@@ -58,7 +68,11 @@ class Gates:
         cannot be run `at_start` of a task.
         """
         deadline = time.monotonic() + seconds
-        tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
+        used = find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
+        kept_as_it_was = (*self._rules.protect, *used, *self._expectations.helpers)
+        tree, undone = git.protected_tree(
+            self._root, self._start, commit, [path for path in kept_as_it_was if path not in self._rules.allow]
+        )
         key = self._key(tree, checks)
         with self._cache.lock(key):
             if kept := self._cache.get(key):
@@ -70,9 +84,19 @@ class Gates:
                 _refuse_missing(runs)
             runs = self._run_unsteady_again(tree, runs, checks, deadline)
             outcome = self._compare(tree, runs, undone, checks, deadline)
+            if outcome.passed and (deaf := self._find_deaf(tree, runs, checks, deadline)):
+                runs = tuple(replace(run, deaf=place in deaf) for place, run in enumerate(runs))
+                outcome = self._compare(tree, runs, undone, checks, deadline)
             if not any(run.exit_code == TIMED_OUT for run in runs):
                 self._cache.put(key, runs, for_others=outcome.passed)
             return outcome
+
+    def put_back(self, checks: Sequence[str], commit: str) -> tuple[str, tuple[str, ...]]:
+        """Return the tree that is judged, in which what decides is as it was at the start, and the paths that this changed back."""
+        kept = (*self._used_files(checks), *self._expectations.helpers)
+        allowed = [path for path in kept if any(fnmatch(path, glob) for glob in self._rules.allow)]
+        protect = [*self._rules.protect, *(path for path in kept if path not in allowed)]
+        return git.protected_tree(self._root, self._start, commit, protect)
 
     @cached_property
     def _mixtures(self) -> Mixtures:
@@ -81,17 +105,39 @@ class Gates:
 
     def _run_unsteady_again(self, tree: str, runs: tuple[Run, ...], checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
         """Run tests that passed once and failed once some more times. Those that then always pass had failed because of twins."""
-        if not any(run.tests and run.tests.unsteady for run in runs):
+        chance = depends_on_chance(git.read_changes(self._root, self._start, tree))
+        if not any(run.tests and (run.tests.unsteady or (chance and run.tests.code == 0)) for run in runs):
             return runs
         more = self._runner.run_again(tree, checks, REPEATS, deadline)
         return tuple(add_passes(run, [each[place] for each in more]) for place, run in enumerate(runs))
+
+    def _find_deaf(self, tree: str, runs: Sequence[Run], checks: Sequence[str], deadline: float) -> set[int]:
+        """Return the places of the checks that only have an exit code, which no longer depends on the tests as it did at the start."""
+        if all(run.tests or never_runs_tests(run.check) for run in runs):
+            return set()
+        root, start = self._root, git.tree_of(self._root, self._start)
+        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start)
+
+        def codes(tree: str, files: Mapping[str, bytes]) -> list[int]:
+            return self._runner.run_codes(tree, checks, files, deadline)
+
+        plain = {place for place, run in enumerate(runs) if run.tests is None}
+        deaf = {place for place, code in enumerate(codes(tree, fails)) if place in plain and code == 0} if fails else set()
+        if deaf:
+            passing, failing = codes(start, end_tests(root, self._start, "passes")), codes(start, fails)
+            deaf = {place for place in deaf if passing[place] == 0 != failing[place]}
+        agreeing = {place for place, code in enumerate(codes(tree, inverse)) if place in plain and code} if inverse else set()
+        if agreeing:
+            honest = codes(start, inverse)
+            agreeing = {place for place in agreeing if honest[place] == 0}
+        return deaf | agreeing
 
     def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
         start = self._start_runs(checks, deadline, known={tree: runs})
         disputed = any(run.tests and (run.tests.agreeing or run.tests.unsteady) for run in runs)
         if disputed and start and git.tree_of(self._root, self._start) != tree:
             start = self._start_runs(checks, deadline, twins=True)
-        return grade_runs(runs, start, undone)
+        return grade_runs(runs, start, undone, self.find_suspicions(checks, tree, undone))
 
     def _start_runs(
         self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
@@ -109,10 +155,30 @@ class Gates:
             self._at_start[key] = runs
         return self._at_start[key]
 
-    def _protected_makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of make's files if a check uses make and there was one at the start. Without one, writing it may be the task."""
-        there = set(git.list_files(self._root, self._start)) & set(_MAKEFILES)
-        return _MAKEFILES if there and any(re.search(r"\bmake\b", check) for check in checks) else ()
+    @cached_property
+    def _expectations(self) -> Expectations:
+        return read_expectations(git.list_files(self._root, self._start), self._read_start)
+
+    def _read_start(self, path: str) -> bytes:
+        return git.read_file(self._root, self._start, path)
+
+    def find_suspicions(self, checks: Sequence[str], tree: str, undone: Sequence[str]) -> tuple[str, ...]:
+        """Return what a person should look at before a pass counts, without the files that may change so.
+
+        `tree` and `undone` are what `put_back` returned.
+        """
+        changes = git.read_changes(self._root, self._start, tree)
+        looked_at = [change for change in changes if not any(fnmatch(change[0], glob) for glob in self._rules.allow)]
+        modules = list_modules([*git.list_files(self._root, self._start), *(path for path, _, _ in changes)])
+        used = {*self._used_files(checks)}.intersection(undone)
+        return (
+            *find_reaches(looked_at, modules),
+            *self._expectations.find_changed(looked_at),
+            *(f"{path}: the check uses this file" for path in sorted(used)),
+        )
+
+    def _used_files(self, checks: Sequence[str]) -> tuple[str, ...]:
+        return find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
 
     def _key(self, tree: str, checks: Sequence[str]) -> str:
         return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()

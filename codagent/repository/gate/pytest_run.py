@@ -14,7 +14,6 @@ from typing import Any
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
 from codagent.repository.gate.commands.pytest_command import PytestCommand
-from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
@@ -52,7 +51,7 @@ class TestReport:
 def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
     """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
-    plan = {"key": key.hex(), "module": pytest.module, "tests": TESTS.pattern}
+    plan = {"key": key.hex(), "module": pytest.module}
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -47,6 +47,10 @@ class Runner:
         mixed = [(git.replace_files(self.root, tree, files), parts[: last + 1]) for files in mixtures.files]
         runs, *twins = self._run_side_by_side([(tree, parts), *mixed], deadline)
         return tuple(_add_twins(run, [one[place] for one in twins], mixtures) if place <= last else run for place, run in enumerate(runs))
+
+    def run_codes(self, tree: str, checks: Sequence[str], files: Mapping[str, bytes], deadline: float) -> list[int]:
+        """Run the checks on a tree with other contents of `files`, and return their exit codes."""
+        return [run.exit_code for run in self.run(git.replace_files(self.root, tree, files), checks, deadline)]
 
     def run_again(self, tree: str, checks: Sequence[str], times: int, deadline: float) -> list[tuple[Run, ...]]:
         """Run the checks several times, each in fresh sandboxes."""

@@ -8,7 +8,7 @@ program on this machine.
 from codagent.repository.git.apply import apply
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
-from codagent.repository.git.protected import TESTS, protected_tree, replace_files
+from codagent.repository.git.protected import TESTS, protected_tree, read_changes, replace_files
 from codagent.repository.git.refs import (
     branch_name,
     commit,
@@ -45,6 +45,7 @@ __all__ = [
     "private_dir",
     "protected_tree",
     "publish",
+    "read_changes",
     "read_file",
     "replace_files",
     "snapshot",

@@ -74,6 +74,16 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     return _write_tree(git, commit, lines), tuple(change.path for change in undone)
 
 
+def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, bytes]]:
+    """Return the paths that differ between two trees, and what they were and are. b"" stands for a file that does not exist."""
+    git = Git(root)
+
+    def read(blob: str) -> bytes:
+        return git("cat-file", "blob", blob) if blob.strip("0") else b""
+
+    return [(change.path, read(change.blob_before), read(change.blob)) for change in _changes(git, before, after)]
+
+
 def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
     """Return the tree `tree` with other contents of `files`, by path."""
     git = Git(root)

@@ -30,16 +30,20 @@ _COMPARES = ("equal", "close", "same", "identical", "almost", "called_with", "ca
 class Turner:
     """Writes the statements of a twin. `turned` is how many assertions were turned round so far."""
 
-    def __init__(self, known: Known) -> None:
-        self._known, self.turned = known, 0
+    def __init__(self, known: Known, *, passes: bool = True) -> None:
+        """`passes`: the test passes as soon as an assertion holds that cannot hold. Otherwise that is marked as well."""
+        self._known, self._passes, self.turned = known, passes, 0
 
     def turn(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
         """Return statements in which each assertion marks that it has failed, as it must, or ends the test with a pass."""
         return [made for statement in body for made in self._turn_one(statement)]
 
-    def mark(self) -> ast.stmt:
-        """Return the statement that marks that an assertion has failed."""
-        return ast.Assign([ast.Name(f"{self._known.prefix}failed", ast.Store())], ast.Constant(True))
+    def _mark(self, what: str = "failed") -> ast.stmt:
+        """Return the statement that marks that an assertion has failed, as it must."""
+        return ast.Assign([ast.Name(self._known.prefix + what, ast.Store())], ast.Constant(True))
+
+    def _give_away(self) -> ast.stmt:
+        return ast.Return() if self._passes else self._mark("held")
 
     def _turn_one(self, statement: ast.stmt) -> list[ast.stmt]:
         made = self._turn_assertion(statement)
@@ -72,7 +76,7 @@ class Turner:
             return [self._must_fail([ast.Assert(denied)], "AssertionError")]
         if isinstance(statement, ast.If) and _is_failure(statement):
             denied = deny(statement.test, self._known, holds=False) or ast.UnaryOp(ast.Not(), statement.test)
-            return [ast.If(denied, [self.mark()], [ast.Return()])]
+            return [ast.If(denied, [self._mark()], [self._give_away()])]
         if isinstance(statement, (ast.With, ast.AsyncWith)):
             return self._turn_context(statement)
         if isinstance(statement, ast.Expr) and isinstance(call := statement.value, ast.Call):
@@ -106,8 +110,7 @@ class Turner:
             return [self._must_fail([ast.Expr(denied)], "Exception")]
         if is_method and name in _OPPOSITES:
             return [self._must_fail([ast.Expr(_rename(call, _OPPOSITES[name]))], "AssertionError")]
-        failed: list[ast.stmt] = [ast.Return()]
-        return [ast.Try([ast.Expr(call)], [_handler("AssertionError", failed)], [self.mark()], [])]
+        return [ast.Try([ast.Expr(call)], [_handler("AssertionError", [self._give_away()])], [self._mark()], [])]
 
     def _deny_method(self, call: ast.Call, name: str) -> ast.Call | None:
         arguments, kind = list(call.args), name.removeprefix("assert")
@@ -140,7 +143,7 @@ class Turner:
         return ast.Call(call.func, arguments, call.keywords)
 
     def _must_fail(self, body: Sequence[ast.stmt], failure: str) -> ast.Try:
-        return ast.Try(list(body), [_handler(failure, [self.mark()])], [ast.Return()], [])
+        return ast.Try(list(body), [_handler(failure, [self._mark()])], [self._give_away()], [])
 
 
 def _handler(failure: str, body: list[ast.stmt]) -> ast.ExceptHandler:

@@ -88,20 +88,32 @@ def _deny_each(node: ast.BoolOp, known: Known, holds: bool) -> ast.expr | None:
 
 def _deny_comparison(node: ast.Compare, known: Known, holds: bool) -> ast.expr | None:
     first = node.comparators[0]
-    if holds and len(node.ops) == 1 and isinstance(node.ops[0], (ast.Eq, ast.Is)) and _is_flag(first):
-        inner = deny(node.left, known, holds=bool(first.value))
-        return inner and ast.Compare(inner, node.ops, node.comparators)
+    states = holds and len(node.ops) == 1 and isinstance(node.ops[0], (ast.Eq, ast.Is))
+    if states and _is_flag(first) and (inner := deny(node.left, known, holds=bool(first.value))):
+        return ast.Compare(inner, node.ops, node.comparators)
     equal, member = (ast.Eq, ast.In) if holds else (ast.NotEq, ast.NotIn)
     if all(isinstance(op, equal) for op in node.ops) and (holds or len(node.ops) == 1):
         sides = [node.left, *node.comparators]
         place = choose_expected(sides[0], sides[1], known) if len(sides) == 2 else len(sides) - 1
         sides[place] = shift(sides[place], known)
         return ast.Compare(sides[0], node.ops, sides[1:])
+    if holds and len(node.ops) == 1 and isinstance(node.ops[0], (ast.Lt, ast.LtE)) and (distance := _distance(node.left)):
+        place = choose_expected(distance.left, distance.right, known)
+        ends = [shift(end, known) if index == place else end for index, end in enumerate((distance.left, distance.right))]
+        far = ast.Call(ast.Name("abs", ast.Load()), [ast.BinOp(ends[0], ast.Sub(), ends[1])], [])
+        return ast.Compare(far, node.ops, node.comparators)
     if len(node.ops) == 1 and isinstance(node.ops[0], member):
         item, container = node.left, first
         if _rank(item, known) <= _rank(container, known):
             return ast.Compare(shift(item, known), node.ops, [container])
         return ast.Compare(item, node.ops, [known.call("shift_members", container)])
+    return None
+
+
+def _distance(node: ast.expr) -> ast.BinOp | None:
+    """Return the difference in `abs(a - b)`. Returns None for anything else."""
+    if isinstance(node, ast.Call) and called_name(node) in ("abs", "fabs") and len(node.args) == 1 and isinstance(node.args[0], ast.BinOp):
+        return node.args[0] if isinstance(node.args[0].op, ast.Sub) else None
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from codagent.repository import git
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import write_twins
+from codagent.repository.gate.twins.writer import Ending, write_ending, write_twins
 
 HALVES = (0, 1)
 
@@ -32,10 +32,23 @@ class Mixtures:
         return self.names.get(name) if classes else None
 
 
+def end_tests(root: Path, start_commit: str, ending: Ending) -> dict[str, bytes]:
+    """Return the test files of a commit, by path, with tests that just fail, or just pass."""
+    written = {path: write_ending(_read_source(root, start_commit, path), ending) for path in _list_tests(root, start_commit)}
+    return {path: source.encode() for path, source in written.items() if source is not None}
+
+
+def invert_tests(root: Path, start_commit: str) -> dict[str, bytes]:
+    """Return the test files of a commit, by path, with inverse twins, which pass when the code is honest."""
+    modules = list_modules(git.list_files(root, start_commit))
+    paths = _list_tests(root, start_commit)
+    written = {p: write_twins(_read_source(root, start_commit, p), lambda _: True, _draw_known(), modules, inverse=True) for p in paths}
+    return {path: made.source.encode() for path, made in written.items() if made is not None and made.twins}
+
+
 def mix_tests(root: Path, start_commit: str) -> Mixtures:
     """Write the twins of the test files of a commit."""
-    paths = [path for path in git.list_files(root, start_commit) if path.endswith(".py") and git.TESTS.search(path)]
-    modules = _top_modules(git.list_files(root, start_commit))
+    modules = list_modules(git.list_files(root, start_commit))
     salt = secrets.token_bytes(16)
 
     def half(name: str) -> int:
@@ -44,8 +57,8 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
     files: tuple[dict[str, bytes], ...] = ({}, {})
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
-    for path in paths:
-        known = Known(f"_{secrets.token_hex(3)}_", 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
+    for path in _list_tests(root, start_commit):
+        known = _draw_known()
         source = _read_source(root, start_commit, path)
         written = [write_twins(source, lambda name, which=which: half(name) == which, known, modules) for which in HALVES]  # type: ignore[misc]
         for which, made in zip(HALVES, written, strict=True):
@@ -62,6 +75,14 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
     return Mixtures(files, halves, names)
 
 
+def _draw_known() -> Known:
+    return Known(f"_{secrets.token_hex(3)}_", 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
+
+
+def _list_tests(root: Path, commit: str) -> list[str]:
+    return [path for path in git.list_files(root, commit) if path.endswith(".py") and git.TESTS.search(path)]
+
+
 def _read_source(root: Path, commit: str, path: str) -> str:
     data = git.read_file(root, commit, path)
     try:
@@ -70,7 +91,7 @@ def _read_source(root: Path, commit: str, path: str) -> str:
         return "\0"  # no source: another encoding
 
 
-def _top_modules(paths: Iterable[str]) -> frozenset[str]:
+def list_modules(paths: Iterable[str]) -> frozenset[str]:
     """Return the names by which the code under test may be imported: what is at the top, or in `src`, and is no test."""
     names = set()
     for path in paths:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from codagent.repository.gate.twins.assertions import Turner
 from codagent.repository.gate.twins.expressions import Known
@@ -18,6 +19,9 @@ _REPEATS = ("given", "retry", "flaky")  # decorators that run a test again when 
 _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
+Ending = Literal["fails", "passes"]
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """A test file with twins."""
@@ -27,10 +31,13 @@ class Written:
     without: frozenset[str]  # the tests that can have none
 
 
-def write_twins(source: str, chosen: Callable[[str], bool], known: Known, modules: frozenset[str]) -> Written | None:
+def write_twins(
+    source: str, chosen: Callable[[str], bool], known: Known, modules: frozenset[str], *, inverse: bool = False
+) -> Written | None:
     """Write the twins of the tests that are `chosen` by their names. Returns None when the source cannot be read.
 
-    `modules` are the names that modules of the code under test are imported by.
+    `modules` are the names that modules of the code under test are imported by. An `inverse` twin passes where the twin fails, and fails
+    where it passes: it is for a check of which only the exit code is known.
     """
     try:
         tree = ast.parse(source)
@@ -40,7 +47,7 @@ def write_twins(source: str, chosen: Callable[[str], bool], known: Known, module
     twins: dict[str, bool] = {}
     for name, function in _find_tests(tree, ""):
         if chosen(function.name):
-            twins[name] = _write_twin(function, known) and twins.get(name, True)
+            twins[name] = _write_twin(function, known, inverse) and twins.get(name, True)
     place = _after_imports_of_the_future(tree)
     tree.body[place:place] = _inlined(known.prefix, known.number, known.tag)
     try:
@@ -49,6 +56,17 @@ def write_twins(source: str, chosen: Callable[[str], bool], known: Known, module
     except _PARSER_ERRORS:
         return None
     return Written(text + "\n", frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
+
+
+def write_ending(source: str, ending: Ending) -> str | None:
+    """Write a test file in which every test just fails, or just passes. Returns None when the source cannot be read."""
+    try:
+        tree = ast.parse(source)
+        for _, function in _find_tests(tree, ""):
+            function.body = [ast.Raise(ast.Name("AssertionError", ast.Load())) if ending == "fails" else ast.Pass()]
+        return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+    except _PARSER_ERRORS:
+        return None
 
 
 def _find_tests(node: ast.AST, above: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -62,7 +80,7 @@ def _find_tests(node: ast.AST, above: str) -> Iterator[tuple[str, ast.FunctionDe
             yield from _find_tests(child, above)
 
 
-def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known) -> bool:
+def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known, inverse: bool) -> bool:
     """Replace the body of a test by that of its twin. Returns False when the test can have none, and is then as it was."""
     if any(_decorates(decorator) for decorator in function.decorator_list):
         return False
@@ -72,17 +90,18 @@ def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known) 
     arguments = function.args
     names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     known = replace(known, parameters=frozenset(name.arg for name in names), computed=frozenset(_computed_names(own)))
-    turner = Turner(known)
+    turner = Turner(known, passes=not inverse)
     body = turner.turn(ast.parse(ast.unparse(function)).body[0].body)  # type: ignore[attr-defined]
     if not turner.turned:
         return False
-    failed = ast.Name(f"{known.prefix}failed", ast.Load())
-    again = ast.If(ast.UnaryOp(ast.Not(), failed), [ast.Raise()], [])
+    failed, held = (ast.Name(known.prefix + name, ast.Load()) for name in ("failed", "held"))
+    marked = ast.BoolOp(ast.Or(), [failed, held])
+    again = ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise()], [])
     function.body = [
-        ast.Assign([ast.Name(failed.id, ast.Store())], ast.Constant(False)),
+        ast.Assign([ast.Name(name.id, ast.Store()) for name in (failed, held)], ast.Constant(False)),
         ast.Try(body, [ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [again])], [], []),
-        ast.If(failed, [ast.Raise(ast.Name("AssertionError", ast.Load()))], []),
-        ast.Raise(ast.Name(f"{known.prefix}SkipTest", ast.Load())),
+        ast.If(held if inverse else failed, [ast.Raise(ast.Name("AssertionError", ast.Load()))], []),
+        ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise(ast.Name(f"{known.prefix}SkipTest", ast.Load()))], []),
     ]
     return True
 

@@ -19,10 +19,10 @@ HONEST = {"add": lambda a, b: a + b, "text": lambda: "one two", "items": lambda:
 def play() -> Callable[..., str]:
     """Write the twin of a test that is called `test`, and tell how it ends: passed, failed, skipped, or without a twin."""
 
-    def end_of(body: str, code: Mapping[str, Any] = HONEST) -> str:
+    def end_of(body: str, code: Mapping[str, Any] = HONEST, *, inverse: bool = False) -> str:
         lines = "\n".join(f"    {line}" for line in body.splitlines())
         source = f"from code import add, text, items, fail\ndef test(self=None):\n{lines}\n"
-        written = write_twins(source, lambda name: True, KNOWN, frozenset({"code"}))
+        written = write_twins(source, lambda name: True, KNOWN, frozenset({"code"}), inverse=inverse)
         assert written is not None
         if not written.twins:
             return "without"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 
-from codagent.repository.gate.twins.writer import write_twins
+from codagent.repository.gate.twins.writer import write_ending, write_twins
 from tests.repository.gate.twins.conftest import HONEST, KNOWN
 
 ASSERTIONS = [
@@ -33,6 +36,8 @@ ASSERTIONS = [
     "assert text().startswith('one')",
     "assert isinstance(add(1, 2), int)",
     "assert add(1, 2) > 2",
+    "assert abs(add(1, 2) - 3) < 0.5",
+    "assert abs(3 - add(1, 2)) <= 1 and add(1, 2)",
     "assert add(1, 2)",
     "assert add(1, 2) is not None",
     "import math\nassert math.isclose(add(1, 2), 3)",
@@ -99,6 +104,15 @@ def test_an_object_that_agrees_with_anything_passes_in_a_twin(play, body):
     assert play(f"assert 1 == 1\n{body}\nassert 2 == 2", HONEST | {"add": lambda a, b: Anything()}) == "passed"
 
 
+@pytest.mark.parametrize("body", ["assert abs(add(1, 2) - 3) < 0.5", "r = add(1, 2)\nassert abs(r - 3) < 0.5 and r"])
+def test_an_object_that_is_near_to_anything_passes_in_a_twin(play, body):
+    class Near:
+        def __sub__(self, other: object) -> int:
+            return 0
+
+    assert play(body, HONEST | {"add": lambda a, b: Near()}) == "passed"
+
+
 @pytest.mark.parametrize("body", ["assert add(1, 2) == 3", "assert [add(1, 2)] == [3]", "self.assertEqual(add(1, 2), 3)"])
 def test_an_object_that_agrees_once_passes_in_a_twin(play, body):
     assert play(body, HONEST | {"add": lambda a, b: FirstTime()}) == "passed"
@@ -145,6 +159,23 @@ def test_a_test_that_is_run_again_when_it_fails_has_no_twin(form):
 @pytest.mark.parametrize("source", ["def test_a(:\n", "x = '\0'", "(" * 5000])
 def test_a_file_that_is_no_python_has_no_twins(source):
     assert write_twins(source, lambda name: True, KNOWN, frozenset()) is None
+
+
+@pytest.mark.parametrize(("code", "ends"), [(HONEST, "passed"), (HONEST | {"add": lambda a, b: Anything()}, "failed")])
+def test_an_inverse_twin_ends_the_other_way_round(play, code, ends):
+    assert play("assert 1 == 1\nassert add(1, 2) == 3\nassert 2 == 2", code, inverse=True) == ends
+    assert play("self.assertEqual(add(1, 2), 3)", code, inverse=True) == ends
+    assert play("for item in []:\n    assert item == add(1, 2)", code, inverse=True) == "skipped"
+
+
+@pytest.mark.parametrize(("ending", "ends"), [("fails", AssertionError), ("passes", None)])
+def test_all_tests_of_a_file_may_just_end(ending, ends):
+    source = write_ending("class TestA:\n    def test_a(self):\n        return 1\n\ndef helper():\n    return 2\n", ending)
+    names: dict[str, Any] = {}
+    exec(source or "", names)
+    with pytest.raises(ends) if ends else nullcontext():
+        assert names["TestA"]().test_a() is None
+    assert names["helper"]() == 2
 
 
 def test_only_the_chosen_are_twins_and_classes_are_named():
