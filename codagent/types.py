@@ -9,12 +9,11 @@ from typing import Any, Literal, get_args
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "tool_calls", "length", "refused"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]  # how much a model thinks before it answers
-EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max")
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
-# finished: the agent asked for the gates · repeated: the same call and answer, again and again · silent: no more tool calls
-# refused: the model, or a filter around it, does not answer · passed: the checks passed before the first step
-# model, sandbox: these broke for good · repository: the work could not be brought back · the others: a limit, or a person
+# finished: the agent said so · repeated: the same call and answer, again and again · silent: no more tool calls · refused: by the model
+# passed: the checks passed before any step · model, sandbox: these broke · repository: the work is not brought back · or a limit, a person
 CutShort = Literal["tokens", "seconds", "usd", "model", "sandbox", "interrupted"]
 End = Literal["finished", "repeated", "silent", "refused", "passed", "steps", "repository", CutShort]
 ENDS_LOOP: tuple[CutShort, ...] = get_args(CutShort)  # an episode that ends so ends its loop, which is not complete
@@ -99,12 +98,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One reply and what came back; `context` is what the model was asked with, when that was not simply all that came before."""
+    """One reply and what came back."""
 
     reply: Reply
     observation: Observation
     seconds: float
-    context: tuple[Message, ...] | None = None
+    context: tuple[Message, ...] | None = None  # what the model was asked with, when that was not simply all that came before
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +118,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the gates said: `reward` in 0..1, `feedback` for the next episode and for a person, `failed` by name what did not pass.
-    Of a notes episode: 0, or what malformed notes cost."""
+    """What the gates said, for the next episode and for a person. Of a notes episode: 0, or what malformed notes cost."""
 
-    reward: float
+    reward: float  # 0..1
     passed: bool
     feedback: str
-    failed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()  # by name
     kept: bool = False  # whether an earlier command judged the same files, and not this one
     suspicious: tuple[str, ...] = ()  # changes for which a pass of all checks does not count, until a person allows them
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one loop may use in all, and `steps` in each of its episodes. `usd` None: no price is known and no limit was asked for.
-    `patience` is how many iterations in a row may bring no progress, `wait` for how many seconds a model that fails is asked again."""
+    """What one loop may use in all, or one turn of a session."""
 
     iterations: int = 10
-    patience: int = 5
-    steps: int = 50
+    patience: int = 5  # iterations in a row without progress
+    steps: int = 50  # of each episode
     tokens: int = 1_000_000
     seconds: float = 1800.0
-    usd: float | None = 5.0
-    wait: float = 1800.0
+    usd: float | None = 5.0  # None: no price is known and no limit was asked for
+    wait: float = 1800.0  # for how many seconds a model that fails is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +182,17 @@ class Episode:
         """Whether the episode can be gone on with: it has no end, or a failure or a person ended it before its checks passed."""
         return self.end in ("model", "sandbox", "interrupted", None) and not (self.outcome and self.outcome.passed)
 
+    @property
+    def conversation(self) -> tuple[Message, ...]:
+        """The messages of the latest request, the reply to it, and what came back for that; the prompt when there was no reply."""
+        *_, latest = (self.prompt, *self.requests())
+        return (*latest, *(m for step in self.steps[-1:] for m in (step.reply.message, *step.observation.messages)))
+
     def requests(self) -> Iterator[tuple[Message, ...]]:
         """Yield the messages that the model was asked with, for each step in order."""
         messages = self.prompt
         for step in self.steps:
-            if step.context is not None:
-                messages = step.context
+            messages = messages if step.context is None else step.context
             yield messages
             messages = (*messages, step.reply.message, *step.observation.messages)
 
@@ -230,15 +232,14 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command in a sandbox did. `output` is stdout and stderr as they came, decoded with replacement; `omitted_bytes` of its
-    middle were left out to bound memory. `log` is the path in the sandbox where more of it lies."""
+    """What a command in a sandbox did."""
 
     exit_code: int
-    output: str
+    output: str  # stdout and stderr as they came, decoded with replacement
     timed_out: bool
     seconds: float
-    omitted_bytes: int = 0
-    log: str | None = None
+    omitted_bytes: int = 0  # of the output's middle, left out to bound memory
+    log: str | None = None  # the path in the sandbox where more of the output lies
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,21 @@ def test_marks_that_reorder_text_are_escape_controls():
 HALVES = ["a\ud83d", "\ude00a", "\udcff\ud83d", "\ud83d\n" * 900, "\ud800\udc7f\udd00\udfff"]
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("👩‍👩‍👧", "👩‍👩‍👧"),
+        ("❤️‍🔥 fire", "❤️‍🔥 fire"),
+        ("ad\u200dmin", "ad\\u200dmin"),
+        ("👩\u200dx", "👩\\u200dx"),
+        ("x\u200d👧", "x\\u200d👧"),
+        ("👩\u200d\u200d👧", "👩\\u200d\\u200d👧"),
+    ],
+)
+def test_a_joiner_is_seen_unless_it_joins_two_emoji(text, seen):
+    assert sanitize(text) == seen
+
+
 @pytest.mark.parametrize("text", HALVES, ids=ascii)
 def test_half_a_character_is_counted_cut_and_encoded(text):
     assert len(encode_text(text)) + 16 == count_bytes(Message("user", text))

@@ -85,11 +85,11 @@ class Context:
 
 def _short(message: Message) -> Message:
     if message.role == "assistant":
-        return _without_signatures(message)
+        return without_signatures(message)
     return replace(message, content=truncate_middle(message.content, max_lines=SHORT_LINES, max_bytes=SHORT_BYTES))
 
 
-def _without_signatures(message: Message) -> Message:
+def without_signatures(message: Message) -> Message:
     """Return a message without the parts of its `provider_data` that a provider may have signed together with what came before.
 
     Plain texts stay: a provider that wants its reasoning back refuses a request in which one call has none. So does what belongs to calls.

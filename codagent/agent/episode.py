@@ -97,12 +97,16 @@ def _step(agent: Agent, environment: Environment, context: Context, unanswered: 
 def _answer(environment: Environment, reply: Reply, profile: Profile) -> Observation:
     """Let the environment answer a reply, and tell the model that it was cut, if its next one may be longer.
 
-    A refusal ends the episode, and its calls are not run.
+    A refusal ends the episode, and its calls are not run. A text that was cut is no answer yet.
     """
     if reply.stop == "refused":
         return Observation((), "refused")
     observation = environment.step(reply.message)
-    if reply.stop != "length" or profile.room_after_cut == 1 or not observation.messages:
+    if reply.stop != "length" or profile.room_after_cut == 1:
+        return observation
+    if observation.end == "finished" and not reply.message.tool_calls:
+        return Observation((Message("user", prompt("cut")),))
+    if not observation.messages:
         return observation
     *before, last = observation.messages
     return replace(observation, messages=(*before, replace(last, content=f"{prompt('cut')}\n\n{last.content}")))

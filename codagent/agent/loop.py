@@ -16,6 +16,8 @@ from codagent.protocols import Environment
 from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Stop, Task
 
 NextTask = Callable[[Loop], Task | Stop]  # depends on the loop so far and on nothing else
+# until-passed: after each attempt, unless the loop has passed with it · between: after each attempt but the last
+Rewrite = Literal["never", "between", "until-passed", "always"]
 WARMER, WARMEST = 0.1, 1.0  # the temperature rises by so much at each position, up to this
 _SEEDS = 1000  # the difference between the seeds of two positions
 
@@ -32,7 +34,7 @@ def _ignore(_: Episode) -> None:
 class NotesIO:
     """When the notes are rewritten, and where they are read and written outside of the loop."""
 
-    when: Literal["never", "between", "always"] = "never"  # between: after each attempt but the last
+    when: Rewrite = "never"
     load: Callable[[str], str] = _same  # from the notes as the loop left them to the notes as they are now: a person may have edited them
     save: Callable[[Episode], object] = _ignore  # is given each notes episode, once it is on record
 
@@ -50,13 +52,13 @@ def once_each(tasks: Sequence[Task]) -> NextTask:
 def run_loop(agent: Agent, environment: Environment, next_task: NextTask, *, loop: Loop, notes_io: NotesIO = NotesIO()) -> Loop:
     """Run the episodes of a loop until `next_task` stops it, or an episode ends in a way that ends the loop.
 
-    A loop whose last episode is resumable goes on with that episode. Returns the loop with its episodes and its `end`. `next_task` is asked
-    once before each attempt and once at the end; observers hear the answer.
+    A loop whose last episode is resumable goes on with that episode. Returns the loop with its episodes and its `end`. Observers hear what
+    `next_task` answers, once before each attempt and once at the end.
     """
     episode, loop = _take_resumable(loop)
     following: Task | Stop | None = None  # what next_task has answered for the loop as it is now; None: it was not asked
     while True:
-        due = episode is None and _is_rewrite_due(loop, notes_io)
+        due = episode is None and _is_rewrite_due(loop, notes_io, next_task)
         if episode is None and (not due or notes_io.when == "between"):
             following = following or _ask(agent, next_task, loop)
         if episode is None:
@@ -101,9 +103,14 @@ def _take_resumable(loop: Loop) -> tuple[Episode | None, Loop]:
     return resumed, replace(loop, episodes=loop.episodes[:-1], end=None)
 
 
-def _is_rewrite_due(loop: Loop, notes_io: NotesIO) -> bool:
+def _is_rewrite_due(loop: Loop, notes_io: NotesIO, next_task: NextTask) -> bool:
     last = loop.episodes[-1] if loop.episodes else None
-    return notes_io.when != "never" and last is not None and last.kind == "solve" and last.end != "passed"
+    if notes_io.when == "never" or last is None or last.kind != "solve" or last.end == "passed":
+        return False
+    if notes_io.when != "until-passed" or not (last.outcome and last.outcome.passed):
+        return True
+    following = next_task(loop)
+    return not (isinstance(following, Stop) and following.reason == "passed")
 
 
 def _rewrite_of(attempt: Episode) -> Episode:

@@ -30,7 +30,7 @@ def _no_gc() -> Iterator[None]:
 def main() -> None:
     """Run the `codagent` command. An error that is not a CodagentError is a bug: Python prints its traceback and exits with 1.
 
-    With --json, standard output has one object also when the command ends early.
+    With --json, standard output has one object also when the command ends early, and with --stream-json the event `end`.
     """
     if sys.argv[1:] == ["--version"]:
         print(f"codagent {__version__}")
@@ -50,7 +50,7 @@ def main() -> None:
         outcome, code, message = "interrupted", signals.exit_code(signals.INTERRUPTED), "interrupted"
         _complain(message)
     finally:
-        if not told and "--json" in sys.argv:
+        if not told and {"--json", "--stream-json"} & {*sys.argv}:
             _print_early_end(outcome, code, message)
     sys.exit(code)
 
@@ -83,10 +83,15 @@ def _print_early_end(outcome: str, code: int, message: str) -> None:
     """Print the object of a command that has no result: the keys of a result, nearly all of them null, and why there is none."""
     import json
 
+    from codagent.cli.event_stream import print_event
     from codagent.cli.terminal.output import say
     from codagent.runner.result import KEYS
 
-    say(json.dumps({**dict.fromkeys(KEYS), "outcome": outcome, "exit_code": code, "message": message}))
+    facts = {**dict.fromkeys(KEYS), "outcome": outcome, "exit_code": code, "message": message}
+    if "--stream-json" in sys.argv:
+        print_event("end", **facts)
+    else:
+        say(json.dumps(facts))
 
 
 def _open_missing_streams() -> None:

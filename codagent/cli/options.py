@@ -59,6 +59,7 @@ Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Limit o
 Seed = Annotated[int | None, typer.Option(help="Seed of the sampling, if the model accepts one.")]
 RecordDir = Annotated[Path | None, typer.Option("--record", help="Folder of the records.", show_default=".codagent/loops")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+StreamJson = Annotated[bool, typer.Option("--stream-json", help="Print what happens as JSON, one object a line; the last has the result.")]
 LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a loop, or its start or end.", show_default="the latest")]
 
 

@@ -107,6 +107,13 @@ def profile_for(spec: str) -> Profile:
     raise UsageError(f"unknown model {spec!r}: {KNOWN}")
 
 
+def find_window(model: Model) -> int | None:
+    """Return how many tokens the model's server says that it takes. None: it does not say, or it was not asked."""
+    from codagent.models.servers.openai_api import OpenAIModel
+
+    return model.window if isinstance(model, OpenAIModel) else None
+
+
 def price_for(spec: str) -> Price | None:
     """Return what a token of the model costs. Returns None when the price is not known. For a model of litellm this imports litellm."""
     kind = spec.partition(":")[0]
@@ -163,7 +170,7 @@ def _open_openrouter(name: str, calling: Calling, options: ModelOptions) -> Mode
     from codagent.models.servers.openai_api import OpenAIModel
 
     url = os.environ.get("OPENROUTER_API_BASE") or "https://openrouter.ai/api/v1"
-    request = replace(options.request, marks="claude" in name, exact=False)
+    request = replace(options.request, marks="claude" in name, ask_server=False)
     api_key = options.named_key or os.environ.get("OPENROUTER_API_KEY")
     return OpenAIModel(url, name, calling=calling, api_key=api_key, options=request, patience=options.make_patience())
 

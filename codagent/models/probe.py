@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from codagent.errors import ModelError
+from codagent.models.open import find_window
 from codagent.prompts import prompt
 from codagent.protocols import Model
 from codagent.types import Calling, Message, Reply, Sampling, Tool
@@ -26,6 +27,7 @@ class Finding:
     first: Reply
     second: Reply
     seconds: float  # that both replies took
+    window: int | None  # tokens, as the server tells; None: it does not say
 
     @property
     def gives_back(self) -> bool:
@@ -75,4 +77,4 @@ def _take_two_steps(model: Model, way: Calling, sampling: Sampling) -> Finding |
         return None
     answers = [Message("tool", _NEXT_WORD, tool_call_id=call.id) for call in calls]
     second = model.reply((*messages, first.message, *answers), (_SAY,), sampling)
-    return Finding(way, first, second, time.monotonic() - began)
+    return Finding(way, first, second, time.monotonic() - began, find_window(model))

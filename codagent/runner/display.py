@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from codagent.protocols import Observer
-from codagent.store.ledger import Spent
 from codagent.types import Episode, Limits, Loop
+
+if TYPE_CHECKING:
+    from codagent.store.ledger import Spent
 
 
 def _no_progress(_: Loop) -> str:
@@ -24,6 +26,7 @@ class LoopView:
     seconds_left: Callable[[], float]
     describe_progress: Callable[[Loop], str] = _no_progress  # the latest iteration in a line, "": nothing to say
     earlier: Sequence[Episode] = ()  # the episodes of a loop that is resumed
+    loop: Loop | None = None  # as it begins or goes on; None: a session
 
 
 class Display(Observer, Protocol):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from codagent.errors import UsageError
+from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.runner.display import Display
 from codagent.runner.model import Access, find_target, open_model, say_which_model, worst_case
 from codagent.runner.result import exit_code, is_resumable
@@ -21,13 +21,18 @@ from codagent.runner.workspace import take_snapshot
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.lock import Lock
-from codagent.store.notes_file import NotesFile
+from codagent.store.notes_file import PERSON, NotesFile
 from codagent.store.record import load
-from codagent.types import Limits, Profile
+from codagent.text import count, first_line
+from codagent.types import Limits, Profile, Task
 
 Flags = Mapping[str, Any]
 Member = tuple[Runner, LoopSpec, Display]
 _SHARED = ("embedded", "gguf", "adapter")  # models that are opened once, for all loops of a group
+
+
+def _agree(_: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class LaunchOptions:
     count: int = 1
     at_once: int = 1
     all_: bool = False  # every loop runs to its end, also after one has passed
+    confirm: Callable[[str], bool] = _agree  # asks the person a question; True where nobody can be asked
 
 
 def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> list[Result]:
@@ -56,7 +62,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
         display.say(worst_case(launch.settings)[-1])
         shared = notes_file if notes_file and stack.enter_context(_hold_notes_lock(notes_file, display)) else None
         if notes_file:
-            pattern = replace(pattern, notes=NotesFile(notes_file, layout.versions_dir(launch.loops), who="").text())
+            pattern = replace(pattern, notes=_read_notes(launch, notes_file, pattern.tasks, display))
         if not pattern.start_commit:
             pattern = replace(pattern, start_commit=take_snapshot(launch.root, display))
         members = list(_members(launch, pattern, display, stack, shared))
@@ -81,6 +87,8 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         settings, recorded_profile = _with_flags(settings, profile, flags)
         if flags.get("notes"):
             spec = replace(spec, notes_file=str(flags["notes"]))
+        if spec.session:
+            raise UsageError(f"{so_far.id} is a session; `codagent session --resume {so_far.id}` goes on with it")
         if so_far.end == "passed" or not (spec.iterate or is_resumable(so_far)):
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
@@ -134,6 +142,31 @@ def run_group(members: Sequence[Member], *, at_once: int, all_: bool) -> list[Re
             raise
 
 
+def _read_notes(launch: LaunchOptions, notes_file: Path, tasks: Sequence[Task], display: Display) -> str:
+    """Return the notes that loops start with, and tell the person whose notes these are. The person may clear those of another task."""
+    file = NotesFile(notes_file, layout.versions_dir(launch.loops), who=PERSON)
+    text, author = file.text(), file.author()
+    if not text:
+        return ""
+    size = count(len(text.split()), "word")
+    if author == PERSON:
+        display.say(f"notes: {size} of yours are used, from {notes_file}")
+        return text
+    worked_on = ""
+    with suppress(RecordError, RepositoryError, OSError, IndexError):
+        worked_on = load(launch.loops / author / layout.RECORD).attempts[0].task.instruction
+    if worked_on in {task.instruction for task in tasks}:
+        display.say(f"notes: {size} from loop {author} are used")
+        return text
+    display.say(f"notes: {size} are from loop {author}, which had another task{worked_on and f': {first_line(worked_on, 80)}'}")
+    if launch.confirm("use these notes?"):
+        display.say("they are used; `codagent notes clear` empties them")
+        return text
+    file.write("")
+    display.say(f"{notes_file} is empty now; the notes are kept in {layout.versions_dir(launch.loops)}")
+    return ""
+
+
 def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
     """Yield a runner, a spec and a display for each loop. A model that takes much memory is opened once, for all loops."""
     settings, access = launch.settings, launch.access
@@ -144,14 +177,13 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
         return stack.enter_context(closing(made))
 
     shared_runner = make_runner() if launch.count == 1 or find_target(settings).startswith(_SHARED) else None
-    group = ""
-    for number in range(launch.count):
-        loop_id = layout.create_loop(launch.loops)
+    ids = sorted(layout.create_loop(launch.loops) for _ in range(launch.count))  # so that the order of records is that of their seeds
+    for loop_id in ids:
         stack.callback(layout.remove_if_empty, launch.loops / loop_id)  # when the loop never begins
-        group = group or loop_id
+    for number, loop_id in enumerate(ids):
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number
-        spec = replace(pattern, loop_id=loop_id, group=group, members=launch.count, notes_file=str(file), seed=seed)
+        spec = replace(pattern, loop_id=loop_id, group=ids[0], members=launch.count, notes_file=str(file), seed=seed)
         member_display = display if launch.count == 1 else launch.member(f"{number + 1}: ")
         yield shared_runner or make_runner(), spec, member_display
 

@@ -80,16 +80,16 @@ def open_model(
 ) -> OpenedModel:
     """Open the model that the settings name.
 
-    `profile` is that of a record; None: the model's own. `answered` is how many replies a resumed loop has got before. `at_once` is how
-    many loops will ask the model side by side. `say` hears once a minute that the model is waited for. Raises UsageError when there is no
-    such model, or when it is certain that its key is missing.
+    `profile` is that of a record; None: the model's own, with the window that its server tells. `answered` is how many replies a resumed
+    loop has got before. `at_once` is how many loops will ask the model side by side. `say` hears once a minute that the model is waited
+    for. Raises UsageError when there is no such model, or when it is certain that its key is missing.
     """
     from codagent.models import open as models
     from codagent.models.servers.request_options import RequestOptions
 
     _require_key(settings, access)
     named = _describe(settings)
-    profile = profile or find_profile(settings, access)
+    chosen = profile or find_profile(settings, access)
     options = models.ModelOptions(
         api_key=access.api_key,
         named_key=_read_key(settings.model, named),
@@ -101,8 +101,10 @@ def open_model(
         say=say,
         request=RequestOptions(settings.effort or named.effort, named.headers),
     )
-    model = models.open_model(named.url, profile=profile, options=options)
-    return OpenedModel(model, profile, find_price(settings))
+    model = models.open_model(named.url, profile=chosen, options=options)
+    if profile is None and named.window is None and (window := models.find_window(model)):
+        chosen = _fit(chosen, window)
+    return OpenedModel(model, chosen, find_price(settings))
 
 
 def find_target(settings: Settings) -> str:
@@ -127,10 +129,15 @@ def find_profile(settings: Settings, access: Access) -> Profile:
 
     named = _describe(settings)
     profile = profile_for(named.url)
-    window = named.window or profile.context_tokens
-    longest = min(named.max_output or profile.sampling.max_tokens, window // 2)
-    sampling = replace(profile.sampling, max_tokens=longest)
-    return replace(profile, calling=named.calling or access.calling or profile.calling, context_tokens=window, sampling=sampling)
+    sampling = replace(profile.sampling, max_tokens=named.max_output or profile.sampling.max_tokens)
+    profile = replace(profile, calling=named.calling or access.calling or profile.calling, sampling=sampling)
+    return _fit(profile, named.window or profile.context_tokens)
+
+
+def _fit(profile: Profile, window: int) -> Profile:
+    """Return the profile for a model that takes `window` tokens. A reply takes half of them at most."""
+    sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, window // 2))
+    return replace(profile, context_tokens=window, sampling=sampling)
 
 
 def _describe(settings: Settings) -> NamedModel:

@@ -9,7 +9,7 @@ from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxEr
 from codagent.repository import git
 from codagent.repository.attempts import answer_of, best
 from codagent.runner.spec import Result
-from codagent.text import format_usd
+from codagent.text import count, format_usd
 from codagent.types import Episode, Loop
 
 KEYS = (
@@ -31,6 +31,26 @@ _CODES: Mapping[str, int] = {
     "stalled": NO_PROGRESS,
     "blocked": NO_PROGRESS,
 }
+ENDS: Mapping[str, str] = {
+    "passed": "every check passes",
+    "done": "done, as the agent says; there were no checks",
+    "failed": "the checks do not pass",
+    "iterations": "stopped: all iterations are used up",
+    "stalled": "stopped: no progress",
+    "blocked": "stopped: only a person can remove what is in the way",
+    "finished": "the agent says that it is done",
+    "repeated": "stopped: the same call got the same answer again and again",
+    "silent": "stopped: the model called no tool",
+    "refused": "stopped: the model, or a filter around it, refused to answer",
+    "steps": "stopped: all steps are used up",
+    "tokens": "stopped: the limit of tokens is reached",
+    "usd": "stopped: the limit of money is reached",
+    "seconds": "stopped: the limit of time is reached",
+    "model": "stopped: the model did not answer",
+    "sandbox": "stopped: the sandbox broke",
+    "repository": "the work could not be brought back",
+    "interrupted": "interrupted",
+}
 
 
 def outcome_label(loop: Loop) -> str:
@@ -48,6 +68,35 @@ def outcome_label(loop: Loop) -> str:
     if last.outcome.passed:
         return "passed"
     return str(last.end) if last.end in _CODES else _failure(last)
+
+
+def describe_outcome(loop: Loop) -> str:
+    """Say in a sentence how a loop ended."""
+    label, last = outcome_label(loop), loop.attempts[-1]
+    if label == "failed" and loop.end == "iterations":
+        return f"{ENDS['failed']}, and all {iterations(loop)} iterations are used up"
+    if label == "failed" and last.outcome is None:
+        return describe_end(last)
+    return ENDS.get(label, label)
+
+
+def describe_end(episode: Episode) -> str:
+    """Say in a sentence how an episode ended."""
+    if episode.end == "steps":
+        return f"stopped: {count(len(episode.steps), 'step')} used up"
+    return episode.cause or ENDS.get(str(episode.end), "broken off")
+
+
+def cost(loop: Loop) -> float | None:
+    """The US dollars that the replies of a loop cost. None: at least one of them has no known price."""
+    costs = [step.reply.cost_usd for episode in loop.episodes for step in episode.steps]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def short_model(name: str) -> str:
+    """Return the part of a model's name that tells it from others: `http://127.0.0.1:8000/v1#qwen3` is `qwen3`."""
+    return (name.rpartition("#")[2] or name).rstrip("/").rpartition("/")[2]
 
 
 def exit_code(loop: Loop) -> int:
@@ -115,7 +164,7 @@ def summary_lines(result: Result) -> list[str]:
     if last.outcome and not last.outcome.passed:
         text.append(last.outcome.feedback)
     if iterates(loop):
-        text.append(f"scores:  {' '.join(_score(attempt) for attempt in attempts)}")
+        text.append(f"scores:  {' '.join(score(attempt) for attempt in attempts)}")
     if change(loop):
         branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
         text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
@@ -129,7 +178,8 @@ def summary_lines(result: Result) -> list[str]:
     return [*text, f"record:  {result.record}"]
 
 
-def _score(attempt: Episode) -> str:
+def score(attempt: Episode) -> str:
+    """Return the reward of an attempt as text; "-": it was not judged."""
     return f"{attempt.outcome.reward:.2f}" if attempt.outcome else "-"
 
 

@@ -29,7 +29,7 @@ from codagent.store.ledger import Ledger, MeteredModel
 from codagent.store.lock import Lock
 from codagent.store.notes_file import NotesFile
 from codagent.store.record import Record
-from codagent.types import Loop
+from codagent.types import Loop, Profile
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -44,6 +44,19 @@ class _Running:
     def interrupt(self) -> None:
         self.ledger.interrupt()
         self.sandboxes.interrupt()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a loop is run with."""
+
+    spec: LoopSpec  # with the commits that it begins from
+    loop: Loop  # before its first episode, or as it is resumed
+    opened: OpenedModel
+    profile: Profile  # within the loop's limits
+    around: Surroundings
+    packed: bytes  # the commit that the loop begins with, packed for a sandbox
+    sandboxes: SandboxPool
 
 
 class Runner:
@@ -76,8 +89,18 @@ class Runner:
         Raises only what kept the loop from beginning, KeyboardInterrupt after `stop` for one; later failures are in the loop's `end`.
         RecordError when the disk is full.
         """
+        began, display = time.monotonic(), display or self.display
+        with self.prepare(spec, so_far, display) as ready, self._stoppable(ready.around.ledger, ready.sandboxes):
+            ledger = ready.around.ledger
+            agent = Agent(MeteredModel(ready.opened.model, ledger, display.on_text), ready.profile)
+            loop = self._run_recorded(ready, agent, display)
+        return Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD)
+
+    @contextmanager
+    def prepare(self, spec: LoopSpec, so_far: Loop | None, display: Display) -> Iterator[Prepared]:
+        """Hold a loop's folder, and make ready what the loop is run with. Raises as `run` does."""
         self._check_stopped()
-        began, folder, display = time.monotonic(), self.loops / spec.loop_id, display or self.display
+        folder = self.loops / spec.loop_id
         self._start_sandbox.read_setup()
         with (
             self._hold_folder(folder),
@@ -92,13 +115,11 @@ class Runner:
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
             ledger = Ledger(folder / layout.LEDGER, effective.limits, model.price, last_sign=last_sign)
-            with self._stoppable(ledger, sandboxes):
-                image = self._start_sandbox.image() if any(task.checks for task in spec.tasks) else ""
-                loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
-                around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
-                agent = Agent(MeteredModel(model.model, ledger, display.on_text), effective.profile)
-                loop = self._run_recorded(spec, loop, agent, around, packed, display)
-        return Result(loop, ledger.spent, time.monotonic() - began, folder / layout.RECORD)
+            checked = self.settings.checks if spec.session else any(task.checks for task in spec.tasks)
+            image = self._start_sandbox.image() if checked else ""
+            loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
+            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
+            yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
 
     def stop(self) -> None:
         """Interrupt the loops that run, from another thread. They can be resumed. No further loop begins."""
@@ -130,7 +151,8 @@ class Runner:
         spec = replace(spec, start_commit=start, begin=spec.begin or start)
         return spec, git.pack(self.root, spec.begin)
 
-    def _run_recorded(self, spec: LoopSpec, loop: Loop, agent: Agent, around: Surroundings, packed: bytes, display: Display) -> Loop:
+    def _run_recorded(self, ready: Prepared, agent: Agent, display: Display) -> Loop:
+        spec, loop, around, packed = ready.spec, ready.loop, ready.around, ready.packed
         next_task, view = self._plan(spec, loop, around.ledger)
         display.watch(view)
         record = Record(self.loops / spec.loop_id / layout.RECORD, loop)
@@ -143,7 +165,7 @@ class Runner:
 
     def _plan(self, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
         """What comes next in the loop, and what its display may ask."""
-        view = LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes)
+        view = LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
         if not spec.iterate:
             return once_each(spec.tasks), view
         schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, self.root))

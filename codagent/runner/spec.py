@@ -9,17 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from codagent.agent.loop import Rewrite
 from codagent.errors import RecordError, UsageError
 from codagent.protocols import Model
 from codagent.repository.attempts import Start
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
-from codagent.store.ledger import Spent
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Limits, Loop, Profile, Task
+
+if TYPE_CHECKING:
+    from codagent.store.ledger import Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,9 @@ class LoopSpec:
     loop_id: str
     group: str
     tasks: tuple[Task, ...]
+    session: bool = False  # each episode is a turn of a conversation; there are no tasks
     iterate: bool = False  # each task again and again until its checks pass
-    rewrite: Literal["never", "between", "always"] = "never"  # when the notes are rewritten
+    rewrite: Rewrite = "never"  # when the notes are rewritten
     start: Start = "best"  # what an attempt starts from
     start_commit: str = ""  # what the user's files were when the loop began; "": a snapshot is taken
     begin: str = ""  # the commit that the first attempt starts from; "": `start_commit`
@@ -102,6 +106,16 @@ def new_loop(spec: LoopSpec, model: str, settings: Settings, held: EffectiveLimi
     if secret:
         settings_on_record["seal"] = _seal(spec.loop_id, settings_on_record, secret)
     return Loop(spec.loop_id, spec.group, "repository", model, spec.start_commit, notes=spec.notes, settings=settings_on_record)
+
+
+def rename_loop(loop: Loop, loop_id: str, secret: bytes) -> Loop:
+    """Give a copy of a loop an id and a group of its own. It is sealed when `secret` is not b"", and the loop was sealed by it."""
+    table = dict(loop.settings)
+    table["job"] = {**table["job"], "loop_id": loop_id, "group": loop_id}
+    if is_sealed(loop, secret):
+        del table["seal"]
+        table["seal"] = _seal(loop_id, table, secret)
+    return replace(loop, id=loop_id, group=loop_id, settings=table)
 
 
 def spec_of(loop: Loop) -> tuple[LoopSpec, Settings, Profile]:

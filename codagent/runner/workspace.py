@@ -62,6 +62,15 @@ def take_snapshot(root: Path, display: Display) -> str:
     return taken.commit
 
 
+def open_sandbox(root: Path, *, name: str | None, say: Callable[[str], None], allow: Allow) -> GateSandbox:
+    """Open a sandbox of its own for the repository at `root`, as the repository sets it up. `name` None: the usual sandbox."""
+    from codagent.settings.layers import make_layer, merge_layers, read_layer
+
+    chosen = make_layer({"sandbox": name}, name=lambda _: "--sandbox")
+    settings = merge_layers(read_layer(root / "codagent.toml", repository=True), chosen)
+    return SandboxFactory(root, settings, say, allow)("tasks")
+
+
 def open_workspace(
     spec: LoopSpec,
     settings: Settings,

@@ -36,6 +36,9 @@ class _TaskTable(Table, frozen=True):
 class _TaskFileTable(Layer, frozen=True):
     """A whole task file: settings, and either one instruction or [[task]] tables."""
 
+    repository: Text | None = None  # a folder; a relative one begins at the file
+    start: Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}([0-9a-f]{24})?\Z", description="the whole id of a commit")] | None = None
+
     instruction: Text | None = None
     setup: Text | None = None  # short for the one of [sandbox]
     task: tuple[_TaskTable, ...] = ()
@@ -47,6 +50,8 @@ class TaskFile:
 
     tasks: tuple[Task, ...]
     settings: Layer
+    repository: Path | None = None  # that the tasks are about; None: the file does not say
+    start: str = ""  # the commit that the tasks start from; "": the files as they are
 
 
 def is_task_file(text: str) -> bool:
@@ -93,7 +98,8 @@ def _read_tables(path: Path) -> TaskFile:
     )
     _refuse_same_ids(path, tasks)
     sandbox = replace(file.sandbox, setup=file.setup or file.sandbox.setup)
-    return TaskFile(tasks, Layer(**{**{key: getattr(file, key) for key in Layer.__struct_fields__}, "sandbox": sandbox}))
+    settings = Layer(**{**{key: getattr(file, key) for key in Layer.__struct_fields__}, "sandbox": sandbox})
+    return TaskFile(tasks, settings, path.parent / file.repository if file.repository else None, file.start or "")
 
 
 def _refuse_same_ids(path: Path, tasks: tuple[Task, ...]) -> None:

@@ -12,6 +12,9 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
 
 from codagent.errors import ContextOverflow, LimitReached, RecordError, RequestRefused
 from codagent.protocols import Model, OnText, ignore_text
@@ -44,6 +47,21 @@ class Spent:
 
     def __sub__(self, other: Spent) -> Spent:
         return Spent(self.tokens - other.tokens, self.usd - other.usd, self.unpriced - other.unpriced)
+
+
+_MOST = 1e15  # of tokens, dollars and seconds; a line with more, or with what is no number, is damaged
+_Number = Annotated[float, msgspec.Meta(ge=-_MOST, le=_MOST)]
+_Count = Annotated[int, msgspec.Meta(ge=-int(_MOST), le=int(_MOST))]
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line of the file."""
+
+    entry: Literal["open", "reserve", "settle"]
+    tokens: _Count
+    usd: _Number
+    at: Annotated[float, msgspec.Meta(ge=0, le=_MOST)]  # Unix time
+    unpriced: _Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +105,13 @@ class Ledger:
     def keep_for_gates(self, seconds: float) -> None:
         """Keep at least so many seconds for the gates. They are not the agent's."""
         self._kept_for_gates = max(self._kept_for_gates, seconds)
+
+    def extend(self, limits: Limits) -> None:
+        """Allow what `limits` say beside what is spent already, from this moment on, also after `interrupt`."""
+        usd = None if limits.usd is None else limits.usd + self.spent.usd
+        self._limits = replace(limits, tokens=limits.tokens + self.spent.tokens, usd=usd)
+        self._deadline = time.monotonic() + limits.seconds
+        self.interrupted = False
 
     def interrupt(self) -> None:
         """Interrupt the loop from another thread: the next `check_time` raises KeyboardInterrupt."""
@@ -154,13 +179,14 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
     try:
         for line in jsonl.read_lines(path):
             number += 1
-            entry, checksum = jsonl.parse(line, checksum)
-            if entry["entry"] == "open":
+            value, checksum = jsonl.parse(line, checksum)
+            booked = msgspec.convert(value, _Line)
+            if booked.entry == "open":
                 seconds += at - opened
-                opened = entry["at"]
-            at = entry["at"]
-            spent += Spent(entry["tokens"], entry["usd"], entry.get("unpriced", 0))
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+                opened = booked.at
+            at = booked.at
+            spent += Spent(booked.tokens, booked.usd, booked.unpriced)
+    except (ValueError, TypeError) as error:
         raise RecordError(f"{path}, line {number}, is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
     return _Earlier(spent, seconds + max(at, last_sign or 0.0) - opened, last_checksum)
 

@@ -27,6 +27,11 @@ class NotesFile:
         except FileNotFoundError:
             return ""
 
+    def author(self) -> str:
+        """Return who wrote the text of the file: the id of a loop, or PERSON."""
+        files = self._files()
+        return files[-1].stem.partition("-")[2] if files and _read_text(files[-1]) == self.text() else PERSON
+
     def read(self, ours: str) -> str:
         """Return the notes as they are before an attempt.
 

@@ -1,8 +1,8 @@
 """The record of a loop: JSON Lines with every token, appended as the loop goes on, checked and repaired when they are loaded.
 
 There is one line for the loop, for the start of an episode, for a reply, for what came back for it, for the end of an episode, and for the
-end of the loop; and one line where an interrupted loop goes on. Prompt ids are kept as the difference from the request before, so a record
-grows by what was said and not by what was sent.
+end of the loop; and one line where an interrupted loop goes on. Prompts and their ids are kept as the difference from the request before,
+so a record grows by what was said and not by what was sent.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Record:
         """Begin the file at `path`, or go on in the file that `loop` was loaded from."""
         make_folder(path.parent)
         self._seen: tuple[int, ...] = ()
+        self._messages: tuple[Message, ...] = ()  # the latest request, with what followed it
         resumed = is_plain(path)
         self._checksum = jsonl.drop_torn_line(path) if resumed else 0
         self._file = jsonl.open_to_append(path, new=not resumed)
@@ -63,10 +64,13 @@ class Record:
 
     def on_episode_start(self, episode: Episode) -> None:
         self._seen = ()
-        self._write("episode", encode(episode))
+        shared = _shared_length(episode.prompt, self._messages)
+        self._messages = episode.prompt
+        self._write("episode", {**encode(replace(episode, prompt=episode.prompt[shared:])), **({"shared": shared} if shared else {})})
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         shared = 0
+        self._messages = (*(self._messages if context is None else context), reply.message)
         if reply.tokens:
             ids = reply.tokens.prompt_ids
             shared = _shared_length(ids, self._seen)
@@ -75,6 +79,7 @@ class Record:
         self._write("reply", encode(_ReplyLine(reply, shared, context)))
 
     def on_step(self, step: Step) -> None:
+        self._messages += step.observation.messages
         self._write("observation", encode(_ObservationLine(step.observation, step.seconds)))
 
     def on_episode_end(self, episode: Episode) -> None:
@@ -160,7 +165,7 @@ class _Assembly:
             case _ if self._loop is None:
                 raise ValueError("a record begins with a line of kind 'loop'")
             case "episode":
-                self._episodes.append(decode(Episode, value))
+                self._add_episode(value.pop("shared", 0), value)
                 self._seen = ()
             case "reply":
                 self._add_reply(decode(_ReplyLine, value))
@@ -184,6 +189,16 @@ class _Assembly:
             self._episodes[-1] = replace(self._close_step(), end="interrupted")
         assert self._loop
         return replace(self._loop, episodes=tuple(self._episodes))
+
+    def _add_episode(self, shared: int, value: dict[str, Any]) -> None:
+        """Add an episode, whose prompt begins with the first `shared` messages of the latest request and what followed it."""
+        messages: tuple[Message, ...] = ()
+        if self._episodes:
+            messages = self._episodes[-1].conversation
+        if not 0 <= shared <= len(messages):
+            raise ValueError(f"a prompt shares {shared} messages with a request of {len(messages)}")
+        episode = decode(Episode, value)
+        self._episodes.append(replace(episode, prompt=messages[:shared] + episode.prompt))
 
     def _add_reply(self, line: _ReplyLine) -> None:
         tokens = line.reply.tokens
@@ -223,8 +238,8 @@ class _Assembly:
         self._episodes[-1] = replace(last, end=None, cause="", outcome=None, commit=None, notes_after=None)
 
 
-def _shared_length(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    """Return how many ids two sequences share from their beginning."""
+def _shared_length(a: tuple[object, ...], b: tuple[object, ...]) -> int:
+    """Return how many items two sequences share from their beginning."""
     if a[: len(b)] == b:  # nearly always, and much faster than id by id
         return len(b)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))

@@ -254,3 +254,23 @@ def test_a_reply_that_was_cut_is_told_and_the_next_has_twice_the_room():
     assert [tokens for tokens, _ in talker.asked] == [100, 200, 200, 100]
     assert [text.startswith("Your last reply was cut off") for _, text in talker.asked] == [False, True, True, False]
     assert ended.steps[0].observation.messages[0].content.endswith("\n\nok 1")
+
+
+class Cutting:
+    """A model whose first text is cut."""
+
+    name = "cutting"
+
+    def __init__(self):
+        self.replies = 0
+
+    def reply(self, messages, tools, sampling, on_text=None):
+        self.replies += 1
+        message = Message("assistant", f"answer {self.replies}")
+        return Reply(message, "length" if self.replies == 1 else "stop", 1, 1, 0.0, None, sampling, "cutting", message.content)
+
+
+@pytest.mark.parametrize(("room", "steps"), [(2, 2), (1, 1)])
+def test_a_text_that_was_cut_is_no_answer_yet_where_there_is_more_room(room, steps):
+    ended = work(Cutting(), Counter(lambda _: Observation((), "finished")), Profile(room_after_cut=room))
+    assert (ended.end, len(ended.steps)) == ("finished", steps)

@@ -8,7 +8,7 @@ from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import ModelError, RepositoryError, SandboxError
 from codagent.models.scripted import Scripted
-from codagent.types import Loop, Message, Observation, Outcome, Profile, Sampling, Task
+from codagent.types import Loop, Message, Observation, Outcome, Profile, Sampling, Stop, Task
 
 LOOP = Loop("id", "group", "room", "scripted", "start")
 TASKS = [Task("one", "first"), Task("two", "second")]
@@ -64,9 +64,15 @@ class Asked:
         pass
 
 
-def run(room, *items, loop=LOOP, notes_io=None, model=None, profile=None):
+def run(room, *items, loop=LOOP, notes_io=None, model=None, profile=None, next_task=None):
     agent = Agent(model or Scripted.from_items(items or [GO] * 4), profile or Profile())
-    return run_loop(agent, room, once_each(TASKS), loop=loop, notes_io=notes_io or NotesIO())
+    return run_loop(agent, room, next_task or once_each(TASKS), loop=loop, notes_io=notes_io or NotesIO())
+
+
+def until_passed(loop):
+    """Each task once; the loop has passed when the last of them has."""
+    following = once_each(TASKS)(loop)
+    return Stop("passed" if loop.attempts[-1].outcome.passed else "iterations") if isinstance(following, Stop) else following
 
 
 def broken(error):
@@ -124,16 +130,24 @@ def test_work_that_cannot_be_brought_back_is_worth_nothing_and_the_loop_goes_on(
     [
         ("never", [("solve", 0), ("solve", 1)]),
         ("between", [("solve", 0), ("notes", 0), ("solve", 1)]),
+        ("until-passed", [("solve", 0), ("notes", 0), ("solve", 1)]),
         ("always", [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]),
     ],
 )
 def test_notes_are_rewritten_when_they_are_to_be(rewrite, expected):
     room = Room()
     items = [GO, written("a"), GO, written("b")] if rewrite != "never" else [GO, GO]
-    loop = run(room, *items, notes_io=NotesIO(rewrite))
+    loop = run(room, *items, notes_io=NotesIO(rewrite), next_task=until_passed)
     assert kinds(loop) == expected
     assert room.asked[3] == ("reset two" if rewrite == "never" else "reset two a")
-    assert loop.latest_notes == {"never": "", "between": "a", "always": "b"}[rewrite]
+    assert loop.latest_notes == {"never": "", "always": "b"}.get(rewrite, "a")
+
+
+def test_notes_are_rewritten_after_the_last_attempt_when_it_did_not_pass():
+    room = Room()
+    room.grade = lambda: Outcome(0.5, False, "")
+    loop = run(room, GO, written("a"), GO, written("b"), notes_io=NotesIO("until-passed"), next_task=until_passed)
+    assert (kinds(loop)[-1], loop.latest_notes, loop.end) == (("notes", 1), "b", "iterations")
 
 
 def test_what_a_person_wrote_into_the_notes_is_what_the_next_episode_gets():

@@ -60,7 +60,7 @@ class Trial:
         folder = self.folder
         if self.over():
             return {}
-        limits = ["--max-tokens", str(MAX_TOKENS), "--iterations", "4"]
+        limits = ["--max-tokens", str(MAX_TOKENS), "--iterations", "4", "--rewrite", "always"]
         begin = ["mend it", "--model", f"scripted:{self.root.parent / 'script.json'}", *CHECKS, *limits]
         command = [CODAGENT, "loop", *(["--resume", folder.name] if folder else begin), "--json"]
         began = time.monotonic()

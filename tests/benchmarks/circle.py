@@ -56,8 +56,9 @@ def loops(repository: Path, model: Path, *, iterations: int, seed: int) -> list[
     """A group of loops on the sample with a model, as `--json` tells of it."""
     task = sample(NAME)
     checks = [part for check in task.checks for part in ("--check", check)]
-    group = ("--group", str(GROUP), "--jobs", "2", "--all", "--iterations", str(iterations), "--max-steps", "4", "--seed", str(seed))
-    command = ("codagent", "loop", task.instruction, "--model", f"adapter:{model}", *checks, *group, "--json")
+    group = ("--group", str(GROUP), "--jobs", "2", "--all", "--rewrite", "always")
+    limits = ("--iterations", str(iterations), "--max-steps", "4", "--seed", str(seed))
+    command = ("codagent", "loop", task.instruction, "--model", f"adapter:{model}", *checks, *group, *limits, "--json")
     found: list[dict[str, Any]] = json.loads(told(*command, cwd=repository, codes=(0, 3, 9)))["loops"]
     return found
 

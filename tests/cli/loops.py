@@ -10,7 +10,7 @@ from codagent.store.record import load
 from tests.cli.conftest import CHECK, CODAGENT, call
 
 LOCAL = ("--sandbox", "local")
-LOOP = ("loop", "mend it", "--check", CHECK, *LOCAL)
+LOOP = ("loop", "mend it", "--check", CHECK, "--rewrite", "always", *LOCAL)
 
 
 def attempt(answer, **claim):

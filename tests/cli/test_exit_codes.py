@@ -117,7 +117,7 @@ def test_6_when_a_change_does_not_apply_and_nothing_is_changed(codagent, script,
     codagent("run", "mend it", "--model", script(FIX), *LOCAL)
     (repository / "answer.txt").write_text("something else\n")
     done = codagent("apply")
-    assert (done.returncode, "answer.txt changed here too" in done.stderr) == (6, True)
+    assert (done.returncode, "changed the same lines of answer.txt" in done.stderr) == (6, True)
     assert (repository / "answer.txt").read_text() == "something else\n"
 
 
@@ -154,7 +154,7 @@ def test_130_when_interrupted_and_the_record_is_whole(repository, script, codage
     running.send_signal(signal.SIGINT)
     assert running.wait(20) == 130
     assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "interrupted"
-    assert "error: interrupted" in codagent("show").stdout
+    assert codagent("show").stdout.endswith("\noutcome: interrupted\n")
 
 
 def test_a_verdict_of_an_earlier_command_is_told_as_old(codagent, script):
@@ -162,4 +162,4 @@ def test_a_verdict_of_an_earlier_command_is_told_as_old(codagent, script):
     second = codagent("run", "x", "--model", script(FIX), "--check", CHECK, *LOCAL)
     old = "gates: passed, as an earlier command judged the same files"
     assert (old in first.stderr, old in second.stderr) == (False, True)
-    assert old in codagent("show").stdout
+    assert old.removeprefix("gates: ") in codagent("show").stdout

@@ -53,7 +53,7 @@ def test_nothing_else_is_written(writes, script, tmp_path, request, sandbox):
     if sandbox == "python":
         request.getfixturevalue("python_sandbox")
     own = [tmp_path / name for name in OWN]
-    loop = ["loop", "mend it", "--iterations", "2", "--model", script([*FIX, "<notes>\n- done\n</notes>"])]
+    loop = ["loop", "mend it", "--iterations", "2", "--rewrite", "always", "--model", script([*FIX, "<notes>\n- done\n</notes>"])]
     for command in (["run", "mend it", "--model", script(FIX)], loop, ["report"], ["apply"], ["clean", "--all"]):
         flags = ["--check", CHECK, "--sandbox", sandbox] if command[0] in ("run", "loop") else []
         elsewhere = writes(*command, *flags)

@@ -11,7 +11,7 @@ from tests.cli.loops import Started, attempt, kinds, noted, record_of, told, tri
 pytestmark = pytest.mark.docker
 __all__ = ["codagent", "repository", "script"]
 
-LOOP = ("loop", "mend it", "--check", CHECK)
+LOOP = ("loop", "mend it", "--check", CHECK, "--rewrite", "always")
 WHOLE = [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]
 
 

@@ -33,9 +33,8 @@ PHRASES = (
 @pytest.fixture
 def recorded(codagent, script, python_sandbox):
     """The id of a loop of two attempts, recorded in Docker."""
-    done = codagent(
-        "loop", "mend it", "--check", CHECK, "--model", script([*attempt("worse"), noted("n"), *attempt("right"), noted("n")]), "--json"
-    )
+    model = script([*attempt("worse"), noted("n"), *attempt("right"), noted("n")])
+    done = codagent("loop", "mend it", "--check", CHECK, "--rewrite", "always", "--model", model, "--json")
     assert done.returncode == 0, done.stderr
     return told(done)["id"]
 

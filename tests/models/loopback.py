@@ -75,7 +75,8 @@ class Server:
 
 
 @contextmanager
-def serve(*answers: Answer | Plain) -> Iterator[Server]:
+def serve(*answers: Answer | Plain, owner: str | None = "vllm") -> Iterator[Server]:
+    """A server that plays the answers. `owner` is the kind of server that its list of models names."""
     server = Server(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +86,7 @@ def serve(*answers: Answer | Plain) -> Iterator[Server]:
         def log_message(self, *_: Any) -> None: ...
 
         def do_GET(self) -> None:
-            self._send(Plain(json.dumps({"data": [{"id": "only-one"}]})))
+            self._send(Plain(json.dumps({"data": [{"id": "only-one", "owned_by": owner}]})))
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["content-length"]))

@@ -13,7 +13,7 @@ from codagent.repository.gate import Gates
 from codagent.repository.messages.answers import FINISH_NOW, NUDGE, UNCHECKED
 from codagent.sandbox.local import LocalSandbox
 from codagent.store.ledger import Ledger
-from codagent.types import Episode, Limits, Message, Profile, Task, ToolCall
+from codagent.types import Episode, Limits, Message, Observation, Profile, Task, ToolCall
 
 CHECK = "grep -q right answer.txt"
 SMALL = Profile(tools=("write", "finish"), fill_tokens=500, checks_after_write=True)
@@ -93,10 +93,15 @@ def test_every_call_is_answered_in_order_and_finish_ends(environment):
 
 def test_no_call_is_answered_with_what_is_wanted(environment):
     place = environment()
-    place.reset(Task("t", "x"), "")
+    place.reset(Task("t", "x", (CHECK,)), "")
     observation = place.step(Message("assistant", "I think it is fine"))
-    assert (observation.messages[0].role, observation.end) == ("user", None)
-    assert "no tool was called" in observation.messages[0].content
+    assert (observation.messages, observation.end) == ((Message("user", NUDGE),), None)
+
+
+def test_without_checks_a_text_is_the_answer(environment):
+    place = environment()
+    place.reset(Task("t", "what is it?"), "")
+    assert place.step(Message("assistant", "A calculator.")) == Observation((), "finished")
 
 
 def test_a_write_is_answered_with_the_checks_and_ends_when_they_pass(environment):
@@ -115,7 +120,7 @@ def test_without_checks_a_write_is_answered_with_what_is_true(environment):
     place.reset(Task("t", "answer is wrong"), "")
     wrote = place.step(calls(("write", {"path": "answer.txt", "content": "right"})))
     assert (wrote.messages[0].content.partition("\n\n")[2], wrote.end) == (f"{UNCHECKED} {FINISH_NOW}", None)
-    assert place.step(Message("assistant", "It is right.")).messages[0].content == NUDGE
+    assert place.step(Message("assistant", "It is right.")) == Observation((), "finished")
 
 
 def test_without_checks_a_model_without_memory_is_asked_until_it_has_written_or_answered(environment):

@@ -192,9 +192,12 @@ def test_a_line_that_was_changed_or_lost_is_refused(tmp_path):
             Ledger(path, Limits(), None)
 
 
-@pytest.mark.parametrize("tokens", ["1" * 400, "1" * 5_001, "[" * 50_000, "null", '"1"'])
-def test_what_no_ledger_says_is_refused(tmp_path, tokens):
-    (tmp_path / "l").write_text(f'{{"entry": "reserve", "tokens": 1, "usd": {tokens}, "at": 1.0}}\n')
+@pytest.mark.parametrize("value", ["1" * 400, "1" * 5_001, "[" * 50_000, "null", '"1"', "{}", "NaN", "1e999", "true"])
+@pytest.mark.parametrize("field", ["entry", "tokens", "usd", "at", "unpriced"])
+def test_what_no_ledger_says_is_refused(tmp_path, field, value):
+    line = {"entry": '"open"', "tokens": "1", "usd": "0.5", "at": "1.0", "unpriced": "0", field: value}
+    text = ", ".join(f'"{name}": {text}' for name, text in line.items())
+    (tmp_path / "l").write_text(f"{{{text}}}\n")
     with pytest.raises(RecordError, match="line 1, is damaged"):
         Ledger(tmp_path / "l", Limits(), None)
 

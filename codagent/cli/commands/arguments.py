@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from codagent.cli.terminal.output import warn
 from codagent.errors import UsageError
+
+
+def confirm(question: str) -> bool:
+    """Ask a person a question, whose answer is yes when nothing is typed. Without a terminal, nobody is asked, and the answer is yes."""
+    if not sys.stdin.isatty():
+        return True
+    warn(f"{question} [Y/n] ", end="")
+    return sys.stdin.readline().strip().lower() not in ("n", "no")
 
 
 def instruction_of(task: str | None) -> str | None:

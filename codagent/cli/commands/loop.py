@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from codagent.agent.loop import Rewrite
 from codagent.cli import options, signals
-from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.commands.arguments import confirm, instruction_of
+from codagent.cli.event_stream import EventStream, print_event
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.errors import UsageError
+from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.model import worst_case
-from codagent.runner.result import exit_code, iterations, outcome_label, summary, summary_lines
+from codagent.runner.result import exit_code, iterates, outcome_label, score, summary, summary_lines
 from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
 from codagent.store import layout
+from codagent.store.record import load
+from codagent.text import first_line, format_usd
 from codagent.types import Task
 
 if TYPE_CHECKING:
+    from codagent.runner.display import Display
     from codagent.runner.launch import LaunchOptions
-    from codagent.settings.layers import Layer
+    from codagent.settings.task_file import TaskFile
 
-TaskText = Annotated[
-    str | None,
+TaskWords = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[TASK|FILE]",
+        metavar="[TASK|FILE]...",
         help="What to do, FILE.md with that text, or FILE.toml with tasks; `-` reads standard input.",
         show_default=False,
     ),
 ]
 RewriteOption = Annotated[
-    Literal["always", "between", "never"],
-    typer.Option("--rewrite", help="Rewrite the notes after each attempt, only between two attempts, or never."),
+    Rewrite,
+    typer.Option("--rewrite", help="Rewrite the notes after each attempt until the checks pass; or always, between attempts, never."),
 ]
 Group = Annotated[
     int, typer.Option("--group", min=1, metavar="N", help="Run N loops from the same start. The first that passes ends the others.")
@@ -48,7 +54,7 @@ All = Annotated[bool, typer.Option("--all", help="Let every loop of the group ru
 
 
 def loop(
-    task: TaskText = None,
+    task: TaskWords = None,
     *,
     resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop or run.")] = None,
     repo: options.Repo = Path(),
@@ -68,7 +74,7 @@ def loop(
     notes: Annotated[
         Path | None, typer.Option("--notes", metavar="FILE", help="File of the notes.", show_default=".codagent/notes.md")
     ] = None,
-    rewrite: RewriteOption = "always",
+    rewrite: RewriteOption = "until-passed",
     from_: Annotated[
         Literal["best", "last", "start"],
         typer.Option("--from", help="Files that an attempt starts from: the best, the last, or the first."),
@@ -80,6 +86,7 @@ def loop(
     seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
+    stream_json: options.StreamJson = False,
 ) -> None:
     """Work on a task repeatedly, until its checks pass.
 
@@ -88,22 +95,23 @@ def loop(
     from codagent.runner.launch import resume as resume_loop
     from codagent.runner.launch import start
 
-    loops = options.loops_dir(root := git.find_root(repo), record, make=True)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    limits |= {"iterations": iterations, "patience": patience, "wait": wait}
-    if resume:
+    file = None if resume else _read_tasks(" ".join(task) if task else None)
+    loops = options.loops_dir(root := _find_root(repo, file), record, make=True)
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience, "wait": wait}
+    if file is None:
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
-        finish([resume_loop(_launch(root, loops, person.settings), resume, flags, person)], json_=json_)
+        resumed = resume_loop(_launch(root, loops, person.settings, stream=stream_json), resume or "", flags, person)
+        finish([resumed], json_=json_, stream=stream_json)
     chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
-    tasks, settings = _read_request(task, root, {**chosen, **limits})
+    tasks, settings = _read_request(file, root, {**chosen, **limits})
     if dry_run:
         say("\n".join(worst_case(settings)))
         return
     rules = options.read_user_rules()
-    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules)
-    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_)
+    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules, start_commit=file.start)
+    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_, stream=stream_json)
+    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_, stream=stream_json)
 
 
 def branch(
@@ -127,6 +135,7 @@ def branch(
     seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
+    stream_json: options.StreamJson = False,
 ) -> None:
     """Start loops from another loop's state after iteration K.
 
@@ -139,64 +148,103 @@ def branch(
     limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     loops = options.loops_dir(root, record, make=True)
     flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox}
+    loop_id = loop_id or _find_latest_loop(loops)
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
-    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_)
-    finish(start(launch, replace(pattern, seed=seed), None), json_=json_)
+    warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
+    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_, stream=stream_json)
+    finish(start(launch, replace(pattern, seed=seed), None), json_=json_, stream=stream_json)
 
 
-def _launch(root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False) -> LaunchOptions:
+def _find_latest_loop(loops: Path) -> str:
+    """Return the id of the latest loop. Runs are none. Raises UsageError when it has passed: who wants to go on from it has to name it."""
+    for loop_id in reversed(layout.list_loops(loops)):
+        with suppress(RecordError, RepositoryError):
+            latest = load(loops / loop_id / layout.RECORD)
+            if not iterates(latest):
+                continue
+            if latest.end == "passed":
+                raise UsageError(f"the latest loop, {loop_id}, has passed; name it to branch off from it all the same")
+            return loop_id
+    raise UsageError(f"there is no loop in {loops} to branch off from; `codagent list` shows what there is")
+
+
+def _launch(
+    root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False, stream: bool = False
+) -> LaunchOptions:
     from codagent.runner.launch import LaunchOptions
 
-    display, access = _display(alone=count == 1), options.access(settings.model)
-
-    def member(prefix: str) -> ProgressLines:
-        return ProgressLines(prefix=prefix)
-
-    return LaunchOptions(root, loops, settings, access, display, member, count, at_once, all_)
+    display, member = (EventStream(), EventStream) if stream else _displays(alone=count == 1)
+    return LaunchOptions(root, loops, settings, options.access(settings.model), display, member, count, at_once, all_, confirm)
 
 
-def _display(*, alone: bool) -> ProgressLines:
-    """Return a live display for a single loop on a terminal, else plain lines."""
-    if not alone or not sys.stderr.isatty():
-        return ProgressLines(live=alone)
-    from codagent.cli.terminal.live import Live
+def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
+    """Return the display of all loops, and what makes that of one loop of a group. On a terminal they are drawn, else there are lines."""
+    if not sys.stderr.isatty():
+        return ProgressLines(live=alone), lambda prefix: ProgressLines(prefix=prefix)
+    if alone:
+        from codagent.cli.terminal.live import Live
 
-    return Live()
+        return Live(), lambda prefix: ProgressLines(prefix=prefix)
+    from codagent.cli.terminal.group import GroupBoard
+
+    board = GroupBoard()
+    return board, board.member
 
 
-def finish(results: Sequence[Result], *, json_: bool) -> NoReturn:
+def finish(results: Sequence[Result], *, json_: bool, stream: bool = False) -> NoReturn:
     """Print the results, those of the best loop in full, and exit with its code."""
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     code = signals.exit_code(exit_code(first.loop))
-    if json_:
-        others = [summary(result) for result in results]
-        say(json.dumps({**summary(first), "exit_code": code, **({"group": first.loop.group, "loops": others} if len(results) > 1 else {})}))
+    if json_ or stream:
+        group = {"group": first.loop.group, "loops": [summary(result) for result in results]} if len(results) > 1 else {}
+        told = {**summary(first), "exit_code": code, **group}
+        if stream:
+            print_event("end", **told)
+        else:
+            say(json.dumps(told))
     else:
-        for result in results:
-            if len(results) > 1:
-                say(f"loop {result.loop.id}: {outcome_label(result.loop)} after {iterations(result.loop)} iterations")
+        if len(results) > 1:
+            say("\n".join([*_score_table(results), ""]))
         say("\n".join(summary_lines(first)))
     raise typer.Exit(code)
 
 
-def _read_request(task: str | None, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
+def _score_table(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a line for each loop of a group, below a heading. The scores are those of its attempts, 0..1."""
+    yield f"{'loop':<16}  {'outcome':<11}  {'tokens':>9}  {'cost':>12}  scores"
+    for result in sorted(results, key=lambda result: result.loop.id):
+        loop, spent = result.loop, result.spent
+        row = f"{loop.id:<16}  {outcome_label(loop):<11}  {spent.tokens:>9,}  {format_usd(spent.cost):>12}"
+        yield f"{row}  {' '.join(score(attempt) for attempt in loop.attempts)}"
+
+
+def _find_root(repo: Path, file: TaskFile | None) -> Path:
+    """Return the repository: the one that `--repo` names, else the one of the task file, else the one here."""
+    if file is None or file.repository is None or repo != Path():
+        return git.find_root(repo)
+    root = git.find_root(file.repository)
+    if file.start:
+        git.tree_of(root, file.start)  # which says so when there is no such commit
+    return root
+
+
+def _read_request(file: TaskFile, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
     """Return the tasks, each with its checks, and the settings. Raises UsageError for a task without checks."""
-    tasks, layer = _read_tasks(task)
-    settings = options.read_settings(root, layer, **flags)
-    tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in tasks)
+    settings = options.read_settings(root, file.settings, **flags)
+    tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in file.tasks)
     if unchecked := [item.id for item in tasks if not item.checks]:
         raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; add --check CMD, a command that must succeed")
     return tasks, settings
 
 
-def _read_tasks(argument: str | None) -> tuple[tuple[Task, ...], Layer | None]:
-    """Return the tasks, and the settings that a task file has. None: there is no task file."""
-    from codagent.settings.task_file import is_task_file, read_tasks
+def _read_tasks(argument: str | None) -> TaskFile:
+    """Return what a task file says, or the task that is given in words."""
+    from codagent.settings.layers import Layer
+    from codagent.settings.task_file import TaskFile, is_task_file, read_tasks
 
     if argument is not None and is_task_file(argument):
-        file = read_tasks(Path(argument))
-        return file.tasks, file.settings
+        return read_tasks(Path(argument))
     text = instruction_of(argument)
     if text is None:
         raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
-    return (Task("task", text),), None
+    return TaskFile((Task("task", text),), Layer())

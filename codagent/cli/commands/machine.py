@@ -148,7 +148,7 @@ def _probe(settings: Settings) -> str:
         (
             f"calls tools the {found.calling} way, which `codagent run` now uses with it",
             "reasoning went back to it" if found.gives_back else "no reasoning to give back",
-            f"window {profile.context_tokens:,} tokens",
+            f"window {found.window or profile.context_tokens:,} tokens",
             "price not known" if price is None else f"${1e6 * price.prompt_usd:g} and ${1e6 * price.completion_usd:g} for a million tokens",
             f"{found.cached_share:.0%} of the second prompt from a cache",
             f"{found.tokens_per_second:.0f} tokens a second",

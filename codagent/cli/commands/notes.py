@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.records import load_stored
+from codagent.cli.commands.records.stored import load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
+from codagent.repository import git
 from codagent.runner.spec import is_sealed, notes_file_for
 from codagent.store import layout
 from codagent.store.notes_file import PERSON, NotesFile
@@ -53,6 +54,15 @@ def rollback(loop_id: options.LoopId = None, *, at: Before = 0, repo: options.Re
     wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_path(loops))
     file = Path(wanted) if is_sealed(stored.loop, options.secret()) else notes_file_for(loops, stored.loop.id, wanted)
     NotesFile(file, layout.versions_dir(loops), who=PERSON).write(_after(stored.loop, at))
+    say(file)
+
+
+@notes.command(epilog="Example: codagent notes clear")
+def clear(*, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Empty the notes of the repository. Every version of them is kept."""
+    loops = options.loops_dir(git.find_root(repo), record)
+    file = layout.notes_path(loops)
+    NotesFile(file, layout.versions_dir(loops), who=PERSON).write("")
     say(file)
 
 

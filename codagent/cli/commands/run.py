@@ -12,6 +12,7 @@ import typer
 
 from codagent.cli import options, signals
 from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.event_stream import EventStream, print_event
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
@@ -22,18 +23,19 @@ from codagent.store import layout
 from codagent.types import Task
 
 if TYPE_CHECKING:
+    from codagent.runner.display import Display
     from codagent.runner.runner import Runner
 
-TaskText = Annotated[
-    str | None,
-    typer.Argument(metavar="[TASK]", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
+TaskWords = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TASK]...", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
 
 WAIT_S = 120.0  # a person waits for a run; a loop may wait longer
 
 
 def run(
-    task: TaskText = None,
+    task: TaskWords = None,
     *,
     repo: options.Repo = Path(),
     model: options.Model = None,
@@ -50,6 +52,7 @@ def run(
     record: options.RecordDir = None,
     seed: options.Seed = None,
     json_: options.Json = False,
+    stream_json: options.StreamJson = False,
 ) -> None:
     """Work on a task in a git repository, inside a sandbox.
 
@@ -57,13 +60,14 @@ def run(
     """
     from codagent.runner.runner import Runner
 
-    instruction = instruction_of(task)
+    instruction = instruction_of(" ".join(task) if task else None)
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
     settings = options.read_settings(
         root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, allow=allow, **limits
     )
-    loops, progress = options.loops_dir(root, record, make=True), ProgressLines()
+    loops = options.loops_dir(root, record, make=True)
+    progress: Display = EventStream() if stream_json else ProgressLines()
     access = options.access(settings.model)
     say_which_model(settings, access, progress)
     opening = partial(open_model, settings, access, say=progress.say)
@@ -73,7 +77,9 @@ def run(
             return
         result = runner.run(_spec(runner, instruction, seed))
     code = signals.exit_code(exit_code(result.loop))
-    if json_:
+    if stream_json:
+        print_event("end", **{**summary(result), "exit_code": code})
+    elif json_:
         say(json.dumps({**summary(result), "exit_code": code}))
     else:
         say("\n".join(summary_lines(result)))

@@ -35,6 +35,7 @@ class Live(ProgressLines):
         self._screen: live.Live | None = None
         self._view = LoopView(Limits(), Spent, float)
         self._iteration, self._scores, self._doing, self._tail = 1, "", "", Tail()
+        self._prompt_tokens = self._cached_tokens = 0
 
     def watch(self, view: LoopView) -> None:
         """Show the block of a loop, and ask the view each time it is drawn."""
@@ -80,6 +81,8 @@ class Live(ProgressLines):
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
         self._tail = Tail()
+        self._prompt_tokens += reply.prompt_tokens
+        self._cached_tokens += reply.cached_tokens
         self._doing = "; ".join(f"{call.name} {call.arguments}" for call in reply.message.tool_calls) or self._doing
         super().on_reply(reply, context)
 
@@ -105,7 +108,9 @@ class Live(ProgressLines):
 
         lines = [
             f"iteration {self._iteration} of {self._view.limits.iterations}  {self._scores[-40:]}",
-            format_usage(self._view.limits, self._view.spent(), self._view.seconds_left()),
+            format_usage(
+                self._view.limits, self._view.spent(), self._view.seconds_left(), self._cached_tokens / max(1, self._prompt_tokens)
+            ),
             self._current_line(),
         ]
         width = max(1, self._console.width - 1)
@@ -115,6 +120,10 @@ class Live(ProgressLines):
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
+
+    def _usage_line(self) -> str:
+        cached_share = self._cached_tokens / max(1, self._prompt_tokens)
+        return format_usage(self._view.limits, self._view.spent(), self._view.seconds_left(), cached_share)
 
     def _current_line(self) -> str:
         """Return the end of what the model writes. If it does not write, return what is being done."""
@@ -130,9 +139,11 @@ def score_mark(outcome: Outcome | None) -> str:
     return "●" if outcome.passed else _LEVELS[min(7, int(8 * min(1.0, max(0.0, outcome.reward))))]
 
 
-def format_usage(limits: Limits, spent: Spent, seconds_left: float) -> str:
-    """Return the tokens, the money, and the time left."""
+def format_usage(limits: Limits, spent: Spent, seconds_left: float, cached_share: float = 0.0) -> str:
+    """Return the tokens, the share of the prompts that came from a provider's cache, the money, and the time left."""
     parts = [f"{spent.tokens:,} of {limits.tokens:,} tokens"]
+    if cached_share:
+        parts.append(f"{cached_share:.0%} cached")
     if limits.usd is not None:
         parts.append(f"{format_usd(spent.usd)} of {format_usd(limits.usd)}")
     else:

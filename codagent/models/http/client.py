@@ -24,10 +24,18 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 class HttpClient:
     """A client for one server. Each request is tried once; it raises Transient for a failure that may pass, ModelError for any other."""
 
-    def __init__(self, url: str, *, api_key: str | None = None, local: bool = False, headers: Mapping[str, str] = NO_HEADERS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        local: bool = False,
+        headers: Mapping[str, str] = NO_HEADERS,
+        read_s: float = READ_S,
+    ) -> None:
         """Prepare requests to `url`. `local` ignores proxies and opens a connection for each request. `headers` are sent with each.
 
-        Raises UsageError when the key cannot be sent.
+        `read_s` is how long the server may be silent. Raises UsageError when the key cannot be sent.
         """
         self._key = clean_key(api_key)
         sent = {"content-type": "application/json"}
@@ -39,7 +47,7 @@ class HttpClient:
         self.url = url.rstrip("/")
         self.who = f"endpoint {self.url}"
         self.server = ""
-        timeout = httpx2.Timeout(READ_S, connect=CONNECT_S)
+        timeout = httpx2.Timeout(read_s, connect=min(CONNECT_S, read_s))
         secure = self.url.startswith("https")  # loading certificates takes time, and plain http needs none
         self._client = httpx2.Client(headers=sent, timeout=timeout, verify=secure, trust_env=not local)
 

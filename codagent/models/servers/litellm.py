@@ -13,10 +13,10 @@ from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
 from codagent.models.http.retry import Transient, error_for_status
 from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, load, wants_marks
-from codagent.models.servers.ollama import choose_window, find_longest
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.servers.refused_fields import RefusedFields
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
+from codagent.models.servers.server_facts import choose_ollama_window, find_ollama_window
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
@@ -54,7 +54,7 @@ class LiteLLM:
         server = {"api_base": url, "api_key": self._key, "extra_headers": dict(options.headers)}
         self._server = {key: value for key, value in server.items() if value}
         provider, _, name = model.partition("/")
-        self._longest = Background(lambda: find_longest(url, name)) if provider == "ollama_chat" else None
+        self._longest = Background(lambda: find_ollama_window(url, name)) if provider == "ollama_chat" else None
         self._refused = RefusedFields()
         self._route = model  # the name by which litellm takes the way that the provider wants
 
@@ -67,7 +67,7 @@ class LiteLLM:
         chat = json.loads(replace_unencodable(json.dumps(chat, ensure_ascii=False)).encode(errors="replace"))  # litellm fails on surrogates
         request: dict[str, Any] = {"messages": chat, **sampling_fields(sampling, "max_tokens"), **self._server}
         if self._longest:
-            request["num_ctx"] = choose_window(chat, sampling.max_tokens, self._longest.get())
+            request["num_ctx"] = choose_ollama_window(chat, sampling.max_tokens, self._longest.get())
         if wants_marks(self._model):
             request["cache_control_injection_points"] = _MARKS
         if functions:

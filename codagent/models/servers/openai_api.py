@@ -25,11 +25,12 @@ from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Calling, FinishReason, Message, Reply, Sampling, Tool, ToolCall
 
 if TYPE_CHECKING:
-    from codagent.models.http.client import HttpClient
+    from codagent.models.servers.server_facts import ServerConnection
 
 Json = dict[str, Any]
 _RESPONSES = "/v1/responses"  # a server that names it wants another kind of request
-_EXTRAS: tuple[Json, ...] = ({"logprobs": True, "top_logprobs": 0, "return_token_ids": True}, {"stream_options": {"include_usage": True}})
+_USAGE: Json = {"stream_options": {"include_usage": True}}
+_IDS: Json = {"logprobs": True, "top_logprobs": 0, "return_token_ids": True}  # only for servers that have them
 
 
 class OpenAIModel:
@@ -51,21 +52,26 @@ class OpenAIModel:
         """
         api_key = clean_key(api_key)
 
-        def connect() -> HttpClient:
-            from codagent.models.http.client import HttpClient
+        def connect() -> ServerConnection:
+            from codagent.models.servers.server_facts import ServerConnection
 
-            return HttpClient(url, api_key=api_key, headers=options.headers)
+            return ServerConnection(url, model, api_key=api_key, headers=options.headers, ask=options.ask_server)
 
-        self._connection = Background(connect)  # importing an HTTP client takes a third of a second
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         self._refused = RefusedFields()
-        self._extras = list(_EXTRAS if options.exact else _EXTRAS[1:])  # the fields that this server has not refused
+        self._extras = [_IDS, _USAGE]  # the fields that this server has not refused
         self._gives_back = True  # whether this server takes back the reasoning that it sends
+        self._connection = Background(connect)  # importing an HTTP client takes a third of a second
 
     @property
     def name(self) -> str:
         return f"{self._url}#{self._model}"
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens the server says that a prompt and its reply may have. None: it does not say, or it cannot be reached."""
+        return self._connection.get().facts.window
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         if not self._gives_back:
@@ -123,9 +129,9 @@ class OpenAIModel:
     def _try_once(self, body: Json, on_text: OnText) -> ChatAnswer:
         """Send a request. What this server refuses of it is mended: a field is left out from then on, a reply becomes as long as may be."""
         while True:
-            sent = self._refused.change(body)
+            sent = self._refused.change(body) | self._find_extras()
             try:
-                return self._send(sent | {key: value for extra in self._extras for key, value in extra.items()}, on_text)
+                return self._send(sent, on_text)
             except ContextOverflow as error:
                 room = find_room(str(error))
                 if room is None or room >= body["max_tokens"]:
@@ -139,8 +145,8 @@ class OpenAIModel:
 
     def _send(self, sent: Json, on_text: OnText) -> ChatAnswer:
         """Send one request and collect its stream."""
-        client = self._connection.get()
-        answer, whole = ChatAnswer(), False
+        connection = self._connection.get()
+        client, answer, whole = connection.client, ChatAnswer(), False
         on_text("")  # no further request is sent once nobody waits for it
         try:
             for event in client.stream("/chat/completions", sent):
@@ -154,12 +160,19 @@ class OpenAIModel:
             raise Transient(f"{client.who} closed the connection in the middle of an answer; is the server running?")
         return answer
 
+    def _find_extras(self) -> Json:
+        """Return the optional fields that this server may have."""
+        returns_ids = self._connection.get().facts.returns_ids
+        return {key: value for extra in self._extras if returns_ids or extra is not _IDS for key, value in extra.items()}
+
     def _learn(self, refusal: str, sent: Json) -> bool:
         """Learn from the server's words about what was sent. Returns whether that changes the next request."""
         if self._refused.learn(refusal.partition("): ")[2], sent):
             return True
-        named = [at for at, extra in enumerate(self._extras) if any(key in refusal for key in extra)]
-        return bool(self._extras) and bool(self._extras.pop(named[0] if named else 0))
+        extras = [extra for extra in self._extras if extra.keys() <= sent.keys()]
+        if extras:
+            self._extras.remove(next((extra for extra in extras if any(key in refusal for key in extra)), extras[0]))
+        return bool(extras)
 
 
 def _mark(chat: list[Json]) -> list[Json]:

@@ -15,7 +15,7 @@ class RequestOptions:
     effort: Effort | None = None  # how much the model thinks; None leaves that to the server
     headers: Mapping[str, str] = field(default_factory=dict)  # that are sent with each
     marks: bool = False  # whether the parts of a prompt that the server is to cache are marked
-    exact: bool = True  # whether the ids and the logprobs of tokens are asked for
+    ask_server: bool = True  # whether the server is asked what it can do
 
     def describe(self) -> str:
         """Return what of it changes the answers, for a record; "" when nothing does."""

@@ -24,6 +24,7 @@ from codagent.repository.gate.runs import TIMED_OUT, Runner, split_checks
 from codagent.repository.gate.suspicion import Expectations, depends_on_chance, find_reaches, read_expectations
 from codagent.repository.gate.twins import Mixtures, end_tests, invert_tests, list_modules, mix_tests
 from codagent.repository.gate.verdict import Run, add_passes, grade_runs
+from codagent.settings.images import suggest_image
 from codagent.types import Outcome
 
 REPEATS = 3  # how many more times tests are run that passed once and failed once
@@ -189,7 +190,9 @@ def _refuse_missing(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.missing:
             why = f"{run.missing} is not in the sandbox or cannot be executed there (exit {run.exit_code})"
-            raise UsageError(f"the check `{run.check}` cannot be run: {why}; correct the check, or set up a sandbox that has the program")
+            line = suggest_image(run.missing)
+            advice = f"correct the check, or set up a sandbox that has the program{line and f', as with `{line}` in codagent.toml'}"
+            raise UsageError(f"the check `{run.check}` cannot be run: {why}; {advice}")
 
 
 @functools.cache

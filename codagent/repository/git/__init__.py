@@ -1,11 +1,14 @@
 """The user's repository: a snapshot of it, the results as commits, and a change to the working tree when a person asks for it.
 
-codagent adds objects, `refs/codagent/<id>/<position>`, `refs/codagent/<id>/start` and `refs/heads/codagent/<id>`, and nothing else. The
+codagent adds objects, `refs/codagent/<id>/<position>`, `refs/codagent/<id>/start`, `refs/codagent/applied` and
+`refs/heads/codagent/<id>`, and nothing else. The
 index, the stash, HEAD, the checked out files, the configuration, other refs and reflogs stay as they are. Nothing in a repository can run a
 program on this machine.
 """
 
-from codagent.repository.git.apply import apply
+from codagent.repository.git.changes.apply import apply, is_applied
+from codagent.repository.git.changes.parts import ChangedFile, Hunk, list_changed, select
+from codagent.repository.git.changes.undo import Undone, forget_applied, undo
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, protected_tree, read_changes, replace_files
@@ -15,8 +18,10 @@ from codagent.repository.git.refs import (
     diff,
     has_branch,
     keep_start,
+    keep_work,
     list_published,
     publish,
+    remove_branch,
     tree_of,
     unlock,
     unpublish,
@@ -26,7 +31,10 @@ from codagent.repository.git.transfer import clone_shared, copy_in, pack
 
 __all__ = [
     "TESTS",
+    "ChangedFile",
+    "Hunk",
     "Snapshot",
+    "Undone",
     "apply",
     "branch_name",
     "clone_shared",
@@ -35,9 +43,13 @@ __all__ = [
     "copy_in",
     "diff",
     "find_root",
+    "forget_applied",
     "has_branch",
+    "is_applied",
     "is_tracked",
     "keep_start",
+    "keep_work",
+    "list_changed",
     "list_files",
     "list_published",
     "list_tracked",
@@ -47,9 +59,12 @@ __all__ = [
     "publish",
     "read_changes",
     "read_file",
+    "remove_branch",
     "replace_files",
+    "select",
     "snapshot",
     "tree_of",
+    "undo",
     "unlock",
     "unpublish",
 ]

@@ -87,15 +87,18 @@ class _TooLarge(RepositoryError):
 _ATTEMPTS = (_Attempt(), _Attempt(_LARGE, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE), _Attempt(_LESS, _MAKE_ROOM, _RESTORE, _OUT_ELSEWHERE))
 
 
-def collect_tree(sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callable[[str], None] = ignore_text) -> str | None:
+def collect_tree(
+    sandbox: Sandbox, root: Path, snapshot_commit: str, say: Callable[[str], None] = ignore_text, *, kill: bool = True
+) -> str | None:
     """Bring the workspace's files into the user's object store, and return the id of their tree. Returns None when nothing changed.
 
-    Everything that the agent left running is killed first. The tree has every file that is not ignored, and every file of the snapshot that
-    still exists, whatever the agent did with git. What git cannot take stays behind as it was at the snapshot, and `say` is called with its
-    names: repositories inside, files that cannot be read or are too large, names that git refuses. Raises RepositoryError when there is no
-    valid result, SandboxError when collecting it takes too long.
+    Everything that the agent left running is killed first, if `kill`. The tree has every file that is not ignored, and every file of
+    the snapshot that still exists, whatever the agent did with git. What git cannot take stays behind as it was at the snapshot, and
+    `say` is called with its names: repositories inside, files that cannot be read or are too large, names that git refuses. Raises
+    RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
     """
-    sandbox.kill_all()
+    if kill:
+        sandbox.kill_all()
     *before, last = _ATTEMPTS
     for attempt in before:
         try:

@@ -21,6 +21,7 @@ _SETTINGS = {
     "core.protectNTFS": "true",
     "core.sshCommand": "false",
     "core.pager": "cat",
+    "core.quotePath": "false",  # a person reads the names in a diff
     "protocol.allow": "never",
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -37,6 +38,7 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+_USUAL_PATHS = ("index", "objects", "info/exclude", "codagent")
 # A hook or an alias that runs codagent may have set these. They would direct every command to another repository.
 _STRAY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -91,7 +93,7 @@ class Git:
 
     def path(self, name: str) -> Path:
         """Return the path of the file `name` of the git folder, also in a linked work tree."""
-        return _find_path(self.root, name)
+        return _find_usual_paths(self.root).get(name) or _find_path(self.root, name)
 
     @property
     def partial(self) -> bool:
@@ -147,6 +149,16 @@ def _read_config(root: Path) -> Mapping[str, str]:
     if code:
         raise RepositoryError(_explain_refusal(root, errors))
     return dict(_parse_config(listing))
+
+
+@cache
+def _find_usual_paths(root: Path) -> Mapping[str, Path]:
+    """Ask at once for the paths that every loop needs, because each start of git takes time."""
+    asked = (part for name in _USUAL_PATHS for part in ("--git-path", name))
+    lines = Git(root).line("rev-parse", *asked).split("\n")
+    if len(lines) > len(_USUAL_PATHS):  # the name of a folder has a line end
+        return {}
+    return {name: root / line for name, line in zip(_USUAL_PATHS, lines, strict=True)}
 
 
 @cache

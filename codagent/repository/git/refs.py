@@ -35,12 +35,7 @@ def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: st
     If the branch is checked out, it stays as it is. Raises NotPublished when one of the two refs cannot be written, or when somebody else
     has made or moved the branch, which is then left alone.
     """
-    git, kept = Git(root), f"{_ref_prefix(loop_id)}/{position}"
-    try:
-        _update(git, f"update {kept} {commit_id}\n")
-    except RepositoryError as error:
-        found = f"the work is kept as the commit {commit_id}; `git branch NAME {commit_id}` keeps it for good"
-        raise NotPublished(commit_id, f"{error}; {found}") from error
+    git, kept = Git(root), keep_work(root, loop_id, position, commit_id)
     found = f"the work is kept as {kept}, and `codagent diff {loop_id}` shows it"
     refs = _list_refs(git, loop_id)
     branch = refs.pop(_branch_ref(loop_id), None)
@@ -52,6 +47,17 @@ def publish(root: Path, loop_id: str, position: int, commit_id: str, *, best: st
         _update(git, f"update {_branch_ref(loop_id)} {best}\n")
     except RepositoryError as error:
         raise NotPublished(commit_id, f"the branch {branch_name(loop_id)} could not be written ({error}); {found}") from error
+
+
+def keep_work(root: Path, loop_id: str, position: int, commit_id: str) -> str:
+    """Keep the commit under its position, and return the ref. No branch points to it. Raises NotPublished when it cannot be written."""
+    kept = f"{_ref_prefix(loop_id)}/{position}"
+    try:
+        _update(Git(root), f"update {kept} {commit_id}\n")
+    except RepositoryError as error:
+        found = f"the work is kept as the commit {commit_id}; `git branch NAME {commit_id}` keeps it for good"
+        raise NotPublished(commit_id, f"{error}; {found}") from error
+    return kept
 
 
 def keep_start(root: Path, loop_id: str, start_commit: str, begin: str) -> None:
@@ -84,6 +90,21 @@ def unpublish(root: Path, loop_id: str) -> None:
     if any(ref.work_tree for ref in refs.values()):
         raise RepositoryError(f"the branch codagent/{loop_id} is checked out and is left alone; switch to another branch and try again")
     _update(git, "".join(f"delete {name}\n" for name in refs))
+
+
+def remove_branch(root: Path, loop_id: str) -> bool:
+    """Delete a loop's branch, and return whether it is gone. It is left alone when it is checked out or has commits of somebody else.
+
+    The refs of the loop's commits stay, so that the work can still be shown.
+    """
+    git = Git(root)
+    refs = _list_refs(git, loop_id)
+    branch = refs.pop(_branch_ref(loop_id), None)
+    if branch and (branch.work_tree or branch.commit not in {ref.commit for ref in refs.values()}):
+        return False
+    if branch:
+        _update(git, f"delete {_branch_ref(loop_id)} {branch.commit}\n")
+    return True
 
 
 def unlock(root: Path, loop_id: str) -> None:

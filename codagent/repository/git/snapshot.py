@@ -156,8 +156,7 @@ def find_filtered(git: Git, paths: Sequence[str], index: Mapping[str, str] | Non
 
     The filter of git-lfs is not among them: what it stands for is known without it.
     """
-    parts = [(key.split(".", 1)[1].rpartition("."), value) for key, value in git.config.items() if key.startswith("filter.")]
-    drivers = {driver for (driver, _, name), value in parts if name in ("clean", "smudge", "process") and value} - {"lfs"}
+    drivers = _find_drivers(git)
     if not drivers or not paths:
         return {}
     listing = b"".join(os.fsencode(path) + b"\0" for path in paths)
@@ -166,8 +165,16 @@ def find_filtered(git: Git, paths: Sequence[str], index: Mapping[str, str] | Non
     return {os.fsdecode(path): os.fsdecode(driver) for path, driver in pairs if os.fsdecode(driver) in drivers}
 
 
+def _find_drivers(git: Git) -> set[str]:
+    """Return the names of the filters that the configuration has a command for, but for git-lfs."""
+    parts = [(key.split(".", 1)[1].rpartition("."), value) for key, value in git.config.items() if key.startswith("filter.")]
+    return {driver for (driver, _, name), value in parts if name in ("clean", "smudge", "process") and value} - {"lfs"}
+
+
 def _find_unfiltered(git: Git, index: dict[str, str], untracked: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """Return the existing files under a filter that is not run, and those of them that are untracked or seem to be changed."""
+    if not _find_drivers(git):
+        return [], ()
     tracked = split_paths(git("ls-files", "-z", env=index))
     filtered = [path for path in find_filtered(git, [*tracked, *untracked], index) if os.path.lexists(git.root / path)]
     if not filtered:

@@ -11,24 +11,20 @@ UNCHECKED = "Nothing was checked, because the task has no checks."
 FINISH_NOW = "Call finish when the work is done."
 
 
-def answer_text(task: Task, profile: Profile, answer_form: str) -> Observation:
-    """Answer a reply without a call. `answer_form` says how an answer should look; "": the profile asks for no form."""
-    if _ends_at_once(task, profile):
+def answer_text(task: Task, answer_form: str) -> Observation:
+    """Answer a reply without a call. `answer_form` says how an answer should look; "": the profile asks for no form.
+
+    Without checks the reply is the answer, and the attempt is over.
+    """
+    if not task.checks:
         return Observation((), "finished")
-    return Observation((Message("user", (answer_form if task.checks else "") or NUDGE),))
+    return Observation((Message("user", answer_form or NUDGE),))
 
 
 def comment_write(task: Task, profile: Profile, answer_form: str, checked: tuple[str, bool]) -> tuple[str, End | None]:
     """Say what the checks make of a write, and whether the attempt is over. `checked` is what they print, and whether all pass."""
-    if _ends_at_once(task, profile):
-        return UNCHECKED, "finished"
-    if not task.checks:
-        return f"{UNCHECKED} {FINISH_NOW}", None
+    if not task.checks:  # without memory, the model could only do the same again
+        return (UNCHECKED, "finished") if profile.memory == 0 else (f"{UNCHECKED} {FINISH_NOW}", None)
     output, passed = checked
     hint = "" if passed else f"\n\n{prompt('again')} {answer_form}"
     return f"{pytest_summary(output)}{hint}", "finished" if passed else None
-
-
-def _ends_at_once(task: Task, profile: Profile) -> bool:
-    """Whether a write or an answer in words ends the attempt: without memory and without checks, the model could only do the same again."""
-    return not task.checks and profile.memory == 0

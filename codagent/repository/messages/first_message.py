@@ -59,6 +59,7 @@ class MessageFacts:
     notes: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)  # shown whole, the likeliest first: for models with `fill_tokens`
     checks_output: str = ""  # what the checks print in the attempt's own sandbox
+    earlier: str = ""  # what was said and done before in a session, in short; "": nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ def write_first_message(facts: MessageFacts, profile: Profile, max_bytes: int | 
     """Write the message in the order that fits the model. Over `max_bytes`, elastic parts are shortened; None: there is no bound."""
     parts = small_model_message(facts, profile) if profile.fill_tokens else standard_message(facts)
     return join_within(parts, max_bytes)
+
+
+def write_session_message(facts: MessageFacts, profile: Profile) -> str:
+    """Write the first message of a session, or the first after its earlier messages were left out. It ends with the person's words."""
+    if profile.fill_tokens:
+        return join_within(small_model_message(facts, profile), None)
+    checks = "When files were changed, these checks decide: " + "; ".join(f"`{check}`" for check in facts.task.checks)
+    parts = [
+        *_rules(facts.rules),
+        Part(list_files(facts.paths)),
+        Part(checks if facts.task.checks else ""),
+        Part(_earlier(facts.earlier)),
+        Part(facts.task.instruction),
+    ]
+    return join_within(parts, None)
 
 
 def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
@@ -115,6 +131,7 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
         *files,
         Part(printed, elastic=True),
         Part(_notes(facts.notes)),
+        Part(_earlier(facts.earlier)),
         Part(f"Task: {facts.task.instruction}"),
         Part(f"{prompt('first' if facts.task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"),
     ]
@@ -151,6 +168,10 @@ def _gates(feedback: str) -> str:
 
 def _notes(notes: str) -> str:
     return f"{prompt('hints')}\n<notes>\n{notes}\n</notes>" if notes else ""
+
+
+def _earlier(text: str) -> str:
+    return f"What was said and done before, in short:\n{text}" if text else ""
 
 
 def _fence(path: str, data: bytes) -> str:

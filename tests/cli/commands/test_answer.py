@@ -14,9 +14,19 @@ def test_the_summary_of_a_run_is_on_stdout_as_a_whole(codagent, script):
 
 
 def test_a_reply_without_a_call_is_an_answer_too(codagent, script):
-    done = codagent("run", "what is this?", "--model", script([ANSWER] * 3), "--json", *LOCAL)
+    done = codagent("run", "what is this?", "--model", script([ANSWER]), "--json", *LOCAL)
     told = json.loads(done.stdout)
-    assert (told["outcome"], told["answer"]) == ("silent", ANSWER)
+    assert (done.returncode, told["outcome"], told["answer"]) == (0, "done", ANSWER)
+
+
+def test_an_answer_in_words_after_a_look_ends_the_run_well(codagent, script):
+    done = codagent("run", "what is in it?", "--model", script([call("bash", command="cat answer.txt"), "It says `wrong`."]), *LOCAL)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (0, "It says `wrong`.")
+
+
+def test_with_checks_words_alone_are_no_work(codagent, script):
+    told = json.loads(codagent("run", "mend it", "--check", "false", "--model", script([ANSWER] * 3), "--json", *LOCAL).stdout)
+    assert (told["exit_code"], told["answer"]) == (3, ANSWER)
 
 
 def test_the_answer_of_a_command_that_ends_early_is_null(codagent):

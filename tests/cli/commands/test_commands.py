@@ -42,7 +42,8 @@ def test_apply_changes_the_working_tree_and_nothing_else(codagent, script, repos
     codagent("run", "mend it", "--model", script(FIX), *LOCAL)
     assert codagent("apply").returncode == 0
     assert git(repository, "status", "--short") == " M answer.txt\n"
-    assert codagent("apply").returncode == 0
+    again = codagent("apply")
+    assert (again.returncode, again.stdout) == (0, "already there: the working tree has this change\n")
     assert (repository / "answer.txt").read_text() == "right\n"
 
 
@@ -55,8 +56,12 @@ def test_nothing_changed_is_said(codagent, script):
 def test_show_tells_the_whole_story(codagent, script):
     codagent("run", "mend it", "--model", script(FIX), "--check", CHECK, *LOCAL)
     shown = codagent("show").stdout
-    for part in ("Task: mend it", "[bash]", "exit 0\nright", "ended: finished", "gates: passed", f"$ {CHECK}"):
+    assert shown.startswith("task:    mend it\n")
+    for part in ("[bash]", "exit 0\nright", "ended: the agent says that it is done", "checks: passed", f"$ {CHECK}"):
         assert part in shown
+    assert shown.endswith("\noutcome: every check passes\n")
+    assert "Task: mend it" in codagent("show", "--full").stdout
+    assert "Task: mend it" not in shown
 
 
 def test_a_replay_of_the_same_code_is_the_same(codagent, script):

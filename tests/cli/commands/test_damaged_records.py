@@ -40,10 +40,10 @@ def test_a_list_has_a_line_for_each_and_the_whole_one_as_ever(codagent, whole, d
     done = codagent("list")
     assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", False)
     lines = {name: line for line in done.stdout.splitlines() for name in (whole, *damaged) if line.startswith(f"{name}  ")}
-    assert len(lines) == len(done.stdout.splitlines()) == 1 + len(damaged)
+    assert len(lines) == len(done.stdout.splitlines()[1:]) == 1 + len(damaged)
     assert lines[whole].endswith(" mend it")
     for name, said in damaged.items():
-        assert lines[name].split("  ")[1] == "damaged"
+        assert lines[name].removeprefix(name).split()[0] == "damaged"
         assert said in lines[name]
 
 

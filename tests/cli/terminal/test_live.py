@@ -207,3 +207,16 @@ def test_money_is_told_with_its_limit_and_its_cents_and_as_unknown_without_a_pri
     assert format_usage(free, Spent(7, 0.0), 65.0) == "7 of 100 tokens · cost unknown · 65 s left"
     assert format_usage(free, Spent(7, 0.25), -1.0) == "7 of 100 tokens · $0.25 · 0 s left"
     assert format_usage(replace(free, usd=1.0), Spent(7, 0.0009), 65.0) == "7 of 100 tokens · $0.0009 of $1.00 · 65 s left"
+
+
+def test_the_share_of_the_prompts_that_came_from_a_cache_is_told():
+    assert format_usage(Limits(tokens=100, usd=None), Spent(7, 0.25), 65.0, 0.876) == "7 of 100 tokens · 88% cached · $0.25 · 65 s left"
+    terminal = Terminal("""
+with Live() as live:
+    watch(live)
+    for cached in (0, 300):
+        live.on_reply(Reply(Message("assistant", "x"), "stop", 400, 5, 0.0, None, Sampling(), "w", "", cached), None)
+    time.sleep(0.5)
+""")
+    terminal.await_text("38% cached")
+    terminal.finish()

@@ -86,7 +86,8 @@ def test_a_makefile_is_put_back_where_make_decides(shop, tmp_path):
     start = shop.commit({"Makefile": "test:\n\tfalse\n"})
     cheat = shop.commit({"Makefile": "test:\n\ttrue\n", "GNUmakefile": "test:\n\ttrue\n"})
     check = "make test 2>/dev/null; test ! -f GNUmakefile && grep -q false Makefile"
-    assert Gates(shop.root, start, LocalSandbox).grade((check,), cheat).passed
+    outcome = Gates(shop.root, start, LocalSandbox).grade((check,), cheat)
+    assert (outcome.failed, outcome.suspicious) == ((), ("GNUmakefile: the check uses this file", "Makefile: the check uses this file"))
     assert Gates(shop.root, shop.start, LocalSandbox).grade(("test -f GNUmakefile # make",), cheat).passed
 
 

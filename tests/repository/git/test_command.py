@@ -54,3 +54,13 @@ def test_variables_of_a_surrounding_git_command_lead_nowhere_else(repository, tm
     assert git.find_root(repository.root / "lib") == repository.root
     assert git.snapshot(repository.root).dirty is False
     assert Git(repository.root).line("config", "core.hooksPath") == "/dev/null"
+
+
+def test_the_paths_of_a_linked_work_tree_are_right_also_in_a_folder_with_a_line_end(repository, tmp_path):
+    moved = tmp_path / "two\nlines"
+    repository.root.rename(moved)
+    linked = tmp_path / "linked"
+    subprocess.run(["git", "worktree", "add", "-q", "--detach", linked], cwd=moved, check=True)
+    assert Git(linked).path("objects") == moved / ".git/objects"
+    assert Git(linked).path("index") == moved / ".git/worktrees/linked/index"
+    assert Git(moved).path("info/exclude") == moved / ".git/info/exclude"

@@ -87,3 +87,10 @@ def test_what_lies_between_two_commits_can_be_read_and_applied(repository):
     repository.git("checkout", "-q", first)
     repository.git("apply", "-p1", data=os.fsencode(git.diff(repository.root, first, second, binary=True)))
     assert git.tree_of(repository.root, git.snapshot(repository.root).commit) == git.tree_of(repository.root, second)
+
+
+def test_a_diff_names_files_as_people_do(repository):
+    start = git.snapshot(repository.root).commit
+    repository.write("世界.py", "wide\n")
+    shown = git.diff(repository.root, start, git.snapshot(repository.root).commit)
+    assert "+++ b/世界.py\n" in shown

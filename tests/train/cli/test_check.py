@@ -62,3 +62,30 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
     done = call("check", file, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2
     assert "torch finds no GPU here" in done.stderr
+
+
+@pytest.mark.parametrize("recipe", ["smoke", "imitate"])
+def test_the_configuration_of_a_model_is_enough(recipe, tmp_path):
+    done = call("check", recipe, "--out", tmp_path / "out", HF_HUB_CACHE=tmp_path)
+    assert done.stdout.startswith("model   134,479,872 parameters, "), done.stderr
+    assert done.returncode == 0 or "GB are free" in done.stderr  # other work may fill this machine
+
+
+def test_a_run_for_another_device_is_described_all_the_same(tmp_path):
+    done = call("check", "frozenlake", CUDA_VISIBLE_DEVICES="", HF_HUB_CACHE=tmp_path)
+    assert (done.returncode, "torch finds no GPU here" in done.stderr) == (2, True)
+    assert "is not known: there is no cuda device here to measure" in done.stdout
+
+
+def test_weights_of_ones_own_take_the_place_of_the_recipes(tmp_path):
+    done = call("check", "smoke", "--weights", tmp_path / "mine")
+    assert (done.returncode, f"the weights {tmp_path}/mine are not on this machine" in done.stderr) == (2, True)
+
+
+def test_a_recipe_is_printed_to_be_copied(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(call("recipe", "toy").stdout)
+    assert file.read_text() == TOY
+    assert call("recipe").stdout.split() == ["circle", "frozenlake", "imitate", "learn", "paper", "smoke", "toy"]
+    refused = call("recipe", "absent")
+    assert (refused.returncode, "one of circle, frozenlake" in refused.stderr) == (2, True)

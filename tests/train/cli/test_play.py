@@ -45,3 +45,22 @@ def test_help_loads_neither_torch_nor_numpy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "set()"
     assert "play" in done.stdout
+
+
+def test_other_domains_are_played_in_the_same_way():
+    done = run("play", "control", "--level", "easy", typed="left\n0.3 0.8\n" + "0.3 0.8\n" * 3)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("two numbers, kp and kd, please") == 1
+    assert done.stdout.count("Reward ") == 4
+    assert "2/15; a+a=h; a2 b4 c4 d4 e4 h1" in run("play", "alchemy", "--hard", "--seed", "2", typed="a+a\n").stdout
+
+
+def test_memory_shows_what_the_game_remembers():
+    assert "last x" in run("play", "control", "--level", "easy", "--memory", typed="0.3 0.8\n").stdout
+    assert "last x" not in run("play", "control", "--level", "easy", typed="0.3 0.8\n").stdout
+
+
+def test_an_unknown_level_is_wrong_usage():
+    done = run("play", "alchemy", "--level", "small")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "codagent-train: alchemy has no level 'small'; take one of easy, hard, fresh, hard-fair\n"

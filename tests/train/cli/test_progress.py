@@ -58,8 +58,11 @@ def test_a_bar_on_a_terminal_tells_share_and_time_left(no_color, monkeypatch):
     assert re.search(r"50% .* \d:\d\d:\d\d left · step 6 of 12 · reward by position 0\.25 0\.50 · 1,500 tokens/s", line)
 
 
-def test_before_the_first_step_nothing_is_drawn():
-    stream = Terminal()
-    with show_steps(stream, 12):
-        pass
-    assert stream.getvalue() == ""
+def test_before_the_first_step_a_clock_runs_on_a_terminal_and_lines_stay_away_elsewhere(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    for stream, drawn in ((Terminal(), True), (StringIO(), False)):
+        with show_steps(stream, 12, done=2):
+            pass
+        assert bool(re.search(r"loading the model, then step 3 of 12 .*0:00:00", stream.getvalue())) == drawn
+        assert drawn or stream.getvalue() == ""

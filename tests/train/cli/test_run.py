@@ -24,7 +24,8 @@ def test_a_run_goes_from_a_recipe_to_a_checkpoint_and_no_further_than_it_says(tm
     )
     done = run(recipe, "--out", out, "--seed", 4)
     assert (done.returncode, done.stdout) == (0, f"{out}/checkpoint-5\n"), done.stderr
-    first, last = done.stderr.splitlines()
+    first, last, following = done.stderr.splitlines()
+    assert following.startswith(f"codagent-train: next: `codagent-train plot {out}`")
     assert first == f"codagent-train: {recipe}, seed 4, 5 steps, into {out}"
     assert last.startswith("step 5 of 5 · reward by position")
     assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]

@@ -3,7 +3,7 @@
 from codagent.store.trainable import prefix_chains
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens
 from codagent_train.data.credit import mean, own_rewards, paper
-from codagent_train.data.samples import TrainingSample, build_samples, imitation_samples, key_loops, split_samples
+from codagent_train.data.samples import TrainingSample, balance_environments, build_samples, imitation_samples, key_loops, split_samples
 
 
 def step(ids=(1,), temperature=None):
@@ -105,3 +105,53 @@ def test_a_row_is_of_one_temperature_and_what_is_imitated_has_none_of_its_own():
     found = reaped([warmer, loop(0, 0)])
     assert [row.temperature for row in found.samples if row.advantage > 0] == [0.7, 0.8]
     assert [(row.temperature, row.imitated) for row in imitation_samples([warmer])] == [(1.0, True)] * 2
+
+
+def in_environment(name, *rewards, tokens=1):
+    episodes = tuple(episode("solve", position, reward, step((1,) * tokens)) for position, reward in enumerate(rewards))
+    return Loop("l", "g", f"{name}-77", "m", "", episodes, end="finished")
+
+
+def test_a_sample_knows_its_environment_without_the_seed_of_the_pack():
+    found = reaped([in_environment("control-hard", 0), in_environment("control-hard", 1)])
+    assert {sample.environment for sample in found.samples} == {"control-hard"}
+
+
+def test_balanced_environments_share_the_loss_by_weight_whatever_they_train():
+    groups = (
+        [in_environment("long", 0, tokens=30), in_environment("long", 1, tokens=30)],
+        [in_environment("short", 0), in_environment("short", 1)],
+    )
+    plain = reaped(*groups)
+    shares = {}
+    for name, weights in (("plain", None), ("even", {"long": 1, "short": 1}), ("one to three", {"long": 1.0, "short": 3.0})):
+        found = balance_environments(plain, weights) if weights else plain
+        pull = {
+            label: sum(abs(row.advantage) * row.trained_tokens for row in found.samples if row.environment == label)
+            for label in ("long", "short")
+        }
+        shares[name] = round(pull["short"] / sum(pull.values()), 6)
+    assert shares == {"plain": round(1 / 31, 6), "even": 0.5, "one to three": 0.75}
+
+
+def test_balance_keeps_the_sum_of_weights_and_leaves_environments_alone_that_have_none():
+    plain = reaped(
+        [in_environment("long", 0, tokens=3), in_environment("long", 1)], [in_environment("other", 0), in_environment("other", 1)]
+    )
+    assert balance_environments(plain, {"absent": 2.0}) == plain
+    assert balance_environments(plain, {"long": 2.0}) == plain
+
+
+def test_reweighting_can_have_a_temperature_for_each_environment():
+    falling = [in_environment("falling", 0, tokens=9), in_environment("falling", 1)]
+    rising = [in_environment("rising", 0), in_environment("rising", 1, tokens=9)]
+    loops = key_loops("play", {0: falling, 1: rising})
+    batch = build_samples(loops, returns=paper, baseline=mean, reweight=True)
+    assert batch.reweighting_temperature is None, "the two make up for each other"
+    found = build_samples(loops, returns=paper, baseline=mean, reweight=True, by_environment=True)
+    assert found.reweighting_temperature is not None
+    by_environment = {row.environment: [] for row in found.samples}
+    for row in found.samples:
+        by_environment[row.environment].append(row.advantage)
+    assert by_environment["rising"] == [-0.5, 0.5]
+    assert by_environment["falling"] != [-0.5, 0.5]

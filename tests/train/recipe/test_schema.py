@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train.recipe.schema import EngineConfig, RecordsConfig, read_recipe, shipped_recipes
+from codagent_train.environments.domains.catalogue import DOMAINS
+from codagent_train.recipe.schema import LEVELS_OF, EngineConfig, RecordsConfig, read_recipe, shipped_recipes
 
 GOOD = """
 seed = 3
@@ -60,7 +61,9 @@ def test_an_unknown_key_is_told_with_its_section_and_the_nearest(tmp_path):
 
 def test_a_value_that_does_not_fit_is_told_what_would(tmp_path):
     assert "mine.toml: [policy] weights must be a text that is not blank, not 3" in refused(tmp_path, '"random"', "3")
-    assert "mine.toml: [environment] name must be one of keycode, frozenlake, not 'chess'" in refused(tmp_path, "keycode", "chess")
+    assert f"mine.toml: [environment] name must be one of keycode, {', '.join(LEVELS_OF)}, not 'chess'" in refused(
+        tmp_path, "keycode", "chess"
+    )
     assert "[policy] bf16 must be true or false, not 1" in refused(tmp_path, '"random"', '"random"\nbf16 = 1')
     assert "[policy] bf16 must be true or false, not a table" in refused(tmp_path, '"random"', '"random"\nbf16 = {a = 1}')
     assert "[learning] clip must be a number from 0 to below 1, not 1" in refused(tmp_path, "steps = 5", "steps = 5\nclip = 1")
@@ -74,6 +77,43 @@ def test_a_key_that_is_missing_is_named(tmp_path):
     said = refused(tmp_path, "learning_rate = 1e-3", "")
     assert "mine.toml: [learning] 'learning_rate' is missing; it must be a number above zero" in said
     assert "mine.toml: 'policy' is missing; it must be a table, [policy]" in refused(tmp_path, '[policy]\nweights = "random"', "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ('"frozenlake"\nlevel = "huge"', "[environment] level: frozenlake has no level 'huge'; take one of small, easy, hard"),
+        ('"control"\nlevel = "fresh"', "[environment] level: control has no level 'fresh'; take one of easy, medium, hard, noisy"),
+        ('"alchemy"\nform = "brief"', "[environment] form: alchemy has no form 'brief'; take one of terse, paper"),
+    ],
+)
+def test_a_level_or_form_that_the_environment_has_not_is_refused(tmp_path, environment, told):
+    assert told in refused(tmp_path, '"keycode"', environment)
+
+
+MIXED = '"control"\nlevel = "hard"\n[[mixed_with]]\nname = "alchemy"\nlevel = "fresh"\nweight = 2'
+
+
+def test_environments_can_be_mixed(tmp_path):
+    text = GOOD.replace('"random"', '"some/model"').replace('"keycode"', MIXED)
+    recipe = read_recipe(written(tmp_path, text))
+    assert [(environment.label, environment.weight) for environment in recipe.environments] == [
+        ("control-hard", 1.0),
+        ("alchemy-fresh", 2.0),
+    ]
+
+
+def test_a_mixed_environment_that_does_not_fit_is_named(tmp_path):
+    assert "[[mixed_with]] number 1 level: alchemy has no level 'small'" in refused(tmp_path, '"keycode"', MIXED.replace("fresh", "small"))
+    assert "[[mixed_with]] number 1: weight must be a number above zero" in refused(
+        tmp_path, '"keycode"', MIXED.replace("weight = 2", "weight = 0")
+    )
+    twice = MIXED.replace('"alchemy"', '"control"').replace("fresh", "hard")
+    assert "twice with the same level: control-hard, control-hard" in refused(tmp_path, '"keycode"', twice)
+
+
+def test_the_schema_knows_the_levels_of_all_domains():
+    assert {name: tuple(domain.levels) for name, domain in DOMAINS.items()} == {name: LEVELS_OF[name] for name in DOMAINS}
 
 
 def test_an_impossible_batch_is_refused_with_its_numbers(tmp_path):

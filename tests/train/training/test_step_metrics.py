@@ -43,3 +43,19 @@ def test_rows_are_counted_by_the_source_that_they_came_from():
     found = step_metrics.step_metrics(compared | key_loops("imitate", {2: [loop(1.0)]}), SampleBatch((replayed, replayed, lesson), 1))
     assert (found["rows/count"], found["rows/replay"], found["rows/imitate"]) == (3, 2, 1)
     assert "rows/redo" not in found
+
+
+def test_environments_that_are_mixed_have_their_own_metrics():
+    lake, plant = replace(loop(1.0, 0.0), environment="frozenlake-easy-12"), replace(loop(0.5), environment="control-hard-9")
+    trained = TrainingSample((TOKENS,), 0.5, "solve", 0, environment="control-hard")
+    loops = key_loops("play", {0: [lake, lake], 1: [plant, plant]})
+    found = step_metrics.step_metrics(loops, SampleBatch((trained, trained), 0))
+    assert found["reward/position_0"] == 0.75
+    assert (found["frozenlake-easy/reward/position_0"], found["frozenlake-easy/reward/position_1"]) == (1.0, 0.0)
+    assert (found["control-hard/reward/position_0"], found["control-hard/loops/count"]) == (0.5, 2.0)
+    assert (found["control-hard/tokens/trained"], found["frozenlake-easy/tokens/trained"]) == (2.0, 0.0)
+    assert "control-hard/reward/position_1" not in found
+
+
+def test_one_environment_alone_has_no_metrics_twice():
+    assert not [name for name in measured([loop(1.0), loop(0.0)]) if name.count("/") > 1]

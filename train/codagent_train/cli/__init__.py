@@ -8,7 +8,7 @@ from collections.abc import Callable
 import typer
 
 from codagent.errors import CodagentError, UsageError
-from codagent_train.cli import play, results, training, weights
+from codagent_train.cli import play, results, tasks, training, weights
 
 _EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "safetensors", "torch", "transformers", "trl")
 
@@ -47,7 +47,9 @@ def codagent_train() -> None:
 
 
 _EXAMPLES: dict[Callable[..., None], str] = {
+    tasks.tasks: "codagent-train tasks my-repository --out tasks",
     training.run: "codagent-train run toy --out toy",
+    training.recipe: "codagent-train recipe smoke",
     training.check: "codagent-train check frozenlake",
     results.eval_: "codagent-train eval smoke --packs 20",
     results.plot: "codagent-train plot toy",

@@ -14,40 +14,40 @@ TASKS = 4  # in the pack that a person plays
 
 
 def play(
-    environment: Annotated[Literal["frozenlake"], typer.Argument(help="The game.")],  # noqa: ARG001
-    hard: Annotated[bool, typer.Option("--hard", help="Play on larger lakes.")] = False,
+    environment: Annotated[Literal["frozenlake", "control", "alchemy", "terminal", "grid", "pde"], typer.Argument(help="The game.")],
+    level: Annotated[str | None, typer.Option(help="Level of the game.", show_default="its first")] = None,
+    hard: Annotated[bool, typer.Option("--hard", help="Short for --level hard.")] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Let the game show what it remembers of earlier tasks, as the paper's does.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Number of the pack.")] = 0,
 ) -> None:
-    """Play four tasks yourself.
+    """Play four tasks yourself, in few words.
 
-    Answer with a digit from 1 to 4. Ctrl-D ends the game.
+    The rules say what an answer looks like. Ctrl-D ends the game.
     """
-    from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
-    from codagent_train.environments.frozenlake.rules import EASY, HARD
-    from codagent_train.environments.frozenlake.wording import TERSE
+    from codagent_train.environments.make import open_game
 
-    level = HARD if hard else EASY
-    pack = make_lake_pack(level, "test", seed, tasks=TASKS)
-    lakes = FrozenLake(level, pack.seed, TERSE)
-    total = 0.0
-    print(lakes.reset(pack.tasks[0], "(your memory)")[0].content)
+    game = open_game(environment, "hard" if hard else level, seed, tasks=TASKS, memory="environment" if memory else "notes")
+    opened, total = game.open_environment(), 0.0
+    print(opened.reset(game.pack.tasks[0], "(your memory)")[0].content)
     try:
-        for number, task in enumerate(pack.tasks, 1):
+        for number, task in enumerate(game.pack.tasks, 1):
             print(f"\n# task {number} of {TASKS}\n")
-            total += _play_task(lakes, task, TERSE.parse_answer)
+            total += _play_task(opened, task, game.has_form, game.expected)
     except EOFError:
         print()
     print(f"\ntotal {total:.2f} of {TASKS}")
 
 
-def _play_task(environment: Environment, task: Task, valid: Callable[[str], int | None]) -> float:
+def _play_task(environment: Environment, task: Task, has_form: Callable[[str], bool], expected: str) -> float:
     """Let a person play a task and return its reward. Raises EOFError when the person leaves."""
     messages, end = environment.reset(task, "")[1:], None
     while end is None:
         print("\n\n".join(message.content for message in messages))
         answer = input("> ")
-        while valid(answer) is None:
-            answer = input("a digit from 1 to 4, please > ")
+        while not has_form(answer):
+            answer = input(f"{expected}, please > ")
         observation = environment.step(Message("assistant", answer))
         messages, end = observation.messages, observation.end
     outcome = environment.grade()

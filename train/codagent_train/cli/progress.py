@@ -15,11 +15,11 @@ _RATE_S = 3600.0  # the time left is computed from the speed of so many seconds
 def show_steps(stream: TextIO, steps: int, *, done: int = 0) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """Show the steps of a run: a bar on a terminal, elsewhere a line for every tenth step and for the last.
 
-    Gives a function that takes the number of a step, from 1, and its metrics. `done` steps were taken before. Nothing is drawn before the
-    first step, and the time left is shown from the second on. Colours follow NO_COLOR.
+    Gives a function that takes the number of a step, from 1, and its metrics. `done` steps were taken before. On a terminal, a clock runs
+    until the first step is over, and the time left is shown from the second on. Colours follow NO_COLOR.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.table import Column
 
     console = Console(file=stream, force_terminal=stream.isatty())
@@ -34,9 +34,14 @@ def show_steps(stream: TextIO, steps: int, *, done: int = 0) -> Iterator[Callabl
         speed_estimate_period=_RATE_S,
     )
     task = bar.add_task("", total=steps, completed=done)
+    waiting = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, disable=plain, transient=True
+    )
+    waiting.add_task(f"loading the model, then step {done + 1} of {steps}")
 
     def show(step: int, values: Mapping[str, float]) -> None:
         line = describe_step(step, steps, values)
+        waiting.stop()
         bar.start()
         bar.update(task, description=line, completed=step, refresh=True)
         if plain and (step % EVERY == 0 or step == steps):
@@ -44,9 +49,12 @@ def show_steps(stream: TextIO, steps: int, *, done: int = 0) -> Iterator[Callabl
             stream.write(line + ("" if left is None else f" · {left // 60:.0f}:{left % 60:02.0f} left") + "\n")
             stream.flush()
 
+    waiting.start()
     try:
         yield show
     finally:
+        if waiting.live.is_started:
+            waiting.stop()
         if bar.live.is_started:  # rich 13 prints a line where nothing was drawn
             bar.stop()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from codagent.errors import UsageError
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 
 def eval_(
     weights: Annotated[
-        str, typer.Argument(help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.")
-    ],
+        str | None,
+        typer.Argument(
+            help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.", show_default=False
+        ),
+    ] = None,
     *,
+    matrix: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Play a matrix in place of WEIGHTS: a TOML file with [[checkpoints]] and [[columns]]."),
+    ] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="With --matrix: also draw a figure.", show_default=False)] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Recipe or run that says how the weights are asked, and on which device.", show_default="the run's own"),
@@ -41,10 +50,17 @@ def eval_(
     loops: Annotated[int, typer.Option(min=1, help="Loops over each pack, each with its own seed.")] = 1,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results to a file.", show_default=False)] = None,
 ) -> None:
-    """Play test packs of FrozenLake and print the results.
+    """Play test packs and print the results.
 
-    The table has reward, success and notes by position, and what can be reached.
+    For WEIGHTS, the table has reward, success and notes on FrozenLake by position, and what can be reached. For a matrix, each column has a
+    table of rewards by position, with the notes of each checkpoint and with other notes in their place.
     """
+    if (weights is None) == (matrix is None):
+        raise UsageError("give either WEIGHTS or --matrix FILE")
+    if matrix:
+        _eval_matrix(matrix, json=json, png=png)
+        return
+    assert weights
     from codagent_train.evaluation import tables
     from codagent_train.evaluation.runner import EvalSize, choose_settings, evaluate, open_target
     from codagent_train.evaluation.target import resolve_target
@@ -62,6 +78,32 @@ def eval_(
         reports.append(report)
         if json:
             tables.write_json(json, reports)
+
+
+def _eval_matrix(file: Path, *, json: Path | None, png: Path | None) -> None:
+    """Play a matrix. The cells that are played so far are in the JSON file, also when the command is interrupted."""
+    from codagent_train.evaluation.matrix.cells import Cell
+    from codagent_train.evaluation.matrix.figure import draw_matrix
+    from codagent_train.evaluation.matrix.fill import fill_matrix, reachable_by_column
+    from codagent_train.evaluation.matrix.spec import read_matrix
+    from codagent_train.evaluation.matrix.texts import column_table, matrix_json
+    from codagent_train.evaluation.runner import open_target
+    from codagent_train.evaluation.tables import check_writable, write_text
+
+    matrix = read_matrix(file)
+    for output in filter(None, (json, png)):
+        check_writable(output)  # before hours of play, not after them
+    library_logging.silence_libraries()
+    reachable = reachable_by_column(matrix)
+    cells: list[Cell] = []
+    for cell in fill_matrix(matrix, say=say, opener=lambda target: open_target(target)[0]):
+        cells.append(cell)
+        if json:
+            write_text(json, matrix_json(cells, reachable))
+    for column, tops in reachable.items():
+        print(column_table(column, [cell for cell in cells if cell.column == column], tops), end="\n\n")
+    if png:
+        draw_matrix(cells, reachable, png)
 
 
 def plot(

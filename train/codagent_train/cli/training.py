@@ -17,12 +17,17 @@ from codagent_train.cli.say import say
 if TYPE_CHECKING:
     from codagent_train.recipe.schema import Recipe
 
+Weights = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Folder of weights, or their name on the hub.", show_default="those of the recipe")
+]
+
 
 def run(
     recipe: Annotated[
         str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, frozenlake, paper.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for metrics and checkpoints.")],
+    weights: Weights = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
     log: Annotated[list[str] | None, typer.Option(help="Also send the metrics to tensorboard or trackio. Repeatable.")] = None,
@@ -37,7 +42,7 @@ def run(
     from codagent_train.recipe.schema import read_recipe
     from codagent_train.run_dir import checkpoints, loggers
 
-    config = read_recipe(recipe, seed=checkpoints.load_seed(out) if resume and seed is None else seed)
+    config = read_recipe(recipe, seed=checkpoints.load_seed(out) if resume and seed is None else seed, weights=weights)
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes
     log_to = log if log and first else ()
     loggers.check_loggers(log_to)
@@ -47,13 +52,12 @@ def run(
         last = checkpoints.prepare_run(out, config, resume=resume, first=first)
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
-        policy = load_policy(config.policy, seed=config.seed)
-        from codagent.repository.setups import AllowedSetups, allowed_file
-        from codagent_train.data.redo import Operator
-        from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly
-
         done = checkpoints.step_of(last) if last else 0
         with loggers.open_loggers(log_to, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
+            policy = load_policy(config.policy, seed=config.seed)
+            from codagent.repository.setups import AllowedSetups, allowed_file
+            from codagent_train.data.redo import Operator
+            from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
                 show(step, values)
@@ -63,6 +67,15 @@ def run(
             operator = Operator(say, allowed) if first else Operator(allow=allowed)
             train(config, policy, out, last=last, on_step=on_step, operator=operator)
     print(checkpoints.find_latest(out))
+    if first:
+        say(_what_next(config, out))
+
+
+def recipe(name: Annotated[str | None, typer.Argument(help="Name of a recipe.", show_default="all names")] = None) -> None:
+    """Print a recipe that comes with codagent, to copy and change it."""
+    from codagent_train.recipe.schema import find_recipe, shipped_recipes
+
+    print("\n".join(shipped_recipes()) if name is None else find_recipe(name).read_text(encoding="utf-8"), end="" if name else "\n")
 
 
 def check(
@@ -70,6 +83,7 @@ def check(
         list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="A recipe, or folders of recorded loops.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run, to check its disk.")] = Path(),
+    weights: Weights = None,
 ) -> None:
     """Estimate what a run needs, or list what can be learned from loops.
 
@@ -87,18 +101,30 @@ def check(
         print(sanitize(scan(folders).describe()))
         print(mixture.describe_uses(folders))
         return
-    config = read_recipe(name)
+    config = read_recipe(name, weights=weights)
     model = estimate.require_size(config)
     print(estimate.describe(config, model, out))
     estimate.check_fits(config, model, out)
 
 
 def _fits(recipe: Recipe, out: Path) -> None:
-    """Raise UsageError when the run cannot fit. When this is not known, say so."""
+    """Raise UsageError when the run cannot fit. Say it when this is not known, and when weights have to be downloaded first."""
+    from codagent_train.policy.config_size import size_by_config
     from codagent_train.policy.model_size import model_size
     from codagent_train.training import estimate
 
-    if model := model_size(recipe.policy.weights):
+    weights = recipe.policy.weights
+    here = model_size(weights)
+    if model := here or size_by_config(weights):
         estimate.check_fits(recipe, model, out)
     else:
-        say(f"it is not known whether the run fits: the weights {recipe.policy.weights} are not on this machine as safetensors")
+        say(f"it is not known whether the run fits: the weights {weights} are not on this machine as safetensors")
+    if not here and not Path(weights).exists():
+        say(f"the weights {weights} are asked for on the hub; `codagent-train import` makes a folder of weights, which --weights DIR uses")
+
+
+def _what_next(recipe: Recipe, out: Path) -> str:
+    """Return a sentence with commands that use the result of a run."""
+    if recipe.environment.name == "keycode":
+        return f"next: `codagent-train plot {out}` draws what was learned; `codagent-train check smoke` is about a language model"
+    return f"next: `codagent-train eval {out}` plays test packs with it, and `codagent run TASK --model adapter:{out}` works with it"

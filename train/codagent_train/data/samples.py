@@ -6,7 +6,8 @@ those of "teacher" and "imitate" are imitated word for word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from typing import Literal, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from typing import Literal, NamedTuple, TypeVar
 from codagent.store.trainable import prefix_chains
 from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
+from codagent_train.recipe.schema import Recipe
 
 Source = Literal["play", "redo", "replay", "teacher", "imitate"]
 COMPARED: tuple[Source, ...] = ("play", "redo", "replay")
@@ -57,6 +59,7 @@ class TrainingSample:
     temperature: float = 1.0  # that the replies were sampled at
     imitated: bool = False  # the policy did not sample the replies; their logprobs are 0, so that the loss clips nothing
     source: Source | None = None  # None: not of a training step
+    environment: str = ""  # its label, without the seed of a pack
 
     @property
     def trained_tokens(self) -> int:
@@ -80,13 +83,31 @@ class SampleBatch:
 
     samples: tuple[TrainingSample, ...]
     groups_without_signal: int  # all their loops had the same returns, so every advantage is 0
-    reweighting_temperature: float | None = None  # None: re-weighting is off, or the batch needed none
+    reweighting_temperature: float | None = None  # the lowest, if there are several; None: re-weighting is off, or the batch needed none
 
 
-def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool) -> SampleBatch:
+def step_samples(recipe: Recipe, loops: StepLoops) -> SampleBatch:
+    """Return what a step of a recipe trains on."""
+    settings = recipe.credit
+    batch = build_samples(
+        loops,
+        returns=credit.RETURNS[settings.returns],
+        baseline=credit.BASELINES[settings.baseline],
+        reweight=settings.reweight,
+        by_environment=settings.reweight_within == "environment",
+    )
+    if recipe.batch.balance == "packs":
+        return batch
+    return balance_environments(batch, {environment.label: environment.weight for environment in recipe.environments})
+
+
+def build_samples(
+    loops: StepLoops, *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool, by_environment: bool = False
+) -> SampleBatch:
     """Compute advantages within each group, attach them to the group's replies, and add the samples that are imitated.
 
-    After arXiv 2606.20002, section 3. Differs from the paper: groups without signal are left out of the token mean.
+    After arXiv 2606.20002, section 3. `by_environment`: the re-weighting has a temperature for each environment in place of one for the
+    batch. Differs from the paper: groups without signal are left out of the token mean.
     """
     compared: list[TrainingSample] = []
     without_signal = 0
@@ -101,9 +122,33 @@ def build_samples(loops: StepLoops, *, returns: credit.Returns, baseline: credit
     imitated = [sample for key, loop in loops.items() if key.source in IMITATED for sample in imitation_samples([loop], key.source)]
     if not reweight:
         return SampleBatch((*compared, *imitated), without_signal)
-    temperature = credit.reweighting_temperature([sample.advantage for sample in compared], [sample.trained_tokens for sample in compared])
-    weighted = (replace(sample, advantage=credit.reweight(sample.advantage, temperature)) for sample in compared)
-    return SampleBatch((*weighted, *imitated), without_signal, temperature)
+    temperatures = _find_temperatures(compared, (lambda sample: sample.environment) if by_environment else (lambda _: ""))
+    weighted = [
+        replace(sample, advantage=credit.reweight(sample.advantage, temperature))
+        for sample, temperature in zip(compared, temperatures, strict=True)
+    ]
+    found = [temperature for temperature in temperatures if temperature is not None]
+    return SampleBatch((*weighted, *imitated), without_signal, min(found, default=None))
+
+
+def balance_environments(batch: SampleBatch, weights: Mapping[str, float]) -> SampleBatch:
+    """Scale advantages so that each environment has a share of the loss in proportion to its weight, however many tokens it trains.
+
+    `weights` are by the label of the environment; one that is not there keeps its share. The bonus for entropy is not scaled.
+    """
+    tokens = Counter[str]()
+    for sample in batch.samples:
+        tokens[sample.environment] += sample.trained_tokens
+    present = {label: weight for label, weight in weights.items() if tokens[label]}
+    total, weight_sum = sum(tokens[label] for label in present), sum(present.values())
+    factors = {label: weight / weight_sum * total / tokens[label] for label, weight in present.items()}
+    scaled = (replace(sample, advantage=sample.advantage * factors.get(sample.environment, 1.0)) for sample in batch.samples)
+    return replace(batch, samples=tuple(scaled))
+
+
+def environment_label(loop: Loop) -> str:
+    """Return the label of the environment that a loop was played in: the name in its record without the seed of the pack."""
+    return loop.environment.rpartition("-")[0]
 
 
 def imitation_samples(loops: Sequence[Loop], source: Source | None = None) -> list[TrainingSample]:
@@ -129,6 +174,18 @@ def split_samples(samples: Sequence[TrainingSample], count: int) -> list[list[Tr
     return batches
 
 
+def _find_temperatures(samples: Sequence[TrainingSample], part_of: Callable[[TrainingSample], str]) -> list[float | None]:
+    """Find the re-weighting temperature of each sample. Samples of one part have one temperature; None: their part needs none."""
+    parts: dict[str, list[TrainingSample]] = {}
+    for sample in samples:
+        parts.setdefault(part_of(sample), []).append(sample)
+    temperatures = {
+        name: credit.reweighting_temperature([sample.advantage for sample in part], [sample.trained_tokens for sample in part])
+        for name, part in parts.items()
+    }
+    return [temperatures[part_of(sample)] for sample in samples]
+
+
 def _episode_samples(loop: Loop, advantages: credit.Scores, source: Source | None) -> Iterator[TrainingSample]:
     """Yield the samples of the episodes that have an advantage. Replies without tokens are left out."""
     for episode in loop.episodes:
@@ -136,4 +193,6 @@ def _episode_samples(loop: Loop, advantages: credit.Scores, source: Source | Non
         replies = [step.reply for step in episode.steps if step.reply.tokens] if key in advantages else []
         for temperature, same_temperature in groupby(replies, lambda reply: reply.sampling.temperature):
             for chain in prefix_chains([reply.tokens for reply in same_temperature if reply.tokens]):
-                yield TrainingSample(chain, advantages[key], *key, temperature=temperature or 1.0, source=source)
+                yield TrainingSample(
+                    chain, advantages[key], *key, temperature=temperature or 1.0, source=source, environment=environment_label(loop)
+                )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from random import Random
 
+from codagent.errors import UsageError
 from codagent.protocols import Environment
 from codagent_train.environments import keycode
+from codagent_train.environments.domains.catalogue import DOMAINS
+from codagent_train.environments.domains.turns import Memory, TurnEnvironment, Wording
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
-from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL
+from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE
-from codagent_train.environments.packs import Pack, Split
-from codagent_train.recipe.schema import Recipe
+from codagent_train.environments.packs import Pack, Split, seed_of
+from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, Recipe
 
 LEVELS = {"small": SMALL, "easy": EASY, "hard": HARD}
 FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
@@ -19,10 +24,78 @@ FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
-    config = recipe.environment
+    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=recipe.replies.max_tokens)
+
+
+def make_environment_pack(
+    config: EnvironmentConfig, split: Split, number: int, *, tokens: int = 1000
+) -> tuple[Pack, Callable[[], Environment]]:
+    """Return pack number `number` of an environment. Its rules in the paper's wording bound answers by `tokens` tokens."""
     if config.name == "keycode":
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)
         return pack, partial(keycode.Keycode, pack.seed)
+    if config.name in DOMAINS:
+        return _make_domain_pack(config, split, number, tokens=tokens)
     level, form = LEVELS[config.level], FORMS[config.form]
     pack = make_lake_pack(level, split, number, tasks=config.tasks, form=form)
-    return pack, partial(FrozenLake, level, pack.seed, form, tokens=recipe.replies.max_tokens)
+    return pack, partial(FrozenLake, level, pack.seed, form, tokens=tokens)
+
+
+def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:
+    """Return the environment of a pack. Of a mixed run it is drawn by weight, and is the same whenever the pack is made."""
+    if not recipe.mixed_with:
+        return recipe.environment
+    draw = Random(seed_of(split, "environment", number))  # noqa: S311
+    return draw.choices(recipe.environments, [environment.weight for environment in recipe.environments])[0]
+
+
+def hidden_part(config: EnvironmentConfig, pack: Pack) -> object:
+    """Return what is hidden in a pack: equal for two packs only when notes on the one are right in the other."""
+    if config.name == "keycode":
+        return keycode.Keycode(pack.seed).describe_state()
+    return draw_mapping(pack.seed) if config.name == "frozenlake" else pack.seed
+
+
+def max_turns(config: EnvironmentConfig) -> int:
+    """Return the most answers that an attempt can have."""
+    if config.name == "keycode":
+        return 1
+    return DOMAINS[config.name].levels[config.level] if config.name in DOMAINS else LEVELS[config.level].turns
+
+
+def _make_domain_pack(config: EnvironmentConfig, split: Split, number: int, *, tokens: int) -> tuple[Pack, Callable[[], Environment]]:
+    domain = DOMAINS[config.name]
+    wording: Wording = "paper" if config.form == "paper" else "terse"
+    pack = domain.make_pack(config.level, wording, split, number, config.tasks)
+
+    def open_environment() -> Environment:
+        return TurnEnvironment(domain.make_game(config.level, wording, pack), wording, memory=config.memory, tokens=tokens)
+
+    return pack, open_environment
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsGame:
+    """A test pack for a person to play, in few words."""
+
+    pack: Pack
+    open_environment: Callable[[], Environment]
+    expected: str  # the form of an answer
+    has_form: Callable[[str], bool]  # whether an answer has it
+
+
+def open_game(name: str, level: str | None, number: int, *, tasks: int, memory: Memory) -> PersonsGame:
+    """Return test pack `number` of an environment. None: the level easy, or else its first. Raises UsageError for an unknown level."""
+    levels = LEVELS_OF[name]
+    chosen = level or ("easy" if "easy" in levels else levels[0])
+    if chosen not in levels:
+        raise UsageError(f"{name} has no level {chosen!r}; take one of {', '.join(levels)}")
+    if name in DOMAINS:
+        config = EnvironmentConfig(name, chosen, tasks=tasks, memory=memory)  # type: ignore[arg-type]  # a key of DOMAINS is a name
+        pack, open_environment = _make_domain_pack(config, "test", number, tokens=1)
+        return PersonsGame(pack, open_environment, DOMAINS[name].expected["terse"], DOMAINS[name].has_form)
+    lake_level = LEVELS[chosen]
+    pack = make_lake_pack(lake_level, "test", number, tasks=tasks)
+    return PersonsGame(
+        pack, partial(FrozenLake, lake_level, pack.seed, TERSE), TERSE.expected, lambda reply: bool(TERSE.parse_answer(reply))
+    )

@@ -1,6 +1,6 @@
-"""How well FrozenLake-Obscure can be played: at random, without notes, with notes on all that was seen, and with a known mapping.
+"""How well environments can be played without a model: at random, without notes, with all that was seen carried, and with all known.
 
-For one lake the numbers are exact over the 24 mappings. Means over lakes and packs are estimates with 95 % intervals.
+For one lake of FrozenLake-Obscure the numbers are exact over the 24 mappings. Means over lakes and packs are estimates with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, Solver, play_best
 from codagent_train.environments.frozenlake.rules import Lake, Level, Moment, draw_lake, draw_mapping, goal_reward, judge, move
+from codagent_train.environments.keycode import KEYS
+from codagent_train.environments.make import LEVELS
 from codagent_train.environments.packs import Pack
 from codagent_train.intervals import Estimate, mean_interval, share_interval
+from codagent_train.recipe.schema import EnvironmentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,38 @@ class Ceilings:
     success: tuple[Estimate, ...]  # of best play that remembers all tasks before
     reward: tuple[Estimate, ...]  # of the same play
     known_mapping: Estimate  # reward of best play that knows the mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a player without a model reaches at one position of a pack."""
+
+    reward: Estimate
+    success: Estimate
+
+
+def measure_players(config: EnvironmentConfig, packs: Sequence[Pack]) -> dict[str, tuple[Reached, ...]]:
+    """Let each player of a domain play these packs, at least two. Returns its results by position."""
+    measured = {}
+    for name, play in DOMAINS[config.name].players.items():
+        by_position = zip(*(play(config.level, pack) for pack in packs), strict=True)
+        measured[name] = tuple(
+            Reached(mean_interval([score.reward for score in scores]), share_interval([float(score.passed) for score in scores]))
+            for scores in by_position
+        )
+    return measured
+
+
+def rewards_by_player(config: EnvironmentConfig, packs: Sequence[Pack]) -> dict[str, tuple[Estimate, ...]]:
+    """Return the rewards that can be reached on these packs without a model, by position, by the name of the player."""
+    positions = len(packs[0].tasks)
+    if config.name == "keycode":
+        guess = Estimate(1 / len(KEYS), 0.0)
+        return {"scratch": (guess,) * positions, "carry": (guess, *[Estimate(1.0, 0.0)] * (positions - 1))}
+    if config.name == "frozenlake":
+        ceilings = compute_ceilings(LEVELS[config.level], packs)
+        return {"carry": ceilings.reward, "known": (ceilings.known_mapping,) * positions}
+    return {name: tuple(at.reward for at in reached) for name, reached in measure_players(config, packs).items()}
 
 
 def compute_ceilings(level: Level, packs: Sequence[Pack]) -> Ceilings:

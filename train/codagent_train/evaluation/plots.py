@@ -8,10 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train.environments.frozenlake.environment import make_lake_pack
-from codagent_train.environments.keycode import KEYS
-from codagent_train.environments.make import LEVELS
-from codagent_train.evaluation.ceilings import compute_ceilings
+from codagent_train.environments.make import make_environment_pack
+from codagent_train.evaluation.ceilings import rewards_by_player
 from codagent_train.recipe.schema import EnvironmentConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
 
@@ -56,12 +54,9 @@ def draw(out: Path, file: Path) -> None:
 
 
 def reachable_rewards(environment: EnvironmentConfig) -> list[float]:
-    """Return, for each position, the reward of best play that remembers all tasks before."""
-    if environment.name == "keycode":
-        return [1 / len(KEYS), *[1.0] * (environment.tasks - 1)]
-    level = LEVELS[environment.level]
-    packs = [make_lake_pack(level, "train", number, tasks=environment.tasks) for number in range(PACKS)]
-    return [top.mean for top in compute_ceilings(level, packs).reward]
+    """Return, for each position, the reward of the best play that remembers all tasks before."""
+    packs = [make_environment_pack(environment, "train", number)[0] for number in range(PACKS)]
+    return [top.mean for top in rewards_by_player(environment, packs)["carry"]]
 
 
 def smooth(values: Sequence[float], window: int) -> list[float]:

@@ -18,22 +18,22 @@ def to_markdown(report: Report) -> str:
     ceilings, positions = report.ceilings, range(report.setting.tasks)
     heads = [f"position {position}" for position in positions]
     rows = [
-        ["reward", *map(_format, report.reward)],
-        ["reward, all that was seen carried", *map(_format, ceilings.reward)],
+        ["reward", *map(format_estimate, report.reward)],
+        ["reward, all that was seen carried", *map(format_estimate, ceilings.reward)],
         ["reward, mapping known", *_repeat(ceilings.known_mapping, positions)],
-        ["success", *map(_format, report.success)],
-        ["success, all that was seen carried", *map(_format, ceilings.success)],
+        ["success", *map(format_estimate, report.success)],
+        ["success, all that was seen carried", *map(format_estimate, ceilings.success)],
         ["success, best play without notes", *_repeat(ceilings.no_notes, positions)],
         ["success, random play", *_repeat(ceilings.chance, positions)],
-        ["notes tell the mapping", *(_format(accuracy.whole) for accuracy in report.notes)],
-        ["directions that notes have right", *(_format(accuracy.right) for accuracy in report.notes)],
-        ["directions that notes have wrong", *(_format(accuracy.wrong) for accuracy in report.notes)],
+        ["notes tell the mapping", *(format_estimate(accuracy.whole) for accuracy in report.notes)],
+        ["directions that notes have right", *(format_estimate(accuracy.right) for accuracy in report.notes)],
+        ["directions that notes have wrong", *(format_estimate(accuracy.wrong) for accuracy in report.notes)],
     ]
     title = f"**{report.player}** on {report.setting}: {report.packs} packs, {report.loops} loops"
     if report.broken_off:
         title += f", {report.broken_off} more broken off"
-    gain = f"Reward at the last position less that at the first: {_format(report.gain)} (± is half of a 95 % interval over packs)."
-    return "\n".join([title, "", _row(["", *heads]), _row(["---"] * (len(heads) + 1)), *map(_row, rows), "", gain])
+    gain = f"Reward at the last position less that at the first: {format_estimate(report.gain)} (± is half of a 95 % interval over packs)."
+    return "\n".join([title, "", format_row(["", *heads]), format_row(["---"] * (len(heads) + 1)), *map(format_row, rows), "", gain])
 
 
 def to_json(reports: Sequence[Report]) -> str:
@@ -42,8 +42,13 @@ def to_json(reports: Sequence[Report]) -> str:
 
 def write_json(file: Path, reports: Sequence[Report]) -> None:
     """Write the reports into the file, in place of what it held. Raises UsageError when it cannot be written."""
+    write_text(file, to_json(reports))
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write text into the file, in place of what it held. Raises UsageError when it cannot be written."""
     with _writing(file):
-        file.write_text(to_json(reports), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
 
 
 def check_writable(file: Path) -> None:
@@ -52,15 +57,15 @@ def check_writable(file: Path) -> None:
         pass
 
 
-def _format(estimate: Estimate) -> str:
+def format_estimate(estimate: Estimate) -> str:
     return f"{estimate.mean:.2f} ± {estimate.margin:.2f}"
 
 
 def _repeat(estimate: Estimate, positions: range) -> list[str]:
-    return [_format(estimate) for _ in positions]
+    return [format_estimate(estimate) for _ in positions]
 
 
-def _row(cells: Sequence[str]) -> str:
+def format_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 

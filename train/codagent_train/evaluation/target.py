@@ -32,20 +32,26 @@ class EvalTarget:
         return replace(self.recipe.policy, weights=self.weights.location)
 
 
-def resolve_target(weights: WeightsRef, *, recipe_name: str | None = None) -> EvalTarget:
+def find_target(weights: WeightsRef, *, recipe_name: str | None = None) -> EvalTarget:
     """Find out how the weights are asked: as `recipe_name` says, a recipe or the folder of a run; None means as in their own run.
 
-    Raises UsageError when no recipe is known for the weights, and when the recipe is not for frozenlake.
+    Raises UsageError when no recipe is known for the weights.
     """
     run = weights.run
     if run is None and recipe_name is None:
         raise UsageError(f"{weights.location} is not from a run; say with --recipe how to ask it: frozenlake, smoke, a file, or a run")
-    recipe = _read_recipe(recipe_name or str(run))
-    if recipe.environment.name != "frozenlake":
+    return EvalTarget(weights, _read_recipe(recipe_name or str(run)), checkpoints.load_recipe(run).policy.weights if run else None)
+
+
+def resolve_target(weights: WeightsRef, *, recipe_name: str | None = None) -> EvalTarget:
+    """Do what `find_target` does, for a report. Raises UsageError also when the recipe is not for frozenlake."""
+    target = find_target(weights, recipe_name=recipe_name)
+    if (name := target.recipe.environment.name) != "frozenlake":
         raise UsageError(
-            f"{recipe_name or run} is on {recipe.environment.name}, and reports are on frozenlake only; `codagent-train plot` draws any run"
+            f"{recipe_name or weights.run} is on {name}, and reports are on frozenlake only; "
+            "`codagent-train eval --matrix FILE` plays any environment, and `codagent-train plot` draws any run"
         )
-    return EvalTarget(weights, recipe, checkpoints.load_recipe(run).policy.weights if run else None)
+    return target
 
 
 def untrained_target(target: EvalTarget) -> EvalTarget:

@@ -48,7 +48,7 @@ def model_size(weights: str) -> ModelSize | None:
     """
     if weights == RANDOM:
         return TINY
-    folder = Path(weights) if Path(weights).is_dir() else _find_cached(weights)
+    folder = Path(weights) if Path(weights).is_dir() else find_cached(weights)
     if folder is None or not (folder / "config.json").is_file():
         return None
     files = _files(folder)
@@ -80,7 +80,7 @@ def _measure(config: Any, tensors: Sequence[tuple[str, tuple[int, ...]]], folder
     )
 
 
-def _find_cached(name: str) -> Path | None:
+def find_cached(name: str) -> Path | None:
     """Return the folder of a model in the hub's cache; None when it is not there."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

@@ -17,14 +17,29 @@ from codagent.settings.toml import LARGEST, Amount, Count, Table, Text, Texts, W
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
 
+LEVELS_OF: dict[str, tuple[str, ...]] = {
+    "frozenlake": ("small", "easy", "hard"),
+    "control": ("easy", "medium", "hard", "noisy"),
+    "alchemy": ("easy", "hard", "fresh", "hard-fair"),
+    "terminal": ("machine",),
+    "grid": ("small", "train", "eval"),
+    "pde": ("train", "eval"),
+}
+FORMS_OF: dict[str, tuple[str, ...]] = {
+    "frozenlake": ("brief", "terse", "paper"),
+    **dict.fromkeys(("control", "alchemy"), ("terse", "paper")),
+}
+
 WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
 Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
-Level = Literal["small", "easy", "hard"]
 Form = Literal["brief", "terse", "paper"]
-_EnvironmentName = Literal["keycode", "frozenlake"]
+Memory = Literal["environment", "notes"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
+_Balance = Literal["packs", "tokens"]
+_Scope = Literal["batch", "environment"]
 _Device = Literal["cpu", "cuda"]
 _Engine = Literal["local", "continuous", "vllm"]
 
@@ -50,10 +65,17 @@ class EngineConfig(Table, frozen=True):
 class EnvironmentConfig(Table, frozen=True):
     """What the policy plays."""
 
-    name: _EnvironmentName
-    level: Level = "easy"  # of frozenlake
-    form: Form = "terse"  # of frozenlake
+    name: EnvironmentName
+    level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
+    form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
+    weight: Amount = 1.0  # beside the environments that it is mixed with
+    memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
+
+    @property
+    def label(self) -> str:
+        """The environment in names of loops and metrics, without the seed of a pack."""
+        return f"{self.name}-{self.level}" if self.name in LEVELS_OF else self.name
 
 
 class BatchConfig(Table, frozen=True):
@@ -62,6 +84,7 @@ class BatchConfig(Table, frozen=True):
     packs: Count
     group_size: Count  # loops over the same pack
     microbatches: Count = 1  # parts of the samples, of which one at a time is in memory
+    balance: _Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
 
 
 class SourcesConfig(Table, frozen=True):
@@ -98,6 +121,7 @@ class CreditConfig(Table, frozen=True):
     returns: _Returns = "paper"
     baseline: _Baseline = "mean"
     reweight: bool = False  # the paper's adaptive re-weighting
+    reweight_within: _Scope = "batch"  # one temperature for the whole batch, or one for each environment
 
 
 class OptimizerConfig(Table, frozen=True):
@@ -121,30 +145,43 @@ class Recipe(Table, frozen=True):
     batch: BatchConfig
     replies: ReplyConfig
     learning: OptimizerConfig
+    mixed_with: tuple[EnvironmentConfig, ...] = ()  # further environments; each pack is of one of them or of `environment`, by weight
     credit: CreditConfig = CreditConfig()
     engine: EngineConfig = EngineConfig()
     sources: SourcesConfig = SourcesConfig()
     records: RecordsConfig = RecordsConfig()
     seed: Whole = 0  # of everything that is random, the first weights included
 
+    @property
+    def environments(self) -> tuple[EnvironmentConfig, ...]:
+        """All environments of the run."""
+        return self.environment, *self.mixed_with
 
-def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
-    """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` replaces the recipe's seed; None keeps it.
+
+def read_recipe(name: str, *, seed: int | None = None, weights: str | None = None) -> Recipe:
+    """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` and `weights` replace the recipe's; None keeps them.
 
     Raises UsageError, which names the file, the key and what would do.
     """
-    path = Path(name)
-    if not name.endswith(".toml"):
-        path = Path(str(resources.files(__package__).joinpath("shipped"))) / f"{name}.toml"
-    try:
-        recipe = parse_table(read_toml(path), Recipe, where=path)
-    except FileNotFoundError:
-        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}") from None
+    path = find_recipe(name)
+    recipe = parse_table(read_toml(path), Recipe, where=path)
+    if weights:
+        recipe = replace(recipe, policy=replace(recipe.policy, weights=weights))
     for problem in _find_problems(recipe):
         raise UsageError(f"{path}: {problem}")
     if (folder := Path(recipe.policy.weights)).is_dir():  # an adapter must find its base from wherever it is served
         recipe = replace(recipe, policy=replace(recipe.policy, weights=str(folder.resolve())))
     return recipe if seed is None else replace(recipe, seed=seed)
+
+
+def find_recipe(name: str) -> Path:
+    """Return the file of a recipe: `name` itself, or that of the shipped recipe of that name. Raises UsageError when there is none."""
+    path = Path(name)
+    if not name.endswith(".toml"):
+        path = Path(str(resources.files(__package__).joinpath("shipped"))) / f"{name}.toml"
+    if not path.exists():
+        raise UsageError(f"there is no recipe {name!r}; give a .toml file, or one of {', '.join(shipped_recipes())}")
+    return path
 
 
 def shipped_recipes() -> Sequence[str]:
@@ -155,6 +192,12 @@ def shipped_recipes() -> Sequence[str]:
 def _find_problems(recipe: Recipe) -> Iterator[str]:
     """Yield why settings that fit one by one cannot be used together, each with its key."""
     batch, replies = recipe.batch, recipe.replies
+    for number, environment in enumerate(recipe.environments):
+        where = f"[[mixed_with]] number {number}" if number else "[environment]"
+        yield from (f"{where} {problem}" for problem in find_environment_problems(environment))
+    labels = [environment.label for environment in recipe.environments]
+    if len(set(labels)) < len(labels):
+        yield f"[[mixed_with]]: an environment is there twice with the same level: {', '.join(labels)}"
     loops = batch.packs * batch.group_size
     if batch.group_size < 2:
         yield "[batch] group_size: a group of one loop has nothing to be compared with; take at least 2"
@@ -178,6 +221,14 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             " at 1 only; take that, or another [engine]"
         )
     yield from _find_source_problems(recipe)
+
+
+def find_environment_problems(environment: EnvironmentConfig) -> Iterator[str]:
+    """Yield why an environment cannot be played, each with its key."""
+    for key, known in (("level", LEVELS_OF), ("form", FORMS_OF)):
+        value, choices = getattr(environment, key), known.get(environment.name, ())
+        if choices and value not in choices:
+            yield f"{key}: {environment.name} has no {key} {value!r}; take one of {', '.join(choices)}"
 
 
 def _find_source_problems(recipe: Recipe) -> Iterator[str]:

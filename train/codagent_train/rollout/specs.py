@@ -10,9 +10,9 @@ from functools import partial
 from codagent.agent.loop import NotesIO
 from codagent.protocols import Environment
 from codagent.types import Loop, Profile, Sampling, Task
-from codagent_train.environments.make import make_pack
+from codagent_train.environments.make import choose_environment, make_pack
 from codagent_train.environments.packs import seed_of
-from codagent_train.recipe.schema import Recipe
+from codagent_train.recipe.schema import EnvironmentConfig, Recipe
 
 PACK_STRIDE = 1_000_000  # the difference between the first pack numbers of two seeds
 
@@ -36,10 +36,11 @@ def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str)
 
     `policy` is the policy's name in the loops. Runs with different seeds have different packs of the same number.
     """
-    groups, profile = {}, agent_profile(recipe)
+    groups = {}
     for number in packs:
-        pack, environment = make_pack(recipe, "train", recipe.seed * PACK_STRIDE + number)
-        name = f"{recipe.environment.name}-{pack.seed}"
+        drawn = recipe.seed * PACK_STRIDE + number
+        config, (pack, environment) = choose_environment(recipe, "train", drawn), make_pack(recipe, "train", drawn)
+        profile, name = agent_profile(recipe, config), f"{config.label}-{pack.seed}"
         group = []
         for member in range(recipe.batch.group_size):
             loop = Loop(f"{step}-{number}-{member}", f"{step}-{number}", name, policy, "")
@@ -59,12 +60,12 @@ def policy_id(recipe: Recipe, step: int) -> str:
     return f"{recipe.policy.weights}@{step}"
 
 
-def agent_profile(recipe: Recipe) -> Profile:
-    """Return the profile of the policy in the recipe's environment.
+def agent_profile(recipe: Recipe, environment: EnvironmentConfig | None = None) -> Profile:
+    """Return the profile of the policy in an environment. None: in that of the recipe.
 
     The profile has no temperature: `run_loop` would raise a temperature from attempt to attempt. The sampler sets it.
     """
-    replies, environment = recipe.replies, recipe.environment
+    replies, environment = recipe.replies, environment or recipe.environment
     return Profile(
         prompt="system" if environment.form == "paper" or environment.name == "keycode" else "terse",
         sampling=Sampling(max_tokens=replies.max_tokens),

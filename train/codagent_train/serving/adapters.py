@@ -112,7 +112,7 @@ class AdapterPool:
         self._peft.set_adapter(next(iter(self._peft_names.values())), inference_mode=True)
 
 
-class NamedModel:
+class PoolModel:
     """One name of a pool, as a causal language model that can be called."""
 
     def __init__(self, pool: AdapterPool, name: str) -> None:

@@ -17,7 +17,7 @@ MAX_ACTIVE = 256  # requests that are read and answered at the same time; more a
 MAX_HELD_BYTES = 1 << 26  # bytes of all request bodies that are held at the same time; more are refused
 
 
-class Refusal(UsageError):
+class ServeError(UsageError):
     """A request that is not answered as its client wished."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -45,10 +45,10 @@ class ConnectionLimits:
 
     @contextmanager
     def reserve(self, connection: socket.socket, size: int) -> Iterator[None]:
-        """Count a request whose body has `size` bytes while it is read and answered. Raises Refusal when there is no room for it."""
+        """Count a request whose body has `size` bytes while it is read and answered. Raises ServeError when there is no room for it."""
         with self._lock:
             if self._active >= MAX_ACTIVE or self._held_bytes + size > MAX_HELD_BYTES:
-                raise Refusal(503, "the server is answering as many requests as it can hold; ask again later")
+                raise ServeError(503, "the server is answering as many requests as it can hold; ask again later")
             self._idle.pop(connection, None)
             self._active, self._held_bytes = self._active + 1, self._held_bytes + size
         try:
@@ -79,9 +79,9 @@ class BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read what has come, once something has. Raises TimeoutError after the deadline, and Refusal after the last allowed byte."""
+        """Read what has come, once something has. Raises TimeoutError after the deadline, and ServeError after the last allowed byte."""
         if self._bytes_left <= 0:
-            raise Refusal(431, "the request has too many bytes before its body")
+            raise ServeError(431, "the request has too many bytes before its body")
         if (seconds_left := self._deadline - monotonic()) <= 0:
             raise TimeoutError
         self._connection.settimeout(seconds_left)

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from codagent.errors import CodagentError, UsageError
-from codagent_train.serving.bounds import MAX_ACTIVE, MAX_IDLE, BoundedReader, ConnectionLimits, Refusal
+from codagent_train.serving.bounds import MAX_ACTIVE, MAX_IDLE, BoundedReader, ConnectionLimits, ServeError
 
 Json = dict[str, Any]
 MAX_BODY_BYTES = 1 << 24
@@ -94,7 +94,7 @@ class BoundedRequestHandler(BaseHTTPRequestHandler):
         self._reader.allow(_MAX_HEAD_BYTES, _READ_TIMEOUT_S)
         try:
             super().handle_one_request()
-        except Refusal as error:  # the line and the headers are too long
+        except ServeError as error:  # the line and the headers are too long
             self.send_error(error.status, str(error))
 
     def handle_expect_100(self) -> bool:
@@ -114,16 +114,16 @@ class BoundedRequestHandler(BaseHTTPRequestHandler):
         """Check the key, read the body, and call the function of the request's path with it. Errors are sent to the client."""
         try:
             if not secrets.compare_digest(self.headers.get("authorization", "").encode(), f"Bearer {self.server.key}".encode()):
-                raise Refusal(401, "the API key is missing or wrong; it was printed when the server started")
+                raise ServeError(401, "the API key is missing or wrong; it was printed when the server started")
             size = _parse_length(self.headers)
             with self.server.limits.reserve(self.connection, size):
                 body = _parse_body(self._read_body(size))
                 route = routes.get(self.path.partition("?")[0])
                 if route is None:
-                    raise Refusal(404, f"there is no {self.command} {self.path}")
+                    raise ServeError(404, f"there is no {self.command} {self.path}")
                 route(body)
         except CodagentError as error:
-            status = error.status if isinstance(error, Refusal) else 400 if isinstance(error, UsageError) else 500
+            status = error.status if isinstance(error, ServeError) else 400 if isinstance(error, UsageError) else 500
             self.send(status, format_error(status, str(error)))
         except OSError:  # the connection broke
             raise
@@ -146,7 +146,7 @@ class BoundedRequestHandler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _read_body(self, size: int) -> bytes:
-        """Read the body of `size` bytes. Raises Refusal when it ends before, or does not come in time."""
+        """Read the body of `size` bytes. Raises ServeError when it ends before, or does not come in time."""
         if size and self.headers.get("expect", "").lower() == "100-continue":
             self.send_response_only(100)
             self.end_headers()
@@ -154,9 +154,9 @@ class BoundedRequestHandler(BaseHTTPRequestHandler):
         try:
             data = self.rfile.read(size)
         except TimeoutError:
-            raise Refusal(408, f"the body of the request did not come within {_READ_TIMEOUT_S:.0f} seconds") from None
+            raise ServeError(408, f"the body of the request did not come within {_READ_TIMEOUT_S:.0f} seconds") from None
         if len(data) < size:
-            raise Refusal(400, f"the body of the request ended after {len(data)} of {size} bytes")
+            raise ServeError(400, f"the body of the request ended after {len(data)} of {size} bytes")
         self._body_unread = False
         return data
 
@@ -181,26 +181,28 @@ def format_error(status: int, message: str) -> Json:
 
 
 def _parse_length(headers: Any) -> int:
-    """Return the bytes of the body that the headers announce; 0 when they announce none. Raises Refusal when they are not clear."""
+    """Return the bytes of the body that the headers announce; 0 when they announce none. Raises ServeError when they are not clear."""
     lengths = headers.get_all("content-length", [])
     if "transfer-encoding" in headers:
-        raise Refusal(411, "a body is taken with its content-length only, not with a transfer-encoding")
+        raise ServeError(411, "a body is taken with its content-length only, not with a transfer-encoding")
     if len(lengths) > 1 or not all(re.fullmatch(r"[0-9]{1,18}", length.strip()) for length in lengths):
-        raise Refusal(400, "the content-length of the request is not one number of bytes")
+        raise ServeError(400, "the content-length of the request is not one number of bytes")
     size = int(lengths[0]) if lengths else 0
     if size > MAX_BODY_BYTES:
-        raise Refusal(413, f"a request has a content-length of at most {MAX_BODY_BYTES} bytes")
+        raise ServeError(413, f"a request has a content-length of at most {MAX_BODY_BYTES} bytes")
     return size
 
 
 def _parse_body(data: bytes) -> Json:
-    """Parse a JSON object; no bytes are an empty one. Raises Refusal for other JSON, for numbers such as Infinity, and for text that is not
-    valid Unicode."""
+    """Parse a JSON object; no bytes are an empty one.
+
+    Raises ServeError for other JSON, for numbers such as Infinity, and for text that is not valid Unicode.
+    """
     try:
         body = json.loads(data or b"{}")
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"the request is not JSON: {error}") from error
+        raise ServeError(400, f"the request is not JSON: {error}") from error
     if not isinstance(body, dict):
-        raise Refusal(400, "the request is not a JSON object")
+        raise ServeError(400, "the request is not a JSON object")
     return body

@@ -18,7 +18,7 @@ from codagent_train.files import describe_error
 from codagent_train.policy.tokenizer import Ids
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge
-from codagent_train.serving.adapters import AdapterPool, NamedModel
+from codagent_train.serving.adapters import AdapterPool, PoolModel
 
 T = TypeVar("T")
 DrawnToken = tuple[int, float]  # an id, and its natural logprob
@@ -204,5 +204,5 @@ class Scheduler:
         """Return the batch of a model. A batch is made when the model has none."""
         if name not in self._batches:
             policy = self._pool.policy
-            self._batches[name] = _Batch(CompletionBatch(NamedModel(self._pool, name), pad=policy.pad, ends=policy.ends))
+            self._batches[name] = _Batch(CompletionBatch(PoolModel(self._pool, name), pad=policy.pad, ends=policy.ends))
         return self._batches[name]

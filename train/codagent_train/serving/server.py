@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codagent.errors import CodagentError, ModelError, UsageError
 from codagent_train.serving.adapters import AdapterPool
-from codagent_train.serving.bounds import Refusal
+from codagent_train.serving.bounds import ServeError
 from codagent_train.serving.chat_completion import ChatCompletion
 from codagent_train.serving.chat_request import parse_request
 from codagent_train.serving.connection import BoundedRequestHandler, BoundedServer, Json, format_error
@@ -91,7 +91,7 @@ class _ModelRequestHandler(BoundedRequestHandler):
         context_tokens = int(policy.model.config.get_text_config().max_position_embeddings)
         request = parse_request(body, policy.processor, model=names[0], context_tokens=context_tokens)
         if request.model not in names:
-            raise Refusal(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
+            raise ServeError(404, f"the model {request.model} does not exist; there are {', '.join(names)}")
         if max(request.prompt) >= policy.model.get_input_embeddings().num_embeddings:
             raise UsageError("the messages have tokens that the model has no embedding for; it is not the tokenizer's model")
         completion = ChatCompletion(request, policy.processor, policy.ends)

@@ -15,7 +15,8 @@ from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
-from codagent_train.environments.make import LEVELS, make_pack
+from codagent_train.environments.make import make_pack, max_turns
+from codagent_train.policy.config_size import size_by_config
 from codagent_train.policy.model_size import ModelSize, model_size
 from codagent_train.recipe.schema import RANDOM, Recipe
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
@@ -76,7 +77,7 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
     from its bytes, and rather too high.
     """
     environment, batch, replies = recipe.environment, recipe.batch, recipe.replies
-    turns = 1 if environment.name == "keycode" else LEVELS[environment.level].turns
+    turns = max_turns(environment)
     prompt, state = _prompt_tokens(recipe)
     known = 0 if recipe.policy.weights == RANDOM else ceil(replies.notes_tokens * share)
     reply = ceil(replies.max_tokens * share)
@@ -150,12 +151,13 @@ def count_trained_parameters(model: ModelSize, rank: int) -> int:
 
 
 def require_size(recipe: Recipe) -> ModelSize:
-    """Return the size of the recipe's model. Raises UsageError when its weights are not on this machine as safetensors."""
-    size = model_size(recipe.policy.weights)
+    """Return the size of the recipe's model, by its weights or by its configuration alone. Raises UsageError when neither is found."""
+    weights = recipe.policy.weights
+    size = model_size(weights) or size_by_config(weights)
     if size is None:
         raise UsageError(
-            f"the weights {recipe.policy.weights} are not on this machine as safetensors; make a folder of them with"
-            " `codagent-train import`, and name it as `weights`"
+            f"the weights {weights} are not on this machine, and their config.json is not found; if another run makes them, make that run"
+            " first, else make a folder of weights with `codagent-train import`, and name it with --weights"
         )
     return size
 
@@ -177,22 +179,32 @@ def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
 
 
 def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
-    """Describe in lines for a person what a run needs. The speed is measured, which takes about a second."""
-    free, steps = hardware.free_memory(recipe.policy.device), recipe.learning.steps
+    """Describe in lines for a person what a run needs. The speed is measured, which takes about a second.
+
+    On a machine without the device of the recipe, the time and the free memory are left out.
+    """
+    steps = recipe.learning.steps
+    try:
+        free = f"of {format_bytes(hardware.free_memory(recipe.policy.device))} free"
+    except UsageError:
+        free = ""
     expected, largest = estimate_work(recipe, share=EXPECTED), estimate_work(recipe)
     need, worst = estimate_memory(recipe, model, expected), estimate_memory(recipe, model, largest)
     trained = count_trained_parameters(model, recipe.policy.lora_rank)
-    step_seconds = estimate_seconds(recipe, model, expected)
     disk = f"{checkpoints.count_to_come(out)} times {format_bytes(checkpoint_bytes(recipe, model))} for checkpoints"
-    time = f"about {timedelta(seconds=ceil(step_seconds * steps))} for {steps:,} steps, {step_seconds:.2g} s each"
+    time = f"of {steps:,} steps is not known: there is no {recipe.policy.device} device here to measure"
+    if free:
+        step_seconds = estimate_seconds(recipe, model, expected)
+        took = timedelta(seconds=ceil(step_seconds * steps))
+        time = f"about {took} for {steps:,} steps, {step_seconds:.2g} s each, for the arithmetic alone"
     lines = (
         ("model", f"{model.parameters:,} parameters, {trained:,} trained"),
         ("tokens", f"a step about {expected.read:,} read, {expected.written:,} written, {expected.trained:,} learned from"),
         ("", f"at most {largest.read:,} read, {largest.written:,} written, {largest.trained:,} learned from"),
-        ("memory", f"about {format_bytes(need.total)}, at most {format_bytes(worst.total)}, of {format_bytes(free)} free"),
+        ("memory", f"about {format_bytes(need.total)}, at most {format_bytes(worst.total)}{free and f', {free}'}"),
         ("", _describe_memory(need)),
         ("disk", f"{disk}, of {format_bytes(_free_disk(out))} free"),
-        ("time", f"{time}, for the arithmetic alone"),
+        ("time", time),
     )
     return "\n".join(f"{name:8}{text}" for name, text in lines)
 

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from codagent.types import Episode, Loop
 from codagent_train.data.credit import episode_rewards
-from codagent_train.data.samples import SampleBatch, StepLoops, groups_of
+from codagent_train.data.samples import SampleBatch, StepLoops, environment_label, groups_of
 from codagent_train.intervals import mean_interval
 from codagent_train.recipe.schema import RECORDED
 
@@ -17,7 +17,8 @@ def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
     """Measure what was played in a step and what is learned from it.
 
     Rewards, notes and the tokens of prompts and completions are measured over the source "play"; names that begin with "redo/", over the
-    source "redo". A source without loops in the step has no metric of its own.
+    source "redo". A source without loops in the step has no metric of its own. When several environments were played, each also has its
+    own metrics, whose names begin with its label.
     """
     played = [loop for key, loop in loops.items() if key.source == "play"]
     redone = [loop for key, loop in loops.items() if key.source == "redo"]
@@ -25,7 +26,7 @@ def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
     values = {
         **_by_position(played),
         **_margins(groups_of(loops, "play")),
-        "notes/malformed": _mean(float(not episode.outcome.passed) for episode in _episodes(played, "notes") if episode.outcome),
+        "notes/malformed": _malformed(played),
         "loops/broken_off": _mean(float(not episode_rewards(loop)) for loop in played),
         "groups/dead": float(batch.groups_without_signal),
         "rows/count": float(len(batch.samples)),
@@ -37,9 +38,32 @@ def step_metrics(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
         values |= {f"redo/{name}": value for name, value in _by_position(redone).items()}
     present, samples = {key.source for key in loops}, Counter(sample.source for sample in batch.samples)
     values |= {f"rows/{source}": float(samples[source]) for source in RECORDED if source in present}
+    values |= _by_environment(loops, batch)
     if batch.reweighting_temperature is not None:
         values["credit/temperature"] = batch.reweighting_temperature
     return values
+
+
+def _by_environment(loops: StepLoops, batch: SampleBatch) -> dict[str, float]:
+    """Measure each environment that was played; empty when there was only one."""
+    played: dict[str, list[Loop]] = {}
+    for key, loop in loops.items():
+        if key.source == "play":
+            played.setdefault(environment_label(loop), []).append(loop)
+    trained = Counter[str]()
+    for sample in batch.samples:
+        trained[sample.environment] += sample.trained_tokens
+    values: dict[str, float] = {}
+    for label, own in played.items() if len(played) > 1 else ():
+        values |= {f"{label}/{name}": value for name, value in _by_position(own).items()}
+        values[f"{label}/notes/malformed"] = _malformed(own)
+        values[f"{label}/loops/count"] = float(len(own))
+        values[f"{label}/tokens/trained"] = float(trained[label])
+    return values
+
+
+def _malformed(loops: Sequence[Loop]) -> float:
+    return _mean(float(not episode.outcome.passed) for episode in _episodes(loops, "notes") if episode.outcome)
 
 
 def _by_position(loops: Sequence[Loop]) -> dict[str, float]:

@@ -32,10 +32,9 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig
 
 from codagent.errors import UsageError
-from codagent_train.data.credit import BASELINES, RETURNS
 from codagent_train.data.mixture import Mixture
 from codagent_train.data.redo import NOBODY, Operator
-from codagent_train.data.samples import build_samples, split_samples
+from codagent_train.data.samples import split_samples, step_samples
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
@@ -111,9 +110,7 @@ class Trainer(ResumingTrainer):
         specs = self._mixture.specs(packs, step)
         loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
         loops |= self._mixture.collect_recorded(packs, step)
-        batch = build_samples(
-            loops, returns=RETURNS[recipe.credit.returns], baseline=BASELINES[recipe.credit.baseline], reweight=recipe.credit.reweight
-        )
+        batch = step_samples(recipe, loops)
         self._log_values(step_metrics(loops, batch))
         trained = torch.tensor(float(sum(sample.trained_tokens for sample in batch.samples)), device=self.accelerator.device)
         total = self.accelerator.reduce(trained, "mean").item()

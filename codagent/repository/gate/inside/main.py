@@ -77,7 +77,8 @@ def _follow(child: int, events: int, journal: Callable[[str], None]) -> int:
     """
     for line in _read_lines(child, events):
         journal(line)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) % 256
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
 
 
 def _read_lines(child: int, events: int) -> Iterator[str]:

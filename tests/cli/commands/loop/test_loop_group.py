@@ -37,8 +37,10 @@ def test_the_first_that_passes_ends_the_others_and_its_notes_become_the_shared_o
 
 
 def test_all_of_a_group_run_to_their_end_each_with_branch_and_notes_of_its_own(codagent, script, repository):
-    done = codagent(*LOOP, "--model", script(tries("1", "right")), "--group", "3", "--all", "--json")
+    done = codagent(*LOOP, "--model", script(tries("1", "right")), "--group", "3", "--all", "--seed", "5", "--json")
     found = loops(repository)
+    seeds = [loop.settings["profile"]["sampling"]["seed"] for loop in found]
+    assert seeds == sorted(seeds)  # a trainer that reads the records in the order of their names gets the same order each time
     assert (done.returncode, [loop.end for loop in found]) == (0, ["passed"] * 3)
     assert {one["id"] for one in told(done)["loops"]} == {loop.id for loop in found}
     assert [shown(repository, f"codagent/{loop.id}:answer.txt") for loop in found] == ["right\n"] * 3
@@ -76,3 +78,18 @@ def test_once_a_loop_has_passed_no_further_one_begins(codagent, script, reposito
     done = codagent(*LOOP, "--model", script(tries("right")), "--group", "3", "--jobs", "1", "--json")
     assert (done.returncode, "loops" in told(done)) == (0, False)
     assert len(list((repository / ".codagent" / "loops").iterdir())) == 1
+
+
+def test_without_an_id_the_latest_loop_is_branched_and_it_is_said_which(codagent, script):
+    failed = told(codagent(*LOOP, "--model", script(tries("a")), "--iterations", "1", "--json"))["id"]
+    codagent("run", "another", "--model", script(attempt("b")), *LOCAL)
+    done = codagent("branch", "--at", "1", "--model", script(tries("right")), *LOCAL, "--json")
+    assert (done.returncode, f"branching off loop {failed} after iteration 1: mend it\n" in done.stderr) == (0, True), done.stderr
+    refused = codagent("branch", "--at", "1", "--model", script(tries("right")), *LOCAL)
+    assert (refused.returncode, f"the latest loop, {told(done)['id']}, has passed" in refused.stderr) == (2, True)
+
+
+def test_a_run_is_no_loop_to_branch_off_from(codagent, script):
+    codagent("run", "another", "--model", script(attempt("b")), *LOCAL)
+    done = codagent("branch", "--at", "1", *LOCAL)
+    assert (done.returncode, "there is no loop in " in done.stderr) == (2, True)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from codagent.agent.episode import ALREADY
+from codagent.repository import git
 from codagent.store.record import load
 from tests.cli.conftest import CHECK, IDLE, call
 from tests.cli.loops import LOCAL, LOOP, attempt, kinds, noted, record_of, told
@@ -88,3 +89,33 @@ def test_a_run_works_on_a_task_whose_checks_pass_already(codagent, script, repos
     (repository / "answer.txt").write_text("right\n")
     done = codagent("run", "say more", "--check", CHECK, *LOCAL, "--model", script(attempt("right and more")), "--json")
     assert (done.returncode, told(done)["outcome"], told(done)["branch"] is None) == (0, "passed", False), done.stderr
+
+
+def test_a_task_file_names_the_repository_and_the_commit_that_it_starts_from(codagent, script, repository, tmp_path):
+    begin = git.snapshot(repository).commit
+    (repository / "answer.txt").write_text("something else\n")
+    file = tmp_path / "elsewhere" / "task.toml"
+    file.parent.mkdir()
+    file.write_text(f"""
+repository = "../repository"
+start = "{begin}"
+instruction = "mend it"
+checks = ["{CHECK}"]
+""")
+    look = [call("bash", command="cat answer.txt"), *attempt("right"), noted("done")]
+    done = codagent("loop", str(file), "--model", script(look), *LOCAL, "--json", cwd=file.parent)
+    assert done.returncode == 0, done.stderr
+    loop = record_of(done)
+    assert loop.start_commit == begin
+    assert "wrong" in loop.episodes[0].steps[0].observation.messages[0].content
+    assert (repository / ".codagent" / "loops" / loop.id).is_dir()
+    assert (repository / "answer.txt").read_text() == "something else\n"
+
+
+@pytest.mark.parametrize(("key", "value", "code"), [("start", "f" * 40, 6), ("start", "main", 2), ("repository", "nowhere", 6)])
+def test_a_task_file_with_no_such_start_or_repository_is_refused(codagent, script, repository, key, value, code):
+    names = {"repository": ".", key: value}
+    (repository / "task.toml").write_text("\n".join(f'{name} = "{word}"' for name, word in names.items()) + '\ninstruction = "mend it"\n')
+    done = codagent("loop", "task.toml", "--check", CHECK, "--model", script([]), *LOCAL)
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1), done.stderr
+    assert value in done.stderr

@@ -1,0 +1,94 @@
+"""What has happened in a session: its loop as the record tells it, and the record that it is written to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from codagent.repository import git
+from codagent.session.conversation import is_act
+from codagent.store.record import Record
+from codagent.types import Episode, Loop, Task
+
+APPLIED, DISCARDED, CLEARED = "apply", "discard", "clear"  # ids of tasks that stand for what a person did
+
+
+class History:
+    """The episodes of a session. The record is begun with the first of them, so a session without a turn leaves none."""
+
+    def __init__(self, root: Path, path: Path, loop: Loop, *, resumed: bool) -> None:
+        """`path` is the record's file. A session that is resumed goes on in its record at once."""
+        self._root, self._path = root, path
+        self.loop = loop
+        self._record = Record(path, loop) if resumed else None
+
+    @property
+    def record(self) -> Record:
+        """The record, begun now if there is none."""
+        if self._record is None:
+            self._record = Record(self._path, self.loop)
+        return self._record
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        return self.loop.episodes
+
+    @property
+    def turns(self) -> tuple[Episode, ...]:
+        """The turns of the conversation, without what the person did beside it."""
+        return tuple(episode for episode in self.loop.attempts if not is_act(episode))
+
+    @property
+    def commit(self) -> str:
+        """The commit of the work so far; what the session began with when nothing was changed."""
+        commits = [episode.commit for episode in self.episodes if episode.commit]
+        return commits[-1] if commits else self.loop.start_commit
+
+    @property
+    def accepted(self) -> str:
+        """The commit up to which the person has taken the work over; what the session began with when there is none."""
+        commits = [episode.commit for episode in self.episodes if episode.commit and episode.task.id == APPLIED]
+        return commits[-1] if commits else self.loop.start_commit
+
+    def change(self) -> tuple[str, str] | None:
+        """Return the commits before and after the work that is not accepted so far. None: there is none."""
+        before, after = self.accepted, self.commit
+        return None if git.tree_of(self._root, before) == git.tree_of(self._root, after) else (before, after)
+
+    def begin(self, kind: str, task: Task) -> Episode:
+        """Make the next episode, which has no prompt so far."""
+        return Episode("notes" if kind == "notes" else "solve", len(self.episodes), task, "", ())
+
+    def add(self, episode: Episode) -> None:
+        """Write the end of an episode whose start is on record."""
+        self.record.on_episode_end(episode)
+        self.loop = replace(self.loop, episodes=(*self.episodes, episode))
+
+    def take_unfinished(self) -> Episode | None:
+        """Take the last episode of a resumed session away if it was broken off; its end is to be written anew. None: it was not."""
+        last = self.episodes[-1] if self.episodes else None
+        if last is None or not last.resumable:
+            return None
+        self.loop = replace(self.loop, episodes=self.episodes[:-1], end=None)
+        return last
+
+    def close(self) -> bool:
+        """End the record. Returns whether there is one."""
+        record, self._record = self._record, None
+        if record is None:
+            return False
+        record.finish("finished")
+        record.close()
+        return True
+
+
+def copy(loop: Loop, path: Path) -> None:
+    """Write the record of a loop with all its episodes."""
+    record = Record(path, replace(loop, episodes=(), end=None))
+    for episode in loop.episodes:
+        record.on_episode_start(replace(episode, steps=(), end=None, cause="", outcome=None, commit=None, notes_after=None))
+        for step in episode.steps:
+            record.on_reply(step.reply, step.context)
+            record.on_step(step)
+        record.on_episode_end(episode)
+    record.close()

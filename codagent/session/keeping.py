@@ -1,0 +1,87 @@
+"""Keeps the work of a session's episodes as commits, and lets the gates judge it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from codagent.errors import NotPublished, RepositoryError, SandboxError, UsageError
+from codagent.repository import git
+from codagent.runner.runner import Prepared
+from codagent.session.history import History
+from codagent.session.workspace import Workspace
+from codagent.settings.settings import Settings
+from codagent.store import layout
+from codagent.text import first_line
+from codagent.types import Episode, Outcome
+
+
+class Keeper:
+    """Brings the work out of the sandbox after each episode."""
+
+    def __init__(self, ready: Prepared, settings: Settings, workspace: Workspace, history: History) -> None:
+        from codagent.repository.gate import FileRules, Gates
+
+        self._ready, self._workspace, self._history, self._checks = ready, workspace, history, settings.checks
+        around = ready.around
+        cache = layout.verdicts_path(around.loops)
+        rules = FileRules(settings.protect, settings.allow)
+        self._gates = Gates(around.root, ready.spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
+
+    @property
+    def _root(self) -> Path:
+        return self._ready.around.root
+
+    def grade(self) -> Outcome | None:
+        """Let the gates judge the work as it is. None: there are no checks."""
+        return self._grade(self._workspace.collect()) if self._checks else None
+
+    def judge(self, episode: Episode) -> Episode:
+        """Let the gates judge a turn that changed files, and keep its work. What goes wrong is in the episode's end."""
+        outcome = None
+        try:
+            tree = self._workspace.collect()
+            changed = tree != git.tree_of(self._root, self._history.commit)
+            if changed and self._checks and episode.end != "interrupted":
+                outcome = self._grade(tree)
+        except KeyboardInterrupt:
+            episode = replace(episode, end="interrupted", cause="")
+        except (SandboxError, UsageError) as error:
+            episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
+        except RepositoryError as error:
+            episode = replace(episode, end="repository", cause=str(error))
+        return self.keep(replace(episode, outcome=outcome))
+
+    def keep(self, episode: Episode) -> Episode:
+        """Add the commit that holds the work. Refs of codagent keep it, and no branch points to it.
+
+        An episode that has a commit begins from that. After a failure the work is what was kept last.
+        """
+        before = episode.commit or self._history.commit
+        episode = replace(episode, commit=before)
+        try:
+            if episode.end not in ("sandbox", "repository"):
+                episode = replace(episode, commit=self._commit(episode, before))
+        except SandboxError as error:
+            episode = replace(episode, end="sandbox", cause=str(error))
+        except NotPublished as error:
+            episode = replace(episode, end="repository", cause=str(error), commit=error.commit)
+        except RepositoryError as error:
+            episode = replace(episode, end="repository", cause=str(error))
+        if episode.end == "sandbox":
+            self._workspace.close()
+        self._workspace.commit = str(episode.commit)
+        return episode
+
+    def _commit(self, episode: Episode, before: str) -> str:
+        """Return the commit of the work, which is `before` when nothing was changed."""
+        commit, session_id = before, self._ready.spec.loop_id
+        if (tree := self._workspace.collect()) != git.tree_of(self._root, before):
+            message = first_line(episode.task.instruction, 72)
+            commit = git.commit(self._root, tree, before, message, trailers={"Codagent-Session": session_id})
+        if commit != self._ready.spec.start_commit:
+            git.keep_work(self._root, session_id, episode.position, commit)
+        return commit
+
+    def _grade(self, tree: str) -> Outcome:
+        return self._gates.grade(self._checks, tree, seconds=self._ready.around.ledger.seconds_until_end)

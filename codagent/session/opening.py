@@ -1,0 +1,109 @@
+"""Sessions begun, resumed, and forked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from codagent.errors import CodagentError, RecordError, UsageError
+from codagent.repository import git
+from codagent.runner.display import Display
+from codagent.runner.model import Access, open_model
+from codagent.runner.runner import Runner
+from codagent.runner.spec import LoopSpec, Person, rename_loop, restrict_spec
+from codagent.session import history
+from codagent.session.session import Session
+from codagent.session.workspace import Answered
+from codagent.settings.settings import Settings
+from codagent.store import layout
+from codagent.store.record import load
+from codagent.types import Loop
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Where and with what a session is held."""
+
+    root: Path  # the repository
+    loops: Path  # the folder of its loops
+    settings: Settings
+    access: Access
+    display: Display
+    on_answer: Callable[[Answered], None]  # hears each call of a tool when it is done
+    seed: int | None = None
+    user_rules: str = ""
+
+
+def begin(options: SessionOptions) -> Session:
+    """Prepare a fresh session."""
+    loop_id = layout.create_loop(options.loops)
+    spec = LoopSpec(loop_id, loop_id, (), session=True, seed=options.seed, user_rules=options.user_rules)
+    return Session(_make_runner(options, answered=0), spec, options.display, options.on_answer)
+
+
+def resume(options: SessionOptions, wanted: str | None, person: Person) -> Session:
+    """Prepare to go on with a recorded session; `wanted` None: the latest.
+
+    The model is the record's, unless the person's settings name one. Raises RecordError when there is no such session, and UsageError as
+    `restrict_spec` does.
+    """
+    so_far = load_session(options.loops, wanted)
+    spec, recorded, _ = restrict_spec(so_far, options.loops, person)
+    settings, answered = options.settings, 0
+    if "model" not in settings.asked:
+        settings = replace(settings, model=recorded.model, asked=settings.asked | {"model"})
+        answered = sum(len(episode.steps) for episode in so_far.episodes)
+    session = Session(_make_runner(replace(options, settings=settings), answered), spec, options.display, options.on_answer)
+    session.resume(so_far)
+    return session
+
+
+def fork(root: Path, loops: Path, so_far: Loop, turn: int, secret: bytes) -> str:
+    """Make another session of the first `turn` turns of this one, and return its id. Raises UsageError when there are fewer turns."""
+    turns = [number for number, episode in enumerate(so_far.episodes, 1) if episode.kind == "solve" and episode.prompt]
+    if not 0 < turn <= len(turns):
+        raise UsageError(f"session {so_far.id} has {len(turns)} turns; say which of them the fork begins after")
+    loop_id = layout.create_loop(loops)
+    forked = replace(rename_loop(so_far, loop_id, secret), episodes=so_far.episodes[: turns[turn - 1]])
+    history.copy(forked, loops / loop_id / layout.RECORD)
+    for episode in forked.episodes:
+        if episode.commit:
+            git.keep_work(root, loop_id, episode.position, episode.commit)
+    return loop_id
+
+
+def load_session(loops: Path, wanted: str | None) -> Loop:
+    """Load the record of a session; `wanted` None: the latest. Raises RecordError when there is none, UsageError when it is no session."""
+    if wanted is not None:
+        loop = load(loops / layout.find_loop(loops, wanted) / layout.RECORD)
+        if not is_session(loop):
+            raise UsageError(f"loop {loop.id} is no session; `codagent loop --resume {loop.id}` goes on with it")
+        return loop
+    for loop_id in reversed(layout.list_loops(loops)):
+        try:
+            loop = load(loops / loop_id / layout.RECORD)
+        except CodagentError:  # a damaged record is no reason not to find another
+            continue
+        if is_session(loop):
+            return loop
+    raise RecordError("there is no session to go on with in this repository; `codagent` begins one")
+
+
+def is_session(loop: Loop) -> bool:
+    """Whether a loop is a session."""
+    job = loop.settings.get("job")
+    return isinstance(job, dict) and bool(job.get("session"))
+
+
+def _make_runner(options: SessionOptions, answered: int) -> Runner:
+    opening = partial(open_model, options.settings, options.access, answered=answered, say=options.display.say)
+    return Runner(
+        options.root,
+        options.settings,
+        loops=options.loops,
+        display=options.display,
+        open_model=opening,
+        access=options.access,
+    )

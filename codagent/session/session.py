@@ -1,0 +1,230 @@
+"""A session: turns of a conversation, and what a person does beside it, each an episode of one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codagent.agent.episode import Agent, run_episode
+from codagent.runner.display import Display, LoopView
+from codagent.runner.runner import Prepared, Runner
+from codagent.runner.spec import LoopSpec, OpenedModel, effective_limits
+from codagent.session.compaction import ATTEMPTS, SUMMARY_TOKENS, Compaction
+from codagent.session.conversation import recall
+from codagent.session.history import CLEARED, DISCARDED, History
+from codagent.session.keeping import Keeper
+from codagent.session.prompting import GO_ON, is_too_long, measure, summarize, write_prompt
+from codagent.session.workspace import Answered, Workspace
+from codagent.store import layout
+from codagent.store.ledger import MeteredModel, Spent
+from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
+
+_SEEDS = 1000  # the difference between the seeds of two turns
+
+
+@dataclass(slots=True)
+class _Opened:
+    """What a session works with, once it is open."""
+
+    ready: Prepared
+    workspace: Workspace
+    history: History
+    limits: Limits  # of one turn
+    model: MeteredModel
+    keeper: Keeper
+
+
+class Session:
+    """A conversation about one repository. One thread uses it; `type_ahead` may be called from any."""
+
+    def __init__(self, runner: Runner, spec: LoopSpec, display: Display, on_answer: Callable[[Answered], None]) -> None:
+        """Prepare a session. Nothing is opened before it is needed. `on_answer` hears each call of a tool when it is done."""
+        self.runner, self._spec, self._display, self._on_answer = runner, spec, display, on_answer
+        self._stack = ExitStack()
+        self._opened: _Opened | None = None
+        self._so_far: Loop | None = None
+
+    @property
+    def id(self) -> str:
+        return self._spec.loop_id
+
+    def resume(self, so_far: Loop) -> None:
+        """Go on with a recorded session. A turn that was broken off keeps its steps, which are repeated in the sandbox."""
+        self._so_far = so_far
+
+    def open(self) -> None:
+        """Open the sandbox, the model and the record, if they are not open. Raises what kept them from being opened."""
+        if self._opened is not None:
+            return
+        runner, folder = self.runner, self.runner.loops / self.id
+        with ExitStack() as stack:
+            ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
+            self._spec, around = ready.spec, ready.around
+            history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=self._so_far is not None)
+            stack.callback(_close, history, folder / layout.LEDGER)
+            unfinished = history.take_unfinished()
+            workspace = stack.enter_context(closing(Workspace(ready, history.commit, self._on_answer)))
+            model = MeteredModel(ready.opened.model, around.ledger, self._display.on_text)
+            keeper = Keeper(ready, runner.settings, workspace, history)
+            self._opened = _Opened(ready, workspace, history, around.ledger.limits, model, keeper)
+            ledger = around.ledger
+            self._display.watch(LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left))
+            if unfinished:
+                self._take_up(unfinished)
+            self._stack = stack.pop_all()
+
+    @property
+    def history(self) -> History:
+        return self._now.history
+
+    @property
+    def profile(self) -> Profile:
+        return self._now.workspace.profile
+
+    @property
+    def spent(self) -> Spent:
+        """What the session has cost so far."""
+        return self._now.ready.around.ledger.spent
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened is not None
+
+    def measure_context(self) -> tuple[int, int]:
+        """Return the tokens that the conversation takes, as far as they are known, and those that the model can take."""
+        return measure(self.history.episodes, self.profile), self.profile.context_tokens
+
+    def type_ahead(self, text: str) -> None:
+        """Tell the model something between two steps of the turn that goes on. From any thread."""
+        self._now.workspace.typed.append(text)
+
+    def take_untold(self) -> str:
+        """Take back what was typed ahead and came too late to be told. "": there is nothing."""
+        typed = self._now.workspace.typed
+        return "\n\n".join(typed.popleft() for _ in range(len(typed)))
+
+    def ask(self, text: str) -> Episode:
+        """Run one turn: the model works until it answers without a call, or something ends it. "" lets it go on where it was stopped.
+
+        Raises what kept the session from being opened. Whatever happens later is in the `end` of the episode.
+        """
+        self.open()
+        now = self._now
+        now.ready.around.ledger.extend(now.limits)
+        if is_too_long(now.history.episodes, self.profile, text):
+            self._display.say("the conversation is long; it goes on with a summary of what was said so far")
+            self.compact()
+        task = Task(f"turn-{len(now.history.turns) + 1}", text or GO_ON, self.runner.settings.checks)
+        now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, text))
+        episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
+        return self._add(now.keeper.judge(episode))
+
+    def act(self, instruction: str, *, task_id: str = "act", commit: str | None = None) -> None:
+        """Put on record what the person did. The model is told `instruction` with the next turn; "": nothing is told.
+
+        `commit` is the work afterwards; None: as it is in the sandbox.
+        """
+        self.open()
+        if commit:
+            self._now.workspace.replace_work(commit)
+        episode = self.history.begin("solve", Task(task_id, instruction))
+        self.history.record.on_episode_start(episode)
+        self.history.add(self._now.keeper.keep(replace(episode, end="finished", commit=commit)))
+
+    def run_command(self, command: str) -> CommandResult:
+        """Run a person's command in the sandbox; the model is told of it with the next turn."""
+        self.open()
+        workspace = self._now.workspace
+        result = workspace.run(command)
+        self.act(workspace.format_run(command, result))
+        return result
+
+    def check(self) -> Outcome | None:
+        """Let the gates judge the work as it is. None: there are no checks."""
+        self.open()
+        now = self._now
+        now.ready.around.ledger.extend(now.limits)
+        return now.keeper.grade()
+
+    def discard(self) -> None:
+        """Go back to the files that were accepted last."""
+        self.open()
+        told = "(The person has discarded your changes, those since the last that were accepted.)"
+        self.act(told, task_id=DISCARDED, commit=self.history.accepted)
+
+    def clear(self) -> None:
+        """Forget the conversation. The work stays."""
+        self.open()
+        episode = self.history.begin("notes", Task(CLEARED, ""))
+        self.history.record.on_episode_start(episode)
+        self.history.add(replace(episode, end="finished", notes_after=""))
+
+    def compact(self, wish: str = "") -> str:
+        """Put a summary in the place of all messages but the latest steps, and return it. "": there was nothing to compact.
+
+        `wish` is what the summary should hold besides; "": nothing special. The model writes it; if it fails, the turns are listed.
+        """
+        self.open()
+        now, profile = self._now, self.profile
+        talk = recall(now.history.episodes, profile.context_tokens)
+        if not talk.begun:
+            return ""
+        now.ready.around.ledger.extend(now.limits)
+        writing = Compaction(talk.messages, now.workspace.tools, wish)
+        sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, SUMMARY_TOKENS))
+        agent = replace(self._make_agent(), profile=replace(profile, steps=ATTEMPTS, sampling=sampling, memory=None))
+        episode = run_episode(agent, writing, now.history.begin("notes", Task("compact", wish)))
+        summary = writing.summary or summarize(now.history.episodes, profile)
+        self._add(replace(episode, notes_after=summary))
+        return summary
+
+    def set_model(self, opened: OpenedModel) -> None:
+        """Ask another model from the next turn on."""
+        now = self._now
+        now.model = MeteredModel(opened.model, now.ready.around.ledger, self._display.on_text)
+        now.workspace.profile = effective_limits(self.runner.settings, opened, self._spec.seed).profile
+
+    def plan(self, *, on: bool) -> None:
+        """Let the model call only tools that read, or all of them again."""
+        self.open()
+        self._now.workspace.planning = on
+
+    def close(self) -> None:
+        """Close the sandbox and the record. A session without a turn leaves nothing behind."""
+        self._stack.close()
+        self._opened = None
+
+    @property
+    def _now(self) -> _Opened:
+        assert self._opened is not None, "open comes first"
+        return self._opened
+
+    def _make_agent(self) -> Agent:
+        now, profile = self._now, self.profile
+        if profile.sampling.seed is not None:
+            seed = profile.sampling.seed + _SEEDS * len(now.history.episodes)
+            profile = replace(profile, sampling=replace(profile.sampling, seed=seed))
+        return Agent(now.model, profile, (now.history.record, self._display))
+
+    def _add(self, episode: Episode) -> Episode:
+        self.history.add(episode)
+        self._display.on_episode_end(episode)
+        return episode
+
+    def _take_up(self, episode: Episode) -> None:
+        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated."""
+        now = self._now
+        if episode.commit is None:
+            now.workspace.replay([step.reply.message for step in episode.steps])
+            episode = now.keeper.keep(episode)
+        else:
+            now.workspace.commit = episode.commit
+        self.history.add(replace(episode, end=episode.end or "interrupted"))
+
+
+def _close(history: History, ledger: Path) -> None:
+    """End the record. Where there is none, remove the ledger, too, so that nothing of the session is left."""
+    if not history.close():
+        ledger.unlink(missing_ok=True)

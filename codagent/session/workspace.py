@@ -1,0 +1,212 @@
+"""The environment of a session: one sandbox over all turns, whose work stays there until a person accepts or discards it."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from codagent.errors import SandboxError
+from codagent.protocols import Sandbox
+from codagent.repository import git, tools
+from codagent.repository.messages.answers import comment_write
+from codagent.repository.messages.first_message import MessageFacts, answer_form, write_session_message
+from codagent.repository.messages.repo_map import select_files
+from codagent.repository.messages.rules import RulesReader
+from codagent.runner.runner import Prepared
+from codagent.text import escape_controls, format_result, parse_json
+from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Task, Tool, ToolCall
+
+READING = (tools.READ.name, tools.SEARCH.name)  # the tools of a plan
+STOPPED = "error: stopped by the person"
+_COMMAND_SECONDS = 1200.0  # of a person's command
+_MAX_DIFF_BYTES = 200_000  # of a file that is compared with what it was
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call, what came back for it, and how it changed a file."""
+
+    call: ToolCall
+    answer: str
+    patch: str = ""  # a unified diff; "": no file was written
+    seconds: float = 0.0
+
+
+class Workspace:
+    """An Environment for the turns of a session. `reset` begins a turn and opens the sandbox if there is none."""
+
+    passes = False
+
+    def __init__(self, ready: Prepared, commit: str, on_answer: Callable[[Answered], None]) -> None:
+        """`commit` is the work so far, from which the sandbox is opened. `on_answer` hears each call when it is done."""
+        self._ready, self._on_answer = ready, on_answer
+        self.profile: Profile = ready.profile
+        self.commit = commit
+        self.planning = False  # only tools that read may be called
+        self.typed: deque[str] = deque()  # what a person typed meanwhile; it is told between two steps
+        self._base = commit  # what the sandbox was opened with
+        self._sandbox: Sandbox | None = None
+        self._rules: RulesReader | None = None
+        self._tree = ""  # of the work as it was collected last; "": it is that of `commit`
+        self._touched = False  # whether anything may have changed since then
+        self._task, self._form = Task("", ""), ""
+        self._prompt: tuple[Message, ...] = ()
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        offered = [tool for tool in tools.select_tools(self.profile) if tool is not tools.FINISH]
+        return tuple(tool for tool in offered if not self.planning or tool.name in READING)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox, opened now if there is none. Raises SandboxError when it does not start."""
+        if self._sandbox is None:
+            root, ready = self._ready.around.root, self._ready
+            self._sandbox = sandbox = ready.around.open_sandbox()
+            git.copy_in(sandbox, ready.packed if self.commit == ready.spec.begin else git.pack(root, self.commit))
+            self._base = self.commit
+        return self._sandbox
+
+    def write_first_message(self, task: Task, earlier: str) -> str:
+        """Write the message that introduces the repository as it is now, with its rules read anew."""
+        root, sandbox, profile = self._ready.around.root, self.sandbox, self.profile
+        paths = git.list_files(root, self.commit)
+        self._rules = RulesReader(sandbox, paths, profile, self._ready.around.say)
+        facts = MessageFacts(task, paths, self._rules.read_first(self._ready.spec.user_rules), earlier=earlier)
+        if profile.fill_tokens:
+            output, _ = self._run_checks(task)
+            shown = select_files(sandbox, paths, f"{task.instruction}\n{output}", profile.fill_tokens)
+            facts = replace(facts, files={path: sandbox.read(path) for path in shown}, checks_output=output)
+            self._form = answer_form(tuple(facts.files), profile)
+        return write_session_message(facts, profile)
+
+    def prepare(self, prompt: tuple[Message, ...]) -> None:
+        """Set what the next turn is asked with."""
+        self._prompt = prompt
+
+    def reset(self, task: Task, notes: str) -> tuple[Message, ...]:  # noqa: ARG002 - the prompt has them
+        self._task = task
+        _ = self.sandbox
+        return self._prompt
+
+    def step(self, message: Message) -> Observation:
+        """Answer the calls of a reply; a reply without a call ends the turn. A person who interrupts ends it, too, and every call has its
+        answer."""
+        if not message.tool_calls:
+            return Observation((), "finished")
+        answers: list[Message] = []
+        written: list[str] = []
+        end: End | None = None
+        for call in message.tool_calls:
+            answered = Answered(call, STOPPED)
+            if end != "interrupted":
+                try:
+                    answered = self._call(call)
+                except KeyboardInterrupt:
+                    end = "interrupted"
+            if call.name == tools.FINISH.name and end is None:
+                end = "finished"
+            written += tools.written_paths(call, answered.answer)
+            answers.append(Message("tool", answered.answer, tool_call_id=call.id))
+            self._on_answer(answered)
+        if end is None and written and self.profile.checks_after_write:
+            comment, end = comment_write(self._task, self.profile, self._form, self._run_checks(self._task))
+            answers[-1] = replace(answers[-1], content=f"{answers[-1].content}\n\n{comment}")
+        if end is None and self.typed and self.profile.memory is None:
+            said = "\n\n".join(self.typed.popleft() for _ in range(len(self.typed)))
+            answers.append(Message("user", said))
+        return Observation(tuple(answers), end)
+
+    def replay(self, replies: Sequence[Message]) -> None:
+        """Repeat in the sandbox what recorded replies did, without telling anybody."""
+        listener, self._on_answer = self._on_answer, lambda _: None
+        for message in replies:
+            self.step(message)
+        self._on_answer = listener
+
+    def run(self, command: str) -> CommandResult:
+        """Run a command that the person typed."""
+        self._touched = True
+        return self.sandbox.run(command, timeout=_COMMAND_SECONDS)
+
+    def format_run(self, command: str, result: CommandResult) -> str:
+        """Tell the model what a person's command did."""
+        return f"(The person ran `{command}` in the sandbox: {format_result(result, self.profile)})"
+
+    def collect(self) -> str:
+        """Bring the work out of the sandbox, and return its tree. What runs there goes on."""
+        around = self._ready.around
+        if self._sandbox is not None and self._touched:
+            tree = git.collect_tree(self._sandbox, around.root, self._base, around.say, kill=False)
+            self._tree, self._touched = tree or git.tree_of(around.root, self._base), False
+        return self._tree or git.tree_of(around.root, self.commit)
+
+    def replace_work(self, commit: str) -> None:
+        """Go on with the files of this commit, in a fresh sandbox."""
+        self.close()
+        self.commit = commit
+
+    def close(self) -> None:
+        """Close the sandbox. The next use opens another one with the work as it was collected last."""
+        sandbox, self._sandbox, self._tree, self._touched = self._sandbox, None, "", False
+        if sandbox:
+            sandbox.close()
+
+    def grade(self) -> Outcome | None:
+        return None
+
+    def save_work(self, outcome: Outcome | None) -> str | None:  # noqa: ARG002 - the session does it
+        return None
+
+    def describe_state(self) -> str:
+        return ""
+
+    def _call(self, call: ToolCall) -> Answered:
+        ledger = self._ready.around.ledger
+        ledger.check_interrupted()
+        if call.name == tools.FINISH.name:
+            return Answered(call, "ok")
+        if self.planning and call.name not in READING:
+            return Answered(call, "error: this is a plan, and only tools that read may be called until the person says go")
+        self._touched = self._touched or call.name not in READING
+        began, before = time.monotonic(), self._read_target(call)
+        try:
+            answer = tools.call(self.sandbox, call, self.profile, seconds_left=ledger.seconds_left)
+        except SandboxError:
+            ledger.check_interrupted()
+            raise
+        patch = self._compare(before, tools.written_paths(call, answer))
+        if self._rules:
+            answer = self._rules.extend_answer(answer, tools.touched_paths(call, answer))
+        return Answered(call, answer, patch, time.monotonic() - began)
+
+    def _read_target(self, call: ToolCall) -> dict[str, str]:
+        """Read the file that a call is about to write, by its path; nothing for any other call."""
+        try:
+            path = parse_json(call.arguments)["path"].lstrip("/") if call.name in tools.WRITING else ""
+        except (ValueError, LookupError, TypeError, AttributeError):
+            path = ""
+        return {path: self._read_text(path)} if path and "\0" not in path else {}
+
+    def _compare(self, before: dict[str, str], written: Sequence[str]) -> str:
+        """Describe as a patch how files were changed."""
+        lines: list[str] = []
+        for path in filter(before.__contains__, (path.lstrip("/") for path in written)):
+            old, new = before[path].splitlines(), self._read_text(path).splitlines()
+            lines += difflib.unified_diff(old, new, path, path, n=1, lineterm="")
+        return "\n".join(escape_controls(line) for line in lines)
+
+    def _read_text(self, path: str) -> str:
+        try:
+            data = self.sandbox.read(path)
+        except OSError:
+            return ""
+        return data.decode(errors="replace") if len(data) <= _MAX_DIFF_BYTES else ""
+
+    def _run_checks(self, task: Task) -> tuple[str, bool]:
+        from codagent.repository.gate import try_checks
+
+        return try_checks(self.sandbox, task.checks, self.profile, seconds_left=lambda: self._ready.around.ledger.seconds_left)

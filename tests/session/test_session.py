@@ -1,0 +1,268 @@
+"""Sessions without a terminal: turns, what a person does beside them, and records that go on."""
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from codagent.errors import RecordError, UsageError
+from codagent.repository import git
+from codagent.session.conversation import STOPPED
+from codagent.session.history import copy
+from codagent.session.opening import fork, load_session
+from codagent.store import layout
+from codagent.store.record import load
+from codagent.types import Limits
+from tests.session.conftest import SECRET, call
+
+READ = call("read", path="answer.txt")
+MEND = call("edit", path="answer.txt", old="wrong", new="right")
+
+
+def roles(episode):
+    return [message.role for message in episode.conversation]
+
+
+def branches(root):
+    return subprocess.run(
+        ["git", "branch", "--format=%(refname:short)"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+
+def work_of(session):
+    return git.read_file(session.runner.root, session.history.commit, "answer.txt").decode()
+
+
+def test_a_question_is_answered_changes_nothing_and_wakes_no_gate(place):
+    session = place.begin(READ, "It says `wrong`.", checks=("false",))
+    turn = session.ask("what does it say?")
+    assert (turn.end, turn.steps[-1].reply.message.content) == ("finished", "It says `wrong`.")
+    assert (turn.outcome, session.history.change()) == (None, None)
+
+
+def test_a_follow_up_knows_the_turn_before_and_its_files(place):
+    session = place.begin(MEND, "Mended.", call("bash", command="cat answer.txt"), "It is right now.")
+    first, second = session.ask("mend it"), session.ask("and now?")
+    assert second.prompt[: len(first.conversation)] == first.conversation
+    assert second.prompt[-1].content == "and now?"
+    assert "right" in second.steps[0].observation.messages[0].content
+
+
+def test_rules_and_files_are_told_once_with_the_first_message(place):
+    session = place.begin("Hello.", "Hello again.")
+    first, second = session.ask("hello"), session.ask("hello again")
+    assert ["Be brief." in message.content for message in second.prompt] == [False, True, False, False]
+    assert first.prompt[1].content.endswith("hello")
+
+
+def test_gates_judge_a_turn_that_changed_files(place):
+    session = place.begin("Let me see.", MEND, "Done.", "Nothing.", checks=("grep -q right answer.txt",))
+    outcomes = [session.ask(text).outcome for text in ("look", "mend it", "and?")]
+    assert [outcome and outcome.passed for outcome in outcomes] == [None, True, None]
+    assert session.check().passed
+
+
+def test_the_users_files_and_branches_stay_as_they_are(place, repository):
+    session = place.begin(MEND, "Done.")
+    session.ask("mend it")
+    assert ((repository / "answer.txt").read_text(), branches(repository)) == ("wrong\n", ["main"])
+    assert work_of(session) == "right\n"
+
+
+def test_what_a_person_did_is_told_with_the_next_turn(place):
+    session = place.begin("Yes.")
+    assert session.run_command("echo seen > new.txt; echo done").output == "done\n"
+    turn = session.ask("did you see?")
+    told = turn.prompt[-1].content
+    assert "`echo seen > new.txt; echo done`" in told
+    assert told.endswith("did you see?")
+    assert "new.txt" in git.list_files(session.runner.root, session.history.commit)
+
+
+def test_discarded_work_is_gone_and_the_model_is_told(place):
+    session = place.begin(MEND, "Done.", call("bash", command="cat answer.txt"), "It is wrong.")
+    session.ask("mend it")
+    session.discard()
+    turn = session.ask("look again")
+    assert "discarded" in turn.prompt[-1].content
+    assert "wrong" in turn.steps[0].observation.messages[0].content
+    assert session.history.change() is None
+
+
+def test_a_cleared_conversation_begins_anew_and_the_work_stays(place):
+    session = place.begin(MEND, "Done.", "I do not know.")
+    session.ask("mend it")
+    session.clear()
+    turn = session.ask("what did you do?")
+    assert ([message.role for message in turn.prompt], "mend it" in turn.prompt[1].content) == (["system", "user"], False)
+    assert work_of(session) == "right\n"
+
+
+def test_compaction_keeps_the_latest_steps_and_never_parts_a_call_from_its_answer(place):
+    looks = [call("bash", command=f"echo {n}") for n in range(6)]
+    session = place.begin(*looks, "Six looks.", "The person wants looks.", "More.")
+    session.ask("look six times")
+    assert session.compact() == "The person wants looks."
+    turn = session.ask("again")
+    assert [message.role for message in turn.prompt] == ["system", "user", *["assistant", "tool"] * 3, "assistant", "user"]
+    assert "The person wants looks." in turn.prompt[1].content
+    assert "Be brief." in turn.prompt[1].content
+    asked = [call.id for message in turn.prompt for call in message.tool_calls]
+    assert asked == [message.tool_call_id for message in turn.prompt if message.role == "tool"]
+
+
+def test_a_summary_that_does_not_come_is_replaced_by_the_turns_in_short(place):
+    session = place.begin("Blue.", call("bash", command="ls"), call("bash", command="ls"), "Yes.")
+    session.ask("what colour?")
+    assert session.compact() == "The person: what colour?\nYou: Blue."
+    assert "what colour?" in session.ask("sure?").prompt[1].content
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_a_resumed_session_goes_on_with_context_and_files(place, turns):
+    session = place.begin(MEND, "Mended.", "Nothing else.", call("bash", command="cat answer.txt"), "Right.")
+    for text in ["mend it", "else?"][:turns]:
+        session.ask(text)
+    before = session.history.loop
+    session.close()
+    again = place.resume(replies=[call("bash", command="cat answer.txt"), "Right."])
+    turn = again.ask("go")
+    assert (again.id, again.history.episodes[:turns]) == (before.id, before.episodes)
+    assert turn.prompt[: len(before.episodes[-1].conversation)] == before.episodes[-1].conversation
+    assert "right" in turn.steps[0].observation.messages[0].content
+
+
+def test_a_session_killed_at_any_line_goes_on_with_its_work(place):
+    session = place.begin(MEND, call("bash", command="echo more >> answer.txt"), "Done.", "Thanks.")
+    session.ask("mend it")
+    session.ask("thanks")
+    session.close()
+    path = place.loops / session.id / layout.RECORD
+    whole = path.read_bytes()
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == 10]
+    for number, end in enumerate(ends[1:-1], 2):
+        path.write_bytes(whole[: end + (ends[number] - end) // 2 if number < len(ends) else end])
+        again = place.resume(session.id, replies=[call("bash", command="cat answer.txt"), "So."])
+        turn = again.ask("what is there?")
+        text = turn.steps[0].observation.messages[0].content
+        expected = "wrong" if number < 3 else "right" if number < 5 else "right\nmore"
+        assert text.removeprefix("exit 0\n") == expected, number
+        assert [message.tool_call_id for message in turn.prompt if message.role == "tool"] == [
+            call.id for message in turn.prompt for call in message.tool_calls
+        ]
+        again.close()
+
+
+def test_a_turn_that_is_stopped_keeps_its_steps_and_the_next_one_knows(place):
+    session = place.begin(call("bash", command="kill -INT $PPID; sleep 5"), "Fine.")
+    turn = session.ask("wait")
+    assert (turn.end, turn.steps[0].observation.messages[0].content) == ("interrupted", "error: stopped by the person")
+    after = session.ask("go on")
+    assert after.prompt[-1].content == f"{STOPPED}\n\ngo on"
+    assert after.end == "finished"
+
+
+def test_a_stopped_turn_is_whole_in_the_record(place):
+    session = place.begin(MEND, call("bash", command="kill -INT $PPID; sleep 5"))
+    session.ask("mend it and wait")
+    session.close()
+    again = place.resume(replies=[call("bash", command="cat answer.txt"), "Right."])
+    assert "right" in again.ask("what is there?").steps[0].observation.messages[0].content
+
+
+def test_what_is_typed_meanwhile_is_told_between_two_steps(place):
+    session = place.begin(READ, "As you like.")
+    session.open()
+    session.type_ahead("use tabs")
+    turn = session.ask("work")
+    assert [message.role for message in turn.steps[0].observation.messages] == ["tool", "user"]
+    assert turn.steps[0].observation.messages[1].content == "use tabs"
+    assert session.take_untold() == ""
+
+
+def test_what_is_typed_too_late_is_taken_back(place):
+    session = place.begin("Done.")
+    session.open()
+    session.type_ahead("and tests")
+    session.ask("work")
+    assert (session.take_untold(), session.take_untold()) == ("and tests", "")
+
+
+def test_a_failed_turn_can_be_tried_again(place):
+    session = place.begin()
+    assert session.ask("hello").end == "model"
+    session.close()
+    again = place.resume(replies=["Hello."])
+    turn = again.ask("")
+    assert ([message.role for message in turn.prompt], turn.end) == (["system", "user"], "finished")
+    assert turn.prompt[1].content.endswith("hello")
+
+
+def test_a_plan_only_reads(place):
+    session = place.begin(MEND, "A plan.", MEND, "Done.")
+    session.plan(on=True)
+    assert session.ask("plan it").steps[0].observation.messages[0].content.startswith("error: this is a plan")
+    session.plan(on=False)
+    session.ask("go")
+    assert work_of(session) == "right\n"
+
+
+def test_a_session_without_a_turn_leaves_nothing(place, repository):
+    session = place.begin()
+    session.open()
+    session.close()
+    assert list(place.loops.iterdir()) == []
+    refs = subprocess.run(["git", "for-each-ref"], cwd=repository, capture_output=True, text=True, check=True).stdout
+    assert "codagent" not in refs
+
+
+def test_a_prompt_is_kept_once(place):
+    session = place.begin(*(f"answer {n} " + "x" * 500 for n in range(20)))
+    for number in range(20):
+        session.ask(f"question {number} " + "y" * 500)
+    episodes = session.history.episodes
+    session.close()
+    path = place.loops / session.id / layout.RECORD
+    assert path.stat().st_size < 70_000
+    assert load(path).episodes == episodes
+
+
+def test_edits_are_shown_as_patches(place):
+    session = place.begin(MEND, call("write", path="new.py", content="x = 1\n"), READ, "Done.")
+    session.ask("go")
+    assert [answered.patch.splitlines()[-1:] for answered in place.answers] == [["+right"], ["+x = 1"], []]
+
+
+def test_each_turn_has_the_limits_of_a_run(place):
+    session = place.begin(*["x" * 3000] * 6, limits=Limits(tokens=9_000))
+    assert [session.ask("again").end for _ in range(6)] == ["finished"] * 6
+    assert session.spent.tokens > 6_000
+
+
+def test_a_fork_goes_on_from_the_end_of_a_turn_and_the_session_stays(place, repository):
+    session = place.begin(MEND, "Mended.", call("bash", command="echo worse > answer.txt"), "Worse.")
+    for text in ("mend it", "make it worse"):
+        session.ask(text)
+    whole = session.history.loop
+    forked = fork(repository, place.loops, whole, 1, SECRET)
+    again = place.resume(forked, replies=["Right."])
+    assert again.ask("and now?").prompt[-2].content == "Mended."
+    assert (work_of(again), work_of(session), again.id == session.id) == ("right\n", "worse\n", False)
+    assert session.history.loop == whole
+    with pytest.raises(UsageError, match="has 2 turns"):
+        fork(repository, place.loops, whole, 3, SECRET)
+
+
+def test_a_loop_is_no_session(place):
+    session = place.begin("Hello.")
+    session.ask("hello")
+    session.close()
+    assert load_session(place.loops, None).id == session.id
+    path = place.loops / session.id / layout.RECORD
+    loop = load(path)
+    path.unlink()
+    copy(replace(loop, settings={**loop.settings, "job": {**loop.settings["job"], "session": False}}), path)
+    with pytest.raises(UsageError, match="is no session"):
+        load_session(place.loops, session.id)
+    with pytest.raises(RecordError, match="no session to go on with"):
+        load_session(place.loops, None)

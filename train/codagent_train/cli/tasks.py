@@ -1,0 +1,57 @@
+"""`codagent-train tasks`: make tasks out of repositories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from codagent.protocols import GateSandbox
+from codagent_train.cli.say import say
+
+
+def tasks(
+    repositories: Annotated[
+        list[str], typer.Argument(metavar="REPO...", help="Folders of Python repositories whose tests pass.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of bugs.")] = 0,
+    split: Annotated[
+        Literal["auto", "repository", "module"],
+        typer.Option(
+            help="What the held-out tasks have of their own: their repositories or their modules.", show_default="by what there is"
+        ),
+    ] = "auto",
+    check: Annotated[
+        str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
+    ] = "",
+    sandbox: Annotated[str | None, typer.Option(help="Name of the sandbox; `local` has no isolation.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Sandboxes side by side.")] = 2,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
+) -> None:
+    """Make tasks for `codagent loop` out of repositories.
+
+    One bug at a time is put into a repository. It makes a task when a few tests fail by it, no other test changes, and
+    nothing hangs. Prints the folders of the tasks.
+    """
+    from codagent_train.tasks.make import TaskRequest, Workshop, make_tasks
+    from codagent_train.tasks.task_files import PARTS, list_task_files
+
+    request = TaskRequest(tuple(str(Path(path).resolve()) for path in repositories), count, seed, split, check)
+    make_tasks(request, out, Workshop(sandbox_opener(sandbox, say), jobs, say), resume=resume)
+    for part in PARTS:
+        print(f"{out / part}: {len(list_task_files(out, part))} tasks")
+
+
+def sandbox_opener(name: str | None, tell: Callable[[str], None]) -> Callable[[Path], GateSandbox]:
+    """Return a function that opens a sandbox for a repository, as the repository sets it up. `name` None: the usual sandbox."""
+    from codagent.repository.setups import AllowedSetups, allowed_file
+    from codagent.runner.workspace import open_sandbox
+
+    return partial(open_sandbox, name=name, say=tell, allow=AllowedSetups(allowed_file(os.environ)))

@@ -1,0 +1,1 @@
+"""Alchemy-Random: recipes, texts, and how well it can be played."""

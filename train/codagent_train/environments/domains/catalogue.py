@@ -1,0 +1,55 @@
+"""All domains by the names that recipes use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from codagent_train.environments.domains.alchemy import alchemist, crafting, recipes
+from codagent_train.environments.domains.control import best_law, plant, steering
+from codagent_train.environments.domains.domain import Domain
+from codagent_train.environments.domains.grid import cost_map, navigation, routes
+from codagent_train.environments.domains.pde import discovery, equation, sparse_players
+from codagent_train.environments.domains.terminal import errand_players, errands, machine
+
+DOMAINS: Mapping[str, Domain] = {
+    "control": Domain(
+        dict.fromkeys(plant.LEVELS, 1),
+        steering.make_control_pack,
+        steering.ControlGame,
+        best_law.PLAYERS,
+        steering.EXPECTED,
+        steering.has_gains,
+    ),
+    "alchemy": Domain(
+        {name: level.rounds for name, level in recipes.LEVELS.items()},
+        crafting.make_alchemy_pack,
+        crafting.AlchemyGame,
+        alchemist.PLAYERS,
+        crafting.EXPECTED,
+        crafting.has_pair,
+    ),
+    "grid": Domain(
+        {name: level.rounds[1] for name, level in cost_map.LEVELS.items()},
+        navigation.make_grid_pack,
+        navigation.GridGame,
+        routes.PLAYERS,
+        navigation.EXPECTED,
+        navigation.has_move,
+    ),
+    "pde": Domain(
+        dict.fromkeys(equation.LEVELS, discovery.TURNS),
+        discovery.make_pde_pack,
+        discovery.PdeGame,
+        sparse_players.PLAYERS,
+        discovery.EXPECTED,
+        discovery.has_action,
+    ),
+    "terminal": Domain(
+        {"machine": machine.TURNS},
+        errands.make_machine_pack,
+        errands.MachineGame,
+        errand_players.PLAYERS,
+        errands.EXPECTED,
+        errands.has_command,
+    ),
+}

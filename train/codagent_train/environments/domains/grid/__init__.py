@@ -1,0 +1,1 @@
+"""Grid navigation: hidden cost maps, moves, texts, and how well it can be played."""

@@ -1,0 +1,1 @@
+"""PDE discovery: find the reaction term of a diffusion equation from a few samples."""

@@ -1,0 +1,1 @@
+"""Terminal domains. Nothing is executed: file systems and commands are simulated."""

@@ -1,0 +1,84 @@
+"""One Environment for all domains: a Game is what a domain adds to it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from typing import Literal, Protocol
+
+from codagent.types import End, Message, Observation, Outcome, Task, Tool
+
+Memory = Literal["environment", "notes"]  # what carries facts from task to task: the environment itself, or only the notes
+Wording = Literal["terse", "paper"]  # terse: few tokens, and the bare action as the answer; paper: close to the words of the paper
+_ANSWER = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
+
+
+class Attempt(Protocol):
+    """One attempt at a task.
+
+    `observe` returns what the player sees before its next answer. `act` takes an answer and returns why the attempt is over; None while it
+    goes on. `account` describes the state after the last answer. `judge` is asked at the end, also when the attempt was broken off.
+    """
+
+    def observe(self) -> str: ...
+    def act(self, reply: str) -> End | None: ...
+    def account(self) -> str: ...
+    def judge(self) -> Outcome: ...
+
+
+class Game(Protocol):
+    """The tasks of one pack, as one loop plays them. `forget` removes what the environment itself remembers of earlier tasks."""
+
+    @property
+    def rules(self) -> str: ...
+    def begin(self, task: Task) -> Attempt: ...
+    def forget(self) -> None: ...
+
+
+class TurnEnvironment:
+    """An Environment for the tasks of one pack. Each loop has its own.
+
+    With memory "notes", the game forgets everything before each task; with memory "environment", only when a task is given again.
+    In the paper's wording, the rules tell the model to keep its answer below `tokens` tokens.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    passes = False
+
+    def __init__(self, game: Game, wording: Wording, *, memory: Memory = "notes", tokens: int = 1000) -> None:
+        self._game, self._memory = game, memory
+        self._prompt = read_prompt(__package__, f"notes_{wording}").replace("{tokens}", str(tokens))
+        self._task: Task | None = None
+
+    def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
+        if self._memory == "notes" or task == self._task:
+            self._game.forget()
+        self._task, self._attempt = task, self._game.begin(task)
+        system = self._prompt.replace("{rules}", self._game.rules).replace("{notes}", notes or "(none yet)")
+        return Message("system", system), Message("user", self._attempt.observe())
+
+    def step(self, message: Message) -> Observation:
+        end = self._attempt.act(message.content)
+        return Observation((), end) if end else Observation((Message("user", self._attempt.observe()),))
+
+    def grade(self) -> Outcome:
+        return self._attempt.judge()
+
+    def save_work(self, outcome: Outcome | None) -> None:
+        """Do nothing: an attempt leaves nothing to save."""
+
+    def describe_state(self) -> str:
+        return self._attempt.account()
+
+
+@cache
+def read_prompt(package: str, name: str) -> str:
+    """Return the text of `prompts/NAME.md` in a package."""
+    return resources.files(package).joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").strip()
+
+
+def read_answer(reply: str) -> str | None:
+    """Return what stands between the only pair of answer tags. None: there is not exactly one pair."""
+    match = _ANSWER.search(reply) if reply.count("<answer>") == reply.count("</answer>") == 1 else None
+    return match[1].strip() if match else None

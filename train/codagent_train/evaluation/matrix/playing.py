@@ -1,0 +1,139 @@
+"""Plays the packs of a column with a checkpoint, under one condition, and keeps of each loop what the cells need.
+
+The seeds of replies follow from the column, the pack and the number of the loop. So all checkpoints and all conditions are compared on the
+same packs and the same random draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
+
+from codagent.agent.loop import NotesIO
+from codagent.protocols import Environment
+from codagent.text import BYTES_PER_TOKEN
+from codagent.types import Episode, Loop, Profile
+from codagent_train.data.credit import episode_rewards
+from codagent_train.environments.make import hidden_part, make_environment_pack
+from codagent_train.environments.packs import seed_of
+from codagent_train.evaluation.matrix.raw_history import RawHistory
+from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition
+from codagent_train.recipe.schema import Recipe
+from codagent_train.rollout.rollout import rollout
+from codagent_train.rollout.sampler import Sampler
+from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
+
+LOOPS_AT_ONCE = 128
+_HISTORY_SHARE = 2  # a raw history may fill one part in so many of the context
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedLoop:
+    """What a cell needs of a loop. Tuples have an entry for each task."""
+
+    rewards: tuple[float, ...]
+    passed: tuple[bool, ...]
+    malformed: tuple[bool, ...]  # whether an answer had not the expected form
+    reply_tokens: tuple[float, ...]  # of a reply, on average
+    notes: tuple[str, ...]  # that each attempt began with
+    notes_tokens: tuple[int, ...]  # of each rewrite
+    notes_malformed: tuple[bool, ...]
+
+
+PlayedPacks = dict[int, tuple[PlayedLoop, ...]]  # by the number of the pack; loops that were broken off are left out
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixPlayer:
+    """A checkpoint that is ready to play."""
+
+    sampler: Sampler
+    recipe: Recipe
+
+    def play(self, column: ColumnConfig, size: tuple[int, int], condition: Condition, sources: PlayedPacks) -> PlayedPacks:
+        """Play `size` packs and loops. `sources` holds the loops whose notes are given, for the conditions that give notes."""
+        profile = agent_profile(self.recipe, column.config)
+        specs = [
+            spec
+            for number in range(size[0])
+            for spec in _pack_specs(
+                self.recipe, column, number, [(profile, io) for io in _notes_of(condition, size[1], sources.get(number))]
+            )
+        ]
+        if condition == "raw":
+            specs = [_with_history(spec) for spec in specs]
+        loops: list[Loop] = []
+        for first in range(0, len(specs), LOOPS_AT_ONCE):
+            loops += rollout(self.sampler, specs[first : first + LOOPS_AT_ONCE])
+        played: dict[int, list[PlayedLoop]] = {}
+        for spec, loop in zip(specs, loops, strict=True):
+            if episode_rewards(loop):
+                played.setdefault(int(spec.loop.group), []).append(_summarise(loop))
+        return {number: tuple(loops) for number, loops in played.items()}
+
+
+def shuffle_packs(column: ColumnConfig, played: PlayedPacks) -> PlayedPacks:
+    """Give each pack the loops of the next pack in which something else is hidden. A pack is left out when there is none."""
+    hidden = {number: hidden_part(column.config, make_environment_pack(column.config, "test", number)[0]) for number in played}
+    numbers = list(played)
+    others = {
+        number: next((other for other in numbers[index + 1 :] + numbers[:index] if hidden[other] != hidden[number]), None)
+        for index, number in enumerate(numbers)
+    }
+    return {number: played[other] for number, other in others.items() if other is not None}
+
+
+def _notes_of(condition: Condition, loops: int, source: Sequence[PlayedLoop] | None) -> list[NotesIO]:
+    """Return when and with what notes each loop of a pack is played."""
+    if condition == "own":
+        return [NotesIO("between")] * loops
+    if condition in ("none", "raw"):
+        return [NotesIO("never", lambda _: "")] * loops
+    return [_given_notes(source[member % len(source)].notes) for member in range(loops)] if source else []
+
+
+def _given_notes(notes: Sequence[str]) -> NotesIO:
+    """Give these notes, position by position. Serves one loop."""
+    rest = iter(notes)
+    return NotesIO("never", lambda _: next(rest))
+
+
+def _pack_specs(recipe: Recipe, column: ColumnConfig, number: int, played: Sequence[tuple[Profile, NotesIO]]) -> list[RolloutSpec]:
+    drawn, environment = make_environment_pack(column.config, "test", number, tokens=recipe.replies.max_tokens)
+    pack, label = column.repack(drawn), column.config.label
+    specs = []
+    for member, (profile, notes_io) in enumerate(played):
+        loop = Loop(f"{number}-{member}", str(number), f"{label}-{pack.seed}", "", "")
+        seed = seed_of("test", "replies", label, column.tasks, column.packing, number, member)
+        specs.append(RolloutSpec(loop, profile, partial(open_in_memory, environment), pack.tasks, seed, notes_io))
+    return specs
+
+
+def _with_history(spec: RolloutSpec) -> RolloutSpec:
+    max_bytes = spec.profile.context_tokens * BYTES_PER_TOKEN // _HISTORY_SHARE
+
+    def open_with_history() -> Environment:
+        with spec.environment() as inner:
+            return RawHistory(inner, max_bytes)
+
+    return replace(spec, environment=partial(open_in_memory, open_with_history))
+
+
+def _summarise(loop: Loop) -> PlayedLoop:
+    attempts, rewrites = loop.attempts, [episode for episode in loop.episodes if episode.kind == "notes"]
+    outcomes = [episode.outcome for episode in attempts if episode.outcome]
+    return PlayedLoop(
+        rewards=tuple(outcome.reward for outcome in outcomes),
+        passed=tuple(outcome.passed for outcome in outcomes),
+        malformed=tuple("form" in outcome.failed for outcome in outcomes),
+        reply_tokens=tuple(map(_mean_tokens, attempts)),
+        notes=tuple(episode.notes_before for episode in attempts),
+        notes_tokens=tuple(sum(step.reply.completion_tokens for step in episode.steps) for episode in rewrites),
+        notes_malformed=tuple(not episode.outcome.passed for episode in rewrites if episode.outcome),
+    )
+
+
+def _mean_tokens(episode: Episode) -> float:
+    return fmean(step.reply.completion_tokens for step in episode.steps) if episode.steps else 0.0

@@ -1,0 +1,1 @@
+"""The bugs that can be put into a Python file."""

@@ -1,0 +1,186 @@
+"""Makes tasks out of repositories: copies them, tries bugs in sandboxes, and writes a file for each bug that makes a task."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from codagent.errors import CodagentError, RecordError, UsageError
+from codagent.protocols import GateSandbox
+from codagent.repository import git
+from codagent_train.files import require_empty
+from codagent_train.tasks.bugs.candidates import Bug, find_bugs, is_code
+from codagent_train.tasks.checking import BugChecker, Trial, parse_check
+from codagent_train.tasks.start import commit_bug, copy_repository, name_repositories, read_files
+from codagent_train.tasks.task_files import MadeTask, Part, write_task_file
+from codagent_train.tasks.trials import Trials
+
+TASKS_FILE = "tasks.jsonl"
+_REQUEST = "request.json"
+_PER_FUNCTION = 2  # tasks, or more where there are few functions
+_TRIES = 40  # bugs for each task, before a repository is given up
+
+Split = Literal["auto", "repository", "module"]
+OpenSandbox = Callable[[Path], GateSandbox]  # for the repository in a folder
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """Which tasks are made."""
+
+    repositories: tuple[str, ...]  # folders
+    count: int = 20  # tasks of each repository, at most
+    seed: int = 0
+    split: Split = "auto"  # auto: by repository when there are several, else by module
+    check: str = ""  # a pytest command; "": `python -m pytest -q`
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """With what tasks are made, and who is told."""
+
+    open_sandbox: OpenSandbox
+    jobs: int  # sandboxes side by side
+    say: Callable[[str], None]
+
+
+def make_tasks(request: TaskRequest, out: Path, workshop: Workshop, *, resume: bool = False) -> list[MadeTask]:
+    """Make tasks in the folder `out` and return them. With `resume`, what an earlier command has done there is not done again.
+
+    A repository that no task can be made from is told and left out. Raises UsageError when none is left, or `out` does not fit.
+    """
+    _begin(request, out, resume=resume)
+    sources = name_repositories([Path(path) for path in request.repositories])
+    by_module = request.split == "module" or (request.split == "auto" and len(sources) == 1)
+    parts = iter(_plan_parts(len(sources)))
+    part = None if by_module else next(parts)
+    tasks: list[MadeTask] = []
+    refusals: list[CodagentError] = []
+    for name in _shuffled(sources, request.seed):
+        try:
+            if made := _make_from(name, sources[name], part, request, out, workshop):
+                tasks += made
+                part = part and next(parts, "train")
+        except (UsageError, RecordError) as error:
+            refusals.append(error)
+            workshop.say(f"no tasks from {name}: {error}")
+    if not tasks:
+        raise UsageError(f"no task was made: {refusals[-1]}" if refusals else "no task was made")
+    with (out / TASKS_FILE).open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(task)) + "\n" for task in tasks)
+    return tasks
+
+
+def read_tasks_made(out: Path) -> list[MadeTask]:
+    """Read the tasks in a folder. Raises UsageError when it holds none."""
+    try:
+        return [MadeTask(**json.loads(line)) for line in (out / TASKS_FILE).read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, TypeError):
+        raise UsageError(f"there are no tasks in {out}; make some: codagent-train tasks REPO --out {out}") from None
+
+
+def _begin(request: TaskRequest, out: Path, *, resume: bool) -> None:
+    """Write the request down, or compare it with the one that is there."""
+    asked = json.dumps(asdict(request), indent=1, default=list)
+    if (file := out / _REQUEST).is_file() and resume:
+        if file.read_text(encoding="utf-8") != asked:
+            raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
+        return
+    require_empty(out)
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(asked, encoding="utf-8")
+
+
+def _make_from(name: str, source: Path, part: Part | None, request: TaskRequest, out: Path, workshop: Workshop) -> list[MadeTask]:
+    """Make the tasks of one repository. `part` None: each module is either for training or held out."""
+    root = (out / "repositories" / name).absolute()
+    commit = copy_repository(source, root)
+    files = {path: data for path, data in read_files(root, commit).items() if is_code(path)}
+    check = request.check or _default_check(root)
+    parse_check(check)
+    modules = sorted(path for path in files if not path.endswith("__init__.py")) or sorted(files)
+    held_out = _shuffled(modules, request.seed)[: _share(len(modules), 4)] if part is None else []
+    if not modules:
+        raise UsageError("it has no Python code that a bug could be put into")
+    tasks: list[MadeTask] = []
+    packed = git.pack(root, commit)
+    trials = Trials(out / "trials" / f"{name}.jsonl", lambda: BugChecker(workshop.open_sandbox(root), packed, check), workshop.jobs)
+    with closing(trials):
+        for bug, trial in _accept(list(find_bugs(files, request.seed)), trials, request.count, partial(_report, workshop.say, name)):
+            task_id = f"{name}-{len(tasks) + 1:04}"
+            start = commit_bug(root, commit, bug.path, bug.data() or b"", task_id=task_id)
+            where: Part = part or ("held-out" if bug.path in held_out else "train")
+            tasks.append(MadeTask(task_id, where, name, start, check, bug.path, bug.function, bug.operator, trial.failing))
+            write_task_file(out, tasks[-1])
+    return tasks
+
+
+def _accept(bugs: Sequence[Bug], trials: Trials, count: int, report: Callable[[int, Counter[str]], None]) -> Iterator[tuple[Bug, Trial]]:
+    """Yield up to `count` bugs that make a task, few of each function, and no two of a function that fail the same tests."""
+    functions: Counter[tuple[str, str]] = Counter()
+    most = max(_PER_FUNCTION, 2 * count // len({(bug.path, bug.function) for bug in bugs} or [0]))
+    seen: set[tuple[str, str, tuple[str, ...]]] = set()
+    verdicts: Counter[str] = Counter()
+
+    def is_full(bug: Bug) -> bool:
+        return functions[bug.path, bug.function] >= most
+
+    for bug, trial in trials.run(bugs, skip=is_full):
+        verdicts[trial.verdict] += 1
+        same = (bug.path, bug.function, tuple(trial.failing))
+        if trial.verdict == "task" and not is_full(bug) and same not in seen:
+            seen.add(same)
+            functions[bug.path, bug.function] += 1
+            yield bug, trial
+            report(len(seen), verdicts)
+        if len(seen) >= count or verdicts.total() >= _TRIES * count:
+            break
+    report(-len(seen), verdicts)
+
+
+def _report(say: Callable[[str], None], name: str, made: int, verdicts: Counter[str]) -> None:
+    """Tell how many tasks there are: every tenth, and with what came of all bugs at the end, when `made` is not above zero."""
+    tried = f"{verdicts.total()} bugs tried"
+    if made <= 0:
+        others = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common() if verdict != "task")
+        say(f"{name}: {-made} tasks; {tried}{f', of which {others}' if others else ''}")
+    elif made % 10 == 0:
+        say(f"{name}: {made} tasks so far; {tried}")
+
+
+def _default_check(root: Path) -> str:
+    """Return the command that runs all tests.
+
+    Code in `src` is found there, unless the repository's own settings see to that. Options that need coverage are left out.
+    """
+    settings = "".join(_read(root / name) for name in ("pyproject.toml", "pytest.ini", ".pytest.ini", "setup.cfg", "tox.ini"))
+    source = "PYTHONPATH=src " if (root / "src").is_dir() and "pythonpath" not in settings else ""
+    return f"{source}python -m pytest -q" + (" -o addopts=" if "addopts" in settings and "--cov" in settings else "")
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _plan_parts(repositories: int) -> list[Part]:
+    """Return the parts of the repositories, in the order in which they give tasks. The first is always for training."""
+    held_out = range(1, 1 + _share(repositories, 3))
+    return ["held-out" if number in held_out else "train" for number in range(repositories)]
+
+
+def _share(count: int, divisor: int) -> int:
+    """Return how many of `count` are held out: one of `divisor`, and at least one where there are two."""
+    return max(1, count // divisor) if count > 1 else 0
+
+
+def _shuffled(names: Iterable[str], seed: int) -> list[str]:
+    order = sorted(names)
+    Random(seed).shuffle(order)  # noqa: S311 - no secret
+    return order
