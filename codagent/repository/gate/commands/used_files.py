@@ -54,5 +54,5 @@ def _split(check: str) -> list[str]:
         words = shlex.split(check)
     except ValueError:  # an open quotation
         words = check.split()
-    inner = [part for word in words if " " in word for part in re.findall(r"[\w./-]+", word)]
+    inner = [part for word in words if re.search(r"[\s('\"]", word) for part in re.findall(r"[\w./-]+", word)]
     return [word.removeprefix("./") for word in [*words, *inner]]
