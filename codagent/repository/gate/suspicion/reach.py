@@ -43,7 +43,8 @@ _OF_MODULES = {
 }
 _AT_IMPORT = {"Thread", "Timer", "Process", "Popen", "fork", "exit", "_exit", "kill", "start_new_thread", "system"}
 _TEXT = re.compile(
-    r"/proc/(self|\d|\[|\{|$|\*|%)|/proc/?$|PYTEST_|LD_PRELOAD|\bpytest\b|\bconftest\b|\btest_\w+\.py\b|@py_assert", re.IGNORECASE
+    r"/proc/(self|\d|\[|\{|$|\*|%)|/proc/?$|PYTEST_|LD_PRELOAD|^_?pytest(\.\w+)*$|\bconftest\.py\b|\btest_\w+\.py\b|@py_assert",
+    re.IGNORECASE,
 )
 _ALWAYS = {"__eq__": "agrees with anything", "__ne__": "differs from nothing or from everything"}
 _CHANCE = {"random", "secrets", "uuid", "time", "urandom", "getpid", "hash", "id", "monotonic", "perf_counter"}
