@@ -16,6 +16,18 @@ class Thought(str):
     __slots__ = ()
 
 
+class CallText(str):
+    """A piece of a call's arguments, as a model writes it. It is no part of the answer's text."""
+
+    __slots__ = ()
+
+
+class Restart(str):
+    """Says why a reply is asked for again. What was heard of it before is void."""
+
+    __slots__ = ()
+
+
 def ignore_text(text: str) -> None:
     """Do nothing with a piece of a reply."""
 

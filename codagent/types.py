@@ -114,6 +114,7 @@ class Task:
     instruction: str
     checks: tuple[str, ...] = ()
     seed: int = 0
+    start: str = ""  # the commit that it starts from; "": what the task before it left
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +220,9 @@ class Loop:
     @property
     def latest_notes(self) -> str:
         """The notes as the latest episode left them; those that the loop began with when there is no episode."""
-        if not self.episodes:
-            return self.notes
-        last = self.episodes[-1]
-        return last.notes_before if last.notes_after is None else last.notes_after
+        last = self.episodes[-1] if self.episodes else None
+        after = last.notes_after if last else self.notes
+        return last.notes_before if last and after is None else after or ""
 
     @property
     def complete(self) -> bool:

@@ -20,6 +20,7 @@ ATTEMPTS = 2
 THINKING_TOKENS = 400
 _BYTES_PER_WORD = 7
 _ANSWER_BYTES = 300  # of what came back for a step; the gates' words are shown by themselves
+_COMPARED = re.compile(r"^E +(?:AssertionError: )?assert (.+) == (.+)$", re.MULTILINE)
 _NOTES = re.compile(r"<notes>(.*?)</notes>", re.DOTALL)
 
 
@@ -45,7 +46,8 @@ def bound_notes(text: str, max_tokens: int) -> str:
 class Rewrite:
     """An Environment in which notes are written. `notes` are the old notes until well-formed ones have come.
 
-    A model whose profile has no memory of its steps is shown only what came of them.
+    A model whose profile has no memory of its steps is shown only what came of them. A small model is shown what was expected and what
+    came, and not its old notes, which it would copy word for word. What it writes is added before the old notes, as far as both fit.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -54,18 +56,21 @@ class Rewrite:
     def __init__(self, solved: Episode, account: str, profile: Profile) -> None:
         self._solved, self._account, self._profile = solved, account, profile
         self._max_bytes = profile.notes_tokens * BYTES_PER_TOKEN
+        self._is_small = profile.prompt == "small"
         self._trouble = "no answer came"
         self.notes = ""
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         self.notes = notes
         room, outcome = self._profile.output_bytes // 3, self._solved.outcome
+        small = self._is_small
+        feedback = "nothing, it was not judged" if outcome is None else pytest_summary(outcome.feedback)
         parts = {
             "Task": task.instruction,
-            "Old notes": notes or "none",
-            "The attempt": _describe_attempt(self._solved, room) if self._profile.memory != 0 else "",
+            "Old notes": "" if small else notes or "none",
+            "The attempt": "" if self._profile.memory == 0 else _describe_attempt(self._solved, room),
             "What it changed": self._account,
-            "What the gates say": pytest_summary(outcome.feedback) if outcome else "nothing, it was not judged",
+            "What the gates say": (small and compare_values(feedback)) or feedback,
             "Reward": f"{outcome.reward:.2f} of 1" if outcome else "",
         }
         text = [f"{name}: {truncate_middle(sanitize(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]
@@ -76,7 +81,7 @@ class Rewrite:
         text = _clean(notes[0]) if len(notes) == 1 else ""
         size = len(text.encode())
         if text and size <= self._max_bytes:
-            self.notes, self._trouble = text, ""
+            self.notes, self._trouble = _add_facts(text, self.notes, self._max_bytes) if self._is_small else text, ""
             return Observation((), "finished")
         self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(notes)
         return Observation((Message("user", f"error: {self._trouble}. {self._form()}"),))
@@ -96,6 +101,21 @@ class Rewrite:
     def _prompt(self, name: str) -> str:
         """Read the prompt `name`, in the form for the profile when it has prompts of its own."""
         return prompt(name if self._profile.prompt == "system" else f"{name}_{self._profile.prompt}")
+
+
+def compare_values(feedback: str) -> str:
+    """Return what the gates expected against what they got, a line for each comparison that pytest shows. "": it shows none."""
+    pairs = [match.groups() for match in _COMPARED.finditer(feedback)]
+    return "\n".join(dict.fromkeys(f"expected {expected}, got {got}" for got, expected in pairs))
+
+
+def _add_facts(text: str, old: str, max_bytes: int) -> str:
+    """Return the new notes followed by the lines of the old ones that they do not repeat, as many as there is room for."""
+    lines = text.splitlines()
+    for line in old.splitlines():
+        if line.strip() and line not in lines and len("\n".join([*lines, line]).encode()) <= max_bytes:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _clean(text: str) -> str:

@@ -36,12 +36,13 @@ def codagent(
 
 
 def _register() -> None:
-    from codagent.cli.commands import init, loop, machine, notes, run
+    from codagent.cli.commands import init, loop, machine, notes, run, session
     from codagent.cli.commands.records import accept, listing, replay, report, show
 
     examples: dict[Callable[..., None], str] = {
         init.init: "codagent init",
         run.run: "codagent run 'fix the failing test' --check 'pytest -q'",
+        session.session: "codagent session --continue",
         loop.loop: "codagent loop 'fix the failing test' --check 'pytest -q'",
         loop.branch: "codagent branch 0301-1530 --at 2",
         show.show: "codagent show",

@@ -82,9 +82,12 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
 
     A repository may lower a person's limits, but not raise them: a limit that it raises is ignored, with a warning.
     """
+    from msgspec.structs import replace
+
     from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
 
     user, environment, chosen = read_user_layers(**flags)
+    user = replace(user, model=load_choices().get(str(root), user.model))
     path, defaults = root / "codagent.toml", Layer(wait=wait_s)
     repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(defaults, user))
     if left_out:
@@ -187,6 +190,23 @@ def save_calling(spec: str, calling: Calling) -> None:
     file.write_text(json.dumps(callings, indent=1), encoding="utf-8")
 
 
+def load_choices() -> dict[str, str]:
+    """Return the models that the person has chosen for repositories, by the path of the repository."""
+    try:
+        choices = json.loads(read_plain(_choices_file()))
+    except (OSError, ValueError, RepositoryError):
+        return {}
+    return choices if isinstance(choices, dict) and all(isinstance(model, str) for model in choices.values()) else {}
+
+
+def save_choice(root: Path, model: str | None) -> None:
+    """Remember a model as the default of a repository. None forgets it."""
+    choices = {path: chosen for path, chosen in load_choices().items() if path != str(root)} | ({str(root): model} if model else {})
+    file = _choices_file()
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.write_text(json.dumps(choices, indent=1), encoding="utf-8")
+
+
 def api_key() -> str | None:
     """Return the key for an OpenAI-compatible endpoint. None means that there is none."""
     return os.environ.get("CODAGENT_API_KEY")
@@ -202,6 +222,10 @@ def access(spec: str | None) -> Access:
 def colour() -> bool:
     """Whether the person wants colour on a terminal (https://no-color.org)."""
     return not os.environ.get("NO_COLOR")
+
+
+def _choices_file() -> Path:
+    return user_dir("XDG_STATE_HOME", ".local/state") / "models.json"
 
 
 def _callings_file() -> Path:

@@ -21,6 +21,11 @@ def exit_code(code: int) -> int:
     return 128 + _received[-1] if code == INTERRUPTED and _received else code
 
 
+def was_ended() -> bool:
+    """Whether a signal came that ends the program."""
+    return bool(_received)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler is given both
     _received.append(number)
     raise KeyboardInterrupt

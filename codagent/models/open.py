@@ -22,6 +22,7 @@ from codagent.types import Calling, Profile, Sampling
 
 if TYPE_CHECKING:
     from codagent.models.http.client import HttpClient
+    from codagent.models.weights.llama_adapter import LlamaAdapter
 
 _OPENROUTER = "openrouter/"
 _SERVER = Profile(room_after_cut=2)
@@ -71,9 +72,7 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
         file = Path(rest).expanduser() if kind == "gguf" else _weights_file(_entry_for(spec), options.weights or weights_dir(None))
         return Embedded(spec, file, profile=profile, at_once=options.at_once)
     if kind == "adapter":
-        from codagent.models.weights.adapter import Adapter
-
-        return Adapter(spec, Path(rest).expanduser(), profile=profile)
+        return _open_adapter(spec, profile, options)
     from codagent.models.servers.litellm import LiteLLM
 
     return LiteLLM(
@@ -95,7 +94,8 @@ def profile_for(spec: str) -> Profile:
     if kind == "gguf":
         return _GGUF
     if kind == "adapter":
-        return _ADAPTER
+        adapter = find_adapter(spec)
+        return (not isinstance(adapter, str) and adapter.profile) or _ADAPTER
     if kind == "scripted":
         return Profile()
     if kind in ("http", "https"):
@@ -105,6 +105,14 @@ def profile_for(spec: str) -> Profile:
 
         return find_profile(full_name(spec), _SERVER)
     raise UsageError(f"unknown model {spec!r}: {KNOWN}")
+
+
+def find_adapter(spec: str) -> LlamaAdapter | str:
+    """Return the adapter that `adapter:RUN` names, for llama.cpp; a reason in words when llama.cpp cannot use it."""
+    from codagent.models.weights import llama_adapter
+
+    cache_home = os.environ.get("XDG_CACHE_HOME")
+    return llama_adapter.find_adapter(Path(spec.partition(":")[2]).expanduser(), weights_dir(cache_home))
 
 
 def find_window(model: Model) -> int | None:
@@ -124,6 +132,19 @@ def price_for(spec: str) -> Price | None:
     from codagent.models.servers.litellm_table import find_price
 
     return find_price(spec)
+
+
+def _open_adapter(spec: str, profile: Profile, options: ModelOptions) -> Model:
+    """Open an adapter: in llama.cpp over its quantised base where that is possible, else served by transformers."""
+    adapter = find_adapter(spec)
+    if isinstance(adapter, str):
+        from codagent.models.weights.adapter import Adapter
+
+        return Adapter(spec, Path(spec.partition(":")[2]).expanduser(), profile=profile)
+    from codagent.models.weights.embedded import Embedded
+
+    base = adapter.find_base(options.weights or weights_dir(None))
+    return Embedded(spec, base, profile=profile, at_once=options.at_once, adapter=(adapter.file, adapter.policy))
 
 
 def _entry_for(spec: str) -> catalog.Entry:

@@ -94,9 +94,9 @@ class AttemptHistory:
         """The latest attempt; what the task began with when there is none."""
         return self.attempts[-1] if self.attempts else self._begin
 
-    def begin_task(self) -> None:
-        """Begin another task with the best of the one before."""
-        self._begin, self.attempts = Attempt(self.best.commit, None), []
+    def begin_task(self, start: str = "") -> None:
+        """Begin another task with the commit `start`. "": with the best of the task before."""
+        self._begin, self.attempts = Attempt(start or self.best.commit, None), []
 
     def choose_start(self) -> Attempt:
         """Choose what the next attempt starts from."""

@@ -173,9 +173,9 @@ class RepositoryEnvironment:
             self._history.add(Attempt(episode.commit or start.commit, episode.outcome, claim_of(episode)))
 
     def _choose_start(self, task: Task) -> Attempt:
-        """Choose what the next attempt at the task starts from. Another task than before begins with the best that there is."""
+        """Choose what the next attempt at the task starts from. Another task than before has a start, or begins with the best."""
         if task.id != self._task.id:
-            self._history.begin_task()
+            self._history.begin_task(task.start)
         self._task = task
         return self._history.choose_start()
 

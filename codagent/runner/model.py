@@ -46,8 +46,20 @@ def say_which_model(settings: Settings, access: Access, display: Display) -> Non
     written, target = _find_written(settings), find_target(settings)
     if target != written:
         display.say(f"{written} means {target}")
+    if target.startswith("adapter:"):
+        display.say(_describe_adapter(target))
     if target.startswith("ollama/"):
         display.say(f"{target} is asked as {full_name(target)}, because tools only go that way")
+
+
+def _describe_adapter(target: str) -> str:
+    """Say which way an adapter takes."""
+    from codagent.models.open import find_adapter
+
+    adapter = find_adapter(target)
+    if isinstance(adapter, str):
+        return f"{target} is served by transformers, because {adapter}"
+    return f"{target} runs in llama.cpp over {adapter.source}"
 
 
 def worst_case(settings: Settings) -> list[str]:

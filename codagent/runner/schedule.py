@@ -45,9 +45,10 @@ class UntilPassed:
         return ""
 
     def _starts(self, loop: Loop) -> list[tuple[Task, str]]:
-        """Each task with the tree that it starts from: the best of the task before it."""
+        """Each task with the tree that it starts from: its own start, or the best of the task before it."""
         starts, commit = [], loop.start_commit
         for task in self._tasks:
+            commit = task.start or commit
             starts.append((task, self._tree_of(commit)))
             commit = best(loop, task.id) or commit
         return starts

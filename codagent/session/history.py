@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from codagent.session.conversation import is_act
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Task
 
-APPLIED, DISCARDED, CLEARED = "apply", "discard", "clear"  # ids of tasks that stand for what a person did
+CLEARED = "clear"  # the id of the task that stands for a cleared conversation
 
 
 class History:
@@ -46,9 +47,9 @@ class History:
 
     @property
     def accepted(self) -> str:
-        """The commit up to which the person has taken the work over; what the session began with when there is none."""
-        commits = [episode.commit for episode in self.episodes if episode.commit and episode.task.id == APPLIED]
-        return commits[-1] if commits else self.loop.start_commit
+        """The commit of the person's files, without the work that is not accepted: as the session began, or as the cause of an act says."""
+        told = [episode.cause for episode in self.episodes if is_act(episode) and re.fullmatch("[0-9a-f]{40,64}", episode.cause)]
+        return told[-1] if told else self.loop.start_commit
 
     def change(self) -> tuple[str, str] | None:
         """Return the commits before and after the work that is not accepted so far. None: there is none."""

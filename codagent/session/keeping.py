@@ -73,6 +73,10 @@ class Keeper:
         self._workspace.commit = str(episode.commit)
         return episode
 
+    def join(self, work: str, accepted: str) -> str:
+        """Return a commit that keeps both of these, for one ref."""
+        return work if work == accepted else git.commit(self._root, git.tree_of(self._root, work), work, "kept", trailers={}, also=accepted)
+
     def _commit(self, episode: Episode, before: str) -> str:
         """Return the commit of the work, which is `before` when nothing was changed."""
         commit, session_id = before, self._ready.spec.loop_id

@@ -1,17 +1,20 @@
-"""The messages that a turn is asked with."""
+"""The messages that a turn is asked with, and the files that a person names in a text with @."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from codagent.prompts import prompt
 from codagent.session.conversation import Conversation, append_text, count_tokens, describe_turns, recall
 from codagent.session.workspace import Workspace
-from codagent.text import BYTES_PER_TOKEN
+from codagent.text import BYTES_PER_TOKEN, sanitize, truncate_middle
 from codagent.types import Episode, Message, Profile, Task
 
 GO_ON = "Go on."
+_MENTION = re.compile(r"(?<!\S)@(\S+)")
+_MAX_LINES, _MAX_BYTES = 400, 24_000  # of a file that is named
 _SUMMARY_SHARE = 8  # a summary made without the model takes this part of the context at most
 
 
@@ -59,3 +62,21 @@ def is_too_long(episodes: Sequence[Episode], profile: Profile, text: str) -> boo
         return False
     room = max(profile.context_tokens // 4, 2 * profile.sampling.max_tokens)
     return measure(episodes, profile) + len(text) // BYTES_PER_TOKEN > profile.context_tokens - room
+
+
+def attach_files(text: str, read: Callable[[str], bytes]) -> str:
+    """Append the files that a text names as `@path`. What is no file stays as it is, and nothing is appended for it."""
+    return "\n\n".join([text, *_fenced(text, read)])
+
+
+def _fenced(text: str, read: Callable[[str], bytes]) -> Iterator[str]:
+    for name in dict.fromkeys(_MENTION.findall(text)):
+        for path in dict.fromkeys((name, name.rstrip(".,;:!?)"))):
+            try:
+                data = read(path)
+            except OSError:
+                continue
+            content = truncate_middle(sanitize(data.decode(errors="replace")), max_lines=_MAX_LINES, max_bytes=_MAX_BYTES)
+            fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`{3,}", content)), default=0))
+            yield f"{path}:\n{fence}\n{content.rstrip()}\n{fence}"
+            break

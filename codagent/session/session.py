@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codagent.agent.episode import Agent, run_episode
+from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
 from codagent.runner.spec import LoopSpec, OpenedModel, effective_limits
 from codagent.session.compaction import ATTEMPTS, SUMMARY_TOKENS, Compaction
 from codagent.session.conversation import recall
-from codagent.session.history import CLEARED, DISCARDED, History
+from codagent.session.history import CLEARED, History
 from codagent.session.keeping import Keeper
-from codagent.session.prompting import GO_ON, is_too_long, measure, summarize, write_prompt
+from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, summarize, write_prompt
 from codagent.session.workspace import Answered, Workspace
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
@@ -59,6 +60,7 @@ class Session:
         if self._opened is not None:
             return
         runner, folder = self.runner, self.runner.loops / self.id
+        folder.mkdir(exist_ok=True)  # it was removed when an earlier try failed
         with ExitStack() as stack:
             ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
             self._spec, around = ready.spec, ready.around
@@ -108,7 +110,8 @@ class Session:
     def ask(self, text: str) -> Episode:
         """Run one turn: the model works until it answers without a call, or something ends it. "" lets it go on where it was stopped.
 
-        Raises what kept the session from being opened. Whatever happens later is in the `end` of the episode.
+        A file that the text names as `@path` is told with it. Raises what kept the session from being opened. Whatever happens later is in
+        the `end` of the episode.
         """
         self.open()
         now = self._now
@@ -117,21 +120,26 @@ class Session:
             self._display.say("the conversation is long; it goes on with a summary of what was said so far")
             self.compact()
         task = Task(f"turn-{len(now.history.turns) + 1}", text or GO_ON, self.runner.settings.checks)
-        now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, text))
+        told = attach_files(text, now.workspace.sandbox.read)
+        now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, told))
         episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
         return self._add(now.keeper.judge(episode))
 
-    def act(self, instruction: str, *, task_id: str = "act", commit: str | None = None) -> None:
+    def act(self, instruction: str, *, commit: str | None = None, accepted: str = "") -> None:
         """Put on record what the person did. The model is told `instruction` with the next turn; "": nothing is told.
 
-        `commit` is the work afterwards; None: as it is in the sandbox.
+        `commit` is the work afterwards; None: as it is in the sandbox. `accepted` is the commit of the person's files; "": as before.
         """
         self.open()
         if commit:
             self._now.workspace.replace_work(commit)
-        episode = self.history.begin("solve", Task(task_id, instruction))
+        episode = self.history.begin("solve", Task("act", instruction))
         self.history.record.on_episode_start(episode)
-        self.history.add(self._now.keeper.keep(replace(episode, end="finished", commit=commit)))
+        episode = self._now.keeper.keep(replace(episode, end="finished", commit=commit))
+        if accepted and not episode.cause:
+            episode = replace(episode, cause=accepted)
+            git.keep_work(self.runner.root, self.id, episode.position, self._now.keeper.join(str(episode.commit), accepted))
+        self.history.add(episode)
 
     def run_command(self, command: str) -> CommandResult:
         """Run a person's command in the sandbox; the model is told of it with the next turn."""
@@ -152,7 +160,7 @@ class Session:
         """Go back to the files that were accepted last."""
         self.open()
         told = "(The person has discarded your changes, those since the last that were accepted.)"
-        self.act(told, task_id=DISCARDED, commit=self.history.accepted)
+        self.act(told, commit=self.history.accepted)
 
     def clear(self) -> None:
         """Forget the conversation. The work stays."""
@@ -214,10 +222,13 @@ class Session:
         return episode
 
     def _take_up(self, episode: Episode) -> None:
-        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated."""
+        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
+
+        A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
+        """
         now = self._now
         if episode.commit is None:
-            now.workspace.replay([step.reply.message for step in episode.steps])
+            now.workspace.replay([step.reply.message for step in episode.steps if step.observation.end != "interrupted"])
             episode = now.keeper.keep(episode)
         else:
             now.workspace.commit = episode.commit

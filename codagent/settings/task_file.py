@@ -25,12 +25,16 @@ _Id = Annotated[
 
 
 class _TaskTable(Table, frozen=True):
-    """One [[task]]. Without `id` it is named by its number, without `checks` it has those of the file."""
+    """One [[task]]. Without `id` it is named by its number, without `checks` it has those of the file.
+
+    `fresh` tasks start from the file's `start`, the others from what the task before them left.
+    """
 
     instruction: Text
     id: _Id | None = None
     checks: Texts | None = None
     seed: Whole = 0
+    fresh: bool = False
 
 
 class _TaskFileTable(Layer, frozen=True):
@@ -93,10 +97,13 @@ def _read_tables(path: Path) -> TaskFile:
             table.instruction.strip(),
             (file.checks if table.checks is None else table.checks) or (),
             table.seed,
+            (file.start or "") if table.fresh else "",
         )
         for number, table in enumerate(tables, 1)
     )
     _refuse_same_ids(path, tasks)
+    if not file.start and any(table.fresh for table in tables):
+        raise UsageError(f"{path}: a fresh task starts from the commit `start` of the file, which is missing")
     sandbox = replace(file.sandbox, setup=file.setup or file.sandbox.setup)
     settings = Layer(**{**{key: getattr(file, key) for key in Layer.__struct_fields__}, "sandbox": sandbox})
     return TaskFile(tasks, settings, path.parent / file.repository if file.repository else None, file.start or "")

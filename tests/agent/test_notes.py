@@ -1,9 +1,11 @@
 """The episode that writes the notes anew."""
 
+from dataclasses import replace
+
 import pytest
 
 from codagent.agent.episode import Agent
-from codagent.agent.notes import MALFORMED, Rewrite, bound_notes, rewrite_notes
+from codagent.agent.notes import MALFORMED, Rewrite, bound_notes, compare_values, rewrite_notes
 from codagent.models.scripted import Scripted
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Reply, Sampling, Step, Task, ToolCall
 
@@ -122,3 +124,31 @@ def test_a_model_without_memory_is_shown_only_what_came_of_its_steps():
     assert "The attempt" not in asked.content
     assert "+y" in asked.content
     assert system.content.startswith("You keep short notes")
+
+
+FAILING = """\
+E       AssertionError: assert "'2024-03-05'" == "'05.03.2024'"
+E         - '05.03.2024'
+E       assert 3 == 4
+"""
+
+
+def test_a_small_model_is_shown_what_was_expected_and_not_its_old_notes():
+    failed = replace(SOLVED, outcome=Outcome(0.0, False, f"$ pytest -q\n{FAILING}FAILED tests/test_a.py::test_a"))
+    asked = Rewrite(failed, "-x\n+y", Profile(prompt="small", memory=0)).reset(TASK, "- an old fact")[1].content
+    assert "- an old fact" not in asked
+    assert "expected \"'05.03.2024'\", got \"'2024-03-05'\"\nexpected 4, got 3" in asked
+
+
+def test_what_a_small_model_notes_is_added_before_its_old_notes():
+    small = Rewrite(SOLVED, "", Profile(prompt="small", memory=0, notes_tokens=20))
+    small.reset(TASK, "- one\n- two\n- " + "x" * 60)
+    small.step(Message("assistant", "<notes>- three\n- one</notes>"))
+    assert small.notes == "- three\n- one\n- two"
+
+
+@pytest.mark.parametrize("feedback", ["", "make: *** [test] Error 2", "E   ValueError: no"])
+def test_feedback_without_a_comparison_is_shown_as_it_is(feedback):
+    assert compare_values(feedback) == ""
+    failed = replace(SOLVED, outcome=Outcome(0.0, False, feedback))
+    assert feedback in Rewrite(failed, "", Profile(prompt="small", memory=0)).reset(TASK, "")[1].content

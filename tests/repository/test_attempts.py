@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from codagent.repository.attempts import Attempt, Claim, answer_of, best, choose_attempt, describe_attempts, parse_claim, verdict_label
+from codagent.repository.attempts import (
+    Attempt,
+    AttemptHistory,
+    Claim,
+    answer_of,
+    best,
+    choose_attempt,
+    describe_attempts,
+    parse_claim,
+    verdict_label,
+)
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
 
 
@@ -119,3 +129,12 @@ def step(content, *calls):
 )
 def test_the_answer_is_all_that_was_said_at_the_end(steps, answer):
     assert answer_of(Episode("solve", 0, Task("t", "x"), "", (), tuple(steps))) == answer
+
+
+def test_a_task_with_a_start_of_its_own_begins_there():
+    history = AttemptHistory("start", "best")
+    history.add(Attempt("better", Outcome(0.5, False, "")))
+    history.begin_task("own")
+    assert history.choose_start().commit == "own"
+    history.begin_task()
+    assert history.choose_start().commit == "own"

@@ -9,11 +9,11 @@ from codagent.errors import RecordError, UsageError
 from codagent.repository import git
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
-from codagent.session.opening import fork, load_session
+from codagent.session.opening import begin, fork, load_session
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.types import Limits
-from tests.session.conftest import SECRET, call
+from tests.session.place import SECRET, call
 
 READ = call("read", path="answer.txt")
 MEND = call("edit", path="answer.txt", old="wrong", new="right")
@@ -145,7 +145,7 @@ def test_a_session_killed_at_any_line_goes_on_with_its_work(place):
         again = place.resume(session.id, replies=[call("bash", command="cat answer.txt"), "So."])
         turn = again.ask("what is there?")
         text = turn.steps[0].observation.messages[0].content
-        expected = "wrong" if number < 3 else "right" if number < 5 else "right\nmore"
+        expected = "wrong" if number < 4 else "right" if number < 6 else "right\nmore"
         assert text.removeprefix("exit 0\n") == expected, number
         assert [message.tool_call_id for message in turn.prompt if message.role == "tool"] == [
             call.id for message in turn.prompt for call in message.tool_calls
@@ -266,3 +266,16 @@ def test_a_loop_is_no_session(place):
         load_session(place.loops, session.id)
     with pytest.raises(RecordError, match="no session to go on with"):
         load_session(place.loops, None)
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_model_that_could_not_be_opened_is_tried_again(place, tmp_path, tries):
+    options = place.options(["Hello."])
+    (script,) = tmp_path.glob("script*.json")
+    hidden = script.rename(tmp_path / "hidden")
+    session = place.keep(begin(options))
+    for _ in range(tries):
+        with pytest.raises(UsageError):
+            session.ask("hello")
+    hidden.rename(script)
+    assert session.ask("hello").end == "finished"

@@ -129,3 +129,11 @@ def test_a_folder_is_no_task_file(tmp_path, name):
 def test_a_name_is_told_from_an_instruction():
     words = ["tasks.toml", "notes/task.md", "rewrite README.md", "fix the parser", "tasks.json", "a\nb.md", ""]
     assert [is_task_file(word) for word in words] == [True, True, False, False, False, False, False]
+
+
+def test_a_fresh_task_starts_from_the_commit_of_the_file(given):
+    start = "a" * 40
+    tasks = given(f"start = '{start}'\n[[task]]\ninstruction = 'a'\nfresh = true\n[[task]]\ninstruction = 'b'\n").tasks
+    assert [task.start for task in tasks] == [start, ""]
+    with pytest.raises(UsageError, match="a fresh task starts from the commit `start` of the file, which is missing"):
+        given("[[task]]\ninstruction = 'a'\nfresh = true\n")

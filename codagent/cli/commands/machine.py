@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
 from codagent.protocols import Model
+from codagent.repository.git import find_root
 from codagent.settings.settings import Settings
 from codagent.types import Calling
 
@@ -50,10 +52,46 @@ def models_list() -> None:
     """List the models that codagent knows, and whether their weights are on this machine."""
     from codagent.models.weights.catalog import ENTRIES
     from codagent.models.weights.download import is_installed
+    from codagent.models.weights.llama_adapter import list_adapters
 
     for entry in ENTRIES:
         state = "here" if is_installed(entry, options.weights_dir()) else "not here"
         say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {state:<8}  {entry.title}, {entry.licence}")
+
+    for adapter in list_adapters(options.weights_dir()):
+        trained = f", trained on {adapter.trained_on}" if adapter.trained_on else ""
+        size = adapter.file.stat().st_size / 1e6
+        say(f"{adapter.policy:<22} {size:>7,.0f} MB  here      adapter of {adapter.source}{trained}: {adapter.file}")
+
+
+@models.command("use", epilog="Example: codagent models use my-run")
+def models_use(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run of codagent-train, a checkpoint, or an adapter's .gguf file.")
+    ] = None,
+    repo: options.Repo = Path(),
+    forget: Annotated[bool, typer.Option("--forget", help="Go back to the usual model.")] = False,
+) -> None:
+    """Make an adapter the default model of this repository. Your other repositories keep theirs."""
+    from codagent.models.open import find_adapter
+
+    root = find_root(repo)
+    if forget or run is None:
+        if not forget:
+            raise UsageError("name a run of codagent-train or an adapter; --forget goes back to the usual model")
+        options.save_choice(root, None)
+        return
+    path = Path(run).expanduser().resolve()
+    if not path.exists():
+        raise UsageError(f"there is no {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
+    model = f"adapter:{path}"
+    adapter = find_adapter(model)
+    if isinstance(adapter, str):
+        say(f"{model} is served by transformers, because {adapter}")
+    else:
+        adapter.find_base(options.weights_dir())
+        say(f"{model} runs in llama.cpp over {adapter.source}")
+    options.save_choice(root, model)
 
 
 @models.command("pull", epilog="Example: codagent models pull qwen2.5-coder-1.5b")

@@ -12,12 +12,13 @@ import typer
 
 from codagent.cli import options, signals
 from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.commands.session import open_session
 from codagent.cli.event_stream import EventStream, print_event
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.model import open_model, say_which_model
-from codagent.runner.result import change, exit_code, summary, summary_lines
+from codagent.runner.result import exit_code, summary, summary_lines
 from codagent.runner.spec import LoopSpec
 from codagent.store import layout
 from codagent.types import Task
@@ -61,6 +62,10 @@ def run(
     from codagent.runner.runner import Runner
 
     instruction = instruction_of(" ".join(task) if task else None)
+    if instruction is None:
+        flags = {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, "effort": effort, "wait": wait}
+        open_session(repo, record, seed, flags | options.limits(max_steps, max_tokens, max_seconds, max_usd))
+        return
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
     settings = options.read_settings(
@@ -72,9 +77,6 @@ def run(
     say_which_model(settings, access, progress)
     opening = partial(open_model, settings, access, say=progress.say)
     with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
-        if instruction is None:
-            _session(runner, seed)
-            return
         result = runner.run(_spec(runner, instruction, seed))
     code = signals.exit_code(exit_code(result.loop))
     if stream_json:
@@ -90,13 +92,3 @@ def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
     loop_id = layout.create_loop(runner.loops)
     task = Task(loop_id, instruction, runner.settings.checks)
     return LoopSpec(loop_id, loop_id, (task,), seed=seed, user_rules=options.read_user_rules())
-
-
-def _session(runner: Runner, seed: int | None) -> None:
-    from codagent.cli.terminal.session import session
-
-    def do(instruction: str) -> tuple[list[str], tuple[str, str] | None]:
-        result = runner.run(_spec(runner, instruction, seed))
-        return summary_lines(result), change(result.loop)
-
-    session(runner.root, do, history=options.user_dir("XDG_STATE_HOME", ".local/state") / "history", color=options.colour())

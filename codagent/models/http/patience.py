@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from codagent.models.http.retry import PATIENCE_S, Transient, retry
-from codagent.protocols import OnText, ignore_text
+from codagent.protocols import OnText, Restart, ignore_text
 
 T = TypeVar("T")
 _BEAT_S = 0.25
@@ -43,6 +43,8 @@ class Patience:
                 self._say(line)
 
         def try_again(hear: OnText) -> T:
+            if wait.heard or wait.failures > 1:  # the first failure may only mean that an idle connection was closed
+                hear(Restart(f"asking {who} again: {wait.why}"))
             wait.begin_try()
             return try_once(lambda text: hear(wait.listen(text)))
 
@@ -67,6 +69,7 @@ class _Wait:
     why: str = ""  # "": a try is under way
     began: float | None = None  # None: nothing has failed
     told: int = 0  # the minutes that were told last
+    failures: int = 0
     broken: int = 0
     heard: bool = False  # whether this try has brought text
 
@@ -79,6 +82,7 @@ class _Wait:
 
     def add(self, error: Transient) -> None:
         self.began = self.began or time.monotonic()
+        self.failures += 1
         self.broken += self.heard or error.kind == "broken"
         self.why = f"it says {error.says}" if error.says else str(error)
 

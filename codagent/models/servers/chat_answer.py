@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.models.tool_calls.provider_data import add_piece, pack, pick_call_keys, pick_fields
-from codagent.protocols import Thought
+from codagent.protocols import CallText, Thought
 from codagent.text import parse_json
 from codagent.types import Tokens, ToolCall
 
@@ -53,7 +53,7 @@ class ChatAnswer:
     refusal: Json = field(default_factory=dict)  # fields in which the server says what it refuses
 
     def add(self, event: Json) -> str:
-        """Add one event, and return the text in it, arguments of calls included; a Thought when it holds no text.
+        """Add one event, and return the text in it; a CallText when it holds only arguments of calls, a Thought when it holds neither.
 
         Raises TypeError or AttributeError for other shapes.
         """
@@ -63,7 +63,7 @@ class ChatAnswer:
         self.cached_tokens = _read_cached(usage) or self.cached_tokens
         self.cost_usd = _read_cost(usage) if usage else self.cost_usd
         self.prompt_ids = _read_list(event, "prompt_token_ids") or self.prompt_ids
-        text = thought = ""
+        thought, text, content = "", "", len(self.content)
         for choice in (event.get("choices") or [])[:1]:
             self.ids += _read_list(choice, "token_ids")
             self.logprobs += _read_logprobs(choice)
@@ -73,7 +73,7 @@ class ChatAnswer:
             self.finish = finish if isinstance(finish, str) and finish else self.finish
             thought += _read_thought(choice.get("delta") or {})
         self.size += len(text)
-        return text or Thought(thought)
+        return self.content[content:] or (CallText(text) if text else Thought(thought))
 
     def tokens(self) -> Tokens | None:
         """Return the ids and logprobs. Returns None unless there is exactly one number for every token that the server counted."""

@@ -20,7 +20,7 @@ from codagent.models.servers.server_facts import choose_ollama_window, find_olla
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
-from codagent.protocols import OnText, Thought, ignore_text
+from codagent.protocols import CallText, OnText, Thought, ignore_text
 from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
@@ -182,13 +182,13 @@ def _provider_data(message: Any, chunks: list[Any]) -> str:
 
 
 def _text_of(chunk: Any) -> str:
-    """Return the text in one chunk of a stream, arguments of tool calls included; a Thought when it holds no text."""
-    text = thought = ""
+    """Return the text in one chunk of a stream; a CallText when it holds only arguments of calls, a Thought when it holds neither."""
+    text = arguments = thought = ""
     for choice in chunk.choices[:1]:
         text += choice.delta.content or ""
-        text += "".join(call.function.arguments or "" for call in choice.delta.tool_calls or [] if call.function)
+        arguments += "".join(call.function.arguments or "" for call in choice.delta.tool_calls or [] if call.function)
         thought += getattr(choice.delta, "reasoning_content", None) or ""
-    return text or Thought(thought)
+    return text or (CallText(arguments) if arguments else Thought(thought))
 
 
 def _error_for(model: str, error: Any) -> Transient | ModelError:

@@ -23,9 +23,10 @@ _PIECES, _PIECE_BYTES = 64, 64 << 10
 class Embedded:
     """A Model over a GGUF file. Loading begins in the background as soon as it is made."""
 
-    def __init__(self, name: str, file: Path, *, profile: Profile, at_once: int = 1) -> None:
+    def __init__(self, name: str, file: Path, *, profile: Profile, at_once: int = 1, adapter: tuple[Path, str] | None = None) -> None:
         """Load the weights in `file`. `at_once` is how many callers it serves in parallel; each of them gets a context of its own.
 
+        `adapter` is the file of an adapter for these weights, and what records call the weights with it; None: there is none.
         Raises UsageError when xllamacpp is not installed or the file is missing.
         """
         if importlib.util.find_spec("xllamacpp") is None:
@@ -36,9 +37,9 @@ class Embedded:
         self._server: Any = None
 
         def start() -> Llama:
-            self._server = _serve(file, profile.context_tokens, at_once)
+            self._server = _serve(file, profile.context_tokens, at_once, adapter and adapter[0])
             client = HttpClient(self._server.listening_address, local=True)
-            return Llama(client, name, weights=name_weights(file), calling=profile.calling)
+            return Llama(client, name, weights=adapter[1] if adapter else name_weights(file), calling=profile.calling)
 
         self._llama = Background(start)
 
@@ -76,13 +77,15 @@ def fingerprint(file: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _serve(file: Path, context_tokens: int, at_once: int) -> Any:
+def _serve(file: Path, context_tokens: int, at_once: int, adapter: Path | None) -> Any:
     # If waiting threads spin, llama.cpp slows down to one token in two seconds as soon as another program uses the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.n_ctx, params.n_parallel = context_tokens * at_once, at_once
+    if adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.verbosity = 0  # its log would be printed over the terminal
     params.warmup = params.ui = False
     for threads in (params.cpuparams, params.cpuparams_batch):
@@ -90,7 +93,8 @@ def _serve(file: Path, context_tokens: int, at_once: int) -> Any:
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
-        raise ModelError(f"llama.cpp cannot load {file.name} ({error}); is it a complete GGUF file, and is there enough memory?") from error
+        what = f"{file.name} with {adapter.name}" if adapter else file.name
+        raise ModelError(f"llama.cpp cannot load {what} ({error}); is it a complete GGUF file, and is there enough memory?") from error
 
 
 def _physical_cores() -> int:

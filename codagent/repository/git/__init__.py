@@ -7,6 +7,7 @@ program on this machine.
 """
 
 from codagent.repository.git.changes.apply import apply, is_applied
+from codagent.repository.git.changes.merge import merge
 from codagent.repository.git.changes.parts import ChangedFile, Hunk, list_changed, select
 from codagent.repository.git.changes.undo import Undone, forget_applied, undo
 from codagent.repository.git.collect import collect_tree
@@ -53,6 +54,7 @@ __all__ = [
     "list_files",
     "list_published",
     "list_tracked",
+    "merge",
     "pack",
     "private_dir",
     "protected_tree",

@@ -21,11 +21,14 @@ class _Ref:
     work_tree: str  # the folder in which the branch is checked out; "": nowhere
 
 
-def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers: Mapping[str, str]) -> str:
-    """Make a commit by codagent and return its id. No ref points to it yet. `parent` None makes a commit without a parent."""
+def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers: Mapping[str, str], also: str = "") -> str:
+    """Make a commit by codagent and return its id. No ref points to it yet.
+
+    `parent` None makes a commit without a parent. `also` is a second parent; "": there is none.
+    """
     lines = "".join(f"{name}: {' '.join(value.split())}\n" for name, value in trailers.items())
     text = f"{message.strip()}\n\n{lines}".replace("\0", "").rstrip() + "\n"
-    parents = ("-p", parent) if parent else ()
+    parents = [word for id_ in (parent, also) if id_ for word in ("-p", id_)]
     return Git(root).line("commit-tree", tree, *parents, stdin=text.encode("utf-8", "replace"), env=IDENTITY)
 
 

@@ -12,7 +12,7 @@ from codagent.models.http import patience, retry
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import Transient
 from codagent.models.servers.openai_api import OpenAIModel
-from codagent.protocols import OnText, ignore_text
+from codagent.protocols import OnText, Restart, ignore_text
 from codagent.types import Message, Sampling
 from tests.models.loopback import Answer, refusal, serve
 
@@ -121,3 +121,29 @@ def test_a_quota_that_lasts_is_not_waited_for(code: str) -> None:
     with serve(answer) as server, pytest.raises(ModelError, match="out of quota"):
         OpenAIModel(server.url, "m", patience=Patience(9)).reply(ASK, (), Sampling())
     assert len(server.requests) == 1
+
+
+def heard_while(errors: list[tuple[str, Transient]]) -> list[str]:
+    """What is heard while tries fail, each after it has brought a text ("": none)."""
+    heard: list[str] = []
+    left = list(errors)
+
+    def try_once(hear: OnText) -> str:
+        if not left:
+            hear("whole")
+            return "done"
+        text, error = left.pop(0)
+        hear(text)
+        raise error
+
+    Patience(9).ask("m", try_once, heard.append)
+    return [f"again: {text}" if isinstance(text, Restart) else text for text in heard if text]
+
+
+def test_a_reply_that_broke_off_is_begun_anew_and_that_is_heard() -> None:
+    assert heard_while([("half", BROKEN)]) == ["half", "again: asking m again: m closed the connection", "whole"]
+
+
+def test_the_first_failure_before_any_text_is_heard_of_only_when_another_follows() -> None:
+    assert heard_while([("", GONE)]) == ["whole"]
+    assert heard_while([("", BUSY), ("", BUSY)]) == ["again: asking m again: it says 529 Overloaded", "whole"]

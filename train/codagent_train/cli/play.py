@@ -14,7 +14,9 @@ TASKS = 4  # in the pack that a person plays
 
 
 def play(
-    environment: Annotated[Literal["frozenlake", "control", "alchemy", "terminal", "grid", "pde"], typer.Argument(help="The game.")],
+    environment: Annotated[
+        Literal["frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"], typer.Argument(help="The game.")
+    ],
     level: Annotated[str | None, typer.Option(help="Level of the game.", show_default="its first")] = None,
     hard: Annotated[bool, typer.Option("--hard", help="Short for --level hard.")] = False,
     memory: Annotated[

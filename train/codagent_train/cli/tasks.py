@@ -13,14 +13,21 @@ import typer
 from codagent.protocols import GateSandbox
 from codagent_train.cli.say import say
 
+_HOUSES = "conventions"  # in place of repositories: packs of tasks that share the rules of a house
+
 
 def tasks(
     repositories: Annotated[
-        list[str], typer.Argument(metavar="REPO...", help="Folders of Python repositories whose tests pass.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="REPO...",
+            help="Folders of Python repositories whose tests pass; or `conventions`, for packs of that domain.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     *,
-    count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most.")] = 20,
+    count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most; or packs of the domain.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the choice of bugs.")] = 0,
     split: Annotated[
         Literal["auto", "repository", "module"],
@@ -43,6 +50,11 @@ def tasks(
     from codagent_train.tasks.make import TaskRequest, Workshop, make_tasks
     from codagent_train.tasks.task_files import PARTS, list_task_files
 
+    if repositories == [_HOUSES] and not Path(_HOUSES).exists():
+        from codagent_train.tasks.house_tasks import make_house_tasks
+
+        print(f"{out / 'packs'}: {len(make_house_tasks(out, count, seed=seed))} packs of four tasks")
+        return
     request = TaskRequest(tuple(str(Path(path).resolve()) for path in repositories), count, seed, split, check)
     make_tasks(request, out, Workshop(sandbox_opener(sandbox, say), jobs, say), resume=resume)
     for part in PARTS:

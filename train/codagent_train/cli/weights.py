@@ -36,8 +36,11 @@ def import_(
 def export(
     weights: Annotated[str, typer.Argument(help="A run (its last checkpoint), a checkpoint, an adapter, or a folder of weights.")],
     to: Annotated[
-        Literal["merged", "gguf", "hub-folder"],
-        typer.Option(help="merged: a folder for transformers; gguf: a file for llama.cpp and gguf:FILE; hub-folder: a folder to upload."),
+        Literal["merged", "gguf", "gguf-adapter", "hub-folder"],
+        typer.Option(
+            help="merged: a folder for transformers; gguf: a file for llama.cpp and gguf:FILE; gguf-adapter: a file for llama.cpp that goes"
+            " with its base, for adapter:FILE; hub-folder: a folder to upload."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder or file to make.")],
 ) -> None:

@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from codagent.errors import UsageError
 from codagent.models.weights import catalog
 from codagent.models.weights.embedded import name_weights
+from codagent.models.weights.llama_adapter import BASE_KEY, POLICY_KEY, SOURCE_KEY, TRAINED_KEY
 from codagent.store.codec import decode
 from codagent_train.files import atomic_output, refuse_unreadable, require_empty
 from codagent_train.policy import gguf
+from codagent_train.policy.gguf_adapter import write_gguf_adapter
 from codagent_train.policy.import_weights import CARD_FILE, ImportCard
 from codagent_train.policy.load import load_pretrained
 from codagent_train.policy.lora import load_lora, read_lora_config
@@ -25,7 +27,7 @@ from codagent_train.recipe.schema import RANDOM, PolicyConfig, Recipe
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.run_dir.weights_ref import WeightsRef, read_adapter_settings, resolve
 
-ExportFormat = Literal["merged", "gguf", "hub-folder"]
+ExportFormat = Literal["merged", "gguf", "gguf-adapter", "hub-folder"]
 _KEPT = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _LEFT = ("trainer_state.json", CARD_FILE)  # not for others: the state of the run, and paths of this machine
 
@@ -70,11 +72,14 @@ def export_weights(source: WeightsRef, out: Path, *, to: ExportFormat, catalog_d
             f"{source.name} is a name on the hub, not a folder; make a folder of it first: codagent-train import {source.name}"
         )
     out = require_empty(out)
-    if to == "gguf" and out.is_dir():
+    if to in ("gguf", "gguf-adapter") and out.is_dir():
         raise UsageError(f"{out} is a folder, and a GGUF is one file; give its name in --out")
     origin = _find_origin(source)
-    template = _find_template(origin, catalog_dir) if to == "gguf" else None
+    template = _find_template(origin, catalog_dir) if to in ("gguf", "gguf-adapter") else None
     say(f"writing {out}, from {source.location}")
+    if template and to == "gguf-adapter":
+        _gguf_adapter(out, source, origin, template)
+        return
     if to == "hub-folder":
         _hub_folder(out, source, origin)
         return
@@ -87,6 +92,28 @@ def export_weights(source: WeightsRef, out: Path, *, to: ExportFormat, catalog_d
         else:
             model.save_pretrained(unfinished)
             processor.save_pretrained(unfinished)
+
+
+def _gguf_adapter(out: Path, source: WeightsRef, origin: WeightsOrigin, template: Path) -> None:
+    """Write an adapter for llama.cpp. The file says which base it belongs to, and what it was trained with."""
+    if source.adapter is None or Path(source.base).resolve() != Path(origin.weights).resolve() or origin.card is None:
+        raise UsageError(f"{source.name} is not an adapter on weights that were imported from a GGUF file; take --to gguf")
+    recipe = checkpoints.load_recipe(source.run) if source.run else None
+    facts = {
+        "general.name": source.name,
+        BASE_KEY: origin.card.recorded,
+        SOURCE_KEY: origin.card.source if origin.entry else str(template.resolve()),
+        POLICY_KEY: source.name,
+        TRAINED_KEY: describe_training(recipe) if recipe else "",
+    }
+    with atomic_output(out) as unfinished:
+        write_gguf_adapter(unfinished, source.adapter, base=template, facts=facts)
+
+
+def describe_training(recipe: Recipe) -> str:
+    """Say in a line what a run learns from."""
+    sources = [f"{weight:g} {name}" for name, weight in recipe.sources.to_dict().items() if weight]
+    return f"{recipe.environment.name}, {', '.join(sources)}, {recipe.learning.steps} steps"
 
 
 def _merge(source: WeightsRef) -> tuple[Any, Any]:

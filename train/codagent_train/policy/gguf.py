@@ -11,7 +11,7 @@ from codagent.errors import UsageError
 from codagent_train.files import refuse_unreadable
 
 # Architectures that can be written. True: llama.cpp keeps the rows of queries and keys in another order than transformers.
-_ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
+ROTATED = {"llama": True, "qwen2": False, "qwen3": False}
 _OURS = ("GGUF.", "general.alignment", "general.architecture", "general.file_type", "general.quantization_version")
 _COPIED = ("rope_freqs.weight",)  # computed from the settings; transformers has no such tensor
 
@@ -25,10 +25,7 @@ def write_gguf(out: Path, weights: Mapping[str, Any], *, template: Path, heads: 
     """
     from gguf import GGUFValueType, GGUFWriter, LlamaFileType
 
-    reader = _open(template)
-    kind = str(reader.fields["general.architecture"].contents())
-    if kind not in _ROTATED:
-        raise UsageError(f"models of the kind {kind} cannot be written as GGUF, only {', '.join(_ROTATED)}; take --to merged")
+    reader, kind = open_model(template)
     weights_by_name = _with_gguf_names(weights, reader, kind)
     with closing(GGUFWriter(out, kind)) as writer:
         writer.add_custom_alignment(int(reader.alignment))
@@ -41,10 +38,46 @@ def write_gguf(out: Path, weights: Mapping[str, Any], *, template: Path, heads: 
             if tensor.name in _COPIED:
                 writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
             else:
-                writer.add_tensor(tensor.name, _convert(tensor, weights_by_name, heads if _ROTATED[kind] else None))
+                writer.add_tensor(tensor.name, _convert(tensor, weights_by_name, heads if ROTATED[kind] else None))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
+
+
+def open_model(file: Path) -> tuple[Any, str]:
+    """Open the GGUF file of a model, and return it with its architecture. Raises UsageError for one that cannot be written."""
+    reader = _open(file)
+    kind = str(reader.fields["general.architecture"].contents())
+    if kind not in ROTATED:
+        raise UsageError(f"models of the kind {kind} cannot be written as GGUF, only {', '.join(ROTATED)}; take --to merged")
+    return reader, kind
+
+
+def map_names(reader: Any, kind: str) -> Any:
+    """Return the map from the names of transformers to those of an open GGUF file."""
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    (arch,) = (arch for arch, name in MODEL_ARCH_NAMES.items() if name == kind)
+    return get_tensor_name_map(arch, int(reader.fields[f"{kind}.block_count"].contents()))
+
+
+def interleave_halves(value: Any, heads: int) -> Any:
+    """Reorder the rows of each head: row 1 of its first half, row 1 of its second half, row 2 of the first, and so on.
+
+    `value` is (rows, ...) with rows = heads * size of a head. llama.cpp keeps queries and keys of llama models in this order.
+    """
+    return value.reshape(heads, 2, value.shape[0] // heads // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)
+
+
+def to_half(value: Any, name: str) -> Any:
+    """Return the numbers of the tensor `name` as float16. Raises UsageError when float16 cannot hold them."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(value, dtype=np.float16)
+    if not np.isfinite(converted).all():
+        raise UsageError(f"{name} has numbers that float16 cannot hold; take --to merged")
+    return converted
 
 
 def read_licence(file: Path) -> str:
@@ -72,10 +105,8 @@ def _with_gguf_names(weights: Mapping[str, Any], reader: Any, kind: str) -> dict
     Raises UsageError when the file has no tensor of that name. An output layer that equals the embeddings needs none.
     """
     import numpy as np
-    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
 
-    (arch,) = (arch for arch, name in MODEL_ARCH_NAMES.items() if name == kind)
-    names = get_tensor_name_map(arch, int(reader.fields[f"{kind}.block_count"].contents()))
+    names = map_names(reader, kind)
     template_names = {tensor.name for tensor in reader.tensors}
     named = {names.get_name(name, try_suffixes=(".weight", ".bias")) or name: value for name, value in weights.items()}
     for name in named.keys() - template_names:
@@ -97,19 +128,7 @@ def _convert(tensor: Any, weights: Mapping[str, Any], heads: tuple[int, int] | N
         actual = "none" if value is None else str(value.shape)
         raise UsageError(f"the weights do not fit the GGUF that they came from: {tensor.name} has shape {shape} there and {actual} here")
     if heads and ".attn_q." in tensor.name:
-        value = _interleave_halves(value, heads[0])
+        value = interleave_halves(value, heads[0])
     elif heads and ".attn_k." in tensor.name:
-        value = _interleave_halves(value, heads[1])
-    with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(value, dtype=np.float16 if len(shape) > 1 else np.float32)
-    if not np.isfinite(converted).all():
-        raise UsageError(f"{tensor.name} has numbers that float16 cannot hold; take --to merged")
-    return converted
-
-
-def _interleave_halves(value: Any, heads: int) -> Any:
-    """Reorder the rows of each head: row 1 of its first half, row 1 of its second half, row 2 of the first, and so on.
-
-    `value` is (rows, ...) with rows = heads * size of a head. llama.cpp keeps queries and keys of llama models in this order.
-    """
-    return value.reshape(heads, 2, value.shape[0] // heads // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)
+        value = interleave_halves(value, heads[1])
+    return to_half(value, tensor.name) if len(shape) > 1 else np.ascontiguousarray(value, dtype=np.float32)

@@ -14,7 +14,7 @@ from typing import Any
 
 from codagent_train.run_dir.weights_ref import ADAPTER_TENSORS, read_adapter_settings
 
-_TENSOR_NAME = re.compile(r"(?:base_model\.model\.)?([\w.]+)\.lora_(?:(A|B|embedding_A|embedding_B)|magnitude_vector)(?:\.weight)?")
+TENSOR_NAME = re.compile(r"(?:base_model\.model\.)?([\w.]+)\.lora_(?:(A|B|embedding_A|embedding_B)|magnitude_vector)(?:\.weight)?")
 _USED = ("r", "lora_alpha", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "init_lora_weights", "peft_type")
 _REPLACED = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")  # by what the names of the tensors say
 _WITHOUT_EFFECT = ("base_model_name_or_path", "revision", "task_type", "auto_mapping", "peft_version", "inference_mode", "lora_dropout")
@@ -85,7 +85,7 @@ def _find_ranks(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """
     ranks: dict[str, dict[str, int]] = {}
     for name, shape in shapes.items():
-        match = _TENSOR_NAME.fullmatch(name)
+        match = TENSOR_NAME.fullmatch(name)
         if not match or (match[2] and len(shape) != 2):
             raise ValueError(f"it holds {name[:100]}, which is not of a LoRA")
         if match[2]:

@@ -21,13 +21,14 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("small", "easy", "hard"),
     "control": ("easy", "medium", "hard", "noisy"),
     "alchemy": ("easy", "hard", "fresh", "hard-fair"),
+    "conventions": ("easy",),
     "terminal": ("machine",),
     "grid": ("small", "train", "eval"),
     "pde": ("train", "eval"),
 }
 FORMS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("brief", "terse", "paper"),
-    **dict.fromkeys(("control", "alchemy"), ("terse", "paper")),
+    **dict.fromkeys(("control", "alchemy", "conventions"), ("terse", "paper")),
 }
 
 WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
@@ -35,7 +36,7 @@ Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a numbe
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 Form = Literal["brief", "terse", "paper"]
 Memory = Literal["environment", "notes"]
-EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "terminal", "grid", "pde"]
+EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"]
 _Returns = Literal["paper", "own", "one_sum"]
 _Baseline = Literal["mean", "leave_one_out"]
 _Balance = Literal["packs", "tokens"]

@@ -16,6 +16,11 @@ _LINK, _PROGRAM, _FILE = "120000", "100755", "100644"
 _OURS, _THEIRS = (re.compile(rb"^" + sign * 7 + rb" [0-9a-f]{40,64}$", re.MULTILINE) for sign in (b"<", b">"))
 
 
+def merge(root: Path, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+    """Merge two commits or trees with `base` as their common ancestor. Returns the tree, and the paths that could not be merged."""
+    return merge_trees(Git(root), base, ours, theirs)
+
+
 def merge_trees(git: Git, base: str, ours: str, theirs: str, *, renames: bool = True) -> tuple[str, tuple[str, ...]]:
     """Return the merged tree, and the paths that could not be merged. In the tree, these have conflict markers where they are text.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from codagent_train.environments.conventions import best_answers, calls
 from codagent_train.environments.domains.alchemy import alchemist, crafting, recipes
 from codagent_train.environments.domains.control import best_law, plant, steering
 from codagent_train.environments.domains.domain import Domain
@@ -27,6 +28,14 @@ DOMAINS: Mapping[str, Domain] = {
         alchemist.PLAYERS,
         crafting.EXPECTED,
         crafting.has_pair,
+    ),
+    "conventions": Domain(
+        dict.fromkeys(calls.LEVELS, 1),
+        calls.make_conventions_pack,
+        calls.ConventionsGame,
+        best_answers.PLAYERS,
+        calls.EXPECTED,
+        lambda reply: all(map(calls.has_value, reply.strip().splitlines())),
     ),
     "grid": Domain(
         {name: level.rounds[1] for name, level in cost_map.LEVELS.items()},

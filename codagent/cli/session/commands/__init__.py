@@ -1,0 +1,1 @@
+"""The commands of a session that begin with a slash, in a module for each group."""

@@ -1,0 +1,113 @@
+"""Commands on the work in the sandbox: see it, take it over, drop it, check it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from codagent.cli.session.commands.command import Command
+from codagent.cli.session.ink import clean
+from codagent.cli.session.view import describe_outcome
+from codagent.errors import UsageError
+from codagent.repository import git
+from codagent.session.exchange import accept, undo
+
+if TYPE_CHECKING:
+    from codagent.cli.session.chat import Chat
+
+_LINES = 60  # of a diff that is shown without being asked for
+NOTHING = "nothing was changed that is not accepted already"
+
+
+def _diff(chat: Chat, argument: str) -> None:
+    change = _find_change(chat)
+    if change is None:
+        return
+    root, view = chat.options.root, chat.view
+    view.print(clean(git.diff(root, *change, stat=True)).rstrip("\n"))
+    lines = view.ink.patch(git.diff(root, *change))
+    if argument != "all" and len(lines) > _LINES:
+        view.print("\n".join(lines[:_LINES]))
+        view.say(f"… {len(lines) - _LINES} more lines; /diff all shows them")
+    else:
+        view.print("\n".join(lines))
+
+
+def _apply(chat: Chat, paths: str) -> None:
+    change = _find_change(chat)
+    if change is None:
+        return
+    root = chat.options.root
+    chosen = _choose(git.list_changed(root, *change), paths.split()) if paths else None
+    conflicts = accept(chat.session, chosen)
+    if conflicts:
+        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {', '.join(conflicts)}; /diff shows the agent's")
+        return
+    rest = chat.session.history.change()
+    chat.view.say("these changes are in your files now; /undo takes them back")
+    if rest:
+        chat.tell_change(*rest)
+
+
+def _choose(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[str, Collection[int] | None]:
+    """Return the parts that the words name: PATH for a whole file or folder, PATH:1,3 for its first and third hunk.
+
+    Raises UsageError for a word that names none.
+    """
+    chosen: dict[str, Collection[int] | None] = {}
+    for word in words:
+        path, _, numbers = word.rpartition(":") if re.fullmatch(r".+:\d+(,\d+)*", word) else (word, "", "")
+        files = [file for file in changed if file.path == path or file.path.startswith(f"{path.rstrip('/')}/")]
+        hunks = [int(number) - 1 for number in numbers.split(",")] if numbers else None
+        if not files or (hunks is not None and not all(0 <= hunk < len(files[0].hunks) for hunk in hunks)):
+            raise UsageError(f"{word} is not in the change; it has {', '.join(map(_describe_file, changed[:20]))}")
+        chosen |= {file.path: hunks for file in files}
+    return chosen
+
+
+def _describe_file(file: git.ChangedFile) -> str:
+    return f"{file.path} ({len(file.hunks)} hunks)" if len(file.hunks) > 1 else file.path
+
+
+def _undo(chat: Chat, _: str) -> None:
+    chat.session.open()
+    undone = undo(chat.session)
+    if undone.conflicts:
+        chat.view.error(f"nothing was taken back: you have changed the same place since: {', '.join(undone.conflicts)}")
+        return
+    chat.view.say(f"taken back: {', '.join(undone.paths) or 'the files are as they were before already'}; the sandbox has the work still")
+
+
+def _discard(chat: Chat, _: str) -> None:
+    if _find_change(chat) is None:
+        return
+    chat.session.discard()
+    chat.view.say("the work since the last that was accepted is dropped")
+
+
+def _check(chat: Chat, _: str) -> None:
+    chat.view.work("checking")
+    outcome = chat.session.check()
+    if outcome is None:
+        chat.view.error("there are no checks; name one with --check CMD, or in codagent.toml: checks = ['pytest -q']")
+        return
+    if not outcome.passed:
+        chat.view.print(clean(outcome.feedback))
+    chat.view.print(chat.view.ink("green" if outcome.passed else "red", clean(describe_outcome(outcome))))
+
+
+def _find_change(chat: Chat) -> tuple[str, str] | None:
+    change = chat.session.history.change() if chat.session.is_open else None
+    if change is None:
+        chat.view.say(NOTHING)
+    return change
+
+
+COMMANDS = (
+    Command("diff", "show what was changed", _diff, "[all]"),
+    Command("apply", "take the changes over into your files", _apply, "[PATH[:HUNK,…]…]"),
+    Command("undo", "take back what was applied last", _undo),
+    Command("discard", "drop the changes that are not accepted", _discard),
+    Command("check", "run the checks on the work as it is", _check),
+)

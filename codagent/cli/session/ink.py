@@ -1,0 +1,58 @@
+"""Colours and widths of a terminal. Text is made harmless before it is painted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prompt_toolkit.utils import get_cwidth
+
+from codagent.text import escape_undecodable, hide_secrets, sanitize
+
+_CODES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """Paints text, or leaves it as it is. Without colour, bold and dim are left out, too."""
+
+    color: bool
+
+    def __call__(self, style: str, text: str) -> str:
+        """Return a text in a style: dim, bold, red, green, yellow or cyan."""
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.color and text else text
+
+    def patch(self, patch: str) -> list[str]:
+        """Return the lines of a patch, added ones in green and removed ones in red."""
+        styles = {"+": "green", "-": "red", "@": "cyan"}
+        return [self(styles[line[0]], line) if line[:1] in styles else line for line in map(clean, patch.splitlines())]
+
+
+def clean(text: str) -> str:
+    """Return a text that a terminal can show, whatever a model or a program has put into it."""
+    return escape_undecodable(hide_secrets(sanitize(text)))
+
+
+def fit(text: str, columns: int) -> str:
+    """Cut a line to so many columns, of which wide characters take two, and mark that it was cut."""
+    if get_cwidth(text) <= columns:
+        return text
+    width, kept = 1, ""  # one for the mark
+    for character in text:
+        width += get_cwidth(character)
+        if width > columns:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Split a line into lines of at most so many columns, of which wide characters take two."""
+    lines, width = [""], 0
+    for character in text:
+        size = get_cwidth(character)
+        if width + size > columns and lines[-1]:
+            lines.append("")
+            width = 0
+        lines[-1] += character
+        width += size
+    return lines

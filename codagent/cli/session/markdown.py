@@ -1,0 +1,59 @@
+"""Markdown while it is written: whole blocks are rendered and stay, the rest is shown as it is."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from codagent.cli.session.ink import clean
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+
+
+class MarkdownStream:
+    """Splits a growing text at the ends of its blocks. `rest` is what follows the last whole block."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+        self._line_start = 0  # in `rest`: where the first line begins that was not looked at
+        self._fence = ""  # that is open; "": none
+
+    def add(self, piece: str) -> str:
+        """Add a piece, and return the blocks that are whole now. "": there are none."""
+        self.rest += piece
+        whole = 0
+        while (end := self.rest.find("\n", self._line_start)) >= 0:
+            line, self._line_start = self.rest[self._line_start : end], end + 1
+            if self._ends_block(line):
+                whole = self._line_start
+        blocks, self.rest = self.rest[:whole], self.rest[whole:]
+        self._line_start -= whole
+        return blocks
+
+    def finish(self) -> str:
+        """Return the rest, and begin anew."""
+        rest = self.rest
+        self.__init__()  # type: ignore[misc]
+        return rest
+
+    def _ends_block(self, line: str) -> bool:
+        """Take note of a line, and return whether a block ends with it: an empty line, or the end of a fence."""
+        fence = _FENCE.match(line)
+        if self._fence:
+            closed = fence is not None and fence[1].startswith(self._fence) and not line.strip().strip(self._fence[0])
+            self._fence = "" if closed else self._fence
+            return closed
+        self._fence = fence[1] if fence else ""
+        return not fence and not line.strip()
+
+
+def render(text: str, columns: int, *, color: bool) -> str:
+    """Render Markdown for a terminal. Control sequences in it are gone, and a link shows its address and is none."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    page = io.StringIO()
+    console = Console(file=page, force_terminal=color, width=max(20, columns), no_color=not color, legacy_windows=False)
+    console.print(Markdown(clean(text), code_theme="ansi_dark", hyperlinks=False))
+    lines = [line.rstrip() for line in page.getvalue().split("\n")]
+    return "\n".join(lines).strip("\n")

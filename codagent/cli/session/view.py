@@ -1,0 +1,185 @@
+"""What a person sees of a session: the model's words, its calls with clock and output, edits, and why a turn ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from codagent.cli.session.calls import describe_call, summarize_call
+from codagent.cli.session.ink import Ink, clean, fit, wrap
+from codagent.cli.session.markdown import MarkdownStream, render
+from codagent.cli.session.meter import Meter
+from codagent.protocols import CallText, Restart, Thought
+from codagent.runner.display import LoopView
+from codagent.session.workspace import Answered
+from codagent.text import first_argument, first_line
+from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task, ToolCall
+
+LIVE_LINES = 6  # of what is being written
+_TAIL = 4_000  # characters of it that are looked at
+_DRAW_S = 0.04  # between two times that text is drawn while it comes
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_WAITING, _ANSWERING, _WRITING = "waiting for the model", "the model answers", "the model writes a call"
+_ENDS = {
+    "interrupted": "stopped; what was done is kept. Say how to go on, or press Enter",
+    "steps": "the limit of steps for one turn is reached; Enter goes on",
+    "repeated": "the model makes the same call again and again; say what to do differently",
+    "silent": "the model says the same again and again; say what to do differently",
+}
+
+
+class View:
+    """A Display that prints what stays, and offers what changes meanwhile as `live_lines`."""
+
+    def __init__(self, ink: Ink) -> None:
+        self.ink, self.meter = ink, Meter()
+        self._columns: Callable[[], int] = lambda: 80
+        self._redraw: Callable[[], None] = lambda: None
+        self.outputs: list[str] = []  # of all calls, in full, for `/expand`
+        self._stream, self._thought = MarkdownStream(), ""
+        self._doing, self._began, self._drawn = "", 0.0, 0.0
+        self._calls: list[ToolCall] = []  # of the latest reply that have no answer
+        self._said = False  # whether the latest turn has said anything
+
+    def attach(self, columns: Callable[[], int], redraw: Callable[[], None]) -> None:
+        """Show it on a screen: `columns` tells the width of the terminal, `redraw` is called when the live lines have changed."""
+        self._columns, self._redraw = columns, redraw
+
+    def print(self, text: str = "") -> None:
+        """Print lines that codagent has painted itself."""
+        sys.stdout.write(f"{text}\n")
+
+    def say(self, line: str) -> None:
+        """Print a sentence of codagent's own."""
+        self.print(self.ink("dim", clean(line)))
+
+    def error(self, line: str) -> None:
+        """Print a sentence that says what went wrong."""
+        self.print(self.ink("red", clean(line)))
+
+    def markdown(self, text: str) -> None:
+        """Print Markdown."""
+        if text.strip():
+            self.print(render(text, self._columns(), color=self.ink.color))
+
+    def watch(self, view: LoopView) -> None:
+        """Show nothing: the meter counts by itself."""
+
+    def close(self) -> None:
+        self.rest()
+
+    def work(self, doing: str) -> None:
+        """Show that something is being done, with a clock."""
+        self._doing, self._began, self._drawn = doing, time.monotonic(), 0.0
+        self._redraw()
+
+    def rest(self) -> None:
+        """Show that nothing is being done."""
+        self._doing = ""
+        self._redraw()
+
+    def live_lines(self) -> list[tuple[str, str]]:
+        """Return what changes meanwhile as lines, each with a style and no wider than the terminal."""
+        if not self._doing:
+            return []
+        columns = max(10, self._columns() - 1)
+        tail = self._thought or self._stream.rest
+        style = "class:thought" if self._thought else ""
+        written = clean(tail[-_TAIL:]).strip("\n").split("\n")[-LIVE_LINES:] if tail.strip() else []
+        lines = [(style, part) for line in written for part in wrap(line, columns)][-LIVE_LINES:]
+        seconds = time.monotonic() - self._began
+        turn = _SPINNER[int(seconds * 8) % len(_SPINNER)]
+        return [*lines, ("class:doing", fit(f"{turn} {self._doing} · {seconds:.0f} s", columns))]
+
+    def on_text(self, text: str) -> None:
+        if isinstance(text, Restart):
+            self._stream, self._thought = MarkdownStream(), ""
+            self.say(text)
+        elif isinstance(text, CallText):
+            self._thought = ""
+            if self._doing != _WRITING:
+                self._show(self._stream.finish())
+                self.work(_WRITING)
+        elif isinstance(text, Thought):
+            self._thought = (self._thought + text)[-_TAIL:]
+        else:
+            self._thought = ""
+            self._show(self._stream.add(text))
+            self._doing = _ANSWERING if self._doing == _WAITING else self._doing
+        if time.monotonic() - self._drawn > _DRAW_S:  # what comes sooner is drawn by the clock
+            self._drawn = time.monotonic()
+            self._redraw()
+
+    def on_episode_start(self, episode: Episode) -> None:
+        self._said = False
+        self.work(_WAITING if episode.kind == "solve" else "the conversation is summed up")
+
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
+        self._thought = ""
+        self._show(self._stream.finish())
+        self.meter.count(reply)
+        self._calls = list(reply.message.tool_calls)
+        self._work_on_next_call()
+
+    def on_answer(self, answered: Answered) -> None:
+        """Print a call that is done: what was called, how it ended, the last lines of its output, or how it changed a file."""
+        self._calls = [call for call in self._calls if call.id != answered.call.id]
+        self.outputs.append(answered.answer)
+        number = len(self.outputs)
+        self.print(summarize_call(answered, self.ink, self._columns()))
+        for line in describe_call(answered, self.ink, number):
+            self.print(line)
+        self._work_on_next_call()
+
+    def on_step(self, step: Step) -> None:
+        for message in step.observation.messages:
+            if message.role == "user":
+                self.say(f"told: {first_line(message.content, 100)}")
+        self.work(_WAITING)
+
+    def on_episode_end(self, episode: Episode) -> None:
+        self._thought = ""
+        if rest := self._stream.finish():
+            self._show(rest)
+        self._calls = []
+        self.meter.note(episode)
+        if episode.kind == "notes":
+            return
+        if sentence := _explain_end(episode):
+            self.error(sentence)
+        if episode.outcome:
+            self.print(self.ink("green" if episode.outcome.passed else "red", clean(describe_outcome(episode.outcome))))
+
+    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+        """Show nothing: a session has no iterations."""
+
+    def _show(self, blocks: str) -> None:
+        if blocks.strip():
+            self._said = True
+            self.markdown(blocks)
+            self.print()
+
+    def _work_on_next_call(self) -> None:
+        if self._calls:
+            call = self._calls[0]
+            self.work(clean(f"{call.name} {first_line(first_argument(call), 200)}"))
+        else:
+            self.work(_WAITING)
+
+
+def describe_outcome(outcome: Outcome) -> str:
+    """Say in a line what the checks say."""
+    if outcome.passed:
+        return "all checks pass"
+    named = ", ".join(outcome.failed[:5]) + (f" and {len(outcome.failed) - 5} more" if len(outcome.failed) > 5 else "")
+    return f"the checks do not pass{f': {named}' if named else ''}; /check shows why"
+
+
+def _explain_end(episode: Episode) -> str:
+    """Say why a turn has ended; "": the model has answered."""
+    if episode.end == "finished":
+        return ""
+    sentence = _ENDS.get(str(episode.end), "")
+    retry = "; Enter tries again" if episode.end in ("model", "sandbox", "tokens", "seconds", "usd") else ""
+    return sentence or f"{episode.cause or f'ended: {episode.end}'}{retry}"

@@ -1,0 +1,58 @@
+"""What goes between a session's work and the person's files: work that is accepted, and edits that the person made meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from codagent.repository import git
+from codagent.session.session import Session
+
+_ACCEPTED = "(The person has accepted your changes{parts}. They are in the person's files now.)"
+_UNDONE = "(The person has taken the changes that were accepted last back out of the person's files.)"
+_FOLLOWED = "(The person has edited files meanwhile, and you have these edits, too: {paths})"
+_NAMED = 20  # files in a sentence
+
+
+def accept(session: Session, chosen: Mapping[str, Collection[int] | None] | None = None) -> tuple[str, ...]:
+    """Apply the work that is not accepted so far to the person's files. Returns the paths in conflict; then nothing was changed.
+
+    `chosen` has numbers of hunks by path, as `git.select` takes them; None: all of it. Raises RepositoryError as `git.apply` does.
+    """
+    root, change = session.runner.root, session.history.change()
+    if change is None:
+        return ()
+    base, result = change
+    wanted = result if chosen is None else git.select(root, base, result, chosen)
+    conflicts = git.apply(root, base, wanted, label=session.id)
+    if not conflicts:
+        accepted = result if chosen is None else git.commit(root, wanted, base, "accepted in part", trailers={})
+        parts = "" if chosen is None else f" to {', '.join(list(chosen)[:_NAMED])}"
+        session.act(_ACCEPTED.replace("{parts}", parts), accepted=accepted)
+    return conflicts
+
+
+def undo(session: Session) -> git.Undone:
+    """Take back what was applied last. What this session had applied is to be accepted again. Raises RepositoryError as `git.undo`."""
+    undone = git.undo(session.runner.root)
+    if undone.label == session.id and not undone.conflicts:
+        session.act(_UNDONE, accepted=git.snapshot(session.runner.root).commit)
+    return undone
+
+
+def follow(session: Session) -> tuple[str, ...]:
+    """Bring what the person has edited since the last time into the work. Returns the paths that the agent has changed in the same places;
+    then the work stays as it is.
+    """
+    session.open()
+    root, history = session.runner.root, session.history
+    base, work = history.accepted, history.commit
+    now = git.snapshot(root).commit
+    if git.tree_of(root, now) == git.tree_of(root, base):
+        return ()
+    merged, conflicts = git.merge(root, base, work, now)
+    if not conflicts:
+        edited = [file.path for file in git.list_changed(root, base, now)]
+        commit = git.commit(root, merged, work, "edits of the person", trailers={})
+        paths = ", ".join(edited[:_NAMED]) + (f" and {len(edited) - _NAMED} more" if len(edited) > _NAMED else "")
+        session.act(_FOLLOWED.replace("{paths}", paths), commit=commit, accepted=now)
+    return conflicts

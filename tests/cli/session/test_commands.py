@@ -1,0 +1,283 @@
+"""What a person types in a session, without a terminal: commands, files, commands in the sandbox, and bare words."""
+
+import subprocess
+
+import pytest
+
+from codagent.cli.session.chat import Chat
+from codagent.cli.session.commands import table
+from codagent.cli.session.ink import Ink
+from codagent.cli.session.screen import PlainInput
+from codagent.cli.session.view import View
+from codagent.runner.spec import Person
+from codagent.store import layout
+from codagent.store.record import load
+from tests.session.place import SECRET, call
+
+MEND = call("edit", path="answer.txt", old="wrong", new="right")
+DONE = [MEND, "Mended."]
+
+
+class Lines(PlainInput):
+    """Types nothing more when all lines are worked on."""
+
+    def read(self):
+        self._listener.leave()
+
+
+@pytest.fixture
+def talk(place, capsys):
+    """Types lines into a session with these replies, and gives the chat and what was printed."""
+
+    def run(replies, *lines, **settings):
+        view = View(Ink(color=False))
+        options = place.options(replies, display=view, **settings)
+        chat = Chat(options, view, Person(options.settings, SECRET, view.say))
+        listener = chat.listener()
+        for line in lines:
+            listener.line(line, line)
+        chat.run(Lines(listener), lambda: None)
+        printed = capsys.readouterr().out
+        if chat._session:  # closed at the end
+            place._opened.append(chat._session)
+        return chat, printed
+
+    return run
+
+
+def told_to_the_model(chat):
+    if not chat.session.is_open:
+        return []
+    return [message.content for episode in chat.session.history.episodes for message in episode.prompt if message.role == "user"]
+
+
+def test_what_begins_with_a_slash_or_a_mark_never_reaches_the_model(talk):
+    lines = ["/help", "/foo", "/", "!echo hi", "!", "/model", "exit"]
+    chat, _ = talk([], *lines)
+    assert told_to_the_model(chat) == []
+    assert chat.view.meter.replies == 0
+
+
+@pytest.mark.parametrize("word", ["exit", "quit", "/quit", "/q", "Quit", ":q"])
+def test_words_that_leave(talk, word):
+    _chat, printed = talk([], word, "/help")
+    assert "/diff" not in printed
+
+
+@pytest.mark.parametrize("word", ["help", "/help", "?", "/?"])
+def test_words_that_help_name_every_command(talk, word):
+    _, printed = talk([], word)
+    assert [name for name in table.commands() if f"/{name}" not in printed] == []
+
+
+@pytest.mark.parametrize("name", sorted(table.commands()))
+def test_every_command_answers_before_anything_was_done(talk, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _chat, printed = talk(["x"], f"/{name}")
+    assert printed.strip() or name in ("apply", "diff")
+
+
+def test_an_unknown_command_names_the_nearest(talk):
+    _, printed = talk([], "/aply", "/xyzzy")
+    assert "there is no command /aply; did you mean /apply?" in printed
+    assert "there is no command /xyzzy; /help lists them" in printed
+
+
+def test_a_name_may_be_shortened_while_it_is_clear(talk):
+    _, printed = talk([], "/cont", "/c")
+    assert "of 128k tokens" in printed
+    assert "there is no command /c" in printed
+
+
+def test_a_change_is_shown_taken_over_and_taken_back(talk, place):
+    file = place.root / "answer.txt"
+    _, printed = talk(DONE, "mend it", "/diff", "/apply")
+    assert "+right" in printed
+    assert file.read_text() == "right\n"
+    _chat, printed = talk(DONE, "mend it", "/apply", "/diff")
+    assert "nothing was changed that is not accepted" in printed
+
+
+def test_undo_takes_back_what_was_applied_and_the_work_is_to_be_accepted_again(talk, place):
+    _, printed = talk(DONE, "mend it", "/apply", "/undo", "/diff")
+    assert (place.root / "answer.txt").read_text() == "wrong\n"
+    assert "taken back: answer.txt" in printed
+    assert printed.endswith("+right\n")
+
+
+def test_discarded_work_is_gone(talk):
+    chat, printed = talk(DONE, "mend it", "/discard", "/diff")
+    assert chat.session.history.change() is None
+    assert "is dropped" in printed
+
+
+def test_a_conflict_changes_nothing_and_names_the_file(talk, place):
+    chat, _ = talk(DONE, "mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    chat.listener().line("/apply", "")
+    chat.run(Lines(chat.listener()), lambda: None)
+    assert (place.root / "answer.txt").read_text() == "mine\n"
+
+
+def test_the_sandbox_runs_a_persons_command_and_the_model_sees_it(talk):
+    chat, printed = talk(["I saw it."], "!cat answer.txt; exit 3", "did you see?")
+    assert "wrong\nexit 3" in printed
+    assert "`cat answer.txt; exit 3` in the sandbox: exit 3\nwrong" in told_to_the_model(chat)[-1]
+
+
+def test_a_file_that_is_named_is_told(talk):
+    chat, _ = talk(["Yes."], "look at @answer.txt, and @nothing.txt")
+    assert told_to_the_model(chat)[-1].endswith("look at @answer.txt, and @nothing.txt\n\nanswer.txt:\n```\nwrong\n```")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"), [("Review $ARGUMENTS.", "/review it", "Review it."), ("Review.", "/review it", "Review.\n\nit")]
+)
+def test_a_persons_own_command_is_a_text_for_the_model(talk, place, text, line, told):
+    folder = layout.home_dir(place.root) / "commands"
+    folder.mkdir()
+    (folder / "review.md").write_text(text)
+    chat, printed = talk(["Fine."], "/help", line)
+    assert "/review" in printed
+    assert told_to_the_model(chat)[-1].endswith(told)
+
+
+@pytest.mark.parametrize("name", ["../../secret", "a/b", ".hidden"])
+def test_a_command_outside_of_the_folder_is_none(talk, place, name):
+    (place.root / "secret.md").write_text("secret")
+    chat, _printed = talk(["Fine."], f"/{name}")
+    assert told_to_the_model(chat) == []
+
+
+def test_a_plan_reads_until_go(talk, place):
+    chat, _printed = talk([MEND, "My plan.", MEND, "Done."], "/plan mend it", "go")
+    first, second = chat.session.history.turns
+    assert first.steps[0].observation.messages[0].content.startswith("error: this is a plan")
+    assert second.steps[0].observation.messages[0].content.startswith("ok")
+    assert chat.planning is False
+
+
+def test_checks_are_run_on_the_work(talk):
+    _, printed = talk(DONE, "/check", "mend it", "/check", checks=("grep -q right answer.txt",))
+    assert "the checks do not pass: grep -q right answer.txt" in printed
+    assert printed.endswith("all checks pass\n")
+
+
+def test_a_loop_is_handed_a_task_and_its_result_is_the_work(talk):
+    replies = [call("bash", command="echo right > answer.txt"), call("finish", summary="put it right"), "It is right."]
+    chat, printed = talk(replies, "/loop make it right", checks=("grep -q right answer.txt",))
+    assert "passed after 1 attempts" in printed
+    assert chat.session.history.change() is not None
+
+
+def test_a_loop_without_checks_says_what_it_needs(talk):
+    _, printed = talk([], "/loop make it right")
+    assert "a loop needs checks" in printed
+
+
+def test_the_model_is_changed_for_the_next_turn(talk, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('["I am the other."]')
+    chat, printed = talk(["I am the first."], "who are you?", f"/model scripted:{other}", "and you?", "/effort high", "/effort", "/cost")
+    assert "I am the other." in printed
+    assert "the effort is high" in printed
+    assert [len(turn.prompt) for turn in chat.session.history.turns] == [2, 4]
+
+
+def test_a_model_that_cannot_be_opened_leaves_the_one_before(talk):
+    _, printed = talk(["Still here."], "/model embedded:nonsense", "are you there?")
+    assert "Still here." in printed
+
+
+def test_cleared_and_summed_up(talk):
+    chat, printed = talk(["Blue.", "It was about colours.", "Hm?"], "what colour?", "/compact", "/clear", "what was it?", "/context")
+    assert "It was about colours." in printed
+    assert "colour" not in told_to_the_model(chat)[-1]
+
+
+def test_a_fork_and_the_way_back(talk):
+    chat, printed = talk(["One.", "Two."], "one?", "two?", "/fork 1", "/resume")
+    assert len(chat.session.history.turns) == 1
+    assert "goes on after 1 turns" in printed
+    chat, printed = talk(["One."], "one?", "/fork 7")
+    assert "has 1 turns" in printed
+
+
+def test_a_transcript_is_written_and_never_over_another_file(talk, tmp_path):
+    file = tmp_path / "talk.md"
+    _, printed = talk(DONE, "mend it", f"/export {file}", f"/export {file}")
+    assert "## mend it" in file.read_text()
+    assert "Mended." in file.read_text()
+    assert "is there already" in printed
+
+
+def test_an_error_ends_the_turn_and_not_the_session(talk):
+    _, printed = talk([], "one", "two")
+    assert printed.count("has ended after 0 replies; Enter tries again") == 2
+
+
+def test_an_empty_line_lets_the_model_try_again_after_a_failure_only(talk, tmp_path):
+    chat, _ = talk(["Hello."], "", "hello", "")
+    assert len(chat.session.history.turns) == 1
+    chat, _ = talk([], "hello", "")
+    assert len(chat.session.history.turns) == 2
+
+
+def test_output_is_cut_and_expanded(talk):
+    _, printed = talk([call("bash", command="seq 30"), "Thirty."], "count", "/expand 1", "/expand 9")
+    assert "… 25 lines before; /expand 1 shows all" in printed
+    assert "exit 0\n1\n2\n" in printed
+    assert "there is no output 9" in printed
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b]0;title\x07\x1b[2Jred\u202e \x9b31m"
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [HOSTILE, "end"],
+        [call("bash", command=f"printf '%b' {HOSTILE!r}"), "end"],
+        [call("write", path="x.txt", content=HOSTILE), "end"],
+        [{"content": "", "calls": [{"name": HOSTILE, "arguments": {"x": HOSTILE}}]}, "end"],
+    ],
+)
+def test_hostile_output_is_harmless(talk, replies):
+    _, printed = talk(replies, "go", "/diff", "/expand 1")
+    assert [char for char in printed if char in "\x1b\x07\x9b\u202e\r"] == []
+
+
+def test_no_branch_is_made(talk, place):
+    talk(DONE, "mend it", "/apply")
+    listing = subprocess.run(["git", "branch", "--format=%(refname:short)"], cwd=place.root, capture_output=True, text=True, check=True)
+    assert listing.stdout == "main\n"
+
+
+def test_the_record_of_a_session_is_loaded_like_any_other(talk, place):
+    chat, _ = talk(DONE, "mend it", "!true")
+    loop_id = chat.session.id
+    chat.close()
+    loop = load(place.loops / loop_id / layout.RECORD)
+    assert [episode.task.instruction.partition(" ")[0] for episode in loop.attempts] == ["mend", "(The"]
+
+
+def test_files_and_hunks_are_taken_over_by_name(talk, place):
+    replies = [
+        call("bash", command="seq 30 > many.txt"),
+        "Written.",
+        call("bash", command="sed -i 's/^[159]$/x/; s/^30$/y/' many.txt"),
+        "Changed.",
+    ]
+    _chat, printed = talk(replies, "write", "/apply", "change", "/apply many.txt:9", "/apply many.txt:2", "/apply nothing.txt")
+    lines = (place.root / "many.txt").read_text().splitlines()
+    assert (lines[0], lines[29]) == ("1", "y")
+    assert "many.txt:9 is not in the change" in printed
+    assert "nothing.txt is not in the change; it has many.txt" in printed
+
+
+def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):
+    chat, _ = talk(["Hello.", call("bash", command="cat mine.txt"), "Seen."], "hello")
+    (place.root / "mine.txt").write_text("by hand\n")
+    chat.listener().line("look", "")
+    chat.run(Lines(chat.listener()), lambda: None)
+    assert "by hand" in chat.session.history.turns[-1].steps[0].observation.messages[0].content

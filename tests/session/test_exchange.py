@@ -1,0 +1,77 @@
+"""What goes between a session's work and the person's files."""
+
+import pytest
+
+from codagent.repository import git
+from codagent.session.exchange import accept, follow, undo
+from tests.session.place import call
+
+MEND = call("edit", path="answer.txt", old="wrong", new="right")
+LOOK = call("bash", command="cat answer.txt other.txt")
+MORE = call("write", path="other.txt", content="more\n")
+
+
+def told(session):
+    """What the model was told last, and what the files were when it looked."""
+    turn = session.ask("look")
+    return turn.prompt[-1].content, turn.steps[0].observation.messages[0].content
+
+
+def test_accepted_work_is_in_the_files_and_is_not_offered_again(place):
+    session = place.begin(MEND, "Done.", LOOK, "Seen.")
+    session.ask("mend it")
+    assert accept(session) == ()
+    assert ((place.root / "answer.txt").read_text(), session.history.change()) == ("right\n", None)
+    text, seen = told(session)
+    assert (text.startswith("(The person has accepted your changes."), "right" in seen) == (True, True)
+
+
+def test_a_part_is_accepted_and_the_rest_is_still_offered(place):
+    session = place.begin(MEND, MORE, "Done.")
+    session.ask("mend it")
+    assert accept(session, {"other.txt": None}) == ()
+    assert ((place.root / "answer.txt").read_text(), (place.root / "other.txt").read_text()) == ("wrong\n", "more\n")
+    assert [file.path for file in git.list_changed(place.root, *session.history.change())] == ["answer.txt"]
+
+
+def test_what_was_taken_back_is_offered_again_and_the_work_stays(place):
+    session = place.begin(MEND, "Done.", LOOK, "Seen.")
+    session.ask("mend it")
+    accept(session)
+    assert undo(session).paths == ("answer.txt",)
+    assert follow(session) == ()
+    assert [file.path for file in git.list_changed(place.root, *session.history.change())] == ["answer.txt"]
+    assert "right" in told(session)[1]
+
+
+def test_edits_of_the_person_are_seen_beside_the_work(place):
+    session = place.begin(MEND, "Done.", LOOK, "Seen.")
+    session.ask("mend it")
+    (place.root / "other.txt").write_text("mine\n")
+    assert follow(session) == ()
+    text, seen = told(session)
+    assert "have these edits, too: other.txt" in text
+    assert seen == "exit 0\nright\nmine"
+    assert [file.path for file in git.list_changed(place.root, *session.history.change())] == ["answer.txt"]
+
+
+def test_edits_in_the_same_place_are_named_and_both_sides_stay(place):
+    session = place.begin(MEND, "Done.")
+    session.ask("mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    assert (follow(session), accept(session)) == (("answer.txt",), ("answer.txt",))
+    assert (place.root / "answer.txt").read_text() == "mine\n"
+    assert git.read_file(place.root, session.history.commit, "answer.txt") == b"right\n"
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_resumed_session_knows_what_is_accepted(place, accepted):
+    session = place.begin(MEND, "Done.")
+    session.ask("mend it")
+    if accepted:
+        accept(session)
+    session.close()
+    again = place.resume(replies=["Hello."])
+    again.open()
+    assert (again.history.change() is None) == accepted
+    assert follow(again) == ()

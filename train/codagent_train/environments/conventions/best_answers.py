@@ -1,0 +1,69 @@
+"""What can be reached in conventions without a model: by guessing rules, by remembering them, and by knowing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from codagent.types import Task
+from codagent_train.environments.conventions.calls import ConventionsGame
+from codagent_train.environments.conventions.house import (
+    RULES,
+    House,
+    answer,
+    draw_arguments,
+    draw_exercises,
+    draw_house,
+)
+from codagent_train.environments.domains.domain import Player, Score
+from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.packs import Pack
+
+_Believe = Callable[[House, set[str], Draws], dict[str, int]]  # the house, the kinds of rules that were seen, draws -> what is believed
+
+
+def guess(house: House, seen: set[str], draws: Draws) -> dict[str, int]:  # noqa: ARG001
+    """Believe any rules: what can be done without notes."""
+    return {kind: draws.whole(0, len(ways) - 1) for kind, ways in RULES.items()}
+
+
+def remember(house: House, seen: set[str], draws: Draws) -> dict[str, int]:
+    """Believe the rules that earlier tasks showed, and guess the others: true notes of one's own."""
+    return guess(house, seen, draws) | {kind: house[kind] for kind in seen}
+
+
+def know(house: House, seen: set[str], draws: Draws) -> dict[str, int]:  # noqa: ARG001
+    """Know all rules: what a reader of true notes can do."""
+    return dict(house)
+
+
+def mistake(house: House, seen: set[str], draws: Draws) -> dict[str, int]:  # noqa: ARG001
+    """Believe the rules of another house: what a reader of another pack's notes can do."""
+    return dict(draw_house(draws.whole(0, 10**9)))
+
+
+def _player(believe: _Believe) -> Player:
+    def play(level: str, pack: Pack) -> list[Score]:
+        house, seen, draws = draw_house(pack.seed), set[str](), Draws(pack.seed + 3)
+        game, scores = ConventionsGame(level, "terse", pack), []
+        for task, exercise in zip(pack.tasks, draw_exercises(pack.seed, len(pack.tasks)), strict=True):
+            believed = believe(house, seen, draws)
+            scores.append(_score(game, task, [answer(believed, exercise, call) for call in draw_arguments(exercise, task.seed)]))
+            seen |= set(exercise.rules)
+        return scores
+
+    return play
+
+
+def _score(game: ConventionsGame, task: Task, lines: list[str]) -> Score:
+    attempt = game.begin(task)
+    attempt.act("\n".join(lines))
+    outcome = attempt.judge()
+    return Score(outcome.reward, outcome.passed)
+
+
+PLAYERS: Mapping[str, Player] = {
+    "random": _player(mistake),
+    "scratch": _player(guess),
+    "carry": _player(remember),
+    "known": _player(know),
+}
