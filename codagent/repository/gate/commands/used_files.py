@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _PACKAGE = ("package.json", ".mocharc.json", "jest.config.js", "vitest.config.js", "vitest.config.ts")
 _INTERPRETERS = re.compile(r"(\S*/)?(python[\d.]*|(ba|da|z|k)?sh|node|perl|ruby|php|source|\.)")
-_EXPECTED = re.compile(r"expect|golden|want|snapshot|reference|answer|fixture", re.IGNORECASE)
+_EXPECTED = re.compile(r"expect|golden|snapshot|fixture", re.IGNORECASE)
 _JUDGES = re.compile(
     rb"\bassert\b|\bsys\.exit\b|\bSystemExit\b|\bunittest\b|\bprocess\.exit\b|\bassert\(|\bassert\.|\braise \w*Error|\bdie\b",
     re.MULTILINE,
@@ -30,7 +30,9 @@ def find_used_files(checks: Sequence[str], paths: Sequence[str], read: Callable[
             # Without such a file at the start, writing it may be the task.
             if runner in words and known & set(files):
                 used |= set(files)
-        used |= {word for word in words if word in known and (word in _PACKAGE or word in _MAKEFILES or _EXPECTED.search(word))}
+        used |= {word for word in words if word in known and (word in _PACKAGE or word in _MAKEFILES)}
+        if {"diff", "cmp"} & set(words):
+            used |= {word for word in words if word in known and _EXPECTED.search(word)}
         used |= {script for script in _scripts(words) if script in known and (_is_shell(script) or _JUDGES.search(read(script)))}
     return tuple(sorted(used))
 

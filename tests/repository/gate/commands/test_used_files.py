@@ -33,6 +33,8 @@ FILES = {
         ("python3 app.py | diff - expected.txt", {"expected.txt"}),
         ("python3 app.py", set()),
         ("grep x README.md", set()),
+        ("grep x expected.txt", set()),
+        ("diff README.md app.py", set()),
         ("pytest -q", set()),
         ("python3 'open", set()),
     ],
