@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from codagent.types import CommandResult, Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, Tool
 
@@ -85,6 +85,17 @@ class Environment(Protocol):
     def grade(self) -> Outcome | None: ...
     def save_work(self, outcome: Outcome | None) -> str | None: ...
     def describe_state(self) -> str: ...
+
+
+@runtime_checkable
+class NotesPrompter(Protocol):
+    """An environment that asks for the rewrite of the notes in its own words.
+
+    `ask_for_notes` returns the request that follows an attempt. It names the tags `<notes>` and `</notes>`, asks for at most `max_words`
+    words between them, and has about `max_bytes` bytes at most.
+    """
+
+    def ask_for_notes(self, attempt: Episode, *, max_words: int, max_bytes: int) -> tuple[Message, ...]: ...
 
 
 class Observer(Protocol):

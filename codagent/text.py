@@ -104,7 +104,7 @@ def encode_text(text: str) -> bytes:
 
 def utf8_size(text: str) -> int:
     """Return how many bytes `encode_text` makes of a text."""
-    return len(encode_text(text))
+    return len(text) if text.isascii() else len(encode_text(text))
 
 
 def escape_undecodable(text: str) -> str:

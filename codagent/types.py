@@ -125,6 +125,7 @@ class Outcome:
     passed: bool
     feedback: str
     failed: tuple[str, ...] = ()  # by name
+    total: int = 0  # how many tests and checks were judged; 0: that was not counted
     kept: bool = False  # whether an earlier command judged the same files, and not this one
     suspicious: tuple[str, ...] = ()  # changes for which a pass of all checks does not count, until a person allows them
 

@@ -124,7 +124,7 @@ def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profi
     Returns the reply, and the messages that were sent when they are fewer than all that came before (else None).
     """
     shortened = context.messages if context.forgets else None
-    sampling = replace(profile.sampling, max_tokens=room * profile.sampling.max_tokens)
+    sampling = profile.sampling if room == 1 else replace(profile.sampling, max_tokens=room * profile.sampling.max_tokens)
     if sampling.seed is not None:
         sampling = replace(sampling, seed=sampling.seed + context.steps)  # the same question, another answer
     while context.overflows(profile.context_tokens, sampling):
@@ -141,6 +141,9 @@ def _ask(model: Model, context: Context, tools: tuple[Tool, ...], profile: Profi
 def _replace_halves(reply: Reply) -> Reply:
     """Return the reply as its record will hold it: half a character, which no file takes, is replaced. So a replay answers the same."""
     fix, message = replace_unencodable, reply.message
+    texts = (text for call in message.tool_calls for text in (call.id, call.name, call.arguments))
+    if all(map(str.isascii, (reply.raw, message.content, message.provider_data, *texts))):
+        return reply
     calls = tuple(ToolCall(fix(call.id), fix(call.name), fix(call.arguments)) for call in message.tool_calls)
     return replace(
         reply,
@@ -155,8 +158,10 @@ def _find_end(steps: Sequence[Step], profile: Profile) -> End | None:
         return steps[-1].observation.end
     if profile.steps is not None and len(steps) >= profile.steps:
         return "steps"
+    if len(steps) < profile.repeats:
+        return None
     last = [_exchange(step) for step in steps[-profile.repeats :]]
-    if len(last) == profile.repeats and len(set(last)) == 1:
+    if len(set(last)) == 1:
         return "repeated" if steps[-1].reply.message.tool_calls else "silent"
     return None
 

@@ -12,7 +12,7 @@ from typing import Literal
 from codagent.agent.episode import Agent, run_episode
 from codagent.agent.notes import bound_notes, rewrite_notes
 from codagent.errors import NotPublished, RepositoryError, SandboxError
-from codagent.protocols import Environment
+from codagent.protocols import Environment, NotesPrompter
 from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Stop, Task
 
 NextTask = Callable[[Loop], Task | Stop]  # depends on the loop so far and on nothing else
@@ -125,7 +125,8 @@ def _attempt_at(task: Task, loop: Loop, notes_io: NotesIO, profile: Profile) -> 
 def _run(agent: Agent, environment: Environment, loop: Loop, episode: Episode) -> Episode:
     agent = replace(agent, profile=_with_sampling_at(agent.profile, episode.position))
     if episode.kind == "notes":
-        return rewrite_notes(agent, episode, loop.episodes[-1], environment.describe_state())
+        prompter = environment if isinstance(environment, NotesPrompter) else None
+        return rewrite_notes(agent, episode, loop.episodes[-1], environment.describe_state(), prompter)
     return _grade(environment, run_episode(agent, environment, episode))
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.prompts import prompt
+from codagent.protocols import NotesPrompter
 from codagent.text import BYTES_PER_TOKEN, encode_text, pytest_summary, sanitize, truncate_middle
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
 
@@ -24,14 +25,16 @@ _COMPARED = re.compile(r"^E +(?:AssertionError: )?assert (.+) == (.+)$", re.MULT
 _NOTES = re.compile(r"<notes>(.*?)</notes>", re.DOTALL)
 
 
-def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str) -> Episode:
+def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str, prompter: NotesPrompter | None = None) -> Episode:
     """Run the notes episode that follows the attempt `solved`, which left the state `account`.
+
+    `prompter` asks for the notes in its own words; None: they are asked for in the words for a repository.
 
     Returns the episode with the notes to carry on in `notes_after`. Notes hold at most the profile's `notes_tokens`, counted cautiously as
     `BYTES_PER_TOKEN` bytes each.
     """
     profile = agent.profile
-    writing = Rewrite(solved, account, profile)
+    writing = Rewrite(solved, account, profile, prompter)
     sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, profile.notes_tokens + THINKING_TOKENS))
     writer = replace(agent, profile=replace(profile, steps=ATTEMPTS, sampling=sampling))
     episode = run_episode(writer, writing, episode)
@@ -53,8 +56,8 @@ class Rewrite:
     tools: tuple[Tool, ...] = ()
     passes = False
 
-    def __init__(self, solved: Episode, account: str, profile: Profile) -> None:
-        self._solved, self._account, self._profile = solved, account, profile
+    def __init__(self, solved: Episode, account: str, profile: Profile, prompter: NotesPrompter | None = None) -> None:
+        self._solved, self._account, self._profile, self._prompter = solved, account, profile, prompter
         self._max_bytes = profile.notes_tokens * BYTES_PER_TOKEN
         self._is_small = profile.prompt == "small"
         self._trouble = "no answer came"
@@ -62,6 +65,9 @@ class Rewrite:
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         self.notes = notes
+        if self._prompter:
+            max_bytes = (self._profile.context_tokens - self._profile.sampling.max_tokens) * BYTES_PER_TOKEN
+            return self._prompter.ask_for_notes(self._solved, max_words=self._max_words, max_bytes=max_bytes)
         room, outcome = self._profile.output_bytes // 3, self._solved.outcome
         small = self._is_small
         feedback = "nothing, it was not judged" if outcome is None else pytest_summary(outcome.feedback)
@@ -77,13 +83,14 @@ class Rewrite:
         return Message("system", self._prompt("notes")), Message("user", "\n\n".join([*text, self._form()]))
 
     def step(self, message: Message) -> Observation:
-        notes = _NOTES.findall(message.content)
-        text = _clean(notes[0]) if len(notes) == 1 else ""
+        found = _NOTES.search(message.content)
+        tags = [message.content.count(tag) for tag in ("<notes>", "</notes>")]
+        text = _clean(found[1]) if found and tags == [1, 1] else ""
         size = len(text.encode())
         if text and size <= self._max_bytes:
             self.notes, self._trouble = _add_facts(text, self.notes, self._max_bytes) if self._is_small else text, ""
             return Observation((), "finished")
-        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(notes)
+        self._trouble = f"the notes are too long, by {size - self._max_bytes:,} bytes" if text else _malformed_reason(found, tags)
         return Observation((Message("user", f"error: {self._trouble}. {self._form()}"),))
 
     def grade(self) -> Outcome:
@@ -96,7 +103,11 @@ class Rewrite:
         return self.notes
 
     def _form(self) -> str:
-        return self._prompt("rewrite").replace("{words}", str(self._max_bytes // _BYTES_PER_WORD))
+        return self._prompt("rewrite").replace("{words}", str(self._max_words))
+
+    @property
+    def _max_words(self) -> int:
+        return self._max_bytes // _BYTES_PER_WORD
 
     def _prompt(self, name: str) -> str:
         """Read the prompt `name`, in the form for the profile when it has prompts of its own."""
@@ -123,10 +134,11 @@ def _clean(text: str) -> str:
     return encode_text(sanitize(text)).decode(errors="replace").strip()
 
 
-def _malformed_reason(found: list[str]) -> str:
-    if not found:
-        return "there is nothing between <notes> and </notes>"
-    return "the notes are empty" if len(found) == 1 else "there is more than one pair of <notes> and </notes>"
+def _malformed_reason(found: re.Match[str] | None, tags: list[int]) -> str:
+    """`tags` are how often each of the two tags occurs."""
+    if found and max(tags) > 1:
+        return "<notes> and </notes> must occur only once"
+    return "the notes are empty" if found else "there is nothing between <notes> and </notes>"
 
 
 def _describe_attempt(episode: Episode, room: int) -> str:

@@ -26,7 +26,7 @@ from codagent.types import Calling, Effort
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
 
-Repo = Annotated[Path, typer.Option("--repo", help="The repository, or a folder in it.", show_default="here")]
+Repo = Annotated[Path, typer.Option("--repo", metavar="DIR", help="The repository, or a folder in it.", show_default="here")]
 Model = Annotated[
     str | None,
     typer.Option("--model", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
@@ -34,9 +34,10 @@ Model = Annotated[
 EffortOption = Annotated[
     Effort | None, typer.Option("--effort", help="How much the model thinks before it answers, if it can.", show_default="the server's own")
 ]
-Sandbox = Annotated[str | None, typer.Option("--sandbox", help="Name of the sandbox; `local` has no isolation.")]
+Sandbox = Annotated[str | None, typer.Option("--sandbox", metavar="NAME", help="Name of the sandbox; `local` has no isolation.")]
 Check = Annotated[
-    list[str] | None, typer.Option("--check", metavar="CMD", help="A command that must succeed for the work to be accepted. Repeatable.")
+    list[str] | None,
+    typer.Option("--check", metavar="CMD", help="A command that must exit with 0. Repeatable. Example: --check 'pytest -q'"),
 ]
 Protect = Annotated[
     list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they were at the start. Repeatable.")
@@ -44,20 +45,26 @@ Protect = Annotated[
 Allow = Annotated[
     list[str] | None, typer.Option("--allow", metavar="GLOB", help="Files whose suspicious changes do not prevent a pass. Repeatable.")
 ]
-MaxSteps = Annotated[int | None, typer.Option("--max-steps", min=1, help="Limit of model replies in an attempt.  [default: 50]")]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Limit of tokens, sent and received.  [default: 1,000,000]")]
-MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, help="Limit of seconds.  [default: 1,800]")]
-MaxUsd = Annotated[float | None, typer.Option("--max-usd", min=0.0001, help="Limit of US dollars, if the price is known.  [default: 5]")]
+MaxSteps = Annotated[
+    int | None, typer.Option("--max-steps", min=1, metavar="N", help="Limit of model replies in an attempt.  [default: 50]")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", min=1, metavar="N", help="Limit of tokens, sent and received.  [default: 1,000,000]")
+]
+MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, metavar="S", help="Limit of seconds.  [default: 1,800]")]
+MaxUsd = Annotated[
+    float | None, typer.Option("--max-usd", min=0.0001, metavar="USD", help="Limit of US dollars, if the price is known.  [default: 5]")
+]
 Wait = Annotated[
     float | None,
-    typer.Option(
-        "--wait", min=0, help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]", show_default=False
-    ),
+    typer.Option("--wait", min=0, metavar="S", help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]"),
 ]
-Iterations = Annotated[int | None, typer.Option("--iterations", min=1, help="Limit of attempts at each task.  [default: 10]")]
-Patience = Annotated[int | None, typer.Option("--patience", min=1, help="Limit of attempts in a row without progress.  [default: 5]")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the sampling, if the model accepts one.")]
-RecordDir = Annotated[Path | None, typer.Option("--record", help="Folder of the records.", show_default=".codagent/loops")]
+Iterations = Annotated[int | None, typer.Option("--iterations", min=1, metavar="N", help="Limit of attempts at each task.  [default: 10]")]
+Patience = Annotated[
+    int | None, typer.Option("--patience", min=1, metavar="N", help="Stop after so many attempts in a row without progress.  [default: 5]")
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of the sampling, if the model accepts one.")]
+RecordDir = Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Folder of the records.", show_default=".codagent/loops")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 StreamJson = Annotated[bool, typer.Option("--stream-json", help="Print what happens as JSON, one object a line; the last has the result.")]
 LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a loop, or its start or end.", show_default="the latest")]
@@ -92,6 +99,10 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
     repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(defaults, user))
     if left_out:
         warn(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
+    if repository.hooks:
+        from codagent.cli.commands.allow import allow_hooks
+
+        repository = replace(repository, hooks=allow_hooks(root, repository.hooks))
     return merge_layers(defaults, user, repository, environment, task_file or Layer(), chosen)
 
 

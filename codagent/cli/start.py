@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from codagent.errors import UsageError
 
+_OF_SESSION = ("--continue", "--resume")
 _ASKS = {"help": "--help", "version": "--version"}
 
 
@@ -33,6 +34,8 @@ def complete_arguments(args: Sequence[str], commands: Sequence[str], own: set[st
     if not args:
         return ["run"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     first, *rest = args
+    if first in _OF_SESSION and "session" in commands:
+        return ["session", *args]
     if first in commands or first.partition("=")[0] in own:
         return list(args)
     if first in _ASKS:

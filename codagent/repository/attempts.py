@@ -12,6 +12,8 @@ from codagent.types import Episode, Loop, Message, Outcome
 
 Start = Literal["best", "last", "start"]
 
+_NAMED = 5  # failing checks in a sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -128,6 +130,18 @@ def describe_attempts(attempts: Sequence[Attempt]) -> str:
 def _describe(attempt: Attempt) -> str:
     summary = " ".join((attempt.claim.blocked or attempt.claim.summary).split())[:160]
     return f"{verdict_label(attempt.outcome)}{f': {summary}' if summary else ''}"
+
+
+def describe_checks(outcome: Outcome) -> str:
+    """The gates' verdict for a person: `passed`, or how many checks pass and which do not."""
+    old = ", as an earlier command judged the same files" if outcome.kept else ""
+    if outcome.passed:
+        return f"passed{old}"
+    names = [name.rpartition("::")[2] for name in outcome.failed]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    failing = f"; failing: {', '.join(names[:_NAMED])}{more}" if names else ""
+    share = f"{outcome.total - len(names):,} of {outcome.total:,} pass" if outcome.total else "not all pass"
+    return f"{share}{failing}{old}"
 
 
 def verdict_label(outcome: Outcome | None) -> str:

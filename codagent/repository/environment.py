@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
+from codagent.repository.tools.hooks import Hooks
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
@@ -42,6 +43,7 @@ class RepositoryContext:
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind, what was read and what cannot be read
     user_rules: str = ""  # the user's own instructions for agents; "": there are none
+    hooks: Hooks = Hooks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class RepositoryEnvironment:
         position = self._history.count
         trailers = {
             "Codagent-Loop": context.loop_id,
-            "Codagent-Iteration": str(position),
+            "Codagent-Iteration": str(position + 1),
             "Codagent-Gates": verdict_label(outcome),
             "Codagent-Cost": f"{spent.tokens} tokens, {format_usd(spent.cost, decimals=4)}",
         }
@@ -224,7 +226,8 @@ class RepositoryEnvironment:
                 text, end = "ok", "finished"
                 self._current = replace(self._now, claim=parse_claim([message]))
             else:
-                text = tools.call(current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
+                do = partial(tools.call, current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
+                text = self._context.hooks.answer(call, do)
                 self._current = replace(self._now, written=(*self._now.written, *tools.written_paths(call, text)))
                 text = current.rules.extend_answer(text, tools.touched_paths(call, text))
             answers.append(Message("tool", text, tool_call_id=call.id))

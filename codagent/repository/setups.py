@@ -11,7 +11,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from codagent.errors import UsageError
 from codagent.repository import git
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from codagent.sandbox.definition import Definition
 
 _MAX_BYTES = 1 << 20  # more is not a file of ours
+
+
+class Trusted(Protocol):
+    """What is allowed by its content: a set-up, or the hooks of a repository."""
+
+    @property
+    def digest(self) -> str: ...
 
 
 class AllowedSetups:
@@ -50,12 +57,12 @@ class AllowedSetups:
             self.add(setup)
         return setup
 
-    def holds(self, setup: Setup) -> bool:
-        """Return whether exactly this set-up was allowed."""
+    def holds(self, setup: Trusted) -> bool:
+        """Return whether exactly this was allowed."""
         return setup.digest in self._digests()
 
-    def add(self, setup: Setup) -> None:
-        """Remember a set-up as allowed. Raises UsageError when the file cannot be written."""
+    def add(self, setup: Trusted) -> None:
+        """Remember it as allowed. Raises UsageError when the file cannot be written."""
         if self._file is None:
             return
         digests = [*self._digests(), setup.digest]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ from codagent.runner.display import Display
 from codagent.runner.spec import OpenedModel
 from codagent.settings.settings import NamedModel, Settings
 from codagent.store.price import Price
-from codagent.text import format_usd
-from codagent.types import Calling, Profile
+from codagent.text import first_line, format_usd
+from codagent.types import Calling, Profile, Task
 
 if TYPE_CHECKING:
     from codagent.sandbox.pool import Allow
@@ -50,6 +50,13 @@ def say_which_model(settings: Settings, access: Access, display: Display) -> Non
         display.say(_describe_adapter(target))
     if target.startswith("ollama/"):
         display.say(f"{target} is asked as {full_name(target)}, because tools only go that way")
+
+
+def describe_plan(tasks: Sequence[Task], settings: Settings) -> list[str]:
+    """Describe what a loop would do, a line each: its tasks, their checks, its limits. UsageError when there is no such model."""
+    find_target(settings)
+    lines = [f"task:       {first_line(task.instruction, 80)}; checks: {', '.join(task.checks)}" for task in tasks]
+    return [*lines, *worst_case(settings)]
 
 
 def _describe_adapter(target: str) -> str:

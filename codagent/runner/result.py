@@ -7,7 +7,7 @@ from typing import Any
 
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
 from codagent.repository import git
-from codagent.repository.attempts import answer_of, best
+from codagent.repository.attempts import answer_of, best, describe_checks
 from codagent.runner.spec import Result
 from codagent.text import count, format_usd
 from codagent.types import Episode, Loop
@@ -157,12 +157,12 @@ def summary_lines(result: Result) -> list[str]:
     """Describe the end of a loop to a person, a line each: the answer of a run, what came out, where it is, what to do next."""
     loop, attempts = result.loop, result.loop.attempts
     last, code = attempts[-1], exit_code(loop)
-    took = f"{iterations(loop)} iterations" if iterates(loop) else f"{len(last.steps)} steps"
-    used = f"{took}, {result.seconds:.0f} s, {result.spent.tokens:,} tokens, {format_usd(result.spent.cost)}"
+    took = count(iterations(loop), "iteration") if iterates(loop) else count(len(last.steps), "step")
+    used = f"{took}, {result.seconds:.0f} s, {describe_spent(result)}"
     answer = "" if iterates(loop) else answer_of(last)
-    text = [*([answer, ""] if answer else []), f"outcome: {outcome_label(loop)} after {used}"]
+    text = [*([answer, ""] if answer else []), f"outcome: {describe_outcome(loop)}", f"used:    {used}"]
     if last.outcome and not last.outcome.passed:
-        text.append(last.outcome.feedback)
+        text += [f"checks:  {describe_checks(last.outcome)}", last.outcome.feedback]
     if iterates(loop):
         text.append(f"scores:  {' '.join(score(attempt) for attempt in attempts)}")
     if change(loop):
@@ -176,6 +176,14 @@ def summary_lines(result: Result) -> list[str]:
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
         text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]
+
+
+def describe_spent(result: Result) -> str:
+    """Return the tokens and the money of a loop. A request that broke off may have cost all that was set aside for it."""
+    most, used = result.spent, result.used or result.spent
+    if used.tokens == most.tokens:
+        return f"{most.tokens:,} tokens, {format_usd(most.cost)}"
+    return f"{used.tokens:,} tokens, at most {most.tokens:,}, {format_usd(used.cost)}, at most {format_usd(most.cost)}"
 
 
 def score(attempt: Episode) -> str:

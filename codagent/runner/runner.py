@@ -17,8 +17,10 @@ from codagent.agent.episode import Agent
 from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
 from codagent.errors import RecordError, RepositoryError
 from codagent.repository import git
+from codagent.repository.tools.hooks import Hooks
 from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
+from codagent.runner.result import outcome_label, summary
 from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
 from codagent.runner.workspace import Surroundings, open_workspace, take_snapshot
@@ -93,8 +95,12 @@ class Runner:
         with self.prepare(spec, so_far, display) as ready, self._stoppable(ready.around.ledger, ready.sandboxes):
             ledger = ready.around.ledger
             agent = Agent(MeteredModel(ready.opened.model, ledger, display.on_text), ready.profile)
+            ready.around.hooks.start()
             loop = self._run_recorded(ready, agent, display)
-        return Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD)
+        result = Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD, ledger.used)
+        if trouble := ready.around.hooks.end({"reason": outcome_label(loop), **summary(result)}):
+            display.say(f"a hook at the end failed: {trouble}")
+        return result
 
     @contextmanager
     def prepare(self, spec: LoopSpec, so_far: Loop | None, display: Display) -> Iterator[Prepared]:
@@ -118,7 +124,8 @@ class Runner:
             checked = self.settings.checks if spec.session else any(task.checks for task in spec.tasks)
             image = self._start_sandbox.image() if checked else ""
             loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
-            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say)
+            hooks = Hooks(self.settings.hooks, self.root, spec.loop_id, folder / layout.RECORD)
+            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, hooks)
             yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
 
     def stop(self) -> None:
@@ -165,7 +172,7 @@ class Runner:
 
     def _plan(self, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
         """What comes next in the loop, and what its display may ask."""
-        view = LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
+        view = LoopView(ledger.limits, lambda: ledger.used, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
         if not spec.iterate:
             return once_each(spec.tasks), view
         schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, self.root))

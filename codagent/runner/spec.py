@@ -70,6 +70,7 @@ class Result:
     spent: Spent
     seconds: float
     record: Path
+    used: Spent | None = None  # the part of `spent` that is certain; None: all of it
 
 
 def effective_limits(settings: Settings, ready: OpenedModel, seed: int | None) -> EffectiveLimits:
@@ -162,7 +163,7 @@ def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Se
     more.
     """
     spec, settings, profile = spec_of(loop)
-    settings = replace(settings, models=person.settings.models)
+    settings = replace(settings, models=person.settings.models, hooks=person.settings.hooks)
     own, sealed, say = person.settings, is_sealed(loop, person.secret), person.say
     if spec.loop_id != loop.id or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop.id):
         raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")

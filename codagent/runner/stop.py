@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
+from codagent.text import count as plural
 from codagent.types import Limits
 
 Ending = Literal["passed", "blocked", "stalled", "iterations"]
@@ -50,7 +51,7 @@ def verdict(history: Sequence[Iteration], limits: Limits, start: str = "") -> tu
         why = progress(history, start)[1]
         return "stalled", f"{why}, and none for {limits.patience} iterations; say more in the task or in the notes, or raise --patience"
     if count >= limits.iterations:
-        return "iterations", f"the checks do not pass after {count} iterations; --resume with more --iterations goes on"
+        return "iterations", f"the checks do not pass after {plural(count, 'iteration')}; --resume with more --iterations goes on"
     return None
 
 
@@ -68,7 +69,10 @@ def progress(history: Sequence[Iteration], start: str = "") -> tuple[bool, str]:
         return True, "progress: files were changed"
     if news := _news(before, last):
         return True, f"progress: {news}"
-    return False, "no progress: other files, but no verdict that was not seen before"
+    same = "the same result"
+    if last.failed:
+        same = f"the same {len(last.failed)} checks fail" if len(last.failed) > 1 else "the same check fails"
+    return False, f"no progress: other files, but {same}"
 
 
 def is_stalled(history: Sequence[Iteration], patience: int, start: str = "") -> bool:
@@ -99,11 +103,11 @@ def _same_files(before: Sequence[Iteration], last: Iteration, start: str) -> str
 def _news(before: Sequence[Iteration], last: Iteration) -> str | None:
     best = max(iteration.reward for iteration in before)
     if last.reward > best:
-        return f"reward {last.reward:.2f}, so far {best:.2f}"
+        return f"score {last.reward:.2f}, the best so far was {best:.2f}"
     if last.failed and last.failures not in [iteration.failures for iteration in before]:
-        return f"other failures than before, {len(last.failures)} in all"
+        return f"other checks fail than before, {len(last.failures)} in all"
     if last.verdict not in [iteration.verdict for iteration in before] and last.notes != before[-1].notes:
-        return f"notes on a verdict not seen before, reward {last.reward:.2f}"
+        return f"notes on a result not seen before, score {last.reward:.2f}"
     return None
 
 

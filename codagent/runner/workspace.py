@@ -12,6 +12,7 @@ from codagent.protocols import GateSandbox, ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
+from codagent.repository.tools.hooks import Hooks
 from codagent.runner.display import Display
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory
@@ -33,6 +34,7 @@ class Surroundings:
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind
+    hooks: Hooks = Hooks()  # a replay runs none
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def open_workspace(
         say=around.say,
         limits=around.ledger.limits if spec.iterate else None,
         user_rules=spec.user_rules,
+        hooks=around.hooks,
     )
     return RepositoryEnvironment(context, profile, earlier)
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from codagent.errors import SandboxError
 from codagent.protocols import Sandbox
@@ -174,7 +175,8 @@ class Workspace:
         self._touched = self._touched or call.name not in READING
         began, before = time.monotonic(), self._read_target(call)
         try:
-            answer = tools.call(self.sandbox, call, self.profile, seconds_left=ledger.seconds_left)
+            do = partial(tools.call, self.sandbox, call, self.profile, seconds_left=ledger.seconds_left)
+            answer = self._ready.around.hooks.answer(call, do)
         except SandboxError:
             ledger.check_interrupted()
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from codagent.errors import UsageError
+from codagent.settings.hooks import Hook
 from codagent.settings.named_models import parse_models
 from codagent.settings.settings import LOCAL, Settings
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml
@@ -56,6 +58,7 @@ class Layer(Table, frozen=True):
     notes_tokens: Count | None = None
     effort: Effort | None = None
     models: Annotated[dict[str, Any], Meta(description="tables, [models.NAME]")] | None = None
+    hooks: tuple[Hook, ...] = ()
     sandbox: SandboxTable = SandboxTable()
 
 
@@ -64,13 +67,14 @@ _LIMITS = {key: name for key in Layer.__struct_fields__ if (name := key.removepr
 
 
 def merge_layers(*layers: Layer) -> Settings:
-    """Merge layers, the later over the earlier; [sandbox] is merged key by key."""
+    """Merge layers, the later over the earlier; [sandbox] is merged key by key, and the hooks of all layers are kept."""
     stated: dict[str, Any] = {}
     setup: dict[str, Any] = {}
     for layer in layers:
-        stated |= layer.to_dict()
+        hooks = (*stated.get("hooks", ()), *layer.hooks)
+        stated |= layer.to_dict() | {"hooks": hooks}
         setup |= stated.pop("sandbox").to_dict()
-    asked = frozenset(stated)
+    asked = frozenset(stated) - {"hooks"}
     limits = Limits(**{name: stated.pop(key) for key, name in _LIMITS.items() if key in stated})
     if "name" in setup:
         stated["sandbox"] = setup.pop("name")
@@ -117,8 +121,12 @@ def read_environment(variables: Mapping[str, str]) -> Layer:
     """Return what CODAGENT_MODEL, CODAGENT_EFFORT, CODAGENT_SANDBOX, CODAGENT_ITERATIONS, CODAGENT_PATIENCE, CODAGENT_WAIT
     and CODAGENT_MAX_… state.
 
-    A variable that is empty states nothing.
+    A variable that is empty states nothing. Raises UsageError for a name that looks like one of these and is none.
     """
+    known = [_name_variable(key) for key in ("model", "effort", "sandbox", *_LIMITS)]
+    for variable in variables:
+        if variable.startswith("CODAGENT_") and variable not in known and (near := get_close_matches(variable, known, n=1, cutoff=0.85)):
+            raise UsageError(f"the environment variable {variable} means nothing; did you mean {near[0]}?")
     raw = {key: variables.get(_name_variable(key)) or None for key in ("model", "effort", "sandbox", *_LIMITS)}
     return make_layer({key: _parse_number(text) if text and key in _LIMITS else text for key, text in raw.items()}, name=_name_variable)
 

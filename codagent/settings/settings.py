@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codagent.types import Calling, Effort, Limits
+
+if TYPE_CHECKING:
+    from codagent.settings.hooks import Hook
 
 LOCAL = "local"  # the sandbox that does not isolate
 
@@ -39,4 +42,5 @@ class Settings:
     notes_tokens: int = 800
     effort: Effort | None = None  # how much the model thinks; None: as its own table says, or as its server chooses
     models: Mapping[str, NamedModel] = field(default_factory=dict)  # of the user's file, by name
+    hooks: tuple[Hook, ...] = ()  # commands of the person, and those of the repository that the person allowed
     asked: frozenset[str] = frozenset()  # the keys that some layer set; the others are defaults

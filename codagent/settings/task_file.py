@@ -88,6 +88,8 @@ def _read_tables(path: Path) -> TaskFile:
         raise UsageError(f"{path}: an instruction and [[task]] tables exclude each other; keep one")
     if file.setup and file.sandbox.setup:
         raise UsageError(f"{path}: 'setup' is short for the one of [sandbox], which is given too; keep one")
+    if file.hooks:
+        raise UsageError(f"{path}: a task file may not bring hooks, which run on this machine; they belong into your user file")
     tables = (_TaskTable(file.instruction),) if file.instruction else file.task
     if not tables:
         raise UsageError(f"{path} names nothing to do; give it an instruction, or [[task]] tables")

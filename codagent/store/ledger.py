@@ -69,6 +69,7 @@ class _Earlier:
     """What the file of a loop tells of its earlier sessions."""
 
     spent: Spent = Spent()
+    unsettled: Spent = Spent()  # the part of it that was set aside and never settled
     seconds: float = 0.0
     checksum: int = 0  # of the last line
 
@@ -81,11 +82,16 @@ class Ledger:
         resumed was last seen alive, as Unix time; None: when its file was last written."""
         self._path, self._limits, self._price = path, limits, price
         earlier = _read_spent(path, last_sign) if path and os.path.lexists(path) else _Earlier()
-        self.spent, self._checksum = earlier.spent, earlier.checksum
+        self.spent, self._unsettled, self._checksum = earlier.spent, earlier.unsettled, earlier.checksum
         self._deadline = time.monotonic() + limits.seconds - earlier.seconds
         self._kept_for_gates = min(_LAST_SECONDS, limits.seconds / 10)
         self.interrupted = False
         self._book("open", Spent())
+
+    @property
+    def used(self) -> Spent:
+        """What settled requests took. It never falls; `spent` has also what is set aside."""
+        return self.spent - self._unsettled
 
     @property
     def limits(self) -> Limits:
@@ -147,12 +153,14 @@ class Ledger:
             if left < 0 or allowed < LEAST_REPLY:
                 raise LimitReached("usd", f"${self._limits.usd:g} would be passed by the next request; --max-usd raises the limit")
         reserved = Spent(prompt_tokens + allowed, price.cost(prompt_tokens, allowed), unpriced=int(self._price is None))
+        self._unsettled += reserved
         self._book("reserve", reserved)
         return allowed, reserved
 
     def settle(self, reserved: Spent, used: Spent) -> None:
         """Replace what was set aside by what was used."""
         self._book("settle", used - reserved)
+        self._unsettled -= reserved
 
     def cost(self, reply: Reply) -> float | None:
         """Return what a reply cost in US dollars: as its provider says, else by the price. None: neither is known."""
@@ -174,7 +182,7 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
     Raises RecordError when another line is damaged or missing.
     """
     last_checksum = jsonl.drop_torn_line(path)
-    spent, seconds, opened, at, number = Spent(), 0.0, 0.0, 0.0, 0
+    spent, unsettled, open_, seconds, opened, at, number = Spent(), Spent(), Spent(), 0.0, 0.0, 0.0, 0
     checksum: int | None = None
     try:
         for line in jsonl.read_lines(path):
@@ -185,10 +193,15 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
                 seconds += at - opened
                 opened = booked.at
             at = booked.at
-            spent += Spent(booked.tokens, booked.usd, booked.unpriced)
+            change = Spent(booked.tokens, booked.usd, booked.unpriced)
+            spent += change
+            if booked.entry == "reserve":
+                unsettled, open_ = unsettled + change, change
+            elif booked.entry == "settle":
+                unsettled, open_ = unsettled - open_, Spent()
     except (ValueError, TypeError) as error:
         raise RecordError(f"{path}, line {number}, is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
-    return _Earlier(spent, seconds + max(at, last_sign or 0.0) - opened, last_checksum)
+    return _Earlier(spent, unsettled, seconds + max(at, last_sign or 0.0) - opened, last_checksum)
 
 
 class MeteredModel:

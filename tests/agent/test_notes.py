@@ -66,6 +66,28 @@ def test_a_bad_answer_is_asked_for_once_more(bad):
     assert episode.steps[0].observation.messages[0].content.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    "twice", ["<notes><notes>a</notes>", "<notes>a</notes></notes>", "</notes> or <notes>a</notes>", "I write <notes>: <notes>a</notes>"]
+)
+def test_each_tag_occurs_only_once(twice):
+    episode = rewrite(twice, "<notes>good</notes>")
+    assert (episode.notes_after, len(episode.steps)) == ("good", 2)
+    assert "must occur only once" in episode.steps[0].observation.messages[0].content
+
+
+def test_an_environment_asks_in_its_own_words_and_says_how_much_room_there_is():
+    class Game:
+        def ask_for_notes(self, attempt, *, max_words, max_bytes):
+            return (Message("user", f"{attempt.outcome.feedback}, {max_words} words, {max_bytes} bytes"),)
+
+    profile = Profile(notes_tokens=100, context_tokens=5000, sampling=Sampling(max_tokens=1000))
+    episode = rewrite_notes(
+        Agent(Scripted.from_items(["no", "<notes>good</notes>"]), profile), Episode("notes", 2, TASK, "old", ()), SOLVED, "", Game()
+    )
+    assert episode.prompt == (Message("user", "test_a failed, 42 words, 12000 bytes"),)
+    assert episode.notes_after == "good"
+
+
 def test_a_model_without_memory_is_asked_once_more_as_if_for_the_first_time():
     asked = []
 

@@ -160,6 +160,6 @@ def test_130_when_interrupted_and_the_record_is_whole(repository, script, codage
 def test_a_verdict_of_an_earlier_command_is_told_as_old(codagent, script):
     first = codagent("run", "x", "--model", script(FIX), "--check", CHECK, *LOCAL)
     second = codagent("run", "x", "--model", script(FIX), "--check", CHECK, *LOCAL)
-    old = "gates: passed, as an earlier command judged the same files"
+    old = "checks: passed, as an earlier command judged the same files"
     assert (old in first.stderr, old in second.stderr) == (False, True)
-    assert old.removeprefix("gates: ") in codagent("show").stdout
+    assert old in codagent("show").stdout

@@ -9,7 +9,7 @@ from codagent.cli.start import complete_arguments
 from codagent.errors import UsageError
 from tests.cli.conftest import IDLE
 
-COMMANDS, OWN = ("run", "list", "diff", "show"), {"--version", "--help", "-h"}
+COMMANDS, OWN = ("run", "list", "diff", "show", "session"), {"--version", "--help", "-h"}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ COMMANDS, OWN = ("run", "list", "diff", "show"), {"--version", "--help", "-h"}
         (["fix it", "--json"], ["run", "fix it", "--json"]),
         (["list", "--json"], ["list", "--json"]),
         (["--version"], ["--version"]),
+        (["--continue"], ["session", "--continue"]),
+        (["--resume", "1125"], ["session", "--resume", "1125"]),
         (["version"], ["--version"]),
         (["help"], ["--help"]),
         (["help", "run"], ["run", "--help"]),

@@ -12,6 +12,7 @@ from codagent.repository.attempts import (
     best,
     choose_attempt,
     describe_attempts,
+    describe_checks,
     parse_claim,
     verdict_label,
 )
@@ -129,6 +130,21 @@ def step(content, *calls):
 )
 def test_the_answer_is_all_that_was_said_at_the_end(steps, answer):
     assert answer_of(Episode("solve", 0, Task("t", "x"), "", (), tuple(steps))) == answer
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome(1.0, True, "", total=15), "passed"),
+        (Outcome(1.0, True, "", kept=True), "passed, as an earlier command judged the same files"),
+        (Outcome(0.87, False, "", ("t.py::test_a", "t.py::test_b[x]"), 15), "13 of 15 pass; failing: test_a, test_b[x]"),
+        (Outcome(0.0, False, "", ("pytest -q",), 1), "0 of 1 pass; failing: pytest -q"),
+        (Outcome(0.5, False, "", tuple("abcdefg"), 14), "7 of 14 pass; failing: a, b, c, d, e and 2 more"),
+        (Outcome(0.5, False, "", ("a",)), "not all pass; failing: a"),
+    ],
+)
+def test_checks_are_described_by_numbers_and_names(outcome, said):
+    assert describe_checks(outcome) == said
 
 
 def test_a_task_with_a_start_of_its_own_begins_there():

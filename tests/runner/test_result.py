@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
 
-from codagent.runner.result import exit_code, outcome_label
+from codagent.runner.result import describe_spent, exit_code, outcome_label
+from codagent.runner.spec import Result
+from codagent.store.ledger import Spent
 from codagent.types import Episode, Loop, Outcome, Task
 
 PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
@@ -58,3 +62,12 @@ def test_a_loop_that_iterates_is_over_as_it_says(end, code, said):
     episodes = (Episode("solve", 0, Task("t", "x"), "", (), (), "finished", "", FAILED), Episode("notes", 0, Task("t", "x"), "", ()))
     loop = Loop("id", "id", "repository", "m", "start", episodes, end=end, settings={"job": {"iterate": True}})
     assert (exit_code(loop), outcome_label(loop)) == (code, said)
+
+
+def test_what_may_have_been_billed_is_told_apart_from_what_was():
+    def told(used):
+        return describe_spent(Result(Loop("a", "a", "repository", "m", "c"), Spent(5427, 0.5), 1.0, Path("r"), used))
+
+    assert told(Spent(1204, 0.1)) == "1,204 tokens, at most 5,427, $0.10, at most $0.50"
+    assert told(Spent(5427, 0.5)) == told(None) == "5,427 tokens, $0.50"
+    assert told(Spent(0, 0.0, 0)) == "0 tokens, at most 5,427, $0.00, at most $0.50"

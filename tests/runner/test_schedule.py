@@ -85,7 +85,7 @@ def test_a_task_starts_where_the_best_attempt_at_the_one_before_ended():
 
 def test_notes_count_with_the_iteration_that_they_follow():
     episodes = [solve(0, ONE, "a1", 0.6), wrote(0, ONE, "x"), solve(1, ONE, "b1", 0.3), wrote(1, ONE, "y")]
-    assert planned(*episodes)[1] == ["iteration 2 of 3: progress: notes on a verdict not seen before, reward 0.30"]
+    assert planned(*episodes)[1] == ["iteration 2 of 3: progress: notes on a result not seen before, score 0.30"]
     assert "no progress" in planned(*episodes[:3], wrote(1, ONE, "x"))[1][0]
 
 

@@ -78,10 +78,12 @@ def test_a_worse_verdict_is_progress_when_the_notes_learn_from_it():
         ([left("s")], "no progress: the files are as they were at the start"),
         ([left("")], "no progress: no work came back"),
         ([left("a"), left("b"), left("a")], "no progress: the files are as iteration 1 left them"),
-        ([left("a", 0.25), left("b", 0.5)], "progress: reward 0.50, so far 0.25"),
-        ([left("a", 0.5, "x"), left("b", 0.5, "y z")], "progress: other failures than before, 2 in all"),
-        ([left("a", 0.5, "", "1"), left("b", 0.25, "", "2")], "progress: notes on a verdict not seen before, reward 0.25"),
-        ([left("a", 0.5), left("b", 0.5)], "no progress: other files, but no verdict that was not seen before"),
+        ([left("a", 0.25), left("b", 0.5)], "progress: score 0.50, the best so far was 0.25"),
+        ([left("a", 0.5, "x"), left("b", 0.5, "y z")], "progress: other checks fail than before, 2 in all"),
+        ([left("a", 0.5, "", "1"), left("b", 0.25, "", "2")], "progress: notes on a result not seen before, score 0.25"),
+        ([left("a", 0.5), left("b", 0.5)], "no progress: other files, but the same result"),
+        ([left("a", 0.5, "x y"), left("b", 0.5, "x y")], "no progress: other files, but the same 2 checks fail"),
+        ([left("a", 0.5, "x"), left("b", 0.5, "x")], "no progress: other files, but the same check fails"),
     ],
 )
 def test_the_log_is_told_why(history, why):

@@ -84,7 +84,7 @@ def test_a_wrong_file_is_refused_with_its_key(tmp_path, text, said):
 
 def test_an_unknown_key_that_is_like_no_other_is_told_the_known_ones(tmp_path):
     limits = "iterations, patience, max_steps, max_tokens, max_seconds, max_usd, wait"
-    known = f"model, checks, protect, {limits}, notes_tokens, effort, models, sandbox"
+    known = f"model, checks, protect, allow, {limits}, notes_tokens, effort, models, hooks, sandbox"
     assert refused(tmp_path / "codagent.toml", "colour = 'red'\n") == f"unknown key 'colour'; known are {known}"
 
 
@@ -176,3 +176,16 @@ def test_flags_are_a_layer_and_named_as_flags():
     assert layer == Layer(max_usd=2.0, sandbox=SandboxTable(name="base"))
     with pytest.raises(UsageError, match=r"^--max_usd must be a number above zero, not nan$"):
         make_layer({"max_usd": float("nan")}, name="--{}".format)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [("CODAGENT_MAX_TOKEN", "CODAGENT_MAX_TOKENS"), ("CODAGENT_MODELS", "CODAGENT_MODEL"), ("CODAGENT_ITERATION", "CODAGENT_ITERATIONS")],
+)
+def test_a_variable_that_means_nothing_is_not_passed_over(variable, meant):
+    with pytest.raises(UsageError, match=f"{variable} means nothing; did you mean {meant}"):
+        read_environment({variable: "5"})
+
+
+def test_other_variables_of_codagent_are_left_alone():
+    assert read_environment({"CODAGENT_API_KEY": "x", "CODAGENT_ANYTHING": "y", "_CODAGENT_COMPLETE": "z"}) == read_environment({})

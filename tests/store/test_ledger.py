@@ -221,3 +221,21 @@ def test_a_ledger_that_is_interrupted_from_another_thread_lets_nothing_more_happ
     ledger.interrupt()
     with pytest.raises(KeyboardInterrupt):
         ledger.reserve(1, 100)
+
+
+def test_what_is_used_never_falls_and_what_is_set_aside_is_not_used(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl", Limits(tokens=10_000), None)
+    seen = []
+    for taken in (300, 20, 0):
+        _, reserved = ledger.reserve(1000, 500)
+        seen.append(ledger.used.tokens)
+        ledger.settle(reserved, Spent(taken))
+        seen.append(ledger.used.tokens)
+    assert seen == [0, 300, 300, 320, 320, 320]
+    ledger.reserve(1000, 500)  # and the process is killed
+    again = Ledger(tmp_path / "ledger.jsonl", Limits(tokens=10_000), None)
+    assert (again.used.tokens, again.spent.tokens) == (320, 1820)
+    _, reserved = again.reserve(1000, 500)
+    again.settle(reserved, Spent(5))
+    third = Ledger(tmp_path / "ledger.jsonl", Limits(tokens=10_000), None)
+    assert (third.used.tokens, third.spent.tokens) == (325, 1825)

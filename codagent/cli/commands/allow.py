@@ -19,6 +19,7 @@ from codagent.text import escape_controls
 if TYPE_CHECKING:
     from codagent.repository.setups import AllowedSetups
     from codagent.sandbox.images.setup import Files, Setup
+    from codagent.settings.hooks import Hook
 
 _LISTED = 100  # names of a context that are shown
 
@@ -45,6 +46,26 @@ def allow(file: TaskFileArgument = None, *, repo: options.Repo = Path(), sandbox
     say("\n".join(_describe(setup)))
     allowed_setups().add(setup)
     say("allowed")
+
+
+def allow_hooks(root: Path, hooks: tuple[Hook, ...]) -> tuple[Hook, ...]:
+    """Return the hooks of a repository when the person has allowed them; on a terminal, the person is asked. Else none of them runs."""
+    from codagent.settings.hooks import RepositoryHooks
+
+    brought, allowed = RepositoryHooks(root, hooks), allowed_setups()
+    if allowed.holds(brought):
+        return hooks
+    if not sys.stdin.isatty():
+        warn("this repository brings hooks, which run on this machine; you never allowed them, so they do not run")
+        return ()
+    warn("this repository brings hooks. These commands would run on this machine, as you:")
+    for hook in hooks:
+        warn(escape_controls(f"  {hook.event} {hook.tools}: {hook.command}").replace("\n", "\\n"))
+    warn("allow them, and remember that? [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        return ()
+    allowed.add(brought)
+    return hooks
 
 
 def allowed_setups() -> AllowedSetups:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from codagent.agent.loop import Rewrite
-from codagent.cli import options, signals
+from codagent.cli import options
 from codagent.cli.commands.arguments import confirm, instruction_of
-from codagent.cli.event_stream import EventStream, print_event
+from codagent.cli.commands.records.outcome import finish
+from codagent.cli.event_stream import EventStream
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
-from codagent.runner.model import worst_case
-from codagent.runner.result import exit_code, iterates, outcome_label, score, summary, summary_lines
-from codagent.runner.spec import LoopSpec, Result
+from codagent.runner.model import describe_plan
+from codagent.runner.result import iterates
+from codagent.runner.spec import LoopSpec
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
-from codagent.text import first_line, format_usd
+from codagent.text import first_line
 from codagent.types import Task
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def loop(
     chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
     tasks, settings = _read_request(file, root, {**chosen, **limits})
     if dry_run:
-        say("\n".join(worst_case(settings)))
+        lines = describe_plan(tasks, settings)
+        say(json.dumps({"plan": lines}) if json_ else "\n".join(lines))
         return
     rules = options.read_user_rules()
     pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules, start_commit=file.start)
@@ -189,33 +191,6 @@ def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
 
     board = GroupBoard()
     return board, board.member
-
-
-def finish(results: Sequence[Result], *, json_: bool, stream: bool = False) -> NoReturn:
-    """Print the results, those of the best loop in full, and exit with its code."""
-    first = min(results, key=lambda result: exit_code(result.loop) != 0)
-    code = signals.exit_code(exit_code(first.loop))
-    if json_ or stream:
-        group = {"group": first.loop.group, "loops": [summary(result) for result in results]} if len(results) > 1 else {}
-        told = {**summary(first), "exit_code": code, **group}
-        if stream:
-            print_event("end", **told)
-        else:
-            say(json.dumps(told))
-    else:
-        if len(results) > 1:
-            say("\n".join([*_score_table(results), ""]))
-        say("\n".join(summary_lines(first)))
-    raise typer.Exit(code)
-
-
-def _score_table(results: Sequence[Result]) -> Iterator[str]:
-    """Yield a line for each loop of a group, below a heading. The scores are those of its attempts, 0..1."""
-    yield f"{'loop':<16}  {'outcome':<11}  {'tokens':>9}  {'cost':>12}  scores"
-    for result in sorted(results, key=lambda result: result.loop.id):
-        loop, spent = result.loop, result.spent
-        row = f"{loop.id:<16}  {outcome_label(loop):<11}  {spent.tokens:>9,}  {format_usd(spent.cost):>12}"
-        yield f"{row}  {' '.join(score(attempt) for attempt in loop.attempts)}"
 
 
 def _find_root(repo: Path, file: TaskFile | None) -> Path:

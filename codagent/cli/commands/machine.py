@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -82,8 +83,8 @@ def models_use(
         options.save_choice(root, None)
         return
     path = Path(run).expanduser().resolve()
-    if not path.exists():
-        raise UsageError(f"there is no {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
+    if not (path.is_file() or any(path.glob("**/*.safetensors"))):
+        raise UsageError(f"there are no trained weights in {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
     model = f"adapter:{path}"
     adapter = find_adapter(model)
     if isinstance(adapter, str):
@@ -137,6 +138,9 @@ def _list_checks(model: str | None) -> Iterator[DoctorCheck]:
     yield "docker engine", _engine
     yield "sandbox image", _image
     yield "weights", _weights
+    yield "default model", _default_model
+    yield "settings", _settings_files
+    yield "API keys", _keys
     if model:
         yield f"model {model}", lambda: _probe(options.read_user_settings(model=model))
 
@@ -158,6 +162,21 @@ def _image() -> str:
     from codagent.sandbox.images.image import ensure_image
 
     return ensure_image(load_definition("python"), say=lambda _: None)
+
+
+def _default_model() -> str:
+    settings = options.read_user_settings()
+    return settings.model if "model" in settings.asked else f"{settings.model}, because none is named; --model or CODAGENT_MODEL names one"
+
+
+def _settings_files() -> str:
+    own = options.user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"
+    files = [file for file in (own, Path("codagent.toml").resolve()) if file.is_file()]
+    return ", ".join(map(str, files)) or f"none; {own} would be yours, and `codagent init` writes one for a repository"
+
+
+def _keys() -> str:
+    return ", ".join(sorted(name for name in os.environ if name.endswith("_API_KEY") and os.environ[name])) or "none is set"
 
 
 def _weights() -> str:

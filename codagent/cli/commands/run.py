@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codagent.cli import options, signals
+from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
+from codagent.cli.commands.records.outcome import finish
 from codagent.cli.commands.session import open_session
-from codagent.cli.event_stream import EventStream, print_event
-from codagent.cli.terminal.output import say
+from codagent.cli.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.model import open_model, say_which_model
-from codagent.runner.result import exit_code, summary, summary_lines
 from codagent.runner.spec import LoopSpec
 from codagent.store import layout
 from codagent.types import Task
@@ -78,14 +76,7 @@ def run(
     opening = partial(open_model, settings, access, say=progress.say)
     with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
         result = runner.run(_spec(runner, instruction, seed))
-    code = signals.exit_code(exit_code(result.loop))
-    if stream_json:
-        print_event("end", **{**summary(result), "exit_code": code})
-    elif json_:
-        say(json.dumps({**summary(result), "exit_code": code}))
-    else:
-        say("\n".join(summary_lines(result)))
-    raise typer.Exit(code)
+    finish([result], json_=json_, stream=stream_json)
 
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:

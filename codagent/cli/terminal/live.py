@@ -76,7 +76,7 @@ class Live(ProgressLines):
 
     def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
-        self._doing = "the model is asked" if episode.kind == "solve" else "the notes are written"
+        self._doing = "waiting for the model" if episode.kind == "solve" else "the notes are written"
         super().on_episode_start(episode)
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
@@ -87,7 +87,7 @@ class Live(ProgressLines):
         super().on_reply(reply, context)
 
     def on_step(self, step: Step) -> None:
-        self._doing = "the gates judge" if step.observation.end else "the model is asked"
+        self._doing = "checking" if step.observation.end else "waiting for the model"
         super().on_step(step)
 
     def on_episode_end(self, episode: Episode) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from codagent.cli.terminal.output import warn, write
 from codagent.cli.terminal.paint import dim
 from codagent.cli.terminal.tail import Tail
-from codagent.repository.attempts import verdict_label
+from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
+from codagent.runner.result import describe_end
 from codagent.text import first_argument, first_line, sanitize
-from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task
+from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
 
 class ProgressLines:
@@ -28,6 +29,7 @@ class ProgressLines:
         self._steps = not prefix
         self._live = live and self._steps and sys.stderr.isatty()
         self._count = 0
+        self._task = ""  # of the latest attempt
         self._tail = Tail()
         self._chunks = 0
         self._drawn = 0.0
@@ -41,6 +43,8 @@ class ProgressLines:
     def watch(self, view: LoopView) -> None:
         """Show the loop of this view from here on."""
         self._describe_progress = view.describe_progress
+        self._task = view.earlier[-1].task.id if view.earlier else ""
+        self._count = len(view.earlier[-1].steps) if view.earlier and view.earlier[-1].resumable else 0
 
     def close(self) -> None:
         """End the display."""
@@ -63,12 +67,14 @@ class ProgressLines:
         if episode.kind == "notes":
             self.say("notes:")
         else:
-            self.say(f"task: {first_line(episode.task.instruction, 80)}" if episode.position == 0 else f"iteration {episode.position + 1}:")
+            again = episode.task.id == self._task
+            self._task = episode.task.id
+            self.say(f"iteration {episode.position + 1}:" if again else f"task: {first_line(episode.task.instruction, 80)}")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._tail, self._chunks = Tail(), 0
         if context is not None and self._steps:
-            self.say("  (asked with less than all that came before)")
+            self.say("  (the context was shortened)")
 
     def on_step(self, step: Step) -> None:
         self._count += 1
@@ -76,17 +82,18 @@ class ProgressLines:
             self.say(format_step(self._count, step))
 
     def on_episode_end(self, episode: Episode) -> None:
-        why = f" ({episode.cause})" if episode.cause else ""
         if episode.kind == "notes":
             if episode.outcome and not episode.outcome.passed:
+                why = f" ({episode.cause})" if episode.cause else ""
                 self.say(f"the old notes stay: {episode.outcome.feedback}{why}")
             return
         if episode.end == "passed":  # before its first step
             self.say(episode.cause)
             return
-        self.say(f"ended: {episode.end}{why}")
+        end = describe_end(episode)
+        self.say(end if end.startswith("stopped: ") else f"ended: {end}")
         if episode.outcome:
-            self.say(f"gates: {format_verdict(episode.outcome)}")
+            self.say(f"checks: {describe_checks(episode.outcome)}")
 
     def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
         for line in (self._describe_progress(loop), following.message if isinstance(following, Stop) else ""):
@@ -99,20 +106,15 @@ class ProgressLines:
 
 
 def format_step(number: int, step: Step) -> str:
-    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234+56 tokens, 90% cached`."""
+    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234 tokens in, 56 out, 90% cached`."""
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
     texts = [f"{call.name} {first_line(first_argument(call), 80)}".rstrip() for call in calls]
-    done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "wrote"
+    done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "text"
     return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
-
-
-def format_verdict(outcome: Outcome) -> str:
-    """Return the gates' verdict, and whether it is an old one."""
-    return verdict_label(outcome) + (", as an earlier command judged the same files" if outcome.kept else "")
 
 
 def format_tokens(reply: Reply) -> str:
     """Return how many tokens were sent and received, and how much of what was sent came from the provider's cache, if any did."""
     cached = f", {reply.cached_tokens / reply.prompt_tokens:.0%} cached" if reply.cached_tokens and reply.prompt_tokens else ""
-    return f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens{cached}"
+    return f"{reply.prompt_tokens:,} tokens in, {reply.completion_tokens:,} out{cached}"

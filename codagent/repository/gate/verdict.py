@@ -38,6 +38,7 @@ class CheckVerdict:
 
     share: float  # of the required tests that passed, 0..1
     failed: dict[str, str]  # the tests that did not pass, or the check itself, with the reason
+    total: int = 1  # how many tests were judged; 1: the check as a whole
 
 
 def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str], suspicious: Sequence[str] = ()) -> Outcome:
@@ -62,17 +63,18 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str], 
         feedback="\n\n".join([*explanations, *filter(None, notes)]),
         failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
         suspicious=tuple(look) if passed else (),
+        total=sum(verdict.total for verdict in verdicts),
     )
 
 
 def count_twins(runs: Sequence[Run]) -> str:
-    """Say how many of the tests that passed are checked by twins; "" when no test passed."""
+    """Say how many of the tests that passed are checked by twins; "" when no test has a twin."""
     reports = [run.tests for run in runs if run.tests]
     passed = sum(outcome == "passed" for report in reports for outcome in report.outcomes.values())
     checked = sum(
         report.twins.get(test) == "failed" for report in reports for test, outcome in report.outcomes.items() if outcome == "passed"
     )
-    return f"{checked} of {passed} tests that pass are checked by twins" if passed else ""
+    return f"{checked} of {passed} tests that pass are checked by twins" if any(report.twins for report in reports) else ""
 
 
 def add_passes(run: Run, more: Sequence[Run]) -> Run:
@@ -104,8 +106,10 @@ def judge(run: Run, start: TestReport) -> CheckVerdict:
     if not failed and now.code != 0:
         failed = {run.check: f"pytest ended with {now.code}"}
     if any(name not in now.outcomes for name in now.suspicious if name in failed):
-        return CheckVerdict(0.0, failed)  # a finding that belongs to no test: the whole run is not to be trusted
-    return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed)
+        return CheckVerdict(
+            0.0, failed, max(len(failed), len(required))
+        )  # a finding that belongs to no test: the whole run is not to be trusted
+    return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed, passed + len(failed))
 
 
 def _required_tests(now: TestReport, start: TestReport) -> set[str]:

@@ -151,12 +151,14 @@ def answer_form(shown: Sequence[str], profile: Profile) -> str:
 def _rules(rules: Rules) -> list[Part]:
     """Return the parts that show instructions. The user's own are the same in all attempts, so they never pass the bound."""
     user = f"The user's own instructions:\n{rules.user}" if rules.user else ""
+    skills = "\n".join(rules.skills)
     more = len(rules.nested) - LISTED_RULES
     listed = "\n".join(rules.nested[:LISTED_RULES]) + (f"\n… and {more} more" if more > 0 else "")
     nested = f"More instructions; each is shown with the first tool call that touches its folder:\n{listed}" if rules.nested else ""
     return [
         Part(user),
         Part(describe_rules(rules.files), elastic=True, vital=True),
+        Part(f"Skills; read the file of one that fits the task before you begin:\n{skills}" if skills else "", elastic=True),
         Part(nested, elastic=True),
     ]
 

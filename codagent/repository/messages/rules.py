@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codagent.protocols import Sandbox
+from codagent.repository.messages.skills import MAX_HEAD_BYTES, describe_skill, find_skills
 from codagent.sandbox.definition import WORKSPACE
 from codagent.text import BYTES_PER_TOKEN, encode_text, sanitize, utf8_size
 from codagent.types import Profile
@@ -33,6 +34,7 @@ class Rules:
 
     user: str = ""  # the user's own; "": there are none
     files: Mapping[str, str] = field(default_factory=dict)  # text by path, of the files in the root and of what they import
+    skills: Sequence[str] = ()  # a line for each skill of the repository
     nested: Sequence[str] = ()  # paths of the files whose text is shown when a tool touches something in their folder
 
 
@@ -43,6 +45,7 @@ class RulesReader:
         """`paths` are the files of the repository. `say` is told what was read, and what could not be read."""
         self._sandbox, self._paths, self._say = sandbox, frozenset(paths), say
         self._nested = [path for path in paths if "/" in path and posixpath.basename(path) in RULES_FILES]
+        self._skills = [] if profile.fill_tokens else find_skills(paths)
         self._folders = {posixpath.dirname(path) for path in self._nested}
         self._left = min(MAX_RULES_BYTES, profile.context_tokens * BYTES_PER_TOKEN // 4)
         self._read: set[str] = set()  # paths
@@ -53,7 +56,18 @@ class RulesReader:
         user = self._fit("your own AGENTS.md", sanitize(user_rules).strip())
         files = self._read_folder("")
         self._report([*(["your own AGENTS.md"] if user else []), *files])
-        return Rules(user, files, self._nested)
+        return Rules(user, files, self._read_skills(), self._nested)
+
+    def _read_skills(self) -> list[str]:
+        """Return a line for each skill. A small model is told of none: it does not read files by itself."""
+        lines = []
+        for path in self._skills:
+            line = describe_skill(path, self._read_text(path, MAX_HEAD_BYTES))
+            if line and (fitting := self._fit(path, line)) == line:
+                lines.append(fitting)
+            elif not line:
+                self._say(f"{path} is no skill: its head lacks a description, or the name of its folder")
+        return lines
 
     def extend_answer(self, answer: str, touched: Iterable[str]) -> str:
         """Append to a tool's answer the instructions that are nearest to the paths that it touched, if they were not shown before."""
@@ -91,10 +105,10 @@ class RulesReader:
         for imported in imports if depth < MAX_IMPORTS else []:
             self._add(imported, texts, depth=depth + 1)
 
-    def _read_text(self, path: str) -> str:
+    def _read_text(self, path: str, max_bytes: int = MAX_RULES_BYTES + 1) -> str:
         """Read the beginning of a file. "": it is empty or cannot be read."""
         inside = f'file=$(readlink -f -- {shlex.quote(path)}) && [[ -f $file && $file == "$(pwd -P)"/* ]]'
-        result = self._sandbox.run(f'{inside} && head -c {MAX_RULES_BYTES + 1} -- "$file"', timeout=10)
+        result = self._sandbox.run(f'{inside} && head -c {max_bytes} -- "$file"', timeout=10)
         if result.exit_code or "\0" in result.output:
             self._say(f"{path} was not read: it is not a text file inside the repository")
             return ""

@@ -10,7 +10,7 @@ ANSWER = "It is a calculator.\n\n- `add` adds\n- `div` divides"
 
 def test_the_summary_of_a_run_is_on_stdout_as_a_whole(codagent, script):
     done = codagent("run", "what is this?", "--model", script([call("finish", summary=ANSWER)]), *LOCAL)
-    assert done.stdout.startswith(f"{ANSWER}\n\noutcome: done after 1 steps")
+    assert done.stdout.startswith(f"{ANSWER}\n\noutcome: done, as the agent says; there were no checks\nused:    1 step, ")
 
 
 def test_a_reply_without_a_call_is_an_answer_too(codagent, script):

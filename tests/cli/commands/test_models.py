@@ -123,3 +123,25 @@ def test_a_key_that_comes_back_is_neither_shown_nor_kept(codagent, repository, a
     kept = [path for path in (repository / ".codagent").rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
     assert not kept
     assert KEY not in (repository / "report.html").read_text()
+
+
+def test_a_run_becomes_the_model_of_one_repository_and_is_forgotten_again(codagent, repository, tmp_path):
+    weights = tmp_path / "run" / "checkpoint-1"
+    weights.mkdir(parents=True)
+    (weights / "model.safetensors").touch()
+    used = codagent("models", "use", str(tmp_path / "run"))
+    model = f"adapter:{tmp_path / 'run'}"
+    assert (used.returncode, used.stdout) == (0, f"{model} is served by transformers, because it is not an adapter\n"), used.stderr
+    choices = tmp_path / ".local" / "state" / "codagent" / "models.json"
+    assert json.loads(choices.read_text()) == {str(repository): model}
+    asked = codagent("loop", "mend it", "--check", "true", "--dry-run")
+    assert f"model:      {model}" in asked.stdout
+    assert f"model:      {model}" not in codagent("loop", "mend it", "--check", "true", "--dry-run", "--model", "embedded").stdout
+    assert codagent("models", "use", "--forget").returncode == 0
+    assert json.loads(choices.read_text()) == {}
+
+
+@pytest.mark.parametrize("run", ["nowhere", ".", "answer.txt", ""])
+def test_what_holds_no_trained_weights_is_not_used(codagent, run):
+    done = codagent("models", "use", *([run] if run else []))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

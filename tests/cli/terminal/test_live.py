@@ -143,7 +143,7 @@ live.say("after")
     shown = screen(terminal.finish())
     assert shown[0] == "before"
     assert sum("bash ls → exit 0" in line for line in shown) == 30
-    assert "ended: finished" in shown
+    assert "ended: the agent says that it is done" in shown
     assert shown[-1] == "after"
     assert not any("of 9" in line for line in shown)
     assert terminal.seen.rindex("\x1b[?25h") > terminal.seen.rindex("\x1b[?25l")

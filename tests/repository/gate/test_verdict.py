@@ -16,7 +16,7 @@ def run(outcomes, code=0, **more):
 
 
 def test_all_of_the_starts_tests_pass():
-    assert judge(run(GOOD), START) == CheckVerdict(1.0, {})
+    assert judge(run(GOOD), START) == CheckVerdict(1.0, {}, 4)
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_all_of_the_starts_tests_pass():
     ],
 )
 def test_a_test_that_is_not_as_it_must_be(change, share, failed):
-    assert judge(run(GOOD | change), START) == CheckVerdict(share, failed)
+    assert judge(run(GOOD | change), START) == CheckVerdict(share, failed, 5 if share == 4 / 5 else 4)
 
 
 def test_a_test_that_is_gone_fails():
-    assert judge(run(dict.fromkeys(list(GOOD)[1:], "passed")), START) == CheckVerdict(3 / 4, {"t.py::a": "is gone"})
+    assert judge(run(dict.fromkeys(list(GOOD)[1:], "passed")), START) == CheckVerdict(3 / 4, {"t.py::a": "is gone"}, 4)
 
 
 def test_tests_that_could_not_be_collected_at_the_start_are_required_once_they_are_there():
     start = TestReport({}, {"t.py": "failed"}, collected=True, code=2)
-    assert judge(run({"t.py::a": "passed", "t.py::b": "failed"}), start) == CheckVerdict(1 / 2, {"t.py::b": "fails"})
+    assert judge(run({"t.py::a": "passed", "t.py::b": "failed"}), start) == CheckVerdict(1 / 2, {"t.py::b": "fails"}, 2)
     assert judge(run({"t.py::a": "passed", "t.py::b": "skipped"}), start).share == 1 / 2
     assert judge(run({"u.py::a": "passed"}, uncollected={"t.py": "failed"}), start).failed == {"t.py": "could not be collected"}
     assert judge(run({"u.py::a": "passed"}, uncollected={"t.py": "skipped"}), start).failed == {
@@ -69,13 +69,13 @@ def test_a_run_that_cannot_be_believed_is_worth_nothing(now, why):
 
 def test_what_is_suspicious_counts_unless_it_was_so_at_the_start():
     suspicious = {"t.py::a": "an object of class Any agrees"}
-    assert judge(run(GOOD, suspicious=suspicious), START) == CheckVerdict(3 / 4, suspicious)
+    assert judge(run(GOOD, suspicious=suspicious), START) == CheckVerdict(3 / 4, suspicious, 4)
     assert judge(run(GOOD, suspicious=suspicious), TestReport(START.outcomes, suspicious=suspicious, collected=True)).failed == {}
-    assert judge(run(GOOD, suspicious={"p.py": "is a plugin"}), START) == CheckVerdict(0.0, {"p.py": "is a plugin"})
+    assert judge(run(GOOD, suspicious={"p.py": "is a plugin"}), START) == CheckVerdict(0.0, {"p.py": "is a plugin"}, 4)
 
 
 def test_pytests_own_exit_code_counts_too():
-    assert judge(run(GOOD, code=1), START) == CheckVerdict(4 / 5, {"pytest": "pytest ended with 1"})
+    assert judge(run(GOOD, code=1), START) == CheckVerdict(4 / 5, {"pytest": "pytest ended with 1"}, 5)
 
 
 def test_no_test_is_no_pass():
@@ -99,7 +99,7 @@ def test_feedback_names_each_check_what_failed_beyond_its_output_and_what_was_pu
     said = grade_runs(
         [Run("a", 1, "exit 1\nno"), run(GOOD | {"t.py::a": ""}, code=2)], (Run("a", 1, ""), Run("b", 1, "", START)), ("x\x07.py",)
     )
-    assert said.failed == ("a", "t.py::a")
+    assert (said.failed, said.total) == (("a", "t.py::a"), 5)
     assert said.feedback == (
         "$ a\nexit 1\nno\n\n$ pytest\nFAILED t.py::a: did not run\nshown\n\n"
         "x\\x07.py does not count as you left it: the checks use what stood there at the start"

@@ -86,6 +86,17 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(call("recipe", "toy").stdout)
     assert file.read_text() == TOY
-    assert call("recipe").stdout.split() == ["circle", "frozenlake", "imitate", "learn", "paper", "smoke", "toy"]
+    assert call("recipe").stdout.split() == [
+        "circle",
+        "frozenlake",
+        "imitate",
+        "lake",
+        "learn",
+        "lessons",
+        "local",
+        "paper",
+        "smoke",
+        "toy",
+    ]
     refused = call("recipe", "absent")
     assert (refused.returncode, "one of circle, frozenlake" in refused.stderr) == (2, True)

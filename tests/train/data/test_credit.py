@@ -8,6 +8,7 @@ import pytest
 from codagent.types import Episode, Loop, Outcome, Task
 from codagent_train.data.credit import (
     advantages,
+    compare_with_no_notes,
     discount_returns,
     episode_rewards,
     leave_one_out,
@@ -15,10 +16,12 @@ from codagent_train.data.credit import (
     one_sum,
     own_rewards,
     paper,
+    returns_of,
     reweight,
     reweighting_temperature,
     window_returns,
 )
+from codagent_train.recipe.schema import CreditConfig
 
 
 def scores(solve, notes=()):
@@ -139,3 +142,37 @@ def test_the_temperature_has_a_lower_bound():
 def test_reweighting_favours_what_went_well_and_keeps_every_sign():
     assert reweight(0.5, 0.8) == pytest.approx(0.5 * 1.868246)
     assert reweight(-0.5, 0.8) == pytest.approx(-0.5 * 0.535261)
+
+
+def test_notes_are_worth_what_they_bring_over_play_without_notes():
+    group = [scores([0, 1, 1], [0, 0]), scores([0, 0, 1], [0, -0.1])]
+    without = [scores([1, 0, 0]), scores([0, 1, 0])]  # on average half of the second task, and nothing of the third
+    found = compare_with_no_notes(advantages(group), group, without, returns=paper)
+    # with notes (0 + 1 + 1) / 3, without (0 + 1/2 + 0) / 3; then (0 + 1) / 2 and 0
+    assert found[0]["notes", 0] == pytest.approx(2 / 3 - 1 / 6)
+    assert found[0]["notes", 1] == pytest.approx(0.5)
+    assert found[1]["notes", 0] == pytest.approx(1 / 3 - 1 / 6)
+    assert found[1]["notes", 1] == pytest.approx((1 - 0.1) / 2)
+    assert [{key: value for key, value in one.items() if key[0] == "solve"} for one in found] == [
+        {key: value for key, value in one.items() if key[0] == "solve"} for one in advantages(group)
+    ]
+
+
+def test_without_loops_to_compare_with_the_notes_keep_their_advantages():
+    group = [LEFT, RIGHT]
+    assert compare_with_no_notes(advantages(group), group, [{}, {}], returns=paper) == advantages(group)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (CreditConfig(), paper(LEFT)),
+        (CreditConfig(returns="own"), own_rewards(LEFT)),
+        (CreditConfig(returns="one_sum"), one_sum(LEFT)),
+        (CreditConfig(returns="windowed", window=2), window_returns(LEFT, window=2)),
+        (CreditConfig(returns="windowed", window=1), own_rewards(LEFT)),
+        (CreditConfig(returns="discounted", discount=0.5), discount_returns(LEFT, factor=0.5)),
+    ],
+)
+def test_a_recipe_names_its_returns(config, expected):
+    assert returns_of(config)(LEFT) == expected

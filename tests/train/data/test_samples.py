@@ -107,6 +107,28 @@ def test_a_row_is_of_one_temperature_and_what_is_imitated_has_none_of_its_own():
     assert [(row.temperature, row.imitated) for row in imitation_samples([warmer])] == [(1.0, True)] * 2
 
 
+def test_loops_without_notes_are_compared_with_and_not_trained_on():
+    plain = [loop(0, 0), loop(0, 1)]
+    loops = key_loops("play", {3: [loop(0, 1), loop(0, 0)]}) | key_loops("without_notes", {3: plain})
+    found = build_samples(loops, returns=paper, baseline=mean, reweight=False)
+    # notes: (0 + 1) / 2 and 0, less (0 + 1/2) / 2 without notes
+    assert [(row.kind, row.position, row.advantage) for row in found.samples] == [
+        ("solve", 0, 0.25),
+        ("notes", 0, 0.25),
+        ("solve", 1, 0.5),
+        ("solve", 0, -0.25),
+        ("notes", 0, -0.25),
+        ("solve", 1, -0.5),
+    ]
+    other = build_samples(
+        key_loops("play", {3: [loop(0, 1), loop(0, 1)]}) | key_loops("without_notes", {3: [loop(0, 0), loop(0, 0)]}),
+        returns=paper,
+        baseline=mean,
+        reweight=False,
+    )
+    assert [row.advantage for row in other.samples if row.kind == "notes"] == [0.5, 0.5]  # all alike, and still worth it
+
+
 def in_environment(name, *rewards, tokens=1):
     episodes = tuple(episode("solve", position, reward, step((1,) * tokens)) for position, reward in enumerate(rewards))
     return Loop("l", "g", f"{name}-77", "m", "", episodes, end="finished")

@@ -13,9 +13,10 @@ from codagent.types import Limits, Profile, Sampling, Task
 from codagent_train.data.mixture import Mixture, packs_by_source
 from codagent_train.environments import keycode
 from codagent_train.policy.load import load_policy
-from codagent_train.recipe.schema import BatchConfig, RecordsConfig, SourcesConfig
+from codagent_train.recipe.schema import BatchConfig, CreditConfig, RecordsConfig, SourcesConfig
 from codagent_train.rollout.rollout import rollout
-from codagent_train.training.trainer import Trainer
+from codagent_train.run_dir import metrics
+from codagent_train.training.trainer import Trainer, train
 from tests.cli.conftest import repository
 from tests.train.training.test_replay import record
 
@@ -72,6 +73,19 @@ def test_specs_of_both_sources_are_made_without_opening_anything(mixed, out, ope
     }
     assert {spec.loop.model for spec in specs.values()} == {"random@3"}
     assert len({spec.seed for spec in specs.values()}) == len(specs)
+
+
+def test_for_the_worth_of_notes_each_pack_is_also_played_without_any(small, out):
+    recipe = structs.replace(small, credit=CreditConfig(notes_baseline="without_notes"))
+    policy = load_policy(recipe.policy, seed=0)
+    specs = Mixture(recipe, out, policy.tokenizer, vocabulary_size=7).specs(PACKS, 0)
+    plain = [spec for key, spec in specs.items() if key.source == "without_notes"]
+    assert [(spec.tasks, spec.loop.group, spec.seed) for spec in plain] == [
+        (spec.tasks, spec.loop.group, spec.seed) for key, spec in specs.items() if key.source == "play"
+    ]
+    assert {(spec.notes_io.when, spec.notes_io.load("something")) for spec in plain} == {("never", "")}
+    train(recipe, policy, out)
+    assert all(0 < line["tokens/trained"] <= line["tokens/completion"] for line in metrics.read(out / metrics.FILE))
 
 
 def test_all_packs_of_a_step_are_played_in_one_rollout_whatever_their_source(mixed, out, opened):

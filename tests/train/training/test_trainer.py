@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
-from codagent_train.data.credit import BASELINES, RETURNS
+from codagent_train.data.credit import BASELINES, paper
 from codagent_train.data.samples import TrainingSample, build_samples, key_loops
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import load_policy
@@ -114,7 +114,7 @@ def test_a_run_takes_the_steps_of_a_bare_torch_loop(small, out):
         packs = [step * small.batch.packs + number for number in range(small.batch.packs)]
         starts = group_specs(small, packs, step=step, policy="bare")
         played = {pack: rollout(sampler, group) for pack, group in starts.items()}
-        rows = build_samples(key_loops("play", played), returns=RETURNS["paper"], baseline=BASELINES["mean"], reweight=False).samples
+        rows = build_samples(key_loops("play", played), returns=paper, baseline=BASELINES["mean"], reweight=False).samples
         bare_loss(bare.model, rows, small).backward()
         torch.nn.utils.clip_grad_norm_(bare.model.parameters(), small.learning.max_grad_norm)
         optimizer.step()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import typer
 
 from codagent.errors import CodagentError, UsageError
-from codagent_train.cli import play, results, tasks, training, weights
+from codagent_train.cli import improve, play, results, tasks, training, weights
 
 _EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "safetensors", "torch", "transformers", "trl")
 
@@ -48,6 +48,7 @@ def codagent_train() -> None:
 
 _EXAMPLES: dict[Callable[..., None], str] = {
     tasks.tasks: "codagent-train tasks my-repository --out tasks",
+    improve.improve: "codagent-train improve my-repository --out improved",
     training.run: "codagent-train run toy --out toy",
     training.recipe: "codagent-train recipe smoke",
     training.check: "codagent-train check frozenlake",

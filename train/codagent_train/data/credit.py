@@ -7,10 +7,12 @@ paper their index is h + 1. Differs from the paper: an episode that no other loo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import exp, fsum
 from statistics import fmean
 
 from codagent.types import Kind, Loop
+from codagent_train.recipe.schema import CreditConfig
 
 Key = tuple[Kind, int]
 Scores = Mapping[Key, float]  # rewards, returns or advantages of the episodes of one loop
@@ -65,8 +67,19 @@ def leave_one_out(returns: Sequence[float]) -> list[float]:
     return [len(returns) / (len(returns) - 1) * value for value in mean(returns)]
 
 
-RETURNS: dict[str, Returns] = {"paper": paper, "own": own_rewards, "one_sum": one_sum}  # by their names in recipes
-BASELINES: dict[str, Baseline] = {"mean": mean, "leave_one_out": leave_one_out}
+def returns_of(config: CreditConfig) -> Returns:
+    """Return the function that a recipe names."""
+    by_name: dict[str, Returns] = {
+        "paper": paper,
+        "own": own_rewards,
+        "one_sum": one_sum,
+        "windowed": partial(window_returns, window=config.window),
+        "discounted": partial(discount_returns, factor=config.discount),
+    }
+    return by_name[config.returns]
+
+
+BASELINES: dict[str, Baseline] = {"mean": mean, "leave_one_out": leave_one_out}  # by their names in recipes
 
 
 def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: Baseline = mean) -> list[dict[Key, float]]:
@@ -83,6 +96,25 @@ def advantages(group: Sequence[Scores], *, returns: Returns = paper, baseline: B
             for index, advantage in zip(indices, baseline([valued[index][key] for index in indices]), strict=True):
                 advantages_by_loop[index][key] = 0.0 if abs(advantage) < 1e-12 else advantage  # equal returns may differ by rounding
     return advantages_by_loop
+
+
+def compare_with_no_notes(
+    advantages_by_loop: Sequence[dict[Key, float]], group: Sequence[Scores], without: Sequence[Scores], *, returns: Returns
+) -> list[dict[Key, float]]:
+    """Replace the advantages of notes by their worth: their return less that of play without notes (a counterfactual baseline).
+
+    `group` has the rewards of each loop, and `without` those of loops that played the same tasks without notes. Notes that help are
+    credited even when all notes of the group help alike. The baseline does not depend on what the notes say, so the gradient of the
+    policy keeps its mean.
+    """
+    tasks = {key for scores in without for key in scores}
+    usual = {key: fmean(scores[key] for scores in without if key in scores) for key in tasks}
+    replaced = []
+    for advantages, scores in zip(advantages_by_loop, group, strict=True):
+        own = returns(scores)
+        plain = returns({key: usual.get(key, 0.0) for key in scores})
+        replaced.append({key: own[key] - plain[key] if key[0] == "notes" and usual else value for key, value in advantages.items()})
+    return replaced
 
 
 def no_signal(group: Sequence[Scores]) -> bool:

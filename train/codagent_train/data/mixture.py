@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from msgspec import structs
 
+from codagent.agent.loop import NotesIO
 from codagent.types import Loop
 from codagent_train.data.imitation import Imitation, count_examples
+from codagent_train.data.lessons import Lessons
 from codagent_train.data.redo import NOBODY, Operator, Redo, find_redoable
 from codagent_train.data.replay import Replay
 from codagent_train.data.samples import LoopKey, Source, key_loops
@@ -29,6 +32,7 @@ class Mixture:
         self._redo = Redo(recipe, operator)
         self._replay = Replay(recipe, out, vocabulary_size=vocabulary_size)
         self._imitation = Imitation(recipe, out, tokenizer, operator.say)
+        self._lessons = Lessons(recipe, tokenizer)
 
     def specs(self, packs: Sequence[int], step: int) -> dict[LoopKey, RolloutSpec]:
         """Return the loops that the policy has to play in this step, for the sources "play" and "redo".
@@ -38,18 +42,28 @@ class Mixture:
         chosen, policy = packs_by_source(self._recipe, packs), policy_id(self._recipe, step)
         played = group_specs(self._recipe, chosen["play"], step=step, policy=policy)
         redone = self._redo.group_specs(chosen["redo"], step=step, policy=policy)
-        return key_loops("play", played) | key_loops("redo", redone)
+        specs = key_loops("play", played) | key_loops("redo", redone)
+        if self._recipe.credit.notes_baseline == "without_notes":
+            specs |= key_loops("without_notes", {number: list(map(_without_notes, group)) for number, group in played.items()})
+        return specs
 
     def collect_recorded(self, packs: Sequence[int], step: int) -> dict[LoopKey, Loop]:
-        """Return the loops of the other sources, which the policy does not play: "replay", "teacher" and "imitate".
+        """Return the loops of the other sources, which the policy does not play: "replay", "teacher", "lessons" and "imitate".
 
         Raises UsageError when there is a pack for a source that has no usable record.
         """
         chosen = packs_by_source(self._recipe, packs)
         replayed = self._replay.groups(chosen["replay"], step)
         taught = teacher_loops(self._recipe, chosen["teacher"], self._tokenizer)
+        given = self._lessons.groups(chosen["lessons"])
         imitated = self._imitation.groups(chosen["imitate"])
-        return key_loops("replay", replayed) | key_loops("teacher", taught) | key_loops("imitate", imitated)
+        by_source: dict[Source, dict[int, list[Loop]]] = {"replay": replayed, "teacher": taught, "lessons": given, "imitate": imitated}
+        return {key: loop for source, groups in by_source.items() for key, loop in key_loops(source, groups).items()}
+
+
+def _without_notes(spec: RolloutSpec) -> RolloutSpec:
+    """Return the spec of a loop over the same tasks that neither writes notes nor is given any."""
+    return replace(spec, loop=replace(spec.loop, id=f"{spec.loop.id}-plain"), notes_io=NotesIO("never", lambda _: ""))
 
 
 def packs_by_source(recipe: Recipe, packs: Sequence[int]) -> dict[Source, list[int]]:

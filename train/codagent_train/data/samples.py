@@ -1,7 +1,7 @@
 """Turns the loops of a step into training samples: replies with their advantages. Does not import torch.
 
 The loops come from several sources. Those of "play", "redo" and "replay" are compared within their group, and their replies get advantages;
-those of "teacher" and "imitate" are imitated word for word.
+those of "teacher", "lessons" and "imitate" are imitated word for word.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from codagent.types import Kind, Loop, Tokens
 from codagent_train.data import credit
 from codagent_train.recipe.schema import Recipe
 
-Source = Literal["play", "redo", "replay", "teacher", "imitate"]
+Source = Literal["play", "without_notes", "redo", "replay", "teacher", "lessons", "imitate"]
+# "without_notes": the same packs as "play", only to compare with
 COMPARED: tuple[Source, ...] = ("play", "redo", "replay")
-IMITATED: tuple[Source, ...] = ("teacher", "imitate")
+IMITATED: tuple[Source, ...] = ("teacher", "lessons", "imitate")
 _Item = TypeVar("_Item")
 
 
@@ -91,7 +92,7 @@ def step_samples(recipe: Recipe, loops: StepLoops) -> SampleBatch:
     settings = recipe.credit
     batch = build_samples(
         loops,
-        returns=credit.RETURNS[settings.returns],
+        returns=credit.returns_of(settings),
         baseline=credit.BASELINES[settings.baseline],
         reweight=settings.reweight,
         by_environment=settings.reweight_within == "environment",
@@ -107,13 +108,18 @@ def build_samples(
     """Compute advantages within each group, attach them to the group's replies, and add the samples that are imitated.
 
     After arXiv 2606.20002, section 3. `by_environment`: the re-weighting has a temperature for each environment in place of one for the
-    batch. Differs from the paper: groups without signal are left out of the token mean.
+    batch. Differs from the paper: groups without signal are left out of the token mean. Loops of the source "without_notes" are compared
+    with and not trained on.
     """
     compared: list[TrainingSample] = []
     without_signal = 0
+    plain = {group[0].group: list(map(credit.episode_rewards, group)) for group in groups_of(loops, "without_notes")}
     groups = [(source, group) for source in COMPARED for group in groups_of(loops, source)]
     for source, group in groups:
-        scores = credit.advantages([credit.episode_rewards(loop) for loop in group], returns=returns, baseline=baseline)
+        rewards = list(map(credit.episode_rewards, group))
+        scores = credit.advantages(rewards, returns=returns, baseline=baseline)
+        if source == "play" and group[0].group in plain:
+            scores = credit.compare_with_no_notes(scores, rewards, plain[group[0].group], returns=returns)
         if credit.no_signal(scores):
             without_signal += 1
         else:

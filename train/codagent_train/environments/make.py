@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
@@ -12,25 +12,35 @@ from codagent.protocols import Environment
 from codagent_train.environments import keycode
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.domains.turns import Memory, TurnEnvironment, Wording
+from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
-from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE
+from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE, WORDS
 from codagent_train.environments.packs import Pack, Split, seed_of
+from codagent_train.environments.vocabulary import Vocabulary
 from codagent_train.recipe.schema import LEVELS_OF, EnvironmentConfig, Recipe
 
 LEVELS = {"small": SMALL, "easy": EASY, "hard": HARD}
-FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER}
+FORMS = {"brief": BRIEF, "terse": TERSE, "paper": PAPER, "words": WORDS}
+VOCABULARIES: dict[tuple[str, str], Vocabulary] = {("frozenlake", "words"): words.VOCABULARY}  # by environment and form
 
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
-    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=recipe.replies.max_tokens)
+    tokens = recipe.replies.asked_tokens or recipe.replies.max_tokens
+    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=tokens)
 
 
 def make_environment_pack(
     config: EnvironmentConfig, split: Split, number: int, *, tokens: int = 1000
 ) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of an environment. Its rules in the paper's wording bound answers by `tokens` tokens."""
+    pack, environment = _make_cod_pack(config, split, number, tokens=tokens)
+    return (replace(pack, tasks=pack.tasks[:1] * config.tasks) if config.packing == "ralph" else pack), environment
+
+
+def _make_cod_pack(config: EnvironmentConfig, split: Split, number: int, *, tokens: int) -> tuple[Pack, Callable[[], Environment]]:
+    """Make a pack of different tasks."""
     if config.name == "keycode":
         pack = keycode.make_keycode_pack(split, number, tasks=config.tasks)
         return pack, partial(keycode.Keycode, pack.seed)
@@ -39,6 +49,16 @@ def make_environment_pack(
     level, form = LEVELS[config.level], FORMS[config.form]
     pack = make_lake_pack(level, split, number, tasks=config.tasks, form=form)
     return pack, partial(FrozenLake, level, pack.seed, form, tokens=tokens)
+
+
+def vocabulary_of(config: EnvironmentConfig) -> Vocabulary | None:
+    """Return all words of an environment; None when it is told in sentences."""
+    return VOCABULARIES.get((config.name, config.form))
+
+
+def find_vocabulary(known: Collection[str]) -> Vocabulary | None:
+    """Return the vocabulary that has just the words `known`; None when there is none, as for the tokenizer of a language model."""
+    return next((vocabulary for vocabulary in VOCABULARIES.values() if set(vocabulary.words) == set(known)), None)
 
 
 def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:

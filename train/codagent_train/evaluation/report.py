@@ -20,8 +20,8 @@ from codagent_train.environments.packs import Pack
 from codagent_train.evaluation.ceilings import Ceilings, compute_ceilings
 from codagent_train.evaluation.notes_parser import score_notes
 from codagent_train.intervals import Estimate, mean_interval, share_interval
+from codagent_train.recipe.schema import Packing
 
-Packing = Literal["cod", "ralph"]
 Notes = Literal["own", "none", "shuffled", "frozen"]
 _PACKING_TEXT = {"cod": "", "ralph": ", the same task again and again"}
 _NOTES_TEXT = {

@@ -17,7 +17,7 @@ from msgspec import structs
 from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.types import Loop, Profile
-from codagent_train.environments.make import LEVELS, make_pack
+from codagent_train.environments.make import LEVELS, make_pack, vocabulary_of
 from codagent_train.environments.packs import Pack, seed_of
 from codagent_train.evaluation import notes_conditions
 from codagent_train.evaluation.notes_conditions import NotesByPack
@@ -51,7 +51,7 @@ def choose_settings(environment: EnvironmentConfig, fixed: Mapping[str, Any], *,
     if fixed.get("level", environment.level) not in LEVELS:
         raise UsageError(f"there is no level {fixed['level']!r}; take one of {', '.join(LEVELS)}")
     if not all_settings:
-        return [Setting(**{"level": environment.level, "tasks": environment.tasks, **fixed}, notes=notes)]
+        return [Setting(**{"level": environment.level, "tasks": environment.tasks, "packing": environment.packing, **fixed}, notes=notes)]
     settings = [
         replace(setting, notes=notes) for setting in SETTINGS if all(getattr(setting, name) == value for name, value in fixed.items())
     ]
@@ -82,7 +82,7 @@ def open_target(target: EvalTarget) -> tuple[Sampler, Profile]:
     recipe, config = target.recipe, target.policy
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(f'{target.name} needs a GPU, and there is none here; give a --recipe with device = "cpu" in [policy]')
-    policy = load_policy(config, seed=recipe.seed)
+    policy = load_policy(config, seed=recipe.seed, vocabulary=vocabulary_of(recipe.environment))
     engine = LocalEngine(policy.model.to(config.device), pad=policy.pad, ends=policy.ends)
     return Sampler(engine, policy.tokenizer, target.name, recipe.replies.temperature), agent_profile(recipe)
 
@@ -110,13 +110,13 @@ class EvalSession:
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:
         recipe = self._target.recipe
         level: Any = setting.level
-        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks)
+        config = structs.replace(recipe.environment, level=level, tasks=setting.tasks, packing="cod")
         drawn_pack, environment = make_pack(structs.replace(recipe, environment=config), "test", number)
         pack, specs = setting.repack(drawn_pack), []
         for member, carry in enumerate(carries):
             loop = Loop(f"{number}-{member}", str(number), f"{config.name}-{pack.seed}", self._target.name, "")
             seed = seed_of("test", "replies", setting.level, setting.tasks, setting.packing, number, member)
-            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry))
+            specs.append(RolloutSpec(loop, self._profile, partial(open_in_memory, environment), pack.tasks, seed, carry, in_process=True))
         return pack, specs
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
 from codagent_train.environments import keycode
+from codagent_train.environments.make import find_vocabulary
+from codagent_train.environments.vocabulary import Vocabulary
 from codagent_train.files import refuse_unreadable
 from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
 from codagent_train.recipe import schema
 from codagent_train.run_dir.weights_ref import is_adapter
 
+MOST_WORDS = 128  # that a small model reads and writes at a time
+_NO_THINKING = "{%- set enable_thinking = false -%}"  # the name that the chat templates of Qwen3 and others know
 _LINEAR = "all-linear"  # peft leaves out the output layer
 
 
@@ -33,8 +38,11 @@ class Policy:
         return int(self.processor.pad_token_id)
 
 
-def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
-    """Load the weights that a recipe names, and choose which of them are trained. `seed` is for weights that are drawn at random.
+def load_policy(config: schema.PolicyConfig, *, seed: int, vocabulary: Vocabulary | None = None, to_train: bool = False) -> Policy:
+    """Load the weights that a recipe names, and choose which of them are trained.
+
+    `seed` and `vocabulary` are for weights that are drawn at random. None: the model knows the words of keycode. `to_train` says that the
+    weights will be trained, which matters for their type on a GPU.
 
     Raises UsageError when they cannot be loaded or have no chat template.
     """
@@ -42,11 +50,37 @@ def load_policy(config: schema.PolicyConfig, *, seed: int) -> Policy:
 
     torch.set_num_threads(config.threads)
     torch.manual_seed(seed)
-    policy = make_tiny() if config.weights == schema.RANDOM else load_pretrained(config)
+    policy = (
+        (make_small(vocabulary) if vocabulary else make_tiny())
+        if config.weights == schema.RANDOM
+        else load_pretrained(config, to_train=to_train)
+    )
     if config.layers and not config.lora_rank:
         policy.model.requires_grad_(False)
         policy.model.get_decoder().layers[-config.layers :].requires_grad_(True)
     return policy
+
+
+def make_small(vocabulary: Vocabulary) -> Policy:
+    """Make a model of two layers with random weights, in the shape of GPT-2, that knows only the words of a vocabulary."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=len(vocabulary.words),
+        n_positions=MOST_WORDS,
+        n_embd=64,
+        n_layer=2,
+        n_head=4,
+        activation_function="relu",
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        initializer_range=0.1,
+        bos_token_id=None,
+        eos_token_id=len(vocabulary.words) - 1,
+        pad_token_id=None,
+    )
+    return Policy(GPT2LMHeadModel(config), vocabulary, _make_processor(vocabulary.words), vocabulary.ends)
 
 
 def make_tiny() -> Policy:
@@ -54,13 +88,11 @@ def make_tiny() -> Policy:
 
     The weights are drawn with a larger spread than usual (0.1 in place of 0.02), so that the model can tell the words apart from the start.
     """
-    from tokenizers import Tokenizer as Words
-    from tokenizers.models import WordLevel
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    ids = {word: number for number, word in enumerate(keycode.VOCABULARY)}
+    nothing = keycode.VOCABULARY.index(keycode.NOTHING)
     config = LlamaConfig(
-        vocab_size=len(ids),
+        vocab_size=len(keycode.VOCABULARY),
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
@@ -68,36 +100,58 @@ def make_tiny() -> Policy:
         max_position_embeddings=64,
         initializer_range=0.1,
         bos_token_id=None,
-        eos_token_id=ids[keycode.NOTHING],
+        eos_token_id=nothing,
         pad_token_id=None,
     )
-    words = Words(WordLevel(ids, unk_token=keycode.NOTHING))
-    processor = PreTrainedTokenizerFast(tokenizer_object=words, pad_token=keycode.NOTHING, eos_token=keycode.NOTHING)
-    return Policy(LlamaForCausalLM(config), keycode, processor, frozenset({ids[keycode.NOTHING]}))
+    return Policy(LlamaForCausalLM(config), keycode, _make_processor(keycode.VOCABULARY), frozenset({nothing}))
 
 
-def load_pretrained(config: schema.PolicyConfig) -> Policy:
+def _make_processor(words: Sequence[str]) -> Any:
+    """Make a tokenizer of transformers for these words. The last one fills up short sequences."""
+    from tokenizers import Tokenizer as Words
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    ids = {word: number for number, word in enumerate(words)}
+    return PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel(ids, unk_token=words[-1])), pad_token=words[-1], eos_token=words[-1])
+
+
+def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False) -> Policy:
     """Load a model from a folder or from the hub; for the folder of an adapter, its base with the adapter on it.
 
-    The weights are float32 on a CPU and bfloat16 on a GPU. Raises UsageError when they cannot be loaded or have no chat template.
+    Raises UsageError when they cannot be loaded or have no chat template.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    dtype = torch.bfloat16 if config.device == "cuda" else torch.float32  # most CPUs compute far more slowly in bfloat16
+    dtype = choose_dtype(config, to_train=to_train)
     kind = "folder" if os.path.lexists(config.weights) else "model"
     with refuse_unreadable(f"the {kind} {config.weights} cannot be loaded", "see `codagent-train import`"):
         if is_adapter(Path(config.weights)):
             read_lora_config(Path(config.weights))  # transformers would load parts of an adapter that this refuses
         processor = AutoTokenizer.from_pretrained(config.weights, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
+    if vocabulary := find_vocabulary(processor.get_vocab()):
+        return Policy(model, vocabulary, processor, vocabulary.ends)
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
+    if not config.enable_thinking:  # so that whoever uses this tokenizer, or the copy in a checkpoint, asks in the same way
+        processor.chat_template = f"{_NO_THINKING}{processor.chat_template.removeprefix(_NO_THINKING)}"
     if processor.pad_token_id is None:
         processor.pad_token = processor.eos_token
     ends = model.generation_config.eos_token_id
     ends = set(ends) if isinstance(ends, list) else {ends}
     return Policy(model, ChatTokenizer(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
+
+
+def choose_dtype(config: schema.PolicyConfig, *, to_train: bool) -> Any:
+    """Choose the type of the weights: float32 on a CPU, most of which compute far more slowly in bfloat16; bfloat16 on a GPU.
+
+    Weights that are trained themselves are float32 everywhere: bfloat16 has 8 bits of precision, so a step of 1e-6 would change nothing.
+    The GPU computes in bfloat16 all the same. With LoRA the weights are not trained, and the adapter is float32.
+    """
+    import torch
+
+    return torch.bfloat16 if config.device == "cuda" and not (to_train and not config.lora_rank) else torch.float32
 
 
 def make_lora_config(config: schema.PolicyConfig, model: Any) -> Any:

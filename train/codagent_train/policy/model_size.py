@@ -16,6 +16,7 @@ from codagent_train.recipe.schema import RANDOM
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _BESIDE = (".json", ".jinja", ".model", ".txt")  # the files of tokenizer and settings
 _NOT_ADAPTED = ("embed", "lm_head", "wte", "wpe")  # parts of the names of tensors that LoRA does not adapt
+_GPT2 = {"n_embd": "hidden_size", "n_head": "num_attention_heads", "n_layer": "num_hidden_layers"}  # its names, and those of others
 _ADVICE = "make the folder again with `codagent-train import`"
 
 
@@ -38,6 +39,7 @@ class ModelSize:
 
 
 _LAYER = (*[(64, 64)] * 4, *[(128, 64)] * 2, (64, 128))
+
 TINY = ModelSize(83_136, _LAYER * 2, hidden=64, layers=2, vocabulary=7, cached=256, beside=2000)  # the model of `policy.load.make_tiny`
 
 
@@ -57,7 +59,8 @@ def model_size(weights: str) -> ModelSize | None:
     with refuse_unreadable(f"the weights in {folder} cannot be read", _ADVICE):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         try:
-            return _measure(config.get("text_config", config), [tensor for file in files for tensor in _read_sizes(file)], folder)
+            settings = {_GPT2.get(name, name): value for name, value in config.get("text_config", config).items()}
+            return _measure(settings, [tensor for file in files for tensor in _read_sizes(file)], folder)
         except KeyError as error:
             raise UsageError(f"{folder / 'config.json'} lacks {error}; codagent-train trains causal language models") from None
 

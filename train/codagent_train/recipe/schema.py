@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from codagent.errors import UsageError
-from codagent.settings.toml import LARGEST, Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
+from codagent.settings.toml import Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
+from codagent_train.recipe import values
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
-
 LEVELS_OF: dict[str, tuple[str, ...]] = {
     "frozenlake": ("small", "easy", "hard"),
     "control": ("easy", "medium", "hard", "noisy"),
@@ -27,39 +25,32 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "pde": ("train", "eval"),
 }
 FORMS_OF: dict[str, tuple[str, ...]] = {
-    "frozenlake": ("brief", "terse", "paper"),
+    "frozenlake": ("brief", "terse", "paper", "words"),
     **dict.fromkeys(("control", "alchemy", "conventions"), ("terse", "paper")),
 }
 
-WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
-Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
-Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
-Form = Literal["brief", "terse", "paper"]
+Packing = Literal["cod", "ralph"]
+Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]
 EnvironmentName = Literal["keycode", "frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"]
-_Returns = Literal["paper", "own", "one_sum"]
-_Baseline = Literal["mean", "leave_one_out"]
-_Balance = Literal["packs", "tokens"]
-_Scope = Literal["batch", "environment"]
-_Device = Literal["cpu", "cuda"]
-_Engine = Literal["local", "continuous", "vllm"]
 
 
 class PolicyConfig(Table, frozen=True):
     """The model that is trained."""
 
     weights: Text  # a folder, a name on the hub, or "random"
-    lora_rank: WholeOrZero = 0  # 0: no adapter; the parameters themselves are trained
-    layers: WholeOrZero = 0  # train only the last so many layers; 0: all
+    lora_rank: values.WholeOrZero = 0  # 0: no adapter; the parameters themselves are trained
+    layers: values.WholeOrZero = 0  # train only the last so many layers; 0: all
     bf16: bool = False  # compute in bfloat16 on a CPU that can; a GPU always does
-    device: _Device = "cpu"
+    device: values.DeviceName = "cpu"
     threads: Count = 1
+    enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
 
 class EngineConfig(Table, frozen=True):
     """What samples the replies."""
 
-    name: _Engine = "local"
+    name: values.EngineName = "local"
     url: Text = "http://127.0.0.1:8000/v1"  # of a vLLM server that is already running
 
 
@@ -70,6 +61,7 @@ class EnvironmentConfig(Table, frozen=True):
     level: Text = "easy"  # one of `LEVELS_OF` this environment; keycode has none
     form: Form = "terse"  # one of `FORMS_OF` this environment; keycode has none
     tasks: Count = 4  # in a pack
+    packing: Packing = "cod"  # cod: different tasks; ralph: the first task of the pack again and again
     weight: Amount = 1.0  # beside the environments that it is mixed with
     memory: Memory = "notes"  # environment: where the paper's environment shows what it has seen in earlier tasks, this one does, too
 
@@ -85,24 +77,25 @@ class BatchConfig(Table, frozen=True):
     packs: Count
     group_size: Count  # loops over the same pack
     microbatches: Count = 1  # parts of the samples, of which one at a time is in memory
-    balance: _Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
+    balance: values.Balance = "packs"  # tokens: mixed environments share the loss by their weights, however many tokens each trains
 
 
 class SourcesConfig(Table, frozen=True):
     """The weight of each source. Each pack of a step is drawn one source."""
 
-    play: Weight = 1.0  # the policy's own loops
-    teacher: Weight = 0.0  # loops of best play, which are imitated
-    replay: Weight = 0.0  # recorded loops
-    redo: Weight = 0.0  # the tasks of recorded loops, done again by the policy
-    imitate: Weight = 0.0  # what is worth imitating in recorded loops
+    play: values.Weight = 1.0  # the policy's own loops
+    teacher: values.Weight = 0.0  # loops of best play, which are imitated
+    lessons: values.Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
+    replay: values.Weight = 0.0  # recorded loops
+    redo: values.Weight = 0.0  # the tasks of recorded loops, done again by the policy
+    imitate: values.Weight = 0.0  # what is worth imitating in recorded loops
 
 
 class RecordsConfig(Table, frozen=True):
     """The recorded loops, and which of them are used."""
 
     folders: Texts = ()
-    max_staleness: WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
+    max_staleness: values.WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
     max_drift: Amount = 1.0  # replay: by how much the logprobs of a sample may have moved, on average
     iterations: Count = 2  # redo: attempts at each task
 
@@ -111,6 +104,7 @@ class ReplyConfig(Table, frozen=True):
     """How long replies may be, in tokens, and how they are sampled."""
 
     max_tokens: Count  # of a reply
+    asked_tokens: values.WholeOrZero = 0  # within which the rules ask a reply to stay; 0: `max_tokens`
     notes_tokens: Count = 200  # of the notes
     context_tokens: Count = 4096  # of a request and its reply together
     temperature: Amount = 1.0
@@ -119,22 +113,31 @@ class ReplyConfig(Table, frozen=True):
 class CreditConfig(Table, frozen=True):
     """How rewards become advantages; the names are those of `data/credit.py`."""
 
-    returns: _Returns = "paper"
-    baseline: _Baseline = "mean"
+    returns: values.ReturnsName = "paper"
+    window: Count = 2  # of windowed returns: so many rewards, the own one among them
+    discount: values.Share = 0.9  # of discounted returns
+    baseline: values.BaselineName = "mean"
+    notes_baseline: values.NotesBaselineName = (
+        "group"  # without_notes: the same tasks are also played without notes, at about twice the cost
+    )
     reweight: bool = False  # the paper's adaptive re-weighting
-    reweight_within: _Scope = "batch"  # one temperature for the whole batch, or one for each environment
+    reweight_within: values.Scope = "batch"  # one temperature for the whole batch, or one for each environment
 
 
 class OptimizerConfig(Table, frozen=True):
-    """How a step is taken: AdamW at a constant rate."""
+    """How a step is taken: by AdamW."""
 
     steps: Count
     learning_rate: Amount
-    clip: Share = 0.2  # the one-sided bound of the loss
-    entropy: Share = 0.0  # the weight of the bonus for entropy
-    weight_decay: Share = 0.0
+    schedule: values.Schedule = "constant"  # linear: after the warm-up the rate falls to 0 at the last step
+    beta2: values.Share = 0.999  # how slowly AdamW's mean of the squared gradients moves
+    clip: values.Share = 0.2  # the one-sided bound of the loss
+    entropy: values.Share = 0.0  # the weight of the bonus for entropy
+    notes_entropy: values.Share | None = None  # the same for the tokens of notes; None: as for others
+    entropy_steps: values.WholeOrZero = 0  # in so many steps both weights fall to a tenth, where they stay; 0: they do not fall
+    weight_decay: values.Share = 0.0
     max_grad_norm: Amount = 1.0
-    warmup: WholeOrZero = 0  # steps
+    warmup: values.WholeOrZero = 0  # steps
     save_every: Count = 50  # steps
 
 
@@ -212,8 +215,8 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             f"[replies] max_tokens: a reply of {replies.max_tokens} tokens leaves nothing of a context of"
             f" {replies.context_tokens} for the request"
         )
-    if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode":
-        yield "[policy] weights: a model with random weights speaks only the words of keycode"
+    if recipe.policy.weights == RANDOM and recipe.environment.name != "keycode" and recipe.environment.form != "words":
+        yield '[policy] weights: a model with random weights speaks only the words of keycode, or those of form = "words"'
     if recipe.engine.name == "vllm" and not recipe.policy.lora_rank:
         yield "[engine] name: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]"
     if recipe.engine.name == "vllm" and replies.temperature != 1.0:
@@ -241,5 +244,7 @@ def _find_source_problems(recipe: Recipe) -> Iterator[str]:
             yield f"[sources] {name}: {name} needs recorded loops; name their `folders` in [records]"
         if sources[name] and name != "replay" and recipe.policy.weights == RANDOM:
             yield f"[sources] {name}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]"
-    if recipe.sources.teacher and recipe.environment.name != "frozenlake":
-        yield "[sources] teacher: the teacher plays frozenlake only"
+    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or recipe.environment.form == "words"):
+        yield "[sources] teacher: the teacher plays frozenlake only, and writes sentences"
+    if recipe.sources.lessons and recipe.environment.form != "words":
+        yield '[sources] lessons: lessons are in the words of frozenlake; set form = "words" in [environment]'

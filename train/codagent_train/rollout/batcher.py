@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from queue import Empty, SimpleQueue
 from threading import Lock
 
 from codagent.errors import ModelError, SandboxError
-from codagent.protocols import OnText, ignore_text
-from codagent.types import Message, Reply, Sampling, Tool
-from codagent_train.environments.packs import seed_of
+from codagent.types import Reply
 from codagent_train.rollout.sampler import SampleRequest
 
 
@@ -67,21 +64,3 @@ class RequestBatcher:
         if len(self._pending) == self._running:
             self._batches.put(self._pending)
             self._pending = {}
-
-
-class BatchedModel:
-    """The Model of one loop. Each reply has its own seed, which derives from the loop's seed and the reply's number in the loop."""
-
-    name = "policy"
-
-    def __init__(self, batcher: RequestBatcher, slot: int, seed: int) -> None:
-        self._batcher, self._slot, self._seed, self._count = batcher, slot, seed, 0
-
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
-        del on_text
-        seed = seed_of("train", self._seed, self._count)
-        self._count += 1
-        return self._batcher.submit(self._slot, SampleRequest(messages, tools, replace(sampling, seed=seed)))
-
-    def close(self) -> None:
-        pass

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from codagent.types import FinishReason, Message, Reply, Sampling, Tokens, Tool
 from codagent_train.policy.chat_text import CALLING, parse_reply, render_messages
-from codagent_train.policy.tokenizer import Tokenizer
-from codagent_train.rollout.engines.engine import Engine
+from codagent_train.policy.tokenizer import Ids, Tokenizer
+from codagent_train.rollout.engines.engine import CompletionStream, Engine, open_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,52 @@ class Sampler:
 
     def sample_replies(self, requests: Sequence[SampleRequest]) -> list[Reply]:
         """Sample a reply to each request, all in one batch, from the whole distribution. Raises what the engine raises."""
-        prompts = [self.tokenizer.encode(render_messages(request.messages, request.tools)) for request in requests]
-        samplings = [replace(request.sampling, temperature=self.temperature, top_p=1.0, top_k=0) for request in requests]
+        prompts = list(map(self.encode, requests))
+        samplings = list(map(self.sampling_of, requests))
         completions = self.engine.generate(prompts, samplings)
-        return [self._make_reply(*request) for request in zip(requests, completions, samplings, strict=True)]
+        return [self.make_reply(*request) for request in zip(requests, completions, samplings, strict=True)]
 
-    def _make_reply(self, request: SampleRequest, tokens: Tokens, sampling: Sampling) -> Reply:
+    @contextmanager
+    def open_stream(self, slots: int) -> Iterator[ReplyStream]:
+        """Open a stream of replies for so many loops."""
+        with open_stream(self.engine, slots) as completions:
+            yield ReplyStream(self, completions)
+
+    def encode(self, request: SampleRequest) -> Ids:
+        """Return the token ids of a request."""
+        return self.tokenizer.encode(render_messages(request.messages, request.tools))
+
+    def sampling_of(self, request: SampleRequest) -> Sampling:
+        """Return how the reply is sampled: from the whole distribution."""
+        return Sampling(self.temperature, 1.0, 0, request.sampling.max_tokens, request.sampling.seed)
+
+    def make_reply(self, request: SampleRequest, tokens: Tokens, sampling: Sampling) -> Reply:
+        """Return the reply whose tokens were sampled."""
         ids = tokens.completion_ids
         text, cut = self.tokenizer.decode(ids), ids[-1] not in self.engine.ends
         message = parse_reply(text, request.messages, request.tools, cut=cut)
         stop: FinishReason = "length" if cut else "tool_calls" if message.tool_calls else "stop"
         policy = f"{self.policy} {CALLING}" if request.tools else self.policy
         return Reply(message, stop, len(tokens.prompt_ids), len(ids), 0.0, tokens, sampling, policy, text)
+
+
+class ReplyStream:
+    """Samples the replies of many loops. Each loop has a slot and one request at a time; loops do not wait for each other."""
+
+    def __init__(self, sampler: Sampler, completions: CompletionStream) -> None:
+        self._sampler, self._completions = sampler, completions
+        self._pending: dict[int, tuple[SampleRequest, Sampling]] = {}
+
+    def submit(self, slot: int, request: SampleRequest) -> None:
+        """Begin to sample the reply to a request."""
+        self._pending[slot] = request, self._sampler.sampling_of(request)
+        self._completions.submit(slot, self._sampler.encode(request), self._pending[slot][1])
+
+    def step(self) -> dict[int, Reply]:
+        """Go on with all replies. Returns those that are complete now, by slot. Raises what the engine raises."""
+        done = self._completions.step()
+        replies = {}
+        for slot, tokens in done.items():
+            request, sampling = self._pending.pop(slot)
+            replies[slot] = self._sampler.make_reply(request, tokens, sampling)
+        return replies

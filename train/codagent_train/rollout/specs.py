@@ -14,6 +14,7 @@ from codagent_train.environments.make import choose_environment, make_pack
 from codagent_train.environments.packs import seed_of
 from codagent_train.recipe.schema import EnvironmentConfig, Recipe
 
+_NEVER = 1_000_000  # an environment says itself when play is over; an agent that does the same again and again goes on
 PACK_STRIDE = 1_000_000  # the difference between the first pack numbers of two seeds
 
 OpenEnvironment = Callable[[], AbstractContextManager[Environment]]
@@ -29,6 +30,7 @@ class RolloutSpec:
     tasks: tuple[Task, ...]
     seed: int  # the seeds of the loop's replies are derived from it
     notes_io: NotesIO = NotesIO("between")
+    in_process: bool = False  # the environment never waits for anything but replies, so that the loop needs no thread of its own
 
 
 def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str) -> dict[int, list[RolloutSpec]]:
@@ -45,7 +47,7 @@ def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str)
         for member in range(recipe.batch.group_size):
             loop = Loop(f"{step}-{number}-{member}", f"{step}-{number}", name, policy, "")
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
-            group.append(RolloutSpec(loop, profile, partial(open_in_memory, environment), pack.tasks, seed))
+            group.append(RolloutSpec(loop, profile, partial(open_in_memory, environment), pack.tasks, seed, in_process=True))
         groups[number] = group
     return groups
 
@@ -71,4 +73,5 @@ def agent_profile(recipe: Recipe, environment: EnvironmentConfig | None = None) 
         sampling=Sampling(max_tokens=replies.max_tokens),
         notes_tokens=replies.notes_tokens,
         context_tokens=replies.context_tokens,
+        repeats=_NEVER,
     )

@@ -12,6 +12,7 @@ from codagent_train.files import refuse_unreadable
 from codagent_train.policy.load import Policy, load_pretrained
 from codagent_train.policy.lora import load_lora, read_lora_config
 from codagent_train.recipe import schema
+from codagent_train.run_dir.checkpoints import load_recipe
 from codagent_train.run_dir.weights_ref import WeightsRef, read_base
 
 
@@ -131,7 +132,8 @@ def open_weights(ref: WeightsRef) -> AdapterPool:
     """Load the full model, and the adapter where there is one. Raises UsageError when they cannot be loaded."""
     import torch
 
-    config = schema.PolicyConfig(weights=ref.base, device="cuda" if torch.cuda.is_available() else "cpu")
+    thinking = ref.run is None or load_recipe(ref.run).policy.enable_thinking
+    config = schema.PolicyConfig(weights=ref.base, device="cuda" if torch.cuda.is_available() else "cpu", enable_thinking=thinking)
     policy = load_pretrained(config)
     policy.model.to(config.device)
     pool = AdapterPool(policy, ref.base)

@@ -15,7 +15,7 @@ from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
-from codagent_train.environments.make import make_pack, max_turns
+from codagent_train.environments.make import make_pack, max_turns, vocabulary_of
 from codagent_train.policy.config_size import size_by_config
 from codagent_train.policy.model_size import ModelSize, model_size
 from codagent_train.recipe.schema import RANDOM, Recipe
@@ -105,8 +105,9 @@ def estimate_episode(prompt: int, state: int, reply: int, turns: int, room: int)
 def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
     """Estimate the memory of a run on the device of the recipe when its steps have so many tokens."""
     on_cpu, rank = recipe.policy.device == "cpu", recipe.policy.lora_rank
-    size = 4 if on_cpu else 2  # bytes of a weight: load_pretrained loads float32 on a CPU, bfloat16 on a GPU
-    trained = count_trained_parameters(model, rank) * (4 if rank else size)  # bytes; an adapter of peft is in float32
+    size = 4 if on_cpu else 2  # bytes of a number that is computed with
+    masters = 4 if rank == 0 and not on_cpu else 0  # weights that are trained are float32; a GPU computes with copies in bfloat16
+    trained = count_trained_parameters(model, rank) * 4
     kept = (_KEPT_LORA if rank else _KEPT) * model.outputs * size
     if not on_cpu:  # gradient checkpointing keeps the inputs of all layers and the outputs of one
         kept = kept / model.layers + model.layers * model.hidden * size
@@ -115,7 +116,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
     layer = 3 * model.outputs / model.layers * size
     playing = together * (model.cached * size + layer) + step.loops * model.vocabulary * _DRAWN
     return Memory(
-        weights=model.parameters * size,
+        weights=model.parameters * (size + masters),
         optimizer=2 * trained,  # AdamW's two moments, in the type of the trained weights
         gradients=trained,
         playing=0 if recipe.engine.name == "vllm" else playing,
@@ -127,7 +128,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
 def checkpoint_bytes(recipe: Recipe, model: ModelSize) -> float:
     """Return the bytes of a checkpoint: the trained weights, their two moments, the tokenizer."""
     rank = recipe.policy.lora_rank
-    return 3 * count_trained_parameters(model, rank) * (4 if rank or recipe.policy.device == "cpu" else 2) + model.beside
+    return 3 * count_trained_parameters(model, rank) * 4 + model.beside
 
 
 def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
@@ -240,7 +241,7 @@ def _prompt_tokens(recipe: Recipe) -> tuple[int, int]:
     pack, environment = make_pack(recipe, "train", 0)
     messages = environment().reset(pack.tasks[0], "")
     if recipe.policy.weights == RANDOM:
-        return len(keycode.encode(messages)), 0
+        return len((vocabulary_of(recipe.environment) or keycode).encode(messages)), 0
     counted = [ceil(len(message.content.encode()) / BYTES_PER_TOKEN) for message in messages]
     return sum(counted), counted[-1]
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 IGNORED = -100  # the label of a token that is not trained
+PART_TOKENS = 2048  # rows go through the model in parts of so many tokens: little padding, and tensors that fit into caches
 
 
 def token_logprobs(
@@ -19,7 +21,33 @@ def token_logprobs(
 
     `ids`, `mask` and `labels` are (B, T) int64, `temperatures` is (B,) float32, and `head` is the model's last layer. The head is applied
     only where there is a label: few tokens of a row are trained, and in a small model the head is as large as all other layers together.
+    Rows of about the same length should stand side by side.
     """
+    width, results = ids.shape[1], []
+    for rows, longest in _parts(mask.sum(1).tolist()):
+        part = _part_logprobs(
+            model, ids[rows, :longest], mask[rows, :longest], labels[rows, :longest], head=head, temperatures=temperatures[rows]
+        )
+        results.append([functional.pad(tensor, (0, width - longest)) for tensor in part])
+    logprobs, entropies = zip(*results, strict=True)
+    return torch.cat(logprobs), torch.cat(entropies)
+
+
+def _parts(lengths: list[int]) -> Iterator[tuple[slice, int]]:
+    """Yield parts of consecutive rows and the longest length in each. A part has at most `PART_TOKENS` tokens with padding, or one row."""
+    first, longest = 0, 0
+    for row, length in enumerate(lengths):
+        if row > first and (row + 1 - first) * max(longest, length) > PART_TOKENS:
+            yield slice(first, row), longest
+            first, longest = row, 0
+        longest = max(longest, length)
+    yield slice(first, len(lengths)), longest
+
+
+def _part_logprobs(
+    model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch.nn.Module, temperatures: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As `token_logprobs`, in one pass through the model."""
     trained = labels[:, 1:] != IGNORED
     with _head_on(head, trained):
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits

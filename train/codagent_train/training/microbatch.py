@@ -22,6 +22,7 @@ class Microbatch:
     sampled_logprobs: Tensor  # (B, T - 1) float32: at t, the logprob of label t + 1 when it was sampled; 0 where there is none
     advantages: Tensor  # (B,) float32
     temperatures: Tensor  # (B,) float32
+    notes: Tensor  # (B,) bool: the row is of a notes episode
     imitated: Tensor  # (B,) bool
     total: float  # the trained tokens of the whole step, as a mean over the processes; 0: nothing is trained
 
@@ -51,6 +52,7 @@ def pad_samples(samples: Sequence[TrainingSample], pad: int, total: float, devic
         sampled_logprobs=torch.tensor(sampled_logprobs or [[0.0] * (width - 1)], device=device),
         advantages=torch.tensor([sample.advantage for sample in samples] or [0.0], device=device),
         temperatures=torch.tensor([sample.temperature for sample in samples] or [1.0], device=device),
+        notes=torch.tensor([sample.kind == "notes" for sample in samples] or [False], device=device),
         imitated=torch.tensor([sample.imitated for sample in samples] or [False], device=device),
         total=total,
     )

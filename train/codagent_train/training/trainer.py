@@ -49,6 +49,8 @@ from codagent_train.training.microbatch import Microbatch, pad_samples
 from codagent_train.training.resuming import ResumingTrainer
 from codagent_train.training.step_metrics import step_metrics
 
+LEAST_ENTROPY = 0.1  # share of the weight of the entropy bonus that is left when it has fallen
+
 OnStep = Callable[[int, Mapping[str, float]], None]  # is called after each step with its number and its metrics
 
 
@@ -135,7 +137,7 @@ class Trainer(ResumingTrainer):
         off_policy = by_row > self._recipe.records.max_drift  # these rows are left out of the loss
         losses = one_sided_loss(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip) * ~off_policy[:, None]
         policy, entropy = (token_mean(tensor, mask, inputs.total) for tensor in (losses, entropies))
-        loss = policy - learning.entropy * entropy
+        loss = policy - token_mean(entropies * self._entropy_weights(inputs.notes)[:, None], mask, inputs.total)
         if not math.isfinite(loss.item()):
             raise Diverged(f"the loss is {loss.item()} in step {self.state.global_step + 1}")
         outside = clip_mask(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip)
@@ -145,6 +147,13 @@ class Trainer(ResumingTrainer):
         self._log_values({name: tensor.item() * self._recipe.batch.microbatches for name, tensor in values.items()})
         self._metrics["train"]["drift/largest"] = [max(moved.max().item(), *self._metrics["train"]["drift/largest"], 0.0)]
         return loss
+
+    def _entropy_weights(self, notes: Tensor) -> Tensor:
+        """Return the weight of the entropy bonus of each row, (B,) float32. `notes`, (B,) bool, says which rows are of notes."""
+        learning = self._recipe.learning
+        left = 1 - self.state.global_step / learning.entropy_steps if learning.entropy_steps else 1.0
+        of_notes = learning.entropy if learning.notes_entropy is None else learning.notes_entropy
+        return torch.where(notes, of_notes, learning.entropy) * max(left, LEAST_ENTROPY)
 
     def _token_logprobs(self, model: Any, microbatch: Microbatch) -> tuple[Tensor, Tensor]:
         """Compute the logprobs of the labels and the entropies, (B, T - 1) float32 each.
@@ -204,7 +213,8 @@ def make_grpo_config(recipe: Recipe, out: Path) -> GRPOConfig:
         temperature=recipe.replies.temperature,
         beta=0.0,
         learning_rate=learning.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type="linear" if learning.schedule == "linear" else "constant_with_warmup",
+        adam_beta2=learning.beta2,
         warmup_steps=learning.warmup,
         weight_decay=learning.weight_decay,
         max_grad_norm=learning.max_grad_norm,

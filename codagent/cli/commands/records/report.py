@@ -21,7 +21,13 @@ Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also dr
 
 
 def report(
-    loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None, out: Out = None, png: Png = None
+    loop_id: options.LoopId = None,
+    *,
+    repo: options.Repo = Path(),
+    record: options.RecordDir = None,
+    out: Out = None,
+    png: Png = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a loop as one HTML page, and print the page's path."""
     from codagent.cli.page import draw_png, render_page
@@ -35,6 +41,10 @@ def report(
     except OSError as error:
         raise UsageError(f"the page cannot be written to {file}: {error.strerror}") from None
     say(file)
+    if open_:
+        import webbrowser
+
+        webbrowser.open(file.resolve().as_uri())
     if png:
         draw_png(stored.loop, png)
         say(png)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,11 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.records.stored import load_stored
-from codagent.cli.terminal.output import say, write
+from codagent.cli.terminal.pager import show_paged
 from codagent.cli.terminal.paint import paint
-from codagent.cli.terminal.progress import format_tokens, format_verdict
+from codagent.cli.terminal.progress import format_tokens
 from codagent.repository import git
+from codagent.repository.attempts import describe_checks
 from codagent.runner.result import describe_end, describe_outcome
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import sanitize
@@ -31,65 +33,68 @@ def show(
 ) -> None:
     """Print the messages and tool calls of a loop."""
     loop = load_stored(repo, record, loop_id).loop
-    if tokens:
-        _print_tokens(loop)
-        return
-    say(f"task:    {loop.attempts[0].task.instruction}" if loop.attempts else "task:    none was begun")
-    say(f"loop:    {loop.id} · {loop.model} · from {loop.start_commit[:12]}")
+    lines = _describe_tokens(loop) if tokens else _describe_loop(loop, full)
+    show_paged("\n".join(sanitize(line) for line in lines))
+
+
+def _describe_loop(loop: Loop, full: bool) -> Iterator[str]:
+    """Yield what a loop said and did: the task first, the outcome last."""
+    yield f"task:    {loop.attempts[0].task.instruction}" if loop.attempts else "task:    none was begun"
+    yield f"loop:    {loop.id} · {loop.model} · from {loop.start_commit[:12]}"
     for episode in loop.episodes:
         if len(loop.episodes) > 1:
-            say(f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
-        _print_episode(episode, full)
+            yield f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}"
+        yield from _describe_episode(episode, full)
     if loop.attempts:
-        say(f"\noutcome: {describe_outcome(loop)}")
+        yield f"\noutcome: {describe_outcome(loop)}"
 
 
 def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print what a loop changed, as a patch."""
     stored = load_stored(repo, record, loop_id)
     if sys.stdout.isatty():
-        write(paint(git.diff(stored.root, *stored.change()), color=options.colour()) + "\n", sys.stdout)
+        show_paged(paint(git.diff(stored.root, *stored.change()), color=options.colour()))
     else:  # exact, for `git apply` and the like
         sys.stdout.buffer.write(os.fsencode(git.diff(stored.root, *stored.change(), binary=True)))
 
 
-def _print_episode(episode: Episode, full: bool) -> None:
-    """Print what the model said and what came back. The prompt is long and nearly always the same, so only `full` prints it."""
+def _describe_episode(episode: Episode, full: bool) -> Iterator[str]:
+    """Yield what the model said and what came back. The prompt is long and nearly always the same, so it is there only with `full`."""
     for message in episode.prompt if full else ():
-        _print(message, full)
+        yield from _describe(message, full)
     for number, step in enumerate(episode.steps, 1):
-        say(f"\n── step {number} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
-        _print(step.reply.message, full)
+        yield f"\n── step {number} · {step.seconds:.1f} s · {format_tokens(step.reply)}"
+        yield from _describe(step.reply.message, full)
         for message in step.observation.messages:
-            _print(message, full)
-    say(f"\n── ended: {describe_end(episode)}")
+            yield from _describe(message, full)
+    yield f"\n── ended: {describe_end(episode)}"
     if episode.outcome and episode.kind == "notes":
-        say("the notes were rewritten" if episode.outcome.passed else f"the old notes stay: {episode.outcome.feedback}")
+        yield "the notes were rewritten" if episode.outcome.passed else f"the old notes stay: {episode.outcome.feedback}"
     elif episode.outcome:
-        say(f"checks: {format_verdict(episode.outcome)}\n{episode.outcome.feedback}")
+        yield f"checks: {describe_checks(episode.outcome)}\n{episode.outcome.feedback}"
 
 
-def _print_tokens(loop: Loop) -> None:
+def _describe_tokens(loop: Loop) -> Iterator[str]:
     replies = [step.reply for episode in loop.episodes for step in episode.steps]
     for episode in loop.episodes:
-        say(f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}")
+        yield f"{'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}"
         for number, reply in enumerate((step.reply for step in episode.steps), 1):
             held = f"{reply.prompt_tokens:,}+{reply.completion_tokens:,} tokens" if reply.tokens else TEXT_ONLY
             reason = untrainable_reason(reply) if reply.tokens else ""
-            say(f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}")
+            yield f"  step {number} · {reply.policy} · {held}{reason and f', not to be trained on: {reason}'}"
     text, fit = sum(reply.tokens is None for reply in replies), sum(not untrainable_reason(reply) for reply in replies)
     rows = sum(
         len(prefix_chains([step.reply.tokens for step in episode.steps if step.reply.tokens and not untrainable_reason(step.reply)]))
         for episode in loop.episodes
     )
-    say(f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only")
-    say(f"rows to train on: {rows}, from {fit} of the replies")
+    yield f"replies: {len(replies)}, {len(replies) - text} with tokens, {text} text only"
+    yield f"rows to train on: {rows}, from {fit} of the replies"
 
 
-def _print(message: Message, full: bool) -> None:
+def _describe(message: Message, full: bool) -> Iterator[str]:
     text = sanitize(message.content)
     calls = [f"[{call.name}] {sanitize(call.arguments)}" for call in message.tool_calls]
     for part in [text, *calls]:
         if part.strip():
             short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"
-            say(f"{message.role}: {short}")
+            yield f"{message.role}: {short}"

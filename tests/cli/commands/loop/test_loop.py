@@ -108,7 +108,10 @@ def test_notes_that_are_not_rewritten_stay(codagent, script, repository, tmp_pat
 def test_a_dry_run_prints_the_bill_and_does_nothing(codagent, script, repository):
     done = codagent(*LOOP, "--model", script(IDLE), "--max-tokens", "5000", "--dry-run")
     assert done.returncode == 0
+    assert done.stdout.startswith(f"task:       mend it; checks: {CHECK}\nmodel:  ")
     assert "5,000 tokens" in done.stdout
+    as_json = codagent(*LOOP, "--model", script(IDLE), "--dry-run", "--json")
+    assert json.loads(as_json.stdout)["plan"][0] == f"task:       mend it; checks: {CHECK}"
     assert "worst case: $0" in done.stdout
     assert not list(repository.glob(".codagent/loops/*"))
 
@@ -154,7 +157,8 @@ def test_an_attempt_starts_from_the_files_that_the_rule_chooses(codagent, script
 
 def test_the_end_is_told_in_ten_lines(codagent, script):
     lines = codagent(*LOOP, "--model", script(tries("1", "right"))).stdout.splitlines()
-    assert lines[0].startswith("outcome: passed after 2 iterations, ")
+    assert lines[0] == "outcome: every check passes"
+    assert lines[1].startswith("used:    2 iterations, ")
     assert "scores:  0.00 1.00" in lines
     assert len(lines) <= 10
 

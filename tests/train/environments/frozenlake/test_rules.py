@@ -8,6 +8,7 @@ from codagent_train.environments.frozenlake.rules import (
     EASY,
     HARD,
     MAPPINGS,
+    SMALL,
     Lake,
     Moment,
     apply_action,
@@ -90,3 +91,10 @@ def test_every_mapping_is_as_likely_in_either_split():
         assert counts.keys() == set(MAPPINGS)
         assert max(counts.values()) < 270  # 200 expected, five deviations
         assert min(counts.values()) > 130
+
+
+@pytest.mark.parametrize("first", [0, 10**6, 10**9])
+def test_the_smallest_lakes_for_tests_are_none_of_those_for_training(first):
+    lakes = {split: {draw_lake(SMALL, first + 2 * number + split) for number in range(1500)} for split in (0, 1)}
+    assert min(map(len, lakes.values())) > 500
+    assert not lakes[0] & lakes[1]

@@ -11,7 +11,7 @@ Belief = int  # bit i is set while MAPPINGS[i] is possible
 ANY_MAPPING: Belief = (1 << len(MAPPINGS)) - 1
 _FAR = 1_000
 # by action and direction: the mappings in which that action has that direction
-_MAPPINGS_WHERE = {(k, way): sum(1 << i for i, ways in enumerate(MAPPINGS) if ways[k - 1] == way) for k in CODES for way in range(4)}
+MAPPINGS_WHERE = {(k, way): sum(1 << i for i, ways in enumerate(MAPPINGS) if ways[k - 1] == way) for k in CODES for way in range(4)}
 
 
 class Solver:
@@ -59,7 +59,7 @@ class Solver:
         """Return the cells that an action may lead to, each with the belief after that. Holes and edges tell as much as ice."""
         outcomes: dict[int, Belief] = {}
         for way, next_cell in enumerate(self._next[cell]):
-            if remaining := belief & _MAPPINGS_WHERE[code, way]:
+            if remaining := belief & MAPPINGS_WHERE[code, way]:
                 outcomes[next_cell] = outcomes.get(next_cell, 0) | remaining
         return outcomes
 
@@ -95,4 +95,4 @@ def play_best(solver: Solver, directions: tuple[int, ...], belief: Belief) -> li
 def narrow(belief: Belief, moment: Moment) -> Belief:
     """Return the mappings in `belief` that agree with the last action of `moment`."""
     ways = [way for way in range(4) if move(moment.lake.side, moment.before, way) == moment.position]
-    return sum(belief & _MAPPINGS_WHERE[moment.code or 0, way] for way in ways)
+    return sum(belief & MAPPINGS_WHERE[moment.code or 0, way] for way in ways)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from codagent.types import Message, Observation, Outcome, Task, Tool
+from codagent.types import Episode, Message, Observation, Outcome, Task, Tool
+from codagent_train.environments import notes_request
+from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.rules import Level, Moment, Verdict, apply_action, draw_lake, draw_mapping, goal_reward, judge
-from codagent_train.environments.frozenlake.wording import TERSE, Form, read_rules
+from codagent_train.environments.frozenlake.wording import TERSE, WORDS, Form, read_prompt
 from codagent_train.environments.packs import Pack, Split, seed_of
 
 
@@ -22,7 +24,9 @@ class FrozenLake:
 
     def __init__(self, level: Level, pack_seed: int, form: Form, *, tokens: int = 1000) -> None:
         self._level, self._form, self._mapping = level, form, draw_mapping(pack_seed)
-        self._rules = read_rules(form.rules_file).replace("{tokens}", str(tokens))
+        self._rules = "" if form is WORDS else read_prompt(form.name)
+        hints = read_prompt(f"{form.name}_notes").replace("{tokens}", str(tokens))
+        self._system = f"{self._rules}\n{hints}".strip()
         self._over: Verdict | Literal["form"] | None = None
 
     @property
@@ -37,7 +41,7 @@ class FrozenLake:
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:
         lake = draw_lake(self._level, task.seed)
         self._moment, self._over = Moment(lake, lake.start), None
-        text = self._rules.replace("{notes}", notes or "(none yet)")
+        text = self._system.replace("{notes}", notes or self._form.no_notes)
         return Message("system", text), Message("user", self._form.describe_state(self._moment))
 
     def step(self, message: Message) -> Observation:
@@ -61,6 +65,14 @@ class FrozenLake:
 
     def describe_state(self) -> str:
         return self._form.describe_state(self._moment)
+
+    def ask_for_notes(self, attempt: Episode, *, max_words: int, max_bytes: int) -> tuple[Message, ...]:
+        """Return the request for notes. In the form `WORDS` it goes on where the attempt ended."""
+        state = self.describe_state()
+        if self._form is WORDS:
+            return words.ask_for_notes(attempt, state, WORDS.feedback[self._over])
+        prompt = read_prompt(f"{self._form.name}_rewrite").replace("{words}", str(max_words))
+        return notes_request.ask_for_notes(prompt, self._rules, attempt, state, max_bytes=max_bytes)
 
 
 def make_lake_pack(level: Level, split: Split, seed: int, *, tasks: int = 4, form: Form = TERSE) -> Pack:

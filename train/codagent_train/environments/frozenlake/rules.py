@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import permutations
 from random import Random
 from typing import Literal
+from zlib import crc32
 
 DIRECTIONS = ("down", "right", "up", "left")
 CODES = (1, 2, 3, 4)  # the names of the actions
@@ -28,9 +29,10 @@ class Level:
     sides: tuple[int, int]  # the smallest and the largest side of a lake, in cells
     depth: int  # bound of the search that tells whether a lake can be solved
     turns: int  # how many actions the player has
+    disjoint: bool = False  # there are so few lakes that those for tests must be kept apart from those for training
 
 
-SMALL = Level("small", (3, 3), depth=3, turns=4)  # not in the paper; for small models on a CPU
+SMALL = Level("small", (3, 3), depth=3, turns=4, disjoint=True)  # not in the paper; for small models on a CPU
 EASY = Level("easy", (4, 5), depth=6, turns=8)
 HARD = Level("hard", (6, 7), depth=8, turns=10)
 
@@ -61,7 +63,8 @@ class Moment:
 def draw_lake(level: Level, seed: int) -> Lake:
     """Draw a random lake whose goal can be reached.
 
-    Only `random()` is called on the generator: its sequence is the same in all versions of Python.
+    Only `random()` is called on the generator: its sequence is the same in all versions of Python. On a level with `disjoint`, a lake comes
+    from even seeds only (training) or from odd ones only (tests).
     """
     draw = Random(seed).random  # noqa: S311
     least, most = level.sides
@@ -74,7 +77,7 @@ def draw_lake(level: Level, seed: int) -> Lake:
         while goal == start:
             goal = int(draw() * cells)
         lake = Lake(side, frozenset(holes - {start, goal}), start, goal, level.turns)
-        if _reachable(lake, level.depth):
+        if _reachable(lake, level.depth) and not (level.disjoint and _split_of(lake) != seed % 2):
             return lake
 
 
@@ -107,6 +110,11 @@ def judge(moment: Moment) -> Verdict | None:
 def goal_reward(turn: int, turns: int) -> float:
     """Return the reward for reaching the goal with action number `turn` of `turns`."""
     return 1.0 - STEP_COST * turn / turns
+
+
+def _split_of(lake: Lake) -> int:
+    """Return 0 for a lake for training and 1 for one for tests."""
+    return crc32(bytes([lake.start, lake.goal, *sorted(lake.holes)])) % 2
 
 
 def _reachable(lake: Lake, depth: int) -> bool:

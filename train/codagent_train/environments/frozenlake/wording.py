@@ -1,7 +1,7 @@
-"""The texts of FrozenLake-Obscure, in three forms: rules, states, answers, and what is said at the end.
+"""The texts of FrozenLake-Obscure, in four forms: rules, states, answers, and what is said at the end.
 
 `PAPER` is close to arXiv 2606.20002. `TERSE` takes few tokens. `BRIEF` takes fewer: it has no map, but says where the goal, holes and
-edges are; an answer also names the direction that the model hopes for.
+edges are; an answer also names the direction that the model hopes for. `WORDS` has a closed vocabulary (`words.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 
+from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.rules import DIRECTIONS, Lake, Moment, Verdict, judge, move
 
 Verdicts = Mapping[Verdict | Literal["form"] | None, str]
@@ -33,17 +34,18 @@ _DIRECTION_AND_DIGIT = re.compile(rf"\s*(?:{'|'.join(DIRECTIONS)}|try) ([1-4])(?
 class Form:
     """How a lake is put into words, and how an answer is read."""
 
-    rules_file: str  # in prompts/, without .md
+    name: str  # of its files in prompts/: the rules, NAME_notes for the notes, NAME_rewrite for their rewrite
     expected: str  # the form of an answer, for people and for feedback
     describe_task: Callable[[Lake], str]
     describe_state: Callable[[Moment], str]
     parse_answer: Callable[[str], int | None]  # the action, 1 to 4; None when the answer has not the expected form
     render_action: Callable[[int, str | None], str]  # the answer for an action and the hoped-for direction; None: no direction is hoped for
     feedback: Verdicts = field(default_factory=lambda: FEEDBACK)
+    no_notes: str = "(none yet)"  # in place of notes at the first task
 
 
 @cache
-def read_rules(name: str) -> str:
+def read_prompt(name: str) -> str:
     """Return the text of `prompts/NAME.md`."""
     return resources.files(__package__).joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").strip()
 
@@ -173,6 +175,7 @@ PAPER = Form(
     _paper_state,
     _paper_answer,
     lambda code, _: f"<answer>Direction {code}</answer>",
+    no_notes="null",
 )
 TERSE = Form("terse", "a digit from 1 to 4", _describe_map, _terse_state, _terse_answer, lambda code, _: str(code))
 BRIEF = Form(
@@ -183,4 +186,14 @@ BRIEF = Form(
     _brief_answer,
     lambda code, way: f"{way or 'try'} {code}",
     _BRIEF_FEEDBACK,
+)
+WORDS = Form(
+    "words",
+    "one of " + ", ".join(words.ACTIONS),
+    _no_description,
+    words.describe_state,
+    words.parse_answer,
+    words.render_action,
+    words.ENDINGS,
+    no_notes=" ".join([words.NOTHING] * words.NOTES_WORDS),
 )

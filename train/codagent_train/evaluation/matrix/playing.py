@@ -107,7 +107,7 @@ def _pack_specs(recipe: Recipe, column: ColumnConfig, number: int, played: Seque
     for member, (profile, notes_io) in enumerate(played):
         loop = Loop(f"{number}-{member}", str(number), f"{label}-{pack.seed}", "", "")
         seed = seed_of("test", "replies", label, column.tasks, column.packing, number, member)
-        specs.append(RolloutSpec(loop, profile, partial(open_in_memory, environment), pack.tasks, seed, notes_io))
+        specs.append(RolloutSpec(loop, profile, partial(open_in_memory, environment), pack.tasks, seed, notes_io, in_process=True))
     return specs
 
 

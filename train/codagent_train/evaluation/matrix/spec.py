@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 from codagent.errors import UsageError
 from codagent.settings.toml import Count, Table, Text, parse_table, read_toml
 from codagent_train.environments.packs import Pack
-from codagent_train.evaluation.report import Packing
-from codagent_train.recipe.schema import EnvironmentConfig, EnvironmentName, Form, Memory, find_environment_problems
+from codagent_train.recipe.schema import EnvironmentConfig, EnvironmentName, Form, Memory, Packing, find_environment_problems
 
 # own: the notes that the policy writes · none: no notes · raw: all earlier attempts, word for word, in place of notes
 # shuffled: the notes that it wrote in another pack · untrained: the notes that the untrained model wrote in the same pack

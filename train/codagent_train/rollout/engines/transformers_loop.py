@@ -5,7 +5,8 @@ It does not use transformers' `generate`, which has one seed for a whole batch a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.nn import functional
 from codagent.types import Sampling, Tokens
 from codagent_train.errors import Diverged
 from codagent_train.policy.tokenizer import Ids
-from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
+from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS, BatchStream, CompletionStream
 
 
 class LocalEngine:
@@ -28,19 +29,21 @@ class LocalEngine:
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         """Sample a completion for each prompt. Raises Diverged when the weights are not finite."""
-        training = self._model.training
-        self._model.eval()
         tokens: dict[int, Tokens] = {}
-        try:
-            with torch.no_grad():
-                for batch in split_into_batches(
-                    [len(prompt) + sampling.max_tokens for prompt, sampling in zip(prompts, samplings, strict=True)]
-                ):
-                    done = self._generate([prompts[row] for row in batch], [samplings[row] for row in batch])
-                    tokens |= zip(batch, done, strict=True)
-        finally:
-            self._model.train(training)
+        lengths = [len(prompt) + sampling.max_tokens for prompt, sampling in zip(prompts, samplings, strict=True)]
+        with evaluating(self._model):
+            for batch in split_into_batches(lengths):
+                done = self._generate([prompts[row] for row in batch], [samplings[row] for row in batch])
+                tokens |= zip(batch, done, strict=True)
         return [tokens[row] for row in range(len(prompts))]
+
+    @contextmanager
+    def open_stream(self, slots: int) -> Iterator[CompletionStream]:
+        """Open a stream. The weights must not change while it is open."""
+        from codagent_train.rollout.engines.slots import SlotStream
+
+        with evaluating(self._model):
+            yield SlotStream(self._model, slots=slots, ends=self.ends, alone=self) if can_merge(self._model) else BatchStream(self)
 
     def _generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         completions = [Completion(prompt, sampling) for prompt, sampling in zip(prompts, samplings, strict=True)]
@@ -59,6 +62,24 @@ class Completion:
     sampling: Sampling
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)  # one for each of the ids
+
+    @property
+    def length(self) -> int:
+        """The tokens of the prompt and of what is sampled so far."""
+        return len(self.prompt) + len(self.ids)
+
+    def ids_from(self, place: int) -> list[int]:
+        """Return the ids of the prompt and of what is sampled so far, from a place on."""
+        return [*self.prompt[place:], *self.ids[max(0, place - len(self.prompt)) :]]
+
+    def add(self, token: int, logprob: float) -> None:
+        """Add a token that was sampled."""
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+
+    def is_complete(self, ends: frozenset[int]) -> bool:
+        """Return whether the last token is in `ends`, or as many tokens are sampled as may be."""
+        return bool(self.ids) and (self.ids[-1] in ends or len(self.ids) == self.sampling.max_tokens)
 
     def tokens(self) -> Tokens:
         """Return what is sampled so far."""
@@ -88,13 +109,13 @@ class CompletionBatch:
             mask, cache = _merge((self._mask, self._cache), (mask, cache))
             last = torch.cat([self._last, last])
         self.growing, self._mask, self._cache, self._last = [*self.growing, *completions], mask, cache, last
-        self.keep([completion for completion in self.growing if not self._is_complete(completion)])
+        self.keep([completion for completion in self.growing if not completion.is_complete(self._ends)])
 
     def step(self) -> None:
         """Draw the next token of each completion."""
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.growing), 1)], dim=1)
         self._cache, self._last = self._draw_next(self.growing, self._last, self._mask, self._cache)
-        self.keep([completion for completion in self.growing if not self._is_complete(completion)])
+        self.keep([completion for completion in self.growing if not completion.is_complete(self._ends)])
 
     def keep(self, completions: Sequence[Completion]) -> None:
         """Keep only these completions in the batch; empty: the batch ends."""
@@ -121,12 +142,20 @@ class CompletionBatch:
         )
         chosen, logprobs = draw(out.logits[:, -1], temperatures, numbers)
         for completion, token, logprob in zip(completions, chosen.tolist(), logprobs.tolist(), strict=True):
-            completion.ids.append(token)
-            completion.logprobs.append(logprob)
+            completion.add(token, logprob)
         return out.past_key_values, chosen[:, None]
 
-    def _is_complete(self, completion: Completion) -> bool:
-        return completion.ids[-1] in self._ends or len(completion.ids) == completion.sampling.max_tokens
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Within the context, the model is in evaluation mode and computes no gradients."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
 
 
 def can_merge(model: Any) -> bool:

@@ -1,0 +1,49 @@
+"""What an improvement writes down and goes on from. tests/benchmarks has no figures of it: they take hours."""
+
+import json
+import tomllib
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent_train.improve.page import write_page
+from codagent_train.improve.phases import Improvement, Improver, read_times, write_recipe
+from codagent_train.recipe.schema import Recipe, read_recipe
+
+WANTED = Improvement(("/nowhere/at/all",), "embedded:smollm2-135m", 0.01, 2, steps=3)
+
+
+def test_the_shipped_recipe_fits():
+    assert isinstance(read_recipe("local"), Recipe)
+
+
+def test_a_recipe_leaves_out_what_the_records_have_nothing_for(tmp_path):
+    recipe = tomllib.loads(write_recipe(WANTED, tmp_path))
+    assert (recipe["records"]["folders"], recipe["sources"]["imitate"]) == (["records/record"], 0)
+    assert (recipe["learning"]["steps"], recipe["learning"]["save_every"]) == (3, 3)
+    (tmp_path / "recipe.toml").write_text(write_recipe(WANTED, tmp_path))
+    assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
+
+
+def test_a_phase_that_fails_says_so_and_what_was_done_stays(tmp_path, capfd):
+    lines = []
+    with pytest.raises(UsageError, match=r"`codagent-train tasks` ended with 2; it says why above. Go on with --resume"):
+        Improver(WANTED, tmp_path / "out", lines.append).run(resume=False)
+    assert "is not a folder" in capfd.readouterr().err
+    assert lines == ["tasks: 0 minutes passed, at most 1 left"]
+    assert read_times(tmp_path / "out").keys() == {"tasks"}
+    with pytest.raises(UsageError, match="not empty"):
+        Improver(WANTED, tmp_path / "out", lines.append).run(resume=False)
+
+
+def test_other_options_do_not_go_on_but_other_hours_do(tmp_path):
+    (tmp_path / "improve.json").write_text(json.dumps({"repositories": []}))
+    with pytest.raises(UsageError, match="other repositories or options"):
+        Improver(WANTED, tmp_path, print).run(resume=True)
+
+
+def test_a_page_without_results_claims_nothing(tmp_path):
+    assert write_page(WANTED, tmp_path) == "There are too few held-out tasks to say anything."
+    page = (tmp_path / "report.html").read_text()
+    assert "There are too few held-out tasks" in page
+    assert "embedded:smollm2-135m, before and after" in page

@@ -1,0 +1,48 @@
+"""`codagent-train improve`: from a repository to an adapter, with one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from codagent_train.cli.say import say
+
+
+def improve(
+    repositories: Annotated[
+        list[str], typer.Argument(metavar="REPO...", help="Folders of Python repositories whose tests pass.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    *,
+    model: Annotated[str, typer.Option(help="The model to improve, embedded:NAME.")] = "embedded:qwen2.5-coder-0.5b",
+    hours: Annotated[float, typer.Option(min=0.01, help="Hours that loops and training may take.")] = 3.0,
+    count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most.")] = 60,
+    group: Annotated[int, typer.Option(min=2, help="Loops at each task for training.")] = 4,
+    iterations: Annotated[int, typer.Option(min=1, help="Attempts at each held-out task.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 40,
+    check: Annotated[
+        str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
+    ] = "",
+    sandbox: Annotated[str, typer.Option(help="Name of the sandbox; `local` has no isolation.", show_default="python")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
+) -> None:
+    """Improve a local model on tasks out of your repositories.
+
+    Makes tasks, records loops, trains an adapter, compares it with the model on held-out tasks, and writes a page. REPO is only read.
+    """
+    from codagent.errors import UsageError
+    from codagent.models.weights.catalog import find_entry
+    from codagent_train.improve.page import PAGE, write_page
+    from codagent_train.improve.phases import Improvement, Improver
+
+    kind, _, name = model.partition(":")
+    if kind != "embedded" or find_entry(name) is None:
+        raise UsageError(f"{model} cannot be improved here; give embedded:NAME, with a name of `codagent models list`")
+    folders = tuple(str(Path(path).resolve()) for path in repositories)
+    wanted = Improvement(folders, model, hours, count, group, iterations, steps, sandbox, seed, check)
+    Improver(wanted, out, say).run(resume=resume)
+    say(write_page(wanted, out))
+    print(out / PAGE)

@@ -1,0 +1,34 @@
+"""Closed vocabularies: all words of an environment, for a small model that knows no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codagent.types import Message
+
+BEGIN, END = "<notes>", "</notes>"
+
+
+class Vocabulary:
+    """A Tokenizer of words that are separated by spaces. A token's id is the place of its word in `words`.
+
+    `answers` end a reply and have the first ids. `notable` words may stand in notes. `marks` are only read. Text that is none of these
+    words is skipped, so it costs the model nothing.
+    """
+
+    def __init__(self, answers: Sequence[str], notable: Sequence[str], marks: Sequence[str]) -> None:
+        self.words = (*answers, *notable, *marks)
+        self.ends = frozenset(range(len(answers)))
+        self._ids = {word: number for number, word in enumerate(self.words)}
+        self._notable = range(len(answers), len(answers) + len(notable))
+
+    def encode(self, messages: Sequence[Message], /) -> tuple[int, ...]:
+        return tuple([self._ids[word] for message in messages for word in message.content.split() if word in self._ids])
+
+    def encode_reply(self, text: str, /) -> tuple[int, ...]:
+        return tuple(self._ids[word] for word in text.removeprefix(BEGIN).removesuffix(END).split())
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """Return the text of a reply. Words that may all stand in notes are written between the tags of notes."""
+        text = " ".join([self.words[number] for number in ids])
+        return f"{BEGIN}{text}{END}" if all(number in self._notable for number in ids) else text
