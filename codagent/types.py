@@ -221,9 +221,8 @@ class Loop:
     @property
     def latest_notes(self) -> str:
         """The notes as the latest episode left them; those that the loop began with when there is no episode."""
-        last = self.episodes[-1] if self.episodes else None
-        after = last.notes_after if last else self.notes
-        return last.notes_before if last and after is None else after or ""
+        last = self.episodes[-1] if self.episodes else Episode("notes", 0, Task("", ""), self.notes, ())
+        return last.notes_before if last.notes_after is None else last.notes_after
 
     @property
     def complete(self) -> bool:
