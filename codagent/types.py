@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "tool_calls", "length", "refused"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "max"]  # how much a model thinks before it answers
-EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "max")
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
 # finished: the agent said so · repeated: the same call and answer, again and again · silent: no more tool calls · refused: by the model
@@ -127,6 +127,7 @@ class Outcome:
     failed: tuple[str, ...] = ()  # by name
     total: int = 0  # how many tests and checks were judged; 0: that was not counted
     kept: bool = False  # whether an earlier command judged the same files, and not this one
+    suspicious: tuple[str, ...] = ()  # changes for which a pass of all checks does not count, until a person allows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +221,8 @@ class Loop:
     @property
     def latest_notes(self) -> str:
         """The notes as the latest episode left them; those that the loop began with when there is no episode."""
-        last = self.episodes[-1] if self.episodes else None
-        after = last.notes_after if last else self.notes
-        return last.notes_before if last and after is None else after or ""
+        last = self.episodes[-1] if self.episodes else Episode("notes", 0, Task("", ""), self.notes, ())
+        return last.notes_before if last.notes_after is None else last.notes_after
 
     @property
     def complete(self) -> bool:

@@ -42,6 +42,9 @@ Check = Annotated[
 Protect = Annotated[
     list[str] | None, typer.Option("--protect", metavar="GLOB", help="Files that the checks see as they were at the start. Repeatable.")
 ]
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", metavar="GLOB", help="Files whose suspicious changes do not prevent a pass. Repeatable.")
+]
 MaxSteps = Annotated[
     int | None, typer.Option("--max-steps", min=1, metavar="N", help="Limit of model replies in an attempt.  [default: 50]")
 ]

@@ -54,20 +54,20 @@ ENDS: Mapping[str, str] = {
 
 
 def outcome_label(loop: Loop) -> str:
-    """The outcome in a word: passed, done (there are no checks), failed, or what ended the loop."""
+    """The outcome in a word: passed, done (there are no checks), suspicious, failed, or what ended the loop."""
     last = loop.attempts[-1]
     if _lacks_branch(last):
         return "repository"
     if iterates(loop):
         end = loop.end or "interrupted"
-        return "failed" if end == "iterations" else end
+        return _failure(last) if end == "iterations" else end
     if last.end == "interrupted":
         return "interrupted"
     if last.outcome is None:
         return "done" if last.end == "finished" else str(last.end)
     if last.outcome.passed:
         return "passed"
-    return str(last.end) if last.end in _CODES else "failed"
+    return str(last.end) if last.end in _CODES else _failure(last)
 
 
 def describe_outcome(loop: Loop) -> str:
@@ -189,6 +189,11 @@ def describe_spent(result: Result) -> str:
 def score(attempt: Episode) -> str:
     """Return the reward of an attempt as text; "-": it was not judged."""
     return f"{attempt.outcome.reward:.2f}" if attempt.outcome else "-"
+
+
+def _failure(last: Episode) -> str:
+    """Return "suspicious" when all checks pass and a person has to look at the change, else "failed"."""
+    return "suspicious" if last.outcome and last.outcome.suspicious else "failed"
 
 
 def _lacks_branch(last: Episode) -> bool:

@@ -85,10 +85,11 @@ def open_workspace(
 
     `earlier` are the episodes of a loop that is resumed.
     """
-    from codagent.repository.gate import Gates
+    from codagent.repository.gate import FileRules, Gates
 
     cache = layout.verdicts_path(around.loops)
-    gates = Gates(around.root, spec.start_commit, around.open_sandbox, protect=settings.protect, image=around.image, cache=cache)
+    rules = FileRules(settings.protect, settings.allow)
+    gates = Gates(around.root, spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
     context = RepositoryContext(
         root=around.root,
         start_commit=spec.start_commit,

@@ -20,14 +20,13 @@ class Keeper:
     """Brings the work out of the sandbox after each episode."""
 
     def __init__(self, ready: Prepared, settings: Settings, workspace: Workspace, history: History) -> None:
-        from codagent.repository.gate import Gates
+        from codagent.repository.gate import FileRules, Gates
 
         self._ready, self._workspace, self._history, self._checks = ready, workspace, history, settings.checks
         around = ready.around
         cache = layout.verdicts_path(around.loops)
-        self._gates = Gates(
-            around.root, ready.spec.start_commit, around.open_sandbox, protect=settings.protect, image=around.image, cache=cache
-        )
+        rules = FileRules(settings.protect, settings.allow)
+        self._gates = Gates(around.root, ready.spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
 
     @property
     def _root(self) -> Path:

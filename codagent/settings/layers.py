@@ -47,6 +47,7 @@ class Layer(Table, frozen=True):
     model: Text | None = None
     checks: Texts | None = None
     protect: Texts | None = None
+    allow: Texts | None = None
     iterations: Count | None = None
     patience: Count | None = None
     max_steps: Count | None = None

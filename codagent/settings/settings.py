@@ -35,6 +35,7 @@ class Settings:
     model: str = "embedded"
     checks: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()  # globs of files that the checks see as they stood at the start
+    allow: tuple[str, ...] = ()  # globs of files whose suspicious changes do not prevent a pass
     sandbox: str = "python"  # its name
     sandbox_setup: Mapping[str, Any] = field(default_factory=dict)  # the other keys of [sandbox]
     limits: Limits = Limits()

@@ -8,6 +8,7 @@ from codagent.store.ledger import Spent
 from codagent.types import Episode, Loop, Outcome, Task
 
 PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
+SUSPICIOUS = Outcome(0.0, False, "", suspicious=("a.py:1: reaches for gc",))
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,9 @@ PASSED, FAILED = Outcome(1.0, True, ""), Outcome(0.0, False, "")
         ("finished", None, 0, "done"),
         ("finished", PASSED, 0, "passed"),
         ("finished", FAILED, 3, "failed"),
+        ("finished", SUSPICIOUS, 3, "suspicious"),
+        ("steps", SUSPICIOUS, 3, "suspicious"),
+        ("tokens", SUSPICIOUS, 8, "tokens"),
         ("steps", None, 3, "steps"),
         ("steps", PASSED, 0, "passed"),
         ("steps", FAILED, 3, "failed"),

@@ -64,6 +64,7 @@ def loop(
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
+    allow: options.Allow = None,
     iterations: options.Iterations = None,
     patience: options.Patience = None,
     max_steps: options.MaxSteps = None,
@@ -97,14 +98,13 @@ def loop(
 
     file = None if resume else _read_tasks(" ".join(task) if task else None)
     loops = options.loops_dir(root := _find_root(repo, file), record, make=True)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    limits |= {"iterations": iterations, "patience": patience, "wait": wait}
+    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience, "wait": wait}
     if file is None:
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
-        launch = _launch(root, loops, person.settings, stream=stream_json)
-        finish([resume_loop(launch, resume or "", flags, person)], json_=json_, stream=stream_json)
-    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect}
+        resumed = resume_loop(_launch(root, loops, person.settings, stream=stream_json), resume or "", flags, person)
+        finish([resumed], json_=json_, stream=stream_json)
+    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
     tasks, settings = _read_request(file, root, {**chosen, **limits})
     if dry_run:
         lines = describe_plan(tasks, settings)

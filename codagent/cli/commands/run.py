@@ -42,6 +42,7 @@ def run(
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
+    allow: options.Allow = None,
     max_steps: options.MaxSteps = None,
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
@@ -65,7 +66,9 @@ def run(
         return
     root = git.find_root(repo)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
-    settings = options.read_settings(root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, **limits)
+    settings = options.read_settings(
+        root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, allow=allow, **limits
+    )
     loops = options.loops_dir(root, record, make=True)
     progress: Display = EventStream() if stream_json else ProgressLines()
     access = options.access(settings.model)

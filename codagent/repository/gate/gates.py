@@ -6,29 +6,36 @@ import functools
 import hashlib
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 from codagent.errors import UsageError
-from codagent.protocols import GateSandbox, Sandbox
+from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
-from codagent.repository.gate.program import find_missing_program
-from codagent.repository.gate.pytest_command import parse_pytest, split_check
-from codagent.repository.gate.pytest_run import run_tests
-from codagent.repository.gate.verdict import Run, grade_runs
+from codagent.repository.gate.commands.program import never_runs_tests
+from codagent.repository.gate.commands.pytest_command import parse_pytest
+from codagent.repository.gate.commands.used_files import find_used_files
+from codagent.repository.gate.runs import TIMED_OUT, Runner, split_checks
+from codagent.repository.gate.suspicion import Expectations, depends_on_chance, find_reaches, read_expectations
+from codagent.repository.gate.twins import Mixtures, end_tests, invert_tests, list_modules, mix_tests
+from codagent.repository.gate.verdict import Run, add_passes, grade_runs
 from codagent.settings.images import suggest_image
-from codagent.text import format_result
-from codagent.types import CommandResult, Outcome, Profile
+from codagent.types import Outcome
 
-CHECK_SECONDS = 600.0
-TIMED_OUT = 124  # the exit code of a command that a time limit has ended
-_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
-_BRIEF = Profile(output_lines=60, output_bytes=6_000)
+REPEATS = 3  # how many more times tests are run that passed once and failed once
+
+
+@dataclass(frozen=True, slots=True)
+class FileRules:
+    """What a person says about files, in globs."""
+
+    protect: tuple[str, ...] = ()  # these are put back as they were at the start
+    allow: tuple[str, ...] = ()  # these may change in ways that a person would otherwise have to look at
 
 
 class Gates:
@@ -40,7 +47,7 @@ class Gates:
         start_commit: str,
         open_sandbox: Callable[[], GateSandbox],
         *,
-        protect: Sequence[str] = (),
+        rules: FileRules = FileRules(),
         image: str = "",
         cache: Path | None = None,
     ) -> None:
@@ -48,8 +55,9 @@ class Gates:
 
         `image` identifies the image of the sandboxes. `cache` is a file with earlier results; None keeps results in memory only.
         """
-        self._root, self._start, self._open_sandbox = root, start_commit, open_sandbox
-        self._protect, self._image = tuple(protect), image
+        self._root, self._start = root, start_commit
+        self._runner = Runner(root, start_commit, open_sandbox)
+        self._rules, self._image = rules, image
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
 
@@ -61,67 +69,120 @@ class Gates:
         cannot be run `at_start` of a task.
         """
         deadline = time.monotonic() + seconds
-        tree, undone = git.protected_tree(self._root, self._start, commit, (*self._protect, *self._protected_makefiles(checks)))
+        used = find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
+        kept_as_it_was = (*self._rules.protect, *used, *self._expectations.helpers)
+        tree, undone = git.protected_tree(
+            self._root, self._start, commit, [path for path in kept_as_it_was if path not in self._rules.allow]
+        )
         key = self._key(tree, checks)
         with self._cache.lock(key):
             if kept := self._cache.get(key):
-                outcome = grade_runs(kept, self._start_runs(checks, deadline, known={tree: kept}), undone)
+                outcome = self._compare(tree, kept, undone, checks, deadline)
                 if outcome.passed or self._cache.is_own(key):
                     return replace(outcome, kept=not self._cache.is_own(key))
-            runs = self._run_checks(tree, checks, deadline)
+            runs = self._runner.run_with_twins(tree, checks, self._mixtures, deadline)
             if at_start:
                 _refuse_missing(runs)
-            outcome = grade_runs(runs, self._start_runs(checks, deadline, known={tree: runs}), undone)
+            runs = self._run_unsteady_again(tree, runs, checks, deadline)
+            outcome = self._compare(tree, runs, undone, checks, deadline)
+            if outcome.passed and (deaf := self._find_deaf(tree, runs, checks, deadline)):
+                runs = tuple(replace(run, deaf=place in deaf) for place, run in enumerate(runs))
+                outcome = self._compare(tree, runs, undone, checks, deadline)
             if not any(run.exit_code == TIMED_OUT for run in runs):
                 self._cache.put(key, runs, for_others=outcome.passed)
             return outcome
 
-    def _start_runs(self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None) -> tuple[Run, ...]:
+    def put_back(self, checks: Sequence[str], commit: str) -> tuple[str, tuple[str, ...]]:
+        """Return the tree that is judged, in which what decides is as it was at the start, and the paths that this changed back."""
+        kept = (*self._used_files(checks), *self._expectations.helpers)
+        allowed = [path for path in kept if any(fnmatch(path, glob) for glob in self._rules.allow)]
+        protect = [*self._rules.protect, *(path for path in kept if path not in allowed)]
+        return git.protected_tree(self._root, self._start, commit, protect)
+
+    @cached_property
+    def _mixtures(self) -> Mixtures:
+        """The twins of the tests at the start, which are the tests of every commit."""
+        return mix_tests(self._root, self._start)
+
+    def _run_unsteady_again(self, tree: str, runs: tuple[Run, ...], checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
+        """Run tests that passed once and failed once some more times. Those that then always pass had failed because of twins."""
+        chance = depends_on_chance(git.read_changes(self._root, self._start, tree))
+        if not any(run.tests and (run.tests.unsteady or (chance and run.tests.code == 0)) for run in runs):
+            return runs
+        more = self._runner.run_again(tree, checks, REPEATS, deadline)
+        return tuple(add_passes(run, [each[place] for each in more]) for place, run in enumerate(runs))
+
+    def _find_deaf(self, tree: str, runs: Sequence[Run], checks: Sequence[str], deadline: float) -> set[int]:
+        """Return the places of the checks that only have an exit code, which no longer depends on the tests as it did at the start."""
+        if all(run.tests or never_runs_tests(run.check) for run in runs):
+            return set()
+        root, start = self._root, git.tree_of(self._root, self._start)
+        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start)
+
+        def codes(tree: str, files: Mapping[str, bytes]) -> list[int]:
+            return self._runner.run_codes(tree, checks, files, deadline)
+
+        plain = {place for place, run in enumerate(runs) if run.tests is None}
+        deaf = {place for place, code in enumerate(codes(tree, fails)) if place in plain and code == 0} if fails else set()
+        if deaf:
+            passing, failing = codes(start, end_tests(root, self._start, "passes")), codes(start, fails)
+            deaf = {place for place in deaf if passing[place] == 0 != failing[place]}
+        agreeing = {place for place, code in enumerate(codes(tree, inverse)) if place in plain and code} if inverse else set()
+        if agreeing:
+            honest = codes(start, inverse)
+            agreeing = {place for place in agreeing if honest[place] == 0}
+        return deaf | agreeing
+
+    def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
+        start = self._start_runs(checks, deadline, known={tree: runs})
+        disputed = any(run.tests and (run.tests.agreeing or run.tests.unsteady) for run in runs)
+        if disputed and start and git.tree_of(self._root, self._start) != tree:
+            start = self._start_runs(checks, deadline, twins=True)
+        return grade_runs(runs, start, undone, self.find_suspicions(checks, tree, undone))
+
+    def _start_runs(
+        self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
+    ) -> tuple[Run, ...]:
         """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
-        if not any(parse_pytest(part) for check in checks for part in split_check(check)):
+        if not any(map(parse_pytest, split_checks(checks))):
             return ()
         tree = git.tree_of(self._root, self._start)
-        key = self._key(tree, checks)
+        key = self._key(tree, [*checks, *(["twins"] if twins else [])])
         if key not in self._at_start:
-            runs = (known or {}).get(tree) or self._run_checks(tree, checks, deadline)
+            mixtures = self._mixtures if twins else Mixtures()
+            runs = (known or {}).get(tree) or self._runner.run_with_twins(tree, checks, mixtures, deadline)
             if any(run.cut for run in runs):
                 return runs
             self._at_start[key] = runs
         return self._at_start[key]
 
-    def _protected_makefiles(self, checks: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of make's files if a check uses make and there was one at the start. Without one, writing it may be the task."""
-        there = set(git.list_files(self._root, self._start)) & set(_MAKEFILES)
-        return _MAKEFILES if there and any(re.search(r"\bmake\b", check) for check in checks) else ()
+    @cached_property
+    def _expectations(self) -> Expectations:
+        return read_expectations(git.list_files(self._root, self._start), self._read_start)
+
+    def _read_start(self, path: str) -> bytes:
+        return git.read_file(self._root, self._start, path)
+
+    def find_suspicions(self, checks: Sequence[str], tree: str, undone: Sequence[str]) -> tuple[str, ...]:
+        """Return what a person should look at before a pass counts, without the files that may change so.
+
+        `tree` and `undone` are what `put_back` returned.
+        """
+        changes = git.read_changes(self._root, self._start, tree)
+        looked_at = [change for change in changes if not any(fnmatch(change[0], glob) for glob in self._rules.allow)]
+        modules = list_modules([*git.list_files(self._root, self._start), *(path for path, _, _ in changes)])
+        used = {*self._used_files(checks)}.intersection(undone)
+        return (
+            *find_reaches(looked_at, modules),
+            *self._expectations.find_changed(looked_at),
+            *(f"{path}: the check uses this file" for path in sorted(used)),
+        )
+
+    def _used_files(self, checks: Sequence[str]) -> tuple[str, ...]:
+        return find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
 
     def _key(self, tree: str, checks: Sequence[str]) -> str:
         return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
-
-    def _run_checks(self, tree: str, checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
-        commit = git.commit(self._root, tree, self._start, "what the checks run on", trailers={})
-        with closing(self._open_sandbox()) as sandbox:
-            git.copy_in(sandbox, git.pack(self._root, commit))
-            parts = [part for check in checks for part in split_check(check)]
-            return tuple(_run_one(sandbox, part, deadline - time.monotonic()) for part in parts)
-
-
-def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -> CommandResult:
-    """Run one check at the repository's root, for at most `seconds` and at most CHECK_SECONDS.
-
-    Only a hint: in the agent's own sandbox, the agent can forge the exit code.
-    """
-    return sandbox.run(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
-
-
-def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, seconds_left: Callable[[], float]) -> tuple[str, bool]:
-    """Run the checks in the agent's own sandbox, up to the first that fails. Returns what they print, and whether all pass."""
-    output = []
-    for check in checks:
-        result = run_check(sandbox, check, seconds=seconds_left())
-        output.append(f"$ {check}\n{format_result(result, profile)}")
-        if result.exit_code:
-            return "\n".join(output), False
-    return "\n".join(output), bool(output)
 
 
 def _refuse_missing(runs: Sequence[Run]) -> None:
@@ -132,27 +193,6 @@ def _refuse_missing(runs: Sequence[Run]) -> None:
             line = suggest_image(run.missing)
             advice = f"correct the check, or set up a sandbox that has the program{line and f', as with `{line}` in codagent.toml'}"
             raise UsageError(f"the check `{run.check}` cannot be run: {why}; {advice}")
-
-
-def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
-    if seconds <= 0:
-        return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
-    pytest, tests = parse_pytest(check), None
-    if pytest is None:
-        result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
-    else:
-        result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
-    missing = find_missing_program(sandbox, check, result.exit_code)
-    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, missing, cut=result.timed_out and seconds < CHECK_SECONDS)
-
-
-def _fail_in_pipes(check: str) -> str:
-    """Make a pipe fail when any of its commands does, and not the last alone. A check may switch that off."""
-    return f"set -o pipefail\n{check}"
-
-
-def _limit_seconds(seconds: float) -> float:
-    return max(0.1, min(seconds, CHECK_SECONDS))
 
 
 @functools.cache

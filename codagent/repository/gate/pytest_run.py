@@ -13,8 +13,7 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
-from codagent.repository.gate.pytest_command import PytestCommand
-from codagent.repository.git import TESTS
+from codagent.repository.gate.commands.pytest_command import PytestCommand
 from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
@@ -35,12 +34,24 @@ class TestReport:
     trusted: bool = True  # whether the canaries ended as they must
     code: int | None = None  # pytest's exit code; None: it did not come to its end
     running: str = ""  # the last test that began
+    twins: Mapping[str, str] = field(default_factory=dict)  # what became of the twin of each test that has one
+    again: Mapping[str, str] = field(default_factory=dict)  # what became of each such test when it ran a second time
+
+    @property
+    def agreeing(self) -> set[str]:
+        """The tests that passed, and whose twins passed too."""
+        return {test for test, twin in self.twins.items() if twin == self.outcomes[test] == "passed"}
+
+    @property
+    def unsteady(self) -> set[str]:
+        """The tests that passed, but not a second time."""
+        return {test for test, again in self.again.items() if self.outcomes[test] == "passed" != again}
 
 
 def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
     """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
-    plan = {"key": key.hex(), "module": pytest.module, "tests": TESTS.pattern}
+    plan = {"key": key.hex(), "module": pytest.module}
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codagent.repository.gate.pytest_run import TestReport
 from codagent.text import sanitize
@@ -12,6 +12,10 @@ from codagent.types import Outcome
 PARTIAL = 0.9  # the highest reward when not everything passed
 _LISTED = 20  # lines of one kind in the feedback
 _FAILS = "fails"
+_AGREES = "is not believed: it also passes when its assertions expect something else"
+_UNSTEADY = "is not believed: it does not pass a second time"
+_LOOK = "A person has to look at these changes before a pass counts; work without them, or --allow GLOB lets them be:"
+_DEAF = "is not believed: its exit code does not follow the tests as it did at the start"
 _SET_ASIDE = ("skipped", "xfailed")
 
 
@@ -24,6 +28,7 @@ class Run:
     shown: str  # what it printed, shortened
     tests: TestReport | None = None  # None: only the exit code says how it went
     missing: str = ""  # the program that the check calls and that the sandbox cannot execute; "": there is none
+    deaf: bool = False  # whether its exit code says nothing any more about the tests
     cut: bool = False  # whether a limit of the loop, not of the check, ended it
 
 
@@ -36,11 +41,11 @@ class CheckVerdict:
     total: int = 1  # how many tests were judged; 1: the check as a whole
 
 
-def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) -> Outcome:
+def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str], suspicious: Sequence[str] = ()) -> Outcome:
     """Decide the outcome of all checks.
 
     `start` has the runs of the same checks at the start, or is empty if none of them is pytest. `undone` are the paths whose changes do
-    not count.
+    not count, `suspicious` is what a person should look at: with it there is no pass and no reward.
     """
     before = [run.tests or TestReport() for run in start] or [TestReport()] * len(now)
     verdicts = [judge(run, at_start) for run, at_start in zip(now, before, strict=True)]
@@ -49,18 +54,44 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str]) 
     put_back = _limit_lines(
         [f"{sanitize(path)} does not count as you left it: the checks use what stood there at the start" for path in undone]
     )
+    look = [sanitize(line) for line in suspicious]
+    notes = ["\n".join([_LOOK, *_limit_lines(look)]) if look else "", "\n".join(put_back), count_twins(now)]
+    reward = 1.0 if passed else min(PARTIAL, sum(verdict.share for verdict in verdicts) / len(verdicts))
     return Outcome(
-        reward=1.0 if passed else min(PARTIAL, sum(verdict.share for verdict in verdicts) / len(verdicts)),
-        passed=passed,
-        feedback="\n\n".join([*explanations, *(["\n".join(put_back)] if put_back else [])]),
+        reward=0.0 if look else reward,
+        passed=passed and not look,
+        feedback="\n\n".join([*explanations, *filter(None, notes)]),
         failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
+        suspicious=tuple(look) if passed else (),
         total=sum(verdict.total for verdict in verdicts),
     )
+
+
+def count_twins(runs: Sequence[Run]) -> str:
+    """Say how many of the tests that passed are checked by twins; "" when no test has a twin."""
+    reports = [run.tests for run in runs if run.tests]
+    passed = sum(outcome == "passed" for report in reports for outcome in report.outcomes.values())
+    checked = sum(
+        report.twins.get(test) == "failed" for report in reports for test, outcome in report.outcomes.items() if outcome == "passed"
+    )
+    return f"{checked} of {passed} tests that pass are checked by twins" if any(report.twins for report in reports) else ""
+
+
+def add_passes(run: Run, more: Sequence[Run]) -> Run:
+    """Let the tests of a run count as steady that have passed in all of `more` runs, and as unsteady those that have not."""
+    if run.tests is None:
+        return run
+    outcomes = [(one.tests or TestReport()).outcomes for one in more]
+    passed = [test for test, outcome in run.tests.outcomes.items() if outcome == "passed"]
+    again = {test: next((o for o in (one.get(test, "") for one in outcomes) if o != "passed"), "passed") for test in passed}
+    return replace(run, tests=replace(run.tests, again={**run.tests.again, **again}))
 
 
 def judge(run: Run, start: TestReport) -> CheckVerdict:
     """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail."""
     if run.tests is None:
+        if run.deaf:
+            return CheckVerdict(0.0, {run.check: _DEAF})
         return CheckVerdict(float(run.exit_code == 0), {} if run.exit_code == 0 else {run.check: f"exit {run.exit_code}"})
     now = run.tests
     if now.code is None:
@@ -101,6 +132,8 @@ def _failures(now: TestReport, start: TestReport, required: set[str]) -> Iterato
     for name, how in now.uncollected.items():
         if how == "failed" or start.uncollected.get(name) == "failed":
             yield name, "could not be collected" if how == "failed" else "is skipped, as it was not at the start"
+    yield from ((name, _AGREES) for name in sorted(now.agreeing - start.agreeing))
+    yield from ((name, _UNSTEADY) for name in sorted(now.unsteady - start.unsteady))
     for name, why in now.suspicious.items():
         if start.suspicious.get(name) != why:
             yield name, why

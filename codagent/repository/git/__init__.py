@@ -12,7 +12,7 @@ from codagent.repository.git.changes.parts import ChangedFile, Hunk, list_change
 from codagent.repository.git.changes.undo import Undone, forget_applied, undo
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
-from codagent.repository.git.protected import TESTS, protected_tree
+from codagent.repository.git.protected import TESTS, protected_tree, read_changes, replace_files
 from codagent.repository.git.refs import (
     branch_name,
     commit,
@@ -59,8 +59,10 @@ __all__ = [
     "private_dir",
     "protected_tree",
     "publish",
+    "read_changes",
     "read_file",
     "remove_branch",
+    "replace_files",
     "select",
     "snapshot",
     "tree_of",

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -34,7 +34,7 @@ _RUNNER = sys.stdlib_module_names | {
     *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "typing_extensions"),
     *("xdist", "execnet"),
 }
-_SYMLINK = "120000"
+_FILE, _SYMLINK = "100644", "120000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,39 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     ]
     if not undone:
         return tree_of(root, commit), ()
-    lines = [f"{change.mode_before if not change.is_added else 0} {change.blob_before}\t{change.path}\0" for change in undone]
+    lines = [f"{change.mode_before if not change.is_added else 0} {change.blob_before}\t{change.path}" for change in undone]
+    return _write_tree(git, commit, lines), tuple(change.path for change in undone)
+
+
+def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, bytes]]:
+    """Return the paths that differ between two trees, and what they were and are. b"" stands for a file that does not exist."""
+    git = Git(root)
+
+    def read(blob: str) -> bytes:
+        return git("cat-file", "blob", blob) if blob.strip("0") else b""
+
+    return [(change.path, read(change.blob_before), read(change.blob)) for change in _changes(git, before, after)]
+
+
+def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
+    """Return the tree `tree` with other contents of `files`, by path."""
+    git = Git(root)
+    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
+        for number, data in enumerate(files.values()):
+            Path(folder, str(number)).write_bytes(data)
+        names = "".join(f"{folder}/{number}\n" for number in range(len(files)))
+        blobs = git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names.encode()).decode().split()
+    return _write_tree(git, tree, [f"{_FILE} {blob}\t{path}" for path, blob in zip(files, blobs, strict=True)])
+
+
+def _write_tree(git: Git, tree: str, lines: Sequence[str]) -> str:
+    """Return `tree` with the entries of `lines`, each "MODE BLOB<tab>PATH"; the mode 0 removes a path."""
     with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-        git("read-tree", commit, env=index)
+        git("read-tree", tree, env=index)
         # --replace: where a folder of protected files became a file or a link, it becomes a folder again.
-        git("update-index", "-z", "--replace", "--index-info", stdin=os.fsencode("".join(lines)), env=index)
-        return git.line("write-tree", "--missing-ok", env=index), tuple(change.path for change in undone)
+        git("update-index", "-z", "--replace", "--index-info", stdin=os.fsencode("".join(f"{line}\0" for line in lines)), env=index)
+        return git.line("write-tree", "--missing-ok", env=index)
 
 
 def _changes(git: Git, start_commit: str, commit: str) -> Iterator[_Change]:

@@ -46,7 +46,7 @@ def test_a_solution_passes(gates, shop):
 def test_the_start_is_worth_what_passes_and_is_run_once(gates, shop, sandboxes):
     outcome = gates.grade((PYTEST,), shop.start)
     assert (outcome.reward, outcome.passed, len(outcome.failed)) == (2 / 6, False, 4)
-    assert sandboxes.opened == 1
+    assert sandboxes.opened == 3  # as it is, and with the twins of each half
 
 
 def test_canaries_are_not_in_the_output(gates, shop):
@@ -86,7 +86,8 @@ def test_a_makefile_is_put_back_where_make_decides(shop, tmp_path):
     start = shop.commit({"Makefile": "test:\n\tfalse\n"})
     cheat = shop.commit({"Makefile": "test:\n\ttrue\n", "GNUmakefile": "test:\n\ttrue\n"})
     check = "make test 2>/dev/null; test ! -f GNUmakefile && grep -q false Makefile"
-    assert Gates(shop.root, start, LocalSandbox).grade((check,), cheat).passed
+    outcome = Gates(shop.root, start, LocalSandbox).grade((check,), cheat)
+    assert (outcome.failed, outcome.suspicious) == ((), ("GNUmakefile: the check uses this file", "Makefile: the check uses this file"))
     assert Gates(shop.root, shop.start, LocalSandbox).grade(("test -f GNUmakefile # make",), cheat).passed
 
 
@@ -156,7 +157,7 @@ def test_a_failure_of_pytest_is_judged_anew_by_another_command_and_the_start_is_
     assert not gates.grade((PYTEST,), commit).passed
     flag.touch()
     assert not gates.grade((PYTEST,), commit).passed
-    assert sandboxes.opened == 2
+    assert sandboxes.opened == 3 + 1
     assert Gates(shop.root, shop.start, sandboxes).grade((PYTEST,), commit).passed
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from codagent.errors import UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
-from codagent.repository.gate.pytest_command import PytestCommand, parse_pytest
+from codagent.repository.gate.commands.pytest_command import PytestCommand, parse_pytest
 from codagent.repository.gate.pytest_run import TestReport, run_tests
 from codagent.types import CommandResult
 

@@ -13,6 +13,7 @@ from _pytest.runner import runtestprotocol
 from .watch import Watch
 
 _PLACES = 5  # how many random tests have canaries before them
+_SHOWN = 20  # failures that are shown whole; the others cost little time, also where twins make all tests fail
 
 
 class Gate:
@@ -21,6 +22,7 @@ class Gate:
     def __init__(self, journal: Callable[..., None], watch: Watch) -> None:
         self._journal, self._watch = journal, watch
         self._places: set[str] = set()
+        self._failures = 0
 
     def pytest_configure(self, config: Any) -> None:
         config.option.maxfail = 0
@@ -48,12 +50,14 @@ class Gate:
         return True
 
     def _run(self, item: Any, nextitem: Any) -> None:
-        self._watch.test, self._watch.file = item.nodeid, str(item.fspath)
         self._journal("running", id=item.nodeid)
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in runtestprotocol(item, log=False, nextitem=nextitem):
             self._journal("report", id=item.nodeid, when=report.when, outcome=report.outcome, xfail=hasattr(report, "wasxfail"))
             item.ihook.pytest_runtest_logreport(report=report)
+            self._failures += report.outcome == "failed"
+        if self._failures > _SHOWN:
+            item.config.option.tbstyle = "line"
         self._watch.check_replaced()
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 

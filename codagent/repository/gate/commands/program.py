@@ -8,6 +8,25 @@ import shlex
 from codagent.protocols import Sandbox
 
 _CANNOT_RUN = (126, 127)  # the exit codes of a shell for a program that it cannot execute, and for one that it does not find
+_NEVER_RUN = (
+    "test",
+    "true",
+    "false",
+    "echo",
+    "cat",
+    "grep",
+    "ls",
+    "diff",
+    "cmp",
+    "head",
+    "tail",
+    "wc",
+    "exit",
+    "sleep",
+    "set",
+    "ruff",
+    "mypy",
+)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _PLAIN = re.compile(r"[\w./+-]+")
 
@@ -24,6 +43,12 @@ def find_missing_program(sandbox: Sandbox, check: str, exit_code: int) -> str:
     if "/" in word and not word.startswith("/"):
         question += f" || [ ! -e {word} ]"
     return word if sandbox.run(question, timeout=60).exit_code else ""
+
+
+def never_runs_tests(check: str) -> bool:
+    """Whether each program that a check names is one that cannot run tests."""
+    parts = re.split(r"&&|\|\||[;|\n]", check)
+    return all(_first_word(part.strip(" !()")) in _NEVER_RUN for part in parts if part.strip())
 
 
 def _first_word(check: str) -> str:

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from codagent.repository.gate.pytest_command import PytestCommand, parse_pytest, split_check
+from codagent.repository.gate.commands.pytest_command import PytestCommand, parse_pytest, split_check
 
 
 @pytest.mark.parametrize(

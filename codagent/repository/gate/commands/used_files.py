@@ -1,0 +1,60 @@
+"""The files that a check names and that decide about it: scripts, files of `make` and `npm`, expected outputs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+_PACKAGE = ("package.json", ".mocharc.json", "jest.config.js", "vitest.config.js", "vitest.config.ts")
+_INTERPRETERS = re.compile(r"(\S*/)?(python[\d.]*|(ba|da|z|k)?sh|node|perl|ruby|php|source|\.)")
+_EXPECTED = re.compile(r"expect|golden|snapshot|fixture", re.IGNORECASE)
+_JUDGES = re.compile(
+    rb"\bassert\b|\bsys\.exit\b|\bSystemExit\b|\bunittest\b|\bprocess\.exit\b|\bassert\(|\bassert\.|\braise \w*Error|\bdie\b",
+    re.MULTILINE,
+)
+_RUNNERS = {"make": _MAKEFILES, "npm": _PACKAGE, "npx": _PACKAGE, "yarn": _PACKAGE, "pnpm": _PACKAGE, "just": ("justfile",)}
+
+
+def find_used_files(checks: Sequence[str], paths: Sequence[str], read: Callable[[str], bytes]) -> tuple[str, ...]:
+    """Return the files among `paths` that decide about the checks, and what could take their place.
+
+    A script counts when it judges: when it has an assertion, an exit or an error of its own, or is one of the shell. Another one may well
+    be the program that the task is about.
+    """
+    known, used = set(paths), set[str]()
+    for check in checks:
+        words = _split(check)
+        for runner, files in _RUNNERS.items():
+            # Without such a file at the start, writing it may be the task.
+            if runner in words and known & set(files):
+                used |= set(files)
+        used |= {word for word in words if word in known and (word in _PACKAGE or word in _MAKEFILES)}
+        if {"diff", "cmp"} & set(words):
+            used |= {word for word in words if word in known and _EXPECTED.search(word)}
+        used |= {script for script in _scripts(words) if script in known and (_is_shell(script) or _JUDGES.search(read(script)))}
+    return tuple(sorted(used))
+
+
+def _scripts(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words that a shell would take for programs, and those that interpreters are given as scripts."""
+    for place, word in enumerate(words):
+        if place == 0 or words[place - 1] in ("&&", "||", ";", "|") or "=" in words[place - 1]:
+            yield word
+        if _INTERPRETERS.fullmatch(word):
+            yield from (option for option in words[place + 1 : place + 4] if not option.startswith("-"))
+
+
+def _is_shell(path: str) -> bool:
+    return path.endswith((".sh", ".bash")) or "." not in path.rpartition("/")[2]
+
+
+def _split(check: str) -> list[str]:
+    """Return the words of a check, those of quoted commands too, each path without a `./` before it."""
+    try:
+        words = shlex.split(check)
+    except ValueError:  # an open quotation
+        words = check.split()
+    inner = [part for word in words if re.search(r"[\s('\"]", word) for part in re.findall(r"[\w./-]+", word)]
+    return [word.removeprefix("./") for word in [*words, *inner]]

@@ -1,0 +1,153 @@
+"""What the protected tests expect and how they compare, as far as that stands outside of the tests: values, helpers and data files."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from codagent.repository.gate.suspicion.reach import Change, parse
+from codagent.repository.git import TESTS
+
+_PACKAGES = ("", "src/", "lib/")
+_NO_DATA = (".py", ".md", ".rst", ".toml", ".cfg", ".lock")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What the tests of a commit use that is not in the tests."""
+
+    values: frozenset[tuple[str, str]] = frozenset()  # a module's path, and the name of a value or of a helper that compares
+    data: frozenset[str] = frozenset()  # paths of files that are no modules
+    helpers: frozenset[str] = frozenset()  # paths of modules that are made for pytest: fixtures, plugins
+
+    def find_changed(self, changes: Iterable[Change]) -> list[str]:
+        """Return a line for each thing that the tests expect and that a change alters or removes."""
+        lines = []
+        for path, before, now in changes:
+            if path in self.data and before:
+                lines.append(f"{path}: the tests read this file")
+            names = sorted(name for module, name in self.values if module == path)
+            lines += [f"{path}: the tests compare with {n}" for n in names if _definition(before, n) != _definition(now, n)]
+        return lines
+
+
+def read_expectations(paths: Sequence[str], read: Callable[[str], bytes]) -> Expectations:
+    """Read what the tests among `paths` use."""
+    known = set(paths)
+    values: set[tuple[str, str]] = set()
+    data: set[str] = set()
+    helpers: set[str] = set()
+    for path in paths:
+        tree = parse(read(path)) if path.endswith(".py") and TESTS.search(path) else None
+        if tree is None:
+            continue
+        compared = set(_compared_names(tree))
+        for module, name in _imports(tree, path, known):
+            source = read(module)
+            if "pytest" in _imported_roots(source):
+                helpers.add(module)
+            elif (name in compared and _is_value(source, name)) or _is_helper(source, name):
+                values.add((module, name))
+        data |= _named_data(tree, known)
+    return Expectations(frozenset(values), frozenset(data), frozenset(helpers))
+
+
+def _imports(tree: ast.Module, path: str, known: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the modules outside of the tests that a test imports, each with a name that it takes from there."""
+    modules: dict[str, str] = {}
+    for base, name, bound in _import_names(tree, path):
+        if name and (found := _find_module(base, path, known)):
+            yield found, name
+        if found := _find_module(f"{base}/{name}".strip("/"), path, known):
+            modules[bound] = found
+            yield found, ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (module := modules.get(ast.unparse(node.value))):
+            yield module, node.attr
+
+
+def _import_names(tree: ast.Module, path: str) -> Iterator[tuple[str, str, str]]:
+    """Yield for each import the path of the module, the name that is taken from it ("": none), and the name in the test."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            above = PurePosixPath(path).parents[node.level - 1].parts if 0 < node.level < path.count("/") + 2 else ()
+            base = "/".join([*above, *(node.module or "").split(".")]).strip("/")
+            yield from ((base, alias.name, alias.asname or alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name.replace(".", "/"), "", alias.asname or alias.name) for alias in node.names)
+        elif isinstance(node, ast.Assign) and "pytest_plugins" in _defined_names(node):
+            texts = [part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            yield from ((text.replace(".", "/"), "", text) for text in texts)
+
+
+def _find_module(name: str, path: str, known: set[str]) -> str:
+    """Return the file of a module outside of the tests; "" when there is none."""
+    for folder in (*_PACKAGES, f"{PurePosixPath(path).parent}/"):
+        for file in (f"{folder}{name}.py", f"{folder}{name}/__init__.py"):
+            if name and file in known and not TESTS.search(file):
+                return file
+    return ""
+
+
+def _compared_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that stand in comparisons, in arguments of assertions, and in parametrisations."""
+    for node in ast.walk(tree):
+        places: list[ast.AST] = []
+        if isinstance(node, ast.Assert):
+            places = [part for part in ast.walk(node) if isinstance(part, (ast.Compare, ast.comprehension))]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].startswith(("assert", "parametrize")):
+            places = [*node.args, *node.keywords]
+        elif isinstance(node, ast.For):
+            places = [node.iter]
+        for part in (part for place in places for part in ast.walk(place)):
+            if isinstance(part, (ast.Name, ast.Attribute)):
+                yield part.id if isinstance(part, ast.Name) else part.attr
+
+
+def _named_data(tree: ast.Module, known: set[str]) -> set[str]:
+    """Return the files outside of the tests that texts of a test name, and that are no modules."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    names = {text.removeprefix("./") for text in texts if 2 < len(text) < 200 and "." in text}
+    files = (file for file in known if not file.endswith(_NO_DATA) and not TESTS.search(file))
+    return {file for file in files if file in names or PurePosixPath(file).name in names}
+
+
+def _imported_roots(source: bytes) -> set[str]:
+    tree = parse(source) or ast.Module([], [])
+    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [node.module or "" if isinstance(node, ast.ImportFrom) else alias.name for node in imports for alias in node.names]
+    return {name.partition(".")[0] for name in names}
+
+
+def _definitions(source: bytes, name: str) -> list[ast.stmt]:
+    tree = parse(source) or ast.Module([], [])
+    return [node for node in tree.body if name in _defined_names(node)]
+
+
+def _definition(source: bytes, name: str) -> str:
+    return "\n".join(ast.unparse(node) for node in _definitions(source, name))
+
+
+def _defined_names(node: ast.stmt) -> set[str]:
+    if isinstance(node, _DEFINITIONS):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, (ast.AnnAssign, ast.AugAssign)) else []
+    return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+
+
+def _is_value(source: bytes, name: str) -> bool:
+    return any(not isinstance(node, _DEFINITIONS) for node in _definitions(source, name))
+
+
+def _is_helper(source: bytes, name: str) -> bool:
+    """Whether a name is that of a function that does nothing but compare what it is given."""
+    return any(isinstance(node, _DEFINITIONS) and _compares_arguments(node) for node in _definitions(source, name))
+
+
+def _compares_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    is_text = isinstance(function.body[0], ast.Expr) and isinstance(function.body[0].value, ast.Constant)
+    body = function.body[1:] if is_text else function.body
+    return bool(body) and len(function.args.args) > 1 and all(isinstance(node, ast.Assert) for node in body)

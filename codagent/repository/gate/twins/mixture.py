@@ -1,0 +1,101 @@
+"""The two mixtures of tests and twins, as trees of the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from codagent.repository import git
+from codagent.repository.gate.twins.expressions import Known
+from codagent.repository.gate.twins.writer import Ending, write_ending, write_twins
+
+HALVES = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixtures:
+    """The test files of both mixtures, which hold for every tree with the same protected files."""
+
+    files: tuple[Mapping[str, bytes], ...] = ({}, {})  # of each half by path
+    halves: Mapping[str, int] = field(default_factory=dict)  # of each test with a twin: in which mixture it is one
+    names: Mapping[str, int | None] = field(default_factory=dict)  # by the bare name, for inherited tests; None: some have no twin
+
+    def half_of(self, test: str) -> int | None:
+        """Return in which mixture a test is a twin. Returns None when it has none. `test` is pytest's id."""
+        place = test.partition("[")[0]
+        if place in self.halves:
+            return self.halves[place]
+        *classes, name = place.split("::")[1:] or [place]
+        return self.names.get(name) if classes else None
+
+
+def end_tests(root: Path, start_commit: str, ending: Ending) -> dict[str, bytes]:
+    """Return the test files of a commit, by path, with tests that just fail, or just pass."""
+    written = {path: write_ending(_read_source(root, start_commit, path), ending) for path in _list_tests(root, start_commit)}
+    return {path: source.encode() for path, source in written.items() if source is not None}
+
+
+def invert_tests(root: Path, start_commit: str) -> dict[str, bytes]:
+    """Return the test files of a commit, by path, with inverse twins, which pass when the code is honest."""
+    modules = list_modules(git.list_files(root, start_commit))
+    paths = _list_tests(root, start_commit)
+    written = {p: write_twins(_read_source(root, start_commit, p), lambda _: True, _draw_known(), modules, inverse=True) for p in paths}
+    return {path: made.source.encode() for path, made in written.items() if made is not None and made.twins}
+
+
+def mix_tests(root: Path, start_commit: str) -> Mixtures:
+    """Write the twins of the test files of a commit."""
+    modules = list_modules(git.list_files(root, start_commit))
+    salt = secrets.token_bytes(16)
+
+    def half(name: str) -> int:
+        return hashlib.sha256(salt + name.encode()).digest()[0] & 1
+
+    files: tuple[dict[str, bytes], ...] = ({}, {})
+    halves: dict[str, int] = {}
+    names: dict[str, int | None] = {}
+    for path in _list_tests(root, start_commit):
+        known = _draw_known()
+        source = _read_source(root, start_commit, path)
+        written = [write_twins(source, lambda name, which=which: half(name) == which, known, modules) for which in HALVES]  # type: ignore[misc]
+        for which, made in zip(HALVES, written, strict=True):
+            if made is None or not all(written):
+                continue
+            if any(other and other.twins for other in written):
+                files[which][path] = made.source.encode()
+            for name in made.without:
+                names[name.rpartition("::")[2]] = None
+                halves.pop(f"{path}::{name}", None)
+            for name in made.twins:
+                halves[f"{path}::{name}"] = which
+                names.setdefault(name.rpartition("::")[2], which)
+    return Mixtures(files, halves, names)
+
+
+def _draw_known() -> Known:
+    return Known(f"_{secrets.token_hex(3)}_", 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
+
+
+def _list_tests(root: Path, commit: str) -> list[str]:
+    return [path for path in git.list_files(root, commit) if path.endswith(".py") and git.TESTS.search(path)]
+
+
+def _read_source(root: Path, commit: str, path: str) -> str:
+    data = git.read_file(root, commit, path)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "\0"  # no source: another encoding
+
+
+def list_modules(paths: Iterable[str]) -> frozenset[str]:
+    """Return the names by which the code under test may be imported: what is at the top, or in `src`, and is no test."""
+    names = set()
+    for path in paths:
+        parts = PurePosixPath(path.removeprefix("src/").removeprefix("lib/")).parts
+        if path.endswith(".py") and not git.TESTS.search(path):
+            names.add(parts[0].removesuffix(".py"))
+    return frozenset(names)

@@ -1,0 +1,172 @@
+"""Writes a test file in which some of the tests are twins."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from codagent.repository.gate.twins.assertions import Turner
+from codagent.repository.gate.twins.expressions import Known
+
+_INLINE = Path(__file__).with_name("inline.py")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda)
+_REPEATS = ("given", "retry", "flaky")  # decorators that run a test again when it fails
+_PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+Ending = Literal["fails", "passes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A test file with twins."""
+
+    source: str
+    twins: frozenset[str]  # the tests that are twins, `TestPrice::test_total`
+    without: frozenset[str]  # the tests that can have none
+
+
+def write_twins(
+    source: str, chosen: Callable[[str], bool], known: Known, modules: frozenset[str], *, inverse: bool = False
+) -> Written | None:
+    """Write the twins of the tests that are `chosen` by their names. Returns None when the source cannot be read.
+
+    `modules` are the names that modules of the code under test are imported by. An `inverse` twin passes where the twin fails, and fails
+    where it passes: it is for a check of which only the exit code is known.
+    """
+    try:
+        tree = ast.parse(source)
+    except _PARSER_ERRORS:
+        return None
+    known = replace(known, imported=frozenset(_imported_names(tree, modules)))
+    twins: dict[str, bool] = {}
+    for name, function in _find_tests(tree, ""):
+        if chosen(function.name):
+            twins[name] = _write_twin(function, known, inverse) and twins.get(name, True)
+    place = _after_imports_of_the_future(tree)
+    tree.body[place:place] = _inlined(known.prefix, known.number, known.tag)
+    try:
+        text = ast.unparse(ast.fix_missing_locations(tree))
+        ast.parse(text)
+    except _PARSER_ERRORS:
+        return None
+    return Written(text + "\n", frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
+
+
+def write_ending(source: str, ending: Ending) -> str | None:
+    """Write a test file in which every test just fails, or just passes. Returns None when the source cannot be read."""
+    try:
+        tree = ast.parse(source)
+        for _, function in _find_tests(tree, ""):
+            function.body = [ast.Raise(ast.Name("AssertionError", ast.Load())) if ending == "fails" else ast.Pass()]
+        return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+    except _PARSER_ERRORS:
+        return None
+
+
+def _find_tests(node: ast.AST, above: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _FUNCTIONS):
+            if child.name.startswith("test"):
+                yield f"{above}{child.name}", child
+        elif isinstance(child, ast.ClassDef):
+            yield from _find_tests(child, f"{above}{child.name}::")
+        else:
+            yield from _find_tests(child, above)
+
+
+def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known, inverse: bool) -> bool:
+    """Replace the body of a test by that of its twin. Returns False when the test can have none, and is then as it was."""
+    if any(_decorates(decorator) for decorator in function.decorator_list):
+        return False
+    own = list(_own_nodes(function))
+    if any(isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)) for node in own):
+        return False
+    arguments = function.args
+    names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    known = replace(known, parameters=frozenset(name.arg for name in names), computed=frozenset(_computed_names(own)))
+    turner = Turner(known, passes=not inverse)
+    body = turner.turn(ast.parse(ast.unparse(function)).body[0].body)  # type: ignore[attr-defined]
+    if not turner.turned:
+        return False
+    failed, held = (ast.Name(known.prefix + name, ast.Load()) for name in ("failed", "held"))
+    marked = ast.BoolOp(ast.Or(), [failed, held])
+    again = ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise()], [])
+    function.body = [
+        ast.Assign([ast.Name(name.id, ast.Store()) for name in (failed, held)], ast.Constant(False)),
+        ast.Try(body, [ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [again])], [], []),
+        ast.If(held if inverse else failed, [ast.Raise(ast.Name("AssertionError", ast.Load()))], []),
+        ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise(ast.Name(f"{known.prefix}SkipTest", ast.Load()))], []),
+    ]
+    return True
+
+
+def _decorates(decorator: ast.expr) -> bool:
+    words = {
+        node.id if isinstance(node, ast.Name) else node.attr for node in ast.walk(decorator) if isinstance(node, (ast.Name, ast.Attribute))
+    }
+    return bool(words & {*_REPEATS, "fixture", "property"})
+
+
+def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a function, without those of functions and classes in it."""
+    for child in ast.iter_child_nodes(function):
+        yield child
+        if not isinstance(child, _SCOPES):
+            yield from _own_nodes(child)
+
+
+def _computed_names(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the variables that a call gave their value."""
+    for node in nodes:
+        targets: list[ast.expr | None] = []
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.AsyncFor, ast.AugAssign)):
+            value = node.iter if isinstance(node, (ast.For, ast.AsyncFor)) else node.value
+            if value is not None and any(isinstance(part, (ast.Call, ast.Await)) for part in ast.walk(value)):
+                targets = list(node.targets) if isinstance(node, ast.Assign) else [node.target]
+        elif isinstance(node, ast.withitem):
+            targets = [node.optional_vars]
+        yield from (part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name))
+
+
+def _imported_names(tree: ast.Module, modules: frozenset[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").partition(".")[0] in modules):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names if alias.name.partition(".")[0] in modules)
+
+
+def _after_imports_of_the_future(tree: ast.Module) -> int:
+    for place, node in enumerate(tree.body):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not is_text and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            return place
+    return len(tree.body)
+
+
+@cache
+def _inline_names() -> frozenset[str]:
+    tree = ast.parse(_INLINE.read_text())
+    defined = {node.name for node in tree.body if isinstance(node, (*_FUNCTIONS, ast.ClassDef))}
+    return frozenset(defined | {"SkipTest", "NUMBER", "TAG"})
+
+
+def _inlined(prefix: str, number: int, tag: str) -> list[ast.stmt]:
+    """Return the code of `inline` with names that begin with `prefix`."""
+    tree = ast.parse(_INLINE.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _inline_names():
+            node.id = prefix + node.id
+        elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            node.name, node.body = prefix + node.name, node.body[1:] or [ast.Pass()]  # without docstrings
+        elif isinstance(node, ast.alias):
+            node.asname = prefix + node.name
+        elif isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and target.id in ("NUMBER", "TAG"):
+            node.value = ast.Constant(number if target.id == "NUMBER" else tag)
+    return tree.body[1:]

@@ -1,0 +1,49 @@
+"""What the tests expect outside of the tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from codagent.repository.gate.suspicion import read_expectations
+
+CODE = "CASES = [(1, 2)]\nLIMIT = 3\n\ndef total(prices):\n    return sum(prices)\n\ndef same(a, b):\n    assert a == b\n"
+
+
+def changed(test: str, now: str, path: str = "shop/price.py", files: dict[str, str] | None = None) -> list[str]:
+    stood = {"shop/price.py": CODE, "shop/__init__.py": "", "tests/test_price.py": test, **(files or {})}
+    expectations = read_expectations(list(stood), lambda name: stood[name].encode())
+    return expectations.find_changed([(path, stood[path].encode(), now.encode())])
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "from shop.price import CASES, total\n@mark.parametrize('a, b', CASES)\ndef test_a(a, b): pass",
+        "from shop.price import CASES\ndef test_a():\n    for a, b in CASES: pass",
+        "from shop import price\ndef test_a():\n    assert 3 == price.CASES",
+        "import shop.price\ndef test_a():\n    assert shop.price.CASES != []",
+    ],
+)
+def test_a_value_that_tests_compare_with_is_named_when_it_changes(test):
+    assert changed(test, CODE.replace("(1, 2)", "(1, 3)")) == ["shop/price.py: the tests compare with CASES"]
+    assert changed(test, CODE.replace("sum(prices)", "sum(prices) + 1")) == []
+    assert changed(test, CODE.replace("LIMIT = 3", "LIMIT = 4")) == []
+
+
+def test_a_helper_that_only_compares_is_named_when_it_changes():
+    test = "from shop.price import same\ndef test_a(): same(1, 1)"
+    assert changed(test, CODE.replace("assert a == b", "pass")) == ["shop/price.py: the tests compare with same"]
+    assert changed("from shop.price import total", CODE.replace("assert a == b", "pass")) == []
+
+
+@pytest.mark.parametrize("name", ["data/sums.json", "sums.json"])
+def test_a_file_that_tests_read_is_named_when_it_changes(name):
+    files = {"data/sums.json": "{}"}
+    assert changed(f"x = open({name!r})", "[]", "data/sums.json", files) == ["data/sums.json: the tests read this file"]
+    assert changed("x = open('other.json')", "[]", "data/sums.json", files) == []
+
+
+@pytest.mark.parametrize("test", ["from shop.given import *", "from shop import given", "pytest_plugins = ['shop.given']"])
+def test_modules_made_for_pytest_are_helpers(test):
+    files = {"conftest.py": test, "shop/given.py": "import pytest\n", "shop/__init__.py": "", "shop/price.py": CODE}
+    assert read_expectations(list(files), lambda name: files[name].encode()).helpers == {"shop/given.py"}

@@ -1,0 +1,188 @@
+"""A twin fails when the code is honest, and passes when something agrees with anything or no assertion has an effect."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from codagent.repository.gate.twins.writer import write_ending, write_twins
+from tests.repository.gate.twins.conftest import HONEST, KNOWN
+
+ASSERTIONS = [
+    "assert add(1, 2) == 3",
+    "assert 3 == add(1, 2)",
+    "want = 3\nassert want == add(1, 2)",
+    "result = add(1, 2)\nwant = 3\nassert want == result",
+    "assert not add(1, 2) != 3",
+    "assert add(1, 2) == 3 and add(2, 2) == 4",
+    "assert add(1, 2) == 3 or add(2, 2) == 5",
+    "assert add(1.5, 1) == pytest.approx(2.5)",
+    "assert [add(1, 2), 4] == [3, 4]",
+    "assert {'a': add(1, 2)} == {'a': 3}",
+    "assert (add(1, 2),) == (3,)",
+    "assert {add(1, 2)} == {3}",
+    "assert add('a', 'b') == 'ab'",
+    "assert add(b'a', b'b') == b'ab'",
+    "assert (add(1, 2) == 3) == True",
+    "assert add(-1, -2) == -3",
+    "assert 'two' in text()",
+    "assert add(1, 2) in (3, 4)",
+    "assert 2 in items()",
+    "assert 3 not in items()",
+    "assert all(add(a, a) == b for a, b in [(1, 2), (2, 4)])",
+    "assert any(add(a, a) == 4 for a in (1, 2))",
+    "assert text().startswith('one')",
+    "assert isinstance(add(1, 2), int)",
+    "assert add(1, 2) > 2",
+    "assert abs(add(1, 2) - 3) < 0.5",
+    "assert abs(3 - add(1, 2)) <= 1 and add(1, 2)",
+    "assert add(1, 2)",
+    "assert add(1, 2) is not None",
+    "import math\nassert math.isclose(add(1, 2), 3)",
+    "for a, b, c in [(1, 2, 3), (2, 2, 4)]:\n    if add(a, b) != c:\n        raise AssertionError((a, b))",
+    "if add(1, 2) != 3:\n    pytest.fail('wrong')",
+    "with pytest.raises(ZeroDivisionError):\n    fail()",
+    "with pytest.raises(ZeroDivisionError) as info:\n    fail()\nassert 'zero' in str(info.value)",
+    "pytest.raises(ZeroDivisionError, fail)",
+    "with pytest.warns(UserWarning):\n    import warnings\n    warnings.warn('x')",
+    "self.assertEqual(add(1, 2), 3)",
+    "self.assertEqual(3, add(1, 2))",
+    "self.assertNotEqual(add(1, 2), 4)",
+    "self.assertTrue(add(1, 2) == 3)",
+    "self.assertFalse(add(1, 2) != 3)",
+    "self.assertIn('two', text())",
+    "self.assertAlmostEqual(add(1, 2), 3.0)",
+    "self.assertListEqual(items(), [1, 2])",
+    "self.assertCountEqual(items(), [2, 1])",
+    "self.assertRegex(text(), 'one|two')",
+    "self.assertRaises(ZeroDivisionError, fail)",
+    "with self.assertRaises(ZeroDivisionError):\n    fail()",
+    "self.assertIsNone(None)",
+    "self.assertGreater(add(1, 2), 2)",
+    "with self.subTest(a=1):\n    self.assertEqual(add(1, 2), 3)",
+]
+ANYTHING = [line for line in ASSERTIONS if " == 3" in line and "or add" not in line and "==" in line] + [
+    "assert 3 == add(1, 2)",
+    "want = 3\nassert want == add(1, 2)",
+    "result = add(1, 2)\nwant = 3\nassert want == result",
+    "assert not add(1, 2) != 3",
+    "self.assertEqual(add(1, 2), 3)",
+    "for c in [3]:\n    if add(1, 2) != c:\n        raise AssertionError(c)",
+]
+
+
+class Anything:
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class FirstTime(Anything):
+    asked = False
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        asked, self.asked = self.asked, True
+        return not asked
+
+
+@pytest.mark.parametrize("body", ASSERTIONS)
+def test_honest_code_fails_in_a_twin(play, body):
+    assert play(body) == "failed"
+    assert play(f"assert 1 == 1\n{body}") == "failed"
+
+
+@pytest.mark.parametrize("body", ANYTHING)
+def test_an_object_that_agrees_with_anything_passes_in_a_twin(play, body):
+    assert play(body, HONEST | {"add": lambda a, b: Anything()}) == "passed"
+    assert play(f"assert 1 == 1\n{body}\nassert 2 == 2", HONEST | {"add": lambda a, b: Anything()}) == "passed"
+
+
+@pytest.mark.parametrize("body", ["assert abs(add(1, 2) - 3) < 0.5", "r = add(1, 2)\nassert abs(r - 3) < 0.5 and r"])
+def test_an_object_that_is_near_to_anything_passes_in_a_twin(play, body):
+    class Near:
+        def __sub__(self, other: object) -> int:
+            return 0
+
+    assert play(body, HONEST | {"add": lambda a, b: Near()}) == "passed"
+
+
+@pytest.mark.parametrize("body", ["assert add(1, 2) == 3", "assert [add(1, 2)] == [3]", "self.assertEqual(add(1, 2), 3)"])
+def test_an_object_that_agrees_once_passes_in_a_twin(play, body):
+    assert play(body, HONEST | {"add": lambda a, b: FirstTime()}) == "passed"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import unittest\nif add(1, 2) == 4:\n    assert False",
+        "for item in []:\n    assert add(1, 2) == item",
+        "for item in []:\n    with pytest.raises(ValueError):\n        fail()",
+    ],
+)
+def test_a_twin_that_comes_to_no_assertion_is_skipped(play, body):
+    assert play(body) == "skipped"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "add(1, 2)",
+        "def inner():\n    assert add(1, 2) == 3\ninner()",
+        "assert add(1, 2) == 3\nreturn",
+        "try:\n    assert add(1, 2) == 4\nexcept AssertionError:\n    pass",
+        "assert add(1, 2) == 3\nyield",
+    ],
+)
+def test_a_test_without_an_assertion_that_can_be_turned_has_no_twin(play, body):
+    assert play(body) == "without"
+
+
+@pytest.mark.parametrize("body", ["assert all(item == 1 for item in [])", "assert add(1, 2) == 3\nassert all(a == 9 for a in [])"])
+def test_a_loop_over_nothing_does_not_pass_in_a_twin(play, body):
+    assert play(body) == "failed"
+
+
+@pytest.mark.parametrize("form", ["given(x=1)", "pytest.mark.flaky(reruns=3)", "tenacity.retry"])
+def test_a_test_that_is_run_again_when_it_fails_has_no_twin(form):
+    written = write_twins(f"@{form}\ndef test_a(x):\n    assert x == 1\n", lambda name: True, KNOWN, frozenset())
+    assert written is not None
+    assert written.without == {"test_a"}
+
+
+@pytest.mark.parametrize("source", ["def test_a(:\n", "x = '\0'", "(" * 5000])
+def test_a_file_that_is_no_python_has_no_twins(source):
+    assert write_twins(source, lambda name: True, KNOWN, frozenset()) is None
+
+
+@pytest.mark.parametrize(("code", "ends"), [(HONEST, "passed"), (HONEST | {"add": lambda a, b: Anything()}, "failed")])
+def test_an_inverse_twin_ends_the_other_way_round(play, code, ends):
+    assert play("assert 1 == 1\nassert add(1, 2) == 3\nassert 2 == 2", code, inverse=True) == ends
+    assert play("self.assertEqual(add(1, 2), 3)", code, inverse=True) == ends
+    assert play("for item in []:\n    assert item == add(1, 2)", code, inverse=True) == "skipped"
+
+
+@pytest.mark.parametrize(("ending", "ends"), [("fails", AssertionError), ("passes", None)])
+def test_all_tests_of_a_file_may_just_end(ending, ends):
+    source = write_ending("class TestA:\n    def test_a(self):\n        return 1\n\ndef helper():\n    return 2\n", ending)
+    names: dict[str, Any] = {}
+    exec(source or "", names)
+    with pytest.raises(ends) if ends else nullcontext():
+        assert names["TestA"]().test_a() is None
+    assert names["helper"]() == 2
+
+
+def test_only_the_chosen_are_twins_and_classes_are_named():
+    tests = "class TestA:\n    def test_a(self): assert 1 == 1\n    def test_b(self): assert 1 == 1\n"
+    source = f'"""Doc."""\nfrom __future__ import annotations\n{tests}'
+    written = write_twins(source, lambda name: name == "test_b", KNOWN, frozenset())
+    assert written is not None
+    assert (written.twins, written.without) == ({"TestA::test_b"}, frozenset())
+    assert "assert 1 == 1" in written.source
+    assert "assert 1 == 4712" in written.source
