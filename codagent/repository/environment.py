@@ -18,7 +18,7 @@ from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
-from codagent.repository.tools.hooks import Hooks
+from codagent.repository.tools.tool_hooks import Hooks
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool

@@ -17,7 +17,7 @@ from codagent.agent.episode import Agent
 from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
 from codagent.errors import RecordError, RepositoryError
 from codagent.repository import git
-from codagent.repository.tools.hooks import Hooks
+from codagent.repository.tools.tool_hooks import Hooks
 from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
 from codagent.runner.result import outcome_label, summary

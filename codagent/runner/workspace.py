@@ -12,7 +12,7 @@ from codagent.protocols import GateSandbox, ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
-from codagent.repository.tools.hooks import Hooks
+from codagent.repository.tools.tool_hooks import Hooks
 from codagent.runner.display import Display
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory

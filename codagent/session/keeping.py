@@ -9,7 +9,7 @@ from codagent.errors import NotPublished, RepositoryError, SandboxError, UsageEr
 from codagent.repository import git
 from codagent.runner.runner import Prepared
 from codagent.session.history import History
-from codagent.session.workspace import Workspace
+from codagent.session.turn_workspace import Workspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.text import first_line

@@ -15,7 +15,7 @@ from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, rename_loop, restrict_spec
 from codagent.session import history
 from codagent.session.session import Session
-from codagent.session.workspace import Answered
+from codagent.session.turn_workspace import Answered
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load

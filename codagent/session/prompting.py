@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from codagent.prompts import prompt
 from codagent.session.conversation import Conversation, append_text, count_tokens, describe_turns, recall
-from codagent.session.workspace import Workspace
+from codagent.session.turn_workspace import Workspace
 from codagent.text import BYTES_PER_TOKEN, sanitize, truncate_middle
 from codagent.types import Episode, Message, Profile, Task
 

@@ -17,7 +17,7 @@ from codagent.session.conversation import recall
 from codagent.session.history import CLEARED, History
 from codagent.session.keeping import Keeper
 from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, summarize, write_prompt
-from codagent.session.workspace import Answered, Workspace
+from codagent.session.turn_workspace import Answered, Workspace
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task

@@ -53,7 +53,7 @@ def main() -> None:
 
 def measured(given: argparse.Namespace) -> dict[str, float]:
     """One way, in this process."""
-    from codagent_train.data.teacher import teacher_loops
+    from codagent_train.data.supervised.teacher import teacher_loops
     from codagent_train.policy.load import load_policy
 
     imitate = read_recipe("imitate")

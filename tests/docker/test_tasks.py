@@ -4,7 +4,7 @@ import pytest
 
 from codagent.runner.workspace import open_sandbox
 from codagent.settings.task_file import read_tasks
-from codagent_train.tasks.make import TaskRequest, Workshop, make_tasks
+from codagent_train.tasks.generate import TaskRequest, Workshop, make_tasks
 from tests.cli.conftest import call, codagent, repository, script
 from tests.cli.loops import told
 from tests.train.tasks.samples import write_repository

@@ -7,13 +7,13 @@ from prompt_toolkit.utils import get_cwidth
 
 from codagent.cli.session.input.completion import SessionCompleter, rank_paths
 from codagent.cli.session.input.pastes import Pastes
-from codagent.cli.session.view.calls import describe_call, summarize_call
+from codagent.cli.session.view.call_lines import describe_call, summarize_call
 from codagent.cli.session.view.ink import Ink, fit, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
 from codagent.protocols import CallText, Restart, Thought
-from codagent.session.workspace import Answered
+from codagent.session.turn_workspace import Answered
 from codagent.types import Message, Reply, Sampling, ToolCall
 
 TEXT = "A *word*.\n\n```python\nx = 1\n\ny = 2\n```\nAfter.\n\n- a\n- b\n\nEnd"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codagent_train.policy.load import load_policy
-from codagent_train.policy.model_size import TINY
+from codagent_train.policy.size.model_size import TINY
 from codagent_train.recipe.schema import read_recipe
 
 pytestmark = pytest.mark.usefixtures("hushed")

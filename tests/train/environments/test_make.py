@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from codagent_train.environments.domains.turns import TurnEnvironment
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 from codagent_train.environments.frozenlake.words import VOCABULARY
 from codagent_train.environments.keycode import Keycode
 from codagent_train.environments.make import choose_environment, find_vocabulary, make_pack, max_turns, vocabulary_of

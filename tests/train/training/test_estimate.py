@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from codagent.errors import UsageError
-from codagent_train.policy.model_size import TINY, ModelSize
+from codagent_train.policy.size.model_size import TINY, ModelSize
 from codagent_train.recipe.schema import BatchConfig, read_recipe
 from codagent_train.run_dir import checkpoints
 from codagent_train.training import estimate, hardware

@@ -47,7 +47,7 @@ def tasks(
     One bug at a time is put into a repository. It makes a task when a few tests fail by it, no other test changes, and
     nothing hangs. Prints the folders of the tasks.
     """
-    from codagent_train.tasks.make import TaskRequest, Workshop, make_tasks
+    from codagent_train.tasks.generate import TaskRequest, Workshop, make_tasks
     from codagent_train.tasks.task_files import PARTS, list_task_files
 
     if repositories == [_HOUSES] and not Path(_HOUSES).exists():

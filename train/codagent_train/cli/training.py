@@ -114,8 +114,8 @@ def check(
 
 def _fits(recipe: Recipe, out: Path) -> None:
     """Raise UsageError when the run cannot fit. Say it when this is not known, and when weights have to be downloaded first."""
-    from codagent_train.policy.config_size import size_by_config
-    from codagent_train.policy.model_size import model_size
+    from codagent_train.policy.size.config_size import size_by_config
+    from codagent_train.policy.size.model_size import model_size
     from codagent_train.training import estimate
 
     weights = recipe.policy.weights

@@ -11,12 +11,12 @@ from msgspec import structs
 
 from codagent.agent.loop import NotesIO
 from codagent.types import Loop
-from codagent_train.data.imitation import Imitation, count_examples
-from codagent_train.data.lessons import Lessons
 from codagent_train.data.redo import NOBODY, Operator, Redo, find_redoable
 from codagent_train.data.replay import Replay
 from codagent_train.data.samples import LoopKey, Source, key_loops
-from codagent_train.data.teacher import teacher_loops
+from codagent_train.data.supervised.imitation import Imitation, count_examples
+from codagent_train.data.supervised.lessons import Lessons
+from codagent_train.data.supervised.teacher import teacher_loops
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.schema import Recipe

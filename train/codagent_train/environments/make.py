@@ -12,7 +12,7 @@ from codagent.errors import UsageError
 from codagent.protocols import Environment
 from codagent_train.environments import keycode
 from codagent_train.environments.domains.catalogue import DOMAINS
-from codagent_train.environments.domains.turns import Memory, TurnEnvironment, Wording
+from codagent_train.environments.domains.shared.turns import Memory, TurnEnvironment, Wording
 from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping

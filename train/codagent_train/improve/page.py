@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
+from codagent_train.improve.comparison import MEASURES, TaskResult, compare, mean_of, read_results
 from codagent_train.improve.phases import ADAPTER, Improvement, read_times
-from codagent_train.improve.results import MEASURES, TaskResult, compare, mean_of, read_results
 from codagent_train.intervals import Estimate
 
 PAGE = "report.html"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent_train.files import require_empty
-from codagent_train.improve.results import read_results
+from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import Part, list_task_files
 

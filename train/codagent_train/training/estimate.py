@@ -16,8 +16,8 @@ from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
 from codagent_train.environments.make import make_pack, max_turns, vocabulary_of
-from codagent_train.policy.config_size import size_by_config
-from codagent_train.policy.model_size import ModelSize, model_size
+from codagent_train.policy.size.config_size import size_by_config
+from codagent_train.policy.size.model_size import ModelSize, model_size
 from codagent_train.recipe.schema import RANDOM, Recipe
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 from codagent_train.run_dir import checkpoints

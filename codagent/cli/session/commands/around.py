@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from codagent.cli.session.commands.command import Command
+from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.ink import clean
 from codagent.errors import UsageError
 from codagent.repository import git

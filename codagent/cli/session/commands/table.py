@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from codagent.cli.session.commands import around, custom, talk, work
-from codagent.cli.session.commands.command import Command
+from codagent.cli.session.commands.slash_command import Command
 
 if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
-from codagent.cli.session.commands.command import Command
+from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.meter import short_number
 from codagent.errors import CodagentError
 from codagent.runner.model import open_model

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from codagent.cli.session.commands.command import Command
+from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.view import describe_outcome
 from codagent.errors import UsageError

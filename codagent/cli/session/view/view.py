@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from codagent.cli.session.view.calls import describe_call, summarize_call
+from codagent.cli.session.view.call_lines import describe_call, summarize_call
 from codagent.cli.session.view.ink import Ink, clean, fit, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
 from codagent.protocols import CallText, Restart, Thought
 from codagent.runner.display import LoopView
-from codagent.session.workspace import Answered
+from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task, ToolCall
 

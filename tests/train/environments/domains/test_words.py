@@ -10,7 +10,7 @@ from codagent_train.environments.domains.alchemy.alchemy_words import VOCABULARI
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, draw_world, name_elements
 from codagent_train.environments.domains.control.control_words import GAINS, VOCABULARY, describe_run
 from codagent_train.environments.domains.control.plant import draw_plant
-from codagent_train.environments.domains.turns import NO_NOTES, NOTES_WORDS
+from codagent_train.environments.domains.shared.turns import NO_NOTES, NOTES_WORDS
 from codagent_train.environments.make import find_vocabulary, make_environment_pack, vocabulary_of
 from codagent_train.environments.vocabulary import Vocabulary, join_vocabularies
 from codagent_train.recipe.environment_config import EnvironmentConfig

@@ -11,7 +11,7 @@ from msgspec import structs
 from codagent.errors import UsageError
 from codagent.types import Message
 from codagent_train.environments.domains.catalogue import DOMAINS
-from codagent_train.environments.domains.turns import TurnEnvironment
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 from codagent_train.environments.make import hidden_part, make_environment_pack
 from codagent_train.evaluation.matrix.cells import measure_cell
 from codagent_train.evaluation.matrix.figure import draw_matrix

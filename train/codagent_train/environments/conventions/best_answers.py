@@ -14,8 +14,8 @@ from codagent_train.environments.conventions.house import (
     draw_exercises,
     draw_house,
 )
-from codagent_train.environments.domains.domain import Player, Score
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
 _Believe = Callable[[House, set[str], Draws], dict[str, int]]  # the house, the kinds of rules that were seen, draws -> what is believed

@@ -18,8 +18,8 @@ from codagent_train.environments.conventions.house import (
     draw_exercises,
     draw_house,
 )
-from codagent_train.environments.domains.domain import name_tasks
-from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.domain import name_tasks
+from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split, seed_of
 
 LEVELS = ("easy",)
@@ -60,7 +60,7 @@ class ConventionsGame:
 
 
 class ConventionsAttempt:
-    """An Attempt of one answer, with a line for each call."""
+    """An DomainAttempt of one answer, with a line for each call."""
 
     def __init__(self, house: House, exercise: Exercise, calls: Sequence[tuple[Any, ...]], wording: Wording) -> None:
         self._exercise, self._calls, self._wording = exercise, calls, wording

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.draws import Draws
 
 House = Mapping[str, int]  # which way the house has, by the kind of rule
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from codagent_train.environments.conventions import best_answers, calls
 from codagent_train.environments.domains.alchemy import alchemist, alchemy_words, crafting, recipes
 from codagent_train.environments.domains.control import best_law, control_words, plant, steering
-from codagent_train.environments.domains.domain import Domain
 from codagent_train.environments.domains.grid import cost_map, navigation, routes
 from codagent_train.environments.domains.pde import discovery, equation, sparse_players
+from codagent_train.environments.domains.shared.domain import Domain
 from codagent_train.environments.domains.terminal import errand_players, errands, machine
 
 DOMAINS: Mapping[str, Domain] = {

@@ -7,7 +7,7 @@ import pytest
 from codagent.types import Message
 from codagent_train.environments.domains.alchemy.crafting import AlchemyGame, make_alchemy_pack
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, draw_world, name_elements
-from codagent_train.environments.domains.turns import TurnEnvironment
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 from tests.train.environments.domains.reached import mean_rewards
 
 

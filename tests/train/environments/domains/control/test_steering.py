@@ -5,7 +5,7 @@ import pytest
 from codagent.types import Message
 from codagent_train.environments.domains.control.plant import LEVELS, draw_course, draw_plant, gains_law, run_law
 from codagent_train.environments.domains.control.steering import ControlGame, make_control_pack
-from codagent_train.environments.domains.turns import TurnEnvironment
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 
 WRAPPED = "thinking <answer><action_expression>{}</action_expression></answer>"
 

@@ -10,7 +10,7 @@ from codagent.types import Message
 from codagent_train.environments.domains.grid.cost_map import LEVELS, CostMap, Trip, crossed, draw_costs, draw_trip, seen_from
 from codagent_train.environments.domains.grid.navigation import GridGame, make_grid_pack
 from codagent_train.environments.domains.grid.routes import Router
-from codagent_train.environments.domains.turns import TurnEnvironment
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 from tests.train.environments.domains.reached import mean_rewards
 
 COSTS = CostMap(((0, 10, 20), (30, 40, 50), (60, 70, 80)), 1)

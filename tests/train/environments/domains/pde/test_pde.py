@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from codagent.types import Message
-from codagent_train.environments.domains.draws import Draws
 from codagent_train.environments.domains.pde.actions import read_action
 from codagent_train.environments.domains.pde.discovery import PdeGame, make_pde_pack
 from codagent_train.environments.domains.pde.equation import LEVELS, TERMS, draw_equation, equation_reward, make_equation, read_equation
 from codagent_train.environments.domains.pde.regression import condition, fit_candidates, sparsest, supports_of
 from codagent_train.environments.domains.pde.solver import AMPLITUDE, LIMIT, draw_problem, evaluate_term, reaction, solve, take_samples
 from codagent_train.environments.domains.pde.sparse_players import POINTS
-from codagent_train.environments.domains.turns import TurnEnvironment
+from codagent_train.environments.domains.shared.draws import Draws
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 from tests.train.environments.domains.reached import mean_rewards
 
 TRUTH = make_equation({"u": 1.2, "u3": -0.8})

@@ -3,6 +3,7 @@
 import pytest
 
 from codagent.types import Message
+from codagent_train.environments.domains.shared.turns import TurnEnvironment
 from codagent_train.environments.domains.terminal.errands import MachineGame, make_machine_pack
 from codagent_train.environments.domains.terminal.machine import (
     DEEDS,
@@ -17,7 +18,6 @@ from codagent_train.environments.domains.terminal.machine import (
     open_tree,
     run_command,
 )
-from codagent_train.environments.domains.turns import TurnEnvironment
 from tests.train.environments.domains.reached import mean_rewards
 
 MACHINE = Machine({"f0": "d0", "f1": "d0", "f2": "d3"}, {"send": "rsync", "pack": "tar"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, STEP_COST, Bench, Pair, draw_world, least_steps, open_bench, plans
-from codagent_train.environments.domains.domain import Player, Score
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
 Known = dict[Pair, int | None]  # what pairs were seen to give

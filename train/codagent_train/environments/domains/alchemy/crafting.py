@@ -8,8 +8,8 @@ from dataclasses import replace
 from codagent.types import End, Outcome, Task
 from codagent_train.environments.domains.alchemy import alchemy_words
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, Bench, draw_world, name_elements, open_bench
-from codagent_train.environments.domains.domain import name_tasks
-from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.domain import name_tasks
+from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split
 
 EXPECTED: dict[Wording, str] = {"terse": "a+b", "words": "a pair", "paper": "<answer>A + B</answer> once, with the names of two elements"}
@@ -61,7 +61,7 @@ class AlchemyGame:
 
 
 class AlchemyAttempt:
-    """An Attempt at making one target."""
+    """An DomainAttempt at making one target."""
 
     def __init__(self, bench: Bench, names: dict[int, str], wording: Wording) -> None:
         self._bench, self._names, self._wording = bench, names, wording

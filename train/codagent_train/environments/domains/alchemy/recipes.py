@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import combinations_with_replacement, pairwise
 from string import ascii_lowercase
 
-from codagent_train.environments.domains.draws import Draws
-from codagent_train.environments.domains.turns import Wording
+from codagent_train.environments.domains.shared.draws import Draws
+from codagent_train.environments.domains.shared.turns import Wording
 
 STEP_COST = 0.1  # what a success loses when it takes all rounds
 _TRIES = 50  # for a pair that has no recipe yet

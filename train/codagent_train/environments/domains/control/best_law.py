@@ -19,8 +19,8 @@ from codagent_train.environments.domains.control.plant import (
     gains_law,
     run_law,
 )
-from codagent_train.environments.domains.domain import Player, Score
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
 USUAL_GAINS = 0.36, 0.88  # kp and kd that are best on average over hard tasks, when b is positive

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from codagent_train.environments.domains.control.best_law import identify_plant
 from codagent_train.environments.domains.control.plant import Course, Law, Trajectory, gains_law
-from codagent_train.environments.domains.turns import NOTES, NOTHING, WRITE
+from codagent_train.environments.domains.shared.turns import NOTES, NOTHING, WRITE
 from codagent_train.environments.vocabulary import Vocabulary
 
 _SIZES = {"slow": (0.1, 0.5), "usual": (0.36, 0.88), "fast": (0.8, 1.3)}

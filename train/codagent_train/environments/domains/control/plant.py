@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.draws import Draws
 
 EFFORT, SPEED = 0.03, 2.0  # what a unit of u squared costs, and of the last speed squared
 MALFORMED = -0.1  # the reward of an answer that has not the expected form

@@ -23,8 +23,8 @@ from codagent_train.environments.domains.control.plant import (
     gains_law,
     run_law,
 )
-from codagent_train.environments.domains.domain import name_tasks
-from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.domain import name_tasks
+from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split
 
 _NUMBER = r"(-?(?:\d{1,4}(?:\.\d{0,6})?|\.\d{1,6}))"
@@ -77,7 +77,7 @@ class ControlGame:
 
 
 class ControlAttempt:
-    """An Attempt of one answer."""
+    """An DomainAttempt of one answer."""
 
     def __init__(
         self, plant: Plant, course: Course, wording: Wording, last: Submission | None, remember: Callable[[Submission], None]

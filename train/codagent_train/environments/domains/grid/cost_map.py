@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import cos, exp, pi, sin
 
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.draws import Draws
 
 HIGHEST = 99  # the greatest cost of a cell
 Cell = tuple[int, int]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 
 from codagent.types import End, Outcome, Task
-from codagent_train.environments.domains.domain import name_tasks
 from codagent_train.environments.domains.grid.cost_map import LEVELS, Cell, CostMap, Trip, crossed, draw_costs, draw_trip, seen_from
-from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.domain import name_tasks
+from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split, seed_of
 
 EXPECTED: Mapping[Wording, str] = {"terse": "row,column", "paper": "<answer>row,column</answer> once"}
@@ -52,7 +52,7 @@ class GridGame:
 
 
 class GridAttempt:
-    """An Attempt at one trip. It adds the cells that it sees to `shown`."""
+    """An DomainAttempt at one trip. It adds the cells that it sees to `shown`."""
 
     def __init__(self, trip: Trip, wording: Wording, shown: set[Cell]) -> None:
         self._trip, self._wording, self._shown = trip, wording, shown

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from codagent_train.environments.domains.domain import Player, Score
-from codagent_train.environments.domains.draws import Draws
 from codagent_train.environments.domains.grid.cost_map import LEVELS, Cell, Trip, crossed, draw_costs, draw_trip, seen_from
+from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
 _USUAL_COST = 25.0  # of a cell of which nothing is known; about the mean of all maps

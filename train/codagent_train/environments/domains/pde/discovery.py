@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from codagent.types import End, Outcome, Task
-from codagent_train.environments.domains.domain import name_tasks
-from codagent_train.environments.domains.draws import Draws
 from codagent_train.environments.domains.pde.actions import (
     MOST_EQUATIONS,
     MOST_UNCERTAIN,
@@ -25,7 +23,9 @@ from codagent_train.environments.domains.pde.equation import LEVELS, TERMS, Equa
 from codagent_train.environments.domains.pde.regression import Candidate, condition, fit_candidates, supports_of
 from codagent_train.environments.domains.pde.solver import Point, Sample, draw_problem, solve, take_samples
 from codagent_train.environments.domains.pde.sparse_players import score_equation
-from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.domain import name_tasks
+from codagent_train.environments.domains.shared.draws import Draws
+from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split
 
 TURNS, POINTS_PER_TASK = 6, 6
@@ -77,7 +77,7 @@ class PdeGame:
 
 
 class PdeAttempt:
-    """An Attempt at one task. It adds its samples and its equation to the evidence."""
+    """An DomainAttempt at one task. It adds its samples and its equation to the evidence."""
 
     def __init__(self, level: str, pack: Pack, position: int, evidence: Evidence) -> None:
         self._level, self._pack, self._position, self._evidence = level, pack, position, evidence

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.draws import Draws
 
 # name: what it is, in words
 TERMS = {

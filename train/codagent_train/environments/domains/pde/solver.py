@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from codagent_train.environments.domains.draws import Draws
 from codagent_train.environments.domains.pde.equation import LEVELS, Equation, draw_equation
+from codagent_train.environments.domains.shared.draws import Draws
 
 CELLS, STEPS = 257, 2001  # points of the grid in x and t
 _COARSE = 65, 401  # the grid on which equations are checked for stability

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codagent_train.environments.domains.domain import Player, Score
-from codagent_train.environments.domains.draws import Draws
 from codagent_train.environments.domains.pde.equation import LEVELS, TERMS, Equation, draw_equation, equation_reward
 from codagent_train.environments.domains.pde.regression import fit_candidates, sparsest, supports_of
 from codagent_train.environments.domains.pde.solver import Sample, draw_problem, solve, take_samples
+from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
 POINTS = ((0.2, 0.0), (0.35, 0.0), (0.5, 0.0), (0.65, 0.0), (0.8, 0.0), (0.5, 0.1))

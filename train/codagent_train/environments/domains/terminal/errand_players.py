@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from codagent_train.environments.domains.domain import Player, Score
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.domains.terminal.machine import (
     FOLDERS,
     STEP_COST,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from codagent.types import End, Outcome, Task
-from codagent_train.environments.domains.domain import name_tasks
+from codagent_train.environments.domains.shared.domain import name_tasks
+from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.domains.terminal.machine import (
     STEP_COST,
     TURNS,
@@ -17,7 +18,6 @@ from codagent_train.environments.domains.terminal.machine import (
     open_tree,
     run_command,
 )
-from codagent_train.environments.domains.turns import Wording, read_answer, read_prompt
 from codagent_train.environments.packs import Pack, Split, seed_of
 
 EXPECTED: Mapping[Wording, str] = {"terse": "one command", "paper": "<answer>one command</answer> once"}
@@ -65,7 +65,7 @@ class MachineGame:
 
 
 class MachineAttempt:
-    """An Attempt at one task, from the machine's first tree."""
+    """An DomainAttempt at one task, from the machine's first tree."""
 
     def __init__(self, machine: Machine, chore: Chore, wording: Wording) -> None:
         self._tree, self._chore, self._wording = open_tree(machine), chore, wording

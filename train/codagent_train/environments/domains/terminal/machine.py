@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from codagent_train.environments.domains.draws import Draws
+from codagent_train.environments.domains.shared.draws import Draws
 
 FOLDERS = tuple(f"d{number}" for number in range(10))
 FILES = tuple(f"f{number}" for number in range(24))

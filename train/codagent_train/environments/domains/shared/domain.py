@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codagent.types import Task
-from codagent_train.environments.domains.turns import Game, Wording
+from codagent_train.environments.domains.shared.turns import Game, Wording
 from codagent_train.environments.packs import Pack, Split, seed_of
 from codagent_train.environments.vocabulary import Vocabulary
 

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from codagent_train.data.lessons import Lessons, action_values, believe, draw_notes, play_lesson
 from codagent_train.data.mixture import Mixture
 from codagent_train.data.samples import imitation_samples
+from codagent_train.data.supervised.lessons import Lessons, action_values, believe, draw_notes, play_lesson
 from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, MAPPINGS_WHERE, Solver
 from codagent_train.environments.frozenlake.rules import DIRECTIONS, MAPPINGS, Lake, draw_mapping

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from codagent.types import Loop, Profile
 from codagent_train.data.mixture import packs_by_source
-from codagent_train.data.teacher import keep_noted, play_as_teacher, teacher_loops, write_notes
+from codagent_train.data.supervised.teacher import keep_noted, play_as_teacher, teacher_loops, write_notes
 from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, narrow
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.rules import MAPPINGS, SMALL, Lake, Moment, apply_action, draw_mapping

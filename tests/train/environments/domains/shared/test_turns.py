@@ -3,8 +3,8 @@
 import pytest
 
 from codagent.types import Message, Outcome, Task
-from codagent_train.environments.domains.draws import Draws
-from codagent_train.environments.domains.turns import TurnEnvironment, read_answer
+from codagent_train.environments.domains.shared.draws import Draws
+from codagent_train.environments.domains.shared.turns import TurnEnvironment, read_answer
 
 FIRST, SECOND = Task("a", "first", seed=1), Task("b", "second", seed=2)
 

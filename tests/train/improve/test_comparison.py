@@ -4,8 +4,8 @@ import pytest
 
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
+from codagent_train.improve.comparison import TaskResult, compare, mean_of, read_results
 from codagent_train.improve.page import describe_difference
-from codagent_train.improve.results import TaskResult, compare, mean_of, read_results
 from codagent_train.intervals import Estimate
 
 

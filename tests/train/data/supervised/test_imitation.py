@@ -10,8 +10,8 @@ from codagent.errors import UsageError
 from codagent.store.codec import encode
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Profile, Reply, Sampling, Step, Task, Tokens, ToolCall
-from codagent_train.data.imitation import count_examples, find_examples, iter_imitable
 from codagent_train.data.mixture import Mixture
+from codagent_train.data.supervised.imitation import count_examples, find_examples, iter_imitable
 from codagent_train.recipe import schema
 from codagent_train.recipe.schema import BatchConfig, RecordsConfig
 

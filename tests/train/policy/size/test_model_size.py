@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from codagent.errors import UsageError
-from codagent_train.policy.model_size import model_size
+from codagent_train.policy.size.model_size import model_size
 
 CONFIG = {"hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 3, "vocab_size": 11}
 TENSORS = {

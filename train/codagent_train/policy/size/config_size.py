@@ -10,7 +10,7 @@ from typing import Any
 
 from codagent.errors import RepositoryError
 from codagent.files import read_plain
-from codagent_train.policy.model_size import ModelSize, find_cached
+from codagent_train.policy.size.model_size import ModelSize, find_cached
 
 _BESIDE = 12_000_000  # bytes; the largest tokenizers of these models are so large
 _WAIT_S = 5.0

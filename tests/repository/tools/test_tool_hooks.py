@@ -5,7 +5,7 @@ import json
 import pytest
 
 from codagent.errors import UsageError
-from codagent.repository.tools.hooks import Hooks
+from codagent.repository.tools.tool_hooks import Hooks
 from codagent.settings.hooks import Hook, RepositoryHooks
 from codagent.types import ToolCall
 

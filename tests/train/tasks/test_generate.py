@@ -13,7 +13,7 @@ from codagent.repository import git
 from codagent.runner.workspace import open_sandbox
 from codagent.settings.task_file import read_tasks
 from codagent_train.tasks import start
-from codagent_train.tasks.make import TaskRequest, Workshop, make_tasks, read_tasks_made
+from codagent_train.tasks.generate import TaskRequest, Workshop, make_tasks, read_tasks_made
 from tests.train.tasks.samples import CHECK, write_repository
 
 

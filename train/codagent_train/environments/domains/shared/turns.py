@@ -22,7 +22,7 @@ _REWRITE = {"terse": (__package__, "rewrite_terse"), "paper": ("codagent_train.e
 _ANSWER = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
 
 
-class Attempt(Protocol):
+class DomainAttempt(Protocol):
     """One attempt at a task.
 
     `observe` returns what the player sees before its next answer. `act` takes an answer and returns why the attempt is over; None while it
@@ -46,7 +46,7 @@ class Game(Protocol):
     def rules(self) -> str: ...
     @property
     def shows_reward(self) -> bool: ...
-    def begin(self, task: Task) -> Attempt: ...
+    def begin(self, task: Task) -> DomainAttempt: ...
     def forget(self) -> None: ...
 
 
