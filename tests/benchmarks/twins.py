@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from codagent.repository.gate.runs import Runner
+from codagent.repository.gate.runs import CheckRunner
 from codagent.repository.gate.twins import Mixtures, mix_tests
 from codagent.repository.gate.verdict import add_passes
 from codagent.sandbox.local import LocalSandbox
@@ -69,7 +69,7 @@ def measure(package: str, folder: Path) -> tuple[tuple[int, int, int], float, se
     root, python = prepare(package, folder)
     start = git(root, "rev-parse", "HEAD")
     check = f"{python} -m pytest -q -p no:cacheprovider -p no:xdist"
-    runner = Runner(root, start, LocalSandbox)
+    runner = CheckRunner(root, start, LocalSandbox)
     tree = git(root, "rev-parse", "HEAD^{tree}")
     plain = cpu_seconds(lambda: runner.run_with_twins(tree, [check], Mixtures(), math.inf))[0]
     took, runs = cpu_seconds(lambda: runner.run_with_twins(tree, [check], mix_tests(root, start), math.inf))

@@ -20,7 +20,7 @@ from codagent.repository.gate.cache import Cache, open_cache
 from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.commands.used_files import find_used_files
-from codagent.repository.gate.runs import TIMED_OUT, Runner, split_checks
+from codagent.repository.gate.runs import TIMED_OUT, CheckRunner, split_checks
 from codagent.repository.gate.suspicion import Expectations, depends_on_chance, find_reaches, read_expectations
 from codagent.repository.gate.twins import Mixtures, end_tests, invert_tests, list_modules, mix_tests
 from codagent.repository.gate.verdict import Run, add_passes, grade_runs
@@ -56,7 +56,7 @@ class Gates:
         `image` identifies the image of the sandboxes. `cache` is a file with earlier results; None keeps results in memory only.
         """
         self._root, self._start = root, start_commit
-        self._runner = Runner(root, start_commit, open_sandbox)
+        self._runner = CheckRunner(root, start_commit, open_sandbox)
         self._rules, self._image = rules, image
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}

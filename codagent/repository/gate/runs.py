@@ -27,7 +27,7 @@ _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
+class CheckRunner:
     """Runs checks on trees of a repository."""
 
     root: Path

@@ -89,7 +89,8 @@ def test_lessons_are_as_many_as_the_policys_loops_and_none_is_twice():
 
 def test_each_pack_has_one_source_by_weight():
     imitate = read_recipe("imitate")
-    assert packs_by_source(imitate, range(5)) == {"play": [], "teacher": [0, 1, 2, 3, 4], "replay": [], "redo": [], "imitate": []}
+    others: dict[str, list[int]] = {key: [] for key in ("play", "replay", "redo", "imitate", "lessons")}
+    assert packs_by_source(imitate, range(5)) == {**others, "teacher": [0, 1, 2, 3, 4]}
     both = packs_by_source(replace(imitate, sources=SourcesConfig(play=3, teacher=1)), range(400))
     assert sorted(both["play"] + both["teacher"]) == list(range(400))
     assert 270 <= len(both["play"]) <= 330

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tests.train.policy.test_model_size import save
 
 from codagent_train.policy.size.config_size import size_by_config
 from codagent_train.policy.size.model_size import model_size
+from tests.train.policy.size.test_model_size import save
 
 CONFIG = {
     "hidden_size": 8,
