@@ -44,6 +44,10 @@ def step(text, *, tokens=None, policy="tiny#00 text", calls=(), answer="", conte
     return Step(reply, Observation((Message("user", answer),) if answer else ()), 0.1, context)
 
 
+def writes(path, text):
+    return ToolCall("1", "write", json.dumps({"path": path, "content": text}))
+
+
 def solve(position, reward, *steps):
     outcome = Outcome(reward, reward == 1, "")
     return Episode("solve", position, TASK, "", (Message("user", "do it"),), steps or (step("so"),), "finished", outcome=outcome)
@@ -114,12 +118,31 @@ def test_a_native_call_is_imitated_as_the_block_that_the_policy_would_write_and_
 def test_of_an_attempt_that_remembers_nothing_only_what_did_it_is_imitated(tmp_path):
     forgotten = (Message("user", "do it"),)
     write(tmp_path, "a", solve(0, 1.0, step("bad", answer="no"), step("good", context=forgotten)))
-    write(tmp_path, "b", solve(0, 1.0, step("first", answer="go on"), step("second")))
+    write(tmp_path, "b", solve(0, 1.0, step("first", calls=(writes("a.txt", "x"),), answer="go on"), step("second")))
     write(tmp_path, "c", solve(0, 0.0), notes(0, step("what?", answer="error"), step("noted")), solve(1, 0.5))
     words = Words()
     told, _ = imitated(tmp_path, words=words)
     assert [[len(tokens) for _, _, tokens in loop] for loop in told] == [[1], [2], [1]]
-    assert [text for text in words.texts if isinstance(text, str)] == ["good", "first", "second", "noted"]
+    assert [text.partition("\n")[0] for text in words.texts if isinstance(text, str)] == ["good", "first", "second", "noted"]
+
+
+@pytest.mark.parametrize(("end", "said_last"), [("steps", []), ("finished", ["I think so"])])
+def test_replies_of_an_attempt_that_did_nothing_for_its_outcome_are_not_imitated(tmp_path, end, said_last):
+    broken = ToolCall("1", "write", "{")
+    steps = (
+        step("hello", answer="no tool was called"),
+        step("try", answer="so", calls=(writes("a.txt", "wrong"),)),
+        step("broken", answer="so", calls=(broken,)),
+        step("other", answer="so", calls=(writes("b.txt", "wrong"),)),
+        step("right", answer="so", calls=(writes("a.txt", "right"),)),
+        step("again", answer="so", calls=(writes("a.txt", "right"),)),
+        step("I think so"),
+    )
+    write(tmp_path, "a", replace(solve(0, 1.0, *steps), end=end))
+    words = Words()
+    imitated(tmp_path, words=words)
+    said = [text.partition("\n")[0] for text in words.texts if isinstance(text, str)]
+    assert said == ["broken", "other", "right", "again", *said_last]
 
 
 def test_what_is_not_used_is_counted_with_its_reason(tmp_path):

@@ -6,7 +6,9 @@ logprobs are unknown, so they can be imitated but not replayed. Does not import 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -95,15 +97,41 @@ def iter_imitable(loop: Loop) -> Iterator[Episode]:
 
 
 def _make_example(episode: Episode, tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Episode:
-    """Reduce an episode to its last reply, which decided the outcome, and the earlier replies that its request contains."""
+    """Reduce an episode to its last reply, which decided the outcome, and the earlier replies that its request contains.
+
+    Replies of an attempt that did nothing for its outcome are left out (see `_find_useful`).
+    """
     contexts = list(episode.requests())
+    useful = _find_useful(episode) if episode.kind == "solve" and tools else range(len(episode.steps))
     shown = contexts[-1] if episode.kind == "solve" else ()
     steps = [
         replace(step, reply=_retokenize(step, messages, tools, tokenizer, weights))
-        for step, messages in zip(episode.steps, contexts, strict=True)
-        if step is episode.steps[-1] or step.reply.message in shown
+        for number, (step, messages) in enumerate(zip(episode.steps, contexts, strict=True))
+        if number in useful and (step is episode.steps[-1] or step.reply.message in shown)
     ]
     return replace(episode, steps=tuple(steps))
+
+
+def _find_useful(attempt: Episode) -> set[int]:
+    """Return the numbers of the steps that may have done something for the outcome.
+
+    A reply without a call did nothing, unless it ended the attempt. A whole file did nothing when it was written otherwise later.
+    """
+    replies = [step.reply.message for step in attempt.steps]
+    last = {path: text for message in replies for path, text in _iter_writes(message)}
+    useful = {number for number, message in enumerate(replies) if message.tool_calls}
+    if attempt.end == "finished":
+        useful.add(len(replies) - 1)
+    return {number for number in useful if all(last[path] == text for path, text in _iter_writes(replies[number]))}
+
+
+def _iter_writes(message: Message) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each call that writes a whole file. A call that cannot be read wrote nothing."""
+    for call in message.tool_calls:
+        if call.name == "write":
+            with suppress(ValueError, TypeError, KeyError):
+                arguments = json.loads(call.arguments)
+                yield str(arguments["path"]), str(arguments["content"])
 
 
 def _retokenize(step: Step, messages: Sequence[Message], tools: Sequence[Tool], tokenizer: Tokenizer, weights: Sequence[str]) -> Reply:
