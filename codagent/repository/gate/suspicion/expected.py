@@ -12,6 +12,7 @@ from codagent.repository.git import TESTS
 
 _PACKAGES = ("", "src/", "lib/")
 _NO_DATA = (".py", ".md", ".rst", ".toml", ".cfg", ".lock")
+_RUNNERS = {"importlib", "os", "runpy", "subprocess", "sys"}  # modules by which a test can run code that it does not import
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -44,14 +45,15 @@ def read_expectations(paths: Sequence[str], read: Callable[[str], bytes]) -> Exp
         tree = parse(read(path)) if path.endswith(".py") and TESTS.search(path) else None
         if tree is None:
             continue
-        compared = set(_compared_names(tree))
-        for module, name in _imports(tree, path, known):
+        compared, imports = set(_compared_names(tree)), list(_imports(tree, path, known))
+        for module, name in imports:
             source = read(module)
             if "pytest" in _imported_roots(source):
                 helpers.add(module)
             elif (name in compared and _is_value(source, name)) or _is_helper(source, name):
                 values.add((module, name))
-        data |= _named_data(tree, known)
+        if imports or not _RUNNERS.isdisjoint(name.partition("/")[0] for name, _, _ in _import_names(tree, path)):
+            data |= _named_data(tree, known)  # a test that runs no code judges the files themselves
     return Expectations(frozenset(values), frozenset(data), frozenset(helpers))
 
 

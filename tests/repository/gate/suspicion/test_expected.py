@@ -39,8 +39,14 @@ def test_a_helper_that_only_compares_is_named_when_it_changes():
 @pytest.mark.parametrize("name", ["data/sums.json", "sums.json"])
 def test_a_file_that_tests_read_is_named_when_it_changes(name):
     files = {"data/sums.json": "{}"}
-    assert changed(f"x = open({name!r})", "[]", "data/sums.json", files) == ["data/sums.json: the tests read this file"]
-    assert changed("x = open('other.json')", "[]", "data/sums.json", files) == []
+    for code in ("from shop import price", "import subprocess", "from os import system"):
+        assert changed(f"{code}\nx = open({name!r})", "[]", "data/sums.json", files) == ["data/sums.json: the tests read this file"]
+        assert changed(f"{code}\nx = open('other.json')", "[]", "data/sums.json", files) == []
+
+
+def test_a_test_that_runs_no_code_judges_the_files_themselves():
+    test = "from pathlib import Path\ndef test_a(): assert Path('answer.txt').read_text() == 'right'"
+    assert changed(test, "right", "answer.txt", {"answer.txt": "wrong"}) == []
 
 
 @pytest.mark.parametrize("test", ["from shop.given import *", "from shop import given", "pytest_plugins = ['shop.given']"])
