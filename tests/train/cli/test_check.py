@@ -94,6 +94,7 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
         "learn",
         "lessons",
         "local",
+        "mixed",
         "paper",
         "smoke",
         "toy",

@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from codagent.errors import UsageError
+from codagent_train.policy.size.config_size import require_size
 from codagent_train.policy.size.model_size import TINY, ModelSize
 from codagent_train.recipe.schema import BatchConfig, read_recipe
 from codagent_train.run_dir import checkpoints
@@ -97,4 +98,4 @@ def test_a_folder_that_is_not_there_yet_has_the_room_of_the_one_that_is(tmp_path
 
 def test_weights_that_are_not_here_are_named():
     with pytest.raises(UsageError, match="the weights nobody/has-this are not on this machine"):
-        estimate.require_size(structs.replace(TOY, policy=structs.replace(TOY.policy, weights="nobody/has-this")))
+        require_size("nobody/has-this")

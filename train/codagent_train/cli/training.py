@@ -93,6 +93,7 @@ def check(
     """
     from codagent_train.data import mixture
     from codagent_train.data.records.scan import scan
+    from codagent_train.policy.size.config_size import require_size
     from codagent_train.recipe.schema import read_recipe, shipped_recipes
     from codagent_train.training import estimate
 
@@ -107,7 +108,7 @@ def check(
             say("with a model that gives tokens, such as `embedded` or `adapter:DIR`, and a task that it passes sometimes")
         return
     config = read_recipe(name, weights=weights)
-    model = estimate.require_size(config)
+    model = require_size(config.policy.weights)
     print(estimate.describe(config, model, out))
     estimate.check_fits(config, model, out)
 

@@ -16,8 +16,7 @@ from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
 from codagent_train.environments.make import make_pack, max_turns, vocabulary_of
-from codagent_train.policy.size.config_size import size_by_config
-from codagent_train.policy.size.model_size import ModelSize, model_size
+from codagent_train.policy.size.model_size import ModelSize
 from codagent_train.recipe.schema import RANDOM, Recipe
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 from codagent_train.run_dir import checkpoints
@@ -149,18 +148,6 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
 def count_trained_parameters(model: ModelSize, rank: int) -> int:
     """Count the parameters that are trained with LoRA of this rank; 0: without LoRA, all are."""
     return sum(rank * (out + inputs) for out, inputs in model.linears) if rank else model.parameters
-
-
-def require_size(recipe: Recipe) -> ModelSize:
-    """Return the size of the recipe's model, by its weights or by its configuration alone. Raises UsageError when neither is found."""
-    weights = recipe.policy.weights
-    size = model_size(weights) or size_by_config(weights)
-    if size is None:
-        raise UsageError(
-            f"the weights {weights} are not on this machine, and their config.json is not found; if another run makes them, make that run"
-            " first, else make a folder of weights with `codagent-train import`, and name it with --weights"
-        )
-    return size
 
 
 def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:

@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from codagent.errors import RepositoryError
+from codagent.errors import RepositoryError, UsageError
 from codagent.files import read_plain
-from codagent_train.policy.size.model_size import ModelSize, find_cached
+from codagent_train.policy.size.model_size import ModelSize, find_cached, model_size
 
 _BESIDE = 12_000_000  # bytes; the largest tokenizers of these models are so large
 _WAIT_S = 5.0
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")  # the names of files of weights end so
 _NEEDED = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
 
 # the models of the shipped recipes, so that these can be checked without a network
@@ -38,6 +39,23 @@ _KNOWN: Mapping[str, Mapping[str, Any]] = {
         "tie_word_embeddings": False,
     },
 }
+
+
+def require_size(weights: str) -> ModelSize:
+    """Return the size of the model that a recipe names, by its weights or, when it has none yet, by its configuration alone.
+
+    Raises UsageError when neither is found, and when the weights of a folder are no safetensors files.
+    """
+    size = model_size(weights)
+    if size is None and (file := next((path for path in Path(weights).glob("*") if path.suffix in _WEIGHTS), None)):
+        raise UsageError(f"{file} is not a safetensors file; make the folder again with `codagent-train import`")
+    size = size or size_by_config(weights)
+    if size is None:
+        raise UsageError(
+            f"the weights {weights} are not on this machine, and their config.json is not found; if another run makes them, make that run"
+            " first, else make a folder of weights with `codagent-train import`, and name it with --weights"
+        )
+    return size
 
 
 def size_by_config(weights: str) -> ModelSize | None:
