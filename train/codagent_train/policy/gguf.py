@@ -69,12 +69,15 @@ def interleave_halves(value: Any, heads: int) -> Any:
     return value.reshape(heads, 2, value.shape[0] // heads // 2, *value.shape[1:]).swapaxes(1, 2).reshape(value.shape)
 
 
-def to_half(value: Any, name: str) -> Any:
-    """Return the numbers of the tensor `name` as float16. Raises UsageError when float16 cannot hold them."""
+def to_floats(value: Any, name: str, *, half: bool = True) -> Any:
+    """Return the numbers of the tensor `name` as float16, or as float32 when they are not `half`.
+
+    Raises UsageError when these cannot hold the numbers.
+    """
     import numpy as np
 
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(value, dtype=np.float16)
+        converted = np.ascontiguousarray(value, dtype=np.float16 if half else np.float32)
     if not np.isfinite(converted).all():
         raise UsageError(f"{name} has numbers that float16 cannot hold; take --to merged")
     return converted
@@ -121,8 +124,6 @@ def _convert(tensor: Any, weights: Mapping[str, Any], heads: tuple[int, int] | N
     `heads` is the number of heads for queries and for keys; None when their rows keep their order.
     Raises UsageError when the weights have no such tensor, its shape differs, or float16 cannot hold its numbers.
     """
-    import numpy as np
-
     value, shape = weights.get(tensor.name), tuple(int(size) for size in reversed(tensor.shape))
     if value is None or value.shape != shape:
         actual = "none" if value is None else str(value.shape)
@@ -131,4 +132,4 @@ def _convert(tensor: Any, weights: Mapping[str, Any], heads: tuple[int, int] | N
         value = interleave_halves(value, heads[0])
     elif heads and ".attn_k." in tensor.name:
         value = interleave_halves(value, heads[1])
-    return to_half(value, tensor.name) if len(shape) > 1 else np.ascontiguousarray(value, dtype=np.float32)
+    return to_floats(value, tensor.name, half=len(shape) > 1)

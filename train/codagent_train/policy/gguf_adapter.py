@@ -66,8 +66,8 @@ def _convert(tensors: Mapping[str, Any], config: Any, reader: Any, kind: str, he
         b = b * (_scale(config, layer, len(a)) * len(a) / config.lora_alpha)
         if heads and (".attn_q." in target or ".attn_k." in target):
             b = gguf.interleave_halves(b, heads[".attn_k." in target])
-        yield f"{target}.lora_a", gguf.to_half(a, target)
-        yield f"{target}.lora_b", gguf.to_half(b, target)
+        yield f"{target}.lora_a", gguf.to_floats(a, target)
+        yield f"{target}.lora_b", gguf.to_floats(b, target)
 
 
 def _scale(config: Any, layer: str, rank: int) -> float:
