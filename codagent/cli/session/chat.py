@@ -105,7 +105,7 @@ class Chat:
     def tell_change(self, before: str, after: str) -> None:
         """Say in a line how much work is not accepted so far."""
         *_, last = git.diff(self.options.root, before, after, stat=True).strip().splitlines() or [""]
-        self.view.say(f"{last.strip()} · /diff shows it, /apply takes it over, /discard drops it")
+        self.view.say(f"{last.strip()} · /diff, /apply or /discard")
 
     def expand(self, number: str) -> None:
         """Print the whole output of a call; "": of the latest."""
