@@ -170,7 +170,8 @@ def _open_endpoint(spec: str, calling: Calling, options: ModelOptions) -> Model:
     """
     from codagent.models.http.client import HttpClient
     from codagent.models.servers.llama_cpp import Llama
-    from codagent.models.servers.openai_api import OpenAIModel, default_model
+    from codagent.models.servers.openai_api import OpenAIModel
+    from codagent.models.servers.server_facts import default_model
 
     api_key, patience = options.named_key or options.api_key, options.make_patience()
     url, _, name = spec.partition("#")

@@ -66,6 +66,11 @@ def test_without_arguments_a_terminal_gets_a_session(monkeypatch):
     os.close(ours)
 
 
+def test_a_session_takes_what_is_allowed(codagent):
+    done = codagent("session", "--allow", "data/**")
+    assert (done.returncode, "a session needs a terminal" in done.stderr) == (2, True), done.stderr
+
+
 def test_a_shell_can_complete_commands(codagent):
     done = codagent(_CODAGENT_COMPLETE="complete_bash", COMP_WORDS="codagent sh", COMP_CWORD="1")
     assert done.stdout.split() == ["show"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.records.outcome import finish
-from codagent.cli.commands.session import open_session
+from codagent.cli.commands.session import WAIT_S, open_session
 from codagent.cli.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
@@ -29,8 +29,6 @@ TaskWords = Annotated[
     list[str] | None,
     typer.Argument(metavar="[TASK]...", help="What to do; `-` reads standard input. Without it, a session starts.", show_default=False),
 ]
-
-WAIT_S = 120.0  # a person waits for a run; a loop may wait longer
 
 
 def run(
@@ -60,15 +58,13 @@ def run(
     from codagent.runner.runner import Runner
 
     instruction = instruction_of(" ".join(task) if task else None)
+    flags: dict[str, Any] = options.limits(max_steps, max_tokens, max_seconds, max_usd)
+    flags |= {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow, "wait": wait}
     if instruction is None:
-        flags = {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, "effort": effort, "wait": wait}
-        open_session(repo, record, seed, flags | options.limits(max_steps, max_tokens, max_seconds, max_usd))
+        open_session(repo, record, seed, flags)
         return
     root = git.find_root(repo)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
-    settings = options.read_settings(
-        root, wait_s=WAIT_S, model=model, sandbox=sandbox, checks=check, protect=protect, allow=allow, **limits
-    )
+    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
     loops = options.loops_dir(root, record, make=True)
     progress: Display = EventStream() if stream_json else ProgressLines()
     access = options.access(settings.model)

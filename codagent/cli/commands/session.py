@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from codagent.cli.session.input.screen import PlainInput, Screen
     from codagent.settings.settings import Settings
 
-WAIT_S = 120.0  # a person waits for a turn
+WAIT_S = 120.0  # a person waits for a run and for a turn; a loop may wait longer
 
 Continue = Annotated[bool, typer.Option("--continue", help="Continue the latest session.")]
 Resume = Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue this session.")]
@@ -37,6 +37,7 @@ def session(
     sandbox: options.Sandbox = None,
     check: options.Check = None,
     protect: options.Protect = None,
+    allow: options.Allow = None,
     max_steps: options.MaxSteps = None,
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
@@ -49,8 +50,8 @@ def session(
 
     It works in a sandbox, and your files change when you accept its work. The limits hold for each turn.
     """
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"effort": effort, "wait": wait}
-    flags = {"model": model, "sandbox": sandbox, "checks": check, "protect": protect, **limits}
+    flags = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow, "wait": wait}
+    flags |= options.limits(max_steps, max_tokens, max_seconds, max_usd)
     open_session(repo, record, seed, flags, resumed=resume if resume is not None else "" if continue_ else None)
 
 

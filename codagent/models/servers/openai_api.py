@@ -189,16 +189,6 @@ def _without_provider_data(messages: tuple[Message, ...]) -> tuple[Message, ...]
     return tuple(replace(message, provider_data="") for message in messages)
 
 
-def default_model(listing: Json) -> str:
-    """Choose a model from what `/models` lists: the first adapter (an entry with a `parent`), else the first entry.
-
-    Returns "" when the list has no name.
-    """
-    models = [model for model in listing.get("data") or [] if isinstance(model, dict)]
-    chosen = next((model for model in models if model.get("parent")), models[0] if models else {})
-    return str(chosen.get("id") or "")
-
-
 def sampling_fields(sampling: Sampling, longest: Literal["max_tokens", "n_predict"]) -> Json:
     """Return the fields of a request that say how to sample. A value of None is left out, so that the server chooses."""
     chosen = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k, "seed": sampling.seed}

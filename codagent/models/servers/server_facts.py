@@ -82,6 +82,16 @@ def _find_window(client: HttpClient, owner: object, name: str) -> int | None:
     return None
 
 
+def default_model(listing: Json) -> str:
+    """Choose a model from what `/models` lists: the first adapter (an entry with a `parent`), else the first entry.
+
+    Returns "" when the list has no name.
+    """
+    models = _entries(listing)
+    chosen = next((model for model in models if model.get("parent")), models[0] if models else {})
+    return str(chosen.get("id") or "")
+
+
 def _entries(listing: Json) -> list[Json]:
     models = listing.get("data")
     return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []

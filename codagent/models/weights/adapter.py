@@ -11,7 +11,7 @@ from pathlib import Path
 from codagent.errors import ModelError, UsageError
 from codagent.models.http.background import Background
 from codagent.models.http.retry import retry
-from codagent.models.servers.openai_api import OpenAIModel, default_model
+from codagent.models.servers.openai_api import OpenAIModel
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
@@ -77,6 +77,7 @@ class Adapter:
         Raises ModelError when the child ends before that.
         """
         from codagent.models.http.client import HttpClient
+        from codagent.models.servers.server_facts import default_model
 
         line = self._child.stdout.readline() if self._child.stdout else ""
         if not line:

@@ -10,7 +10,8 @@ import pytest
 
 from codagent.errors import ContextOverflow, ModelError
 from codagent.models.http.patience import Patience
-from codagent.models.servers.openai_api import OpenAIModel, default_model
+from codagent.models.servers.openai_api import OpenAIModel
+from codagent.models.servers.server_facts import default_model
 from codagent.types import Message, Sampling, Tokens, Tool, ToolCall
 from tests.models.loopback import Answer, Plain, refusal, serve
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from codagent.errors import UsageError
-from codagent.models.servers.openai_api import default_model
+from codagent.models.servers.server_facts import default_model
 from codagent_train.run_dir.weights_ref import WeightsRef, resolve
 from codagent_train.serving.vllm_server import build_command, start_vllm
 from tests.train.doubles.vllm_command import ABSENT, ADAPTED, PLAIN
