@@ -19,7 +19,7 @@ from codagent.sandbox.definition import Definition, load_for_repository
 from codagent.sandbox.docker.reaper import owner_labels, reap
 from codagent.sandbox.docker.sandbox import DockerSandbox
 from codagent.sandbox.images.image import ensure_image
-from tests.docker.images import remove_image
+from tests.docker.images import remove_images
 
 pytestmark = pytest.mark.docker
 
@@ -40,9 +40,7 @@ def _no_image_stays(client: Any, python_sandbox: Definition, wait_until_gone: Ca
     yield
     assert wait_until_gone(LOOP)
     assert wait_until_gone("setup")
-    for image in client.images("codagent/repo"):
-        if image["Id"] not in before:
-            remove_image(client, image["Id"])
+    remove_images(client, *{image["Id"] for image in client.images("codagent/repo")} - before)
 
 
 @pytest.fixture

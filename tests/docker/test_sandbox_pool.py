@@ -14,7 +14,7 @@ from codagent.repository.setups import read_setup_of
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.pool import SandboxFactory
 from codagent.settings.settings import Settings
-from tests.docker.images import remove_image
+from tests.docker.images import remove_images
 
 pytestmark = pytest.mark.docker
 
@@ -32,5 +32,5 @@ def test_two_threads_that_need_an_image_build_it_once(
         started, image = pool.submit(factory, LOOP), pool.submit(factory.image)
         started.result().close()
     assert wait_until_gone(LOOP)
-    remove_image(client, image.result())
+    remove_images(client, image.result())
     assert [line.partition(":")[0] for line in lines] == ["building codagent/repo"]
