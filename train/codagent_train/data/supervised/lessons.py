@@ -1,7 +1,8 @@
 """Lessons: single tasks of FrozenLake-Obscure in words, played by a teacher that sees the whole lake, for a new model to imitate.
 
-A model learns from them to move, to read notes, and that notes may quote what was read. It does not learn which notes are good: those that
-it is given are true only in part, and those that the teacher writes are never chosen for truth or use. Does not import torch.
+A model learns from them to move, to read notes, to foresee what an action does, and that notes may quote what was read. It does not learn
+which notes are good: those that it is given are true only in part, and those that the teacher writes are never chosen for truth or use.
+Does not import torch.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ POOL = 2**16  # a run has so many different lessons, which come again in the sam
 NO_NOTES = 0.25  # share of lessons in which the notes say nothing
 TRUE = 0.8  # share of pairs in the given notes that are true, beside those that are true by chance
 OTHER = 0.3  # share of words without a pair in the given notes that say something else
-WRITTEN = 0.75  # share of lessons at whose end notes are written
+WRITTEN = 0.4  # share of lessons at whose end notes are written
 AT_RANDOM = 0.15  # share of moves that the teacher makes at random; these are not imitated
 DISCOUNT, TEMPERATURE = 0.9, 0.02  # of the value of a cell, and of the choice among actions by their values
 _KEPT, _QUOTED, _BLANK = 0.2, 0.2, 0.15  # shares of written notes: the old ones, words that were read, nothing; all others are random pairs
@@ -49,7 +50,7 @@ class Lessons:
 
     def _lesson(self, number: int) -> Loop:
         if number not in self._played:
-            self._played[number] = _without_messages(play_lesson(self._recipe, self._tokenizer, number))
+            self._played[number] = _without_messages(play_lesson(self._recipe, self._tokenizer, number), self._tokenizer)
         return self._played[number]
 
 
@@ -90,11 +91,20 @@ def believe(notes: Sequence[str], mapping: Sequence[int]) -> Belief:
 
 
 def action_values(solver: Solver, cell: int, belief: Belief) -> list[float]:
-    """Return the value of each action when the mapping is drawn from the belief and known from the next turn on (QMDP)."""
+    """Return the value of each action when the mapping is drawn from the belief and known from the next turn on (QMDP).
+
+    An action that certainly stays in the cell is worth nothing: such a player would else bump into an edge until its turns are over, for
+    fear of a hole, since it believes that it will soon know more.
+    """
     near = [move(solver.lake.side, cell, way) for way in range(len(DIRECTIONS))]
     values = [0.0 if other in solver.lake.holes else DISCOUNT ** solver.distance(other) for other in near]
     chances = [[(belief & MAPPINGS_WHERE[code, way]).bit_count() / belief.bit_count() for way in range(len(DIRECTIONS))] for code in CODES]
-    return [sum(chance * value for chance, value in zip(by_way, values, strict=True)) for by_way in chances]
+    return [
+        sum(chance * value for chance, value in zip(by_way, values, strict=True))
+        if any(chance for chance, other in zip(by_way, near, strict=True) if other != cell)
+        else 0.0
+        for by_way in chances
+    ]
 
 
 class _Teacher:
@@ -107,7 +117,7 @@ class _Teacher:
         self._solver: Solver | None = None
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
-        """Return an action, or notes when they are asked for. A random action has no tokens."""
+        """Return an action, or notes when they are asked for. A random action has no completion."""
         del tools, on_text
         moment, draw = self._lakes.moment, self._draw
         if moment.turn:
@@ -116,7 +126,8 @@ class _Teacher:
             text = f"<notes>{' '.join(self._write(messages))}</notes>"
         elif draw.random() < AT_RANDOM:
             text = draw.choice(words.ACTIONS)
-            return Reply(Message("assistant", text), "stop", 0, 0, 0.0, None, sampling, self.name, text)
+            read = self._tokenizer.encode((*messages, Message("assistant", text)))
+            return Reply(Message("assistant", text), "stop", len(read), 0, 0.0, Tokens(read, (), ()), sampling, self.name, text)
         else:
             self._solver = self._solver or Solver(moment.lake)
             values = action_values(self._solver, moment.position, self._belief)
@@ -136,17 +147,24 @@ class _Teacher:
         if how < _KEPT:
             return draw.sample(given, words.NOTES_WORDS)
         if how < _KEPT + _QUOTED:
-            return draw.choices(read, k=words.NOTES_WORDS)
+            return draw.sample([*read, words.NOTHING], words.NOTES_WORDS)  # of the shortest attempt, three words were read
         if how < _KEPT + _QUOTED + _BLANK:
             return [words.NOTHING] * words.NOTES_WORDS
         return [words.NOTHING if draw.random() < OTHER else draw.choice(words.RESULTS) for _ in range(words.NOTES_WORDS)]
 
 
-def _without_messages(loop: Loop) -> Loop:
+def _without_messages(loop: Loop, tokenizer: Tokenizer) -> Loop:
     """Return the loop with the tokens of its replies only: a run keeps many lessons."""
-    return replace(loop, episodes=tuple(map(_bare, loop.episodes)))
+    return replace(loop, episodes=tuple(_bare(episode, tokenizer) for episode in loop.episodes))
 
 
-def _bare(episode: Episode) -> Episode:
-    steps = [replace(step, observation=Observation(())) for step in episode.steps if step.reply.tokens]
+def _bare(episode: Episode, tokenizer: Tokenizer) -> Episode:
+    """Return the episode without messages. The tokens of an action go on with the word that tells what came of it."""
+    steps = []
+    for step in episode.steps:
+        assert step.reply.tokens
+        prompt_ids, ids = step.reply.tokens.prompt_ids, step.reply.tokens.completion_ids + tokenizer.encode(step.observation.messages)[:1]
+        if ids:
+            reply = replace(step.reply, tokens=Tokens(prompt_ids, ids, (0.0,) * len(ids)))
+            steps.append(replace(step, reply=reply, observation=Observation(())))
     return replace(episode, prompt=(), steps=tuple(steps))
