@@ -22,7 +22,7 @@ STRAIGHT = (0, 1, 2, 3)
 
 @pytest.fixture(scope="module")
 def played():
-    return [play_lesson(RECIPE, VOCABULARY, number) for number in range(450)]
+    return [play_lesson(RECIPE, VOCABULARY, number) for number in range(700)]
 
 
 def pairs(notes):
@@ -62,7 +62,9 @@ def test_the_teacher_does_not_bump_into_the_same_edge_again_and_again(played):
     for loop in played:
         told = [step.observation.messages[0].content.split()[0] for step in loop.attempts[0].steps if step.observation.messages]
         chosen = [word for word, step in zip(told, loop.attempts[0].steps, strict=False) if step.reply.completion_tokens]
-        assert not any(first == second == third and first in words.EDGES for first, second, third in zip(chosen, chosen[1:], chosen[2:]))
+        assert not any(
+            first == second == third and first in words.EDGES for first, second, third in zip(chosen, chosen[1:], chosen[2:], strict=False)
+        )
 
 
 def test_written_pairs_that_were_not_read_are_true_only_by_chance(played):
@@ -87,16 +89,15 @@ def test_two_of_five_lessons_end_with_notes_and_random_moves_are_not_imitated(pl
     assert 0.1 < sum(not reply.tokens.completion_ids for reply in moves) / len(moves) < 0.2
 
 
-def test_quoted_notes_have_different_words_of_what_was_read(played):
-    quoted = 0
-    for loop in played:
-        for episode in loop.episodes[1:]:
-            written = episode.steps[0].reply.raw.removeprefix("<notes>").removesuffix("</notes>").split()
-            read = Counter(word for message in episode.prompt for word in message.content.split())
-            if any(word in words.SURROUNDINGS for word in written) and not set(written) <= set(loop.attempts[0].notes_before.split()):
-                quoted += 1
-                assert all(written.count(word) <= read[word] for word in written if word != words.NOTHING)
-    assert quoted > 10
+def test_written_notes_do_not_say_the_same_twice(played):
+    written = [
+        episode.steps[0].reply.raw.removeprefix("<notes>").removesuffix("</notes>").split()
+        for loop in played
+        for episode in loop.episodes[1:]
+    ]
+    said = [[word for word in notes if word != words.NOTHING] for notes in written]
+    assert sum(bool(notes) for notes in said) > 100
+    assert sum(len(set(notes)) < len(notes) for notes in said) <= 2  # old notes, of which a pair may have been drawn twice
 
 
 def test_a_kept_lesson_teaches_what_came_of_each_action(played):

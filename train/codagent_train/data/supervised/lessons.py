@@ -26,14 +26,14 @@ from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.specs import PACK_STRIDE, agent_profile
 
-POOL = 2**16  # a run has so many different lessons, which come again in the same order
+POOL = 2**15  # a run has so many different lessons, which come again in the same order
 NO_NOTES = 0.25  # share of lessons in which the notes say nothing
 TRUE = 0.8  # share of pairs in the given notes that are true, beside those that are true by chance
 OTHER = 0.3  # share of words without a pair in the given notes that say something else
 WRITTEN = 0.4  # share of lessons at whose end notes are written
 AT_RANDOM = 0.15  # share of moves that the teacher makes at random; these are not imitated
 DISCOUNT, TEMPERATURE = 0.9, 0.02  # of the value of a cell, and of the choice among actions by their values
-_KEPT, _QUOTED, _BLANK = 0.2, 0.2, 0.15  # shares of written notes: the old ones, words that were read, nothing; all others are random pairs
+_KEPT, _QUOTED, _BLANK = 0.2, 0.3, 0.15  # shares of written notes: the old ones, words that were read, nothing; all others are random pairs
 
 
 class Lessons:
@@ -140,17 +140,16 @@ class _Teacher:
         pass
 
     def _write(self, messages: Sequence[Message]) -> list[str]:
-        """Return notes that were not chosen for truth or use."""
+        """Return notes that were not chosen for truth or use. None says the same twice."""
         draw, how = self._draw, self._draw.random()
-        given = messages[0].content.split()[1:]
-        read = [word for message in messages for word in message.content.split() if word in words.NOTABLE and word != words.NOTHING]
+        read = dict.fromkeys(word for message in messages for word in message.content.split() if word in words.NOTABLE)  # at least four
         if how < _KEPT:
-            return draw.sample(given, words.NOTES_WORDS)
+            return draw.sample(messages[0].content.split()[1:], words.NOTES_WORDS)
         if how < _KEPT + _QUOTED:
-            return draw.sample([*read, words.NOTHING], words.NOTES_WORDS)  # of the shortest attempt, three words were read
+            return draw.sample(list(read), words.NOTES_WORDS)
         if how < _KEPT + _QUOTED + _BLANK:
             return [words.NOTHING] * words.NOTES_WORDS
-        return [words.NOTHING if draw.random() < OTHER else draw.choice(words.RESULTS) for _ in range(words.NOTES_WORDS)]
+        return [words.NOTHING if draw.random() < OTHER else word for word in draw.sample(words.RESULTS, words.NOTES_WORDS)]
 
 
 def _without_messages(loop: Loop, tokenizer: Tokenizer) -> Loop:

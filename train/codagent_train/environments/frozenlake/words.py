@@ -63,13 +63,14 @@ def ask_for_notes(attempt: Episode, state: str, feedback: str) -> tuple[Message,
 
 
 def _result(moment: Moment) -> str:
-    if moment.position == moment.before:
-        return f"{moment.code}>edge"
-    return f"{moment.code}>{next(way for number, way in enumerate(DIRECTIONS) if _leads(moment, number))}"
+    return f"{moment.code}>{_way(moment.lake.side, moment.before, moment.position)}"
 
 
-def _leads(moment: Moment, direction: int) -> bool:
-    return move(moment.lake.side, moment.before, direction) == moment.position
+@lru_cache(maxsize=1024)
+def _way(side: int, before: int, after: int) -> str:
+    if after == before:
+        return "edge"
+    return next(way for number, way in enumerate(DIRECTIONS) if move(side, before, number) == after)
 
 
 @lru_cache(maxsize=8192)
