@@ -99,8 +99,7 @@ class SessionKind:
     def command(self, trial: Trial) -> list[Any] | None:
         if self._replies(trial) >= 9 and all(loop.end for loop in trial.loops()):
             return None
-        more = ["--continue"] if trial.records() else []
-        return [BIN / "codagent", "session", *more, *_model(trial)]
+        return [BIN / "codagent", "session", *(["--continue"] if trial.records() else _model(trial))]
 
     def talk(self, trial: Trial, terminal: int) -> None:
         """Say the next thing whenever the agent rests, until it has said all that it has to say; then leave."""
@@ -118,10 +117,17 @@ class SessionKind:
             os.close(terminal)
 
     def result(self, trial: Trial) -> Any:
+        """Return what the model said, and the files whose commands were answered but are not there.
+
+        A call that was broken off is not made again: the model is told so. Its files may be there or not.
+        """
         [loop] = trial.loops()
-        steps = [_said(step) for episode in loop.attempts for step in episode.steps]
-        commits = [episode.commit for episode in loop.attempts if episode.commit]
-        return steps, git(trial.root, "rev-parse", f"{commits[-1]}^{{tree}}")
+        steps = [step for episode in loop.attempts for step in episode.steps]
+        [commit] = [episode.commit for episode in loop.attempts if episode.commit][-1:]
+        there = git(trial.root, "ls-tree", "--name-only", commit).split()
+        said = [_said(step) for step in steps]
+        missing = [n for n in (1, 2, 3) if (said[3 * n - 2][3] is None) and f"part{n}.txt" not in there]
+        return [(raw, calls) for raw, calls, _, _ in said], missing
 
     def _replies(self, trial: Trial) -> int:
         return sum(len(episode.steps) for loop in trial.loops() for episode in loop.attempts)
