@@ -36,8 +36,9 @@ class Engine:
     def _start(self) -> None:
         folders = ["--data-root", self._folder / "data", "--exec-root", self._folder / "exec", "--pidfile", self._folder / "pid"]
         apart = ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--host", self.host]
+        alone = ["unshare", "--net"]  # without it, the machine's own bridge would be removed
         with (self._folder / "log").open("ab") as log:
-            self._running = subprocess.Popen(["dockerd", *folders, *apart], stdout=log, stderr=log, start_new_session=True)
+            self._running = subprocess.Popen([*alone, "dockerd", *folders, *apart], stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + _START_S
         while subprocess.run(["docker", "-H", self.host, "version"], capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, (self._folder / "log").read_text()[-2000:]
