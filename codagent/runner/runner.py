@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -80,7 +80,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
         self._open_model = open_model
-        self._model = self._pool.submit(open_model)
+        self._model: Future[OpenedModel] = self._pool.submit(open_model)
         self._waited_for, self._lock = False, threading.Lock()
         self._running: list[_Running] = []
         self._stopped = False
@@ -128,6 +128,18 @@ class Runner:
             around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, hooks)
             yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
 
+    def change_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> OpenedModel:
+        """Open another model for what begins or goes on from now on, and close the one before when it is open.
+
+        `settings` are those that name it. Raises what `open_model` raises; then all stays as it was.
+        """
+        opened, before = open_model(), self._model
+        self._model = Future()
+        self._model.set_result(opened)
+        self.settings, self._open_model = settings, open_model
+        before.add_done_callback(_close_model)
+        return opened
+
     def stop(self) -> None:
         """Interrupt the loops that run, from another thread. They can be resumed. No further loop begins."""
         self._stopped = True
@@ -137,8 +149,7 @@ class Runner:
     def close(self) -> None:
         """Wait for the threads and close the model."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if not self._model.cancelled() and self._model.exception() is None:
-            self._model.result().model.close()
+        _close_model(self._model)
 
     def _check_stopped(self) -> None:
         if self._stopped:
@@ -223,3 +234,9 @@ class Runner:
             yield
         finally:
             self._running.remove(running)
+
+
+def _close_model(opening: Future[OpenedModel]) -> None:
+    """Close a model that was opened, or had to be."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().model.close()

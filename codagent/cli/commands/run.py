@@ -13,7 +13,7 @@ from codagent.cli import options
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.commands.session import WAIT_S, open_session
-from codagent.cli.event_stream import EventStream
+from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
 from codagent.runner.model import open_model, say_which_model

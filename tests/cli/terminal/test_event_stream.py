@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codagent.cli.event_stream import SCHEMA, EventStream
+from codagent.cli.terminal.event_stream import SCHEMA, EventStream
 from codagent.protocols import Thought
 from codagent.runner.result import KEYS
 from tests.cli.conftest import CHECK
