@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import threading
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
@@ -112,6 +114,7 @@ def test_a_turn_is_streamed_and_its_changes_are_accepted_once(connect, root):
         "agent_thought_chunk",  # that the local sandbox does not isolate
         "available_commands_update",
         "session/prompt",
+        "agent_thought_chunk",  # which instructions were read
         "agent_message_chunk",
         "tool_call",
         "tool_call_update",
@@ -298,3 +301,9 @@ def test_a_folder_without_a_repository_is_refused(connect, cwd):
                 await connection.new_session(cwd=cwd, mcp_servers=[])
 
     asyncio.run(talk())
+
+
+def test_without_the_package_it_is_said_how_to_install_it():
+    code = "import sys; sys.modules['acp'] = None; sys.argv = ['codagent', 'acp']; import codagent.cli; codagent.cli.main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert (ended.returncode, "pip install 'codagent[acp]'" in ended.stderr) == (2, True)
