@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from codagent.errors import SandboxError
 from codagent.protocols import Sandbox
@@ -74,7 +73,7 @@ class Workspace:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        offered = [tool for tool in tools.select_tools(self.profile) if tool is not tools.FINISH]
+        offered = [tool for tool in self._ready.around.toolbox.list_tools(self.profile) if tool is not tools.FINISH]
         return tuple(tool for tool in offered if not self.planning or tool.name in READING)
 
     @property
@@ -199,8 +198,7 @@ class Workspace:
         began, before = time.monotonic(), self._read_target(call)
         self._calling = True
         try:
-            do = partial(tools.call, self.sandbox, call, self.profile, seconds_left=ledger.seconds_left)
-            answer = self._ready.around.hooks.answer(call, do)
+            answer = self._ready.around.toolbox.answer(self.sandbox, call, self.profile, ledger)
         except SandboxError:
             ledger.check_interrupted()
             raise

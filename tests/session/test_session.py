@@ -1,8 +1,10 @@
 """Sessions without a terminal: turns, what a person does beside them, and records that go on."""
 
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from codagent.runner.model import Access, open_model
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
 from codagent.session.opening import begin, fork, load_session
+from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.types import Limits
@@ -346,3 +349,27 @@ def test_a_turn_is_stopped_while_the_gates_judge_and_the_work_is_kept(place, tmp
             if begun.exists():
                 session.interrupt()
     assert (turn.result().end, work_of(session)) == ("interrupted", "right\n")
+
+
+def test_a_session_uses_servers_and_does_not_ask_them_again_when_it_is_resumed(place, repository):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),))
+    calls = [call("mcp__demo__note", line="once"), MEND, call("bash", command="kill -INT $PPID; sleep 5")]
+    session = place.begin(*calls, servers=(server,))
+    turn = session.ask("note it")
+    assert (turn.steps[0].observation.messages[0].content, turn.end) == ("ok\n\\x1b]0;owned\\x07noted", "interrupted")
+    session.close()
+    record = place.loops / session.id / layout.RECORD
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(lines[:6]))  # killed after the second call
+    again = place.resume(session.id, replies=["Yes."], servers=(server,))
+    assert again.ask("noted?").end == "finished"
+    assert (repository / "noted.txt").read_text() == "once\n"
+    assert work_of(again) == "right\n"
+
+
+def test_a_plan_calls_no_tool_of_a_server(place, repository):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),))
+    session = place.begin(call("mcp__demo__note", line="x"), "Planned.", servers=(server,))
+    session.plan(on=True)
+    assert "only tools that read" in session.ask("plan").steps[0].observation.messages[0].content
+    assert not (repository / "noted.txt").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.session import WAIT_S
 from codagent.cli.terminal.output import warn
 from codagent.errors import UsageError
@@ -65,7 +66,7 @@ def _hold(
     from codagent.session.opening import SessionOptions
 
     root = git.find_root(cwd)
-    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
+    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
     loops, stream = options.loops_dir(root, None, make=True), make_stream(root)
     access, rules = options.access(settings.model), options.read_user_rules()
     opening = SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, rules)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.commands.session import WAIT_S, open_session
@@ -64,7 +65,7 @@ def run(
         open_session(repo, record, seed, flags)
         return
     root = git.find_root(repo)
-    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
+    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
     loops = options.loops_dir(root, record, make=True)
     progress: Display = EventStream() if stream_json else ProgressLines()
     access = options.access(settings.model)
