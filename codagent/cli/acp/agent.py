@@ -20,13 +20,16 @@ from codagent.cli.acp.update_stream import UpdateStream
 from codagent.cli.acp.updates import describe_change, describe_past
 from codagent.errors import CodagentError, UsageError
 from codagent.session.opening import list_sessions, load_session
+from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.text import first_line
 from codagent.types import EFFORTS
 
 T = TypeVar("T")
 
-Hold = Callable[[Path, str | None, Callable[[Path], UpdateStream]], HeldSession]  # the folder, and the id of a session; None: a fresh one
+Servers = Sequence[Any] | None  # MCP servers as the editor names them
+# takes the folder, the id of a session (None: a fresh one), the person's MCP servers, and what makes the display
+Hold = Callable[[Path, str | None, tuple[McpServer, ...], Callable[[Path], UpdateStream]], HeldSession]
 _APPLY, _NOT_YET = "apply", "not-yet"
 _STOPS: dict[str, schema.StopReason] = {
     "interrupted": "cancelled",
@@ -59,26 +62,27 @@ class EditorAgent:
             agent_info=schema.Implementation(name="codagent", title="codagent", version=__version__),
             agent_capabilities=schema.AgentCapabilities(
                 load_session=True,
+                mcp_capabilities=schema.McpCapabilities(http=True),
                 prompt_capabilities=schema.PromptCapabilities(embedded_context=True),
                 session_capabilities=sessions,
             ),
             auth_methods=[],
         )
 
-    async def new_session(self, cwd: str, **_: Any) -> acp.NewSessionResponse:
-        held = await self._open(cwd, None)
+    async def new_session(self, cwd: str, mcp_servers: Servers = None, **_: Any) -> acp.NewSessionResponse:
+        held = await self._open(cwd, None, mcp_servers)
         return acp.NewSessionResponse(session_id=held.session.id, config_options=_list_options(held))
 
-    async def load_session(self, cwd: str, session_id: str, **_: Any) -> schema.LoadSessionResponse:
-        held = self._sessions.get(session_id) or await self._open(cwd, session_id)
+    async def load_session(self, cwd: str, session_id: str, mcp_servers: Servers = None, **_: Any) -> schema.LoadSessionResponse:
+        held = self._sessions.get(session_id) or await self._open(cwd, session_id, mcp_servers)
         loop = await _answer(asyncio.to_thread(load_session, held.options.loops, session_id))
         held.stream.meter.recall(loop.episodes)
         for update in describe_past(loop, held.options.root):
             await self._connection.session_update(session_id, update)
         return schema.LoadSessionResponse(config_options=_list_options(held))
 
-    async def resume_session(self, session_id: str, cwd: str, **_: Any) -> schema.ResumeSessionResponse:
-        held = self._sessions.get(session_id) or await self._open(cwd, session_id)
+    async def resume_session(self, session_id: str, cwd: str, mcp_servers: Servers = None, **_: Any) -> schema.ResumeSessionResponse:
+        held = self._sessions.get(session_id) or await self._open(cwd, session_id, mcp_servers)
         return schema.ResumeSessionResponse(config_options=_list_options(held))
 
     async def list_sessions(self, cwd: str | None = None, **_: Any) -> schema.ListSessionsResponse:
@@ -140,7 +144,7 @@ class EditorAgent:
             held.stream.tell(turn.cause)
         return acp.PromptResponse(stop_reason=_STOPS.get(str(turn.end), "end_turn"))
 
-    async def _open(self, cwd: str, wanted: str | None) -> HeldSession:
+    async def _open(self, cwd: str, wanted: str | None, servers: Servers) -> HeldSession:
         loop = asyncio.get_running_loop()
         session_id, early = "", []  # what is sent before the session has an id
 
@@ -150,7 +154,8 @@ class EditorAgent:
             else:
                 early.append(update)
 
-        held = await _answer(asyncio.to_thread(self._hold, Path(cwd), wanted, lambda root: UpdateStream(root, send)))
+        own = tuple(map(_read_server, servers or ()))
+        held = await _answer(asyncio.to_thread(self._hold, Path(cwd), wanted, own, lambda root: UpdateStream(root, send)))
         session_id = held.session.id
         self._sessions[session_id] = held
         for update in early:
@@ -215,6 +220,13 @@ def _list_options(held: HeldSession) -> list[Any]:
 def _make_select(option_id: str, name: str, category: Any, value: str, names: dict[str, str]) -> schema.SessionConfigOptionSelect:
     choices = [schema.SessionConfigSelectOption(value=key, name=shown) for key, shown in names.items()]
     return schema.SessionConfigOptionSelect(id=option_id, name=name, category=category, type="select", current_value=value, options=choices)
+
+
+def _read_server(given: Any) -> McpServer:
+    """Return an MCP server that the editor names, which is the person's own."""
+    if url := getattr(given, "url", ""):
+        return McpServer(given.name, url=url, headers={header.name: header.value for header in given.headers or ()})
+    return McpServer(given.name, given.command, tuple(given.args or ()), {variable.name: variable.value for variable in given.env or ()})
 
 
 def _read_prompt(blocks: Sequence[Any], root: Path) -> str:

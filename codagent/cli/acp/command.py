@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from codagent.cli.acp.agent import EditorAgent
     from codagent.cli.acp.held_session import HeldSession
     from codagent.cli.acp.update_stream import UpdateStream
+    from codagent.session.opening import SessionOptions
+    from codagent.settings.settings import McpServer, Settings
 
 _MAX_LINE_BYTES = 50 << 20  # of a message of the editor
 
@@ -44,7 +47,7 @@ def acp(
     """
     if sys.stdin.isatty():
         raise UsageError("an editor starts this command and talks to it over standard input; `codagent` holds a session on a terminal")
-    flags = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "wait": wait}
+    flags: dict[str, Any] = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "wait": wait}
     flags |= options.limits(max_steps, max_tokens, max_seconds, max_usd)
     try:
         from codagent.cli.acp.agent import EditorAgent
@@ -53,24 +56,25 @@ def acp(
             raise
         raise UsageError("the Agent Client Protocol needs one more package; install it with: pip install 'codagent[acp]'") from None
 
-    def hold_session(cwd: Path, wanted: str | None, make_stream: Callable[[Path], UpdateStream]) -> HeldSession:
-        return _hold(cwd, wanted, make_stream, flags, seed)
+    def hold_session(
+        cwd: Path, wanted: str | None, servers: tuple[McpServer, ...], make_stream: Callable[[Path], UpdateStream]
+    ) -> HeldSession:
+        from codagent.cli.acp.held_session import hold
+
+        root = git.find_root(cwd)
+        settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
+        settings = replace(settings, servers=(*settings.servers, *servers))
+        return hold(_prepare(root, settings, make_stream(root), seed), options.person(warn, flags), wanted)
 
     asyncio.run(_serve(EditorAgent(hold_session, lambda cwd: options.loops_dir(git.find_root(cwd), None))))
 
 
-def _hold(
-    cwd: Path, wanted: str | None, make_stream: Callable[[Path], UpdateStream], flags: dict[str, Any], seed: int | None
-) -> HeldSession:
-    from codagent.cli.acp.held_session import hold
+def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | None) -> SessionOptions:
     from codagent.session.opening import SessionOptions
 
-    root = git.find_root(cwd)
-    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
-    loops, stream = options.loops_dir(root, None, make=True), make_stream(root)
+    loops = options.loops_dir(root, None, make=True)
     access, rules = options.access(settings.model), options.read_user_rules()
-    opening = SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, rules)
-    return hold(opening, stream, options.person(warn, flags), wanted)
+    return SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, rules)
 
 
 async def _serve(agent: EditorAgent) -> None:

@@ -88,8 +88,10 @@ class HeldSession:
             return None
 
 
-def hold(options: opening.SessionOptions, stream: UpdateStream, person: Person, wanted: str | None) -> HeldSession:
-    """Begin a session, or go on with the one that has the id `wanted`. Raises as `opening.resume` does."""
+def hold(options: opening.SessionOptions, person: Person, wanted: str | None) -> HeldSession:
+    """Begin a session, or go on with the one that has the id `wanted`. Its display is an UpdateStream. Raises as `opening.resume` does."""
+    stream = options.display
+    assert isinstance(stream, UpdateStream)
     if wanted is None:
         return HeldSession(options, stream, opening.begin(options))
     session = opening.resume(options, wanted, person)

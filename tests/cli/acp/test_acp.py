@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import acp
 import pytest
@@ -81,6 +82,7 @@ def connect(tmp_path):
             "acp",
             *("--sandbox", "local", "--model", model or f"scripted:{file}", *arguments),
             env=environment | {"HOME": str(tmp_path)},
+            transport_kwargs={"shutdown_timeout": 60.0},
             observers=[editor.note],
             use_unstable_protocol=True,
         ) as (connection, process):
@@ -291,6 +293,21 @@ def test_a_file_of_the_repository_is_told_with_the_prompt(connect, root):
     assert "look at @answer.txt" in record
     assert "x = 1" in record
     assert "answer.txt:\\n```\\nwrong" in record
+
+
+def test_the_servers_that_an_editor_names_are_used(connect, root):
+    server = str(Path(__file__).parents[2] / "mcp/server.py")
+
+    async def talk():
+        async with connect([call("mcp__demo__variables"), "Seen."]) as (editor, connection):
+            given = schema.McpServerStdio(
+                name="demo", command=sys.executable, args=[server], env=[schema.EnvVariable(name="TEST_A", value="b")]
+            )
+            session = (await connection.new_session(cwd=str(root), mcp_servers=[given])).session_id
+            await ask(connection, session, "look")
+        return editor
+
+    assert asyncio.run(talk()).of("tool_call_update")[0].content[0].content.text == "ok\nTEST_A=b"
 
 
 @pytest.mark.parametrize("cwd", ["/", "/nowhere"])
