@@ -111,6 +111,11 @@ class LocalSandbox:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
+    def stop_command(self) -> None:
+        """Kill the command that runs, with its session. Any thread may call this."""
+        if self._running:
+            _kill_session(self._running)
+
     def close(self) -> None:
         """Remove the sandbox's own folder, and kill what commands have started. Any thread may call this."""
         self._folder.close()
