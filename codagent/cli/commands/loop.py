@@ -16,7 +16,7 @@ from codagent.agent.loop import Rewrite
 from codagent.cli import options
 from codagent.cli.commands.arguments import confirm, instruction_of
 from codagent.cli.commands.records.outcome import finish
-from codagent.cli.event_stream import EventStream
+from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import RecordError, RepositoryError, UsageError
