@@ -170,10 +170,11 @@ class Gates:
         """
         changes = git.read_changes(self._root, self._start, tree)
         looked_at = [change for change in changes if not any(fnmatch(change[0], glob) for glob in self._rules.allow)]
-        modules = list_modules([*git.list_files(self._root, self._start), *(path for path, _, _ in changes)])
+        paths = git.list_files(self._root, self._start)
+        modules = list_modules([*paths, *(path for path, _, _ in changes)])
         used = {*self._used_files(checks)}.intersection(undone)
         return (
-            *find_reaches(looked_at, modules),
+            *find_reaches(looked_at, modules, filter(git.TESTS.search, paths)),
             *self._expectations.find_changed(looked_at),
             *(f"{path}: the check uses this file" for path in sorted(used)),
         )
