@@ -6,20 +6,26 @@ it imports nothing but the standard library. Whoever it starts knows neither the
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import ctypes
 import hashlib
 import hmac
 import json
 import os
+import re
 import select
 import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
 _POLL_SECONDS = 0.05
+_IN_OPEN, _IN_CLOSE = 0x20, 0x18
+_EVENT_BYTES = 16
 
 
 def main() -> int:
@@ -33,14 +39,66 @@ def main() -> int:
     (folder / "plan.json").unlink()
     _hide_memory()
     journal = _open_journal(folder / "journal", bytes.fromhex(plan["key"]))
+    opens = Opens(_list_tests(re.compile(plan["orders"]["tests"], re.IGNORECASE)))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "socket"))
     listener.listen(1)
     child = subprocess.Popen(["bash", "-c", plan["command"]])
     for line in _read_lines(child.pid, listener, json.dumps(plan["orders"]).encode() + b"\n"):
         journal(line)
+        opens.note(line)
     code = child.wait()
+    for path, why in opens.find_foreign():
+        journal(json.dumps({"kind": "suspicious", "id": path, "why": why}))
     return code if code >= 0 else 128 - code
+
+
+class Opens:
+    """Counts how often the files of the tests are opened, and finds those that another process than that of the tests has read.
+
+    Linux tells of each opening. Elsewhere nothing is found.
+    """
+
+    def __init__(self, watched: Iterable[tuple[str, str]]) -> None:
+        """Watch files, each with what it counts as."""
+        self._names: dict[int, str] = {}
+        self._told: dict[str, int] = {}
+        if sys.platform == "linux":
+            libc = ctypes.CDLL(None)
+            self._queue = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+            for path, name in watched:
+                number = libc.inotify_add_watch(self._queue, os.fsencode(path), _IN_OPEN | _IN_CLOSE)
+                self._names[number] = name
+
+    def note(self, line: str) -> None:
+        """Remember how often the process of the tests says that it has opened each file itself."""
+        if '"opened"' in line:
+            self._told = json.loads(line).get("times", self._told)
+
+    def find_foreign(self) -> Iterator[tuple[str, str]]:
+        """Yield each file that was opened more often than the process of the tests says, and what is suspicious about it."""
+        times = collections.Counter(self._names.get(number, "") for number in self._read_queue())
+        for name, count in times.items():
+            if name and count > self._told.get(name, 0):
+                yield name, "was read by a program that the tests started"
+
+    def _read_queue(self) -> Iterator[int]:
+        with contextlib.suppress(BlockingIOError, AttributeError):
+            while data := os.read(self._queue, 1 << 16):
+                while data:
+                    number, mask, _, size = struct.unpack_from("iIII", data)
+                    data = data[_EVENT_BYTES + size :]
+                    if mask & _IN_OPEN:
+                        yield number
+
+
+def _list_tests(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Yield the files of the working directory that have the tests, or their history."""
+    yield from ((str(file), "the history") for file in Path(".git/objects/pack").glob("*.pack"))
+    for folder, folders, files in os.walk("."):
+        folders[:] = [name for name in folders if name not in (".git", "node_modules")]
+        paths = (os.path.normpath(f"{folder}/{name}") for name in files if name.endswith(".py"))
+        yield from ((path, path) for path in paths if pattern.search(path))
 
 
 def _read_lines(child: int, listener: socket.socket, orders: bytes) -> Iterator[str]:

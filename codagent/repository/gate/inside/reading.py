@@ -25,6 +25,7 @@ class Reading:
         self._files = dict(self._find_files())
         self._names = re.compile("|".join(map(re.escape, sorted({Path(name).name for name in self._files.values()}))) or "(?!)")
         self._busy = False
+        self.times: dict[str, int] = {}  # how often each file of the tests was opened, by whomever in this process
 
     def install(self) -> None:
         """Start watching. It cannot be switched off."""
@@ -35,6 +36,8 @@ class Reading:
             self._busy = True
             try:
                 read = self._read_by_open(arguments[0]) if event == "open" else self._read_by_program(repr(arguments[:2]))
+                if event == "open" and read:
+                    self.times[read] = self.times.get(read, 0) + 1
                 if read and (code := self._find_code(sys._getframe(1))):
                     self._report(code, f"reads {read} while it is tested")
             finally:

@@ -48,5 +48,6 @@ def _run_pytest(orders: dict[str, Any], workspace: str, judge: socket.socket) ->
     if orders["module"]:
         sys.path.insert(0, workspace)  # as `python -m` does
     code = int(pytest.main(arguments, plugins=[Gate(tell, watch)]))
+    tell("opened", times=watch.reading.times)
     tell("finished", code=code)
     return code

@@ -29,9 +29,10 @@ class Watch:
     def __init__(self, journal: Callable[..., None], workspace: str, sources: Sources, tests: str) -> None:
         """`tests` is a pattern for the paths of tests."""
         self._journal, self._workspace, self._sources = journal, workspace, sources
-        self._digests = dict(_hash_sources(workspace))
-        self._reading = Reading(self.report, workspace, tests)
         self._reported: set[tuple[str, str]] = set()
+        self.reading = Reading(self.report, workspace, tests)
+        self.reading.install()
+        self._digests = dict(_hash_sources(workspace))
         self._originals: list[tuple[Any, dict[str, Any]]] = []
         self._runner: list[tuple[Any, dict[str, Any]]] = []
 
@@ -47,7 +48,6 @@ class Watch:
             rewrite_asserts(mod, source, module_path, config)
 
         self._sources.install()
-        self._reading.install()
         rewrite.rewrite_asserts = check_and_rewrite
         rewrite._read_pyc = lambda *_, **__: None  # compiled modules were not checked, so they are compiled again
         self._originals = [

@@ -18,7 +18,7 @@ ATTRIBUTES = {
     *("_exit", "getppid", "ptrace", "gethostname", "uname"),
 }
 OF_MODULES = {
-    *(("sys", "modules"), ("inspect", "stack"), ("inspect", "trace"), ("platform", "node"), ("traceback", "print_stack")),
+    *(("sys", "modules"), ("sys", "path"), ("inspect", "stack"), ("inspect", "trace"), ("platform", "node"), ("traceback", "print_stack")),
     *(("os", "kill"), ("os", "fork"), ("os", "abort")),
 }
 INNER = {"sys", "inspect", "builtins", "importlib", "traceback"}  # modules of which a name that is made may be anything
