@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codagent.errors import CodagentError, RecordError, RepositoryError
+from codagent.fleet.budget import FleetBudget
 from codagent.runner.executor import Executor
 from codagent.runner.launch import Flags, LaunchOptions, resume, start
 from codagent.runner.spec import LoopSpec, Person, Result, spec_of
 from codagent.store import layout
-from codagent.store.ledger import read_spent
+from codagent.store.ledger import Spent, read_spent
 from codagent.store.record import load
-from codagent.types import Loop, Task
+from codagent.types import Limits, Loop, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,39 @@ class Job:
     flags: Flags = field(default_factory=dict)  # that hold for a loop that is taken up, too
     recorded: str = ""  # the id of the loop on record; "": it begins
 
-    def run(self) -> Result:
-        """Run the loop; take it up where it was broken off; or return what came of it, when its record has its end."""
-        loops = self.launch.loops
-        if not self.recorded:
-            return start(self.launch, self.pattern, None)[0]
-        loop = load(loops / self.recorded / layout.RECORD)
-        return _read_result(loops, loop) if is_over(loop) else resume(self.launch, loop.id, self.flags, self.person)
+    def run(self, budget: FleetBudget) -> Result:
+        """Run the loop; take it up where it was broken off; or return what came of it, when its record has its end.
+
+        It gets no more than `budget` has left.
+        """
+        folder = self.launch.loops / self.recorded
+        loop = load(folder / layout.RECORD) if self.recorded else None
+        earlier = read_spent(folder / layout.LEDGER) if loop else Spent()
+        budget.book(earlier)
+        if loop and is_over(loop):
+            return _read_result(folder, loop, earlier)
+        limits = self.launch.settings.limits
+        taken = budget.take(limits)
+        spent = earlier
+        try:
+            result = self._run(loop, taken, lowered=taken != limits)
+            spent = result.spent
+            return result
+        finally:
+            budget.settle(taken, spent - earlier)
+
+    def _run(self, loop: Loop | None, limits: Limits, *, lowered: bool) -> Result:
+        """Run the loop within `limits`. A loop that is taken up keeps its own limits, unless these are lower."""
+        launch = replace(self.launch, settings=replace(self.launch.settings, limits=limits))
+        if loop is None:
+            return start(launch, self.pattern, None)[0]
+        lower = {"max_tokens": limits.tokens, "max_usd": limits.usd} if lowered else {}
+        return resume(launch, loop.id, {**self.flags, **lower}, self.person)
 
 
-def run_jobs(jobs: Iterable[Job], executor: Executor, *, at_once: int, on_end: Callable[[Job, Result | CodagentError], None]) -> None:
+def run_jobs(
+    jobs: Iterable[Job], executor: Executor, budget: FleetBudget, *, at_once: int, on_end: Callable[[Job, Result | CodagentError], None]
+) -> None:
     """Run jobs side by side, `at_once` at a time. `on_end` hears of each what came of it, or why it did not begin, as soon as it ends.
 
     No result is kept. An exception that is no CodagentError, such as KeyboardInterrupt, stops all loops, and is raised when they have
@@ -60,10 +84,11 @@ def run_jobs(jobs: Iterable[Job], executor: Executor, *, at_once: int, on_end: C
         try:
             for job in jobs:
                 hear(at_once - 1)
-                running[pool.submit(job.run)] = job
+                running[pool.submit(job.run, budget)] = job
             hear(0)
         except BaseException:
             executor.stop()
+            budget.stop()
             raise
 
 
@@ -87,6 +112,6 @@ def is_over(loop: Loop) -> bool:
     return loop.end not in ("model", "sandbox", "interrupted", None)
 
 
-def _read_result(loops: Path, loop: Loop) -> Result:
+def _read_result(folder: Path, loop: Loop, spent: Spent) -> Result:
     seconds = sum(step.seconds for episode in loop.episodes for step in episode.steps)
-    return Result(loop, read_spent(loops / loop.id / layout.LEDGER), seconds, loops / loop.id / layout.RECORD)
+    return Result(loop, spent, seconds, folder / layout.RECORD)

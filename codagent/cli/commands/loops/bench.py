@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.loops.loop import Jobs
-from codagent.cli.commands.loops.many import Crowd
+from codagent.cli.commands.loops.many import Crowd, Jobs, On, TotalTokens, TotalUsd, open_executor, refuse_unknown_price
 from codagent.cli.terminal.output import warn
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED, change
@@ -31,7 +30,8 @@ def bench(
     *,
     repos: Repos = Path("repos"),
     out: Out = Path("predictions.jsonl"),
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
+    on: On = None,
     model: options.Model = None,
     effort: options.EffortOption = None,
     sandbox: options.Sandbox = None,
@@ -42,6 +42,8 @@ def bench(
     max_tokens: options.MaxTokens = None,
     max_seconds: options.MaxSeconds = None,
     max_usd: options.MaxUsd = None,
+    total_tokens: TotalTokens = None,
+    total_usd: TotalUsd = None,
     wait: options.Wait = None,
     seed: options.Seed = None,
     record: options.RecordDir = None,
@@ -51,20 +53,18 @@ def bench(
 
     Give the same command again to go on where it stopped. Without --check, each instance is attempted once.
     """
+    from codagent.fleet.budget import FleetBudget
     from codagent.fleet.jobs import is_over
     from codagent.fleet.swe_bench import Predictions, find_clone, read_instances
-    from codagent.runner.executor import LocalExecutor
 
     instances = read_instances(file)
     roots = [find_clone(repos, instance) for instance in instances]
     predictions = Predictions(out)
-    crowd = Crowd(LocalExecutor(), jobs)
     flags: dict[str, Any] = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
     flags |= {"model": model, "effort": effort, "sandbox": sandbox, "wait": wait}
     left = [(item, root) for item, root in zip(instances, roots, strict=True) if item.instance_id not in predictions.done]
     if done := len(instances) - len(left):
         warn(f"{count(done, 'instance')} of {len(instances)} have a prediction in {out} already")
-    members = [_make_job(crowd, item, root, record, {**flags, "checks": check}, seed) for item, root in left]
 
     def predict(job: Job, result: Result) -> None:
         """Write the prediction of an instance whose loop came to its end, or to a limit."""
@@ -73,7 +73,11 @@ def bench(
             patch = git.diff(job.launch.root, *changed, binary=True) if changed else ""
             predictions.add(job.name, result.loop.model, patch)
 
-    endings = crowd.run(members, predict)
+    with open_executor(on, jobs) as (executor, at_once):
+        crowd = Crowd(executor, at_once, FleetBudget(total_tokens, total_usd))
+        members = [_make_job(crowd, item, root, record, {**flags, "checks": check}, seed) for item, root in left]
+        refuse_unknown_price([job.launch.settings for job in members], total_usd)
+        endings = crowd.run(members, predict)
     missing = [item.instance_id for item in instances if item.instance_id not in predictions.done]
     told = f"{len(instances) - len(missing)} of {count(len(instances), 'instance')} have a prediction in {out}"
     if missing:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -14,18 +15,57 @@ from codagent.cli import options, signals
 from codagent.cli.event_stream import print_event
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.errors import CodagentError
+from codagent.errors import CodagentError, UsageError
 from codagent.runner.result import KEYS, describe_outcome, describe_spent, summary
 from codagent.runner.spec import LoopSpec, Result
 from codagent.settings.settings import Settings
 from codagent.text import format_usd
 
 if TYPE_CHECKING:
+    from codagent.fleet.budget import FleetBudget
     from codagent.fleet.jobs import Job, RecordedLoops
     from codagent.runner.executor import Executor
     from codagent.runner.launch import LaunchOptions
 
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="ray[://HOST:PORT]", help="Run the loops on a Ray cluster.", show_default="this machine"),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, metavar="N", help="How many loops run at the same time.", show_default="2, or the cluster's CPUs"),
+]
+TotalTokens = Annotated[
+    int | None, typer.Option("--total-tokens", min=1, metavar="N", help="Limit of tokens for all loops together.", show_default="none")
+]
+TotalUsd = Annotated[
+    float | None,
+    typer.Option("--total-usd", min=0.0001, metavar="USD", help="Limit of US dollars for all loops together.", show_default="none"),
+]
 OnEnd = Callable[["Job", Result], None]
+
+
+@contextmanager
+def open_executor(on: str | None, jobs: int | None) -> Iterator[tuple[Executor, int]]:
+    """Open what runs the loops of a command, and say how many run at a time. `on` None: they run here."""
+    if on is None:
+        from codagent.runner.executor import LocalExecutor
+
+        yield LocalExecutor(), jobs or 2
+        return
+    from codagent.fleet.ray_executor import RayExecutor
+
+    with closing(RayExecutor(on)) as executor:
+        yield executor, jobs or executor.slots
+
+
+def refuse_unknown_price(all_settings: Sequence[Settings], usd: float | None) -> None:
+    """Raise UsageError when a limit of money for all loops cannot hold, because the price of a model is not known."""
+    from codagent.runner.model import find_price
+
+    for settings in all_settings if usd is not None else ():
+        if find_price(settings) is None:
+            raise UsageError(f"the price of {settings.model} is not known, so --total-usd cannot hold; use --total-tokens instead")
 
 
 class JobLines(ProgressLines):
@@ -47,6 +87,7 @@ class Crowd:
 
     executor: Executor
     at_once: int
+    budget: FleetBudget
     said: set[str] = field(default_factory=set)  # the sentences that were shown
     _recorded: dict[Path, RecordedLoops] = field(default_factory=dict)
 
@@ -74,7 +115,7 @@ class Crowd:
             if isinstance(ended, Result):
                 on_end(job, ended)
 
-        run_jobs(jobs, self.executor, at_once=self.at_once, on_end=hear)
+        run_jobs(jobs, self.executor, self.budget, at_once=self.at_once, on_end=hear)
         return endings
 
 
