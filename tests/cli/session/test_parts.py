@@ -8,10 +8,11 @@ from prompt_toolkit.utils import get_cwidth
 from codagent.cli.session.input.completion import SessionCompleter, rank_paths
 from codagent.cli.session.input.pastes import Pastes
 from codagent.cli.session.view.call_lines import describe_call, summarize_call
-from codagent.cli.session.view.ink import Ink, fit, wrap
+from codagent.cli.session.view.ink import Ink, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
+from codagent.cli.terminal.paint import fit
 from codagent.protocols import CallText, Restart, Thought
 from codagent.session.turn_workspace import Answered
 from codagent.types import Message, Reply, Sampling, ToolCall
