@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from codagent.errors import NotPublished, RepositoryError, SandboxError, UsageError
 from codagent.repository import git
 from codagent.runner.runner import Prepared
+from codagent.runner.workspace import open_gates
 from codagent.session.history import History
 from codagent.session.turn_workspace import Workspace
 from codagent.settings.settings import Settings
-from codagent.store import layout
 from codagent.text import first_line
 from codagent.types import Episode, Outcome
 
@@ -20,13 +21,8 @@ class Keeper:
     """Brings the work out of the sandbox after each episode."""
 
     def __init__(self, ready: Prepared, settings: Settings, workspace: Workspace, history: History) -> None:
-        from codagent.repository.gate import FileRules, Gates
-
         self._ready, self._workspace, self._history, self._checks = ready, workspace, history, settings.checks
-        around = ready.around
-        cache = layout.verdicts_path(around.loops)
-        rules = FileRules(settings.protect, settings.allow)
-        self._gates = Gates(around.root, ready.spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
+        self._open_gates = cache(partial(open_gates, ready.around, ready.spec.start_commit, settings))
 
     @property
     def _root(self) -> Path:
@@ -91,4 +87,4 @@ class Keeper:
         return commit
 
     def _grade(self, tree: str) -> Outcome:
-        return self._gates.grade(self._checks, tree, seconds=self._ready.around.ledger.seconds_until_end)
+        return self._open_gates().grade(self._checks, tree, seconds=self._ready.around.ledger.seconds_until_end)
