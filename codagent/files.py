@@ -131,8 +131,8 @@ def _make_locked() -> tuple[Path, int | None]:
         path = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
         try:
             lock = _lock(path)
-        except FileNotFoundError:
-            continue  # another process took it for one that was left behind
+        except (FileNotFoundError, BlockingIOError):
+            continue  # another process takes it for one that was left behind, and removes it
         except OSError:
             return path, None
         if path.exists():

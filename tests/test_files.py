@@ -91,3 +91,17 @@ def test_many_threads_make_folders_at_the_same_time(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(make, range(200)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_processes_do_not_remove_the_folders_of_each_other(tmp_path: Path) -> None:
+    code = """
+from codagent.files import temporary_folder
+for number in range(300):
+    with temporary_folder() as folder:
+        (folder / "own").write_text("own")
+        (folder / "own").read_text()
+"""
+    env = dict(os.environ) | {"TMPDIR": str(tmp_path)}
+    running = [subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[1] for process in running] == [""] * 4
+    assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,7 @@ class RepositoryContext:
     open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     loop_id: str
     ledger: Ledger
-    gates: Gates
+    open_gates: Callable[[], Gates]  # gives the same ones each time
     start: Start = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind, what was read and what cannot be read
@@ -238,7 +238,7 @@ class RepositoryEnvironment:
     def _judge(self, commit: str, *, at_start: bool = False) -> Outcome:
         """Ask the gates about a commit or a tree. One and a half times what that takes is kept back for the next time."""
         ledger, began = self._context.ledger, time.monotonic()
-        outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end, at_start=at_start)
+        outcome = self._context.open_gates().grade(self._task.checks, commit, seconds=ledger.seconds_until_end, at_start=at_start)
         ledger.keep_for_gates(1.5 * (time.monotonic() - began))
         return outcome
 

@@ -22,8 +22,8 @@ from codagent.repository.tools.tool_hooks import Hooks
 from codagent.repository.tools.toolbox import Toolbox
 from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
+from codagent.runner.planning.schedule import UntilPassed
 from codagent.runner.result import outcome_label, summary
-from codagent.runner.schedule import UntilPassed
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
 from codagent.runner.workspace import Surroundings, open_workspace, take_snapshot
 from codagent.sandbox.pool import SandboxFactory, SandboxPool

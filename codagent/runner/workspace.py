@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codagent.errors import UsageError
 from codagent.mcp.tools import McpTools
@@ -21,6 +22,9 @@ from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Loop, Profile, Step
+
+if TYPE_CHECKING:
+    from codagent.repository.gate import Gates
 
 _NAMED = 10  # files in a sentence
 
@@ -87,11 +91,6 @@ def open_workspace(
 
     `earlier` are the episodes of a loop that is resumed.
     """
-    from codagent.repository.gate import FileRules, Gates
-
-    cache = layout.verdicts_path(around.loops)
-    rules = FileRules(settings.protect, settings.allow)
-    gates = Gates(around.root, spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
     context = RepositoryContext(
         root=around.root,
         start_commit=spec.start_commit,
@@ -100,7 +99,7 @@ def open_workspace(
         open_sandbox=around.open_sandbox,
         loop_id=spec.loop_id,
         ledger=around.ledger,
-        gates=gates,
+        open_gates=cache(partial(open_gates, around, spec.start_commit, settings)),
         start=spec.start,
         say=around.say,
         limits=around.ledger.limits if spec.iterate else None,
@@ -108,6 +107,15 @@ def open_workspace(
         toolbox=around.toolbox,
     )
     return RepositoryEnvironment(context, profile, earlier)
+
+
+def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> Gates:
+    """Return the gates that compare with the start commit. Their code is loaded here, so a loop without checks never loads it."""
+    from codagent.repository.gate import FileRules, Gates
+
+    rules = FileRules(settings.protect, settings.allow)
+    verdicts = layout.verdicts_path(around.loops)
+    return Gates(around.root, start_commit, around.open_sandbox, rules=rules, image=around.image, cache=verdicts)
 
 
 def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:

@@ -56,7 +56,7 @@ class LocalSandbox:
         self._commands += 1
         log = self._output / f"{self._commands:06}.log"
         started, timed_out = time.monotonic(), False
-        with log.open("wb") as output:
+        with self._open_log(log) as output:
             process = self._running = subprocess.Popen(
                 ["bash", *self._fit_arguments(command)],
                 cwd=self._workspace,
@@ -83,6 +83,12 @@ class LocalSandbox:
             omitted_bytes=omitted,
             log=str(log),
         )
+
+    def _open_log(self, log: Path) -> BinaryIO:
+        try:
+            return log.open("wb")
+        except FileNotFoundError:
+            raise SandboxError("the sandbox was closed while a command began; start another") from None
 
     def run_attested(self, command: str, *, timeout: float) -> CommandResult:
         """Run a command as `run` does, whose exit code comes from the kernel already."""

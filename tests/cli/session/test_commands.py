@@ -100,7 +100,7 @@ def test_a_slip_is_answered_with_the_nearest_command_and_never_sent(talk, slip, 
 )
 def test_a_conflict_names_the_ways_out_and_each_works(talk, place, flag, shown, content):
     mine = call("bash", command=f"echo mine > {place.root}/answer.txt")
-    chat, printed = talk([MEND, mine, "Mended.", "Mended again."], "mend it", "/apply", f"/apply {flag}")
+    _, printed = talk([MEND, mine, "Mended.", "Mended again."], "mend it", "/apply", f"/apply {flag}")
     assert "nothing was changed: you and the agent changed the same lines of answer.txt" in printed
     assert [way for way in ("/apply --markers", "/apply --branch", "/apply --again") if way not in printed] == []
     assert shown in printed.partition("/apply --again")[2]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from codagent import __version__
+from codagent.adapters.atif import to_json_value, to_trajectory
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tokens, ToolCall
-from codagent_train.data.export.atif import to_json_value, to_trajectory
 
 SAMPLING = Sampling(0.7, 1.0, 0, 100)
 LOOP = Loop("l", "g", "repository", "tiny", "abc")

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from codagent.agent.loop import Rewrite
 from codagent.cli import options
-from codagent.cli.commands.arguments import confirm, instruction_of
+from codagent.cli.commands.arguments import confirm
+from codagent.cli.commands.loops.files import CrowdOptions, Places, run_files
+from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, open_executor
+from codagent.cli.commands.loops.request import find_files, find_root, read_request, read_request_file
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.output import say, warn
@@ -28,18 +31,17 @@ from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import first_line
-from codagent.types import Task
 
 if TYPE_CHECKING:
     from codagent.runner.display import Display
+    from codagent.runner.executor import Executor
     from codagent.runner.launch import LaunchOptions
-    from codagent.settings.task_file import TaskFile
 
 TaskWords = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TASK|FILE]...",
-        help="What to do, FILE.md with that text, or FILE.toml with tasks; `-` reads standard input.",
+        help="What to do, FILE.md with that text, or FILE.toml with tasks; several files, or a folder/; `-` reads standard input.",
         show_default=False,
     ),
 ]
@@ -50,7 +52,9 @@ RewriteOption = Annotated[
 Group = Annotated[
     int, typer.Option("--group", min=1, metavar="N", help="Run N loops from the same start. The first that passes ends the others.")
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="How many loops run at the same time.")]
+Continue = Annotated[
+    bool, typer.Option("--continue", help="Of several files: resume what was broken off, and do not run again what is over.")
+]
 All = Annotated[bool, typer.Option("--all", help="Let every loop of the group run to its end.")]
 
 
@@ -81,8 +85,12 @@ def loop(
         typer.Option("--from", help="Files that an attempt starts from: the best, the last, or the first."),
     ] = "best",
     group: Group = 1,
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
+    on: On = None,
     all_: All = False,
+    continue_: Continue = False,
+    total_tokens: TotalTokens = None,
+    total_usd: TotalUsd = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the limits and the highest possible cost, and stop.")] = False,
     seed: options.Seed = None,
     record: options.RecordDir = None,
@@ -96,24 +104,34 @@ def loop(
     from codagent.runner.launch import resume as resume_loop
     from codagent.runner.launch import start
 
-    file = None if resume else _read_tasks(" ".join(task) if task else None)
-    loops = options.loops_dir(root := _find_root(repo, file), record, make=True)
     limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience, "wait": wait}
+    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
+    pattern = LoopSpec("", "", (), iterate=True, rewrite=rewrite, start=from_, seed=seed)
+    if files := [] if resume else find_files(task or ()):
+        if group > 1 or notes or dry_run:
+            raise UsageError("--group, --notes and --dry-run are for one task; give them with one task file")
+        crowd = CrowdOptions(on, jobs, total_tokens, total_usd, continue_, json_, stream_json)
+        run_files(files, pattern, {**chosen, **limits}, Places(repo, record), crowd)
+    if continue_ or total_tokens or total_usd:
+        raise UsageError("--continue, --total-tokens and --total-usd are for several task files; --resume ID continues one loop")
+    file = None if resume else read_request_file(" ".join(task) if task else None)
+    loops = options.loops_dir(root := find_root(repo, file), record, make=True)
     if file is None:
         flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
-        resumed = resume_loop(_launch(root, loops, person.settings, stream=stream_json), resume or "", flags, person)
+        with open_executor(on, jobs) as (executor, _):
+            resumed = resume_loop(_launch(root, loops, person.settings, executor, stream=stream_json), resume or "", flags, person)
         finish([resumed], json_=json_, stream=stream_json)
-    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
-    tasks, settings = _read_request(file, root, {**chosen, **limits})
+    tasks, settings = read_request(file, root, {**chosen, **limits})
     if dry_run:
         lines = describe_plan(tasks, settings)
         say(json.dumps({"plan": lines}) if json_ else "\n".join(lines))
         return
-    rules = options.read_user_rules()
-    pattern = LoopSpec("", "", tasks, iterate=True, rewrite=rewrite, start=from_, seed=seed, user_rules=rules, start_commit=file.start)
-    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_, stream=stream_json)
-    finish(start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops)), json_=json_, stream=stream_json)
+    pattern = replace(pattern, tasks=tasks, user_rules=options.read_user_rules(), start_commit=file.start)
+    with open_executor(on, jobs) as (executor, at_once):
+        launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
+        results = start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops))
+    finish(results, json_=json_, stream=stream_json)
 
 
 def branch(
@@ -132,7 +150,8 @@ def branch(
     max_usd: options.MaxUsd = None,
     wait: options.Wait = None,
     group: Group = 1,
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
+    on: On = None,
     all_: All = False,
     seed: options.Seed = None,
     record: options.RecordDir = None,
@@ -153,8 +172,10 @@ def branch(
     loop_id = loop_id or _find_latest_loop(loops)
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
     warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
-    launch = _launch(root, loops, settings, count=group, at_once=jobs, all_=all_, stream=stream_json)
-    finish(start(launch, replace(pattern, seed=seed), None), json_=json_, stream=stream_json)
+    with open_executor(on, jobs) as (executor, at_once):
+        launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
+        results = start(launch, replace(pattern, seed=seed), None)
+    finish(results, json_=json_, stream=stream_json)
 
 
 def _find_latest_loop(loops: Path) -> str:
@@ -171,12 +192,20 @@ def _find_latest_loop(loops: Path) -> str:
 
 
 def _launch(
-    root: Path, loops: Path, settings: Settings, *, count: int = 1, at_once: int = 1, all_: bool = False, stream: bool = False
+    root: Path,
+    loops: Path,
+    settings: Settings,
+    executor: Executor,
+    *,
+    count: int = 1,
+    at_once: int = 1,
+    all_: bool = False,
+    stream: bool = False,
 ) -> LaunchOptions:
     from codagent.runner.launch import LaunchOptions
 
     display, member = (EventStream(), EventStream) if stream else _displays(alone=count == 1)
-    return LaunchOptions(root, loops, settings, options.access(settings.model), display, member, count, at_once, all_, confirm)
+    return LaunchOptions(root, loops, settings, options.access(settings.model), display, member, count, at_once, all_, confirm, executor)
 
 
 def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
@@ -191,35 +220,3 @@ def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
 
     board = GroupBoard()
     return board, board.member
-
-
-def _find_root(repo: Path, file: TaskFile | None) -> Path:
-    """Return the repository: the one that `--repo` names, else the one of the task file, else the one here."""
-    if file is None or file.repository is None or repo != Path():
-        return git.find_root(repo)
-    root = git.find_root(file.repository)
-    if file.start:
-        git.tree_of(root, file.start)  # which says so when there is no such commit
-    return root
-
-
-def _read_request(file: TaskFile, root: Path, flags: dict[str, Any]) -> tuple[tuple[Task, ...], Settings]:
-    """Return the tasks, each with its checks, and the settings. Raises UsageError for a task without checks."""
-    settings = options.read_settings(root, file.settings, **flags)
-    tasks = tuple(replace(item, checks=item.checks or settings.checks) for item in file.tasks)
-    if unchecked := [item.id for item in tasks if not item.checks]:
-        raise UsageError(f"a loop needs a gate, and {unchecked[0]} has none; add --check CMD, a command that must succeed")
-    return tasks, settings
-
-
-def _read_tasks(argument: str | None) -> TaskFile:
-    """Return what a task file says, or the task that is given in words."""
-    from codagent.settings.layers import Layer
-    from codagent.settings.task_file import TaskFile, is_task_file, read_tasks
-
-    if argument is not None and is_task_file(argument):
-        return read_tasks(Path(argument))
-    text = instruction_of(argument)
-    if text is None:
-        raise UsageError("a loop needs a task; say what to do, or name a FILE.md or FILE.toml")
-    return TaskFile((Task("task", text),), Layer())

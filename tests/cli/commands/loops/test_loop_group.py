@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codagent.store.record import load
-from tests.cli.commands.loop.test_loop import first_messages, shown
+from tests.cli.commands.loops.test_loop import first_messages, shown
 from tests.cli.conftest import call
 from tests.cli.loops import LOCAL, LOOP, attempt, noted, record_of, told, tries
 

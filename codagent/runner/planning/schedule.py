@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from codagent.repository.attempts import best, claim_of
-from codagent.runner.stop import Iteration, progress, verdict
+from codagent.runner.planning.stop import Iteration, progress, verdict
 from codagent.types import Episode, Limits, Loop, Stop, Task
 
 

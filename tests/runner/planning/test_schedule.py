@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from codagent.runner.schedule import UntilPassed
+from codagent.runner.planning.schedule import UntilPassed
 from codagent.types import Episode, Limits, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, ToolCall
 
 ONE, TWO = Task("one", "first", ("true",)), Task("two", "second", ("true",))

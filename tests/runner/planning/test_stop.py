@@ -2,7 +2,7 @@
 
 import pytest
 
-from codagent.runner.stop import Iteration, find_blocker, is_stalled, progress, verdict
+from codagent.runner.planning.stop import Iteration, find_blocker, is_stalled, progress, verdict
 from codagent.types import Limits
 
 

@@ -8,6 +8,7 @@ hold text that is not UTF-8, nor tool arguments that are not a JSON object; `to_
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from typing import Any
@@ -24,17 +25,24 @@ JsonObject = dict[str, Any]
 
 def to_trajectory(loop: Loop, episode: Episode) -> JsonObject:
     """Return the document of an episode. `agent.version` is that of this codagent, because a record does not name the one that wrote it."""
-    steps = [_prompt_step(message) for message in episode.prompt] + [_agent_step(step) for step in episode.steps]
-    numbered = [{"step_id": number, **step} for number, step in enumerate(steps, 1)]
+    steps = _number(_episode_steps(episode))
     return _without_none(
         schema_version=SCHEMA,
         session_id=loop.id,
         trajectory_id=episode_name(loop, episode),
         agent=_without_none(name="codagent", version=__version__, model_name=loop.model),
-        steps=numbered,
-        final_metrics=_totals(episode, len(numbered)),
+        steps=steps,
+        final_metrics=_totals([step.reply for step in episode.steps], len(steps)),
         extra=_extra(loop, episode),
     )
+
+
+def to_run_trajectory(loop: Loop) -> JsonObject:
+    """Return one document of all episodes of a loop, in order; `extra` is that of the last attempt."""
+    last = loop.attempts[-1]
+    steps = tuple(step for episode in loop.episodes for step in _episode_steps(episode))
+    totals = _totals([step.reply for episode in loop.episodes for step in episode.steps], len(steps))
+    return {**to_trajectory(loop, last), "trajectory_id": loop.id, "steps": _number(steps), "final_metrics": totals}
 
 
 def episode_name(loop: Loop, episode: Episode) -> str:
@@ -57,6 +65,14 @@ def to_json_value(value: Any) -> Any:
         case list():
             return [to_json_value(item) for item in value]
     return value
+
+
+def _episode_steps(episode: Episode) -> list[JsonObject]:
+    return [_prompt_step(message) for message in episode.prompt] + [_agent_step(step) for step in episode.steps]
+
+
+def _number(steps: Sequence[JsonObject]) -> list[JsonObject]:
+    return [{"step_id": number, **step} for number, step in enumerate(steps, 1)]
 
 
 def _prompt_step(message: Message) -> JsonObject:
@@ -127,9 +143,8 @@ def _metrics(reply: Reply) -> JsonObject:
     )
 
 
-def _totals(episode: Episode, steps: int) -> JsonObject:
+def _totals(replies: Sequence[Reply], steps: int) -> JsonObject:
     """Return the sums over the replies. The cost is left out when that of a reply is not known."""
-    replies = [step.reply for step in episode.steps]
     costs = [reply.cost_usd for reply in replies if reply.cost_usd is not None]
     return _without_none(
         total_prompt_tokens=sum(reply.prompt_tokens for reply in replies),
