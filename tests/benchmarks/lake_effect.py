@@ -7,8 +7,7 @@ Each seed is `codagent-train run lessons`, and then `codagent-train run lake` fr
 "one_sum" are returns, "leave_one_out" is a baseline, "without_notes" compares notes with play without them, "ralph" repeats the first task
 with discounted returns. A command that was broken off goes on when it is given again: what is in DIR is neither trained nor played twice.
 With --weights nothing is trained. Test packs are never trained on. Minutes are processor time of the training command.
-"reading" is success with the true mapping in the notes. "true" is the share of pairs in the notes for the last task that are right, and
-"codes" says how many of the four directions these notes have right.
+"true" is the share of pairs in the notes for the last task that are right. "codes" is how many of the four directions they have right.
 """
 
 from __future__ import annotations
