@@ -22,12 +22,6 @@ class CallText(str):
     __slots__ = ()
 
 
-class PromptProgress(str):
-    """Says how much of the prompt a model has read, as in "40%". It is no part of the answer."""
-
-    __slots__ = ()
-
-
 class Restart(str):
     """Says why a reply is asked for again. What was heard of it before is void."""
 

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from codagent.cli.terminal.output import say, warn
-from codagent.protocols import PromptProgress, Thought
+from codagent.protocols import Thought
 from codagent.runner.display import LoopView
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
@@ -44,8 +44,6 @@ class EventStream:
         pass
 
     def on_text(self, text: str) -> None:
-        if isinstance(text, PromptProgress):
-            return
         self._streamed = self._streamed or not isinstance(text, Thought)
         self._print("thinking" if isinstance(text, Thought) else "text", text=str(text))
 

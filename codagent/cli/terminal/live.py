@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.cli.terminal.tail import Tail
-from codagent.protocols import PromptProgress
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.text import escape_undecodable, format_usd, sanitize
@@ -72,11 +71,8 @@ class Live(ProgressLines):
         self._console.print(Text(escape_undecodable(sanitize(line))), soft_wrap=True)
 
     def on_text(self, text: str) -> None:
-        """Show a piece of a reply, as it is sampled, or how much of the prompt was read."""
-        if isinstance(text, PromptProgress):
-            self._doing = f"waiting for the model, which has read {text} of the prompt"
-        else:
-            self._tail.add(text)
+        """Show a piece of a reply, as it is sampled."""
+        self._tail.add(text)
 
     def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1

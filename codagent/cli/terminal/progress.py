@@ -10,7 +10,6 @@ from collections.abc import Callable
 from codagent.cli.terminal.output import warn, write
 from codagent.cli.terminal.paint import count_columns, dim, fit, take_end
 from codagent.cli.terminal.tail import Tail
-from codagent.protocols import PromptProgress
 from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
 from codagent.runner.result import describe_end
@@ -54,11 +53,7 @@ class ProgressLines:
         self._clear()
 
     def on_text(self, text: str) -> None:
-        """Show a piece of a reply, as it is sampled, or how much of the prompt was read."""
-        if isinstance(text, PromptProgress):
-            if self._live:
-                write(f"\r\x1b[K  … {text} of the prompt is read", sys.stderr)
-            return
+        """Show a piece of a reply, as it is sampled."""
         self._chunks += 1
         self._tail.add(text)
         if self._live and time.monotonic() - self._drawn > 0.1:

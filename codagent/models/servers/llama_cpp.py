@@ -18,7 +18,7 @@ from codagent.models.http.patience import Patience
 from codagent.models.http.retry import Transient
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
-from codagent.protocols import OnText, PromptProgress, ignore_text
+from codagent.protocols import OnText, ignore_text
 from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
 
 Json = dict[str, Any]
@@ -91,7 +91,6 @@ class Llama:
                 "post_sampling_probs": True,
                 "return_tokens": True,
                 "cache_prompt": True,
-                "return_progress": True,
             }
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # otherwise llama.cpp would add defaults of its own that no record shows
@@ -108,8 +107,6 @@ class Llama:
         for event in self._client.stream("/completion", body):
             if event is END:
                 break
-            if read := event.get("prompt_progress"):
-                on_text(PromptProgress(f"{read['processed'] / max(1, read['total']):.0%}"))
             pieces.append(event["content"])
             on_text(event["content"])
             ids += event.get("tokens") or []

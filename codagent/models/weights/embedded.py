@@ -19,8 +19,6 @@ from codagent.types import Message, Profile, Reply, Sampling, Tool
 _HEAD_BYTES = 16 << 20  # metadata and tokenizer of a GGUF, and more
 _PIECES, _PIECE_BYTES = 64, 64 << 10
 
-_BATCH_TOKENS = 512  # of a prompt that are read at once; after each batch the person hears of it
-
 
 class Embedded:
     """A Model over a GGUF file. Loading begins in the background as soon as it is made."""
@@ -86,7 +84,6 @@ def _serve(file: Path, context_tokens: int, at_once: int, adapter: Path | None) 
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
     params.n_ctx, params.n_parallel = context_tokens * at_once, at_once
-    params.n_batch = _BATCH_TOKENS
     if adapter:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.verbosity = 0  # its log would be printed over the terminal

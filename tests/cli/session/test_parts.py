@@ -14,12 +14,10 @@ from codagent.cli.session.view.ink import Ink, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
-from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.paint import fit
-from codagent.cli.terminal.progress import ProgressLines
-from codagent.protocols import CallText, PromptProgress, Restart, Thought
+from codagent.protocols import CallText, Restart, Thought
 from codagent.session.turn_workspace import Answered
-from codagent.types import Episode, Message, Reply, Sampling, Task, ToolCall
+from codagent.types import Message, Reply, Sampling, ToolCall
 
 TEXT = "A *word*.\n\n```python\nx = 1\n\ny = 2\n```\nAfter.\n\n- a\n- b\n\nEnd"
 
@@ -174,21 +172,3 @@ def test_a_reply_that_is_asked_for_again_begins_anew_and_says_so(capsys):
     view.on_text(Restart("asking the model again: it is busy"))
     view.on_text("Whole.\n\n")
     assert capsys.readouterr().out.split("\n")[:2] == ["asking the model again: it is busy", "Whole."]
-
-
-def test_how_much_of_the_prompt_is_read_is_shown_and_is_no_part_of_the_answer(capsys):
-    view = View(Ink(color=False))
-    view.on_episode_start(Episode("solve", 0, Task("t", "x"), "", ()))
-    view.on_text(PromptProgress("40%"))
-    assert "has read 40% of the prompt" in view.live_lines()[-1][1]
-    view.on_text("Hello.")
-    assert "the model answers" in view.live_lines()[-1][1]
-    view.on_episode_end(Episode("solve", 0, Task("t", "x"), "", (), end="finished"))
-    assert capsys.readouterr().out == "Hello.\n\n"
-
-
-@pytest.mark.parametrize("display", [EventStream, ProgressLines])
-def test_other_displays_do_not_take_it_for_text(display, capsys):
-    shown = display()
-    shown.on_text(PromptProgress("40%"))
-    assert capsys.readouterr().out == ""

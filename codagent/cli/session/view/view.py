@@ -11,7 +11,7 @@ from codagent.cli.session.view.ink import Ink, clean, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
 from codagent.cli.terminal.paint import fit
-from codagent.protocols import CallText, PromptProgress, Restart, Thought
+from codagent.protocols import CallText, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line
@@ -100,8 +100,6 @@ class View:
             if text != self._again:  # the same reason is said once
                 self.say(text)
             self._again = text
-        elif isinstance(text, PromptProgress):
-            self._doing = f"{_WAITING}, which has read {text} of the prompt"
         elif isinstance(text, CallText):
             self._thought = ""
             if self._doing != _WRITING:
@@ -112,7 +110,7 @@ class View:
         else:
             self._thought = ""
             self._show(self._stream.add(text))
-            self._doing = _ANSWERING if self._doing.startswith(_WAITING) else self._doing
+            self._doing = _ANSWERING if self._doing == _WAITING else self._doing
         if time.monotonic() - self._drawn > _DRAW_S:  # what comes sooner is drawn by the clock
             self._drawn = time.monotonic()
             self._redraw()
