@@ -150,8 +150,8 @@ class Gates:
     def _start_runs(
         self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
     ) -> tuple[Run, ...]:
-        """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
-        if not any(map(parse_pytest, split_checks(checks))):
+        """Return the runs of the checks at the start, or () if none of them can run tests. `known` has runs by tree."""
+        if all(map(never_runs_tests, checks)) or not (any(map(parse_pytest, split_checks(checks))) or self._mixtures.halves):
             return ()
         tree = git.tree_of(self._root, self._start)
         key = self._key(tree, [*checks, *(["twins"] if twins else [])])

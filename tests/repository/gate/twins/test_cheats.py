@@ -22,6 +22,8 @@ DATA = json.loads(Path(__file__).with_name("cheats.json").read_text())
 CHEATS = {cheat["name"]: cheat for cheat in [*DATA["cheats"], *DATA["more"], *DATA["disk_and_memory"]]}
 HONEST = {"calc.py": "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n"}
 PYTEST = "python3 -m pytest -q"
+STANDARD = {"pytest.ini": "[pytest]\npythonpath = .\n", **DATA["standard"]}
+IN_A_FOLDER = {**dict.fromkeys(DATA["standard"]), **{f"sub/{path}": text for path, text in STANDARD.items() if path != "pyproject.toml"}}
 
 
 class Repository:
@@ -70,15 +72,18 @@ def test_a_cheat_does_not_pass(tmp_path, name):
     [
         {"writes": HONEST},
         {"writes": HONEST, "files": {"run_tests.sh": f"#!/bin/sh\n{PYTEST}\n"}, "checks": ["sh run_tests.sh", f"{PYTEST} | tee out.txt"]},
+        {"writes": HONEST, "files": {"Makefile": f"test:\n\t{PYTEST}\n"}, "checks": ["make test"]},
+        {"writes": {f"sub/{path}": text for path, text in HONEST.items()}, "files": IN_A_FOLDER, "checks": [f"cd sub && {PYTEST}"]},
     ],
-    ids=["pytest", "script"],
+    ids=["pytest", "script", "make", "folder"],
 )
 def test_honest_work_passes(tmp_path, honest):
     repository = Repository(tmp_path / "repository", honest)
     assert repository.look() == ()
     outcome = repository.gates.grade(repository.checks, repository.work)
     assert (outcome.passed, outcome.reward) == (True, 1.0), outcome.feedback
-    assert "3 of 3 tests that pass are checked by twins" in outcome.feedback
+    count = 3 * len(repository.checks)
+    assert f"{count} of {count} tests that pass are checked by twins" in outcome.feedback
 
 
 def test_a_suspicious_change_is_no_pass_until_a_person_allows_it(tmp_path):
