@@ -20,6 +20,9 @@ HEAVY = {
     "rich",
     "jinja2",
     "msgspec",
+    "acp",
+    "mcp",
+    "pydantic",
 }
 PACKAGES = [Path(__file__).parents[1] / name for name in ("codagent", "train/codagent_train")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -13,9 +13,9 @@ from typing import Any
 
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.runner.display import Display
+from codagent.runner.executor import Executor, LocalExecutor, LoopRunner, RunnerOptions
 from codagent.runner.model import Access, find_target, open_model, say_which_model, worst_case
 from codagent.runner.result import exit_code, is_resumable
-from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
 from codagent.runner.workspace import take_snapshot
 from codagent.settings.settings import Settings
@@ -27,7 +27,7 @@ from codagent.text import count, first_line
 from codagent.types import Limits, Profile, Task
 
 Flags = Mapping[str, Any]
-Member = tuple[Runner, LoopSpec, Display]
+Member = tuple[LoopRunner, LoopSpec, Display]
 _SHARED = ("embedded", "gguf", "adapter")  # models that are opened once, for all loops of a group
 
 
@@ -49,6 +49,7 @@ class LaunchOptions:
     at_once: int = 1
     all_: bool = False  # every loop runs to its end, also after one has passed
     confirm: Callable[[str], bool] = _agree  # asks the person a question; True where nobody can be asked
+    executor: Executor = field(default_factory=LocalExecutor)
 
 
 def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> list[Result]:
@@ -99,8 +100,8 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
             spec = replace(spec, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
         opening = partial(open_model, settings, access, recorded_profile, answered=answered, say=display.say)
-        runner = Runner(root, settings, loops=loops, display=display, open_model=opening, access=access)
-        return stack.enter_context(closing(runner)).run(spec, so_far)
+        options = RunnerOptions(root, settings, loops, display, opening, access, recorded_profile)
+        return stack.enter_context(closing(launch.executor.make_runner(options))).run(spec, so_far)
 
 
 def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: Person) -> tuple[Settings, LoopSpec]:
@@ -172,9 +173,9 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
     settings, access = launch.settings, launch.access
     opening = partial(open_model, settings, access, at_once=min(launch.count, launch.at_once), say=display.say)
 
-    def make_runner() -> Runner:
-        made = Runner(launch.root, settings, loops=launch.loops, display=display, open_model=opening, access=access)
-        return stack.enter_context(closing(made))
+    def make_runner() -> LoopRunner:
+        options = RunnerOptions(launch.root, settings, launch.loops, display, opening, access)
+        return stack.enter_context(closing(launch.executor.make_runner(options)))
 
     shared_runner = make_runner() if launch.count == 1 or find_target(settings).startswith(_SHARED) else None
     ids = sorted(layout.create_loop(launch.loops) for _ in range(launch.count))  # so that the order of records is that of their seeds

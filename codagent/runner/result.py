@@ -168,11 +168,11 @@ def summary_lines(result: Result) -> list[str]:
     if change(loop):
         branch = f"none, {last.cause}" if _lacks_branch(last) else git.branch_name(loop.id)
         text += [f"branch:  {branch}", f"diff:    codagent diff {loop.id}", f"keep it: codagent apply {loop.id}"]
-    else:
+    elif loop.environment == "repository":
         text.append("nothing was changed")
     if iterates(loop):
         text.append(f"report:  codagent report {loop.id}")
-    if code and (iterates(loop) or is_resumable(loop)):
+    if code and (iterates(loop) or is_resumable(loop)) and loop.environment == "repository":
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
         text.append(f"go on:   codagent loop --resume {loop.id}{local}")
     return [*text, f"record:  {result.record}"]

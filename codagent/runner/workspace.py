@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codagent.errors import UsageError
+from codagent.mcp.tools import McpTools
 from codagent.protocols import GateSandbox, ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
-from codagent.repository.tools.tool_hooks import Hooks
+from codagent.repository.tools.toolbox import Toolbox
 from codagent.runner.display import Display
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.ledger import Ledger
-from codagent.types import Episode, Loop, Profile
+from codagent.types import Episode, Loop, Profile, Step
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates
@@ -38,7 +39,7 @@ class Surroundings:
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind
-    hooks: Hooks = Hooks()  # a replay runs none
+    toolbox: Toolbox = Toolbox()  # a replay has no hooks and no servers
     ask_changes: Callable[[Sequence[str]], bool] | None = None  # asks a person whether suspicious changes may be; None: nobody is there
 
 
@@ -51,6 +52,7 @@ class Reopening:
     say: Callable[[str], None]
     allow: Allow = NOTHING_ALLOWED  # what the repository sets up for its sandbox is run only when the user allows it
     sandbox: str = ""  # that the person has chosen, "": none; a record may be somebody else's and never chooses the local one
+    steps: Sequence[Step] = ()  # that are repeated: calls to MCP servers get their recorded answers
 
 
 def take_snapshot(root: Path, display: Display) -> str:
@@ -103,7 +105,7 @@ def open_workspace(
         say=around.say,
         limits=around.ledger.limits if spec.iterate else None,
         user_rules=spec.user_rules,
-        hooks=around.hooks,
+        toolbox=around.toolbox,
     )
     return RepositoryEnvironment(context, profile, earlier)
 
@@ -131,4 +133,5 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
     start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
     around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger, where.say)
+    around = replace(around, toolbox=Toolbox(servers=McpTools(earlier=where.steps)))
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

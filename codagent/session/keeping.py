@@ -43,7 +43,10 @@ class Keeper:
         except KeyboardInterrupt:
             episode = replace(episode, end="interrupted", cause="")
         except (SandboxError, UsageError) as error:
-            episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
+            if self._ready.around.ledger.interrupted:  # who interrupts closes the sandbox of the gates
+                episode = replace(episode, end="interrupted", cause="")
+            else:
+                episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
         except RepositoryError as error:
             episode = replace(episode, end="repository", cause=str(error))
         return self.keep(replace(episode, outcome=outcome))

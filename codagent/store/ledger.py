@@ -176,6 +176,11 @@ class Ledger:
                 self._checksum = jsonl.append(file, line, previous=self._checksum, sync=True)
 
 
+def read_spent(path: Path) -> Spent:
+    """Read what a loop has spent, with what was set aside and never settled. Raises RecordError when the file is damaged."""
+    return _read_spent(path, None).spent
+
+
 def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
     """Read what was spent, and how many seconds the sessions took. A torn last line is dropped.
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.commands.session import WAIT_S, open_session
-from codagent.cli.event_stream import EventStream
+from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
+from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.model import open_model, say_which_model
 from codagent.runner.spec import LoopSpec
@@ -48,6 +50,7 @@ def run(
     wait: options.Wait = None,
     record: options.RecordDir = None,
     seed: options.Seed = None,
+    no_git: Annotated[bool, typer.Option("--no-git", help="Work on a folder that is no git repository, and change its files.")] = False,
     json_: options.Json = False,
     stream_json: options.StreamJson = False,
 ) -> None:
@@ -61,10 +64,17 @@ def run(
     flags: dict[str, Any] = options.limits(max_steps, max_tokens, max_seconds, max_usd)
     flags |= {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow, "wait": wait}
     if instruction is None:
+        if no_git:
+            raise UsageError("--no-git needs a task: a session works in a git repository")
         open_session(repo, record, seed, flags)
         return
+    if no_git:
+        from codagent.cli.commands.loops.folder import run_folder
+
+        settings = options.read_settings(repo.resolve(), wait_s=WAIT_S, **flags)
+        run_folder(repo.resolve(), instruction, settings, record=record, seed=seed, json_=json_, stream=stream_json)
     root = git.find_root(repo)
-    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
+    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
     loops = options.loops_dir(root, record, make=True)
     progress: Display = EventStream() if stream_json else ProgressLines()
     access = options.access(settings.model)

@@ -13,10 +13,12 @@ from codagent.repository.git.changes.undo import Undone, forget_applied, undo
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
 from codagent.repository.git.protected import TESTS, protected_tree, read_changes, replace_files
+from codagent.repository.git.receive import receive
 from codagent.repository.git.refs import (
     branch_name,
     commit,
     diff,
+    find_best,
     has_branch,
     keep_start,
     keep_work,
@@ -28,7 +30,7 @@ from codagent.repository.git.refs import (
     unpublish,
 )
 from codagent.repository.git.snapshot import Snapshot, list_files, list_tracked, read_file, snapshot
-from codagent.repository.git.transfer import clone_shared, copy_in, pack
+from codagent.repository.git.transfer import clone_shared, copy_in, make_repository, pack, pack_work
 
 __all__ = [
     "TESTS",
@@ -43,6 +45,7 @@ __all__ = [
     "commit",
     "copy_in",
     "diff",
+    "find_best",
     "find_root",
     "forget_applied",
     "has_branch",
@@ -54,13 +57,16 @@ __all__ = [
     "list_files",
     "list_published",
     "list_tracked",
+    "make_repository",
     "merge",
     "pack",
+    "pack_work",
     "private_dir",
     "protected_tree",
     "publish",
     "read_changes",
     "read_file",
+    "receive",
     "remove_branch",
     "replace_files",
     "select",

@@ -123,6 +123,12 @@ def has_branch(root: Path, loop_id: str) -> bool:
     return _branch_ref(loop_id) in _list_refs(Git(root), loop_id)
 
 
+def find_best(root: Path, loop_id: str) -> str:
+    """Return the commit that the loop's branch points to. "": there is no branch."""
+    branch = _list_refs(Git(root), loop_id).get(_branch_ref(loop_id))
+    return branch.commit if branch else ""
+
+
 def branch_name(loop_id: str) -> str:
     """Return the name of the branch that points to a loop's best commit."""
     return _branch_ref(loop_id).removeprefix("refs/heads/")

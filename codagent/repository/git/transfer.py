@@ -1,14 +1,15 @@
-"""Copies a commit into a sandbox's workspace, or into a folder of this machine."""
+"""Copies commits into a sandbox's workspace, or into a folder of this machine or another, and the work back from there."""
 
 from __future__ import annotations
 
 import io
 import os
 import tarfile
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from codagent.errors import SandboxError
+from codagent.files import temporary_folder
 from codagent.protocols import Sandbox
 from codagent.repository.git.command import Git
 from codagent.repository.git.objects import object_folder
@@ -68,13 +69,14 @@ def unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:
         raise SandboxError(f"the repository could not be checked out in the sandbox: {last_line(result)}")
 
 
-def pack(root: Path, commit: str) -> bytes:
-    """Return a tar file that becomes .git in a sandbox: the commit with its latest history, packed.
+def pack(root: Path, commit: str, also: Sequence[str] = ()) -> bytes:
+    """Return a tar file that becomes .git in a sandbox: the commit with its latest history, packed, and the commits `also` with theirs.
 
     The pack comes with its index, because making an index takes long.
     """
     git = Git(root)
-    boundary = _boundary(git, commit)
+    commits = tuple(dict.fromkeys((commit, *also)))
+    boundary = _boundary(git, commits)
     texts = {
         "HEAD": "ref: refs/heads/work\n",
         "config": _CONFIG.format(format=object_format(commit)),
@@ -82,9 +84,9 @@ def pack(root: Path, commit: str) -> bytes:
         "refs/heads/work": f"{commit}\n",
         "shallow": "".join(f"{end}\n" for end in boundary),
     }
-    wanted = "".join([*(f"--shallow {end}\n" for end in boundary), f"{commit}\n"])
+    wanted = "".join([*(f"--shallow {end}\n" for end in boundary), *(f"{one}\n" for one in commits)])
     archive = io.BytesIO()
-    with object_folder(git, Path(tempfile.gettempdir())) as folder, tarfile.open(fileobj=archive, mode="w") as tar:
+    with temporary_folder() as parent, object_folder(git, parent) as folder, tarfile.open(fileobj=archive, mode="w") as tar:
         pack_options = ("--revs", "--window=0", "--compression=0", "--delta-base-offset", "-q")
         env = {"GIT_OBJECT_DIRECTORY": str(folder)}
         git("pack-objects", *pack_options, f"{folder}/pack/pack", stdin=wanted.encode(), env=env)
@@ -113,12 +115,25 @@ def clone_shared(root: Path, folder: Path, commit: str) -> None:
     Git(folder, work_tree=True)("checkout", "--quiet", "--detach", commit)
 
 
-def _boundary(git: Git, commit: str) -> list[str]:
+def make_repository(folder: Path, packed: bytes) -> None:
+    """Make `folder`, which is missing or empty, a repository with packed commits. Nothing is checked out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        tar.extractall(folder / ".git", filter="data")
+
+
+def pack_work(root: Path, commit: str, known: Sequence[str]) -> bytes:
+    """Return the objects of a commit, without those of the commits that are known where it is to go."""
+    wanted = "".join([f"{commit}\n", *(f"^{one}\n" for one in known)])
+    return Git(root)("pack-objects", "--revs", "--stdout", "--delta-base-offset", "-q", stdin=wanted.encode())
+
+
+def _boundary(git: Git, commits: Sequence[str]) -> list[str]:
     """Return the commits at which the history that is sent begins: those with a parent that is not sent."""
     count = 1 if git.partial else HISTORY
-    listing = git.line("rev-list", f"--max-count={count}", "--format=raw", commit)
+    listings = [git.line("rev-list", f"--max-count={count}", "--format=raw", commit) for commit in commits]
     parents: dict[str, list[str]] = {}
-    for line in listing.splitlines():
+    for line in "\n".join(listings).splitlines():
         word, _, value = line.partition(" ")
         if word == "commit":
             parents[value] = last = []

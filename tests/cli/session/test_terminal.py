@@ -35,7 +35,7 @@ def open_session(root, tmp_path):
     return run
 
 
-READY = "branch main"  # in the status line
+READY = "scripted:"  # the beginning of the status line, whose end may be cut
 
 
 def wait_for_call(terminal, root, text):

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
 import typer
 
 from codagent.cli import signals
-from codagent.cli.event_stream import print_event
+from codagent.cli.terminal.event_stream import print_event
 from codagent.cli.terminal.output import say
 from codagent.runner.result import exit_code, outcome_label, score, summary, summary_lines
 from codagent.runner.spec import Result
 from codagent.text import format_usd
 
 
-def finish(results: Sequence[Result], *, json_: bool, stream: bool = False) -> NoReturn:
-    """Print the results, those of the best loop in full, and exit with its code."""
+def finish(results: Sequence[Result], *, json_: bool, stream: bool = False, files: Mapping[str, Sequence[str]] | None = None) -> NoReturn:
+    """Print the results, those of the best loop in full, and exit with its code.
+
+    `files` are those of a folder without git, by what became of them; None: the work was in a repository.
+    """
     first = min(results, key=lambda result: exit_code(result.loop) != 0)
     code = signals.exit_code(exit_code(first.loop))
     if json_ or stream:
         group = {"group": first.loop.group, "loops": [summary(result) for result in results]} if len(results) > 1 else {}
-        told = {**summary(first), "exit_code": code, **group}
+        told = {**summary(first), "exit_code": code, **group, **({} if files is None else {"files": files})}
         if stream:
             print_event("end", **told)
         else:
@@ -30,7 +33,7 @@ def finish(results: Sequence[Result], *, json_: bool, stream: bool = False) -> N
     else:
         if len(results) > 1:
             say("\n".join([*_score_table(results), ""]))
-        say("\n".join(summary_lines(first)))
+        say("\n".join([*summary_lines(first), *(f"{kind + ':':<8} {path}" for kind, paths in (files or {}).items() for path in paths)]))
     raise typer.Exit(code)
 
 

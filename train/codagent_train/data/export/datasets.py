@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from codagent.adapters.atif import episode_name, to_json_value, to_trajectory
 from codagent.errors import UsageError
 from codagent.types import Episode, Loop, Message
 from codagent_train.data import credit
-from codagent_train.data.export.atif import episode_name, to_json_value, to_trajectory
 from codagent_train.data.records.finder import iter_unique
 from codagent_train.data.records.scan import ScanResult, scan
 from codagent_train.files import atomic_output, require_empty

@@ -1,0 +1,1 @@
+"""What other programs speak: formats that they read, and frameworks that run codagent."""

@@ -1,0 +1,85 @@
+"""`codagent loop` on several task files: each is a loop of its own, with notes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from codagent.cli import options
+from codagent.cli.commands.loops.many import Crowd, open_executor, refuse_unknown_price
+from codagent.cli.commands.loops.request import find_root, read_request, read_request_file
+from codagent.cli.terminal.output import warn
+from codagent.cli.terminal.progress import ProgressLines
+from codagent.runner.spec import LoopSpec
+
+if TYPE_CHECKING:
+    from codagent.fleet.jobs import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a command works."""
+
+    repo: Path  # the repository, when a task file names none
+    record: Path | None  # the folder of the records; None: that of the repository
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdOptions:
+    """How the loops of a command run."""
+
+    on: str | None  # None: on this machine
+    jobs: int | None
+    total_tokens: int | None
+    total_usd: float | None
+    continue_: bool  # what is on record is not begun again
+    json_: bool
+    stream: bool
+
+
+def run_files(files: Sequence[Path], pattern: LoopSpec, flags: dict[str, Any], places: Places, chosen: CrowdOptions) -> NoReturn:
+    """Run a loop for each file, print what came of them, and exit. Every file is read before the first loop begins."""
+    from codagent.fleet.budget import FleetBudget
+
+    names = [path.stem for path in files]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in files]
+    with open_executor(chosen.on, chosen.jobs) as (executor, at_once):
+        crowd = Crowd(executor, at_once, FleetBudget(chosen.total_tokens, chosen.total_usd))
+        maker = JobMaker(crowd, pattern, flags, places, again=chosen.continue_)
+        members = [maker.make(name, path) for name, path in zip(names, files, strict=True)]
+        refuse_unknown_price([job.launch.settings for job in members], chosen.total_usd)
+        endings = crowd.run(members)
+    endings.finish(json_=chosen.json_, stream=chosen.stream)
+
+
+class JobMaker:
+    """Makes the jobs of task files. All loops of a repository begin with its files as they are at the first."""
+
+    def __init__(self, crowd: Crowd, pattern: LoopSpec, flags: dict[str, Any], places: Places, *, again: bool) -> None:
+        """`again`: a loop that is on record is taken up or counted, and not begun a second time."""
+        self._crowd, self._flags, self._places, self._again = crowd, flags, places, again
+        self._pattern = replace(pattern, user_rules=options.read_user_rules())
+        self._starts: dict[Path, str] = {}
+
+    def make(self, name: str, path: Path) -> Job:
+        """Make the job of a task file. Raises UsageError when the file or the command lacks something."""
+        from codagent.fleet.jobs import Job
+
+        file = read_request_file(str(path))
+        root = find_root(self._places.repo, file)
+        tasks, settings = read_request(file, root, self._flags)
+        loops = options.loops_dir(root, self._places.record, make=True)
+        pattern = replace(self._pattern, tasks=tasks, start_commit=file.start or self._find_start(root))
+        recorded = self._crowd.find_recorded(loops, pattern) if self._again else ""
+        resuming = {key: value for key, value in self._flags.items() if key not in ("checks", "protect", "allow")}
+        return Job(name, self._crowd.launch(name, root, loops, settings), pattern, options.person(warn, resuming), resuming, recorded)
+
+    def _find_start(self, root: Path) -> str:
+        from codagent.runner.workspace import take_snapshot
+
+        if root not in self._starts:
+            self._starts[root] = take_snapshot(root, ProgressLines())
+        return self._starts[root]

@@ -1,0 +1,126 @@
+"""An executor whose loops run on a Ray cluster: each loop is one Ray task, which yields pieces until it ends.
+
+Ray is imported here only when an executor is opened. The machines of the cluster need codagent, the container engine, and the keys of
+litellm's providers in their environment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from codagent.errors import UsageError
+from codagent.fleet.parcel import Began, Parcel, Piece
+from codagent.fleet.remote_runner import NoWorkerLeft, RemoteRunner, WorkerLost
+from codagent.fleet.worker import play_loop
+from codagent.runner.executor import RunnerOptions
+
+_ADDRESS = re.compile(r"ray(?:://([\w.-]+:\d{1,5}))?")
+
+
+class RayExecutor:
+    """An Executor. `close` leaves the cluster; one that was started here ends with it."""
+
+    def __init__(self, on: str) -> None:
+        """Connect to the cluster at `ray://HOST:PORT`, of which this machine is a node. `ray` alone: to the one that RAY_ADDRESS names, or
+        to one that is started on this machine.
+
+        Raises UsageError when Ray is not installed, when `on` is no such address, or when no cluster answers there.
+        """
+        found = _ADDRESS.fullmatch(on)
+        if not found:
+            raise UsageError(f"--on {on} is not known; it is ray, or ray://HOST:PORT")
+        try:
+            import ray
+        except ImportError:
+            raise UsageError("--on ray needs Ray; install it with pip install 'codagent[fleet]'") from None
+        self._ray: Any = ray
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        try:
+            ray.init(address=found[1], include_dashboard=None if found[1] else False, ignore_reinit_error=True, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UsageError(f"no Ray cluster answers at {on}: {str(error).splitlines()[0]}") from None
+        self._stop_flag = ray.remote(num_cpus=0, max_concurrency=1_000_000)(_StopFlag).remote()
+        self._task = ray.remote(num_cpus=1, max_retries=0)(_play)
+        self._packed: dict[int, Any] = {}  # references to packed commits, by hash: the loops of a repository share them
+        self._stopped = threading.Event()
+
+    @property
+    def slots(self) -> int:
+        """How many loops the cluster runs at a time."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+    def make_runner(self, options: RunnerOptions) -> RemoteRunner:
+        return RemoteRunner(options, self._carry, self._stopped.is_set)
+
+    def stop(self) -> None:
+        if not self._stopped.is_set():
+            self._stopped.set()
+            self._stop_flag.set.remote()
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+    def _carry(self, parcel: Parcel, packed: bytes, unfit: frozenset[str]) -> Iterator[Piece]:
+        """Run a loop as one Ray task, on none of the machines `unfit`, and yield its pieces. Raises WorkerLost."""
+        from ray.exceptions import RayError, RayTaskError
+
+        task = self._task.options(scheduling_strategy=self._choose_node(unfit)) if unfit else self._task
+        pieces = task.remote(parcel, self._put(packed), self._stop_flag)
+        try:
+            for reference in pieces:
+                yield self._ray.get(reference)
+        except RayTaskError as error:  # a bug in codagent
+            raise error.cause if isinstance(getattr(error, "cause", None), Exception) else error from None
+        except RayError as error:
+            raise WorkerLost(type(error).__name__) from error
+
+    def _choose_node(self, unfit: frozenset[str]) -> object:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        left = [node for node in alive if node not in unfit]
+        if not left:
+            raise NoWorkerLeft
+        return NodeAffinitySchedulingStrategy(node_id=left[0], soft=True)
+
+    def _put(self, packed: bytes) -> Any:
+        key = hash(packed)
+        if key not in self._packed:
+            if len(self._packed) > 64:
+                self._packed.clear()
+            self._packed[key] = self._ray.put(packed)
+        return self._packed[key]
+
+
+class _StopFlag:
+    """An actor: says to all workers that the loops are to be interrupted."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._event = asyncio.Event()
+
+    async def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+def _play(parcel: Parcel, packed: bytes, stop_flag: Any) -> Iterator[Piece]:
+    """Run a loop on this worker."""
+    import ray
+
+    stopped = stop_flag.wait.remote()
+    yield Began(ray.get_runtime_context().get_node_id())
+    yield from play_loop(parcel, packed, lambda: bool(ray.wait([stopped], timeout=0)[0]))
+    with suppress(ray.exceptions.RayError):
+        ray.cancel(stopped)

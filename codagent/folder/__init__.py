@@ -1,0 +1,1 @@
+"""Work in a plain folder, which is no git repository."""

@@ -1,0 +1,1 @@
+"""What comes next in a loop: the next task, or why there is none."""

@@ -1,0 +1,72 @@
+"""What comes next in a Ralph loop: each task again and again until its checks pass, or a rule of `stop` ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from codagent.repository.attempts import best, claim_of
+from codagent.runner.planning.stop import Iteration, progress, verdict
+from codagent.types import Episode, Limits, Loop, Stop, Task
+
+
+class UntilPassed:
+    """Gives each task until its checks pass or its iterations are over, then the next task.
+
+    The loop ends as the first task that did not pass; a task that only a person can help with ends it at once.
+    """
+
+    def __init__(self, tasks: Sequence[Task], limits: Limits, *, tree_of: Callable[[str], str]) -> None:
+        """`tree_of` gives the tree of a commit."""
+        self._tasks, self._limits, self._tree_of = tasks, limits, cache(tree_of)
+
+    def next_task(self, loop: Loop) -> Task | Stop:
+        """The next task, or why there is none. Depends on the loop alone."""
+        ends: list[Stop] = []
+        for task, start in self._starts(loop):
+            end = verdict(self._history(loop, task), self._limits, start)
+            if end is None:
+                return task
+            ends.append(Stop(*end))
+            if end[0] == "blocked":
+                break
+        return next((end for end in ends if end.reason != "passed"), ends[-1])
+
+    def describe_progress(self, loop: Loop) -> str:
+        """Whether the latest iteration brought the loop on, in a line; "" before the first, and after one that had nothing to do."""
+        if not loop.attempts:
+            return ""
+        for task, start in self._starts(loop):
+            if task.id == loop.episodes[-1].task.id:
+                history = self._history(loop, task)
+                if not history[-1].asked:
+                    break
+                return f"iteration {len(history)} of {self._limits.iterations}: {progress(history, start)[1]}"
+        return ""
+
+    def _starts(self, loop: Loop) -> list[tuple[Task, str]]:
+        """Each task with the tree that it starts from: its own start, or the best of the task before it."""
+        starts, commit = [], loop.start_commit
+        for task in self._tasks:
+            commit = task.start or commit
+            starts.append((task, self._tree_of(commit)))
+            commit = best(loop, task.id) or commit
+        return starts
+
+    def _history(self, loop: Loop, task: Task) -> list[Iteration]:
+        """The iterations of a task, each with the notes that it left."""
+        notes = {episode.position: episode.notes_after or "" for episode in loop.episodes if episode.kind == "notes"}
+        attempts = [episode for episode in loop.attempts if episode.task.id == task.id]
+        return [self._iteration(episode, notes.get(episode.position, episode.notes_before)) for episode in attempts]
+
+    def _iteration(self, episode: Episode, notes: str) -> Iteration:
+        outcome = episode.outcome
+        return Iteration(
+            tree=self._tree_of(episode.commit) if episode.commit else "",
+            reward=outcome.reward if outcome else 0.0,
+            failed=outcome.failed if outcome else (),
+            passed=bool(outcome and outcome.passed),
+            notes=notes,
+            blocker=claim_of(episode).blocked,
+            asked=episode.end != "passed",
+        )

@@ -1,0 +1,1 @@
+"""Agents inside of containers; their base has the errors."""

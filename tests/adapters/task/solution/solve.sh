@@ -1,0 +1,2 @@
+#!/bin/bash
+echo right > /app/answer.txt
