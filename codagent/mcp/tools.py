@@ -51,8 +51,12 @@ class McpTools:
         UsageError when the SDK is not installed.
         """
         self._servers, self._say = tuple(servers), say
-        self._recorded = deque(_find_answers(earlier))
+        self.expect(earlier)
         self._connections = Connections(self._servers, root) if self._servers else None
+
+    def expect(self, steps: Sequence[Step]) -> None:
+        """Answer the calls of these steps, which are about to be repeated, as they were answered before. No server is asked again."""
+        self._recorded = deque(_find_answers(steps))
 
     @property
     def tools(self) -> tuple[Tool, ...]:

@@ -237,7 +237,7 @@ class Session:
         """
         now = self._now
         if episode.commit is None:
-            now.workspace.replay([step.reply.message for step in episode.steps if step.observation.end != "interrupted"])
+            now.workspace.replay(episode.steps)
             episode = now.keeper.keep(episode)
         else:
             now.workspace.commit = episode.commit

@@ -17,7 +17,7 @@ from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
 from codagent.runner.runner import Prepared
 from codagent.text import escape_controls, format_result, parse_json
-from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Task, Tool, ToolCall
+from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
 
 READING = (tools.READ.name, tools.SEARCH.name)  # the tools of a plan
 STOPPED = "error: stopped by the person"
@@ -136,12 +136,22 @@ class Workspace:
             answers.append(Message("user", said))
         return Observation(tuple(answers), end)
 
-    def replay(self, replies: Sequence[Message]) -> None:
-        """Repeat in the sandbox what recorded replies did, without telling anybody."""
-        listener, self._on_answer = self._on_answer, lambda _: None
-        for message in replies:
-            self.step(message)
-        self._on_answer = listener
+    def replay(self, steps: Sequence[Step]) -> None:
+        """Repeat in the sandbox what recorded steps did, without telling anybody. What was interrupted is not repeated.
+
+        What a person types meanwhile waits for the next step that is none of these.
+        """
+        done = [step for step in steps if step.observation.end != "interrupted"]
+        self._ready.around.toolbox.servers.expect(done)
+        listener, typed = self._on_answer, self.typed.copy()
+        self._on_answer = lambda _: None
+        self.typed.clear()
+        try:
+            for step in done:
+                self.step(step.reply.message)
+        finally:
+            self._on_answer = listener
+            self.typed.extendleft(reversed(typed))
 
     def run(self, command: str) -> CommandResult:
         """Run a command that the person typed."""

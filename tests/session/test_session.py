@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from codagent.errors import RecordError, UsageError
+from codagent.errors import RecordError, SandboxError, UsageError
 from codagent.repository import git
 from codagent.runner.model import Access, open_model
+from codagent.session import keeping
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
 from codagent.session.opening import begin, fork, load_session
+from codagent.session.turn_workspace import Workspace
 from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
@@ -373,3 +375,44 @@ def test_a_plan_calls_no_tool_of_a_server(place, repository):
     session.plan(on=True)
     assert "only tools that read" in session.ask("plan").steps[0].observation.messages[0].content
     assert not (repository / "noted.txt").exists()
+
+
+@pytest.mark.parametrize(("answers", "end", "files"), [(1, "sandbox", ("answer.txt",)), (2, "finished", ("answer.txt", "new.txt"))])
+def test_the_steps_of_a_turn_whose_sandbox_is_gone_are_repeated_in_another(place, answers, end, files):
+    """Gone between two calls, and gone when the turn is over and its work is to be kept."""
+    session = place.begin(
+        call("bash", command="echo right > answer.txt"),
+        call("bash", command="echo new > new.txt"),
+        "Done.",
+        call("bash", command="cat *"),
+        "So.",
+    )
+    session.open()
+    workspace = session._now.workspace
+
+    def count(answered):
+        place.answers.append(answered)
+        if len(place.answers) == answers:
+            workspace.sandbox.close()
+
+    workspace._on_answer = count
+    turn = session.ask("mend it")
+    assert (turn.end, len(place.answers)) == (end, answers)
+    assert git.list_files(place.root, turn.commit)[1:] == files
+    assert git.read_file(place.root, turn.commit, "answer.txt") == b"right\n"
+    assert "the steps of this turn are repeated" in "\n".join(place.said)
+
+
+def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
+    session = place.begin(MEND, "Done.", call("bash", command="echo new > new.txt"), "Gone.")
+    first = session.ask("mend it")
+    workspace = session._now.workspace
+    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(Workspace, "sandbox", property(refuse)))
+    monkeypatch.setattr(keeping, "_ENGINE_S", 0.0)
+    second = session.ask("more")
+    assert (second.end, second.commit) == ("sandbox", first.commit)
+    assert "the engine is gone" in second.cause
+
+
+def refuse(_):
+    raise SandboxError("the engine is gone")
