@@ -31,6 +31,8 @@ class Access:
     calling: Calling | None = None  # the way of calling tools that `doctor` found to work; None: it was not asked
     secret: bytes = b""  # by which records that were made here are known; b"": they are not sealed
     allow: Allow = NOTHING_ALLOWED  # what repositories set up for their sandboxes is run only when the user allows it
+    ask_changes: Callable[[Callable[[str], None], Sequence[str]], bool] | None = None  # tells a person of suspicious changes, asks
+    # whether they may be; None: nobody is there
 
 
 def say_which_model(settings: Settings, access: Access, display: Display) -> None:

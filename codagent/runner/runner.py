@@ -79,6 +79,7 @@ class Runner:
         """`open_model` is called at once, in a thread; and again for a later loop when it has failed for an earlier one."""
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
         self._secret = access.secret
+        self._ask_changes = partial(access.ask_changes, display.say) if access.ask_changes else None
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
         self._open_model = open_model
@@ -128,7 +129,8 @@ class Runner:
             image = self._start_sandbox.image() if checked else ""
             loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
             hooks = Hooks(self.settings.hooks, self.root, spec.loop_id, folder / layout.RECORD)
-            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, Toolbox(hooks, servers))
+            ask = None if spec.session else self._ask_changes  # on a session's terminal, the person types already
+            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, Toolbox(hooks, servers), ask)
             yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
 
     def change_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> OpenedModel:

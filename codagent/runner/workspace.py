@@ -40,6 +40,7 @@ class Surroundings:
     ledger: Ledger
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind
     toolbox: Toolbox = Toolbox()  # a replay has no hooks and no servers
+    ask_changes: Callable[[Sequence[str]], bool] | None = None  # asks a person whether suspicious changes may be; None: nobody is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> G
     """Return the gates that compare with the start commit. Their code is loaded here, so a loop without checks never loads it."""
     from codagent.repository.gate import FileRules, Gates
 
-    rules = FileRules(settings.protect, settings.allow)
+    rules = FileRules(settings.protect, settings.allow, around.ask_changes)
     verdicts = layout.verdicts_path(around.loops)
     return Gates(around.root, start_commit, around.open_sandbox, rules=rules, image=around.image, cache=verdicts)
 

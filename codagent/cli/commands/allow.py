@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from codagent.settings.trust import Brought
 
 _LISTED = 100  # names of a context that are shown
+_ASKING = Lock()  # loops of a group ask one after another
 
 TaskFileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A task file that brings a set-up.", show_default=False)]
 
@@ -74,6 +76,20 @@ def allowed_setups() -> AllowedSetups:
     from codagent.repository.setups import AllowedSetups, allowed_file
 
     return AllowedSetups(allowed_file(os.environ), _ask if sys.stdin.isatty() else None)
+
+
+def ask_about_changes() -> Callable[[Callable[[str], None], Sequence[str]], bool] | None:
+    """Return a function that asks the person on the terminal about suspicious changes. Returns None where no person is."""
+    return _ask_about_changes if sys.stdin.isatty() else None
+
+
+def _ask_about_changes(say: Callable[[str], None], lines: Sequence[str]) -> bool:
+    with _ASKING:
+        say("all checks pass, but these changes are suspicious:")
+        for line in lines[:_LISTED]:
+            say(escape_controls(f"  {line}"))
+        say("may these files change so, for this command? [y/N]")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _allow(brought: Brought) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import json
 import math
@@ -37,6 +38,7 @@ class FileRules:
 
     protect: tuple[str, ...] = ()  # these are put back as they were at the start
     allow: tuple[str, ...] = ()  # these may change in ways that a person would otherwise have to look at
+    ask: Callable[[Sequence[str]], bool] | None = None  # shows what is suspicious, and tells whether it may be; None: nobody is there
 
 
 class Gates:
@@ -61,20 +63,28 @@ class Gates:
         self._rules, self._image = rules, image
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
+        self._asked: set[str] = set()  # the files that a person was asked about
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf, at_start: bool = False) -> Outcome:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
         A pass is kept for good, a failure for this process: it may have a cause that passes, like a machine under load, so another command
         judges anew. What a time limit has ended is not kept. Raises SandboxError and RepositoryError, and UsageError for a check that
-        cannot be run `at_start` of a task.
+        cannot be run `at_start` of a task, or that passes there whatever the tests say. A person who is there is asked once about each
+        file that changed in a suspicious way.
         """
         deadline = time.monotonic() + seconds
-        used = find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
-        kept_as_it_was = (*self._rules.protect, *used, *self._expectations.helpers)
-        tree, undone = git.protected_tree(
-            self._root, self._start, commit, [path for path in kept_as_it_was if path not in self._rules.allow]
-        )
+        outcome = self._grade(checks, commit, deadline, at_start)
+        files = {line.partition(":")[0] for line in outcome.suspicious}
+        if self._rules.ask and not files <= self._asked:
+            self._asked |= files
+            if self._rules.ask(outcome.suspicious):
+                self._rules = replace(self._rules, allow=(*self._rules.allow, *map(glob.escape, sorted(files))))
+                return self._grade(checks, commit, deadline, at_start)
+        return outcome
+
+    def _grade(self, checks: Sequence[str], commit: str, deadline: float, at_start: bool) -> Outcome:
+        tree, undone = self.put_back(checks, commit)
         key = self._key(tree, checks)
         with self._cache.lock(key):
             if kept := self._cache.get(key):
@@ -84,6 +94,7 @@ class Gates:
             runs = self._runner.run_with_twins(tree, checks, self._mixtures, deadline)
             if at_start:
                 _refuse_missing(runs)
+                self._refuse_deaf(tree, runs, checks, deadline)
             runs = self._run_unsteady_again(tree, runs, checks, deadline)
             outcome = self._compare(tree, runs, undone, checks, deadline)
             if outcome.passed and (deaf := self._find_deaf(tree, runs, checks, deadline)):
@@ -119,6 +130,15 @@ class Gates:
             rounds += 1
         return runs
 
+    def _refuse_deaf(self, tree: str, runs: Sequence[Run], checks: Sequence[str], deadline: float) -> None:
+        """Raise UsageError when all checks pass, and pass also when every test just fails: they cannot tell whether a task is done."""
+        if any(run.tests or run.exit_code or never_runs_tests(run.check) for run in runs):
+            return
+        fails = end_tests(self._root, self._start, "fails")
+        if fails and not any(self._runner.run_codes(tree, checks, fails, deadline)):
+            named = " and ".join(f"`{check}`" for check in checks)
+            raise UsageError(f"{named}: passes before any work, and also when every test just fails; use a check that runs the tests")
+
     def _find_deaf(self, tree: str, runs: Sequence[Run], checks: Sequence[str], deadline: float) -> set[int]:
         """Return the places of the checks that only have an exit code, which no longer depends on the tests as it did at the start."""
         if all(run.tests or never_runs_tests(run.check) for run in runs):
@@ -150,8 +170,8 @@ class Gates:
     def _start_runs(
         self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
     ) -> tuple[Run, ...]:
-        """Return the runs of the checks at the start, or () if none of them is pytest. `known` has runs by tree."""
-        if not any(map(parse_pytest, split_checks(checks))):
+        """Return the runs of the checks at the start, or () if none of them can run tests. `known` has runs by tree."""
+        if all(map(never_runs_tests, checks)) or not (any(map(parse_pytest, split_checks(checks))) or self._mixtures.halves):
             return ()
         tree = git.tree_of(self._root, self._start)
         key = self._key(tree, [*checks, *(["twins"] if twins else [])])

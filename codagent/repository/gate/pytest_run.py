@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from codagent.types import CommandResult
 _INSIDE = Path(__file__).with_name("inside")
 _ENTRY_POINT = "from inside.session import main\n\nraise SystemExit(main())\n"
 _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
+# How pytest comes to load the plugin where something else starts it. tox passes on only what it is told to.
+_INJECTED = (
+    'PYTEST_ADDOPTS="-p inside.injected --assert=rewrite $PYTEST_ADDOPTS" PYTHONPATH="{folder}${{PYTHONPATH:+:$PYTHONPATH}}"'
+    " PYTHONDONTWRITEBYTECODE=1 TOX_OVERRIDE='testenv.pass_env+=PYTEST_ADDOPTS,PYTHONPATH,PYTHONDONTWRITEBYTECODE'"
+)
+_ORDER = ("failed", "", "skipped", "xfailed", "passed")  # outcomes of a test in several sessions: the first of these counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class TestReport:
     trusted: bool = True  # whether the canaries ended as they must
     code: int | None = None  # pytest's exit code; None: it did not come to its end
     running: str = ""  # the last test that began
+    files: Mapping[str, str] = field(default_factory=dict)  # of files in ids of tests: their path in the repository where that differs
     twins: Mapping[str, str] = field(default_factory=dict)  # what became of the twin of each test that has one
     again: Mapping[str, str] = field(default_factory=dict)  # what became of each such test when it ran a second time
 
@@ -53,14 +61,39 @@ class TestReport:
 def run_tests(
     sandbox: GateSandbox, pytest: PytestCommand, sources: Mapping[str, Source] = {}, *, seconds: float
 ) -> tuple[CommandResult, TestReport]:
-    """Run pytest in the sandbox's workspace, with `sources` in the place of test files.
+    """Run pytest in the sandbox's workspace, with `sources` in the place of test files. Raises SandboxError as `run_watched` does."""
+    folder = _make_folder()
+    command = f"export {_ALONE}; {pytest.run(folder)}"
+    result, report = _run_judged(sandbox, folder, command, {"module": pytest.module}, sources, seconds)
+    return result, report or TestReport()
+
+
+def run_watched(
+    sandbox: GateSandbox, command: str, sources: Mapping[str, Source] = {}, *, seconds: float
+) -> tuple[CommandResult, TestReport | None]:
+    """Run any command, and watch the sessions of pytest that it starts. The report is None when it starts none.
 
     Raises SandboxError when the sandbox has no room for the files of the gate.
     """
-    folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
+    if not sandbox.run("command -v python3", timeout=60).output.strip():
+        return sandbox.run_attested(command, timeout=seconds), None
+    folder = _make_folder()
+    injected = _INJECTED.format(folder=folder)
+    return _run_judged(sandbox, folder, f"export {injected}; {command}", None, sources, seconds)
+
+
+def _make_folder() -> str:
+    return f"/tmp/{secrets.token_hex(8)}"  # noqa: S108 - a path in the sandbox
+
+
+def _run_judged(
+    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, sources: Mapping[str, Source], seconds: float
+) -> tuple[CommandResult, TestReport | None]:
+    """Let the judge run a command. `pytest` has the orders for the only session of pytest; None: the command may start several."""
+    key = secrets.token_bytes(32)
     twins = {path: (source.text, source.lines) for path, source in sources.items()}
-    orders = {"module": pytest.module, "sources": twins, "tests": TESTS.pattern}
-    plan = {"key": key.hex(), "command": f"export {_ALONE}; {pytest.run(folder)}", "orders": orders}
+    orders = {**(pytest or {}), "sources": twins, "tests": TESTS.pattern}
+    plan = {"key": key.hex(), "command": command, "orders": orders, "many": pytest is None}
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
@@ -88,8 +121,34 @@ def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
         yield json.loads(text)
 
 
-def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
-    """Combine the lines of a journal into a report."""
+def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport | None:
+    """Combine the lines of a journal into a report. Returns None when there is no line."""
+    sessions: dict[int, list[dict[str, Any]]] = {}
+    for event in events:
+        sessions.setdefault(event.get("session", 0), []).append(event)
+    try:
+        reports = [_summarise_session(lines) for lines in sessions.values()]
+    except (KeyError, TypeError, AttributeError):  # no line of the plugin
+        return TestReport(trusted=False, code=1)
+    return reduce(_merge_reports, reports) if reports else None
+
+
+def _merge_reports(first: TestReport, second: TestReport) -> TestReport:
+    both = first.outcomes.keys() & second.outcomes.keys()
+    worst = {test: min(first.outcomes[test], second.outcomes[test], key=_ORDER.index) for test in both}
+    return TestReport(
+        outcomes={**first.outcomes, **second.outcomes, **worst},
+        uncollected={**first.uncollected, **second.uncollected},
+        suspicious={**first.suspicious, **second.suspicious},
+        collected=first.collected and second.collected,
+        trusted=first.trusted and second.trusted,
+        code=None if first.code is None or second.code is None else first.code or second.code,
+        running=second.running or first.running,
+        files={**first.files, **second.files},
+    )
+
+
+def _summarise_session(events: Iterable[dict[str, Any]]) -> TestReport:
     outcomes: dict[str, str] = {}
     lines: dict[str, list[dict[str, Any]]] = {}
     for event in events:
@@ -110,6 +169,7 @@ def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport:
         trusted=canaries_seen and all(event["call"] == event["want"] for event in canary_runs),
         code=next((event["code"] for event in lines.get("finished", [])), None),
         running=next((event["id"] for event in reversed(lines.get("running", []))), ""),
+        files={file: path for event in collected for file, path in event.get("files", {}).items() if path and path != file},
     )
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
-from codagent.repository.gate.commands.program import find_missing_program
+from codagent.repository.gate.commands.program import find_missing_program, never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest, split_check
-from codagent.repository.gate.pytest_run import TestReport, run_tests
+from codagent.repository.gate.pytest_run import TestReport, run_tests, run_watched
 from codagent.repository.gate.twins import Mixtures, Source
 from codagent.repository.gate.verdict import Run
 from codagent.text import format_result
@@ -43,12 +43,18 @@ class CheckRunner:
     def run_with_twins(self, tree: str, checks: Sequence[str], mixtures: Mixtures, deadline: float) -> tuple[Run, ...]:
         """Run the checks, and those that are pytest also with twins, each time in fresh sandboxes and side by side."""
         parts = split_checks(checks)
-        last = max((place for place, part in enumerate(parts) if parse_pytest(part)), default=-1)
-        if last < 0 or not mixtures.halves:
-            return self.run(tree, checks, deadline)
-        mixed = [(parts[: last + 1], sources) for sources in mixtures.sources]
-        runs, *twins = self._run_side_by_side(tree, [(parts, {}), *mixed], deadline)
-        return tuple(_add_twins(run, [one[place] for one in twins], mixtures) if place <= last else run for place, run in enumerate(runs))
+        known = [parse_pytest(part) is not None for part in parts]
+        if not mixtures.halves or not any(known):
+            runs = self.run(tree, checks, deadline)
+            known = [run.tests is not None for run in runs]  # a command may turn out to call pytest
+            if not mixtures.halves or not any(known):
+                return runs
+            twins = self._run_side_by_side(tree, _mix(parts, known, mixtures), deadline)
+        else:
+            runs, *twins = self._run_side_by_side(tree, [(parts, {}), *_mix(parts, known, mixtures)], deadline)
+        return tuple(
+            _add_twins(run, [one[place] for one in twins], mixtures) if place < len(twins[0]) else run for place, run in enumerate(runs)
+        )
 
     def run_codes(self, tree: str, checks: Sequence[str], files: Mapping[str, bytes], deadline: float) -> list[int]:
         """Run the checks on a tree with other contents of `files`, and return their exit codes."""
@@ -88,6 +94,12 @@ class _Opener:
     def close(self) -> None:
         self._closed = True
         self._opened.close()
+
+
+def _mix(parts: Sequence[str], tested: Sequence[bool], mixtures: Mixtures) -> list[tuple[Sequence[str], Sources]]:
+    """Return the jobs of both mixtures: the parts up to the last one that runs tests."""
+    end = len(parts) - [*reversed(tested)].index(True)
+    return [(parts[:end], sources) for sources in mixtures.sources]
 
 
 def split_checks(checks: Sequence[str]) -> list[str]:
@@ -134,8 +146,10 @@ def _run_one(sandbox: GateSandbox, check: str, sources: Sources, seconds: float)
     if seconds <= 0:
         return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None
-    if pytest is None:
+    if pytest is None and never_runs_tests(check):
         result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
+    elif pytest is None:
+        result, tests = run_watched(sandbox, _fail_in_pipes(check), sources, seconds=_limit_seconds(seconds))
     else:
         result, tests = run_tests(sandbox, pytest, sources, seconds=_limit_seconds(seconds))
     missing = find_missing_program(sandbox, check, result.exit_code)
@@ -147,7 +161,9 @@ def _add_twins(run: Run, mixed: Sequence[Run], mixtures: Mixtures) -> Run:
     if run.tests is None:
         return run
     outcomes = [(one.tests or TestReport()).outcomes for one in mixed]
-    halves = {test: half for test in run.tests.outcomes if (half := mixtures.half_of(test)) is not None}
+    files = run.tests.files
+    places = {test: "::".join([files.get(file, file), *rest]) for test in run.tests.outcomes for file, *rest in [test.split("::")]}
+    halves = {test: half for test, place in places.items() if (half := mixtures.half_of(place)) is not None}
     twins = {test: outcomes[half].get(test, "") for test, half in halves.items()}
     again = {test: outcomes[1 - half].get(test, "") for test, half in halves.items()}
     return replace(run, tests=replace(run.tests, twins=twins, again=again))

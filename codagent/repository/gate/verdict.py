@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.pytest_run import TestReport
 from codagent.text import sanitize
 from codagent.types import Outcome
@@ -90,9 +91,7 @@ def add_passes(run: Run, more: Sequence[Run]) -> Run:
 def judge(run: Run, start: TestReport) -> CheckVerdict:
     """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail."""
     if run.tests is None:
-        if run.deaf:
-            return CheckVerdict(0.0, {run.check: _DEAF})
-        return CheckVerdict(float(run.exit_code == 0), {} if run.exit_code == 0 else {run.check: f"exit {run.exit_code}"})
+        return _judge_exit_code(run, start)
     now = run.tests
     if now.code is None:
         return CheckVerdict(0.0, {run.check: f"the run broke off{f' in {now.running}' if now.running else ''}"})
@@ -100,16 +99,24 @@ def judge(run: Run, start: TestReport) -> CheckVerdict:
         return CheckVerdict(0.0, {run.check: "the runner does not report honestly: a test that must fail did not"})
     required = _required_tests(now, start)
     failed = dict(_failures(now, start, required))
+    lenient = run.exit_code == 0 and parse_pytest(run.check) is None
+    if lenient:  # a command that lets tests fail, as it did at the start
+        failed = {name: why for name, why in failed.items() if why != _FAILS or start.outcomes.get(name) not in ("failed", "")}
     passed = len(required - failed.keys())
     if not failed and "passed" not in now.outcomes.values():
         failed = {run.check: "no test ran"}
-    if not failed and now.code != 0:
-        failed = {run.check: f"pytest ended with {now.code}"}
+    if not failed and (now.code != 0 or run.exit_code != 0) and not lenient:
+        failed = {run.check: f"pytest ended with {now.code}" if now.code else f"exit {run.exit_code}"}
     if any(name not in now.outcomes for name in now.suspicious if name in failed):
         return CheckVerdict(
             0.0, failed, max(len(failed), len(required))
         )  # a finding that belongs to no test: the whole run is not to be trusted
     return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed, passed + len(failed))
+
+
+def _judge_exit_code(run: Run, start: TestReport) -> CheckVerdict:
+    why = "no test ran" if start.outcomes else _DEAF if run.deaf else f"exit {run.exit_code}" if run.exit_code else ""
+    return CheckVerdict(0.0, {run.check: why}) if why else CheckVerdict(1.0, {})
 
 
 def _required_tests(now: TestReport, start: TestReport) -> set[str]:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.cli.conftest import CHECK, CODAGENT, FIX
+from tests.cli.conftest import CHECK, CODAGENT, FIX, call
 from tests.store.foreign import without_checksums
 
 SETUP = '[sandbox]\nsetup = "pip install -r wanted.txt"\nfiles = ["wanted.txt"]\n'
@@ -144,3 +144,12 @@ def test_on_a_terminal_it_is_shown_and_asked_for_and_a_yes_is_remembered(shared,
 
 def test_the_local_sandbox_sets_nothing_up(shared, alone, script):
     assert alone("run", "x", "--model", script(FIX), "--check", CHECK, "--sandbox", "local").returncode == 0
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 3), (b"\x04", 3)])
+def test_on_a_terminal_it_is_asked_once_whether_suspicious_changes_may_be(repository, tmp_path, script, answer, code):
+    work = [call("bash", command="echo import atexit > a.py"), *FIX]
+    ended, said = answered(repository, tmp_path, answer, "run", "x", "--sandbox", "local", "--model", script(work), "--check", CHECK)
+    assert ended == code, said
+    assert said.count("may these files change so, for this command? [y/N]") == 1
+    assert "a.py:1: reaches for atexit" in said

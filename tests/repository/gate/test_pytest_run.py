@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from codagent.repository.gate.pytest_run import TestReport, read_journal, summarise_journal
+from codagent.repository.gate.pytest_run import read_journal, summarise_journal
 
 KEY = b"key"
 
@@ -68,5 +68,23 @@ def test_a_runner_is_trusted_when_its_canaries_do_as_they_must(canaries, trusted
     assert summarise_journal([collected("a"), report("a", "call", "passed"), *canaries]).trusted is trusted
 
 
-def test_an_empty_journal_is_a_run_that_broke_off():
-    assert summarise_journal([]) == TestReport()
+def test_a_journal_without_lines_has_no_report():
+    assert summarise_journal([]) is None
+
+
+@pytest.mark.parametrize("event", [{"kind": "report"}, {"kind": "collected", "ids": 3}, {"kind": "report", "id": [], "when": "call"}])
+def test_a_line_that_is_none_of_the_plugin_is_not_trusted(event):
+    report = summarise_journal([collected("a"), event])
+    assert report is not None
+    assert not report.trusted
+
+
+@pytest.mark.parametrize(("outcomes", "worst"), [("passed failed", "failed"), ("skipped passed", "skipped"), ("passed passed", "passed")])
+def test_a_test_of_several_sessions_has_its_worst_outcome(outcomes, worst):
+    events = [collected("a") | {"session": n} for n in (0, 1)]
+    events += [report("a", "call", outcome) | {"session": n} for n, outcome in enumerate(outcomes.split())]
+    events += [{"kind": "finished", "code": 0, "session": 0}, {"kind": "finished", "code": 1, "session": 1}]
+    made = summarise_journal(events)
+    assert made is not None
+    assert (made.outcomes, made.code) == ({"a": worst}, 1)
+    assert summarise_journal(events[:-1]).code is None

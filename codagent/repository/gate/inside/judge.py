@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 _PR_SET_DUMPABLE = 4
 _POLL_SECONDS = 0.05
@@ -32,7 +33,7 @@ def main() -> int:
     """Run the command of the plan, and return its exit code.
 
     The host leaves the plan in the folder above this file's. It is deleted before the command starts. The process of the tests connects to
-    the socket there, and is told the orders: the first process that connects, and no other one.
+    the socket there, and is told the orders.
     """
     folder = Path(__file__).parents[1]
     plan = json.loads((folder / "plan.json").read_text())
@@ -44,12 +45,14 @@ def main() -> int:
     listener.bind(str(folder / "socket"))
     listener.listen(1)
     child = subprocess.Popen(["bash", "-c", plan["command"]])
-    for line in _read_lines(child.pid, listener, json.dumps(plan["orders"]).encode() + b"\n"):
-        journal(line)
-        opens.note(line)
+    sessions = Sessions(listener, json.dumps({**plan["orders"], "workspace": str(Path.cwd())}).encode() + b"\n", many=plan["many"])
+    for event in sessions.read(child.pid):
+        journal(json.dumps(event))
+        if event["kind"] == "opened":
+            opens.note(event.get("times"))
     code = child.wait()
     for path, why in opens.find_foreign():
-        journal(json.dumps({"kind": "suspicious", "id": path, "why": why}))
+        journal(json.dumps({"kind": "suspicious", "id": path, "why": why, "session": 0}))
     return code if code >= 0 else 128 - code
 
 
@@ -62,7 +65,7 @@ class Opens:
     def __init__(self, watched: Iterable[tuple[str, str]]) -> None:
         """Watch files, each with what it counts as."""
         self._names: dict[int, str] = {}
-        self._told: dict[str, int] = {}
+        self._told: collections.Counter[str] = collections.Counter()
         if sys.platform == "linux":
             libc = ctypes.CDLL(None)
             self._queue = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -70,16 +73,16 @@ class Opens:
                 number = libc.inotify_add_watch(self._queue, os.fsencode(path), _IN_OPEN | _IN_CLOSE)
                 self._names[number] = name
 
-    def note(self, line: str) -> None:
-        """Remember how often the process of the tests says that it has opened each file itself."""
-        if '"opened"' in line:
-            self._told = json.loads(line).get("times", self._told)
+    def note(self, times: object) -> None:
+        """Remember how often a process of the tests says that it has opened each file itself."""
+        if isinstance(times, dict) and all(isinstance(number, int) for number in times.values()):
+            self._told.update(times)
 
     def find_foreign(self) -> Iterator[tuple[str, str]]:
         """Yield each file that was opened more often than the process of the tests says, and what is suspicious about it."""
         times = collections.Counter(self._names.get(number, "") for number in self._read_queue())
         for name, count in times.items():
-            if name and count > self._told.get(name, 0):
+            if name and count > self._told[name]:
                 yield name, "was read by a program that the tests started"
 
     def _read_queue(self) -> Iterator[int]:
@@ -101,25 +104,80 @@ def _list_tests(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
         yield from ((path, path) for path in paths if pattern.search(path))
 
 
-def _read_lines(child: int, listener: socket.socket, orders: bytes) -> Iterator[str]:
-    """Yield what the process that connects tells, until it ends or `child` does.
+class Sessions:
+    """The sessions of pytest that the command starts. Each tells what happens on a connection of its own.
 
-    The end of the connection is not waited for, because a process that the tests left behind may hold it open.
+    A process that was started by tests gets no orders: it is the business of its test.
     """
-    waiting, rest, over = listener, b"", False
-    while not over:
-        ready = select.select([waiting], [], [], _POLL_SECONDS)[0]
-        # Without reaping it: its process id stays its own.
-        over = not ready and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        if ready and waiting is listener:
-            waiting = listener.accept()[0]
-            listener.close()
-            waiting.sendall(orders)
-        elif ready:
-            data = waiting.recv(1 << 16)
-            over = not data
-            *lines, rest = (rest + data).split(b"\n")
-            yield from (line.decode() for line in lines)
+
+    def __init__(self, listener: socket.socket, orders: bytes, *, many: bool) -> None:
+        """`many`: further processes may connect after the first, each with tests of its own."""
+        self._listener, self._orders, self._many = listener, orders, many
+        self._lines: dict[socket.socket, bytes] = {}  # what came of an unfinished line
+        self._numbers: dict[socket.socket, int] = {}
+        self._pids: set[int] = set()
+        self._open = True
+
+    def read(self, child: int) -> Iterator[dict[str, Any]]:
+        """Yield what is told, until `child` ends, or the only session.
+
+        The end of a connection is not waited for, because a process that the tests left behind may hold it open.
+        """
+        while self._open or self._lines:
+            ready = select.select([*([self._listener] if self._open else []), *self._lines], [], [], _POLL_SECONDS)[0]
+            # Without reaping it: its process id stays its own.
+            if not ready and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return
+            for connection in ready:
+                if connection is self._listener:
+                    self._accept()
+                else:
+                    yield from self._receive(connection)
+
+    def _accept(self) -> None:
+        connection = self._listener.accept()[0]
+        if not self._many:
+            self._listener.close()
+            self._open = False
+        if self._pids & set(_list_ancestors(pid := _peer(connection))):
+            connection.close()
+            return
+        self._pids.add(pid)
+        connection.sendall(self._orders)
+        self._lines[connection], self._numbers[connection] = b"", len(self._numbers)
+
+    def _receive(self, connection: socket.socket) -> Iterator[dict[str, Any]]:
+        data = connection.recv(1 << 16)
+        *lines, self._lines[connection] = (self._lines[connection] + data).split(b"\n")
+        if not data:
+            del self._lines[connection]
+        for line in lines:
+            yield {**_parse(line), "session": self._numbers[connection]}
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+        return {**event, "kind": str(event["kind"])}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return {"kind": "suspicious", "id": "the report", "why": "cannot be read"}
+
+
+def _peer(connection: socket.socket) -> int:
+    """Return the id of the process at the other end; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
+
+
+def _list_ancestors(pid: int) -> Iterator[int]:
+    """Yield a process and those that it comes from."""
+    while pid > 1:
+        yield pid
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            return
 
 
 def _hide_memory() -> None:

@@ -42,7 +42,8 @@ class Gate:
     def pytest_collection_finish(self, session: Any) -> None:
         fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
         self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
-        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit))
+        files = {item.nodeid.partition("::")[0]: self._watch.inside(item.path) for item in session.items}
+        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit), files=files)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:

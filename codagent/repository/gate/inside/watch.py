@@ -41,7 +41,7 @@ class Watch:
         rewrite_asserts = rewrite.rewrite_asserts
 
         def check_and_rewrite(mod: ast.Module, source: bytes, module_path: str | None = None, config: Any = None) -> None:
-            name = self._inside(module_path)
+            name = self.inside(module_path)
             if name and self._digests.get(name) != hashlib.sha256(source).digest():
                 self.report(name, "was written while the tests ran")
             mod.body = self._sources.parse(source, module_path).body
@@ -75,17 +75,17 @@ class Watch:
             self.report(f"{owner.__name__}.{name}", "was replaced")
         for owner, name in _list_replaced(self._runner if all_of_pytest else []):
             code = getattr(vars(owner).get(name), "__code__", None)
-            if code and (self._inside(code.co_filename) or not Path(code.co_filename).exists()):
+            if code and (self.inside(code.co_filename) or not Path(code.co_filename).exists()):
                 self.report(f"{owner.__name__}.{name}", "was replaced")
 
     def check_plugin(self, plugin: object) -> None:
         """Report a plugin that comes from the workspace, unless it is a conftest.py."""
-        name = self._inside(getattr(plugin, "__file__", None) or _file_of(type(plugin)))
+        name = self.inside(getattr(plugin, "__file__", None) or _file_of(type(plugin)))
         if name and Path(name).name != "conftest.py":
             self.report(name, "is a plugin of pytest")
 
-    def _inside(self, path: object) -> str | None:
-        """Return the path relative to the workspace. Returns None for a path outside of it."""
+    def inside(self, path: object) -> str | None:
+        """Return a path as it is in the workspace. Returns None for a path outside of it."""
         text = str(path)
         return text[len(self._workspace) + 1 :] if text.startswith(self._workspace + os.sep) else None
 
