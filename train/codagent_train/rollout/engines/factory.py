@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,35 @@ from codagent_train.run_dir.weights_ref import WeightsRef
 EngineAtStep = Callable[[Any, int], Engine]  # takes the model and the number of the step; the engine samples from the model as it is then
 
 
+class EngineSchedule:
+    """The engine of each step of a run: it is made anew when its weights would be too old."""
+
+    def __init__(self, make: EngineAtStep, staleness: int, *, copies: bool) -> None:
+        """The weights that are sampled from are at most `staleness` steps older than those of the step.
+
+        `copies`: the engine samples from the model that it is given, so an engine that is kept gets a copy of it. Every process of a run
+        must ask in every step.
+        """
+        self._make, self._staleness, self._copies = make, staleness, copies and staleness > 0
+        self._made: tuple[Engine, int] | None = None
+
+    def engine_at(self, model: Any, step: int) -> tuple[Engine, int]:
+        """Return the engine for a step, and the step whose weights it samples from. After a resumption these are the present ones."""
+        if self._made is None or step - self._made[1] > self._staleness:
+            sampled = copy.deepcopy(model).requires_grad_(False) if self._copies else model
+            self._made = self._make(sampled, step), step
+        return self._made
+
+
+def schedule_engines(recipe: Recipe, policy: Policy, out: Path) -> EngineSchedule:
+    """Return the engines of a run's steps. `out` is the folder of the run."""
+    return EngineSchedule(engine_for(recipe, policy, out), recipe.engine.staleness, copies=recipe.engine.name != "vllm")
+
+
 def engine_for(recipe: Recipe, policy: Policy, out: Path) -> EngineAtStep:
-    """Return what makes the engine of each step of a run. `out` is the folder of the run."""
+    """Return what makes an engine from the model as it is at a step. `out` is the folder of the run."""
     if recipe.engine.name == "vllm":
-        return _vllm_engines(recipe.engine.url, policy.ends, out)
+        return _vllm_engines(recipe.engine.servers, policy.ends, out)
     if recipe.engine.name == "continuous":
         from codagent_train.rollout.engines.continuous import ContinuousEngine
 
@@ -37,14 +63,14 @@ def open_engine(recipe: Recipe, policy: Policy, weights: WeightsRef) -> Engine:
     if recipe.engine.name == "vllm":
         from codagent_train.rollout.engines.vllm import VllmEngine
 
-        server = VllmEngine(recipe.engine.url, ends=policy.ends, model="" if weights.adapter else weights.base)
+        server = VllmEngine(*recipe.engine.servers, ends=policy.ends, model="" if weights.adapter else weights.base)
         if weights.adapter:
             server.publish(weights.adapter, f"{weights.name}-{hash_adapter(weights.adapter)}")
         return server
     return engine_for(recipe, policy, Path())(policy.model.to(recipe.policy.device), 0)
 
 
-def _vllm_engines(url: str, ends: frozenset[int], out: Path) -> EngineAtStep:
+def _vllm_engines(urls: Sequence[str], ends: frozenset[int], out: Path) -> EngineAtStep:
     """Return what gives a step's adapter to the server and makes an engine that samples from it.
 
     When several processes train together, they hold the same weights: the main process publishes the adapter and tells the others its name.
@@ -55,7 +81,7 @@ def _vllm_engines(url: str, ends: frozenset[int], out: Path) -> EngineAtStep:
 
     from codagent_train.rollout.engines.vllm import VllmEngine
 
-    server, folder = VllmEngine(url, ends=ends), checkpoints.unfinished_dir(out) / "adapter"
+    server, folder = VllmEngine(*urls, ends=ends), checkpoints.unfinished_dir(out) / "adapter"
 
     def publish_step(model: Any, step: int) -> Engine:
         if PartialState().is_main_process:
