@@ -133,7 +133,7 @@ class RemoteRunner:
         return node, SandboxError(loop.attempts[-1].cause) if broke else None
 
     def _restore_trouble(self, piece: Failed) -> SandboxError:
-        """Return what another worker may not have. Raises what would be the same elsewhere, and WorkerLost when somebody ended the worker."""
+        """Return what another worker may not have. Raises what would be the same elsewhere, or WorkerLost."""
         if piece.kind == "KeyboardInterrupt":
             raise KeyboardInterrupt if self._stopped else WorkerLost("it was ended")
         error = getattr(errors, piece.kind, SandboxError)(piece.message)
