@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from codagent_train.policy.load import Policy
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.engine import Engine
+from codagent_train.rollout.engines.past_weights import PastWeightsEngine, Weights, copy_weights
 from codagent_train.run_dir import checkpoints
 from codagent_train.run_dir.weights_ref import WeightsRef
 
@@ -18,28 +18,32 @@ EngineAtStep = Callable[[Any, int], Engine]  # takes the model and the number of
 
 
 class EngineSchedule:
-    """The engine of each step of a run: it is made anew when its weights would be too old."""
+    """The engine of each step of a run, with weights that are no older than the recipe says. Every process must ask in every step."""
 
-    def __init__(self, make: EngineAtStep, staleness: int, *, copies: bool) -> None:
+    def __init__(self, make: EngineAtStep, staleness: int, *, remote: bool) -> None:
         """The weights that are sampled from are at most `staleness` steps older than those of the step.
 
-        `copies`: the engine samples from the model that it is given, so an engine that is kept gets a copy of it. Every process of a run
-        must ask in every step.
+        `remote`: the engine has weights of its own, which `make` gives it. Else it samples from the model itself.
         """
-        self._make, self._staleness, self._copies = make, staleness, copies and staleness > 0
-        self._made: tuple[Engine, int] | None = None
+        self._make, self._staleness, self._remote = make, staleness, remote
+        self._sampled: int | None = None  # the step whose weights are sampled from; None: there was no step yet
+        self._engine: Engine | None = None
+        self._past: Weights = {}
 
     def engine_at(self, model: Any, step: int) -> tuple[Engine, int]:
         """Return the engine for a step, and the step whose weights it samples from. After a resumption these are the present ones."""
-        if self._made is None or step - self._made[1] > self._staleness:
-            sampled = copy.deepcopy(model).requires_grad_(False) if self._copies else model
-            self._made = self._make(sampled, step), step
-        return self._made
+        if self._sampled is None or step - self._sampled > self._staleness:
+            self._sampled, self._engine = step, None
+            self._past = copy_weights(model) if self._staleness and not self._remote else {}
+        if self._engine is None or not self._remote:
+            self._engine = self._make(model, step)
+        kept = step > self._sampled and not self._remote
+        return PastWeightsEngine(self._engine, model, self._past) if kept else self._engine, self._sampled
 
 
 def schedule_engines(recipe: Recipe, policy: Policy, out: Path) -> EngineSchedule:
     """Return the engines of a run's steps. `out` is the folder of the run."""
-    return EngineSchedule(engine_for(recipe, policy, out), recipe.engine.staleness, copies=recipe.engine.name != "vllm")
+    return EngineSchedule(engine_for(recipe, policy, out), recipe.engine.staleness, remote=recipe.engine.name == "vllm")
 
 
 def engine_for(recipe: Recipe, policy: Policy, out: Path) -> EngineAtStep:
