@@ -6,14 +6,21 @@ Only regular files are opened, no link is followed, and no file is read beyond a
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from codagent.errors import RepositoryError
 
 MAX_TEXT_BYTES = 4 << 20  # settings and notes
 MAX_RECORD_BYTES = 4 << 30
+
+_TEMPORARY = "codagent-tmp-"  # how the names of temporary folders begin
 
 
 def read_plain(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
@@ -77,6 +84,71 @@ def is_plain_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
         return False
+
+
+class TemporaryFolder:
+    """A folder for temporary files, gone after `close`. This process holds a lock on it for so long.
+
+    Folders whose process was killed are removed when the next one is made, by whichever process makes it.
+    """
+
+    def __init__(self) -> None:
+        remove_left_behind()
+        self.path, self._lock = _make_locked()
+
+    def close(self) -> None:
+        """Remove the folder with all that is in it, as far as it can be removed."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for temporary files, which is removed at the end of the `with` block."""
+    folder = TemporaryFolder()
+    try:
+        yield folder.path
+    finally:
+        folder.close()
+
+
+def remove_left_behind() -> None:
+    """Remove the temporary folders of processes that were killed. Those of other users and those that are in use stay."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}????????"):
+        with suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700 and status.st_uid == os.geteuid():
+                lock = _lock(path)
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+
+
+def _make_locked() -> tuple[Path, int | None]:
+    """Make a temporary folder and lock it. Without a lock, where the file system has none; then nobody removes it."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        try:
+            lock = _lock(path)
+        except (FileNotFoundError, BlockingIOError):
+            continue  # another process takes it for one that was left behind, and removes it
+        except OSError:
+            return path, None
+        if path.exists():
+            return path, lock
+        os.close(lock)
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder, and return the descriptor that holds the lock. Raises OSError if it is locked already, or if there are no locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _is_ours(status: os.stat_result, path: Path) -> bool:

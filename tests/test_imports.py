@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HEAVY = {
     "docker",
     "requests",
@@ -18,6 +20,9 @@ HEAVY = {
     "rich",
     "jinja2",
     "msgspec",
+    "acp",
+    "mcp",
+    "pydantic",
 }
 PACKAGES = [Path(__file__).parents[1] / name for name in ("codagent", "train/codagent_train")]
 
@@ -34,6 +39,12 @@ def test_help_loads_nothing_heavy():
 
 def test_the_agent_never_loads_torch():
     assert "torch" not in loaded_by("import codagent.agent.loop, codagent.repository.environment, codagent.models.open")
+
+
+@pytest.mark.parametrize("module", ["codagent.runner.runner", "codagent.runner.workspace", "codagent.session.session"])
+def test_what_works_without_checks_does_not_load_the_gate(module):
+    code = f"import {module}, sys\nprint(*[name for name in sys.modules if name.startswith('codagent.repository.gate')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
 
 
 def test_no_file_has_more_than_250_lines():

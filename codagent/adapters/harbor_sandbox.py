@@ -93,6 +93,9 @@ class HarborSandbox:
     def kill_all(self) -> None:
         """Do nothing: the container is harbor's, with processes of its own."""
 
+    def stop_command(self) -> None:
+        """Do nothing: harbor ends the whole agent, never one command."""
+
     def close(self) -> None:
         """Let no further call through. A call that waits raises SandboxError. Any thread may call this."""
         self._closed = True

@@ -83,7 +83,7 @@ def _print_early_end(outcome: str, code: int, message: str) -> None:
     """Print the object of a command that has no result: the keys of a result, nearly all of them null, and why there is none."""
     import json
 
-    from codagent.cli.event_stream import print_event
+    from codagent.cli.terminal.event_stream import print_event
     from codagent.cli.terminal.output import say
     from codagent.runner.result import KEYS
 

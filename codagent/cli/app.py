@@ -36,6 +36,7 @@ def codagent(
 
 
 def _register() -> None:
+    from codagent.cli.acp.command import acp
     from codagent.cli.commands import init, machine, notes, run, session
     from codagent.cli.commands.loops import bench, loop
     from codagent.cli.commands.records import accept, listing, replay, report, show
@@ -44,6 +45,7 @@ def _register() -> None:
         init.init: "codagent init",
         run.run: "codagent run 'fix the failing test' --check 'pytest -q'",
         session.session: "codagent session --continue",
+        acp: "codagent acp --model openai/gpt-5",
         loop.loop: "codagent loop 'fix the failing test' --check 'pytest -q'",
         loop.branch: "codagent branch 0301-1530 --at 2",
         bench.bench: "codagent bench instances.jsonl --repos clones --jobs 4",

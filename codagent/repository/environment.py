@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
-from codagent.repository.tools.tool_hooks import Hooks
+from codagent.repository.tools.toolbox import Toolbox
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
 from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
@@ -38,12 +38,12 @@ class RepositoryContext:
     open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
     loop_id: str
     ledger: Ledger
-    gates: Gates
+    open_gates: Callable[[], Gates]  # gives the same ones each time
     start: Start = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind, what was read and what cannot be read
     user_rules: str = ""  # the user's own instructions for agents; "": there are none
-    hooks: Hooks = Hooks()
+    toolbox: Toolbox = Toolbox()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class RepositoryEnvironment:
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        return tools.select_tools(self._profile)
+        return self._context.toolbox.list_tools(self._profile)
 
     @property
     def passes(self) -> bool:
@@ -226,8 +226,7 @@ class RepositoryEnvironment:
                 text, end = "ok", "finished"
                 self._current = replace(self._now, claim=parse_claim([message]))
             else:
-                do = partial(tools.call, current.sandbox, call, self._profile, seconds_left=self._context.ledger.seconds_left)
-                text = self._context.hooks.answer(call, do)
+                text = self._context.toolbox.answer(current.sandbox, call, self._profile, self._context.ledger)
                 self._current = replace(self._now, written=(*self._now.written, *tools.written_paths(call, text)))
                 text = current.rules.extend_answer(text, tools.touched_paths(call, text))
             answers.append(Message("tool", text, tool_call_id=call.id))
@@ -239,7 +238,7 @@ class RepositoryEnvironment:
     def _judge(self, commit: str, *, at_start: bool = False) -> Outcome:
         """Ask the gates about a commit or a tree. One and a half times what that takes is kept back for the next time."""
         ledger, began = self._context.ledger, time.monotonic()
-        outcome = self._context.gates.grade(self._task.checks, commit, seconds=ledger.seconds_until_end, at_start=at_start)
+        outcome = self._context.open_gates().grade(self._task.checks, commit, seconds=ledger.seconds_until_end, at_start=at_start)
         ledger.keep_for_gates(1.5 * (time.monotonic() - began))
         return outcome
 

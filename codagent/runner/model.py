@@ -54,7 +54,9 @@ def say_which_model(settings: Settings, access: Access, display: Display) -> Non
 
 def describe_plan(tasks: Sequence[Task], settings: Settings) -> list[str]:
     """Describe what a loop would do, a line each: its tasks, their checks, its limits. UsageError when there is no such model."""
-    find_target(settings)
+    from codagent.models.open import profile_for
+
+    profile_for(find_target(settings))
     lines = [f"task:       {first_line(task.instruction, 80)}; checks: {', '.join(task.checks)}" for task in tasks]
     return [*lines, *worst_case(settings)]
 
@@ -83,7 +85,8 @@ def worst_case(settings: Settings) -> list[str]:
     return [
         f"model:      {settings.model}",
         f"iterations: {limits.iterations} at each task, {limits.patience} without progress, {limits.steps} steps in each",
-        f"limits:     {limits.tokens:,} tokens, {limits.seconds:,.0f} s" + ("" if limits.usd is None else f", ${limits.usd:g}"),
+        f"limits:     {limits.tokens:,} tokens, {limits.seconds:,.0f} s"
+        + ("" if limits.usd is None or price is None else f", ${limits.usd:g}"),
         f"worst case: {bill}",
     ]
 

@@ -74,7 +74,7 @@ def describe_outcome(loop: Loop) -> str:
     """Say in a sentence how a loop ended."""
     label, last = outcome_label(loop), loop.attempts[-1]
     if label == "failed" and loop.end == "iterations":
-        return f"{ENDS['failed']}, and all {iterations(loop)} iterations are used up"
+        return f"{ENDS['failed']}, and the limit of {count(iterations(loop), 'iteration')} is reached"
     if label == "failed" and last.outcome is None:
         return describe_end(last)
     return ENDS.get(label, label)

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,8 +16,10 @@ from pathlib import Path
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
 from codagent.errors import RecordError, RepositoryError
+from codagent.mcp.tools import McpTools
 from codagent.repository import git
 from codagent.repository.tools.tool_hooks import Hooks
+from codagent.repository.tools.toolbox import Toolbox
 from codagent.runner.display import Display, LoopView
 from codagent.runner.model import Access
 from codagent.runner.planning.schedule import UntilPassed
@@ -80,7 +82,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
         self._open_model = open_model
-        self._model = self._pool.submit(open_model)
+        self._model: Future[OpenedModel] = self._pool.submit(open_model)
         self._waited_for, self._lock = False, threading.Lock()
         self._running: list[_Running] = []
         self._stopped = False
@@ -95,10 +97,10 @@ class Runner:
         with self.prepare(spec, so_far, display) as ready, self._stoppable(ready.around.ledger, ready.sandboxes):
             ledger = ready.around.ledger
             agent = Agent(MeteredModel(ready.opened.model, ledger, display.on_text), ready.profile)
-            ready.around.hooks.start()
+            ready.around.toolbox.hooks.start()
             loop = self._run_recorded(ready, agent, display)
         result = Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD, ledger.used)
-        if trouble := ready.around.hooks.end({"reason": outcome_label(loop), **summary(result)}):
+        if trouble := ready.around.toolbox.hooks.end({"reason": outcome_label(loop), **summary(result)}):
             display.say(f"a hook at the end failed: {trouble}")
         return result
 
@@ -111,6 +113,7 @@ class Runner:
         with (
             self._hold_folder(folder),
             closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes,
+            closing(self._open_servers(spec, so_far, display)) as servers,
         ):
             spec, packed = self._take_snapshot(spec)
             if so_far:
@@ -125,8 +128,17 @@ class Runner:
             image = self._start_sandbox.image() if checked else ""
             loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
             hooks = Hooks(self.settings.hooks, self.root, spec.loop_id, folder / layout.RECORD)
-            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, hooks)
+            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, Toolbox(hooks, servers))
             yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
+
+    def change_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> OpenedModel:
+        """Open another model, that `settings` name, and close the one before. Raises what `open_model` raises; then all stays as it was."""
+        opened, before = open_model(), self._model
+        self._model = Future()
+        self._model.set_result(opened)
+        self.settings, self._open_model = settings, open_model
+        before.add_done_callback(_close_model)
+        return opened
 
     def stop(self) -> None:
         """Interrupt the loops that run, from another thread. They can be resumed. No further loop begins."""
@@ -137,8 +149,13 @@ class Runner:
     def close(self) -> None:
         """Wait for the threads and close the model."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if not self._model.cancelled() and self._model.exception() is None:
-            self._model.result().model.close()
+        _close_model(self._model)
+
+    def _open_servers(self, spec: LoopSpec, so_far: Loop | None, display: Display) -> McpTools:
+        """Connect to MCP servers. A loop, which nobody watches, uses only the person's own."""
+        servers = [server for server in self.settings.servers if server.own or not spec.iterate]
+        last = so_far.episodes[-1] if so_far and so_far.episodes else None
+        return McpTools(servers, self.root, display.say, last.steps if last and last.resumable else ())
 
     def _check_stopped(self) -> None:
         if self._stopped:
@@ -223,3 +240,9 @@ class Runner:
             yield
         finally:
             self._running.remove(running)
+
+
+def _close_model(opening: Future[OpenedModel]) -> None:
+    """Close a model that was opened, or had to be."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().model.close()

@@ -163,8 +163,9 @@ def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Se
     more.
     """
     spec, settings, profile = spec_of(loop)
-    settings = replace(settings, models=person.settings.models, hooks=person.settings.hooks)
-    own, sealed, say = person.settings, is_sealed(loop, person.secret), person.say
+    own = person.settings
+    settings = replace(settings, models=own.models, hooks=own.hooks, servers=own.servers)
+    sealed, say = is_sealed(loop, person.secret), person.say
     if spec.loop_id != loop.id or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop.id):
         raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")
     if settings.sandbox == LOCAL and own.sandbox != LOCAL:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codagent.errors import UsageError
+from codagent.mcp.tools import McpTools
 from codagent.protocols import GateSandbox, ignore_text
 from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.setups import NOTHING_ALLOWED
-from codagent.repository.tools.tool_hooks import Hooks
+from codagent.repository.tools.toolbox import Toolbox
 from codagent.runner.display import Display
 from codagent.runner.spec import LoopSpec, spec_of
 from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.ledger import Ledger
-from codagent.types import Episode, Loop, Profile
+from codagent.types import Episode, Loop, Profile, Step
+
+if TYPE_CHECKING:
+    from codagent.repository.gate import Gates
 
 _NAMED = 10  # files in a sentence
 
@@ -34,7 +39,7 @@ class Surroundings:
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind
-    hooks: Hooks = Hooks()  # a replay runs none
+    toolbox: Toolbox = Toolbox()  # a replay has no hooks and no servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Reopening:
     say: Callable[[str], None]
     allow: Allow = NOTHING_ALLOWED  # what the repository sets up for its sandbox is run only when the user allows it
     sandbox: str = ""  # that the person has chosen, "": none; a record may be somebody else's and never chooses the local one
+    steps: Sequence[Step] = ()  # that are repeated: calls to MCP servers get their recorded answers
 
 
 def take_snapshot(root: Path, display: Display) -> str:
@@ -85,11 +91,6 @@ def open_workspace(
 
     `earlier` are the episodes of a loop that is resumed.
     """
-    from codagent.repository.gate import FileRules, Gates
-
-    cache = layout.verdicts_path(around.loops)
-    rules = FileRules(settings.protect, settings.allow)
-    gates = Gates(around.root, spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
     context = RepositoryContext(
         root=around.root,
         start_commit=spec.start_commit,
@@ -98,14 +99,23 @@ def open_workspace(
         open_sandbox=around.open_sandbox,
         loop_id=spec.loop_id,
         ledger=around.ledger,
-        gates=gates,
+        open_gates=cache(partial(open_gates, around, spec.start_commit, settings)),
         start=spec.start,
         say=around.say,
         limits=around.ledger.limits if spec.iterate else None,
         user_rules=spec.user_rules,
-        hooks=around.hooks,
+        toolbox=around.toolbox,
     )
     return RepositoryEnvironment(context, profile, earlier)
+
+
+def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> Gates:
+    """Return the gates that compare with the start commit. Their code is loaded here, so a loop without checks never loads it."""
+    from codagent.repository.gate import FileRules, Gates
+
+    rules = FileRules(settings.protect, settings.allow)
+    verdicts = layout.verdicts_path(around.loops)
+    return Gates(around.root, start_commit, around.open_sandbox, rules=rules, image=around.image, cache=verdicts)
 
 
 def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:
@@ -122,4 +132,5 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
     start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
     around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger, where.say)
+    around = replace(around, toolbox=Toolbox(servers=McpTools(earlier=where.steps)))
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

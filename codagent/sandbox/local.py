@@ -12,13 +12,13 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from codagent.errors import SandboxError
+from codagent.files import TemporaryFolder
 from codagent.sandbox.definition import ENVIRONMENT
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.types import CommandResult
@@ -32,7 +32,8 @@ class LocalSandbox:
 
     def __init__(self, directory: Path | None = None) -> None:
         """Work in `directory`. None: in a temporary folder, which `close` removes."""
-        self._own = Path(tempfile.mkdtemp(prefix="codagent-"))
+        self._folder = TemporaryFolder()
+        self._own = self._folder.path
         self._output = self._own / "output"
         self._workspace = directory or self._own / "workspace"
         for path in (self._output, self._own / "home", self._workspace):
@@ -116,9 +117,14 @@ class LocalSandbox:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
+    def stop_command(self) -> None:
+        """Kill the command that runs, with its session. Any thread may call this."""
+        if self._running:
+            _kill_session(self._running)
+
     def close(self) -> None:
         """Remove the sandbox's own folder, and kill what commands have started. Any thread may call this."""
-        shutil.rmtree(self._own, ignore_errors=True)
+        self._folder.close()
         if self._running:
             _kill_session(self._running)
         self.kill_all()

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from codagent.protocols import GateSandbox
+from codagent.protocols import GateSandbox, Sandbox
 from codagent.settings.settings import LOCAL, Settings
 
 if TYPE_CHECKING:
@@ -91,10 +91,11 @@ class SandboxPool:
         self._opened.append(sandbox)
         return sandbox
 
-    def interrupt(self) -> None:
-        """Close all sandboxes that were opened, from another thread, which ends whatever runs in them."""
+    def interrupt(self, *, spare: Sandbox | None = None) -> None:
+        """Close all sandboxes that were opened but `spare`, from another thread, which ends whatever runs in them."""
         for sandbox in self._opened:
-            sandbox.close()
+            if sandbox is not spare:
+                sandbox.close()
 
     def close(self) -> None:
         """Close the sandbox that was started ahead and never opened."""

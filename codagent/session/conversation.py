@@ -96,7 +96,7 @@ def describe_turns(episodes: Sequence[Episode], max_bytes: int) -> str:
         if episode.kind == "notes":
             lines = lines if episode.notes_after is None else [episode.notes_after] if episode.notes_after else []
         elif is_act(episode):
-            lines.append(truncate_middle(episode.task.instruction, max_lines=20, max_bytes=_TURN_BYTES))
+            lines += filter(None, [truncate_middle(episode.task.instruction, max_lines=20, max_bytes=_TURN_BYTES)])
         else:
             answer = truncate_middle(answer_of(episode), max_lines=40, max_bytes=_TURN_BYTES)
             lines.append(f"The person: {episode.task.instruction}\n{_describe_work(episode)}You: {answer or '(no answer)'}")

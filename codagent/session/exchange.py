@@ -8,27 +8,45 @@ from codagent.repository import git
 from codagent.session.session import Session
 
 _ACCEPTED = "(The person has accepted your changes{parts}. They are in the person's files now.)"
+_STARTED_OVER = (
+    "(The person has edited the same lines meanwhile. Your changes that were not accepted are dropped, and the files are the person's, as "
+    "they are now.)"
+)
 _UNDONE = "(The person has taken the changes that were accepted last back out of the person's files.)"
 _FOLLOWED = "(The person has edited files meanwhile, and you have these edits, too: {paths})"
 _NAMED = 20  # files in a sentence
 
 
-def accept(session: Session, chosen: Mapping[str, Collection[int] | None] | None = None) -> tuple[str, ...]:
-    """Apply the work that is not accepted so far to the person's files. Returns the paths in conflict; then nothing was changed.
+def accept(session: Session, chosen: Mapping[str, Collection[int] | None] | None = None, *, markers: bool = False) -> tuple[str, ...]:
+    """Apply the work that is not accepted so far to the person's files. Returns the paths in conflict.
 
-    `chosen` has numbers of hunks by path, as `git.select` takes them; None: all of it. Raises RepositoryError as `git.apply` does.
+    If there are any, nothing was changed; with `markers`, these files have both versions between conflict markers. `chosen` has numbers of
+    hunks by path, as `git.select` takes them; None: all of it. Raises RepositoryError as `git.apply` does.
     """
     root, change = session.runner.root, session.history.change()
     if change is None:
         return ()
     base, result = change
     wanted = result if chosen is None else git.select(root, base, result, chosen)
-    conflicts = git.apply(root, base, wanted, label=session.id)
-    if not conflicts:
+    conflicts = git.apply(root, base, wanted, label=session.id, markers=markers)
+    if markers or not conflicts:
         accepted = result if chosen is None else git.commit(root, wanted, base, "accepted in part", trailers={})
         parts = "" if chosen is None else f" to {', '.join(list(chosen)[:_NAMED])}"
         session.act(_ACCEPTED.replace("{parts}", parts), accepted=accepted)
     return conflicts
+
+
+def start_over(session: Session) -> None:
+    """Drop the work that is not accepted so far, and go on from the person's files as they are now."""
+    now = git.snapshot(session.runner.root).commit
+    session.act(_STARTED_OVER, commit=now, accepted=now)
+
+
+def make_branch(session: Session) -> str:
+    """Let a branch point to the work, and return its name. Raises RepositoryError when it cannot be made."""
+    history = session.history
+    git.publish(session.runner.root, session.id, history.episodes[-1].position, history.commit, best=history.commit)
+    return git.branch_name(session.id)
 
 
 def undo(session: Session) -> git.Undone:

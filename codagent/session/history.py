@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from codagent.repository import git
 from codagent.session.conversation import is_act
+from codagent.settings.settings import Settings
 from codagent.store.record import Record
-from codagent.types import Episode, Loop, Task
+from codagent.types import EFFORTS, Episode, Loop, Task
 
 CLEARED = "clear"  # the id of the task that stands for a cleared conversation
+CHOSEN = "choose"  # the id of the task that stands for the choice of another model
 
 
 class History:
@@ -65,6 +70,19 @@ class History:
         self.record.on_episode_end(episode)
         self.loop = replace(self.loop, episodes=(*self.episodes, episode))
 
+    def clear(self) -> None:
+        """Write that the conversation is forgotten."""
+        self._note(self.begin("notes", Task(CLEARED, "")), notes_after="")
+
+    def choose(self, settings: Settings) -> None:
+        """Write that the model of these settings is asked from here on."""
+        self._note(self.begin("solve", Task(CHOSEN, "")), cause=json.dumps({"model": settings.model, "effort": settings.effort}))
+
+    def _note(self, episode: Episode, **facts: Any) -> None:
+        """Write an episode in which nothing was asked."""
+        self.record.on_episode_start(episode)
+        self.add(replace(episode, end="finished", **facts))
+
     def take_unfinished(self) -> Episode | None:
         """Take the last episode of a resumed session away if it was broken off; its end is to be written anew. None: it was not."""
         last = self.episodes[-1] if self.episodes else None
@@ -81,6 +99,16 @@ class History:
         record.finish("finished")
         record.close()
         return True
+
+
+def find_choice(loop: Loop) -> dict[str, Any]:
+    """Return the model and the effort that a session chose last, as fields of its settings. {}: those that it began with."""
+    causes = [episode.cause for episode in loop.attempts if episode.task.id == CHOSEN and is_act(episode)]
+    with suppress(ValueError):
+        choice = json.loads(causes[-1]) if causes else {}
+        if isinstance(choice, dict) and isinstance(choice.get("model"), str) and choice.get("effort") in (None, *EFFORTS):
+            return {"model": choice["model"], "effort": choice["effort"]}
+    return {}
 
 
 def copy(loop: Loop, path: Path) -> None:

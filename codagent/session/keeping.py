@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from codagent.errors import NotPublished, RepositoryError, SandboxError, UsageError
 from codagent.repository import git
 from codagent.runner.runner import Prepared
+from codagent.runner.workspace import open_gates
 from codagent.session.history import History
 from codagent.session.turn_workspace import Workspace
 from codagent.settings.settings import Settings
-from codagent.store import layout
 from codagent.text import first_line
 from codagent.types import Episode, Outcome
+
+_ENGINE_S = 10.0  # that an engine may take to come back
 
 
 class Keeper:
     """Brings the work out of the sandbox after each episode."""
 
     def __init__(self, ready: Prepared, settings: Settings, workspace: Workspace, history: History) -> None:
-        from codagent.repository.gate import FileRules, Gates
-
         self._ready, self._workspace, self._history, self._checks = ready, workspace, history, settings.checks
-        around = ready.around
-        cache = layout.verdicts_path(around.loops)
-        rules = FileRules(settings.protect, settings.allow)
-        self._gates = Gates(around.root, ready.spec.start_commit, around.open_sandbox, rules=rules, image=around.image, cache=cache)
+        self._open_gates = cache(partial(open_gates, ready.around, ready.spec.start_commit, settings))
 
     @property
     def _root(self) -> Path:
@@ -38,16 +37,21 @@ class Keeper:
 
     def judge(self, episode: Episode) -> Episode:
         """Let the gates judge a turn that changed files, and keep its work. What goes wrong is in the episode's end."""
+        if episode.end == "sandbox":
+            return self.keep(episode)
         outcome = None
         try:
-            tree = self._workspace.collect()
+            tree = self._collect(episode)
             changed = tree != git.tree_of(self._root, self._history.commit)
             if changed and self._checks and episode.end != "interrupted":
                 outcome = self._grade(tree)
         except KeyboardInterrupt:
             episode = replace(episode, end="interrupted", cause="")
         except (SandboxError, UsageError) as error:
-            episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
+            if self._ready.around.ledger.interrupted:  # who interrupts closes the sandbox of the gates
+                episode = replace(episode, end="interrupted", cause="")
+            else:
+                episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
         except RepositoryError as error:
             episode = replace(episode, end="repository", cause=str(error))
         return self.keep(replace(episode, outcome=outcome))
@@ -55,12 +59,12 @@ class Keeper:
     def keep(self, episode: Episode) -> Episode:
         """Add the commit that holds the work. Refs of codagent keep it, and no branch points to it.
 
-        An episode that has a commit begins from that. After a failure the work is what was kept last.
+        An episode that has a commit begins from that. After a failure of the repository the work is what was kept last.
         """
         before = episode.commit or self._history.commit
         episode = replace(episode, commit=before)
         try:
-            if episode.end not in ("sandbox", "repository"):
+            if episode.end != "repository":
                 episode = replace(episode, commit=self._commit(episode, before))
         except SandboxError as error:
             episode = replace(episode, end="sandbox", cause=str(error))
@@ -80,12 +84,34 @@ class Keeper:
     def _commit(self, episode: Episode, before: str) -> str:
         """Return the commit of the work, which is `before` when nothing was changed."""
         commit, session_id = before, self._ready.spec.loop_id
-        if (tree := self._workspace.collect()) != git.tree_of(self._root, before):
+        if (tree := self._collect(episode)) != git.tree_of(self._root, before):
             message = first_line(episode.task.instruction, 72)
             commit = git.commit(self._root, tree, before, message, trailers={"Codagent-Session": session_id})
         if commit != self._ready.spec.start_commit:
             git.keep_work(self._root, session_id, episode.position, commit)
         return commit
 
+    def _collect(self, episode: Episode) -> str:
+        """Bring the work out of the sandbox, and return its tree. When the sandbox is gone, the steps are repeated in another one first.
+
+        Raises SandboxError when there is no other one, or when there are no steps to repeat.
+        """
+        try:
+            return self._workspace.collect()
+        except SandboxError:
+            if self._ready.around.ledger.interrupted or not episode.steps:
+                raise
+        self._ready.around.say("the sandbox is gone; the steps of this turn are repeated in another one")
+        deadline = time.monotonic() + _ENGINE_S
+        while True:
+            self._workspace.close()
+            try:
+                self._workspace.replay(episode.steps)
+                return self._workspace.collect()
+            except SandboxError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+
     def _grade(self, tree: str) -> Outcome:
-        return self._gates.grade(self._checks, tree, seconds=self._ready.around.ledger.seconds_until_end)
+        return self._open_gates().grade(self._checks, tree, seconds=self._ready.around.ledger.seconds_until_end)

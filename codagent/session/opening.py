@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,15 @@ from codagent.repository import git
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model
 from codagent.runner.runner import Runner
-from codagent.runner.spec import LoopSpec, Person, rename_loop, restrict_spec
+from codagent.runner.spec import LoopSpec, Person, is_sealed, rename_loop, restrict_spec
 from codagent.session import history
+from codagent.session.conversation import is_act
 from codagent.session.session import Session
 from codagent.session.turn_workspace import Answered
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
-from codagent.types import Loop
+from codagent.types import Episode, Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,12 @@ def resume(options: SessionOptions, wanted: str | None, person: Person) -> Sessi
     """
     so_far = load_session(options.loops, wanted)
     spec, recorded, _ = restrict_spec(so_far, options.loops, person)
+    if is_sealed(so_far, person.secret):
+        recorded = replace(recorded, **history.find_choice(so_far))
     settings, answered = options.settings, 0
     if "model" not in settings.asked:
-        settings = replace(settings, model=recorded.model, asked=settings.asked | {"model"})
+        effort = settings.effort if "effort" in settings.asked else recorded.effort
+        settings = replace(settings, model=recorded.model, effort=effort, asked=settings.asked | {"model"})
         answered = sum(len(episode.steps) for episode in so_far.episodes)
     session = Session(_make_runner(replace(options, settings=settings), answered), spec, options.display, options.on_answer)
     session.resume(so_far)
@@ -81,14 +86,19 @@ def load_session(loops: Path, wanted: str | None) -> Loop:
         if not is_session(loop):
             raise UsageError(f"loop {loop.id} is no session; `codagent loop --resume {loop.id}` goes on with it")
         return loop
-    for loop_id in reversed(layout.list_loops(loops)):
-        try:
-            loop = load(loops / loop_id / layout.RECORD)
-        except CodagentError:  # a damaged record is no reason not to find another
-            continue
-        if is_session(loop):
-            return loop
+    for loop, _ in list_sessions(loops):
+        return loop
     raise RecordError("there is no session to go on with in this repository; `codagent` begins one")
+
+
+def list_sessions(loops: Path) -> Iterator[tuple[Loop, tuple[Episode, ...]]]:
+    """Yield the recorded sessions that have turns, with these; the latest first. A damaged record is left out."""
+    for loop_id in reversed(layout.list_loops(loops)):
+        with suppress(CodagentError):
+            loop = load(loops / loop_id / layout.RECORD)
+            turns = tuple(episode for episode in loop.attempts if not is_act(episode))
+            if is_session(loop) and turns:
+                yield loop, turns
 
 
 def is_session(loop: Loop) -> bool:

@@ -12,12 +12,12 @@ from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
 from codagent.runner.spec import LoopSpec, OpenedModel, effective_limits
-from codagent.session.compaction import ATTEMPTS, SUMMARY_TOKENS, Compaction
-from codagent.session.conversation import recall
-from codagent.session.history import CLEARED, History
+from codagent.session.compaction import sum_up
+from codagent.session.history import History
 from codagent.session.keeping import Keeper
-from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, summarize, write_prompt
+from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, write_prompt
 from codagent.session.turn_workspace import Answered, Workspace
+from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
@@ -46,6 +46,7 @@ class Session:
         self._stack = ExitStack()
         self._opened: _Opened | None = None
         self._so_far: Loop | None = None
+        self._chosen: Settings | None = None  # with another model than the record tells of; None: it is the same
 
     @property
     def id(self) -> str:
@@ -119,6 +120,9 @@ class Session:
         if is_too_long(now.history.episodes, self.profile, text):
             self._display.say("the conversation is long; it goes on with a summary of what was said so far")
             self.compact()
+        if self._chosen:
+            now.history.choose(self._chosen)
+            self._chosen = None
         task = Task(f"turn-{len(now.history.turns) + 1}", text or GO_ON, self.runner.settings.checks)
         told = attach_files(text, now.workspace.sandbox.read)
         now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, told))
@@ -169,9 +173,7 @@ class Session:
     def clear(self) -> None:
         """Forget the conversation. The work stays."""
         self.open()
-        episode = self.history.begin("notes", Task(CLEARED, ""))
-        self.history.record.on_episode_start(episode)
-        self.history.add(replace(episode, end="finished", notes_after=""))
+        self.history.clear()
 
     def compact(self, wish: str = "") -> str:
         """Put a summary in the place of all messages but the latest steps, and return it. "": there was nothing to compact.
@@ -179,24 +181,27 @@ class Session:
         `wish` is what the summary should hold besides; "": nothing special. The model writes it; if it fails, the turns are listed.
         """
         self.open()
-        now, profile = self._now, self.profile
-        talk = recall(now.history.episodes, profile.context_tokens)
-        if not talk.begun:
-            return ""
-        now.ready.around.ledger.extend(now.limits)
-        writing = Compaction(talk.messages, now.workspace.tools, wish)
-        sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, SUMMARY_TOKENS))
-        agent = replace(self._make_agent(), profile=replace(profile, steps=ATTEMPTS, sampling=sampling, memory=None))
-        episode = run_episode(agent, writing, now.history.begin("notes", Task("compact", wish)))
-        summary = writing.summary or summarize(now.history.episodes, profile)
-        self._add(replace(episode, notes_after=summary))
-        return summary
-
-    def set_model(self, opened: OpenedModel) -> None:
-        """Ask another model from the next turn on."""
         now = self._now
-        now.model = MeteredModel(opened.model, now.ready.around.ledger, self._display.on_text)
-        now.workspace.profile = effective_limits(self.runner.settings, opened, self._spec.seed).profile
+        now.ready.around.ledger.extend(now.limits)
+        episode = sum_up(self._make_agent(), now.workspace.tools, now.history, wish)
+        return str(self._add(episode).notes_after) if episode else ""
+
+    def set_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> None:
+        """Ask the model of other settings from the next turn on, which puts that on record. Raises as `open_model` does; then the model
+        stays as it was.
+        """
+        opened = self.runner.change_model(settings, open_model)
+        if self._opened is not None:
+            now = self._opened
+            now.model = MeteredModel(opened.model, now.ready.around.ledger, self._display.on_text)
+            now.workspace.profile = effective_limits(settings, opened, self._spec.seed).profile
+            self._chosen = settings
+
+    def interrupt(self) -> None:
+        """Stop the turn that goes on, from another thread. What was done is kept, and the session goes on with the next turn."""
+        if self._opened is not None:
+            self._opened.ready.around.ledger.interrupt()
+            self._opened.ready.sandboxes.interrupt(spare=self._opened.workspace.stop_command())
 
     def plan(self, *, on: bool) -> None:
         """Let the model call only tools that read, or all of them again."""
@@ -232,7 +237,7 @@ class Session:
         """
         now = self._now
         if episode.commit is None:
-            now.workspace.replay([step.reply.message for step in episode.steps if step.observation.end != "interrupted"])
+            now.workspace.replay(episode.steps)
             episode = now.keeper.keep(episode)
         else:
             now.workspace.commit = episode.commit

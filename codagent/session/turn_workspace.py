@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from codagent.errors import SandboxError
 from codagent.protocols import Sandbox
@@ -18,12 +17,26 @@ from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
 from codagent.runner.runner import Prepared
 from codagent.text import escape_controls, format_result, parse_json
-from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Task, Tool, ToolCall
+from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
 
 READING = (tools.READ.name, tools.SEARCH.name)  # the tools of a plan
 STOPPED = "error: stopped by the person"
 _COMMAND_SECONDS = 1200.0  # of a person's command
 _MAX_DIFF_BYTES = 200_000  # of a file that is compared with what it was
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file before and after a call. A text is "" when there is no such file, or it is too long."""
+
+    path: str
+    old: str
+    new: str
+
+    def describe(self) -> str:
+        """Return the change as a unified diff that a terminal can show."""
+        lines = difflib.unified_diff(self.old.splitlines(), self.new.splitlines(), self.path, self.path, n=1, lineterm="")
+        return "\n".join(map(escape_controls, lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,7 @@ class Answered:
     answer: str
     patch: str = ""  # a unified diff; "": no file was written
     seconds: float = 0.0
+    change: FileChange | None = None  # the same as whole texts
 
 
 class Workspace:
@@ -52,13 +66,14 @@ class Workspace:
         self._sandbox: Sandbox | None = None
         self._rules: RulesReader | None = None
         self._tree = ""  # of the work as it was collected last; "": it is that of `commit`
+        self._calling = False  # whether a call is carried out
         self._touched = False  # whether anything may have changed since then
         self._task, self._form = Task("", ""), ""
         self._prompt: tuple[Message, ...] = ()
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        offered = [tool for tool in tools.select_tools(self.profile) if tool is not tools.FINISH]
+        offered = [tool for tool in self._ready.around.toolbox.list_tools(self.profile) if tool is not tools.FINISH]
         return tuple(tool for tool in offered if not self.planning or tool.name in READING)
 
     @property
@@ -121,12 +136,22 @@ class Workspace:
             answers.append(Message("user", said))
         return Observation(tuple(answers), end)
 
-    def replay(self, replies: Sequence[Message]) -> None:
-        """Repeat in the sandbox what recorded replies did, without telling anybody."""
-        listener, self._on_answer = self._on_answer, lambda _: None
-        for message in replies:
-            self.step(message)
-        self._on_answer = listener
+    def replay(self, steps: Sequence[Step]) -> None:
+        """Repeat in the sandbox what recorded steps did, without telling anybody. What was interrupted is not repeated.
+
+        What a person types meanwhile waits for the next step that is none of these.
+        """
+        done = [step for step in steps if step.observation.end != "interrupted"]
+        self._ready.around.toolbox.servers.expect(done)
+        listener, typed = self._on_answer, self.typed.copy()
+        self._on_answer = lambda _: None
+        self.typed.clear()
+        try:
+            for step in done:
+                self.step(step.reply.message)
+        finally:
+            self._on_answer = listener
+            self.typed.extendleft(reversed(typed))
 
     def run(self, command: str) -> CommandResult:
         """Run a command that the person typed."""
@@ -136,6 +161,13 @@ class Workspace:
     def format_run(self, command: str, result: CommandResult) -> str:
         """Tell the model what a person's command did."""
         return f"(The person ran `{command}` in the sandbox: {format_result(result, self.profile)})"
+
+    def stop_command(self) -> Sandbox | None:
+        """Stop the command that a call runs, from another thread. Returns the sandbox, which stays open. None: there is none."""
+        sandbox = self._sandbox
+        if sandbox and self._calling:
+            sandbox.stop_command()
+        return sandbox
 
     def collect(self) -> str:
         """Bring the work out of the sandbox, and return its tree. What runs there goes on."""
@@ -174,16 +206,20 @@ class Workspace:
             return Answered(call, "error: this is a plan, and only tools that read may be called until the person says go")
         self._touched = self._touched or call.name not in READING
         began, before = time.monotonic(), self._read_target(call)
+        self._calling = True
         try:
-            do = partial(tools.call, self.sandbox, call, self.profile, seconds_left=ledger.seconds_left)
-            answer = self._ready.around.hooks.answer(call, do)
+            answer = self._ready.around.toolbox.answer(self.sandbox, call, self.profile, ledger)
         except SandboxError:
             ledger.check_interrupted()
             raise
-        patch = self._compare(before, tools.written_paths(call, answer))
+        finally:
+            self._calling = False
+        ledger.check_interrupted()
+        written = (path.lstrip("/") for path in tools.written_paths(call, answer))
+        change = next((FileChange(path, before[path], self._read_text(path)) for path in written if path in before), None)
         if self._rules:
             answer = self._rules.extend_answer(answer, tools.touched_paths(call, answer))
-        return Answered(call, answer, patch, time.monotonic() - began)
+        return Answered(call, answer, change.describe() if change else "", time.monotonic() - began, change)
 
     def _read_target(self, call: ToolCall) -> dict[str, str]:
         """Read the file that a call is about to write, by its path; nothing for any other call."""
@@ -192,14 +228,6 @@ class Workspace:
         except (ValueError, LookupError, TypeError, AttributeError):
             path = ""
         return {path: self._read_text(path)} if path and "\0" not in path else {}
-
-    def _compare(self, before: dict[str, str], written: Sequence[str]) -> str:
-        """Describe as a patch how files were changed."""
-        lines: list[str] = []
-        for path in filter(before.__contains__, (path.lstrip("/") for path in written)):
-            old, new = before[path].splitlines(), self._read_text(path).splitlines()
-            lines += difflib.unified_diff(old, new, path, path, n=1, lineterm="")
-        return "\n".join(escape_controls(line) for line in lines)
 
     def _read_text(self, path: str) -> str:
         try:

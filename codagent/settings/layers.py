@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from codagent.errors import UsageError
 from codagent.settings.hooks import Hook
 from codagent.settings.named_models import parse_models
+from codagent.settings.servers import REPOSITORY_FILE, parse_servers
 from codagent.settings.settings import LOCAL, Settings
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml
 from codagent.types import Effort, Limits
@@ -59,6 +60,7 @@ class Layer(Table, frozen=True):
     effort: Effort | None = None
     models: Annotated[dict[str, Any], Meta(description="tables, [models.NAME]")] | None = None
     hooks: tuple[Hook, ...] = ()
+    mcp: Annotated[dict[str, Any], Meta(description="tables, [mcp.NAME]")] | None = None
     sandbox: SandboxTable = SandboxTable()
 
 
@@ -73,8 +75,10 @@ def merge_layers(*layers: Layer) -> Settings:
     for layer in layers:
         hooks = (*stated.get("hooks", ()), *layer.hooks)
         stated |= layer.to_dict() | {"hooks": hooks}
+        if "mcp" in stated:
+            stated["servers"] = stated.pop("mcp")
         setup |= stated.pop("sandbox").to_dict()
-    asked = frozenset(stated) - {"hooks"}
+    asked = frozenset(stated) - {"hooks", "servers"}
     limits = Limits(**{name: stated.pop(key) for key, name in _LIMITS.items() if key in stated})
     if "name" in setup:
         stated["sandbox"] = setup.pop("name")
@@ -96,8 +100,11 @@ def read_layer(path: Path, *, repository: bool = False) -> Layer:
     if repository:
         if layer.model or layer.models or layer.effort:
             raise UsageError(f"{path}: a repository may not choose the model; use --model, CODAGENT_MODEL or your user file")
+        if layer.mcp:
+            raise UsageError(f"{path}: a repository names its MCP servers in {REPOSITORY_FILE}, and you name yours in your user file")
         refuse_local(layer, path)
-    return replace(layer, models=parse_models(layer.models, path)) if layer.models else layer
+    models, servers = parse_models(layer.models or {}, path), parse_servers(layer.mcp or {}, path)
+    return replace(layer, models=models or None, mcp=servers or None)
 
 
 def refuse_local(layer: Layer, path: Path) -> None:

@@ -29,6 +29,23 @@ class NamedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServer:
+    """An MCP server. It is started by `command` on this machine, or it is asked at `url`."""
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)  # beside a few safe variables; ${NAME} is one of this machine
+    cwd: str = ""  # where it is started, from the repository's root
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)  # that are sent with each request; ${NAME} as above
+    tools: tuple[str, ...] = ()  # the only ones that are used; (): all
+    without: tuple[str, ...] = ()  # tools that are not used
+    seconds: float = 60.0  # that a call may take
+    own: bool = True  # the person's; False: the repository's, which the person has allowed
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a person asked for, with defaults for the rest."""
 
@@ -43,4 +60,5 @@ class Settings:
     effort: Effort | None = None  # how much the model thinks; None: as its own table says, or as its server chooses
     models: Mapping[str, NamedModel] = field(default_factory=dict)  # of the user's file, by name
     hooks: tuple[Hook, ...] = ()  # commands of the person, and those of the repository that the person allowed
+    servers: tuple[McpServer, ...] = ()  # MCP servers of the person, and those of the repository that the person allowed
     asked: frozenset[str] = frozenset()  # the keys that some layer set; the others are defaults

@@ -88,8 +88,9 @@ def _read_tables(path: Path) -> TaskFile:
         raise UsageError(f"{path}: an instruction and [[task]] tables exclude each other; keep one")
     if file.setup and file.sandbox.setup:
         raise UsageError(f"{path}: 'setup' is short for the one of [sandbox], which is given too; keep one")
-    if file.hooks:
-        raise UsageError(f"{path}: a task file may not bring hooks, which run on this machine; they belong into your user file")
+    if file.hooks or file.mcp:
+        brought = "hooks" if file.hooks else "MCP servers"
+        raise UsageError(f"{path}: a task file may not bring {brought}, which run on this machine; they belong into your user file")
     tables = (_TaskTable(file.instruction),) if file.instruction else file.task
     if not tables:
         raise UsageError(f"{path} names nothing to do; give it an instruction, or [[task]] tables")

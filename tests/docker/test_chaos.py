@@ -1,21 +1,20 @@
-"""A loop in Docker that is killed at random moments ends as if it had not been; the long form is tests/benchmarks/chaos.py."""
+"""Commands in Docker that are killed at random moments end as if they had not been; the long form is tests/benchmarks/chaos."""
 
 import random
 
 import pytest
 
-from tests.benchmarks.chaos import disturbed, undisturbed
+from tests.benchmarks.chaos.kinds import KINDS
+from tests.benchmarks.chaos.run import disturbed, undisturbed
 
 pytestmark = pytest.mark.docker
 
-
-@pytest.fixture(scope="module")
-def whole(python_sandbox, tmp_path_factory):
-    """What an undisturbed loop ends with, and the seconds that it takes."""
-    return undisturbed(tmp_path_factory.mktemp("undisturbed") / "loop")
+TRIALS = {"run": 2, "loop": 4, "group": 1, "session": 2}
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_killed_loop_ends_as_if_nothing_had_happened(whole, tmp_path, seed):
-    rng = random.Random(seed)
-    assert any(disturbed(tmp_path / str(number), rng, *whole).kills for number in range(5))  # one may end before it is killed
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_killed_command_ends_as_if_nothing_had_happened(python_sandbox, tmp_path, name):
+    whole = undisturbed(KINDS[name], tmp_path / "undisturbed")
+    rng = random.Random(0)
+    for trial in range(TRIALS[name]):
+        assert any(disturbed(KINDS[name], tmp_path / f"{trial}-{number}", rng, *whole).kills for number in range(5))  # one may end first

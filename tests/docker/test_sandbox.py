@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -167,3 +168,15 @@ def test_a_missing_image_says_which_command_builds_it(python_sandbox: Definition
     for start in (lambda: DockerSandbox.start(missing, loop="x"), lambda: ensure_image(missing, say=print)):
         with pytest.raises(SandboxError, match="codagent sandbox build python"):
             start()
+
+
+@pytest.mark.parametrize("command", ["sleep 60", "sleep 60 & wait", "setsid sleep 60"])
+def test_a_command_is_stopped_from_another_thread_and_the_sandbox_goes_on(sandbox: DockerSandbox, command: str) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(sandbox.run, f"echo begun; echo kept > file; {command}", timeout=60)
+        while not running.done():
+            sandbox.stop_command()
+            time.sleep(0.2)
+    assert running.result().exit_code == 137
+    sandbox.stop_command()  # nothing runs
+    assert sandbox.run("cat /proc/[0-9]*/comm | grep -x sleep; echo on", timeout=10).output == "on\n"

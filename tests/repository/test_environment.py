@@ -40,7 +40,7 @@ def environment(tmp_path):
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
         packed = git.pack(root, taken)
-        place = RepositoryContext(root, taken, taken, packed, LocalSandbox, "loop-1", ledger, gates, start, limits, say, user_rules)
+        place = RepositoryContext(root, taken, taken, packed, LocalSandbox, "loop-1", ledger, lambda: gates, start, limits, say, user_rules)
         made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 

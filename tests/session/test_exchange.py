@@ -3,7 +3,7 @@
 import pytest
 
 from codagent.repository import git
-from codagent.session.exchange import accept, follow, undo
+from codagent.session.exchange import accept, follow, make_branch, start_over, undo
 from tests.session.place import call
 
 MEND = call("edit", path="answer.txt", old="wrong", new="right")
@@ -75,3 +75,36 @@ def test_a_resumed_session_knows_what_is_accepted(place, accepted):
     again.open()
     assert (again.history.change() is None) == accepted
     assert follow(again) == ()
+
+
+def test_a_conflict_is_settled_by_markers(place):
+    session = place.begin(MEND, "Done.", LOOK, "Seen.")
+    session.ask("mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    assert accept(session) == ("answer.txt",)
+    assert accept(session, markers=True) == ("answer.txt",)
+    both = (place.root / "answer.txt").read_text()
+    assert ("<<<<<<<" in both, "mine" in both, "right" in both) == (True, True, True)
+    assert follow(session) == ()
+    assert (session.history.change(), "<<<<<<<" in told(session)[1]) == (None, True)
+    undo(session)
+    assert (place.root / "answer.txt").read_text() == "mine\n"
+
+
+def test_a_conflict_is_settled_by_a_branch(place):
+    session = place.begin(MEND, "Done.")
+    session.ask("mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    branch = make_branch(session)
+    assert git.read_file(place.root, branch, "answer.txt") == b"right\n"
+    assert (place.root / "answer.txt").read_text() == "mine\n"
+
+
+def test_a_conflict_is_settled_by_another_try_on_the_files_as_they_are(place):
+    session = place.begin(MEND, "Done.", LOOK, "Seen.")
+    session.ask("mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    start_over(session)
+    text, seen = told(session)
+    assert (text.startswith("(The person has edited the same lines meanwhile."), "mine" in seen) == (True, True)
+    assert (session.history.change(), follow(session)) == (None, ())

@@ -1,15 +1,22 @@
 """Sessions without a terminal: turns, what a person does beside them, and records that go on."""
 
 import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from codagent.errors import RecordError, UsageError
+from codagent.errors import RecordError, SandboxError, UsageError
 from codagent.repository import git
+from codagent.runner.model import Access, open_model
+from codagent.session import keeping
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
 from codagent.session.opening import begin, fork, load_session
+from codagent.session.turn_workspace import Workspace
+from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.types import Limits
@@ -279,3 +286,133 @@ def test_a_model_that_could_not_be_opened_is_tried_again(place, tmp_path, tries)
             session.ask("hello")
     hidden.rename(script)
     assert session.ask("hello").end == "finished"
+
+
+def test_a_model_that_was_chosen_is_asked_again_when_the_session_goes_on(place, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('["From the other.", "The other still.", "And still."]')
+    session = place.begin("From the first.")
+    session.ask("who?")
+    settings = replace(session.runner.settings, model=f"scripted:{other}", effort="high")
+    session.set_model(settings, lambda: open_model(settings, Access(secret=SECRET)))
+    assert session.ask("and now?").steps[0].reply.message.content == "From the other."
+    session.close()
+    again = place.resume(session.id)
+    assert (again.runner.settings.model, again.runner.settings.effort) == (f"scripted:{other}", "high")
+    assert len(again.ask("still?").steps[0].reply.message.content) > 0
+
+
+def test_a_model_that_was_chosen_in_a_record_of_somebody_else_is_not_taken(place, tmp_path):
+    session = place.begin("One.")
+    session.ask("one?")
+    first = session.runner.settings.model
+    settings = replace(session.runner.settings, model=f"scripted:{tmp_path / 'script0.json'}x")
+    session.history.choose(settings)
+    session.close()
+    record = place.loops / session.id / layout.RECORD
+    loop = load(record)
+    record.unlink()
+    copy(replace(loop, settings={key: value for key, value in loop.settings.items() if key != "seal"}), record)
+    assert place.resume(session.id, model=first).runner.settings.model == first
+
+
+def test_a_model_that_cannot_be_opened_leaves_the_one_before(place):
+    session = place.begin("One.", "Two.")
+    session.ask("one?")
+    settings = replace(session.runner.settings, model="scripted:nowhere.json")
+    with pytest.raises(UsageError):
+        session.set_model(settings, lambda: open_model(settings, Access(secret=SECRET)))
+    assert session.ask("two?").steps[0].reply.message.content == "Two."
+
+
+@pytest.mark.parametrize("command", ["sleep 60", "sleep 60 & wait", "trap '' TERM INT; sleep 60; sleep 60"])
+def test_a_turn_is_stopped_from_another_thread_and_the_work_is_kept(place, tmp_path, command):
+    begun = tmp_path / "begun"
+    session = place.begin(MEND, call("bash", command=f"echo more > more.txt; touch {begun}; {command}"), "I go on.")
+    session.open()
+    with ThreadPoolExecutor() as pool:
+        turn = pool.submit(session.ask, "mend it")
+        while not turn.done():
+            if begun.exists():
+                session.interrupt()
+    assert (turn.result().end, turn.result().steps[-1].observation.messages[0].content) == ("interrupted", "error: stopped by the person")
+    assert work_of(session) == "right\n"
+    assert "more.txt" in git.list_files(session.runner.root, session.history.commit)
+    assert session.ask("go on").end == "finished"
+
+
+def test_a_turn_is_stopped_while_the_gates_judge_and_the_work_is_kept(place, tmp_path):
+    begun = tmp_path / "begun"
+    session = place.begin(MEND, "Done.", "I go on.", checks=(f"touch {begun}; sleep 60",))
+    session.open()
+    with ThreadPoolExecutor() as pool:
+        turn = pool.submit(session.ask, "mend it")
+        while not turn.done():
+            if begun.exists():
+                session.interrupt()
+    assert (turn.result().end, work_of(session)) == ("interrupted", "right\n")
+
+
+def test_a_session_uses_servers_and_does_not_ask_them_again_when_it_is_resumed(place, repository):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),))
+    calls = [call("mcp__demo__note", line="once"), MEND, call("bash", command="kill -INT $PPID; sleep 5")]
+    session = place.begin(*calls, servers=(server,))
+    turn = session.ask("note it")
+    assert (turn.steps[0].observation.messages[0].content, turn.end) == ("ok\n\\x1b]0;owned\\x07noted", "interrupted")
+    session.close()
+    record = place.loops / session.id / layout.RECORD
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(lines[:6]))  # killed after the second call
+    again = place.resume(session.id, replies=["Yes."], servers=(server,))
+    assert again.ask("noted?").end == "finished"
+    assert (repository / "noted.txt").read_text() == "once\n"
+    assert work_of(again) == "right\n"
+
+
+def test_a_plan_calls_no_tool_of_a_server(place, repository):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),))
+    session = place.begin(call("mcp__demo__note", line="x"), "Planned.", servers=(server,))
+    session.plan(on=True)
+    assert "only tools that read" in session.ask("plan").steps[0].observation.messages[0].content
+    assert not (repository / "noted.txt").exists()
+
+
+@pytest.mark.parametrize(("answers", "end", "files"), [(1, "sandbox", ("answer.txt",)), (2, "finished", ("answer.txt", "new.txt"))])
+def test_the_steps_of_a_turn_whose_sandbox_is_gone_are_repeated_in_another(place, answers, end, files):
+    """Gone between two calls, and gone when the turn is over and its work is to be kept."""
+    session = place.begin(
+        call("bash", command="echo right > answer.txt"),
+        call("bash", command="echo new > new.txt"),
+        "Done.",
+        call("bash", command="cat *"),
+        "So.",
+    )
+    session.open()
+    workspace = session._now.workspace
+
+    def count(answered):
+        place.answers.append(answered)
+        if len(place.answers) == answers:
+            workspace.sandbox.close()
+
+    workspace._on_answer = count
+    turn = session.ask("mend it")
+    assert (turn.end, len(place.answers)) == (end, answers)
+    assert git.list_files(place.root, turn.commit)[1:] == files
+    assert git.read_file(place.root, turn.commit, "answer.txt") == b"right\n"
+    assert "the steps of this turn are repeated" in "\n".join(place.said)
+
+
+def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
+    session = place.begin(MEND, "Done.", call("bash", command="echo new > new.txt"), "Gone.")
+    first = session.ask("mend it")
+    workspace = session._now.workspace
+    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(Workspace, "sandbox", property(refuse)))
+    monkeypatch.setattr(keeping, "_ENGINE_S", 0.0)
+    second = session.ask("more")
+    assert (second.end, second.commit) == ("sandbox", first.commit)
+    assert "the engine is gone" in second.cause
+
+
+def refuse(_):
+    raise SandboxError("the engine is gone")

@@ -84,7 +84,7 @@ def test_a_wrong_file_is_refused_with_its_key(tmp_path, text, said):
 
 def test_an_unknown_key_that_is_like_no_other_is_told_the_known_ones(tmp_path):
     limits = "iterations, patience, max_steps, max_tokens, max_seconds, max_usd, wait"
-    known = f"model, checks, protect, allow, {limits}, notes_tokens, effort, models, hooks, sandbox"
+    known = f"model, checks, protect, allow, {limits}, notes_tokens, effort, models, hooks, mcp, sandbox"
     assert refused(tmp_path / "codagent.toml", "colour = 'red'\n") == f"unknown key 'colour'; known are {known}"
 
 

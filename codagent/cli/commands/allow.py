@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from codagent.repository.setups import AllowedSetups
     from codagent.sandbox.images.setup import Files, Setup
     from codagent.settings.hooks import Hook
+    from codagent.settings.settings import Settings
+    from codagent.settings.trust import Brought
 
 _LISTED = 100  # names of a context that are shown
 
@@ -49,23 +52,21 @@ def allow(file: TaskFileArgument = None, *, repo: options.Repo = Path(), sandbox
 
 
 def allow_hooks(root: Path, hooks: tuple[Hook, ...]) -> tuple[Hook, ...]:
-    """Return the hooks of a repository when the person has allowed them; on a terminal, the person is asked. Else none of them runs."""
-    from codagent.settings.hooks import RepositoryHooks
+    """Return the hooks of a repository when the person has allowed them. Else none of them runs."""
+    from codagent.settings.hooks import describe_brought
 
-    brought, allowed = RepositoryHooks(root, hooks), allowed_setups()
-    if allowed.holds(brought):
-        return hooks
-    if not sys.stdin.isatty():
-        warn("this repository brings hooks, which run on this machine; you never allowed them, so they do not run")
-        return ()
-    warn("this repository brings hooks. These commands would run on this machine, as you:")
-    for hook in hooks:
-        warn(escape_controls(f"  {hook.event} {hook.tools}: {hook.command}").replace("\n", "\\n"))
-    warn("allow them, and remember that? [y/N] ", end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        return ()
-    allowed.add(brought)
-    return hooks
+    return hooks if _allow(describe_brought(root, hooks)) else ()
+
+
+def allow_servers(root: Path, settings: Settings) -> Settings:
+    """Return the settings with the MCP servers that a repository brings, when the person has allowed them. The person's own names win."""
+    from codagent.settings.servers import describe_brought_servers, read_repository_servers
+
+    own = {server.name for server in settings.servers}
+    brought = tuple(server for server in read_repository_servers(root) if server.name not in own)
+    if not brought or not _allow(describe_brought_servers(root, brought)):
+        return settings
+    return replace(settings, servers=(*settings.servers, *brought))
 
 
 def allowed_setups() -> AllowedSetups:
@@ -73,6 +74,24 @@ def allowed_setups() -> AllowedSetups:
     from codagent.repository.setups import AllowedSetups, allowed_file
 
     return AllowedSetups(allowed_file(os.environ), _ask if sys.stdin.isatty() else None)
+
+
+def _allow(brought: Brought) -> bool:
+    """Return whether the person has allowed what a repository brings. On a terminal the person is asked; else the answer is no."""
+    allowed = allowed_setups()
+    if allowed.holds(brought):
+        return True
+    if not sys.stdin.isatty():
+        warn(f"this repository brings {brought.kind}, which run on this machine; you never allowed them, so they do not run")
+        return False
+    warn(f"this repository brings {brought.kind}. These would run on this machine, as you:")
+    for line in brought.lines:
+        warn(escape_controls(f"  {line}").replace("\n", "\\n"))
+    warn("allow them, and remember that? [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        return False
+    allowed.add(brought)
+    return True
 
 
 def _ask(setup: Setup) -> bool:

@@ -161,7 +161,7 @@ def _image() -> str:
     from codagent.sandbox.definition import load_definition
     from codagent.sandbox.images.image import ensure_image
 
-    return ensure_image(load_definition("python"), say=lambda _: None)
+    return f"python is built, {ensure_image(load_definition('python'), say=lambda _: None)[:19]}"
 
 
 def _default_model() -> str:

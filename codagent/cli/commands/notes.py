@@ -31,7 +31,7 @@ Before = Annotated[int, typer.Option("--at", min=0, metavar="K", help="The notes
 @notes.command(epilog="Example: codagent notes show")
 def show(loop_id: options.LoopId = None, *, at: At = None, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
     """Print the notes that a loop left."""
-    say(_after(load_stored(repo, record, loop_id).loop, at))
+    say(_after(load_stored(repo, record, loop_id).loop, at) or "there are no notes")
 
 
 @notes.command(epilog="Example: codagent notes diff --at 2")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli import options
+from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.commands.session import WAIT_S, open_session
-from codagent.cli.event_stream import EventStream
+from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import UsageError
 from codagent.repository import git
@@ -73,7 +74,7 @@ def run(
         settings = options.read_settings(repo.resolve(), wait_s=WAIT_S, **flags)
         run_folder(repo.resolve(), instruction, settings, record=record, seed=seed, json_=json_, stream=stream_json)
     root = git.find_root(repo)
-    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
+    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
     loops = options.loops_dir(root, record, make=True)
     progress: Display = EventStream() if stream_json else ProgressLines()
     access = options.access(settings.model)

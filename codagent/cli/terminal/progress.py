@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 
 from codagent.cli.terminal.output import warn, write
-from codagent.cli.terminal.paint import dim
+from codagent.cli.terminal.paint import count_columns, dim, fit, take_end
 from codagent.cli.terminal.tail import Tail
 from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
 from codagent.runner.result import describe_end
 from codagent.text import first_argument, first_line, sanitize
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
+
+_LONGEST, _LEAST = 160, 20  # columns of what a call was given
 
 
 class ProgressLines:
@@ -57,7 +59,7 @@ class ProgressLines:
         if self._live and time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
             width = shutil.get_terminal_size().columns - 24
-            tail = self._tail.shown()[-max(0, width) :]
+            tail = take_end(self._tail.shown(), width)
             write(f"\r\x1b[K  … {self._chunks:>5} pieces  {dim(tail) if self._tail.is_thought else tail}", sys.stderr)
 
     def on_episode_start(self, episode: Episode) -> None:
@@ -79,7 +81,7 @@ class ProgressLines:
     def on_step(self, step: Step) -> None:
         self._count += 1
         if self._steps:
-            self.say(format_step(self._count, step))
+            self.say(self._fit_step(step))
 
     def on_episode_end(self, episode: Episode) -> None:
         if episode.kind == "notes":
@@ -100,16 +102,27 @@ class ProgressLines:
             if line:
                 self.say(line)
 
+    def _fit_step(self, step: Step) -> str:
+        """Describe a step in one line of the terminal, if there is one."""
+        room, line = _LONGEST, format_step(self._count, step)
+        while self._live and count_columns(line) >= shutil.get_terminal_size().columns and room > _LEAST:
+            room -= _LEAST // 2
+            line = format_step(self._count, step, room)
+        return line
+
     def _clear(self) -> None:
         if self._live:
             write("\r\x1b[K", sys.stderr)
 
 
-def format_step(number: int, step: Step) -> str:
-    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234 tokens in, 56 out, 90% cached`."""
+def format_step(number: int, step: Step, room: int = _LONGEST) -> str:
+    """Return a step as one line, whatever the model wrote: `  3  bash pytest -q → exit 1 · 0.8 s · 1,234 tokens in, 56 out, 90% cached`.
+
+    What a call was given takes at most `room` columns.
+    """
     calls = step.reply.message.tool_calls
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
-    texts = [f"{call.name} {first_line(first_argument(call), 80)}".rstrip() for call in calls]
+    texts = [f"{call.name} {fit(first_line(first_argument(call), 80), room)}".rstrip() for call in calls]
     done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "text"
     return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
-from codagent.errors import ContextOverflow, ModelError, Refusal, RequestRefused
+from codagent.errors import ContextOverflow, ModelError, NotReached, Refusal, RequestRefused
 from codagent.models.http.named_wait import wait_in_headers, wait_in_text
 from codagent.models.http.refusal import is_refusal
 
@@ -51,14 +51,17 @@ class Transient(Exception):
 def retry(act: Callable[[], T], patience: float | Callable[[Transient], float]) -> T:
     """Return what `act` returns; call it again after each Transient.
 
-    `patience` is for how many seconds, or says it after each failure. Raises ModelError when the failures last longer than that.
+    `patience` is for how many seconds, or says it after each failure. Raises ModelError when the failures last longer than that, NotReached
+    when none of the requests has arrived.
     """
     tries, began = 0, 0.0
+    failed: type[ModelError] = NotReached
     while True:
         try:
             return act()
         except Transient as error:
             now = time.monotonic()
+            failed = failed if error.kind == "unreachable" else ModelError
             began = began or now
             left = began + (patience(error) if callable(patience) else patience) - now
             # The first repetition is immediate: a server that closed an idle connection answers at once on a new one.
@@ -66,7 +69,7 @@ def retry(act: Callable[[], T], patience: float | Callable[[Transient], float]) 
             if error.wait_s is not None:
                 wait = max(wait, min(error.wait_s, RETRY_AFTER_CAP_S))
             if wait >= left:
-                raise ModelError(str(error)) from error
+                raise failed(str(error)) from error
             tries += 1
             time.sleep(wait)
 

@@ -9,9 +9,11 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from codagent.errors import UsageError
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Effort, Profile
 
@@ -62,11 +64,25 @@ def find_price(model: str) -> Price | None:
 
 
 def find_profile(model: str, usual: Profile) -> Profile:
-    """Return how to work with `model`: as is `usual`, but with its window, and with replies that leave room to think."""
+    """Return how to work with `model`: as is `usual`, but with its window, and with replies that leave room to think.
+
+    Raises UsageError when litellm does not know its provider.
+    """
+    _require_provider(model)
     entry = find_entry(model)
     longest = _LONG if entry.get("supports_reasoning") else usual.sampling.max_tokens
     sampling = replace(usual.sampling, max_tokens=min(longest, entry.get("max_output_tokens") or longest))
     return replace(usual, context_tokens=entry.get("max_input_tokens") or usual.context_tokens, sampling=sampling)
+
+
+def _require_provider(model: str) -> None:
+    litellm, provider = load(), model.partition("/")[0]
+    try:
+        litellm.get_llm_provider(model=model)
+    except litellm.exceptions.BadRequestError:
+        near = get_close_matches(provider, [str(getattr(known, "value", known)) for known in litellm.provider_list], n=1)
+        question = f"; did you mean {near[0]}/{model.partition('/')[2]}?" if near else "; https://docs.litellm.ai/docs/providers lists them"
+        raise UsageError(f"unknown model {model!r}: there is no provider {provider!r}{question}") from None
 
 
 def find_cost(model: str, usage: Any) -> float | None:

@@ -14,10 +14,12 @@ from typing import Any
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
 from codagent.repository.gate.commands.pytest_command import PytestCommand
+from codagent.repository.gate.twins import Source
+from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
-_ENTRY_POINT = "from inside.main import main\n\nraise SystemExit(main())\n"
+_ENTRY_POINT = "from inside.session import main\n\nraise SystemExit(main())\n"
 _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
 
 
@@ -48,10 +50,17 @@ class TestReport:
         return {test for test, again in self.again.items() if self.outcomes[test] == "passed" != again}
 
 
-def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) -> tuple[CommandResult, TestReport]:
-    """Run pytest in the sandbox's workspace. Raises SandboxError when the sandbox has no room for the files of the gate."""
+def run_tests(
+    sandbox: GateSandbox, pytest: PytestCommand, sources: Mapping[str, Source] = {}, *, seconds: float
+) -> tuple[CommandResult, TestReport]:
+    """Run pytest in the sandbox's workspace, with `sources` in the place of test files.
+
+    Raises SandboxError when the sandbox has no room for the files of the gate.
+    """
     folder, key = f"/tmp/{secrets.token_hex(8)}", secrets.token_bytes(32)  # noqa: S108 - a path in the sandbox
-    plan = {"key": key.hex(), "module": pytest.module}
+    twins = {path: (source.text, source.lines) for path, source in sources.items()}
+    orders = {"module": pytest.module, "sources": twins, "tests": TESTS.pattern}
+    plan = {"key": key.hex(), "command": f"export {_ALONE}; {pytest.run(folder)}", "orders": orders}
     try:
         for file in _INSIDE.glob("*.py"):
             sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
@@ -59,7 +68,7 @@ def run_tests(sandbox: GateSandbox, pytest: PytestCommand, *, seconds: float) ->
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
         raise SandboxError(f"the sandbox has no room for the files that run the tests ({error.strerror}); give it more tmp_mb") from error
-    result = sandbox.run_attested(f"export {_ALONE}; {pytest.run(folder)}", timeout=seconds)
+    result = sandbox.run_attested(f"python3 -I -S {folder}/inside/judge.py", timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")
     except OSError:

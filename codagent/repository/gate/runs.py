@@ -16,7 +16,7 @@ from codagent.repository import git
 from codagent.repository.gate.commands.program import find_missing_program
 from codagent.repository.gate.commands.pytest_command import parse_pytest, split_check
 from codagent.repository.gate.pytest_run import TestReport, run_tests
-from codagent.repository.gate.twins import Mixtures
+from codagent.repository.gate.twins import Mixtures, Source
 from codagent.repository.gate.verdict import Run
 from codagent.text import format_result
 from codagent.types import CommandResult, Profile
@@ -24,6 +24,8 @@ from codagent.types import CommandResult, Profile
 CHECK_SECONDS = 600.0
 TIMED_OUT = 124  # the exit code of a command that a time limit has ended
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
+
+Sources = Mapping[str, Source]  # what stands in the place of test files, by path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class CheckRunner:
 
     def run(self, tree: str, checks: Sequence[str], deadline: float = math.inf) -> tuple[Run, ...]:
         """Run the checks, in order. After `deadline`, a value of time.monotonic, those that have not run count as failed."""
-        return self._run_side_by_side([(tree, split_checks(checks))], deadline)[0]
+        return self._run_side_by_side(tree, [(split_checks(checks), {})], deadline)[0]
 
     def run_with_twins(self, tree: str, checks: Sequence[str], mixtures: Mixtures, deadline: float) -> tuple[Run, ...]:
         """Run the checks, and those that are pytest also with twins, each time in fresh sandboxes and side by side."""
@@ -44,8 +46,8 @@ class CheckRunner:
         last = max((place for place, part in enumerate(parts) if parse_pytest(part)), default=-1)
         if last < 0 or not mixtures.halves:
             return self.run(tree, checks, deadline)
-        mixed = [(git.replace_files(self.root, tree, files), parts[: last + 1]) for files in mixtures.files]
-        runs, *twins = self._run_side_by_side([(tree, parts), *mixed], deadline)
+        mixed = [(parts[: last + 1], sources) for sources in mixtures.sources]
+        runs, *twins = self._run_side_by_side(tree, [(parts, {}), *mixed], deadline)
         return tuple(_add_twins(run, [one[place] for one in twins], mixtures) if place <= last else run for place, run in enumerate(runs))
 
     def run_codes(self, tree: str, checks: Sequence[str], files: Mapping[str, bytes], deadline: float) -> list[int]:
@@ -54,12 +56,12 @@ class CheckRunner:
 
     def run_again(self, tree: str, checks: Sequence[str], times: int, deadline: float) -> list[tuple[Run, ...]]:
         """Run the checks several times, each in fresh sandboxes."""
-        return self._run_side_by_side([(tree, split_checks(checks))] * times, deadline)
+        return self._run_side_by_side(tree, [(split_checks(checks), {})] * times, deadline)
 
-    def _run_side_by_side(self, jobs: Sequence[tuple[str, Sequence[str]]], deadline: float) -> list[tuple[Run, ...]]:
-        packed = {tree: self._pack(tree) for tree, _ in jobs}
+    def _run_side_by_side(self, tree: str, jobs: Sequence[tuple[Sequence[str], Sources]], deadline: float) -> list[tuple[Run, ...]]:
+        packed = self._pack(tree)
         with closing(_Opener(self.open_sandbox)) as opener, ThreadPoolExecutor(len(jobs)) as pool:
-            waiting = [pool.submit(_run_parts, opener, packed[tree], parts, deadline) for tree, parts in jobs]
+            waiting = [pool.submit(_run_parts, opener, packed, *job, deadline) for job in jobs]
             try:
                 return [one.result() for one in waiting]
             except BaseException:
@@ -112,7 +114,9 @@ def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, sec
     return "\n".join(output), bool(output)
 
 
-def _run_parts(open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Sequence[str], deadline: float) -> tuple[Run, ...]:
+def _run_parts(
+    open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Sequence[str], sources: Sources, deadline: float
+) -> tuple[Run, ...]:
     """Run the parts in order. What only pytest has used is not used again: its code may have left something for the next part."""
     runs: list[Run] = []
     sandbox, only_pytest = None, True
@@ -122,18 +126,18 @@ def _run_parts(open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Se
             sandbox = open_sandbox()
             git.copy_in(sandbox, packed)
         only_pytest = only_pytest and is_pytest
-        runs.append(_run_one(sandbox, part, deadline - time.monotonic()))
+        runs.append(_run_one(sandbox, part, sources, deadline - time.monotonic()))
     return tuple(runs)
 
 
-def _run_one(sandbox: GateSandbox, check: str, seconds: float) -> Run:
+def _run_one(sandbox: GateSandbox, check: str, sources: Sources, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None
     if pytest is None:
         result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
     else:
-        result, tests = run_tests(sandbox, pytest, seconds=_limit_seconds(seconds))
+        result, tests = run_tests(sandbox, pytest, sources, seconds=_limit_seconds(seconds))
     missing = find_missing_program(sandbox, check, result.exit_code)
     return Run(check, result.exit_code, format_result(result, _BRIEF), tests, missing, cut=result.timed_out and seconds < CHECK_SECONDS)
 

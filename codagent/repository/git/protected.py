@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
 from codagent.repository.git.refs import tree_of
 from codagent.repository.git.snapshot import list_files, split_paths
@@ -87,9 +87,9 @@ def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, 
 def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
     """Return the tree `tree` with other contents of `files`, by path."""
     git = Git(root)
-    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
+    with temporary_folder() as folder:
         for number, data in enumerate(files.values()):
-            Path(folder, str(number)).write_bytes(data)
+            (folder / str(number)).write_bytes(data)
         names = "".join(f"{folder}/{number}\n" for number in range(len(files)))
         blobs = git("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names.encode()).decode().split()
     return _write_tree(git, tree, [f"{_FILE} {blob}\t{path}" for path, blob in zip(files, blobs, strict=True)])
@@ -97,8 +97,8 @@ def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
 
 def _write_tree(git: Git, tree: str, lines: Sequence[str]) -> str:
     """Return `tree` with the entries of `lines`, each "MODE BLOB<tab>PATH"; the mode 0 removes a path."""
-    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+    with temporary_folder() as folder:
+        index = {"GIT_INDEX_FILE": str(folder / "index")}
         git("read-tree", tree, env=index)
         # --replace: where a folder of protected files became a file or a link, it becomes a folder again.
         git("update-index", "-z", "--replace", "--index-info", stdin=os.fsencode("".join(f"{line}\0" for line in lines)), env=index)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from codagent.errors import RepositoryError
+from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
 
 MAX_UNTRACKED_BYTES = 512 << 20  # a data set that nobody ignored should not be copied into the user's repository
@@ -93,8 +93,8 @@ def read_file(root: Path, commit: str, path: str) -> bytes:
 @contextmanager
 def temporary_index(git: Git) -> Iterator[dict[str, str]]:
     """Copy the user's index. Yields the environment variables that make git use the copy."""
-    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
-        index = Path(folder, "index")
+    with temporary_folder() as folder:
+        index = folder / "index"
         if (theirs := git.path("index")).exists():
             shutil.copy2(theirs, index)  # with its time, from which git knows which files it must read
         yield {"GIT_INDEX_FILE": str(index)}

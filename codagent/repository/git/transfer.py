@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from codagent.errors import SandboxError
+from codagent.files import temporary_folder
 from codagent.protocols import Sandbox
 from codagent.repository.git.command import Git
 from codagent.repository.git.objects import object_folder
@@ -86,7 +86,7 @@ def pack(root: Path, commit: str, also: Sequence[str] = ()) -> bytes:
     }
     wanted = "".join([*(f"--shallow {end}\n" for end in boundary), *(f"{one}\n" for one in commits)])
     archive = io.BytesIO()
-    with object_folder(git, Path(tempfile.gettempdir())) as folder, tarfile.open(fileobj=archive, mode="w") as tar:
+    with temporary_folder() as parent, object_folder(git, parent) as folder, tarfile.open(fileobj=archive, mode="w") as tar:
         pack_options = ("--revs", "--window=0", "--compression=0", "--delta-base-offset", "-q")
         env = {"GIT_OBJECT_DIRECTORY": str(folder)}
         git("pack-objects", *pack_options, f"{folder}/pack/pack", stdin=wanted.encode(), env=env)

@@ -97,8 +97,8 @@ def written_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
 
 
 def touched_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
-    """Return the paths that a call has read or written; of a command, its words, which may be paths. (): the call has failed."""
-    if answer.startswith("error:"):
+    """Return the paths that a call has read or written; of a command, its words, which may be paths. (): it has failed, or is not ours."""
+    if answer.startswith("error:") or wanted.name not in [tool.name for tool in (*TOOLS, DEFINE)]:
         return ()
     arguments = parse_json(wanted.arguments)
     words = re.findall(r"[^\s'\"`;|&<>()=]+", arguments["command"]) if wanted.name == BASH.name else [arguments.get("path") or ""]

@@ -43,7 +43,7 @@ class DockerSandbox:
     """A GateSandbox in a container. `start` makes it.
 
     The container lives as long as the connection to its main process. When this process ends, however it ends, the engine removes the
-    container. Only one thread at a time may use the sandbox, but any thread may close it.
+    container. Only one thread at a time may use the sandbox, but any thread may close it or stop its command.
     """
 
     def __init__(self, client: Any, container: str, lifeline: Stream, definition: Definition) -> None:
@@ -136,6 +136,10 @@ class DockerSandbox:
         No new process is needed for that, so a fork bomb does not prevent it. Raises SandboxError when the sandbox is closed or broken.
         """
         self._shell.reopen(spare=False)
+
+    def stop_command(self) -> None:
+        """Kill the command that runs, and all else that runs in the sandbox; its exit code is 137. Any thread may call this."""
+        self._shell.stop_command()
 
     def close(self) -> None:
         """Close the connections without waiting. The engine removes the container when its main process has read the end of its input."""

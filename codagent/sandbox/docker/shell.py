@@ -6,6 +6,7 @@ shell that works, or there is a SandboxError.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -39,6 +40,7 @@ class Shell:
     def __init__(self, client: Any, container: str, definition: Definition) -> None:
         self._client, self._container, self._definition = client, container, definition
         self._closed = self._spare_waits = False
+        self._lock, self._busy, self._stopped = threading.Lock(), False, False  # whether a command runs, and whether it was stopped
         self._channel = self._open_channel(self._open().stream, kill_others=False)
         self._spare: Exec | None = self._open()
 
@@ -49,15 +51,27 @@ class Shell:
         ended or its answer is invalid, and SandboxError as `reopen` does. After any of them, every process of the agent's has been killed.
         """
         self.check_open()
+        if self._stopped:  # a command that had just ended
+            self.reopen()
         if words[0] == "run":
             self._prepare_for_command()
         seconds = _PATIENCE if timeout is None else timeout
         limit = MAX_READ if words[0] == "get" else MAX_OUTPUT
+        self._set_busy(words[0] == "run")
         try:
             return self._channel.ask(*words, timeout=seconds, data=_read_chunks(stream) if stream else (), limit=limit)
         except (TimeoutError, ChannelClosed, KeyboardInterrupt):
             self.reopen()
             raise
+        finally:
+            self._set_busy(False)
+
+    def stop_command(self) -> None:
+        """Let the command that runs end as if its shell had been killed. From any thread."""
+        with self._lock:
+            if self._busy:
+                self._stopped = True
+                self._channel.close()
 
     def reopen(self, *, spare: bool = True) -> None:
         """Kill every process of the agent's user, wait until they have ended, and go on with a fresh shell.
@@ -66,6 +80,8 @@ class Shell:
         SandboxError when the sandbox is closed, its container has ended, or no shell can be opened in it.
         """
         self.check_open()
+        self._set_busy(False)
+        self._stopped = False
         self._channel.close()
         with translate_errors("the sandbox's container is gone, perhaps for want of memory"), closing(self._open_candidates()) as shells:
             for shell, patience in shells:
@@ -99,6 +115,10 @@ class Shell:
         self._channel.close()
         if self._spare:
             self._spare.stream.close()
+
+    def _set_busy(self, busy: bool) -> None:
+        with self._lock:
+            self._busy = busy
 
     def _prepare_for_command(self) -> None:
         if self._spare is None and not self._spare_waits:

@@ -133,3 +133,21 @@ def test_doctor_says_what_does_not_work(codagent):
     assert "no   docker engine: " in done.stdout
     assert "yes  default model: embedded, because none is named" in done.stdout
     assert "yes  API keys: MY_API_KEY" in codagent("doctor", DOCKER_HOST="unix:///nonexistent.sock", MY_API_KEY="secret-value").stdout
+
+
+def test_a_dry_run_knows_the_model_and_names_money_only_where_it_is_known(codagent):
+    done = codagent("loop", "x", "--check", "true", "--dry-run", "--model", "nonsense/x")
+    assert (done.returncode, "there is no provider 'nonsense'" in done.stderr) == (2, True)
+    plan = codagent("loop", "x", "--check", "true", "--dry-run", "--model", "http://127.0.0.1:9/v1#m").stdout
+    assert ("$" in plan, "price of http://127.0.0.1:9/v1#m is not known" in plan) == (False, True)
+
+
+def test_a_server_that_was_never_reached_costs_nothing(codagent):
+    done = codagent("run", "x", "--model", "http://127.0.0.1:9/v1#m", "--wait", "0", "--json", *LOCAL)
+    result = json.loads(done.stdout)
+    assert (result["outcome"], result["tokens"], result["usd"]) == ("model", 0, 0.0)
+
+
+def test_a_file_in_the_place_of_an_id_is_answered_with_the_command_that_was_meant(codagent):
+    done = codagent("apply", "answer.txt")
+    assert (done.returncode, "`codagent apply -- answer.txt` takes only this file" in done.stderr) == (2, True)

@@ -83,6 +83,30 @@ def test_an_unknown_command_names_the_nearest(talk):
     assert "there is no command /xyzzy; /help lists them" in printed
 
 
+@pytest.mark.parametrize(("slip", "meant"), [("hlep", "help"), ("qiut", "quit"), ("modle", "model")])
+def test_a_slip_is_answered_with_the_nearest_command_and_never_sent(talk, slip, meant):
+    chat, printed = talk([], f"/{slip}")
+    assert f"there is no command /{slip}; did you mean /{meant}?" in printed
+    assert told_to_the_model(chat) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "shown", "content"),
+    [
+        ("--markers", "with conflict markers in answer.txt", "<<<<<<<"),
+        ("--branch", "then `git merge codagent/", "mine"),
+        ("--again", "Mended again.", "mine"),
+    ],
+)
+def test_a_conflict_names_the_ways_out_and_each_works(talk, place, flag, shown, content):
+    mine = call("bash", command=f"echo mine > {place.root}/answer.txt")
+    _, printed = talk([MEND, mine, "Mended.", "Mended again."], "mend it", "/apply", f"/apply {flag}")
+    assert "nothing was changed: you and the agent changed the same lines of answer.txt" in printed
+    assert [way for way in ("/apply --markers", "/apply --branch", "/apply --again") if way not in printed] == []
+    assert shown in printed.partition("/apply --again")[2]
+    assert content in (place.root / "answer.txt").read_text()
+
+
 def test_a_name_may_be_shortened_while_it_is_clear(talk):
     _, printed = talk([], "/cont", "/c")
     assert "of 128k tokens" in printed

@@ -1,5 +1,7 @@
 """The parts of the terminal that need no terminal."""
 
+import time
+
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -8,10 +10,11 @@ from prompt_toolkit.utils import get_cwidth
 from codagent.cli.session.input.completion import SessionCompleter, rank_paths
 from codagent.cli.session.input.pastes import Pastes
 from codagent.cli.session.view.call_lines import describe_call, summarize_call
-from codagent.cli.session.view.ink import Ink, fit, wrap
+from codagent.cli.session.view.ink import Ink, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
+from codagent.cli.terminal.paint import fit
 from codagent.protocols import CallText, Restart, Thought
 from codagent.session.turn_workspace import Answered
 from codagent.types import Message, Reply, Sampling, ToolCall
@@ -32,6 +35,15 @@ def test_a_fence_in_a_longer_fence_is_no_end():
     stream = MarkdownStream()
     assert stream.add("````\n```\n\n```\n") == ""
     assert stream.add("````\n") == "````\n```\n\n```\n````\n"
+
+
+@pytest.mark.parametrize("piece", ["aaaaa", "aaaa\n", "`a` b"])
+def test_a_text_without_an_end_is_taken_in_without_growing_work(piece):
+    stream, began = MarkdownStream(), time.process_time()
+    for _ in range(200_000):
+        stream.add(piece)
+    assert time.process_time() - began < 5
+    assert stream.rest == piece * 200_000
 
 
 def test_markdown_is_rendered_within_the_columns_and_without_colour_when_wanted():

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -35,7 +36,7 @@ def open_session(root, tmp_path):
     return run
 
 
-READY = "branch main"  # in the status line
+READY = "scripted:"  # the beginning of the status line, whose end may be cut
 
 
 def wait_for_call(terminal, root, text):
@@ -187,6 +188,22 @@ def test_hostile_output_leaves_terminal_and_clipboard_alone(open_session):
         terminal.wait_for("is kept")
         terminal.read_to_the_end()
         assert not [code for code in (b"\x1b]52", b"\x1b]0", b"\x1b]8", b"\x1b[?1049h", "\u202e".encode()) if code in terminal.raw]
+
+
+def test_hostile_names_and_endless_lines_leave_the_terminal_alone(open_session, root):
+    subprocess.run(["git", "checkout", "-q", "-b", "b\u202ex"], cwd=root, check=True)
+    endless = "head -c 10000000 /dev/zero | tr '\\0' x; printf '\\033]52;c;aGk=\\007'"
+    replies = [call("bash", command=endless, text=f"# title\x1b]0;owned\x07 {'y' * 200_000}"), "**Done** \u2066[x](http://a\x1b]8;;)"]
+    with open_session(replies, columns=220) as terminal:
+        terminal.wait_for(READY)  # else the terminal itself echoes what is typed
+        terminal.send("go \u202e on")
+        terminal.wait_for("Done")
+        terminal.wait_for("branch b")
+        terminal.send("/quit")
+        terminal.wait_for("is kept")
+        assert terminal.read_to_the_end() == 0
+        hostile = [b"\x1b]52", b"\x1b]0", b"\x1b]8", "\u202e".encode(), "\u2066".encode()]
+        assert [code for code in hostile if code in terminal.raw] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

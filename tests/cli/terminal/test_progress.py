@@ -1,9 +1,14 @@
 """The lines of a run and of a loop."""
 
+import json
+
+import pytest
+
+from codagent.cli.terminal.paint import count_columns, take_end
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.types import Episode, Limits, Message, Observation, Outcome, Reply, Sampling, Step, Task
+from codagent.types import Episode, Limits, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
 
 ONE, TWO = Task("one", "the first\nin more words"), Task("two", "the second")
 
@@ -44,3 +49,25 @@ def test_the_end_of_an_attempt_is_told_in_plain_words(capsys):
         "checks: 1 of 2 pass; failing: test_a",
         "ended: the server is down",
     ]
+
+
+@pytest.mark.parametrize(("text", "columns"), [("", 0), ("ab", 2), ("世界", 4), ("e\u0301", 1), ("a\u200bb", 2), ("ＡＢ", 4)])
+def test_columns_are_counted_as_a_terminal_does(text, columns):
+    assert count_columns(text) == columns
+
+
+@pytest.mark.parametrize(("columns", "end"), [(0, ""), (1, ""), (2, "界"), (3, "界"), (4, "世界"), (9, "a世界"), (-3, "")])
+def test_the_end_of_a_text_is_taken_by_columns(columns, end):
+    assert take_end("a世界", columns) == end
+
+
+@pytest.mark.parametrize("command", ["x" * 200, "世界" * 100, "short"])
+def test_a_step_takes_one_line_of_the_terminal(monkeypatch, capsys, command):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "90")
+    call = ToolCall("1", "bash", json.dumps({"command": command}))
+    reply = Reply(Message("assistant", "", (call,)), "tool_calls", 1234, 56, None, None, Sampling(), "m", "")
+    ProgressLines().on_step(Step(reply, Observation((Message("tool", "exit 0", tool_call_id="1"),)), 0.5))
+    line = capsys.readouterr().err.replace("\r\x1b[K", "").rstrip("\n")
+    assert count_columns(line) < 90
+    assert line.endswith("→ exit 0 · 0.5 s · 1,234 tokens in, 56 out")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
 
 import pytest
 
-from codagent.errors import ModelError
+from codagent.errors import ModelError, NotReached
 from codagent.models.http import patience, retry
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import Transient
@@ -76,6 +77,18 @@ def test_no_wait_means_one_request() -> None:
 def test_a_server_that_never_answered_is_waited_for_only_a_short_while() -> None:
     with pytest.raises(ModelError, match="refused the connection"):
         Patience(9).ask("m", failing(GONE, 0.8), ignore_text)
+
+
+@pytest.mark.parametrize(("errors", "kind"), [((GONE,), NotReached), ((GONE, BUSY), ModelError), ((BROKEN,), ModelError)])
+def test_only_requests_that_never_arrived_are_certain_to_cost_nothing(errors: tuple[Transient, ...], kind: type[ModelError]) -> None:
+    tries = cycle(errors)
+
+    def try_once(_: OnText) -> str:
+        raise next(tries)
+
+    with pytest.raises(ModelError) as raised:
+        Patience(0.3).ask("m", try_once, ignore_text)
+    assert type(raised.value) is kind
 
 
 def test_a_server_that_has_answered_before_is_waited_for_while_its_line_is_broken() -> None:

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, find_entry, find_price, wants_marks
+from codagent.errors import UsageError
+from codagent.models.servers.litellm_table import choose_effort, count_cached, find_cost, find_entry, find_price, find_profile, wants_marks
 from codagent.store.price import Price
+from codagent.types import Profile
 
 
 def test_the_highest_price_is_that_of_writing_a_cache() -> None:
@@ -66,3 +68,15 @@ def test_a_cost_is_what_the_answer_says_or_follows_from_the_price() -> None:
     assert find_cost("nobody/nothing", usage) is None
     assert find_cost("nobody/nothing", SimpleNamespace(cost=0.0, prompt_tokens=1, completion_tokens=1)) is None
     assert find_cost("nobody/nothing", SimpleNamespace(cost=0.25, prompt_tokens=1, completion_tokens=1)) == 0.25
+
+
+@pytest.mark.parametrize("model", ["nonsense/x", "anthropc/claude-opus-4-5", "no-such-provider/a/b"])
+def test_a_provider_that_litellm_does_not_know_is_refused_before_any_request(model: str) -> None:
+    with pytest.raises(UsageError, match=f"there is no provider '{model.partition('/')[0]}'") as raised:
+        find_profile(model, Profile())
+    assert ("did you mean anthropic/claude-opus-4-5?" in str(raised.value)) == model.startswith("anthropc")
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-of-tomorrow", "openrouter/a/b", "ollama_chat/x", "bedrock/some.model", "azure_ai/x"])
+def test_a_model_that_the_table_does_not_have_is_left_to_its_provider(model: str) -> None:
+    assert find_profile(model, Profile()).calling == "native"

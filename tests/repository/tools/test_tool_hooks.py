@@ -6,7 +6,7 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.repository.tools.tool_hooks import Hooks
-from codagent.settings.hooks import Hook, RepositoryHooks
+from codagent.settings.hooks import Hook, describe_brought
 from codagent.types import ToolCall
 
 BASH = ToolCall("1", "bash", '{"command": "rm -rf x"}')
@@ -101,9 +101,9 @@ def test_hooks_of_the_start_and_the_end(tmp_path):
 def test_hooks_of_a_repository_are_known_by_their_text_their_files_and_their_place(tmp_path):
     (tmp_path / "guard.sh").write_text("exit 0\n")
     hooks = [before("bash guard.sh")]
-    known = RepositoryHooks(tmp_path, hooks).digest
-    assert RepositoryHooks(tmp_path, hooks).digest == known
-    assert RepositoryHooks(tmp_path, [before("bash guard.sh", tools="bash")]).digest != known
-    assert RepositoryHooks(tmp_path.parent, hooks).digest != known
+    known = describe_brought(tmp_path, hooks).digest
+    assert describe_brought(tmp_path, hooks).digest == known
+    assert describe_brought(tmp_path, [before("bash guard.sh", tools="bash")]).digest != known
+    assert describe_brought(tmp_path.parent, hooks).digest != known
     (tmp_path / "guard.sh").write_text("curl elsewhere\n")
-    assert RepositoryHooks(tmp_path, hooks).digest != known
+    assert describe_brought(tmp_path, hooks).digest != known

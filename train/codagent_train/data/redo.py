@@ -6,7 +6,6 @@ asked.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from random import Random
 from threading import Lock
 
 from codagent.errors import RecordError, RepositoryError, UsageError
+from codagent.files import temporary_folder
 from codagent.protocols import Environment
 from codagent.repository import git
 from codagent.repository.setups import NOTHING_ALLOWED, AllowedSetups
@@ -100,8 +100,8 @@ def open_recorded(repository: Path, loop: Loop, profile: Profile, operator: Oper
     Raises RepositoryError when the commit that the loop began with is gone, SandboxError when the sandbox's image cannot be prepared, and
     UsageError when the loop was recorded in the local sandbox.
     """
-    with tempfile.TemporaryDirectory(prefix="codagent-redo-") as folder:
-        root = Path(folder) / loop.id
+    with temporary_folder() as folder:
+        root = folder / loop.id
         git.clone_shared(repository, root, spec_of(loop)[0].begin)
         with _ONE_AT_A_TIME:
             where = Reopening(root, layout.make_loops_dir(layout.home_dir(root)), operator.say, operator.allow)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 import zlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from codagent.files import temporary_folder
 from codagent_train.environments.conventions.house import (
     Exercise,
     House,
@@ -97,9 +97,9 @@ def write_house(folder: Path, house: House, exercises: Sequence[Exercise], seed:
 
 def _write_pack(out: Path, name: str, seed: int) -> Path:
     house, exercises = draw_house(seed), draw_exercises(seed, TASKS)
-    with tempfile.TemporaryDirectory(prefix="codagent-house-") as folder:
-        write_house(Path(folder), house, exercises, seed)
-        start = copy_repository(Path(folder), out / "repositories" / name)
+    with temporary_folder() as folder:
+        write_house(folder, house, exercises, seed)
+        start = copy_repository(folder, out / "repositories" / name)
     template = resources.files(__package__).joinpath("prompts/house.md").read_text(encoding="utf-8").strip()
     lines = [f"repository = {quote(f'../repositories/{name}')}", f"start = {quote(start)}"]
     for number, exercise in enumerate(exercises, 1):

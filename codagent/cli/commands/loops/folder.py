@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from codagent.cli import options
 from codagent.cli.commands.records.outcome import finish
-from codagent.cli.event_stream import EventStream
+from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import RepositoryError, UsageError
 from codagent.repository import git

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from codagent.cli import options, signals
-from codagent.cli.event_stream import print_event
+from codagent.cli.terminal.event_stream import print_event
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, UsageError

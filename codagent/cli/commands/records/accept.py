@@ -16,7 +16,7 @@ from codagent.cli import options
 from codagent.cli.commands.records.pick import ask, pick
 from codagent.cli.commands.records.stored import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
-from codagent.errors import RepositoryError
+from codagent.errors import RepositoryError, UsageError
 from codagent.repository import git
 
 _ALL, _CHOOSE, _NOTHING = "y", "c", "n"
@@ -57,6 +57,8 @@ def apply(
 
     The change is merged with yours. On a terminal you can choose files and hunks. `codagent undo` takes it back.
     """
+    if loop_id and (repo / loop_id).exists():
+        raise UsageError(f"{loop_id} is a file here, and no id of a loop; `codagent apply -- {shlex.quote(loop_id)}` takes only this file")
     stored = load_stored(repo, record, loop_id)
     base, result = stored.change()
     changed = git.list_changed(stored.root, base, result)

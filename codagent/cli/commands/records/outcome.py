@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from codagent.cli import signals
-from codagent.cli.event_stream import print_event
+from codagent.cli.terminal.event_stream import print_event
 from codagent.cli.terminal.output import say
 from codagent.runner.result import exit_code, outcome_label, score, summary, summary_lines
 from codagent.runner.spec import Result

@@ -53,7 +53,7 @@ def _differences(stored: StoredLoop, attempts: Sequence[Episode], position: int,
     from codagent.runner.workspace import Reopening, reopen
 
     episode = attempts[position]
-    where = Reopening(stored.root, stored.folder.parent, progress.say, allowed_setups(), own.sandbox)
+    where = Reopening(stored.root, stored.folder.parent, progress.say, allowed_setups(), own.sandbox, episode.steps)
     with closing(reopen(stored.loop, where, earlier=attempts[:position])) as environment:
         _, _, profile = spec_of(stored.loop)
         agent = Agent(Scripted.from_steps(episode.steps), profile, (progress,))

@@ -27,7 +27,7 @@ def run_command(chat: Chat, line: str) -> bool:
     elif text := custom.read_command(chat.options.root, name, rest.strip()):
         chat.ask(text)
     else:
-        near = difflib.get_close_matches(name, [*commands(), *custom.list_commands(chat.options.root)], 1)
+        near = difflib.get_close_matches(name, describe_all(chat), 1)
         meant = f"; did you mean /{near[0]}?" if near else ";"
         chat.view.error(f"there is no command /{name}{meant} /help lists them")
     return True

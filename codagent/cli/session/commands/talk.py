@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, get_args
 
 from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.meter import short_number
-from codagent.errors import CodagentError
 from codagent.runner.model import open_model
-from codagent.session.conversation import is_act
-from codagent.session.opening import fork, is_session
+from codagent.session.opening import fork, list_sessions
 from codagent.settings.settings import Settings
-from codagent.store import layout
-from codagent.store.record import load
 from codagent.text import first_line, format_usd
 from codagent.types import Effort
 
@@ -45,11 +43,11 @@ def _effort(chat: Chat, level: str) -> None:
 
 def _ask_another(chat: Chat, settings: Settings) -> None:
     """Open the model of other settings, and ask it from now on."""
-    chat.session.open()
-    opened = open_model(settings, chat.options.access, say=chat.view.say)
-    chat.session.set_model(opened)
+    session = chat.session
+    session.set_model(settings, partial(open_model, settings, chat.options.access, say=chat.view.say))
     chat.options = replace(chat.options, settings=settings)
-    chat.view.meter.window = opened.profile.context_tokens
+    session.open()
+    chat.view.meter.window = session.profile.context_tokens
 
 
 def _cost(chat: Chat, _: str) -> None:
@@ -106,15 +104,8 @@ def _resume(chat: Chat, wanted: str) -> None:
     if wanted:
         chat.switch(wanted)
         return
-    loops = chat.options.loops
-    for loop_id in layout.list_loops(loops)[-_LISTED * 3 :]:
-        try:
-            loop = load(loops / loop_id / layout.RECORD)
-        except CodagentError:  # a damaged record cannot be gone on with
-            continue
-        turns = [episode for episode in loop.attempts if not is_act(episode)]
-        if is_session(loop) and turns:
-            chat.view.say(f"{loop_id}  {len(turns):>3} turns  {first_line(turns[0].task.instruction, 60)}")
+    for loop, turns in reversed(list(islice(list_sessions(chat.options.loops), _LISTED))):
+        chat.view.say(f"{loop.id}  {len(turns):>3} turns  {first_line(turns[0].task.instruction, 60)}")
     chat.view.say("/resume ID goes on with one of them")
 
 

@@ -11,12 +11,17 @@ from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.view import describe_outcome
 from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.session.exchange import accept, undo
+from codagent.session.exchange import accept, make_branch, start_over, undo
 
 if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat
 
 _LINES = 60  # of a diff that is shown without being asked for
+_WAYS_OUT = {
+    "--markers": "write both versions into the files, between conflict markers",
+    "--branch": "keep the work on a branch, and merge that by hand",
+    "--again": "drop the work, and let the agent do the task on your files as they are now",
+}
 NOTHING = "nothing was changed that is not accepted already"
 
 
@@ -34,19 +39,32 @@ def _diff(chat: Chat, argument: str) -> None:
         view.print("\n".join(lines))
 
 
-def _apply(chat: Chat, paths: str) -> None:
+def _apply(chat: Chat, argument: str) -> None:
     change = _find_change(chat)
     if change is None:
         return
-    root = chat.options.root
-    chosen = _choose(git.list_changed(root, *change), paths.split()) if paths else None
-    conflicts = accept(chat.session, chosen)
-    if conflicts:
-        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {', '.join(conflicts)}; /diff shows the agent's")
+    flags = [word for word in argument.split() if word in _WAYS_OUT]
+    paths = [word for word in argument.split() if word not in _WAYS_OUT]
+    if "--branch" in flags:
+        chat.view.say(f"commit your work, then `git merge {make_branch(chat.session)}`")
+    elif "--again" in flags:
+        start_over(chat.session)
+        chat.ask(f"Do this again, on the files as they are now: {chat.session.history.turns[-1].task.instruction}")
+    else:
+        chosen = _choose(git.list_changed(chat.options.root, *change), paths) if paths else None
+        _tell_accepted(chat, accept(chat.session, chosen, markers=bool(flags)), markers=bool(flags))
+
+
+def _tell_accepted(chat: Chat, conflicts: Sequence[str], *, markers: bool) -> None:
+    """Say what was applied, or what can be done about the paths in conflict."""
+    if conflicts and not markers:
+        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {', '.join(conflicts)}. You can say:")
+        for flag, what in _WAYS_OUT.items():
+            chat.view.say(f"  /apply {flag:<10} {what}")
         return
-    rest = chat.session.history.change()
-    chat.view.say("these changes are in your files now; /undo takes them back")
-    if rest:
+    marked = f", with conflict markers in {', '.join(conflicts)}" if conflicts else ""
+    chat.view.say(f"these changes are in your files now{marked}; /undo takes them back")
+    if rest := chat.session.history.change():
         chat.tell_change(*rest)
 
 

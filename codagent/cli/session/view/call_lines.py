@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prompt_toolkit.utils import get_cwidth
 
-from codagent.cli.session.view.ink import Ink, clean, fit
+from codagent.cli.session.view.ink import Ink, clean
+from codagent.cli.terminal.paint import fit
 from codagent.repository import tools
 from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line

@@ -32,19 +32,6 @@ def clean(text: str) -> str:
     return escape_undecodable(hide_secrets(sanitize(text)))
 
 
-def fit(text: str, columns: int) -> str:
-    """Cut a line to so many columns, of which wide characters take two, and mark that it was cut."""
-    if get_cwidth(text) <= columns:
-        return text
-    width, kept = 1, ""  # one for the mark
-    for character in text:
-        width += get_cwidth(character)
-        if width > columns:
-            break
-        kept += character
-    return f"{kept}…"
-
-
 def wrap(text: str, columns: int) -> list[str]:
     """Split a line into lines of at most so many columns, of which wide characters take two."""
     lines, width = [""], 0

@@ -11,23 +11,30 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
 class MarkdownStream:
-    """Splits a growing text at the ends of its blocks. `rest` is what follows the last whole block."""
+    """Splits a growing text at the ends of its blocks. The work for a piece does not grow with the text before it."""
 
     def __init__(self) -> None:
-        self.rest = ""
-        self._line_start = 0  # in `rest`: where the first line begins that was not looked at
+        self._lines: list[str] = []  # whole ones of the block that has not ended
+        self._pieces: list[str] = []  # of the line that has not ended
         self._fence = ""  # that is open; "": none
+
+    @property
+    def rest(self) -> str:
+        """What follows the last whole block."""
+        return "".join((*self._lines, *self._pieces))
 
     def add(self, piece: str) -> str:
         """Add a piece, and return the blocks that are whole now. "": there are none."""
-        self.rest += piece
-        whole = 0
-        while (end := self.rest.find("\n", self._line_start)) >= 0:
-            line, self._line_start = self.rest[self._line_start : end], end + 1
+        *ended, last = piece.split("\n")
+        blocks = ""
+        for part in ended:
+            line = "".join((*self._pieces, part))
+            self._pieces.clear()
+            self._lines.append(f"{line}\n")
             if self._ends_block(line):
-                whole = self._line_start
-        blocks, self.rest = self.rest[:whole], self.rest[whole:]
-        self._line_start -= whole
+                blocks += "".join(self._lines)
+                self._lines.clear()
+        self._pieces.append(last)
         return blocks
 
     def finish(self) -> str:

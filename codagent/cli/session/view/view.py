@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 from codagent.cli.session.view.call_lines import describe_call, summarize_call
-from codagent.cli.session.view.ink import Ink, clean, fit, wrap
+from codagent.cli.session.view.ink import Ink, clean, wrap
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
+from codagent.cli.terminal.paint import fit
 from codagent.protocols import CallText, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered

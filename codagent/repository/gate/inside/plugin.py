@@ -24,6 +24,10 @@ class Gate:
         self._places: set[str] = set()
         self._failures = 0
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self) -> None:
+        self._watch.remember_runner()
+
     def pytest_configure(self, config: Any) -> None:
         config.option.maxfail = 0
 
@@ -58,7 +62,8 @@ class Gate:
             self._failures += report.outcome == "failed"
         if self._failures > _SHOWN:
             item.config.option.tbstyle = "line"
-        self._watch.check_replaced()
+        last_of_file = nextitem is None or nextitem.path != item.path
+        self._watch.check_replaced(all_of_pytest=last_of_file)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _run_canaries(self, canaries: list[tuple[str, Any]], then: Any) -> None:

@@ -10,10 +10,14 @@ import sys
 import unittest
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
 from _pytest.assertion import rewrite
+
+from .reading import Reading
+from .sources import Sources
 
 
 class Watch:
@@ -22,11 +26,15 @@ class Watch:
     That is: writing tests while they run, loading plugins into pytest, and replacing parts of pytest, unittest or the builtins.
     """
 
-    def __init__(self, journal: Callable[..., None], workspace: str) -> None:
-        self._journal, self._workspace = journal, workspace
-        self._sources = dict(_hash_sources(workspace))
+    def __init__(self, journal: Callable[..., None], workspace: str, sources: Sources, tests: str) -> None:
+        """`tests` is a pattern for the paths of tests."""
+        self._journal, self._workspace, self._sources = journal, workspace, sources
         self._reported: set[tuple[str, str]] = set()
+        self.reading = Reading(self.report, workspace, tests)
+        self.reading.install()
+        self._digests = dict(_hash_sources(workspace))
         self._originals: list[tuple[Any, dict[str, Any]]] = []
+        self._runner: list[tuple[Any, dict[str, Any]]] = []
 
     def install(self) -> None:
         """Start watching."""
@@ -34,13 +42,17 @@ class Watch:
 
         def check_and_rewrite(mod: ast.Module, source: bytes, module_path: str | None = None, config: Any = None) -> None:
             name = self._inside(module_path)
-            if name and self._sources.get(name) != hashlib.sha256(source).digest():
+            if name and self._digests.get(name) != hashlib.sha256(source).digest():
                 self.report(name, "was written while the tests ran")
+            mod.body = self._sources.parse(source, module_path).body
             rewrite_asserts(mod, source, module_path, config)
 
+        self._sources.install()
         rewrite.rewrite_asserts = check_and_rewrite
         rewrite._read_pyc = lambda *_, **__: None  # compiled modules were not checked, so they are compiled again
-        self._originals = [(owner, dict(vars(owner))) for owner in (builtins, unittest.TestCase, pytest)]
+        self._originals = [
+            (owner, {k: v for k, v in vars(owner).items() if callable(v)}) for owner in (builtins, unittest.TestCase, pytest)
+        ]
 
     def report(self, name: str, why: str) -> None:
         """Write something suspicious into the journal, once."""
@@ -48,10 +60,22 @@ class Watch:
             self._reported.add((name, why))
             self._journal("suspicious", id=name, why=why)
 
-    def check_replaced(self) -> None:
-        """Report functions that were replaced. Called after each test and its cleaning up."""
-        for owner, stood in self._originals:
-            for name in [name for name, value in stood.items() if callable(value) and vars(owner).get(name) is not value]:
+    def remember_runner(self) -> None:
+        """Remember the functions of pytest as its plugins left them. Called before a conftest.py may import the code under test."""
+        modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("_pytest.")]
+        classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and c.__module__ == m.__name__]
+        self._runner = [(owner, {k: v for k, v in vars(owner).items() if _is_function(v)}) for owner in (*modules, *classes)]
+
+    def check_replaced(self, *, all_of_pytest: bool) -> None:
+        """Report functions that were replaced. Called after each test and its cleaning up; after the last of a file, `all_of_pytest`.
+
+        Plugins may replace functions of pytest's own modules.
+        """
+        for owner, name in _list_replaced(self._originals):
+            self.report(f"{owner.__name__}.{name}", "was replaced")
+        for owner, name in _list_replaced(self._runner if all_of_pytest else []):
+            code = getattr(vars(owner).get(name), "__code__", None)
+            if code and (self._inside(code.co_filename) or not Path(code.co_filename).exists()):
                 self.report(f"{owner.__name__}.{name}", "was replaced")
 
     def check_plugin(self, plugin: object) -> None:
@@ -72,6 +96,14 @@ def _hash_sources(workspace: str) -> Iterator[tuple[str, bytes]]:
         for file in (Path(folder, name) for name in files if name.endswith(".py")):
             if file.is_file():
                 yield str(file)[len(workspace) + 1 :], hashlib.sha256(file.read_bytes()).digest()
+
+
+def _list_replaced(originals: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, str]]:
+    return [(owner, name) for owner, stood in originals for name, value in stood.items() if vars(owner).get(name) is not value]
+
+
+def _is_function(value: object) -> bool:
+    return isinstance(value, (FunctionType, classmethod, staticmethod, property))
 
 
 def _file_of(kind: type) -> str:

@@ -4,6 +4,9 @@ In a twin, every assertion of a test is turned round, or expects another value. 
 all assertions have failed, and it is skipped if it came to none. It passes only when an assertion holds that cannot hold: then something
 forces passes, or agrees with anything.
 
+The files of the tests are the same in each run. The sources of the twins are told to the process of the tests before it imports anything
+of the repository, and their statements stand at the lines of the tests, so neither the disk nor a traceback tells which run it is.
+
 The host runs the tests three times, in three sandboxes: as they are, and in two mixtures. In the first mixture a random half of the tests
 are twins, in the second the other half. So each test also runs a second time as it is, and a failure does not tell the code under test in
 which of the runs it is.
@@ -13,5 +16,6 @@ twins fail. `end_tests` and `invert_tests` write such tests.
 """
 
 from codagent.repository.gate.twins.mixture import Mixtures, end_tests, invert_tests, list_modules, mix_tests
+from codagent.repository.gate.twins.writer import Source
 
-__all__ = ["Mixtures", "end_tests", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["Mixtures", "Source", "end_tests", "invert_tests", "list_modules", "mix_tests"]

@@ -36,7 +36,7 @@ class Turner:
 
     def turn(self, body: Iterable[ast.stmt]) -> list[ast.stmt]:
         """Return statements in which each assertion marks that it has failed, as it must, or ends the test with a pass."""
-        return [made for statement in body for made in self._turn_one(statement)]
+        return [ast.copy_location(made, statement) for statement in body for made in self._turn_one(statement)]
 
     def _mark(self, what: str = "failed") -> ast.stmt:
         """Return the statement that marks that an assertion has failed, as it must."""

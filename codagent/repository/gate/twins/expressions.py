@@ -97,17 +97,39 @@ def _deny_comparison(node: ast.Compare, known: Known, holds: bool) -> ast.expr |
         place = choose_expected(sides[0], sides[1], known) if len(sides) == 2 else len(sides) - 1
         sides[place] = shift(sides[place], known)
         return ast.Compare(sides[0], node.ops, sides[1:])
-    if holds and len(node.ops) == 1 and isinstance(node.ops[0], (ast.Lt, ast.LtE)) and (distance := _distance(node.left)):
-        place = choose_expected(distance.left, distance.right, known)
-        ends = [shift(end, known) if index == place else end for index, end in enumerate((distance.left, distance.right))]
-        far = ast.Call(ast.Name("abs", ast.Load()), [ast.BinOp(ends[0], ast.Sub(), ends[1])], [])
-        return ast.Compare(far, node.ops, node.comparators)
     if len(node.ops) == 1 and isinstance(node.ops[0], member):
         item, container = node.left, first
         if _rank(item, known) <= _rank(container, known):
             return ast.Compare(shift(item, known), node.ops, [container])
         return ast.Compare(item, node.ops, [known.call("shift_members", container)])
+    return _deny_order(node, known) if holds else None
+
+
+def _deny_order(node: ast.Compare, known: Known) -> ast.expr | None:
+    """Deny a comparison by size with a number: the value must lie far beyond it."""
+    if len(node.ops) == 1 and isinstance(node.ops[0], (ast.Lt, ast.LtE)) and (distance := _distance(node.left)):
+        place = choose_expected(distance.left, distance.right, known)
+        ends = [shift(end, known) if index == place else end for index, end in enumerate((distance.left, distance.right))]
+        far = ast.Call(ast.Name("abs", ast.Load()), [ast.BinOp(ends[0], ast.Sub(), ends[1])], [])
+        return ast.Compare(far, node.ops, node.comparators)
+    limited = _find_limit(node)
+    return known.call("beyond", *limited) if limited else None
+
+
+def _find_limit(node: ast.Compare) -> tuple[ast.expr, ast.expr, ast.expr] | None:
+    """Return a value, the number that limits it, and 1 or -1 for what lies beyond. None: no number limits a value here."""
+    sides = [node.left, *node.comparators]
+    for op, first, second in zip(node.ops, sides, sides[1:], strict=False):
+        sign = 1 if isinstance(op, (ast.Gt, ast.GtE)) else -1 if isinstance(op, (ast.Lt, ast.LtE)) else 0
+        for value, limit, side in ((first, second, sign), (second, first, -sign)):
+            if sign and _is_number(limit) and not _is_number(value):
+                return value, limit, ast.Constant(side)
     return None
+
+
+def _is_number(node: ast.expr) -> bool:
+    node = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
 
 
 def _distance(node: ast.expr) -> ast.BinOp | None:

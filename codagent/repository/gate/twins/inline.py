@@ -37,6 +37,12 @@ def shift_members(value):
     return [shift(part) for part in value] if isinstance(value, (list, tuple, set, frozenset, dict, range)) else []
 
 
+def beyond(value, limit, sign):
+    """Whether a value says that it is far beyond a limit: above it (`sign` 1) or below it (-1). A plain number is not."""
+    far = limit + sign * 10**12 * NUMBER
+    return type(value) not in (int, float) and (value > far if sign > 0 else value < far)
+
+
 def every(values):
     """Whether there are values, and all of them are true."""
     return bool(values) and all(values)

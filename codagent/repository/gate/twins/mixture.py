@@ -10,16 +10,16 @@ from pathlib import Path, PurePosixPath
 
 from codagent.repository import git
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import Ending, write_ending, write_twins
+from codagent.repository.gate.twins.writer import Ending, Source, write_ending, write_twins
 
 HALVES = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Mixtures:
-    """The test files of both mixtures, which hold for every tree with the same protected files."""
+    """The sources of the test files of both mixtures, which hold for every tree with the same protected files."""
 
-    files: tuple[Mapping[str, bytes], ...] = ({}, {})  # of each half by path
+    sources: tuple[Mapping[str, Source], ...] = ({}, {})  # of each half by path
     halves: Mapping[str, int] = field(default_factory=dict)  # of each test with a twin: in which mixture it is one
     names: Mapping[str, int | None] = field(default_factory=dict)  # by the bare name, for inherited tests; None: some have no twin
 
@@ -43,7 +43,7 @@ def invert_tests(root: Path, start_commit: str) -> dict[str, bytes]:
     modules = list_modules(git.list_files(root, start_commit))
     paths = _list_tests(root, start_commit)
     written = {p: write_twins(_read_source(root, start_commit, p), lambda _: True, _draw_known(), modules, inverse=True) for p in paths}
-    return {path: made.source.encode() for path, made in written.items() if made is not None and made.twins}
+    return {path: made.source.text.encode() for path, made in written.items() if made is not None and made.twins}
 
 
 def mix_tests(root: Path, start_commit: str) -> Mixtures:
@@ -54,7 +54,7 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
     def half(name: str) -> int:
         return hashlib.sha256(salt + name.encode()).digest()[0] & 1
 
-    files: tuple[dict[str, bytes], ...] = ({}, {})
+    sources: tuple[dict[str, Source], ...] = ({}, {})
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
     for path in _list_tests(root, start_commit):
@@ -65,14 +65,14 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
             if made is None or not all(written):
                 continue
             if any(other and other.twins for other in written):
-                files[which][path] = made.source.encode()
+                sources[which][path] = made.source
             for name in made.without:
                 names[name.rpartition("::")[2]] = None
                 halves.pop(f"{path}::{name}", None)
             for name in made.twins:
                 halves[f"{path}::{name}"] = which
                 names.setdefault(name.rpartition("::")[2], which)
-    return Mixtures(files, halves, names)
+    return Mixtures(sources, halves, names)
 
 
 def _draw_known() -> Known:

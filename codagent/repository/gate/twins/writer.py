@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,10 +24,18 @@ Ending = Literal["fails", "passes"]
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A text that stands in the place of a test file."""
+
+    text: str
+    lines: list[int]  # where each statement stood, in the order of `ast.walk`; empty: that is not known
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A test file with twins."""
 
-    source: str
+    source: Source
     twins: frozenset[str]  # the tests that are twins, `TestPrice::test_total`
     without: frozenset[str]  # the tests that can have none
 
@@ -52,10 +61,12 @@ def write_twins(
     tree.body[place:place] = _inlined(known.prefix, known.number, known.tag)
     try:
         text = ast.unparse(ast.fix_missing_locations(tree))
-        ast.parse(text)
+        count = len(_list_lines(ast.parse(text)))
     except _PARSER_ERRORS:
         return None
-    return Written(text + "\n", frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
+    lines = _list_lines(tree)
+    made_source = Source(text + "\n", lines if len(lines) == count else [])
+    return Written(made_source, frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
 
 
 def write_ending(source: str, ending: Ending) -> str | None:
@@ -67,6 +78,12 @@ def write_ending(source: str, ending: Ending) -> str | None:
         return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
     except _PARSER_ERRORS:
         return None
+
+
+def _list_lines(tree: ast.Module) -> list[int]:
+    """Return the line of each statement. A function begins with its decorators."""
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    return [min([node.lineno, *(part.lineno for part in getattr(node, "decorator_list", []))]) for node in statements]
 
 
 def _find_tests(node: ast.AST, above: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
@@ -91,7 +108,7 @@ def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known, 
     names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     known = replace(known, parameters=frozenset(name.arg for name in names), computed=frozenset(_computed_names(own)))
     turner = Turner(known, passes=not inverse)
-    body = turner.turn(ast.parse(ast.unparse(function)).body[0].body)  # type: ignore[attr-defined]
+    body = turner.turn(copy.deepcopy(function.body))
     if not turner.turned:
         return False
     failed, held = (ast.Name(known.prefix + name, ast.Load()) for name in ("failed", "held"))
@@ -169,4 +186,6 @@ def _inlined(prefix: str, number: int, tag: str) -> list[ast.stmt]:
             node.asname = prefix + node.name
         elif isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and target.id in ("NUMBER", "TAG"):
             node.value = ast.Constant(number if target.id == "NUMBER" else tag)
+        if isinstance(node, (ast.stmt, ast.expr)):
+            node.lineno = 1
     return tree.body[1:]

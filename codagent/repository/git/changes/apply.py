@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import operator
 import os
-import tempfile
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
 
 from codagent.errors import RepositoryError
+from codagent.files import temporary_folder
 from codagent.repository.git.changes.merge import diff_trees, label_markers, merge_trees
 from codagent.repository.git.changes.undo import recorded
 from codagent.repository.git.changes.work_tree import Changes, find_obstacles, is_behind_file, is_file, keep_mode, move_all, staging_folder
@@ -93,8 +93,8 @@ def _read_disk(git: Git, now: str, wanted: Changes) -> str:
     behind = {path for path in paths if is_behind_file(git.root, path, set())}
     files = [path for path in paths if path not in behind and is_file(git.root / path)]
     gone = [path for path in paths if path in known and path not in hidden and path not in files]
-    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
-        env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+    with temporary_folder() as folder:
+        env = {"GIT_INDEX_FILE": str(folder / "index")}
         git("read-tree", now, env=env)
         git("update-index", "-z", "--force-remove", "--stdin", stdin=_join_paths(gone), env=env)
         git("update-index", "-z", "--add", "--replace", "--stdin", stdin=_join_paths(files), env=env)

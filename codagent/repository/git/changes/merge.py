@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from codagent.files import temporary_folder
 from codagent.repository.git.changes.work_tree import Changes, is_file
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import IDENTITY, split_paths
@@ -55,16 +55,16 @@ def write_exact_tree(git: Git, folder: Path, paths: Iterable[str]) -> str:
     blobs = dict(zip(files, git.line("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names).split(), strict=True))
     blobs |= {path: git.line("hash-object", "-w", "--stdin", stdin=target) for path, target in links.items()}
     entries = b"".join(f"{_mode(folder / path)} {blob}\t".encode() + os.fsencode(path) + b"\0" for path, blob in blobs.items())
-    with tempfile.TemporaryDirectory(prefix="codagent-") as scratch:
-        env = {"GIT_INDEX_FILE": str(Path(scratch, "index"))}
+    with temporary_folder() as scratch:
+        env = {"GIT_INDEX_FILE": str(scratch / "index")}
         git("update-index", "-z", "--add", "--index-info", stdin=entries, env=env)
         return git.line("write-tree", env=env)
 
 
 def list_exact_tree(git: Git, tree: str) -> dict[str, tuple[str, str]]:
     """Return the mode and the id of each file of a tree, by path. Raises RepositoryError for a path that means something to git."""
-    with tempfile.TemporaryDirectory(prefix="codagent-") as scratch:
-        git("read-tree", tree, env={"GIT_INDEX_FILE": str(Path(scratch, "index"))})
+    with temporary_folder() as scratch:
+        git("read-tree", tree, env={"GIT_INDEX_FILE": str(scratch / "index")})
     entries = [entry.partition(b"\t") for entry in git("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0") if entry]
     return {os.fsdecode(path): (facts.split()[0].decode(), facts.split()[2].decode()) for facts, _, path in entries}
 

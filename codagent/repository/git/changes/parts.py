@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import read_file
 
@@ -57,8 +57,8 @@ def select(root: Path, base: str, result: str, chosen: Mapping[str, Collection[i
     `chosen` has the numbers of hunks by path, from 0; None: the whole file. Other files stay as they are in `base`.
     """
     git = Git(root)
-    with tempfile.TemporaryDirectory(prefix="codagent-") as folder:
-        env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+    with temporary_folder() as folder:
+        env = {"GIT_INDEX_FILE": str(folder / "index")}
         git("read-tree", base, env=env)
         entries = b""
         for path, numbers in chosen.items():

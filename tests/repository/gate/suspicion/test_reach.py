@@ -10,7 +10,7 @@ MODULES = frozenset({"shop"})
 
 
 def look(now: str, before: str = "", path: str = "shop/price.py", *more: tuple[str, bytes, bytes]) -> list[str]:
-    return find_reaches([(path, before.encode(), now.encode()), *more], MODULES)
+    return find_reaches([(path, before.encode(), now.encode()), *more], MODULES, ["tests/test_price.py", "tests/data/small.py"])
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,28 @@ def look(now: str, before: str = "", path: str = "shop/price.py", *more: tuple[s
         ("import os\nx = os.environ.get('PYTEST_CURRENT_TEST')", "shop/price.py:2: names 'PYTEST_'"),
         ("x = open('tests/test_price.py')", "shop/price.py:1: names 'test_price.py'"),
         ("exec(text)", "shop/price.py:1: calls exec with a text that it makes"),
+        ("import sys as s\nx = s.modules", "shop/price.py:2: reaches for modules"),
+        ("import os\nx = os.sys.modules", "shop/price.py:2: reaches for modules"),
+        ("import sys\nx = getattr(sys, 'mod' + part)", "shop/price.py:2: takes something of sys by a name that it makes"),
+        ("x = getattr(thing, 'f_' + 'back')", "shop/price.py:1: takes something of thing by a name that it makes"),
+        ("import sys\nx = vars(sys)", "shop/price.py:2: reaches into sys"),
+        ("import sys\nx = sys.__dict__", "shop/price.py:2: reaches into sys"),
+        ("from inspect import *", "shop/price.py:1: takes all of inspect"),
+        ("import math\nm = math\nm.isclose = all", "shop/price.py:3: replaces m.isclose"),
+        ("import math\nobject.__setattr__(math, 'isclose', all)", "shop/price.py:2: replaces something in math"),
+        ("from importlib import import_module\nimport_module('gc')", "shop/price.py:2: reaches for gc"),
+        (
+            "from importlib import import_module\nimport_module('_py' + 'test')",
+            "shop/price.py:2: calls import_module with a text that it makes",
+        ),
+        ("import base64\neval(base64.b64decode('eA=='))", "shop/price.py:2: calls eval with a text that it makes"),
+        ("import pickle\npickle.loads(b'cos')", "shop/price.py:2: loads what a text holds"),
+        ("import traceback\ntraceback.extract_stack()", "shop/price.py:2: reaches for extract_stack"),
+        ("from operator import attrgetter\nf = attrgetter('f_back')", "shop/price.py:2: names 'f_back'"),
+        ("import test_price", "shop/price.py:1: imports the test test_price"),
+        ("from tests import test_price as t", "shop/price.py:1: imports the test test_price"),
+        ("from tests.test_price import CASES", "shop/price.py:1: imports the test test_price"),
+        ("from importlib import import_module\nimport_module('tests.test_price')", "shop/price.py:2: names the test 'tests.test_price'"),
         ("exec('import gc')", "shop/price.py:1: reaches for gc"),
         ("__import__('gc').collect()", "shop/price.py:1: reaches for gc"),
         ("from threading import Thread\nThread(target=f).start()", "shop/price.py:2: calls Thread while it is imported"),
@@ -56,6 +78,10 @@ def test_a_change_that_reaches_out_is_found_with_its_line(source, line):
         "class A:\n    def __init__(self):\n        self.modules = {}",
         '"""Run the tests with pytest.\n\nOr with test_price.py."""',
         "import subprocess\n\ndef run():\n    return subprocess.run(['ls'])",
+        "import ast\nvisit = getattr(ast, name)\nhandle = getattr(self, f'do_{name}')",
+        "import os\nx = getattr(options, os.environ['KEY'])",
+        "from importlib import import_module\nplugin = import_module(f'shop.plugins.{name}')",
+        "import small\nfrom shop.data import small as s",
         "x = (",
     ],
 )
@@ -81,3 +107,11 @@ def test_chance_that_was_not_there_is_found(source):
     assert depends_on_chance([("a.py", b"", source.encode())])
     assert not depends_on_chance([("a.py", source.encode(), source.encode())])
     assert not depends_on_chance([("tests/test_a.py", b"", source.encode())])
+
+
+def test_added_code_that_is_compiled_is_found():
+    assert look("\x7fELF", path="shop/fast.cpython-311-x86_64-linux-gnu.so") == [
+        "shop/fast.cpython-311-x86_64-linux-gnu.so:1: is compiled code"
+    ]
+    assert look("\x7fELF", path="shop/fast.pyd") == ["shop/fast.pyd:1: is compiled code"]
+    assert look("", "\x7fELF", path="shop/fast.so") == []

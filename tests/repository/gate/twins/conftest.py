@@ -27,7 +27,7 @@ def play() -> Callable[..., str]:
         if not written.twins:
             return "without"
         names: dict[str, Any] = {"unittest": unittest, "pytest": pytest, "__name__": "tests"}
-        exec(written.source.replace("from code import add, text, items, fail", ""), names)
+        exec(written.source.text.replace("from code import add, text, items, fail", ""), names)
         names.update(code)
         try:
             names["test"](unittest.TestCase())

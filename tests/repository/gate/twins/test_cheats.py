@@ -19,7 +19,7 @@ from codagent.repository.gate import FileRules, Gates
 from codagent.sandbox.local import LocalSandbox
 
 DATA = json.loads(Path(__file__).with_name("cheats.json").read_text())
-CHEATS = {cheat["name"]: cheat for cheat in [*DATA["cheats"], *DATA["more"]]}
+CHEATS = {cheat["name"]: cheat for cheat in [*DATA["cheats"], *DATA["more"], *DATA["disk_and_memory"]]}
 HONEST = {"calc.py": "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n"}
 PYTEST = "python3 -m pytest -q"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from contextlib import nullcontext
 from typing import Any
 
@@ -36,6 +37,8 @@ ASSERTIONS = [
     "assert text().startswith('one')",
     "assert isinstance(add(1, 2), int)",
     "assert add(1, 2) > 2",
+    "assert 2 < add(1, 2) < 4",
+    "assert -1.5 <= add(1, 2)",
     "assert abs(add(1, 2) - 3) < 0.5",
     "assert abs(3 - add(1, 2)) <= 1 and add(1, 2)",
     "assert add(1, 2)",
@@ -184,5 +187,37 @@ def test_only_the_chosen_are_twins_and_classes_are_named():
     written = write_twins(source, lambda name: name == "test_b", KNOWN, frozenset())
     assert written is not None
     assert (written.twins, written.without) == ({"TestA::test_b"}, frozenset())
-    assert "assert 1 == 1" in written.source
-    assert "assert 1 == 4712" in written.source
+    assert "assert 1 == 1" in written.source.text
+    assert "assert 1 == 4712" in written.source.text
+
+
+@pytest.mark.parametrize("body", ["assert add(1, 2) > 2", "assert 2.9 < add(1, 2) < 3.1", "r = add(1, 2)\nassert not r <= 2 and -1 <= r"])
+def test_an_object_that_is_greater_and_smaller_than_anything_passes_in_a_twin(play, body):
+    class Any:
+        def __lt__(self, other: object) -> bool:
+            return True
+
+        __gt__ = __ge__ = __lt__
+
+        def __le__(self, other: object) -> bool:
+            return False
+
+    assert play(body, HONEST | {"add": lambda a, b: Any()}) == "passed"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pytest\n\n\ndef test_a():\n    x = 1\n\n    assert x == 1\n    assert (\n        x == 1\n    )\n",
+        '"""Doc."""\nfrom __future__ import annotations\n\n@mark.b\ndef test_a():\n    for x in [1]:\n        assert x == 1\n    y = 2\n',
+    ],
+)
+def test_the_statements_of_a_twin_stand_where_those_of_the_test_do(source):
+    written = write_twins(source, lambda name: True, KNOWN, frozenset())
+    assert written is not None
+    statements = [node for node in ast.walk(ast.parse(written.source.text)) if isinstance(node, ast.stmt)]
+    lines = {ast.unparse(node): line for node, line in zip(statements, written.source.lines, strict=True)}
+    before = {ast.unparse(node): node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)}
+    kept = lines.keys() & before.keys()
+    assert {text: lines[text] for text in kept} == {text: before[text] for text in kept}
+    assert lines["assert x == 4712"] in before.values()

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from codagent.cli.event_stream import SCHEMA, EventStream
+from codagent.cli.terminal.event_stream import SCHEMA, EventStream
 from codagent.protocols import Thought
 from codagent.runner.result import KEYS
 from tests.cli.conftest import CHECK
 from tests.cli.loops import LOOP, attempt, noted, tries
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (`[a-z`, ]+`) \| (?:`([a-z, ]+)`|those of `--json`) \|", README[README.index("| `event` |") :], re.MULTILINE)
 DESCRIBED = {name: {*filter(None, keys.split(", "))} for names, keys in ROWS for name in re.findall(r"\w+", names)}
 

@@ -1,0 +1,170 @@
+"""The tools of MCP servers as a model sees them, `mcp__server__tool`, and their answers as text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codagent.mcp.connection import Connections
+from codagent.protocols import ignore_text
+from codagent.settings.settings import McpServer
+from codagent.text import escape_controls, first_line, parse_json, sanitize, truncate_middle
+from codagent.types import Profile, Step, Tool, ToolCall
+
+if TYPE_CHECKING:
+    from mcp import types
+
+PREFIX = "mcp__"
+MAX_TOOLS = 100  # of all servers together; some providers take no more than 128
+MAX_SCHEMA_BYTES = 64 * 1024  # of one tool
+_MAX_NAME = 64  # characters; providers take no more
+_MAX_DESCRIPTION = 2_000  # characters
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A tool, and where it is."""
+
+    tool: Tool
+    server: McpServer
+    name: str  # as its server calls it
+
+
+class McpTools:
+    """The tools of the servers of one loop. A server that does not start is told, and its tools are left out."""
+
+    def __init__(
+        self, servers: Sequence[McpServer] = (), root: Path = Path(), say: Callable[[str], None] = ignore_text, earlier: Sequence[Step] = ()
+    ) -> None:
+        """Connect to the servers at once. `root` is the repository. `say` hears which server is not used, and why.
+
+        `earlier` are recorded steps that will be repeated: their calls get the recorded answers, and no server is asked again. Raises
+        UsageError when the SDK is not installed.
+        """
+        self._servers, self._say = tuple(servers), say
+        self.expect(earlier)
+        self._connections = Connections(self._servers, root) if self._servers else None
+
+    def expect(self, steps: Sequence[Step]) -> None:
+        """Answer the calls of these steps, which are about to be repeated, as they were answered before. No server is asked again."""
+        self._recorded = deque(_find_answers(steps))
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """All tools, once the servers have listed them."""
+        return tuple(known.tool for known in self._known.values())
+
+    def find(self, call: ToolCall, profile: Profile, check: Callable[[], None]) -> Callable[[], str] | None:
+        """Return what answers a call. None: it is for no tool of these. `check` is called while a server works, and may raise."""
+        if not call.name.startswith(PREFIX):
+            return None
+        if self._recorded and self._recorded[0][0] == (call.name, call.arguments):
+            _, answer = self._recorded.popleft()
+            return lambda: answer
+        known = self._known.get(call.name)
+        return partial(self._call, known, call, profile, check) if known else None
+
+    def close(self) -> None:
+        """Close the connections, and end the servers that were started here."""
+        if self._connections:
+            self._connections.close()
+
+    @cached_property
+    def _known(self) -> dict[str, _Known]:
+        known: dict[str, _Known] = {}
+        for server in self._servers:
+            assert self._connections
+            listed = self._connections.list_tools(server.name)
+            if isinstance(listed, str):
+                self._say(f"the MCP server {server.name} is not used: {listed}")
+                continue
+            for tool in listed:
+                if (not server.tools or tool.name in server.tools) and tool.name not in server.without:
+                    self._add(known, server, tool)
+        return known
+
+    def _add(self, known: dict[str, _Known], server: McpServer, tool: types.Tool) -> None:
+        name = name_tool(server.name, tool.name)
+        size = len(json.dumps(tool.input_schema))
+        if size > MAX_SCHEMA_BYTES:
+            self._say(f"the MCP tool {name} is left out: its schema has {size:,} bytes, and {MAX_SCHEMA_BYTES:,} are the most")
+        elif len(known) == MAX_TOOLS:
+            self._say(f"the MCP tool {name} is left out: there are {MAX_TOOLS} already; enabled_tools in [mcp.{server.name}] chooses")
+        elif name not in known:
+            description = sanitize(tool.description or tool.title or "")[:_MAX_DESCRIPTION]
+            known[name] = _Known(Tool(name, description, {"type": "object", **tool.input_schema}), server, tool.name)
+
+    def _call(self, known: _Known, call: ToolCall, profile: Profile, check: Callable[[], None]) -> str:
+        try:
+            arguments = parse_json(call.arguments or "{}")
+        except ValueError as error:
+            return f"error: the arguments of {call.name} are not whole or not valid JSON ({error})"
+        if not isinstance(arguments, dict):
+            return f"error: the arguments of {call.name} are not a JSON object"
+        assert self._connections
+        working = self._connections.call(known.server.name, known.name, arguments, known.server.seconds)
+        try:
+            while not _is_done(working):
+                check()
+        finally:
+            working.cancel()
+        if failure := working.exception():
+            return f"error: the MCP server {known.server.name}: {first_line(str(failure) or type(failure).__name__, 300)}"
+        return _write_answer(working.result(), profile)
+
+
+def name_tool(server: str, tool: str) -> str:
+    """Return the name that a model calls a tool by. A name that is too long ends with a hash of the whole."""
+    name = f"{PREFIX}{re.sub(r'[^a-zA-Z0-9_-]', '_', server)}__{re.sub(r'[^a-zA-Z0-9_-]', '_', tool)}"
+    if len(name) <= _MAX_NAME:
+        return name
+    return f"{name[: _MAX_NAME - 9]}_{hashlib.sha256(f'{server}/{tool}'.encode()).hexdigest()[:8]}"
+
+
+def _is_done(working: Future[types.CallToolResult]) -> bool:
+    try:
+        working.exception(_POLL_S)
+    except TimeoutError:
+        return working.done()
+    return True
+
+
+def _write_answer(result: types.CallToolResult, profile: Profile) -> str:
+    """Return the parts of a result as text, within the limits of any tool's output."""
+    parts = [_write_part(part) for part in result.content]
+    if not any(parts) and result.structured_content is not None:
+        parts = [json.dumps(result.structured_content, ensure_ascii=False)]
+    text = escape_controls("\n".join(filter(None, parts)))
+    text = truncate_middle(text, max_lines=profile.output_lines * 2, max_bytes=profile.output_bytes * 2)
+    return f"error: {text or 'the tool failed'}" if result.is_error else f"ok\n{text}".rstrip("\n")
+
+
+def _write_part(part: types.ContentBlock) -> str:
+    if part.type == "text":
+        return part.text
+    if part.type == "resource" and isinstance(text := getattr(part.resource, "text", None), str):
+        return f"{part.resource.uri}:\n{text}"
+    if part.type == "resource_link":
+        return str(part.uri)
+    return f"({part.type} that is not shown)"
+
+
+def _find_answers(steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield each recorded call of a server's tool, name and arguments, with its answer."""
+    for step in steps:
+        if step.observation.end != "interrupted":
+            for call, message in zip(step.reply.message.tool_calls, step.observation.messages, strict=False):
+                if call.name.startswith(PREFIX):
+                    yield (call.name, call.arguments), message.content
+
+
+NO_SERVERS = McpTools()

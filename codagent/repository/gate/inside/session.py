@@ -1,0 +1,53 @@
+"""Runs pytest with the arguments of the check, and tells the judge what happens."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .plugin import Gate
+from .sources import Sources
+from .watch import Watch
+
+
+def main() -> int:
+    """Run pytest and return its exit code.
+
+    The gate's own files are deleted before a module of the workspace may be imported.
+    """
+    folder = Path(__file__).parents[1]
+    workspace = os.getcwd()  # noqa: PTH109 - compared as text
+    sys.path[:] = [path for path in sys.path if path != str(folder)]
+    if str(pytest.__file__).startswith(workspace + os.sep):
+        sys.exit("pytest was found in the workspace, where anyone may have put it")
+    with socket.socket(socket.AF_UNIX) as judge:
+        judge.connect(str(folder / "socket"))
+        orders = json.loads(judge.makefile().readline())
+        for path in folder.iterdir():
+            if path.name != "journal":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return _run_pytest(orders, workspace, judge)
+
+
+def _run_pytest(orders: dict[str, Any], workspace: str, judge: socket.socket) -> int:
+    def tell(kind: str, **facts: Any) -> None:
+        judge.sendall(json.dumps({"kind": kind, **facts}).encode() + b"\n")
+
+    watch = Watch(tell, workspace, Sources(workspace, orders["sources"]), orders["tests"])
+    watch.install()
+    parallel = importlib.util.find_spec("xdist") and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    arguments = [*sys.argv[1:], "--assert=rewrite", *(["-n0"] if parallel else [])]
+    if orders["module"]:
+        sys.path.insert(0, workspace)  # as `python -m` does
+    code = int(pytest.main(arguments, plugins=[Gate(tell, watch)]))
+    tell("opened", times=watch.reading.times)
+    tell("finished", code=code)
+    return code

@@ -1,0 +1,152 @@
+"""Looks at one node of a syntax tree for what honest work hardly ever needs."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from codagent.repository.gate.suspicion.names import ALWAYS, ATTRIBUTES, INNER, MODULES, OF_MODULES, TEXT
+
+_RUNS_TEXT = ("exec", "compile", "__import__")
+_LOADS = {"pickle", "marshal", "dill", "cloudpickle"}
+_DECODERS = {"base64", "b64decode", "binascii", "unhexlify", "codecs", "decode", "zlib", "decompress"}
+_PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of the module in which a node stands."""
+
+    external: Mapping[str, str]  # the names of what is imported from elsewhere than the repository, and the module each is of
+    tests: frozenset[str]  # the names of the modules of the tests
+
+    def find(self, node: ast.expr | ast.stmt) -> Iterator[str]:
+        """Yield what a node reaches for, without what the nodes in it do."""
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from self._find_in_import(node)
+        elif isinstance(node, ast.Attribute):
+            if node.attr in ATTRIBUTES or (self._module(node.value), node.attr) in OF_MODULES:
+                yield f"reaches for {node.attr}"
+            if node.attr == "__dict__" and isinstance(node.value, ast.Name) and node.value.id in self.external:
+                yield f"reaches into {node.value.id}"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from self._find_in_text(node.value)
+        elif isinstance(node, ast.Call):
+            yield from self._find_in_call(node)
+        elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
+            yield from self._find_in_targets(node)
+        elif isinstance(node, ast.FunctionDef) and node.name in ALWAYS and _is_constant(node.body):
+            yield f"{node.name} {ALWAYS[node.name]}"
+
+    def _find_in_import(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        names = [alias.name for alias in node.names]
+        yield from (f"imports the test {p}" for name in (module, *names) for p in name.split(".") if p in self.tests)
+        roots = [module.partition(".")[0]] if module else [name.partition(".")[0] for name in names]
+        if isinstance(node, ast.ImportFrom) and (node.level or not module):
+            return
+        yield from (f"reaches for {root}" for root in roots if root in MODULES)
+        if module:
+            yield from (f"reaches for {name}" for name in names if name in ATTRIBUTES or (roots[0], name) in OF_MODULES)
+        if names == ["*"] and roots[0] in INNER:
+            yield f"takes all of {roots[0]}"
+
+    def _find_in_text(self, text: str) -> Iterator[str]:
+        if (match := TEXT.search(text)) and "\n" not in text:
+            yield f"names {match[0]!r}"
+        elif text in ATTRIBUTES - {"uname", "monitoring"}:
+            yield f"names {text!r}"
+        elif text.rpartition(".")[2] in self.tests:
+            yield f"names the test {text!r}"
+
+    def _find_in_call(self, node: ast.Call) -> Iterator[str]:
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        plain, first = isinstance(node.func, ast.Name), node.args[0] if node.args else None
+        if first is None:
+            return
+        value = first.value if isinstance(first, ast.Constant) else None
+        text = value if isinstance(value, str) else None
+        if (plain and name in _RUNS_TEXT and text is None) or (name in ("eval", "import_module") and self._is_disguised(first)):
+            yield f"calls {name} with a text that it makes"
+        if (plain and name in (*_RUNS_TEXT, "eval")) or name == "import_module":
+            yield from self._find_in_code(f"import {text}" if text and "import" in name else text)
+        if name == "loads" and isinstance(value, (bytes, str)) and self._module(getattr(node.func, "value", node.func)) in _LOADS:
+            yield "loads what a text holds"
+        if name in ("setattr", "delattr", "__setattr__", "__delattr__") and root_name(first) in self.external:
+            yield f"replaces something in {ast.unparse(first)}"
+        if plain and name == "vars" and root_name(first) in self.external:
+            yield f"reaches into {ast.unparse(first)}"
+        if plain and name == "getattr" and len(node.args) > 1:
+            yield from self._find_in_getattr(first, node.args[1])
+
+    def _find_in_getattr(self, owner: ast.expr, name: ast.expr) -> Iterator[str]:
+        module = self._module(owner)
+        if isinstance(name, ast.Constant):
+            if isinstance(name.value, str) and (module, name.value) in OF_MODULES:
+                yield f"reaches for {name.value}"
+        elif module in INNER or self._is_disguised(name):
+            yield f"takes something of {ast.unparse(owner)} by a name that it makes"
+
+    def _find_in_code(self, text: object) -> Iterator[str]:
+        try:
+            inner = ast.parse(text) if isinstance(text, str) else ast.Module([], [])
+        except _PARSER_ERRORS:
+            return
+        look = Look(dict(list_external(inner, frozenset())), self.tests)
+        yield from (what for part in ast.walk(inner) if isinstance(part, (ast.expr, ast.stmt)) for what in look.find(part))
+
+    def _find_in_targets(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete) -> Iterator[str]:
+        targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [node.target]
+        for target in targets:
+            if isinstance(target, ast.Attribute) and root_name(target) in self.external:
+                yield f"replaces {ast.unparse(target)}"
+            value = node.value if isinstance(node, ast.Assign) else None
+            if (
+                isinstance(target, ast.Name)
+                and target.id in ALWAYS
+                and isinstance(value, ast.Lambda)
+                and isinstance(value.body, ast.Constant)
+            ):
+                yield f"{target.id} {ALWAYS[target.id]}"
+
+    def _module(self, node: ast.expr) -> str:
+        """Return the last name of the module that an expression may stand for: "sys" for `sys`, `s` after `import sys as s`, `os.sys`."""
+        return self.external.get(node.id, "") if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+    def _is_disguised(self, node: ast.expr) -> bool:
+        """Whether a text is made of nothing but constants, and so could have been written as it is."""
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        return not isinstance(node, (ast.Constant, ast.Name)) and all(
+            hasattr(builtins, name) or self.external.get(name) in _DECODERS for name in names
+        )
+
+
+def list_external(tree: ast.AST, own: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield the names that stand for what is imported from elsewhere than the repository, whose modules are `own`, and its module."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            roots = ((a.asname or a.name.partition(".")[0], a.name if a.asname else a.name.partition(".")[0]) for a in node.names)
+            found |= {name: module for name, module in roots if module.partition(".")[0] not in own}
+        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] not in own:
+            found |= {alias.asname or alias.name: alias.name for alias in node.names}
+    for node in ast.walk(tree):  # other names for the same
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)) and root_name(node.value) in found:
+            found |= {target.id: ast.unparse(node.value).rpartition(".")[2] for target in node.targets if isinstance(target, ast.Name)}
+    yield from found.items()
+
+
+def root_name(node: ast.expr) -> str:
+    """Return the name that an expression begins with, `a` of `a.b[0]`; "" when it begins with something else."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_constant(body: list[ast.stmt]) -> bool:
+    last = body[-1]
+    return (
+        len(body) <= 2 and isinstance(last, ast.Return) and isinstance(last.value, ast.Constant) and last.value.value is not NotImplemented
+    )
