@@ -3,6 +3,7 @@
 import json
 import subprocess
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -280,3 +281,14 @@ def test_a_worker_that_is_ended_by_its_machine_is_a_lost_worker_and_no_interrupt
 def test_the_last_piece_says_how_it_ended(options):
     made = options(tries("right"))
     assert isinstance(run_pieces(made, spec_for(made))[-1], Ended)
+
+
+def test_a_bug_on_a_worker_is_raised_and_is_no_end_of_the_loop(options):
+    made = options(tries("right"))
+
+    def carry(parcel, packed, unfit):
+        broken = replace(parcel, spec=replace(parcel.spec, rewrite=None, tasks=None))
+        yield from play_loop(broken, packed, lambda: False)
+
+    with pytest.raises(TypeError):
+        run(made, carry)
