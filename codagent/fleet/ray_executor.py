@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO, cast
+from weakref import WeakSet
 
 from codagent.errors import UsageError
 from codagent.fleet.parcel import Began, Parcel, Piece
@@ -40,17 +42,20 @@ class RayExecutor:
         except ImportError:
             raise UsageError("--on ray needs Ray; install it with pip install 'codagent[fleet]'") from None
         self._ray: Any = ray
+        self._stdout, sys.stdout = sys.stdout, cast(TextIO, _WithoutRay(sys.stdout))
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
         logging.getLogger("ray").setLevel(logging.ERROR)
         try:
             ray.init(address=found[1], include_dashboard=None if found[1] else False, ignore_reinit_error=True, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
+            sys.stdout = self._stdout
             raise UsageError(f"no Ray cluster answers at {on}: {str(error).splitlines()[0]}") from None
-        self._stop_flag = ray.remote(num_cpus=0, max_concurrency=1_000_000)(_StopFlag).remote()
+        self._stop_flags = ray.remote(num_cpus=0, max_concurrency=1_000_000)(_StopFlags).remote()
         self._task = ray.remote(num_cpus=1, max_retries=0)(_play)
         self._packed: dict[int, Any] = {}  # references to packed commits, by hash: the loops of a repository share them
-        self._stopped = threading.Event()
+        self._runners: WeakSet[RemoteRunner] = WeakSet()
+        self._stopped = False
 
     @property
     def slots(self) -> int:
@@ -58,22 +63,27 @@ class RayExecutor:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def make_runner(self, options: RunnerOptions) -> RemoteRunner:
-        return RemoteRunner(options, self._carry, self._stopped.is_set)
+        runner = RemoteRunner(options, self._carry, self._stop_flags.set.remote)
+        self._runners.add(runner)
+        if self._stopped:  # just now: `stop` may not have seen it
+            runner.stop()
+        return runner
 
     def stop(self) -> None:
-        if not self._stopped.is_set():
-            self._stopped.set()
-            self._stop_flag.set.remote()
+        self._stopped = True
+        for runner in list(self._runners):
+            runner.stop()
 
     def close(self) -> None:
         self._ray.shutdown()
+        sys.stdout = self._stdout
 
     def _carry(self, parcel: Parcel, packed: bytes, unfit: frozenset[str]) -> Iterator[Piece]:
         """Run a loop as one Ray task, on none of the machines `unfit`, and yield its pieces. Raises WorkerLost."""
         from ray.exceptions import RayError, RayTaskError
 
         task = self._task.options(scheduling_strategy=self._choose_node(unfit)) if unfit else self._task
-        pieces = task.remote(parcel, self._put(packed), self._stop_flag)
+        pieces = task.remote(parcel, self._put(packed), self._stop_flags)
         try:
             for reference in pieces:
                 yield self._ray.get(reference)
@@ -100,26 +110,44 @@ class RayExecutor:
         return self._packed[key]
 
 
-class _StopFlag:
-    """An actor: says to all workers that the loops are to be interrupted."""
+class _WithoutRay:
+    """Standard output without what Ray's own threads print there when a machine is lost: it is for results."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if threading.current_thread().name.startswith("ray_") else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _StopFlags:
+    """An actor: tells workers which loops are to be interrupted."""
 
     def __init__(self) -> None:
         import asyncio
 
-        self._event = asyncio.Event()
+        self._stopped: set[str] = set()
+        self._changed = asyncio.Condition()
 
-    async def set(self) -> None:
-        self._event.set()
+    async def set(self, loop_id: str) -> None:
+        async with self._changed:
+            self._stopped.add(loop_id)
+            self._changed.notify_all()
 
-    async def wait(self) -> None:
-        await self._event.wait()
+    async def wait(self, loop_id: str) -> None:
+        """Return when the loop is to be interrupted."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: loop_id in self._stopped)
 
 
-def _play(parcel: Parcel, packed: bytes, stop_flag: Any) -> Iterator[Piece]:
+def _play(parcel: Parcel, packed: bytes, stop_flags: Any) -> Iterator[Piece]:
     """Run a loop on this worker."""
     import ray
 
-    stopped = stop_flag.wait.remote()
+    stopped = stop_flags.wait.remote(parcel.spec.loop_id)
     yield Began(ray.get_runtime_context().get_node_id())
     yield from play_loop(parcel, packed, lambda: bool(ray.wait([stopped], timeout=0)[0]))
     with suppress(ray.exceptions.RayError):

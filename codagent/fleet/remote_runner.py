@@ -43,9 +43,13 @@ class NoWorkerLeft(Exception):
 class RemoteRunner:
     """A LoopRunner that hands loops to workers."""
 
-    def __init__(self, options: RunnerOptions, carry: Carry, is_stopped: Callable[[], bool]) -> None:
-        """Raises UsageError when the person does not allow what the repository sets up for its sandbox."""
-        self._options, self._carry, self._is_stopped = options, carry, is_stopped
+    def __init__(self, options: RunnerOptions, carry: Carry, interrupt: Callable[[str], None] = lambda _: None) -> None:
+        """`interrupt` lets the worker that has the loop of this id interrupt it.
+
+        Raises UsageError when the person does not allow what the repository sets up for its sandbox.
+        """
+        self._options, self._carry, self._interrupt = options, carry, interrupt
+        self._running: set[str] = set()
         self._stopped = False
         self._setup = _read_setup(options)
 
@@ -60,7 +64,11 @@ class RemoteRunner:
                 if so_far:
                     git.unlock(root, spec.loop_id)
                 git.keep_start(root, spec.loop_id, spec.start_commit, spec.begin)
-                self._run_somewhere(spec, folder, display)
+                self._running.add(spec.loop_id)
+                try:
+                    self._run_somewhere(spec, folder, display)
+                finally:
+                    self._running.discard(spec.loop_id)
                 loop = load(folder / layout.RECORD)
                 self._hand_on_notes(spec, folder, loop)
         finally:
@@ -71,8 +79,10 @@ class RemoteRunner:
         return Result(loop, read_spent(folder / layout.LEDGER), time.monotonic() - began, folder / layout.RECORD)
 
     def stop(self) -> None:
-        """Let no further loop begin. The executor interrupts those that run."""
+        """Interrupt the loops that run, and let no further loop begin."""
         self._stopped = True
+        for loop_id in list(self._running):
+            self._interrupt(loop_id)
 
     def close(self) -> None: ...
 
@@ -81,7 +91,7 @@ class RemoteRunner:
         unfit: frozenset[str] = frozenset()
         trouble: CodagentError | None = None
         for _ in range(TRIES):
-            if self._stopped or self._is_stopped():
+            if self._stopped:
                 raise KeyboardInterrupt
             try:
                 node, trouble = self._follow(spec, folder, display, unfit)
@@ -115,13 +125,21 @@ class RemoteRunner:
                 case Work():
                     self._keep_work(spec, piece, display)
                 case Failed():
-                    error = _restore(piece)
-                    if not isinstance(error, SandboxError):
-                        raise error
-                    return node, error
+                    return node, self._restore_trouble(piece)
         loop = load(folder / layout.RECORD)
-        broke = loop.end == "sandbox" and not self._is_stopped()
+        if loop.end == "interrupted" and not self._stopped:  # its machine is going down
+            raise WorkerLost("it was ended")
+        broke = loop.end == "sandbox" and not self._stopped
         return node, SandboxError(loop.attempts[-1].cause) if broke else None
+
+    def _restore_trouble(self, piece: Failed) -> SandboxError:
+        """Return what another worker may not have. Raises what would be the same elsewhere, or WorkerLost."""
+        if piece.kind == "KeyboardInterrupt":
+            raise KeyboardInterrupt if self._stopped else WorkerLost("it was ended")
+        error = getattr(errors, piece.kind, SandboxError)(piece.message)
+        if not isinstance(error, SandboxError):
+            raise error
+        return error
 
     def _keep_work(self, spec: LoopSpec, piece: Work, display: Display) -> None:
         root = self._options.root
@@ -186,8 +204,3 @@ def _write_tail(folder: Path, piece: Tail) -> None:
         file.truncate(piece.offset)
         file.seek(piece.offset)
         file.write(piece.data)
-
-
-def _restore(piece: Failed) -> CodagentError | KeyboardInterrupt:
-    kind = getattr(errors, piece.kind, SandboxError)
-    return KeyboardInterrupt() if piece.kind == "KeyboardInterrupt" else kind(piece.message)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -44,14 +44,16 @@ def play_loop(parcel: Parcel, packed: bytes, is_stopped: Callable[[], bool]) -> 
         access = Access(parcel.api_key, None, parcel.calling, parcel.secret, lambda _root, _wanted: parcel.setup)
         answered = sum(len(episode.steps) for episode in load(own / layout.RECORD).episodes) if layout.RECORD in parcel.files else 0
         opening = partial(open_model, parcel.settings, access, parcel.profile, answered=answered, say=courier.say)
-        with closing(Runner(root, parcel.settings, loops=loops, display=courier, open_model=opening, access=access)) as runner:
-            thread = threading.Thread(target=_run, args=(runner, parcel, own, pieces.put), name="loop")
-            thread.start()
+        with (
+            closing(Runner(root, parcel.settings, loops=loops, display=courier, open_model=opening, access=access)) as runner,
+            ThreadPoolExecutor(1, thread_name_prefix="loop") as pool,
+        ):
+            running = pool.submit(_run, runner, parcel, own, pieces.put)
             try:
                 yield from _relay(pieces, courier, is_stopped, runner.stop)
             finally:  # also when nobody listens any more
                 runner.stop()
-                thread.join()
+            running.result()  # raises what is a bug
 
 
 def _relay(pieces: SimpleQueue[_Item], courier: Courier, is_stopped: Callable[[], bool], stop: Callable[[], None]) -> Iterator[Piece]:

@@ -77,7 +77,11 @@ def finish(process):
     """Wait for a command, and return its object, its seconds from now, and what it said."""
     began = time.monotonic()
     out, said = process.communicate(timeout=3000)
-    return json.loads(out) if out.strip() else {}, time.monotonic() - began, said
+    try:
+        told = json.loads(out) if out.strip() else {}
+    except ValueError:
+        raise SystemExit(f"not JSON: {out[:1500]}") from None
+    return told, time.monotonic() - began, said
 
 
 def start_cluster(nodes=3):
@@ -151,7 +155,7 @@ def run_interrupt(folder, count, sandbox):
         process.send_signal(signal.SIGINT)
         _, seconds, _ = finish(process)
         left = count_containers(bench, folder / "ray")
-        print(f"Ctrl-C: ended after {seconds:.1f} s with exit {process.returncode}, containers left: {left}")
+        print(f"Ctrl-C: ended after {seconds:.1f} s with exit {process.returncode}, containers left: {left}", flush=True)
         there, _, said = finish(bench.start(folder / "ray", *words, "--continue"))
         print(f"--continue: exit {there.get('exit_code')}, {sum_up(there)}")
         local, _, _ = finish(bench.start(folder / "local", "--jobs", "3"))

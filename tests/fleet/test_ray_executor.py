@@ -3,13 +3,15 @@
 import json
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from codagent.errors import UsageError
-from codagent.fleet.ray_executor import RayExecutor
+from codagent.fleet.ray_executor import RayExecutor, _WithoutRay
 from tests.cli.conftest import CHECK, CODAGENT, call
 from tests.cli.loops import tries
 
@@ -18,6 +20,17 @@ from tests.cli.loops import tries
 def test_what_is_no_address_is_refused(on):
     with pytest.raises(UsageError, match="is not known; it is ray, or"):
         RayExecutor(on)
+
+
+def test_what_ray_prints_is_no_result(capsys):
+    """Ray reports a lost machine in a thread of its own, on standard output."""
+    stream = _WithoutRay(sys.stdout)
+    for name in ("ray_listen_error_messages", "job"):
+        thread = threading.Thread(target=print, args=(name,), kwargs={"file": stream}, name=name)
+        thread.start()
+        thread.join()
+    stream.flush()
+    assert capsys.readouterr().out == "job\n"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -84,7 +85,7 @@ def outline(loop):
 
 def run(options, carry, so_far=None, spec=None):
     spec = spec or spec_for(options)
-    return RemoteRunner(options, carry, lambda: False).run(spec, so_far)
+    return RemoteRunner(options, carry).run(spec, so_far)
 
 
 def test_a_loop_elsewhere_equals_one_here(options, root):
@@ -136,7 +137,7 @@ def test_a_record_names_no_commit_that_was_not_received_before(options, root):
 
 
 def run_pieces(options, spec):
-    runner = RemoteRunner(options, here, lambda: False)
+    runner = RemoteRunner(options, here)
     pieces = []
 
     def carry(parcel, packed, unfit):
@@ -237,25 +238,57 @@ def test_a_wrong_setting_is_raised_as_it_is_here(options):
         )
 
 
+def slow_start():
+    return [call("bash", command="echo 1 > answer.txt"), call("finish", summary="x"), "<notes>\nn\n</notes>", *tries("right")]
+
+
 def test_a_stopped_loop_can_be_resumed_elsewhere_and_ends_the_same(options):
-    made = options([call("bash", command="echo 1 > answer.txt"), call("finish", summary="x"), "<notes>\nn\n</notes>", *tries("right")])
-    stop = []
+    made, stopped = options(slow_start()), []
 
     def carry(parcel, packed, unfit):
-        for piece in play_loop(parcel, packed, lambda: bool(stop)):
+        for piece in play_loop(parcel, packed, lambda: parcel.spec.loop_id in stopped):
             if isinstance(piece, Seen) and piece.kind == "episode_end":
-                stop.append(1)
+                runner.stop()
             yield piece
 
     spec = spec_for(made)
+    runner = RemoteRunner(made, carry, stopped.append)
     with suppress(KeyboardInterrupt):  # raised when the stop comes between two episodes
-        assert run(made, carry, spec=spec).loop.end == "interrupted"
-    stop.clear()
+        assert runner.run(spec).loop.end == "interrupted"
+    assert stopped == [spec.loop_id] * len(stopped)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(spec_for(made))  # no further loop begins
     so_far = load(made.loops / spec.loop_id / layout.RECORD)
     result = run(made, here, so_far, spec=spec)
+    assert (outcome_label(result.loop), len(result.loop.attempts)) == ("passed", 2)
+
+
+@pytest.mark.parametrize("moment", ["episode_start", "reply", "episode_end"])
+def test_a_worker_that_is_ended_by_its_machine_is_a_lost_worker_and_no_interrupt(options, moment):
+    made, ended, began = options(slow_start()), [], []
+
+    def carry(parcel, packed, unfit):
+        began.append(parcel)
+        for piece in play_loop(parcel, packed, lambda: bool(ended) and len(began) == 1):
+            if isinstance(piece, Seen) and piece.kind == moment:
+                ended.append(1)
+            yield piece
+
+    result = run(made, carry)
     assert (outcome_label(result.loop), len(result.loop.attempts)) == ("passed", 2)
 
 
 def test_the_last_piece_says_how_it_ended(options):
     made = options(tries("right"))
     assert isinstance(run_pieces(made, spec_for(made))[-1], Ended)
+
+
+def test_a_bug_on_a_worker_is_raised_and_is_no_end_of_the_loop(options):
+    made = options(tries("right"))
+
+    def carry(parcel, packed, unfit):
+        broken = replace(parcel, spec=replace(parcel.spec, rewrite=None, tasks=None))
+        yield from play_loop(broken, packed, lambda: False)
+
+    with pytest.raises(TypeError):
+        run(made, carry)

@@ -34,6 +34,13 @@ class EngineConfig(Table, frozen=True):
 
     name: values.EngineName = "local"
     url: Text = "http://127.0.0.1:8000/v1"  # of a vLLM server that is already running
+    urls: Texts = ()  # of further servers with the same model; each request goes to the one that has the fewest under way
+    staleness: values.Staleness = 0  # loops are played by weights that are up to so many steps older
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses of all servers."""
+        return self.url, *self.urls
 
 
 class BatchConfig(Table, frozen=True):

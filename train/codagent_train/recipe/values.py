@@ -11,6 +11,7 @@ from codagent.settings.toml import LARGEST
 
 WholeOrZero = Annotated[int, Meta(ge=0, le=LARGEST, description="a whole number, 0 or above")]
 Weight = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a number, 0 or above")]
+Staleness = Annotated[int, Meta(ge=0, le=20, description="a whole number from 0 to 20")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 ReturnsName = Literal["paper", "own", "one_sum", "windowed", "discounted"]
 NotesBaselineName = Literal["group", "without_notes"]

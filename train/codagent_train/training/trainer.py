@@ -9,8 +9,8 @@ A step has three parts:
 
 Differs from the paper: malformed notes are asked for once more, and when they are malformed again the old ones are kept. The rewrite is
 shown the state after the attempt. Groups without signal are left out of the token mean, and a step with no other groups is not taken. Loops
-are played by the weights of the same step; in the paper the weights are up to 20 steps older. A recipe can train LoRA in place of all
-weights, and can take packs from other sources than play (`data/mixture`).
+are played by the weights of the same step, unless the recipe sets `staleness`; in the paper they are up to 20 steps older. A recipe can
+train LoRA in place of all weights, and can take packs from other sources than play (`data/mixture`).
 
 trl's GRPOTrainer gives the optimizer, accumulation, clipping, several processes and resuming. `_prepare_inputs` and `_compute_loss` are
 overridden; they use its `_step` and `_metrics["train"]`.
@@ -38,7 +38,7 @@ from codagent_train.data.samples import split_samples, step_samples
 from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
-from codagent_train.rollout.engines.factory import engine_for
+from codagent_train.rollout.engines.factory import schedule_engines
 from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import policy_id
@@ -90,7 +90,7 @@ class Trainer(ResumingTrainer):
         )
         self.remove_callback(PrinterCallback)
         self._recipe, self._policy = recipe, policy
-        self._engine = engine_for(recipe, policy, out)
+        self._engines = schedule_engines(recipe, policy, out)
         vocabulary_size = policy.model.get_input_embeddings().num_embeddings
         self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, operator=operator)
         self._microbatches: list[Microbatch] = []
@@ -120,12 +120,14 @@ class Trainer(ResumingTrainer):
         return [pad_samples(samples, self._policy.pad, total, self.accelerator.device) for samples in parts]
 
     def _make_sampler(self, step: int) -> Sampler:
-        """Return a sampler of the policy as it is now. Every process makes one in each step, also when it has no pack to play.
+        """Return a sampler of the policy as it is now, or as it was some steps ago.
+
+        Every process makes one in each step, also when it has no pack to play.
 
         The processes of a run share one vLLM server, and the first process tells the others the name of the step's adapter.
         """
-        engine = self._engine(self.accelerator.unwrap_model(self.model), step)
-        return Sampler(engine, self._policy.tokenizer, policy_id(self._recipe, step), self._recipe.replies.temperature)
+        engine, sampled = self._engines.engine_at(self.accelerator.unwrap_model(self.model), step)
+        return Sampler(engine, self._policy.tokenizer, policy_id(self._recipe, sampled), self._recipe.replies.temperature)
 
     def _compute_loss(self, model: Any, inputs: Microbatch) -> Tensor:
         """Return the loss of a microbatch, a scalar. The losses of a step's microbatches add up to the token mean over the step."""

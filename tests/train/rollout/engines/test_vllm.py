@@ -191,3 +191,27 @@ def test_a_reply_that_the_server_ended_by_rules_of_its_own_is_refused():
 def test_what_is_no_completion_is_refused():
     for answer in ({}, {"choices": []}, {"choices": [{}]}, {"choices": [{"logprobs": None}]}):
         assert spoiled(lambda _, answer=answer: answer) == "sent something that is not a completion; is it a vLLM server?"
+
+
+def test_servers_share_the_requests_and_all_get_the_adapter(tmp_path):
+    with serve(dice) as one, serve(dice) as two:
+        shared = VllmEngine(one.url, two.url, ends=frozenset({END, 9}))
+        shared.publish(tmp_path, "run@1")
+        found = shared.generate(PROMPTS * 8, samplings(*range(24)))
+    alone = [dice(str(tmp_path), prompt, each) for prompt, each in zip(PROMPTS * 8, samplings(*range(24)), strict=True)]
+    assert found == alone
+    loaded = [server.asked("/v1/load_lora_adapter") for server in (one, two)]
+    assert loaded == [[{"lora_name": "run@1", "lora_path": str(tmp_path)}]] * 2
+    counts = [len(server.asked("/v1/completions")) for server in (one, two)]
+    assert sum(counts) == 24
+    assert min(counts) > 0
+
+
+def test_a_request_goes_to_the_server_with_the_fewest():
+    engine = VllmEngine("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1", "http://127.0.0.1:3/v1", ends=frozenset({END}))
+    with engine._least_busy() as first, engine._least_busy() as second, engine._least_busy() as third:
+        assert len({first.url, second.url, third.url}) == 3
+        with engine._least_busy() as fourth:
+            assert fourth.url == first.url
+    with engine._least_busy() as again:
+        assert again.url == first.url

@@ -1,4 +1,4 @@
-"""What each of several processes runs: three steps of a small toy, into the folder that it is given."""
+"""What each of several processes runs: three steps of a small toy, into a folder, with LoRA of a rank (0: all weights)."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,8 @@ from codagent_train.recipe.schema import BatchConfig, read_recipe
 from codagent_train.training.trainer import train
 
 toy = read_recipe("toy")
-small = replace(toy, batch=BatchConfig(packs=4, group_size=4, microbatches=2), learning=replace(toy.learning, steps=3))
+policy = replace(toy.policy, lora_rank=int(sys.argv[2]))
+small = replace(toy, policy=policy, batch=BatchConfig(packs=4, group_size=4, microbatches=2), learning=replace(toy.learning, steps=3))
 loaded = load_policy(small.policy, seed=0)
 out = Path(sys.argv[1])
 train(small, loaded, out)

@@ -12,6 +12,7 @@ import torch
 pytestmark = pytest.mark.usefixtures("hushed")
 
 SHARED = Path(__file__).with_name("shared.py")
+SHARDED = Path(__file__).with_name("sharded.py")
 LAUNCHED = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 # --cpu, or no flag, starts one process, whatever --num_processes says; this starts two, without a GPU, too
 ACCELERATED = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0")
@@ -34,16 +35,33 @@ def finished(*command):
 def alone(tmp_path_factory):
     """The weights of one process."""
     out = tmp_path_factory.mktemp("one")
-    finished(SHARED, out)
+    finished(SHARED, out, "0")
     return torch.load(out / "alone.pt")
+
+
+def largest_difference(folder, rank, alone):
+    found = torch.load(folder / f"{rank}.pt")
+    return max((found[name] - alone[name]).abs().max().item() for name in alone)
 
 
 @pytest.mark.parametrize("launcher", [LAUNCHED, ACCELERATED], ids=["torchrun", "accelerate"])
 def test_two_processes_end_with_the_weights_of_one(alone, launcher, tmp_path):
-    finished(*launcher, SHARED, tmp_path)
+    finished(*launcher, SHARED, tmp_path, "0")
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["0.pt", "1.pt"]
     for rank in (0, 1):
-        found = torch.load(tmp_path / f"{rank}.pt")
-        assert max((found[name] - alone[name]).abs().max().item() for name in alone) < 1e-5
+        assert largest_difference(tmp_path, rank, alone) < 1e-5
     assert (tmp_path / "checkpoint-3" / "trainer_state.json").exists()
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_two_processes_end_with_the_adapter_of_one(tmp_path):
+    finished(SHARED, tmp_path / "one", "4")
+    alone = torch.load(tmp_path / "one" / "alone.pt")
+    assert max(alone[name].abs().max().item() for name in alone if "lora_B" in name) > 0  # it has learned
+    finished(*LAUNCHED, SHARED, tmp_path / "two", "4")
+    assert max(largest_difference(tmp_path / "two", rank, alone) for rank in (0, 1)) < 1e-5
+
+
+def test_torch_shards_all_weights_among_two_processes_and_takes_the_step_of_one():
+    """FSDP2 on a CPU, without the trainer: accelerate turns FSDP on for accelerators only."""
+    finished(*LAUNCHED, SHARDED)

@@ -11,10 +11,12 @@ default). They are those of the sampled distribution only at temperature 1, so a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from codagent.errors import ModelError, RequestRefused
@@ -40,39 +42,36 @@ _HOW_TO_START = "start it with `vllm serve --enable-lora` and VLLM_ALLOW_RUNTIME
 
 
 class VllmEngine:
-    """An Engine that asks a vLLM server. Each prompt is a request with its own seed; many requests are sent at a time.
+    """An Engine that asks vLLM servers. Each prompt is a request with its own seed; many requests are sent at a time.
 
-    Its methods raise ModelError when the server does not answer for `patience_s` seconds, or when an answer lacks what training needs.
+    A request goes to the server that has the fewest under way. Its methods raise ModelError when a server does not answer for `patience_s`
+    seconds, or when an answer lacks what training needs.
     """
 
-    def __init__(self, url: str, *, ends: frozenset[int], model: str = "", patience_s: float = PATIENCE_S) -> None:
-        """`url` ends in /v1. `model` is the name of the adapter to sample from; "": `publish` sets it."""
+    def __init__(self, *urls: str, ends: frozenset[int], model: str = "", patience_s: float = PATIENCE_S) -> None:
+        """Each of `urls` ends in /v1. `model` is the name of the adapter to sample from; "": `publish` sets it."""
         self.ends, self.model = ends, model
-        self._wire, self._patience_s = HttpClient(url), patience_s
+        self._wires, self._patience_s = [HttpClient(url) for url in urls], patience_s
+        self._under_way = [0] * len(urls)
+        self._lock = Lock()
 
     def publish(self, folder: Path, name: str) -> None:
-        """Let the server load the adapter in `folder` as `name` and forget the one before. Later replies are sampled from it.
+        """Let the servers load the adapter in `folder` as `name` and forget the one before. Later replies are sampled from it.
 
         A name must never be used for two adapters: the server reuses what it computed with the first (vLLM issue 42125).
         """
-        if self.model:
-            # before the load, when the server still holds it; a server that was started again has forgotten it, which is no error
-            with suppress(ModelError, Transient):
-                self._wire.post("/unload_lora_adapter", {"lora_name": self.model})
-        retry(lambda: self._load(folder, name), self._patience_s)
+        for wire in self._wires:
+            if self.model:
+                # before the load, when the server still holds it; a server that was started again has forgotten it, which is no error
+                with suppress(ModelError, Transient):
+                    wire.post("/unload_lora_adapter", {"lora_name": self.model})
+            retry(partial(_load, wire, folder, name), self._patience_s)
         self.model = name
 
     def generate(self, prompts: Sequence[Ids], samplings: Sequence[Sampling]) -> list[Tokens]:
         """Sample a completion for each prompt."""
-        with ThreadPoolExecutor(min(len(prompts), AT_ONCE)) as pool:
+        with ThreadPoolExecutor(min(len(prompts), AT_ONCE * len(self._wires))) as pool:
             return list(pool.map(self._reply, prompts, samplings))
-
-    def _load(self, folder: Path, name: str) -> None:
-        try:
-            self._wire.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
-        except ModelError as error:
-            if not (isinstance(error, RequestRefused) and "already been loaded" in str(error)):
-                raise ModelError(f"{error}; {_HOW_TO_START}") from error
 
     def _reply(self, prompt: Ids, sampling: Sampling) -> Tokens:
         request = {
@@ -83,32 +82,55 @@ class VllmEngine:
             "seed": sampling.seed,
             "stop_token_ids": sorted(self.ends),
         }
-        answer = retry(lambda: self._wire.get_json("/completions", request | _WHOLE), self._patience_s)
+        with self._least_busy() as wire:
+            answer = retry(lambda: wire.get_json("/completions", request | _WHOLE), self._patience_s)
         try:
-            return self._tokens(prompt, sampling, answer)
+            return self._tokens(wire, prompt, sampling, answer)
         except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise ModelError(f"{self._wire.who} sent something that is not a completion; is it a vLLM server?") from error
+            raise ModelError(f"{wire.who} sent something that is not a completion; is it a vLLM server?") from error
 
-    def _tokens(self, prompt: Ids, sampling: Sampling, answer: dict[str, Any]) -> Tokens:
+    @contextmanager
+    def _least_busy(self) -> Iterator[HttpClient]:
+        """Hold a place at the server that has the fewest requests under way."""
+        with self._lock:
+            number = self._under_way.index(min(self._under_way))
+            self._under_way[number] += 1
+        try:
+            yield self._wires[number]
+        finally:
+            with self._lock:
+                self._under_way[number] -= 1
+
+    def _tokens(self, wire: HttpClient, prompt: Ids, sampling: Sampling, answer: dict[str, Any]) -> Tokens:
         choice = answer["choices"][0]
         ids, read, logprobs = choice.get("token_ids"), choice.get("prompt_token_ids"), choice["logprobs"]["token_logprobs"]
         if answer["model"] != self.model:
-            raise self._bad_answer(f"answered with the model {answer['model']}, not {self.model}; ask it directly, without a router")
+            raise _bad_answer(wire, f"answered with the model {answer['model']}, not {self.model}; ask it directly, without a router")
         if not ids or read is None:
-            raise self._bad_answer("gives no token ids; take vLLM 0.10.2 or later")
+            raise _bad_answer(wire, "gives no token ids; take vLLM 0.10.2 or later")
         if tuple(read) != prompt:
-            raise self._bad_answer(
-                f"read {len(read)} tokens, not the {len(prompt)} that it was sent; take a server that does not shorten prompts"
+            raise _bad_answer(
+                wire, f"read {len(read)} tokens, not the {len(prompt)} that it was sent; take a server that does not shorten prompts"
             )
         if len(logprobs) != len(ids) or None in logprobs:
             known = sum(logprob is not None for logprob in logprobs)
-            raise self._bad_answer(f"gave the logprobs of {known} of {len(ids)} tokens; take vLLM 0.10.2 or later")
+            raise _bad_answer(wire, f"gave the logprobs of {known} of {len(ids)} tokens; take vLLM 0.10.2 or later")
         if ids[-1] not in self.ends and len(ids) != sampling.max_tokens:
-            raise self._bad_answer(
+            raise _bad_answer(
+                wire,
                 f"ended a reply after {len(ids)} of {sampling.max_tokens} tokens with the id {ids[-1]}, which ends none;"
-                " start it with --generation-config vllm"
+                " start it with --generation-config vllm",
             )
         return Tokens(prompt, tuple(ids), tuple(logprobs))
 
-    def _bad_answer(self, why: str) -> ModelError:
-        return ModelError(f"{self._wire.who} {why}")
+
+def _load(wire: HttpClient, folder: Path, name: str) -> None:
+    try:
+        wire.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
+    except ModelError as error:
+        if not (isinstance(error, RequestRefused) and "already been loaded" in str(error)):
+            raise ModelError(f"{error}; {_HOW_TO_START}") from error
+
+
+def _bad_answer(wire: HttpClient, why: str) -> ModelError:
+    return ModelError(f"{wire.who} {why}")
