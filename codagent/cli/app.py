@@ -36,7 +36,7 @@ def codagent(
 
 
 def _register() -> None:
-    from codagent.cli.acp.command import acp
+    from codagent.cli.acp.serve import acp
     from codagent.cli.commands import init, machine, notes, run, session
     from codagent.cli.commands.loops import bench, loop
     from codagent.cli.commands.records import accept, listing, replay, report, show

@@ -63,7 +63,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class FileTail:
     """The bytes of a file from `offset` on. What was there is replaced."""
 
     name: str
@@ -72,7 +72,7 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class KeptWork:
     """What an attempt made, as a commit. It comes before the line of the record that names it."""
 
     position: int
@@ -95,7 +95,7 @@ class Failed:
     message: str
 
 
-Piece = Began | Said | Seen | Tail | Work | Ended | Failed
+Piece = Began | Said | Seen | FileTail | KeptWork | Ended | Failed
 
 
 def read_files(folder: Path) -> dict[str, LoopFile]:

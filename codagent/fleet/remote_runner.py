@@ -12,7 +12,7 @@ from pathlib import Path
 from codagent import errors
 from codagent.errors import CodagentError, LimitReached, NotPublished, RepositoryError, SandboxError
 from codagent.files import open_plain
-from codagent.fleet.parcel import FILES, NOTES, Began, Failed, Parcel, Piece, Said, Seen, Tail, Work, read_files
+from codagent.fleet.parcel import FILES, NOTES, Began, Failed, FileTail, KeptWork, Parcel, Piece, Said, Seen, read_files
 from codagent.repository import git
 from codagent.runner.display import Display
 from codagent.runner.executor import RunnerOptions
@@ -120,9 +120,9 @@ class RemoteRunner:
                     display.say(piece.line)
                 case Seen():
                     _show(display, piece)
-                case Tail():
+                case FileTail():
                     _write_tail(folder, piece)
-                case Work():
+                case KeptWork():
                     self._keep_work(spec, piece, display)
                 case Failed():
                     return node, self._restore_trouble(piece)
@@ -141,7 +141,7 @@ class RemoteRunner:
             raise error
         return error
 
-    def _keep_work(self, spec: LoopSpec, piece: Work, display: Display) -> None:
+    def _keep_work(self, spec: LoopSpec, piece: KeptWork, display: Display) -> None:
         root = self._options.root
         git.receive(root, piece.base, piece.commit, piece.pack)
         try:
@@ -196,7 +196,7 @@ def _show(display: Display, piece: Seen) -> None:
         getattr(display, f"on_{piece.kind}")(piece.value)
 
 
-def _write_tail(folder: Path, piece: Tail) -> None:
+def _write_tail(folder: Path, piece: FileTail) -> None:
     """Write the bytes at their place in a file that travels, and cut off what followed."""
     if piece.name not in FILES:
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from codagent.errors import CodagentError
-from codagent.fleet.parcel import NOTES, Ended, Failed, Parcel, Piece, Said, Seen, Tail, Work, write_files
+from codagent.fleet.parcel import NOTES, Ended, Failed, FileTail, KeptWork, Parcel, Piece, Said, Seen, write_files
 from codagent.repository import git
 from codagent.runner.display import LoopView
 from codagent.runner.model import Access, open_model
@@ -103,7 +103,7 @@ class Courier:
         self._view: LoopView | None = None
         self._allowed = 0
 
-    def tails(self, record_bytes: int = 0) -> Iterator[Tail]:
+    def tails(self, record_bytes: int = 0) -> Iterator[FileTail]:
         """Yield what the files have more than before. Of the record, no more than so many bytes, or than an earlier call has allowed.
 
         A line of the record that names a commit would else travel before the commit.
@@ -114,16 +114,16 @@ class Courier:
         notes = self._folder / NOTES
         if notes.is_file() and (data := notes.read_bytes()) != self._notes:
             self._notes = data
-            yield Tail(NOTES, 0, data)
+            yield FileTail(NOTES, 0, data)
 
-    def _tail_of(self, name: str, end: int) -> Iterator[Tail]:
+    def _tail_of(self, name: str, end: int) -> Iterator[FileTail]:
         offset, path = self._sent.get(name, 0), self._folder / name
         if not path.is_file():
             return
         with path.open("rb") as file:
             file.seek(offset)
             while offset < end and (data := file.read(min(_CHUNK, end - offset))):
-                yield Tail(name, offset, data)
+                yield FileTail(name, offset, data)
                 offset += len(data)
         self._sent[name] = offset
 
@@ -150,7 +150,7 @@ class Courier:
         commit = git.list_published(self._root, self._loop_id).get(episode.position) if episode.kind == "solve" else None
         if commit:
             pack = git.pack_work(self._root, commit, self._known)
-            self._put((Work(episode.position, commit, git.find_best(self._root, self._loop_id), self._known[0], pack), 0))
+            self._put((KeptWork(episode.position, commit, git.find_best(self._root, self._loop_id), self._known[0], pack), 0))
             self._known.append(commit)
         self._see(Seen("episode_end", replace(episode, prompt=(), steps=())))
 

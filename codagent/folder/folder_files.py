@@ -25,18 +25,18 @@ _SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class FolderFile:
     """The content of a plain file, and whether it can be executed."""
 
     data: bytes
     executable: bool = False
 
 
-Files = Mapping[str, File]  # by path in the folder, with "/"
+Files = Mapping[str, FolderFile]  # by path in the folder, with "/"
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class FolderChanges:
     """What was done to a folder, by path."""
 
     written: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Changes:
 
 def read_folder(root: Path) -> Files:
     """Read the plain files below `root`. Links, devices and codagent's own folder are left out. UsageError when that is too much."""
-    files: dict[str, File] = {}
+    files: dict[str, FolderFile] = {}
     size = 0
     for path in sorted(root.rglob("*")):
         if path.is_symlink() or not path.is_file() or path.relative_to(root).parts[0] == _OURS:
@@ -83,20 +83,20 @@ def collect_files(sandbox: Sandbox) -> Files:
     result = sandbox.run(f"tar {left_out} -cf {_OUT} . && test $(wc -c < {_OUT}) -le {2 * MAX_BYTES}", timeout=_SECONDS)
     if result.exit_code:
         raise SandboxError(f"the files could not be packed in the sandbox, or are more than {2 * MAX_BYTES >> 20} MB")
-    files: dict[str, File] = {}
+    files: dict[str, FolderFile] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(sandbox.read(_OUT)), mode="r:") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
                 if member.isreg() and not path.is_absolute() and ".." not in path.parts and path.parts[:1] != (_OURS,):
                     content = tar.extractfile(member)
-                    files[path.as_posix()] = File(content.read() if content else b"", bool(member.mode & 0o100))
+                    files[path.as_posix()] = FolderFile(content.read() if content else b"", bool(member.mode & 0o100))
     except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
         raise SandboxError(f"what came out of the sandbox is damaged: {error}") from error
     return files
 
 
-def write_back(root: Path, before: Files, after: Files, kept: Path) -> Changes:
+def write_back(root: Path, before: Files, after: Files, kept: Path) -> FolderChanges:
     """Make the changes from `before` to `after` in the folder `root`.
 
     A file that a person has changed meanwhile stays as it is, and so does one that cannot be written; the agent's version is in
@@ -117,10 +117,10 @@ def write_back(root: Path, before: Files, after: Files, kept: Path) -> Changes:
         (written if new else removed).append(path)
         if old:
             _write(kept / "before", path, old)
-    return Changes(tuple(written), tuple(removed), tuple(left))
+    return FolderChanges(tuple(written), tuple(removed), tuple(left))
 
 
-def _is_still(root: Path, path: str, old: File | None) -> bool:
+def _is_still(root: Path, path: str, old: FolderFile | None) -> bool:
     """Whether a file is as it was; None: there was none. What is no plain file of the folder is not."""
     try:
         return _read_file(_locate(root, path)) == old
@@ -130,11 +130,11 @@ def _is_still(root: Path, path: str, old: File | None) -> bool:
         return False
 
 
-def _read_file(path: Path) -> File:
-    return File(read_plain(path, max_bytes=MAX_BYTES), bool(path.stat().st_mode & 0o100))
+def _read_file(path: Path) -> FolderFile:
+    return FolderFile(read_plain(path, max_bytes=MAX_BYTES), bool(path.stat().st_mode & 0o100))
 
 
-def _write(root: Path, path: str, file: File | None) -> bool:
+def _write(root: Path, path: str, file: FolderFile | None) -> bool:
     """Write a file, or remove it (None). Returns whether that was done."""
     try:
         if file is None:

@@ -14,7 +14,7 @@ from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import SandboxError
 from codagent.folder.folder_environment import FolderContext, FolderEnvironment
-from codagent.folder.folder_files import Changes, collect_files, put_files, read_folder, write_back
+from codagent.folder.folder_files import FolderChanges, collect_files, put_files, read_folder, write_back
 from codagent.protocols import GateSandbox, Observer, Sandbox
 from codagent.runner.display import Display, LoopView
 from codagent.runner.spec import OpenedModel, Result, effective_limits
@@ -59,7 +59,9 @@ def run_in_sandbox(
     return Result(loop, ledger.spent, time.monotonic() - began, work.record / layout.RECORD, ledger.used)
 
 
-def run_in_folder(root: Path, work: FolderWork, opened: OpenedModel, start: SandboxFactory, display: Display) -> tuple[Result, Changes]:
+def run_in_folder(
+    root: Path, work: FolderWork, opened: OpenedModel, start: SandboxFactory, display: Display
+) -> tuple[Result, FolderChanges]:
     """Work on a task on a copy of the folder `root` in a sandbox, and bring the changes back into the folder.
 
     The checks run on the files in a second, pristine sandbox. Without git nothing is protected: an agent that changes the tests changes
@@ -78,7 +80,7 @@ def run_in_folder(root: Path, work: FolderWork, opened: OpenedModel, start: Sand
             after = collect_files(sandbox)
         except SandboxError as error:
             display.say(f"the folder is as it was: {error}")
-            return result, Changes()
+            return result, FolderChanges()
     return result, write_back(root, before, after, work.record)
 
 

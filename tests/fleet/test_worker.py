@@ -9,7 +9,7 @@ import pytest
 
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import SandboxError, UsageError
-from codagent.fleet.parcel import Began, Ended, Failed, Seen, Tail, Work
+from codagent.fleet.parcel import Began, Ended, Failed, FileTail, KeptWork, Seen
 from codagent.fleet.remote_runner import NoWorkerLeft, RemoteRunner, WorkerLost
 from codagent.fleet.worker import play_loop
 from codagent.repository import git
@@ -127,9 +127,9 @@ def test_a_record_names_no_commit_that_was_not_received_before(options, root):
     spec = spec_for(made)
     seen, commits = b"", set()
     for piece in run_pieces(made, spec):
-        if isinstance(piece, Work):
+        if isinstance(piece, KeptWork):
             commits.add(piece.commit)
-        elif isinstance(piece, Tail) and piece.name == layout.RECORD:
+        elif isinstance(piece, FileTail) and piece.name == layout.RECORD:
             seen += piece.data
             named = {json.loads(line)["ended"].get("commit") for line in seen.splitlines(keepends=False) if line.startswith(b'{"ended"')}
             assert named - {None} <= commits
@@ -170,9 +170,9 @@ def test_a_reservation_travels_before_its_request_is_answered(options):
     made = options(tries("1", "right"))
     ledger = record = b""
     for piece in run_pieces(made, spec_for(made)):
-        if isinstance(piece, Tail) and piece.name == layout.LEDGER:
+        if isinstance(piece, FileTail) and piece.name == layout.LEDGER:
             ledger = ledger[: piece.offset] + piece.data
-        elif isinstance(piece, Tail) and piece.name == layout.RECORD:
+        elif isinstance(piece, FileTail) and piece.name == layout.RECORD:
             record = record[: piece.offset] + piece.data
             assert record.count(b'\n{"reply"') <= ledger.count(b'"reserve"')
 

@@ -8,7 +8,7 @@ import pytest
 
 from codagent.errors import SandboxError, UsageError
 from codagent.folder import folder_files
-from codagent.folder.folder_files import File, collect_files, put_files, read_folder, write_back
+from codagent.folder.folder_files import FolderFile, collect_files, put_files, read_folder, write_back
 from codagent.sandbox.local import LocalSandbox
 
 
@@ -25,7 +25,11 @@ def root(tmp_path):
 
 def test_what_goes_in_comes_out_the_same(root):
     files = read_folder(root)
-    assert files == {"a.txt": File(b"a\n"), "deep/b.bin": File(b"\0\xff"), "deep/run.sh": File(b"true\n", executable=True)}
+    assert files == {
+        "a.txt": FolderFile(b"a\n"),
+        "deep/b.bin": FolderFile(b"\0\xff"),
+        "deep/run.sh": FolderFile(b"true\n", executable=True),
+    }
     with closing(LocalSandbox()) as sandbox:
         put_files(sandbox, files)
         assert sandbox.run("ls -A", timeout=10).output == "a.txt\ndeep\n"
@@ -47,7 +51,7 @@ def test_too_much_is_refused_in_a_sentence(root, monkeypatch):
 
 def test_changes_come_back_and_what_they_replace_is_kept(root, tmp_path):
     before = read_folder(root)
-    after = {"a.txt": File(b"A\n"), "deep/run.sh": File(b"true\n"), "new/n.py": File(b"x", executable=True)}
+    after = {"a.txt": FolderFile(b"A\n"), "deep/run.sh": FolderFile(b"true\n"), "new/n.py": FolderFile(b"x", executable=True)}
     changes = write_back(root, before, after, tmp_path / "kept")
     assert (changes.written, changes.removed, changes.kept) == (("a.txt", "deep/run.sh", "new/n.py"), ("deep/b.bin",), ())
     assert read_folder(root) == after
@@ -60,7 +64,7 @@ def test_what_a_person_changed_meanwhile_stays_and_the_work_lies_beside(root, tm
     (root / "a.txt").write_text("mine\n")
     (root / "new.txt").write_text("mine, too\n")
     (root / "deep/b.bin").unlink()
-    after = {**before, "a.txt": File(b"theirs\n"), "new.txt": File(b"theirs\n"), "deep/b.bin": File(b"changed")}
+    after = {**before, "a.txt": FolderFile(b"theirs\n"), "new.txt": FolderFile(b"theirs\n"), "deep/b.bin": FolderFile(b"changed")}
     changes = write_back(root, before, after, tmp_path / "kept")
     assert (changes.written, changes.kept) == ((), ("a.txt", "deep/b.bin", "new.txt"))
     assert ((root / "a.txt").read_text(), (root / "new.txt").read_text()) == ("mine\n", "mine, too\n")
@@ -73,7 +77,7 @@ def test_nothing_is_written_through_a_link(root, tmp_path):
     before = read_folder(root)
     (root / "out").symlink_to(outside)
     (root / "file").symlink_to(outside / "file")
-    after = {**before, "out/x": File(b"x"), "file": File(b"y"), "a.txt/z": File(b"z")}
+    after = {**before, "out/x": FolderFile(b"x"), "file": FolderFile(b"y"), "a.txt/z": FolderFile(b"z")}
     changes = write_back(root, before, after, tmp_path / "kept")
     assert changes.kept == ("a.txt/z", "file", "out/x")
     assert list(outside.iterdir()) == []

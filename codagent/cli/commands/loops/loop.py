@@ -15,9 +15,9 @@ import typer
 from codagent.agent.loop import Rewrite
 from codagent.cli import options
 from codagent.cli.commands.arguments import confirm
-from codagent.cli.commands.loops.files import CrowdOptions, Places, run_files
 from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, open_executor
 from codagent.cli.commands.loops.request import find_files, find_root, read_request, read_request_file
+from codagent.cli.commands.loops.task_files import CrowdOptions, Places, run_files
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.output import say, warn
