@@ -15,12 +15,12 @@ from typing import Any
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
 from codagent.repository.gate.commands.pytest_command import PytestCommand
-from codagent.repository.gate.twins import Source
+from codagent.repository.gate.twins import TwinSource
 from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
 _INSIDE = Path(__file__).with_name("inside")
-_ENTRY_POINT = "from inside.session import main\n\nraise SystemExit(main())\n"
+_ENTRY_POINT = "from inside.start_pytest import main\n\nraise SystemExit(main())\n"
 _ALONE = "PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1"
 # How pytest comes to load the plugin where something else starts it. tox passes on only what it is told to.
 _INJECTED = (
@@ -59,7 +59,7 @@ class TestReport:
 
 
 def run_tests(
-    sandbox: GateSandbox, pytest: PytestCommand, sources: Mapping[str, Source] = {}, *, seconds: float
+    sandbox: GateSandbox, pytest: PytestCommand, sources: Mapping[str, TwinSource] = {}, *, seconds: float
 ) -> tuple[CommandResult, TestReport]:
     """Run pytest in the sandbox's workspace, with `sources` in the place of test files. Raises SandboxError as `run_watched` does."""
     folder = _make_folder()
@@ -69,7 +69,7 @@ def run_tests(
 
 
 def run_watched(
-    sandbox: GateSandbox, command: str, sources: Mapping[str, Source] = {}, *, seconds: float
+    sandbox: GateSandbox, command: str, sources: Mapping[str, TwinSource] = {}, *, seconds: float
 ) -> tuple[CommandResult, TestReport | None]:
     """Run any command, and watch the sessions of pytest that it starts. The report is None when it starts none.
 
@@ -87,7 +87,7 @@ def _make_folder() -> str:
 
 
 def _run_judged(
-    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, sources: Mapping[str, Source], seconds: float
+    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, sources: Mapping[str, TwinSource], seconds: float
 ) -> tuple[CommandResult, TestReport | None]:
     """Let the judge run a command. `pytest` has the orders for the only session of pytest; None: the command may start several."""
     key = secrets.token_bytes(32)

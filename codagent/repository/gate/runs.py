@@ -16,7 +16,7 @@ from codagent.repository import git
 from codagent.repository.gate.commands.program import find_missing_program, never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest, split_check
 from codagent.repository.gate.pytest_run import TestReport, run_tests, run_watched
-from codagent.repository.gate.twins import Mixtures, Source
+from codagent.repository.gate.twins import Mixtures, TwinSource
 from codagent.repository.gate.verdict import Run
 from codagent.text import format_result
 from codagent.types import CommandResult, Profile
@@ -25,7 +25,7 @@ CHECK_SECONDS = 600.0
 TIMED_OUT = 124  # the exit code of a command that a time limit has ended
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
-Sources = Mapping[str, Source]  # what stands in the place of test files, by path
+Sources = Mapping[str, TwinSource]  # what stands in the place of test files, by path
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from .watch import Watch
 OPTIONS = "-p inside.injected --assert=rewrite"
 
 
-class Session(Gate):
+class ObservedSession(Gate):
     """The plugin of one session of pytest, which tells the judge how the session ends."""
 
     _code = 0
@@ -35,7 +35,7 @@ class Session(Gate):
         self._journal("finished", code=self._code)
 
 
-def _connect() -> Session | None:
+def _connect() -> ObservedSession | None:
     """Return the plugin. Returns None when the judge has no orders for this process, or is no more."""
     folder = Path(__file__).parents[1]
     for name, added in (("PYTEST_ADDOPTS", OPTIONS), ("PYTHONPATH", str(folder))):  # not for what the tests start
@@ -53,7 +53,7 @@ def _connect() -> Session | None:
     workspace = orders["workspace"]
     watch = Watch(tell, workspace, Sources(workspace, orders["sources"]), orders["tests"])
     watch.install()
-    return Session(tell, watch)
+    return ObservedSession(tell, watch)
 
 
 _session = _connect()

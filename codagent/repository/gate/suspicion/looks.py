@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from codagent.repository.gate.suspicion.names import ALWAYS, ATTRIBUTES, INNER, MODULES, OF_MODULES, TEXT
+from codagent.repository.gate.suspicion.reaching_names import ALWAYS, ATTRIBUTES, INNER, MODULES, OF_MODULES, TEXT
 
 _RUNS_TEXT = ("exec", "compile", "__import__")
 _LOADS = {"pickle", "marshal", "dill", "cloudpickle"}

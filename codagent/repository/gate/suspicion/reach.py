@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from codagent.repository.gate.suspicion.looks import Look, list_external, root_name
-from codagent.repository.gate.suspicion.names import AT_IMPORT, TEXT
+from codagent.repository.gate.suspicion.reaching_names import AT_IMPORT, TEXT
 from codagent.repository.git import TESTS
 
 _CHANCE = {"random", "secrets", "uuid", "time", "urandom", "getpid", "hash", "id", "monotonic", "perf_counter"}

@@ -16,6 +16,6 @@ twins fail. `end_tests` and `invert_tests` write such tests.
 """
 
 from codagent.repository.gate.twins.mixture import Mixtures, end_tests, invert_tests, list_modules, mix_tests
-from codagent.repository.gate.twins.writer import Source
+from codagent.repository.gate.twins.writer import TwinSource
 
-__all__ = ["Mixtures", "Source", "end_tests", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["Mixtures", "TwinSource", "end_tests", "invert_tests", "list_modules", "mix_tests"]

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from codagent.repository import git
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import Ending, Source, write_ending, write_twins
+from codagent.repository.gate.twins.writer import Ending, TwinSource, write_ending, write_twins
 
 HALVES = (0, 1)
 
@@ -19,7 +19,7 @@ HALVES = (0, 1)
 class Mixtures:
     """The sources of the test files of both mixtures, which hold for every tree with the same protected files."""
 
-    sources: tuple[Mapping[str, Source], ...] = ({}, {})  # of each half by path
+    sources: tuple[Mapping[str, TwinSource], ...] = ({}, {})  # of each half by path
     halves: Mapping[str, int] = field(default_factory=dict)  # of each test with a twin: in which mixture it is one
     names: Mapping[str, int | None] = field(default_factory=dict)  # by the bare name, for inherited tests; None: some have no twin
 
@@ -54,7 +54,7 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
     def half(name: str) -> int:
         return hashlib.sha256(salt + name.encode()).digest()[0] & 1
 
-    sources: tuple[dict[str, Source], ...] = ({}, {})
+    sources: tuple[dict[str, TwinSource], ...] = ({}, {})
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
     for path in _list_tests(root, start_commit):

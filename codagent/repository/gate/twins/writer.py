@@ -24,7 +24,7 @@ Ending = Literal["fails", "passes"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TwinSource:
     """A text that stands in the place of a test file."""
 
     text: str
@@ -35,7 +35,7 @@ class Source:
 class Written:
     """A test file with twins."""
 
-    source: Source
+    source: TwinSource
     twins: frozenset[str]  # the tests that are twins, `TestPrice::test_total`
     without: frozenset[str]  # the tests that can have none
 
@@ -65,7 +65,7 @@ def write_twins(
     except _PARSER_ERRORS:
         return None
     lines = _list_lines(tree)
-    made_source = Source(text + "\n", lines if len(lines) == count else [])
+    made_source = TwinSource(text + "\n", lines if len(lines) == count else [])
     return Written(made_source, frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
 
 
