@@ -94,14 +94,14 @@ class TemporaryFolder:
 
     def __init__(self) -> None:
         remove_left_behind()
-        self.path, self._lock = _make_locked()
+        self.path, lock = _make_locked()
+        self._locks = [] if lock is None else [lock]
 
     def close(self) -> None:
-        """Remove the folder with all that is in it, as far as it can be removed."""
+        """Remove the folder with all that is in it, as far as it can be removed. Any thread may call this, and more than once."""
         shutil.rmtree(self.path, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        with suppress(IndexError):  # another thread closes it, or has closed it
+            os.close(self._locks.pop())
 
 
 @contextmanager

@@ -105,3 +105,11 @@ for number in range(300):
     running = [subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [process.communicate()[1] for process in running] == [""] * 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_threads_close_a_folder_at_the_same_time(tmp_path: Path) -> None:
+    folders = [TemporaryFolder() for _ in range(50)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(TemporaryFolder.close, [folder for folder in folders for _ in range(4)]):
+            pass
+    assert list(tmp_path.iterdir()) == []

@@ -25,8 +25,10 @@ def test_an_adapter_lies_in_a_folder_of_the_trainers() -> None:
 
 def test_profiles_come_with_the_catalogue() -> None:
     assert profile_for("embedded") == ENTRIES[0].profile
-    assert profile_for("nobody/nothing") == profile_for("http://127.0.0.1:1/v1#m") == Profile(room_after_cut=2)
+    assert profile_for("openai/nothing") == profile_for("http://127.0.0.1:1/v1#m") == Profile(room_after_cut=2)
     assert profile_for("gguf:x.gguf").calling == "text"
+    with pytest.raises(UsageError, match="there is no provider 'nobody'"):
+        profile_for("nobody/nothing")
 
 
 def test_the_window_and_the_length_of_a_reply_come_from_litellm() -> None:

@@ -90,16 +90,16 @@ def test_for_the_worth_of_notes_each_pack_is_also_played_without_any(small, out)
 
 def test_all_packs_of_a_step_are_played_in_one_rollout_whatever_their_source(mixed, out, opened):
     trainer, samplers, batches = Trainer(mixed, load_policy(mixed.policy, seed=0), out), [], []
-    engine_of = trainer._engine
+    engine_at = trainer._engines.engine_at
 
     def counted(model, step):
-        engine = engine_of(model, step)
+        engine, sampled = engine_at(model, step)
         generate = engine.generate
         samplers.append(step)
         engine.generate = lambda prompts, samplings: batches.append(len(prompts)) or generate(prompts, samplings)
-        return engine
+        return engine, sampled
 
-    trainer._engine = counted
+    trainer._engines.engine_at = counted
     trainer._build_microbatches(list(PACKS))
     assert samplers == [0]
     assert batches[0] == len(PACKS) * 4
