@@ -7,13 +7,13 @@ import errno
 import os
 import posixpath
 import shlex
-import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from codagent.errors import SandboxError
+from codagent.files import temporary_folder
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.types import CommandResult
 
@@ -75,8 +75,8 @@ class HarborSandbox:
         if found:
             number = errno.EISDIR if found == 2 else errno.ENOENT
             raise OSError(number, os.strerror(number), path)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "file"
+        with temporary_folder() as folder:
+            file = folder / "file"
             self._transfer(self._environment.download_file(place, file), path)
             return file.read_bytes()
 
@@ -85,8 +85,8 @@ class HarborSandbox:
         place = posixpath.join(self._folder, path)
         if self.run(f"mkdir -p {shlex.quote(posixpath.dirname(place))} && [ ! -d {shlex.quote(place)} ]", timeout=30).exit_code:
             raise OSError(errno.EISDIR, "its folder cannot be made, or it is a folder", path)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "file"
+        with temporary_folder() as folder:
+            file = folder / "file"
             file.write_bytes(data)
             self._transfer(self._environment.upload_file(file, place), path)
 

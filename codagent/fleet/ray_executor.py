@@ -14,13 +14,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TextIO, cast
-from weakref import WeakSet
 
 from codagent.errors import UsageError
 from codagent.fleet.parcel import Began, Parcel, Piece
 from codagent.fleet.remote_runner import NoWorkerLeft, RemoteRunner, WorkerLost
 from codagent.fleet.worker import play_loop
-from codagent.runner.executor import RunnerOptions
+from codagent.runner.executor import MadeRunners, RunnerOptions
 
 _ADDRESS = re.compile(r"ray(?:://([\w.-]+:\d{1,5}))?")
 
@@ -54,8 +53,7 @@ class RayExecutor:
         self._stop_flags = ray.remote(num_cpus=0, max_concurrency=1_000_000)(_StopFlags).remote()
         self._task = ray.remote(num_cpus=1, max_retries=0)(_play)
         self._packed: dict[int, Any] = {}  # references to packed commits, by hash: the loops of a repository share them
-        self._runners: WeakSet[RemoteRunner] = WeakSet()
-        self._stopped = False
+        self._made = MadeRunners[RemoteRunner]()
 
     @property
     def slots(self) -> int:
@@ -63,16 +61,10 @@ class RayExecutor:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def make_runner(self, options: RunnerOptions) -> RemoteRunner:
-        runner = RemoteRunner(options, self._carry, self._stop_flags.set.remote)
-        self._runners.add(runner)
-        if self._stopped:  # just now: `stop` may not have seen it
-            runner.stop()
-        return runner
+        return self._made.add(RemoteRunner(options, self._carry, self._stop_flags.set.remote))
 
     def stop(self) -> None:
-        self._stopped = True
-        for runner in list(self._runners):
-            runner.stop()
+        self._made.stop()
 
     def close(self) -> None:
         self._ray.shutdown()

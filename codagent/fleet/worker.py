@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,6 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from codagent.errors import CodagentError
+from codagent.files import temporary_folder
 from codagent.fleet.parcel import NOTES, Ended, Failed, FileTail, KeptWork, Parcel, Piece, Said, Seen, write_files
 from codagent.repository import git
 from codagent.runner.display import LoopView
@@ -32,10 +32,10 @@ def play_loop(parcel: Parcel, packed: bytes, is_stopped: Callable[[], bool]) -> 
 
     `packed` are the commits that the loop begins from, or has made so far. Once `is_stopped`, the loop is interrupted.
     """
-    with tempfile.TemporaryDirectory(prefix="codagent-fleet-") as folder:
-        root = Path(folder) / "repository"
+    with temporary_folder() as folder:
+        root = folder / "repository"
         git.make_repository(root, packed)
-        loops = layout.make_loops_dir(Path(folder) / "home")
+        loops = layout.make_loops_dir(folder / "home")
         own = loops / parcel.spec.loop_id
         own.mkdir()
         write_files(own, parcel.files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from codagent.runner.display import Display
@@ -44,12 +44,35 @@ class Executor(Protocol):
     def stop(self) -> None: ...
 
 
+R = TypeVar("R", bound=LoopRunner)
+
+
+class MadeRunners(Generic[R]):
+    """The runners that an executor has made and that are still used. Once they are stopped, a runner that is added is stopped, too."""
+
+    def __init__(self) -> None:
+        self._runners: WeakSet[R] = WeakSet()
+        self._stopped = False
+
+    def add(self, runner: R) -> R:
+        """Remember a runner, and return it."""
+        self._runners.add(runner)
+        if self._stopped:  # just now: `stop` may not have seen it
+            runner.stop()
+        return runner
+
+    def stop(self) -> None:
+        """Stop all of them. From any thread."""
+        self._stopped = True
+        for runner in list(self._runners):
+            runner.stop()
+
+
 class LocalExecutor:
     """An Executor whose loops run in threads of this process."""
 
     def __init__(self) -> None:
-        self._runners: WeakSet[Runner] = WeakSet()
-        self._stopped = False
+        self._made = MadeRunners[Runner]()
 
     def make_runner(self, options: RunnerOptions) -> Runner:
         runner = Runner(
@@ -60,12 +83,7 @@ class LocalExecutor:
             open_model=options.open_model,
             access=options.access,
         )
-        self._runners.add(runner)
-        if self._stopped:  # just now: `stop` may not have seen it
-            runner.stop()
-        return runner
+        return self._made.add(runner)
 
     def stop(self) -> None:
-        self._stopped = True
-        for runner in list(self._runners):
-            runner.stop()
+        self._made.stop()
