@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from codagent.cli.session.view.call_lines import describe_call, summarize_call
-from codagent.cli.session.view.ink import Ink, clean, wrap
+from codagent.cli.session.view.ink import Ink, clean, wrap, wrap_words
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
 from codagent.cli.terminal.paint import fit
@@ -35,7 +35,7 @@ class View:
 
     def __init__(self, ink: Ink) -> None:
         self.ink, self.meter = ink, Meter()
-        self._columns: Callable[[], int] = lambda: 80
+        self._columns: Callable[[], int] = lambda: 200
         self._redraw: Callable[[], None] = lambda: None
         self.outputs: list[str] = []  # of all calls, in full, for `/expand`
         self._stream, self._thought = MarkdownStream(), ""
@@ -55,11 +55,15 @@ class View:
 
     def say(self, line: str) -> None:
         """Print a sentence of codagent's own."""
-        self.print(self.ink("dim", clean(line)))
+        self._print_sentence("dim", line)
 
     def error(self, line: str) -> None:
         """Print a sentence that says what went wrong."""
-        self.print(self.ink("red", clean(line)))
+        self._print_sentence("red", line)
+
+    def _print_sentence(self, style: str, line: str) -> None:
+        for part in wrap_words(clean(line), max(20, self._columns() - 1)).split("\n"):
+            self.print(self.ink(style, part))
 
     def markdown(self, text: str) -> None:
         """Print Markdown."""
@@ -87,8 +91,9 @@ class View:
         if not self._doing:
             return []
         columns = max(10, self._columns() - 1)
-        tail = self._thought or self._stream.rest or self._output
-        style = "" if tail is self._stream.rest else "class:thought"
+        answer = self._stream.tail(_TAIL)
+        tail = self._thought or answer or self._output
+        style = "" if tail is answer else "class:thought"
         written = clean(tail[-_TAIL:]).strip("\n").split("\n")[-LIVE_LINES:] if tail.strip() else []
         lines = [(style, part) for line in written for part in wrap(line, columns)][-LIVE_LINES:]
         seconds = time.monotonic() - self._began
@@ -141,7 +146,8 @@ class View:
         for message in step.observation.messages:
             if message.role == "user":
                 self.say(f"told: {first_line(message.content, 100)}")
-        self.work(CHECKING if step.observation.end else WAITING)
+        if not self._summing:
+            self.work(CHECKING if step.observation.end else WAITING)
 
     def on_episode_end(self, episode: Episode) -> None:
         self._thought = ""
