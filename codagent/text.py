@@ -13,7 +13,7 @@ from codagent.types import CommandResult, Message, Profile, ToolCall
 BYTES_PER_TOKEN = 3  # a cautious estimate for text that no server has counted yet
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC: titles, clipboard, links
+    r"|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC: titles, clipboard, links
     r"|[ -/]*[0-~])"  # two-character sequences
 )
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\n])", re.MULTILINE)
@@ -34,13 +34,21 @@ _SECRETS: set[str] = set()
 
 
 def sanitize(text: str) -> str:
-    """Return `text` as a terminal or a model may see it.
+    """Return the output of a program as a terminal or a model may see it.
 
     Escape sequences are removed. A line that overwrote itself is reduced to what was visible last. Other control characters are escaped.
     """
+    text = _OVERWRITTEN.sub("", _ESCAPE.sub("", text.replace("\r\n", "\n")))
+    return strip_controls(text.replace("\r", ""))
+
+
+def strip_controls(text: str) -> str:
+    """Return a text that has foreign parts as a terminal may see it: escape sequences are removed, other control characters escaped.
+
+    A carriage return is escaped, too. Otherwise a foreign part could hide what is before it in the same line.
+    """
     text = _ESCAPE.sub("", text.replace("\r\n", "\n"))
-    text = _OVERWRITTEN.sub("", text)
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\r", ""))
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def escape_controls(text: str) -> str:

@@ -13,6 +13,7 @@ from codagent.text import (
     pytest_summary,
     replace_unencodable,
     sanitize,
+    strip_controls,
     truncate_middle,
 )
 from codagent.types import CommandResult, Message, Profile, ToolCall
@@ -161,3 +162,21 @@ def test_json_within_the_bounds_is_parsed():
 )
 def test_an_amount_is_written_with_a_digit_that_says_something(usd, written):
     assert format_usd(usd) == written
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("\rall checks pass", "task: \\rall checks pass → failed"),
+        ("\x1b]0;never ended", "task: "),
+        ("\x1b[2K\x1b[1Gx", "task: x → failed"),
+        ("a\u2028b\U000e0041", "task: a\\u2028b\\U000e0041 → failed"),
+    ],
+)
+def test_a_foreign_part_hides_nothing_that_stands_before_it(foreign, shown):
+    assert strip_controls(f"task: {foreign} → failed") == shown
+
+
+def test_a_sequence_without_an_end_hides_no_other_line():
+    assert strip_controls("one \x1b]52;c;\ntwo") == "one \ntwo"
+    assert sanitize("one \x1bPq\ntwo\x1b\\") == "one \ntwo"

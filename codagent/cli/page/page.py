@@ -10,7 +10,7 @@ from codagent.cli.page.iteration import Diff, format_duration, format_money, pre
 from codagent.cli.page.patch import is_long, truncate_patch
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
 from codagent.runner.result import iterates
-from codagent.text import escape_undecodable, first_argument, first_line, sanitize
+from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import Loop
 
 
@@ -73,7 +73,7 @@ def make_environment() -> Environment:
 
 def _clean(value: object) -> object:
     """Turn a value into text without control characters and lone surrogates. Output of a macro is markup and stays as it is."""
-    return value if isinstance(value, Markup) else escape_undecodable(sanitize(str(value)))
+    return value if isinstance(value, Markup) else escape_undecodable(strip_controls(str(value)))
 
 
 def _find_title(loop: Loop) -> str:

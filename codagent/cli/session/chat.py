@@ -20,7 +20,7 @@ from codagent.runner.spec import Person
 from codagent.session.exchange import follow
 from codagent.session.opening import SessionOptions, begin, resume
 from codagent.session.session import Session
-from codagent.text import first_line
+from codagent.text import first_line, sanitize
 
 LEAVE = None  # in place of a line
 _WORDS = {"exit": "/quit", "quit": "/quit", ":q": "/quit", "help": "/help", "?": "/help"}  # alone in a line
@@ -223,6 +223,6 @@ class Chat:
             return
         self.view.work(clean(f"! {first_line(command, 200)}"))
         result = self.session.run_command(command)
-        self.view.print(clean(result.output).rstrip("\n"))
+        self.view.print(clean(sanitize(result.output)).rstrip("\n"))
         if result.exit_code:
             self.view.error(f"exit {result.exit_code}")

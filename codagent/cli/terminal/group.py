@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.live import REDRAWS, score_mark
 from codagent.protocols import ignore_text
 from codagent.runner.display import LoopView
-from codagent.text import escape_undecodable, first_argument, first_line, sanitize
+from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import ENDS_LOOP, Episode, Loop, Message, Reply, Step, Stop, Task
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Member:
     def line(self) -> str:
         """Return the loop as one line: `1: iteration 2  ▇▇  bash pytest`."""
         iteration = f"iteration {self._iteration}  {self._scores}  " if self._iteration else ""
-        return sanitize(f"{self._prefix}{iteration}{self.doing}")
+        return strip_controls(f"{self._prefix}{iteration}{self.doing}")
 
     def say(self, line: str) -> None:
         self._board.say(f"{self._prefix}{line}")
@@ -98,7 +98,7 @@ class GroupBoard(Member):
             if line == self._latest:  # each loop says it
                 return
             self._latest = line
-        self._console.print(Text(escape_undecodable(sanitize(line))), soft_wrap=True)
+        self._console.print(Text(escape_undecodable(strip_controls(line))), soft_wrap=True)
 
     def close(self) -> None:
         with self._lock:

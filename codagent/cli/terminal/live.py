@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.text import escape_undecodable, format_usd, sanitize
+from codagent.text import escape_undecodable, format_usd, strip_controls
 from codagent.types import Episode, Limits, Message, Outcome, Reply
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Live(ProgressLines):
         """Print a sentence above the block."""
         from rich.text import Text
 
-        self._console.print(Text(escape_undecodable(sanitize(line))), soft_wrap=True)
+        self._console.print(Text(escape_undecodable(strip_controls(line))), soft_wrap=True)
 
     def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from codagent.text import hide_secrets, sanitize
+from codagent.text import hide_secrets, strip_controls
 
 
 def say(text: object = "", *, end: str = "\n") -> None:
     """Print on standard output, which is for results. Control sequences are removed."""
-    write(sanitize(f"{text}") + end, sys.stdout)
+    write(strip_controls(f"{text}") + end, sys.stdout)
 
 
 def warn(text: object, *, end: str = "\n") -> None:
     """Print on standard error, which is for progress and errors. Control sequences are removed."""
-    write(sanitize(f"{text}") + end, sys.stderr)
+    write(strip_controls(f"{text}") + end, sys.stderr)
 
 
 def write(text: str, stream: TextIO) -> None:

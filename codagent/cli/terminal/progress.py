@@ -14,7 +14,7 @@ from codagent.protocols import Restart
 from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
 from codagent.runner.result import describe_end
-from codagent.text import first_argument, first_line, sanitize
+from codagent.text import first_argument, first_line, strip_controls
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
 _DRAW_S = 0.1  # between two times that the line that changes is drawn
@@ -144,7 +144,7 @@ class ProgressLines:
         if not self._doing:
             return ""
         clock = f" · {time.monotonic() - self._began:.0f} s"
-        line = fit(" ".join(sanitize(self._doing).split()), columns - len(clock)) + clock
+        line = fit(" ".join(strip_controls(self._doing).split()), columns - len(clock)) + clock
         room = columns - count_columns(line) - 4
         return f"{line}  … {take_end(self._output, room)}" if self._output and room > 0 else line
 
@@ -162,7 +162,7 @@ def format_step(number: int, step: Step, room: int = _LONGEST) -> str:
     answers = [message.content.partition("\n")[0] for message in step.observation.messages]
     texts = [f"{call.name} {fit(first_line(first_argument(call), 80), room)}".rstrip() for call in calls]
     done = "; ".join(f"{call} → {answer[:60]}" for call, answer in zip(texts, answers, strict=False)) or "text"
-    return sanitize(f"{number:>3}  {done} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
+    return strip_controls(f"{number:>3}  {done} · {step.seconds:.1f} s · {format_tokens(step.reply)}")
 
 
 def format_tokens(reply: Reply) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.pytest_run import TestReport
-from codagent.text import sanitize
+from codagent.text import strip_controls
 from codagent.types import Outcome
 
 PARTIAL = 0.9  # the highest reward when not everything passed
@@ -53,16 +53,16 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str], 
     passed = not any(verdict.failed for verdict in verdicts)
     explanations = [_explain(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
     put_back = _limit_lines(
-        [f"{sanitize(path)} does not count as you left it: the checks use what stood there at the start" for path in undone]
+        [f"{strip_controls(path)} does not count as you left it: the checks use what stood there at the start" for path in undone]
     )
-    look = [sanitize(line) for line in suspicious]
+    look = [strip_controls(line) for line in suspicious]
     notes = ["\n".join([_LOOK, *_limit_lines(look)]) if look else "", "\n".join(put_back), count_twins(now)]
     reward = 1.0 if passed else min(PARTIAL, sum(verdict.share for verdict in verdicts) / len(verdicts))
     return Outcome(
         reward=0.0 if look else reward,
         passed=passed and not look,
         feedback="\n\n".join([*explanations, *filter(None, notes)]),
-        failed=tuple(sanitize(name) for verdict in verdicts for name in verdict.failed),
+        failed=tuple(strip_controls(name) for verdict in verdicts for name in verdict.failed),
         suspicious=tuple(look) if passed else (),
         total=sum(verdict.total for verdict in verdicts),
     )
@@ -149,7 +149,7 @@ def _failures(now: TestReport, start: TestReport, required: set[str]) -> Iterato
 def _explain(run: Run, verdict: CheckVerdict) -> str:
     """Say why a check failed, unless its own output says that."""
     own = (_FAILS, f"exit {run.exit_code}")
-    lines = [sanitize(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
+    lines = [strip_controls(f"FAILED {name}: {why}") for name, why in verdict.failed.items() if why not in own]
     return "\n".join([f"$ {run.check}", *_limit_lines(lines), run.shown])
 
 

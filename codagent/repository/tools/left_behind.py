@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from codagent.protocols import Sandbox
-from codagent.text import sanitize
+from codagent.text import strip_controls
 
 _NAMED = 10  # files in a sentence
 _LISTED = 1000
@@ -46,7 +46,7 @@ def _describe(files: Sequence[tuple[str, str]]) -> str:
         return ""
     more = f"; and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
     listed = "; ".join(f"{path} ({rule})" for path, rule in files[:_NAMED])
-    return sanitize(f"not in the result, because git ignores it: {listed}{more}")
+    return strip_controls(f"not in the result, because git ignores it: {listed}{more}")
 
 
 def _describe_rule(rule: str) -> str:

@@ -21,7 +21,7 @@ from codagent.runner.result import cost, iterations, outcome_label, short_model
 from codagent.store import layout
 from codagent.store.lock import Lock
 from codagent.store.record import load
-from codagent.text import first_line, format_usd
+from codagent.text import first_line, format_usd, strip_controls
 
 _HEADING = ("id", "outcome", "ended", "attempts", "cost", "model", "task")
 _WIDTH = 10_000  # columns, where there is no terminal to fit into
@@ -93,10 +93,11 @@ def _format_table(rows: Sequence[dict[str, Any]], width: int) -> Iterator[str]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     when = time.strftime("%b %d %H:%M", time.localtime(row["ended"]))
+    text = first_line(strip_controls(row.get("error") or row["task"]), _WIDTH)
     if "error" in row:
-        return row["id"], row["outcome"], when, "", "", "", first_line(row["error"], _WIDTH)
+        return row["id"], row["outcome"], when, "", "", "", text
     cost = "unknown" if row["usd"] is None else format_usd(row["usd"])
-    return row["id"], row["outcome"], when, str(row["iterations"]), cost, short_model(row["model"]), first_line(row["task"], _WIDTH)
+    return row["id"], row["outcome"], when, str(row["iterations"]), cost, strip_controls(short_model(row["model"])), text
 
 
 def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
     try:
         loop = load(record)
         attempts = loop.attempts
-        outcome, task = (outcome_label(loop), attempts[0].task.instruction) if attempts else ("empty", "")
+        outcome, task = (outcome_label(loop), attempts[0].task.instruction) if attempts else ("not begun", "")
         facts = {
             "group": loop.group,
             "model": loop.model,

@@ -19,7 +19,7 @@ from codagent.repository import git
 from codagent.repository.attempts import describe_checks
 from codagent.runner.result import describe_end, describe_outcome
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
-from codagent.text import sanitize
+from codagent.text import strip_controls
 from codagent.types import Episode, Loop, Message
 
 
@@ -34,7 +34,7 @@ def show(
     """Print the messages and tool calls of a loop."""
     loop = load_stored(repo, record, loop_id).loop
     lines = _describe_tokens(loop) if tokens else _describe_loop(loop, full)
-    show_paged("\n".join(sanitize(line) for line in lines))
+    show_paged("\n".join(strip_controls(line) for line in lines))
 
 
 def _describe_loop(loop: Loop, full: bool) -> Iterator[str]:
@@ -92,8 +92,8 @@ def _describe_tokens(loop: Loop) -> Iterator[str]:
 
 
 def _describe(message: Message, full: bool) -> Iterator[str]:
-    text = sanitize(message.content)
-    calls = [f"[{call.name}] {sanitize(call.arguments)}" for call in message.tool_calls]
+    text = strip_controls(message.content)
+    calls = [f"[{call.name}] {strip_controls(call.arguments)}" for call in message.tool_calls]
     for part in [text, *calls]:
         if part.strip():
             short = part if full or len(part) <= 2000 else f"{part[:1000]}\n… {len(part) - 2000:,} characters, see --full …\n{part[-1000:]}"

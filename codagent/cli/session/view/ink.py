@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prompt_toolkit.utils import get_cwidth
 
-from codagent.text import escape_undecodable, hide_secrets, sanitize
+from codagent.text import escape_undecodable, hide_secrets, strip_controls
 
 _CODES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -24,7 +24,7 @@ class Ink:
 
 def clean(text: str) -> str:
     """Return a text that a terminal can show, whatever a model or a program has put into it."""
-    return escape_undecodable(hide_secrets(sanitize(text)))
+    return escape_undecodable(hide_secrets(strip_controls(text)))
 
 
 def wrap(text: str, columns: int) -> list[str]:

@@ -15,7 +15,7 @@ from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
 from codagent.protocols import CallText, Reading, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
-from codagent.text import first_argument, first_line
+from codagent.text import first_argument, first_line, sanitize
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task, ToolCall
 
 LIVE_LINES = 6  # of what is being written
@@ -118,7 +118,7 @@ class View:
             self._redraw()
 
     def on_output(self, text: str) -> None:
-        self._output = text
+        self._output = sanitize(text)
         self._redraw()
 
     def on_episode_start(self, episode: Episode) -> None:
