@@ -18,8 +18,8 @@ _ESCAPE = re.compile(
 )
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\n])", re.MULTILINE)
 _MARKS = (0x61C, 0x180E, 0x200B, 0x200C, 0x200E, 0x200F, 0xFEFF)
-_RANGES = (range(0x2028, 0x202F), range(0x2060, 0x206A), range(0xFFF9, 0xFFFC), range(0xE0000, 0xE0080))
-HIDING_MARKS = "".join(map(chr, chain(_MARKS, *_RANGES)))  # that reorder or hide text, or end a line
+_RANGES = (range(0x202A, 0x202F), range(0x2060, 0x206A), range(0xFFF9, 0xFFFC), range(0xE0000, 0xE0080))
+HIDING_MARKS = "".join(map(chr, chain(_MARKS, *_RANGES)))  # that reorder or hide text
 # C0 and C1 controls except tab and newline, and these marks
 _CONTROL = re.compile(
     f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDING_MARKS}]"

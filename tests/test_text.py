@@ -170,7 +170,7 @@ def test_an_amount_is_written_with_a_digit_that_says_something(usd, written):
         ("\rall checks pass", "task: \\rall checks pass → failed"),
         ("\x1b]0;never ended", "task: "),
         ("\x1b[2K\x1b[1Gx", "task: x → failed"),
-        ("a\u2028b\U000e0041", "task: a\\u2028b\\U000e0041 → failed"),
+        ("a\u202eb\U000e0041", "task: a\\u202eb\\U000e0041 → failed"),
     ],
 )
 def test_a_foreign_part_hides_nothing_that_stands_before_it(foreign, shown):

@@ -113,9 +113,7 @@ class Session:
         A file that the text names as `@path` is told with it. Raises what kept the session from being opened. Whatever happens later is in
         the `end` of the episode.
         """
-        self.open()
-        now = self._now
-        now.ready.around.ledger.extend(now.limits)
+        now = self._renew_limits()
         if is_too_long(now.history.episodes, self.profile, text):
             self._display.say("the conversation is long; it goes on with a summary of what was said so far")
             self.compact()
@@ -158,10 +156,7 @@ class Session:
 
     def check(self) -> Outcome | None:
         """Let the gates judge the work as it is. None: there are no checks."""
-        self.open()
-        now = self._now
-        now.ready.around.ledger.extend(now.limits)
-        return now.keeper.grade()
+        return self._renew_limits().keeper.grade()
 
     def discard(self) -> None:
         """Go back to the files that were accepted last."""
@@ -179,9 +174,7 @@ class Session:
 
         `wish` is what the summary should hold besides; "": nothing special. The model writes it; if it fails, the turns are listed.
         """
-        self.open()
-        now = self._now
-        now.ready.around.ledger.extend(now.limits)
+        now = self._renew_limits()
         episode = sum_up(self._make_agent(), now.workspace.tools, now.history, wish)
         return str(self._add(episode).notes_after) if episode else ""
 
@@ -216,6 +209,12 @@ class Session:
     def _now(self) -> _Opened:
         assert self._opened is not None, "open comes first"
         return self._opened
+
+    def _renew_limits(self) -> _Opened:
+        """Open the session, and allow what the limits of one turn allow, from now on."""
+        self.open()
+        self._now.ready.around.ledger.extend(self._now.limits)
+        return self._now
 
     def _make_agent(self) -> Agent:
         now, profile = self._now, self.profile

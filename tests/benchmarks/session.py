@@ -160,7 +160,7 @@ def measure(home: Path, server: Server, turns: int, keys: int) -> Iterator[Figur
         terminal.send("a long reply")
         terminal.wait_for("FIRST")
         yield _describe_keys(f"key to echo at {RATE:.0f} pieces a second, p99", measure_keys(terminal, keys))
-        terminal.type("\x03")
+        terminal.type("\x03\x03")  # the first takes away what was typed
         terminal.wait_for("stopped; what was done is kept")
         terminal.send("!for i in $(seq 100000); do echo line $i; sleep 0.01; done")
         terminal.wait_for("line ")

@@ -12,6 +12,7 @@ from functools import cached_property
 from codagent.cli import signals
 from codagent.cli.session.input.screen import Listener, PlainInput, Screen
 from codagent.cli.session.view.ink import clean
+from codagent.cli.session.view.meter import Meter
 from codagent.cli.session.view.view import View
 from codagent.errors import CodagentError
 from codagent.repository import git
@@ -127,8 +128,8 @@ class Chat:
 
     def show_resumed(self) -> None:
         """Say what the session that goes on was about."""
-        history, meter = self.session.history, self.view.meter
-        meter.__init__()  # type: ignore[misc]
+        history, meter = self.session.history, Meter()
+        self.view.meter = meter
         meter.recall(history.episodes)
         meter.window = self.session.profile.context_tokens
         for turn in history.turns[-3:]:

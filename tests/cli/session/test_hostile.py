@@ -34,7 +34,7 @@ HOSTILE = [
     "\x1b[" + "9" * 50_000,
     "\x1b]8;;http://a\x07link\x1b]8;;\x07",
 ]
-ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]")
+ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]")
 each_hostile = pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
 
 

@@ -106,7 +106,8 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
     try:
         loop = load(record)
         attempts = loop.attempts
-        outcome, task = (outcome_label(loop), attempts[0].task.instruction) if attempts else ("not begun", "")
+        first = next((attempt for attempt in attempts if attempt.prompt), None)  # what a person did in a session has no prompt
+        outcome, task = outcome_label(loop) if attempts else "not begun", first.task.instruction if first else ""
         facts = {
             "group": loop.group,
             "model": loop.model,

@@ -20,6 +20,10 @@ class MarkdownStream:
         self._pieces: list[str] = []  # of the line that has not ended
         self._fence = ""  # that is open; "": none
 
+    def clear(self) -> None:
+        """Forget the rest, and begin anew."""
+        self._lines, self._pieces, self._fence = [], [], ""
+
     @property
     def rest(self) -> str:
         """What follows the last whole block."""
@@ -52,7 +56,7 @@ class MarkdownStream:
     def finish(self) -> str:
         """Return the rest, and begin anew."""
         rest = self.rest
-        self.__init__()  # type: ignore[misc]
+        self.clear()
         return rest
 
     def _ends_block(self, line: str) -> bool:

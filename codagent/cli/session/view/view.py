@@ -102,7 +102,8 @@ class View:
 
     def on_text(self, text: str) -> None:
         if isinstance(text, Restart):
-            self._stream, self._thought = MarkdownStream(), ""
+            self._thought = ""
+            self._stream.clear()
             if text != self._again:  # the same reason is said once
                 self.say(text)
             self._again = text
