@@ -15,7 +15,7 @@ from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
 from codagent.cli.terminal.paint import fit
-from codagent.protocols import CallText, Restart, Thought
+from codagent.protocols import CallText, Reading, Restart, Thought
 from codagent.session.turn_workspace import Answered
 from codagent.types import Message, Reply, Sampling, ToolCall
 
@@ -172,3 +172,21 @@ def test_a_reply_that_is_asked_for_again_begins_anew_and_says_so(capsys):
     view.on_text(Restart("asking the model again: it is busy"))
     view.on_text("Whole.\n\n")
     assert capsys.readouterr().out.split("\n")[:2] == ["asking the model again: it is busy", "Whole."]
+
+
+def test_the_last_lines_of_a_command_that_runs_are_live_until_it_ends():
+    view = View(Ink(color=False))
+    view.work("bash make")
+    view.on_output("".join(f"{number}%\r" for number in range(100)) + "\n" + "".join(f"line {number}\n" for number in range(20)))
+    assert live(view) == [*(f"line {number}" for number in range(14, 20)), "⠋ bash make · 0 s"]
+    view.work("waiting for the model")
+    assert len(live(view)) == 1
+
+
+def test_how_much_of_a_prompt_is_read_is_live_and_no_text(capsys):
+    view = View(Ink(color=False))
+    view.work("waiting for the model")
+    view.on_text(Reading("40% of 9,000 tokens"))
+    assert live(view) == ["⠋ the model reads: 40% of 9,000 tokens · 0 s"]
+    view.on_text("Yes.\n\n")
+    assert capsys.readouterr().out.strip() == "Yes."

@@ -6,6 +6,7 @@ import pytest
 
 from codagent.cli.terminal.paint import count_columns, take_end
 from codagent.cli.terminal.progress import ProgressLines
+from codagent.protocols import Reading, Restart
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.types import Episode, Limits, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
@@ -71,3 +72,48 @@ def test_a_step_takes_one_line_of_the_terminal(monkeypatch, capsys, command):
     lines = capsys.readouterr().err.replace("\r\x1b[K", "").rstrip("\n").split("\n")
     assert max(map(count_columns, lines)) < 90
     assert lines[0].endswith("→ exit 0 · 0.5 s · 1,234 tokens in, 56 out")
+
+
+@pytest.fixture
+def on_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    return ProgressLines()
+
+
+def latest(capsys):
+    """What the line that changes shows now."""
+    return capsys.readouterr().err.rpartition("\r\x1b[K")[2]
+
+
+def test_a_command_that_runs_is_shown_with_a_clock_and_its_last_line(on_terminal, capsys):
+    call = ToolCall("1", "bash", '{"command": "make"}')
+    on_terminal.on_reply(Reply(Message("assistant", "", (call,)), "tool_calls", 1, 1, None, None, Sampling(), "m", ""), None)
+    assert latest(capsys) == "  bash make · 0 s"
+    on_terminal.on_output("10%\r50%\nhalf way \x1b[31mthere\n\n")
+    assert latest(capsys) == "  bash make · 0 s  … half way there"
+    on_terminal.on_output("x" * 500)
+    assert count_columns(latest(capsys)) < 60
+
+
+@pytest.mark.parametrize(
+    ("piece", "shown"),
+    [
+        ("", "  waiting for the model · 0 s"),
+        (Reading("40% of 9,000 tokens"), "  the model reads: 40% of 9,000 tokens · 0 s"),
+        ("Hello\nyou", "  … Hello you"),
+    ],
+)
+def test_what_the_model_does_is_shown(on_terminal, capsys, piece, shown):
+    on_terminal.on_episode_start(attempt(0, ONE))
+    on_terminal._drawn = 0.0
+    on_terminal.on_text(piece)
+    assert latest(capsys) == shown
+
+
+def test_why_a_reply_is_asked_for_again_is_said_once(capsys):
+    lines = ProgressLines()
+    for piece in ("Half", Restart("asking m again: it is busy"), "", Restart("asking m again: it is busy"), "Whole"):
+        lines.on_text(piece)
+    assert capsys.readouterr().err == "  asking m again: it is busy\n"
+    assert lines._tail.shown() == "Whole"
