@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -54,6 +55,13 @@ def strip_controls(text: str) -> str:
 def escape_controls(text: str) -> str:
     """Return `text` with all control characters escaped and none removed, for the content of files, where nothing may be hidden."""
     return sanitize(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
+
+
+def join_names(names: Iterable[str], most: int = 20) -> str:
+    """List foreign names in a sentence, at most so many. No name can look like a sentence of its own: its line ends are escaped, too."""
+    listed = [escape_controls(name).replace("\n", "\\n") for name in names]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def split_lines(text: str) -> list[str]:

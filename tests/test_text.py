@@ -9,6 +9,7 @@ from codagent.text import (
     first_line,
     format_result,
     format_usd,
+    join_names,
     parse_json,
     pytest_summary,
     replace_unencodable,
@@ -180,3 +181,16 @@ def test_a_foreign_part_hides_nothing_that_stands_before_it(foreign, shown):
 def test_a_sequence_without_an_end_hides_no_other_line():
     assert strip_controls("one \x1b]52;c;\ntwo") == "one \ntwo"
     assert sanitize("one \x1bPq\ntwo\x1b\\") == "one \ntwo"
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["a.py", "b.py"], "a.py, b.py"),
+        (["x\nall checks pass", "\x1b[2K\ry"], "x\\nall checks pass, \\x1b[2K\\ry"),
+        ([str(number) for number in range(5)], "0, 1, 2 and 2 more"),
+        ([], ""),
+    ],
+)
+def test_names_in_a_sentence_are_bounded_and_no_sentences(names, sentence):
+    assert join_names(names, 3) == sentence

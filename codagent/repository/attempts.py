@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codagent.repository.tools import FINISH
-from codagent.text import parse_json, replace_unencodable
+from codagent.text import join_names, parse_json, replace_unencodable
 from codagent.types import Episode, Loop, Message, Outcome
 
 StartFrom = Literal["best", "last", "start"]
@@ -138,8 +138,7 @@ def describe_checks(outcome: Outcome) -> str:
     if outcome.passed:
         return f"passed{old}"
     names = [name.rpartition("::")[2] for name in outcome.failed]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    failing = f"; failing: {', '.join(names[:_NAMED])}{more}" if names else ""
+    failing = f"; failing: {join_names(names, _NAMED)}" if names else ""
     share = f"{outcome.total - len(names):,} of {outcome.total:,} pass" if outcome.total else "not all pass"
     return f"{share}{failing}{old}"
 

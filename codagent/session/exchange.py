@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from codagent.repository import git
 from codagent.session.session import Session
+from codagent.text import join_names
 
 _ACCEPTED = "(The person has accepted your changes{parts}. They are in the person's files now.)"
 _STARTED_OVER = (
@@ -14,7 +15,6 @@ _STARTED_OVER = (
 )
 _UNDONE = "(The person has taken the changes that were accepted last back out of the person's files.)"
 _FOLLOWED = "(The person has edited files meanwhile, and you have these edits, too: {paths})"
-_NAMED = 20  # files in a sentence
 
 
 def accept(session: Session, chosen: Mapping[str, Collection[int] | None] | None = None, *, markers: bool = False) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def accept(session: Session, chosen: Mapping[str, Collection[int] | None] | None
     conflicts = git.apply(root, base, wanted, label=session.id, markers=markers)
     if markers or not conflicts:
         accepted = result if chosen is None else git.commit(root, wanted, base, "accepted in part", trailers={})
-        parts = "" if chosen is None else f" to {', '.join(list(chosen)[:_NAMED])}"
+        parts = "" if chosen is None else f" to {join_names(chosen)}"
         session.act(_ACCEPTED.replace("{parts}", parts), accepted=accepted)
     return conflicts
 
@@ -71,6 +71,5 @@ def follow(session: Session) -> tuple[str, ...]:
     if not conflicts:
         edited = [file.path for file in git.list_changed(root, base, now)]
         commit = git.commit(root, merged, work, "edits of the person", trailers={})
-        paths = ", ".join(edited[:_NAMED]) + (f" and {len(edited) - _NAMED} more" if len(edited) > _NAMED else "")
-        session.act(_FOLLOWED.replace("{paths}", paths), commit=commit, accepted=now)
+        session.act(_FOLLOWED.replace("{paths}", join_names(edited)), commit=commit, accepted=now)
     return conflicts

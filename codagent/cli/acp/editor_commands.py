@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from codagent.session.exchange import accept, undo
 from codagent.session.session import Session
+from codagent.text import join_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,15 @@ def accept_work(session: Session, _: str = "") -> str:
     if session.history.change() is None:
         return "Nothing was changed that is not accepted already."
     if conflicts := accept(session):
-        return f"Nothing was applied: you and the agent changed the same lines of {', '.join(conflicts)}."
+        return f"Nothing was applied: you and the agent changed the same lines of {join_names(conflicts)}."
     return "The changes are in your files now; /undo takes them back."
 
 
 def _undo(session: Session, _: str) -> str:
     undone = undo(session)
     if undone.conflicts:
-        return f"Nothing was taken back: you have changed the same place since: {', '.join(undone.conflicts)}."
-    return f"Taken back: {', '.join(undone.paths) or 'the files are as they were before already'}. The sandbox has the work still."
+        return f"Nothing was taken back: you have changed the same place since: {join_names(undone.conflicts)}."
+    return f"Taken back: {join_names(undone.paths) or 'the files are as they were before already'}. The sandbox has the work still."
 
 
 def _discard(session: Session, _: str) -> str:

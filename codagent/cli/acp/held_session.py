@@ -16,6 +16,7 @@ from codagent.runner.spec import Person
 from codagent.session import opening
 from codagent.session.exchange import follow
 from codagent.session.session import Session
+from codagent.text import join_names
 from codagent.types import EFFORTS, Effort, Episode
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class HeldSession:
         self.session.open()
         self.stream.meter.window = self.session.profile.context_tokens
         if conflicts := follow(self.session):
-            self.stream.say(f"you and the agent changed the same lines of {', '.join(conflicts)}; the agent does not see your edits so far")
+            self.stream.say(f"you and the agent changed the same lines of {join_names(conflicts)}; the agent does not see your edits yet")
         self._check_stopped()
         return self.session.ask(text)
 

@@ -16,7 +16,7 @@ from codagent.cli import options
 from codagent.cli.terminal.output import say, warn
 from codagent.repository import git
 from codagent.settings.settings import LOCAL
-from codagent.text import escape_controls
+from codagent.text import escape_controls, join_names
 
 if TYPE_CHECKING:
     from codagent.repository.setups import AllowedSetups
@@ -136,6 +136,4 @@ def _describe_text(name: str, text: str) -> Iterator[str]:
 
 def _describe_names(what: str, files: Files) -> Iterator[str]:
     if files:
-        names = [escape_controls(name).replace("\n", "\\n") for name in sorted(files)]
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        yield f"{what}: {', '.join(names[:_LISTED])}{more}"
+        yield f"{what}: {join_names(sorted(files), _LISTED)}"

@@ -21,7 +21,7 @@ from codagent.runner.spec import Person
 from codagent.session.exchange import follow
 from codagent.session.opening import SessionOptions, begin, resume
 from codagent.session.session import Session
-from codagent.text import first_line, sanitize
+from codagent.text import first_line, join_names, sanitize
 
 LEAVE = None  # in place of a line
 _WORDS = {"exit": "/quit", "quit": "/quit", ":q": "/quit", "help": "/help", "?": "/help"}  # alone in a line
@@ -92,7 +92,7 @@ class Chat:
         if not self.session.is_open:
             self.open()
         if conflicts := follow(self.session):
-            self.view.error(f"you and the agent changed the same lines of {', '.join(conflicts)}; the agent does not see your edits so far")
+            self.view.error(f"you and the agent changed the same lines of {join_names(conflicts)}; the agent does not see your edits yet")
         had_work = self.session.history.commit
         self._typed.asking = True
         turn = self.session.ask(text)

@@ -18,6 +18,7 @@ from codagent.cli.commands.records.stored import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import RepositoryError, UsageError
 from codagent.repository import git
+from codagent.text import join_names
 
 _ALL, _CHOOSE, _NOTHING = "y", "c", "n"
 _HOW = """\
@@ -89,9 +90,9 @@ def undo(*, repo: options.Repo = Path()) -> None:
     undone = git.undo(root)
     if undone.conflicts:
         how = f"; `codagent diff {undone.label}` shows the change" if undone.label else ""
-        raise RepositoryError(f"nothing was taken back: {', '.join(undone.conflicts)} changed since in the same place{how}")
+        raise RepositoryError(f"nothing was taken back: {join_names(undone.conflicts)} changed since in the same place{how}")
     again = f"; `codagent apply {undone.label}` applies it again" if undone.label else ""
-    say(f"taken back: {', '.join(undone.paths)}{again}" if undone.paths else "the files are as they were before the change already")
+    say(f"taken back: {join_names(undone.paths)}{again}" if undone.paths else "the files are as they were before the change already")
 
 
 def _split(args: Sequence[str]) -> tuple[list[str], bool, list[str]]:
@@ -154,7 +155,7 @@ def _tell(stored: StoredLoop, conflicts: Sequence[str], *, whole: bool) -> None:
     """Say what was applied. The branch of a change that was applied as a whole is removed; one with markers is not whole yet."""
     back = "`codagent undo` takes it back"
     if conflicts:
-        say(f"applied, with conflict markers in {', '.join(conflicts)}; {back}")
+        say(f"applied, with conflict markers in {join_names(conflicts)}; {back}")
         return
     had_branch = whole and git.has_branch(stored.root, stored.loop.id)
     removed = had_branch and git.remove_branch(stored.root, stored.loop.id)

@@ -13,6 +13,7 @@ from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.session.exchange import accept, make_branch, start_over, undo
+from codagent.text import join_names
 
 if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat
@@ -61,11 +62,11 @@ def _apply(chat: Chat, argument: str) -> None:
 def _tell_accepted(chat: Chat, conflicts: Sequence[str], *, markers: bool) -> None:
     """Say what was applied, or what can be done about the paths in conflict."""
     if conflicts and not markers:
-        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {', '.join(conflicts)}. You can say:")
+        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {join_names(conflicts)}. You can say:")
         for flag, what in _WAYS_OUT.items():
             chat.view.say(f"  /apply {flag:<10} {what}")
         return
-    marked = f", with conflict markers in {', '.join(conflicts)}" if conflicts else ""
+    marked = f", with conflict markers in {join_names(conflicts)}" if conflicts else ""
     chat.view.say(f"these changes are in your files now{marked}; /undo takes them back")
     if rest := chat.session.history.change():
         chat.tell_change(*rest)
@@ -82,7 +83,7 @@ def _choose(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[st
         files = [file for file in changed if file.path == path or file.path.startswith(f"{path.rstrip('/')}/")]
         hunks = [int(number) - 1 for number in numbers.split(",")] if numbers else None
         if not files or (hunks is not None and not all(0 <= hunk < len(files[0].hunks) for hunk in hunks)):
-            raise UsageError(f"{word} is not in the change; it has {', '.join(map(_describe_file, changed[:20]))}")
+            raise UsageError(f"{word} is not in the change; it has {join_names(map(_describe_file, changed))}")
         chosen |= {file.path: hunks for file in files}
     return chosen
 
@@ -95,9 +96,9 @@ def _undo(chat: Chat, _: str) -> None:
     chat.session.open()
     undone = undo(chat.session)
     if undone.conflicts:
-        chat.view.error(f"nothing was taken back: you have changed the same place since: {', '.join(undone.conflicts)}")
+        chat.view.error(f"nothing was taken back: you have changed the same place since: {join_names(undone.conflicts)}")
         return
-    chat.view.say(f"taken back: {', '.join(undone.paths) or 'the files are as they were before already'}; the sandbox has the work still")
+    chat.view.say(f"taken back: {join_names(undone.paths) or 'the files are as they were before already'}; the sandbox has the work still")
 
 
 def _discard(chat: Chat, _: str) -> None:

@@ -15,7 +15,7 @@ from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
 from codagent.protocols import CallText, Reading, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
-from codagent.text import first_argument, first_line, sanitize
+from codagent.text import first_argument, first_line, join_names, sanitize
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task, ToolCall
 
 LIVE_LINES = 6  # of what is being written
@@ -183,8 +183,8 @@ def describe_outcome(outcome: Outcome) -> str:
     """Say in a line what the checks say."""
     if outcome.passed:
         return "all checks pass"
-    named = ", ".join(outcome.failed[:5]) + (f" and {len(outcome.failed) - 5} more" if len(outcome.failed) > 5 else "")
-    return f"the checks do not pass{f': {named}' if named else ''}; /check shows why"
+    named = f": {join_names(outcome.failed, 5)}" if outcome.failed else ""
+    return f"the checks do not pass{named}; /check shows why"
 
 
 def _explain_end(episode: Episode) -> str:
