@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from codagent.errors import RepositoryError
+from codagent.errors import RepositoryError, UsageError
 
 MAX_TEXT_BYTES = 4 << 20  # settings and notes
 MAX_RECORD_BYTES = 4 << 30
@@ -48,6 +50,39 @@ def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:
         os.close(descriptor)
         raise RepositoryError(_refusal(path))
     return descriptor
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a small file of codagent's own. {}: the file is missing or holds something else."""
+    try:
+        table = json.loads(read_plain(path))
+    except (OSError, ValueError, RecursionError, RepositoryError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def write_table(path: Path, table: Mapping[str, Any]) -> None:
+    """Replace such a file, and make its folder. A crash leaves the old file or the new one. Raises UsageError when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(table, file, indent=1)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({(error.strerror or '').lower()})") from None
+
+
+def expand_user(path: str) -> Path:
+    """Return a path with the person's home folder in the place of `~`. Raises UsageError when that folder is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"the home folder in {path} is not known; set HOME") from None
 
 
 def make_folder(path: Path) -> None:

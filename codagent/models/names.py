@@ -25,8 +25,10 @@ def resolve_name(name: str) -> str:
     """Return the full name of a model. A name that says already where its model is comes back unchanged.
 
     A bare name is one of the catalogue, or of litellm's table, and only for the latter litellm is imported. Raises UsageError for any other
-    bare name, with the nearest names that are known.
+    bare name, with the nearest names that are known, and for an address with a key in it, which a record would keep.
     """
+    if name.startswith(("http://", "https://")):
+        _refuse_key(name)
     if name in ("", "embedded") or "/" in name or ":" in name:
         return name
     if catalog.find_entry(name):
@@ -40,6 +42,15 @@ def resolve_name(name: str) -> str:
     near = [known[match] for match in get_close_matches(name, known, n=_NEAR)]
     question = f"did you mean {' or '.join(near)}? " if near else ""
     raise UsageError(f"unknown model {name!r}: {question}{KNOWN}")
+
+
+def _refuse_key(address: str) -> None:
+    place, _, query = address.partition("#")[0].partition("?")
+    if "@" in place.split("/")[2] or query:
+        raise UsageError(
+            "the address of a model may hold no user, password or query, which records would keep; set CODAGENT_API_KEY, "
+            "or write headers into [models.NAME] of your user file"
+        )
 
 
 def _find_maker(name: str, table: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -18,6 +18,7 @@ import msgspec
 
 from codagent.errors import ContextOverflow, LimitReached, NotReached, RecordError, RequestRefused
 from codagent.protocols import Model, OnText, ignore_text
+from codagent.redaction import Redactor
 from codagent.store import jsonl
 from codagent.store.price import Price
 from codagent.text import count_bytes
@@ -213,7 +214,7 @@ class MeteredModel:
     """A model whose every request goes through the ledger. A reply ends when the loop's time is over, in the middle of a word."""
 
     def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
-        """`on_text` hears every reply as it is written."""
+        """`on_text` hears every reply as it is written, without secrets."""
         self._model, self._ledger, self._on_text = model, ledger, on_text
         self._known: tuple[int, int] = (0, 0)  # a number of first messages, and how many tokens the server counted for them
 
@@ -222,9 +223,11 @@ class MeteredModel:
         return self._model.name
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        show = Redactor(self._on_text)
+
         def hear(text: str) -> None:
             if text:  # else the model only waits for its server
-                self._on_text(text)
+                show(text)
             on_text(text)
             self._ledger.check_time()
 
@@ -234,6 +237,7 @@ class MeteredModel:
         except (ContextOverflow, NotReached, RequestRefused):  # the server has not read it, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
+        show.finish()
         cost = self._ledger.cost(reply)
         self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, cost or 0.0, unpriced=int(cost is None)))
         self._known = (len(messages) + 1, reply.total_tokens)

@@ -42,6 +42,7 @@ _USUAL_PATHS = ("index", "objects", "info/exclude", "codagent")
 # A hook or an alias that runs codagent may have set these. They would direct every command to another repository.
 _STRAY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",
     "GIT_DIR",
     "GIT_EXTERNAL_DIFF",
@@ -53,6 +54,7 @@ _STRAY = (
     "GIT_NOGLOB_PATHSPECS",
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )

@@ -144,7 +144,7 @@ def _boundary(git: Git, commits: Sequence[str]) -> list[str]:
 
 def _excludes(git: Git) -> str:
     """Return the ignore rules of the user that are not in the repository's own files."""
-    personal = Path(git.config.get("core.excludesfile") or "~/.config/git/ignore").expanduser()
+    personal = Path(os.path.expanduser(git.config.get("core.excludesfile") or "~/.config/git/ignore"))  # noqa: PTH111 - it does not raise
     texts = [os.fsdecode(file.read_bytes()) for file in (personal, git.path("info/exclude")) if file.is_file()]
     return "\n".join([*texts, "/.codagent/", "__pycache__/", ""])  # the agent's own runs write __pycache__
 
