@@ -68,7 +68,9 @@ class Redactor:
         self._on_text, self._waiting = on_text, ""
 
     def __call__(self, piece: str) -> None:
-        """Pass on what is certain. Pieces of other kinds, such as thoughts, are other texts."""
+        """Pass on what is certain. Pieces of other kinds, such as thoughts, are other texts. "" says nothing, and is not passed on."""
+        if not piece:
+            return
         kind = type(piece)
         if type(self._waiting) is not kind:
             self.finish()

@@ -129,7 +129,7 @@ def test_a_small_file_that_is_damaged_holds_nothing_and_is_written_anew(tmp_path
 
 def test_a_small_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"table.json cannot be written \(not a directory\)"):
+    with pytest.raises(UsageError, match=r"table.json cannot be written \("):
         write_table(tmp_path / "file" / "table.json", {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -9,6 +10,7 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent.models.weights import catalog
+from codagent.redaction import remember_named, remember_secret
 
 KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
@@ -45,8 +47,12 @@ def resolve_name(name: str) -> str:
 
 
 def _refuse_key(address: str) -> None:
+    """Raise UsageError for an address with a key in it. The key is hidden from then on."""
     place, _, query = address.partition("#")[0].partition("?")
     if "@" in place.split("/")[2] or query:
+        remember_named({"": address})
+        for part in re.split("[=&]", query):
+            remember_secret(part)
         raise UsageError(
             "the address of a model may hold no user, password or query, which records would keep; set CODAGENT_API_KEY, "
             "or write headers into [models.NAME] of your user file"

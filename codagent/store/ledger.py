@@ -143,9 +143,8 @@ class Ledger:
         self.check_time()
         allowed = min(max_tokens, self._limits.tokens - self.spent.tokens - prompt_tokens)
         if allowed < LEAST_REPLY:
-            raise LimitReached(
-                "tokens", f"{self._limits.tokens:,} tokens would be passed by the next request; --max-tokens raises the limit"
-            )
+            would = f"{self._limits.tokens:,} tokens would be passed by the next request"
+            raise LimitReached("tokens", f"{would}; --max-tokens raises the limit")
         price = (self._price or _FREE).highest()
         if self._price and self._limits.usd is not None:
             left = self._limits.usd - self.spent.usd - price.cost(prompt_tokens, 0)
@@ -215,7 +214,7 @@ class MeteredModel:
 
     def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
         """`on_text` hears every reply as it is written, without secrets."""
-        self._model, self._ledger, self._on_text = model, ledger, on_text
+        self._model, self._ledger, self._show = model, ledger, Redactor(on_text)
         self._known: tuple[int, int] = (0, 0)  # a number of first messages, and how many tokens the server counted for them
 
     @property
@@ -223,11 +222,8 @@ class MeteredModel:
         return self._model.name
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
-        show = Redactor(self._on_text)
-
         def hear(text: str) -> None:
-            if text:  # else the model only waits for its server
-                show(text)
+            self._show(text)
             on_text(text)
             self._ledger.check_time()
 
@@ -237,7 +233,7 @@ class MeteredModel:
         except (ContextOverflow, NotReached, RequestRefused):  # the server has not read it, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
-        show.finish()
+        self._show.finish()
         cost = self._ledger.cost(reply)
         self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, cost or 0.0, unpriced=int(cost is None)))
         self._known = (len(messages) + 1, reply.total_tokens)
