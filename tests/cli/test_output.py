@@ -1,7 +1,11 @@
 """An output that nobody reads, or whose disk is full, breaks no command, and its exit code says so."""
 
+import fcntl
 import os
+import signal
 import subprocess
+import termios
+import time
 
 import pytest
 
@@ -57,3 +61,27 @@ def test_work_whose_reader_goes_away_is_kept(shell, script, repository):
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_streams_that_were_closed_before_are_nothing(shell, closed):
     assert shell(f"(codagent list {closed})")[1] == 0
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.8, 2.0])
+def test_a_terminal_that_is_closed_ends_a_session_at_any_moment(repository, script, tmp_path, seconds):
+    ours, theirs = os.openpty()
+    session = subprocess.Popen(
+        [CODAGENT, "session", "--model", script(FIX), *LOCAL],
+        cwd=repository,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"HOME": str(tmp_path), "TERM": "xterm"},
+        preexec_fn=_lead_terminal,
+    )
+    os.close(theirs)
+    time.sleep(seconds)
+    os.close(ours)
+    assert session.wait(60) in (129, -signal.SIGHUP)  # the latter before codagent listens
+
+
+def _lead_terminal():
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
