@@ -64,14 +64,7 @@ def write_table(path: Path, table: Mapping[str, Any]) -> None:
     """Replace such a file, and make its folder. A crash leaves the old file or the new one. Raises UsageError when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(table, file, indent=1)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, json.dumps(table, indent=1).encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({(error.strerror or '').lower()})") from None
 
@@ -82,6 +75,26 @@ def expand_user(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise UsageError(f"the home folder in {path} is not known; set HOME") from None
+
+
+def write_whole(path: Path, data: bytes, *, executable: bool = False) -> None:
+    """Write a file. After an error or a crash, what was there is as it was.
+
+    A file that is replaced keeps its permissions to read and write. `executable` decides about execution.
+    """
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        allowed = path.stat().st_mode & 0o666 if path.exists() else 0o666 & ~_read_umask()
+        execution = (allowed & 0o444) >> 2 if executable else 0
+        Path(beside).chmod(allowed | execution)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
 
 
 def make_folder(path: Path) -> None:
@@ -189,6 +202,16 @@ def _is_ours(status: os.stat_result, path: Path) -> bool:
     """Return whether this user owns the folder. For root, the owner of the folder above will do: root may work in the repository of
     another user, after it has told git that the repository is safe."""
     return status.st_uid == os.geteuid() or (os.geteuid() == 0 and status.st_uid == path.parent.stat().st_uid)
+
+
+def _read_umask() -> int:
+    """Return the permissions that new files do not get. Linux tells them; elsewhere they are set to be read."""
+    with suppress(OSError, StopIteration):
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Umask:"))
+        return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _refusal(path: Path) -> str:

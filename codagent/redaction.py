@@ -68,8 +68,9 @@ class Redactor:
         self._on_text, self._waiting = on_text, ""
 
     def __call__(self, piece: str) -> None:
-        """Pass on what is certain. Pieces of other kinds, such as thoughts, are other texts. "" says nothing, and is not passed on."""
+        """Pass on what is certain, and "", which says nothing. Pieces of other kinds, such as thoughts, are other texts."""
         if not piece:
+            self._on_text(piece)
             return
         kind = type(piece)
         if type(self._waiting) is not kind:

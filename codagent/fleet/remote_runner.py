@@ -72,7 +72,7 @@ class RemoteRunner:
                 loop = load(folder / layout.RECORD)
                 self._hand_on_notes(spec, folder, loop)
         finally:
-            layout.remove_if_empty(folder)
+            layout.remove_unrecorded(folder)
             if not folder.exists():
                 with suppress(RepositoryError):
                     git.unpublish(root, spec.loop_id)

@@ -1,16 +1,22 @@
 """An output that nobody reads, or whose disk is full, breaks no command, and its exit code says so."""
 
-import fcntl
 import os
 import signal
 import subprocess
-import termios
+import sys
 import time
 
 import pytest
 
 from tests.cli.conftest import CODAGENT, FIX, call
 from tests.cli.loops import LOCAL
+
+LEAD_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -67,21 +73,15 @@ def test_streams_that_were_closed_before_are_nothing(shell, closed):
 def test_a_terminal_that_is_closed_ends_a_session_at_any_moment(repository, script, tmp_path, seconds):
     ours, theirs = os.openpty()
     session = subprocess.Popen(
-        [CODAGENT, "session", "--model", script(FIX), *LOCAL],
+        [sys.executable, "-c", LEAD_TERMINAL, CODAGENT, "session", "--model", script(FIX), *LOCAL],
         cwd=repository,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env=os.environ | {"HOME": str(tmp_path), "TERM": "xterm"},
-        preexec_fn=_lead_terminal,
+        start_new_session=True,
     )
     os.close(theirs)
     time.sleep(seconds)
     os.close(ours)
     assert session.wait(60) in (129, -signal.SIGHUP)  # the latter before codagent listens
-
-
-def _lead_terminal():
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)

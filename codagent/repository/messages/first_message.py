@@ -133,8 +133,16 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePa
         MessagePart(_notes(facts.notes)),
         MessagePart(_earlier(facts.earlier)),
         MessagePart(f"Task: {facts.task.instruction}"),
-        MessagePart(f"{prompt('first' if facts.task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"),
+        MessagePart(_ask_small_model(facts, profile)),
     ]
+
+
+def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
+    """Say what is wanted. A small model that is told what to do with a question and with a task does the second with both."""
+    task = facts.task
+    if not task.checks and task.instruction.rstrip().endswith("?"):
+        return prompt("question")
+    return f"{prompt('first' if task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"
 
 
 def answer_form(shown: Sequence[str], profile: Profile) -> str:
