@@ -15,6 +15,7 @@ LEAD_TERMINAL = """
 import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.write(1, b".")
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
@@ -82,6 +83,7 @@ def test_a_terminal_that_is_closed_ends_a_session_at_any_moment(repository, scri
         start_new_session=True,
     )
     os.close(theirs)
+    assert os.read(ours, 1) == b"."
     time.sleep(seconds)
     os.close(ours)
     assert session.wait(60) in (129, -signal.SIGHUP)  # the latter before codagent listens
