@@ -51,6 +51,28 @@ def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:
     return descriptor
 
 
+def write_whole(path: Path, data: bytes, *, executable: bool = False, private: bool = False) -> None:
+    """Write a file. After an error or a crash, what was there is as it was.
+
+    A file that is replaced keeps its permissions to read and write; a new one that is `private` is its owner's alone. `executable` decides
+    about execution.
+    """
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        usual = 0o600 if private else 0o666 & ~_read_umask()
+        allowed = path.stat().st_mode & 0o666 if path.exists() else usual
+        execution = (allowed & 0o444) >> 2 if executable else 0
+        Path(beside).chmod(allowed | execution)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
 def read_table(path: Path) -> dict[str, Any]:
     """Return the JSON object in a small file of codagent's own. {}: the file is missing or holds something else."""
     try:
@@ -64,7 +86,7 @@ def write_table(path: Path, table: Mapping[str, Any]) -> None:
     """Replace such a file, and make its folder. A crash leaves the old file or the new one. Raises UsageError when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(path, json.dumps(table, indent=1).encode())
+        write_whole(path, json.dumps(table, indent=1).encode(), private=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({(error.strerror or '').lower()})") from None
 
@@ -75,26 +97,6 @@ def expand_user(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise UsageError(f"the home folder in {path} is not known; set HOME") from None
-
-
-def write_whole(path: Path, data: bytes, *, executable: bool = False) -> None:
-    """Write a file. After an error or a crash, what was there is as it was.
-
-    A file that is replaced keeps its permissions to read and write. `executable` decides about execution.
-    """
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        allowed = path.stat().st_mode & 0o666 if path.exists() else 0o666 & ~_read_umask()
-        execution = (allowed & 0o444) >> 2 if executable else 0
-        Path(beside).chmod(allowed | execution)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def make_folder(path: Path) -> None:

@@ -68,7 +68,7 @@ class Redactor:
         self._on_text, self._waiting = on_text, ""
 
     def __call__(self, piece: str) -> None:
-        """Pass on what is certain, and "", which says nothing. Pieces of other kinds, such as thoughts, are other texts."""
+        """Pass on what is certain. Pieces of other kinds, such as thoughts, are other texts. "" says that the model still waits."""
         if not piece:
             self._on_text(piece)
             return

@@ -14,12 +14,16 @@ def closing(instruction, *, checks=()):
     return small_model_message(facts, SMALL)[-1].text
 
 
-@pytest.mark.parametrize("question", ["Where is f?", "what does f do ?\n", "First line.\nWhich file has it?"])
+@pytest.mark.parametrize(
+    "question", ["Where is f?", "f does what ?\n", "First line.\nIs that all?", "explain f", "Could you tell me what f does"]
+)
 def test_a_question_is_asked_for_an_answer_only(question):
     assert closing(question) == prompt("question")
 
 
-@pytest.mark.parametrize("task", ["Mend f.", "Why not mend f? It is wrong.", "f(1) gives 2"])
+@pytest.mark.parametrize(
+    "task", ["Mend f.", "can you mend f?", "Please, would you make f right?", "f(1) gives 2", "whatever f does, stop it"]
+)
 def test_a_task_is_told_the_form_of_its_answer(task):
     assert closing(task).startswith(prompt("first_unchecked"))
     assert "```python" in closing(task)
