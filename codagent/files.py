@@ -31,10 +31,9 @@ def read_plain(path: Path, *, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
     Raises FileNotFoundError when there is none, RepositoryError when it is no plain file or larger than `max_bytes`.
     """
     with os.fdopen(open_plain(path, os.O_RDONLY), "rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise RepositoryError(f"{path} is larger than {max_bytes >> 20} MB; move it away")
-    return data
+        if os.fstat(file.fileno()).st_size > max_bytes:
+            raise RepositoryError(f"{path} is larger than {max_bytes >> 20} MB; move it away")
+        return file.read()  # without a size, for which the memory would be taken at once
 
 
 def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from codagent.errors import UsageError
-from codagent.files import TemporaryFolder, expand_user, read_table, temporary_folder, write_table
+from codagent.errors import RepositoryError, UsageError
+from codagent.files import TemporaryFolder, expand_user, read_plain, read_table, temporary_folder, write_table
 
 KILLED = """
 import os, signal
@@ -136,3 +136,25 @@ def test_a_small_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_a_home_folder_that_is_not_known_is_said() -> None:
     with pytest.raises(UsageError, match="the home folder in ~nobody-of-this-name/x is not known; set HOME"):
         expand_user("~nobody-of-this-name/x")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from codagent.files import MAX_RECORD_BYTES, read_plain
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+print(len(read_plain(Path(sys.argv[1]), max_bytes=MAX_RECORD_BYTES)))
+"""
+
+
+def test_a_small_file_takes_little_memory_whatever_the_limit_of_its_size(tmp_path: Path) -> None:
+    (tmp_path / "record").write_text("12345")
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / "record")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "5\n"
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "notes.md").open("wb") as file:
+        file.truncate((4 << 20) + 1)
+    with pytest.raises(RepositoryError, match=r"notes.md is larger than 4 MB; move it away"):
+        read_plain(tmp_path / "notes.md")

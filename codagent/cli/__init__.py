@@ -50,6 +50,7 @@ def main() -> None:
             code, told = _invoke(), True
         finally:
             signals.ignore()
+            _open_streams()  # a signal may have come before they were
     except _Refused as error:
         outcome, code, message = "usage", error.exit_code, str(error)
     except CodagentError as error:
@@ -77,11 +78,11 @@ def _invoke() -> int:
     """
     with _no_gc():
         from codagent.cli.app import app
-        from codagent.cli.terminal.output import check_stdout, open_streams
+        from codagent.cli.terminal.output import check_stdout
         from codagent.redaction import remember_named
 
     remember_named(os.environ)
-    open_streams()
+    _open_streams()
     try:
         app(prog_name="codagent")
     except SystemExit as end:
@@ -117,6 +118,12 @@ def _open_missing_streams() -> None:
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _open_streams() -> None:
+    from codagent.cli.terminal.output import open_streams
+
+    open_streams()
 
 
 def _complain(message: str) -> None:

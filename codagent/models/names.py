@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from codagent.errors import UsageError
 from codagent.models.weights import catalog
@@ -27,10 +28,10 @@ def resolve_name(name: str) -> str:
     """Return the full name of a model. A name that says already where its model is comes back unchanged.
 
     A bare name is one of the catalogue, or of litellm's table, and only for the latter litellm is imported. Raises UsageError for any other
-    bare name, with the nearest names that are known, and for an address with a key in it, which a record would keep.
+    bare name, with the nearest names that are known, and for an address that is none or has a key in it, which a record would keep.
     """
     if name.startswith(("http://", "https://")):
-        _refuse_key(name)
+        _check_address(name)
     if name in ("", "embedded") or "/" in name or ":" in name:
         return name
     if catalog.find_entry(name):
@@ -46,8 +47,8 @@ def resolve_name(name: str) -> str:
     raise UsageError(f"unknown model {name!r}: {question}{KNOWN}")
 
 
-def _refuse_key(address: str) -> None:
-    """Raise UsageError for an address with a key in it. The key is hidden from then on."""
+def _check_address(address: str) -> None:
+    """Raise UsageError for an address that is none, and for one with a key in it. The key is hidden from then on."""
     place, _, query = address.partition("#")[0].partition("?")
     if "@" in place.split("/")[2] or query:
         remember_named({"": address})
@@ -57,6 +58,10 @@ def _refuse_key(address: str) -> None:
             "the address of a model may hold no user, password or query, which records would keep; set CODAGENT_API_KEY, "
             "or write headers into [models.NAME] of your user file"
         )
+    try:
+        urlsplit(place).port  # noqa: B018 - it is checked only when it is asked for
+    except ValueError as error:
+        raise UsageError(f"{place} is not the address of a server ({str(error).lower()})") from None
 
 
 def _find_maker(name: str, table: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -36,9 +36,8 @@ class Scripted:
         except OSError as error:
             raise UsageError(f"cannot read the script {file}: {(error.strerror or str(error)).lower()}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(
-                f"{file} is not a script of replies: {error!r}; it is a JSON list of texts and objects with `calls`"
-            ) from error
+            wrong = f"{type(error).__name__}: {error!s:.200}"
+            raise UsageError(f"{file} is not a script of replies: {wrong}; it is a JSON list of texts and objects with `calls`") from error
         script = cls(replies, name=f"scripted:{file}")
         script._next = min(answered, len(replies))
         return script

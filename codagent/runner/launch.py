@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -196,10 +197,17 @@ def _stop(members: Sequence[Member]) -> None:
 
 @contextmanager
 def _hold_notes_lock(notes_file: Path, display: Display) -> Iterator[bool]:
-    """Yield whether this process alone may write the notes file until the end of the `with` block."""
+    """Yield whether this process alone may write the notes file until the end of the `with` block.
+
+    Raises UsageError when no file can be there, RecordError when the disk is full.
+    """
     with ExitStack() as held:
         try:
-            held.enter_context(Lock(notes_file.with_name(f"{notes_file.name}.lock")))
+            notes_file.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(Lock(notes_file.parent / f"{notes_file.name}.lock"))
+        except OSError as error:
+            kind = RecordError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
+            raise kind(f"notes cannot be kept in {notes_file} ({(error.strerror or '').lower()}); name another file with --notes") from None
         except UsageError:
             display.say(f"{notes_file} is in use by another loop; this one keeps notes of its own")
             yield False

@@ -86,7 +86,7 @@ class Ledger:
         self.spent, self._unsettled, self._checksum = earlier.spent, earlier.unsettled, earlier.checksum
         self._deadline = time.monotonic() + limits.seconds - earlier.seconds
         self._kept_for_gates = min(_LAST_SECONDS, limits.seconds / 10)
-        self.interrupted = False
+        self.interrupted, self._clock = False, time.time() - time.monotonic()  # a clock that nobody sets, begun at the time of day
         self._book("open", Spent())
 
     @property
@@ -171,7 +171,7 @@ class Ledger:
     def _book(self, entry: str, change: Spent) -> None:
         self.spent += change
         if self._path:
-            line = {"entry": entry, **asdict(change), "at": time.time()}
+            line = {"entry": entry, **asdict(change), "at": self._clock + time.monotonic()}
             with suppress(FileNotFoundError), jsonl.open_to_append(self._path) as file:  # a person has removed the loop's folder
                 self._checksum = jsonl.append(file, line, previous=self._checksum, sync=True)
 
@@ -186,7 +186,7 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
 
     Raises RecordError when another line is damaged or missing.
     """
-    last_checksum = jsonl.drop_torn_line(path)
+    written, last_checksum = path.lstat().st_mtime, jsonl.drop_torn_line(path)
     spent, unsettled, open_, seconds, opened, at, number = Spent(), Spent(), Spent(), 0.0, 0.0, 0.0, 0
     checksum: int | None = None
     try:
@@ -195,7 +195,7 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
             value, checksum = jsonl.parse(line, checksum)
             booked = msgspec.convert(value, _Line)
             if booked.entry == "open":
-                seconds += at - opened
+                seconds += max(0.0, at - opened)
                 opened = booked.at
             at = booked.at
             change = Spent(booked.tokens, booked.usd, booked.unpriced)
@@ -206,7 +206,7 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
                 unsettled, open_ = unsettled - open_, Spent()
     except (ValueError, TypeError) as error:
         raise RecordError(f"{path}, line {number}, is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
-    return _Earlier(spent, unsettled, seconds + max(at, last_sign or 0.0) - opened, last_checksum)
+    return _Earlier(spent, unsettled, seconds + max(0.0, at - opened) + max(0.0, (last_sign or 0.0) - written), last_checksum)
 
 
 class MeteredModel:

@@ -1,12 +1,23 @@
 """An output that nobody reads, or whose disk is full, breaks no command, and its exit code says so."""
 
 import os
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
 from tests.cli.conftest import CODAGENT, FIX, call
 from tests.cli.loops import LOCAL
+
+LEAD_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.write(1, b".")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -57,3 +68,22 @@ def test_work_whose_reader_goes_away_is_kept(shell, script, repository):
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_streams_that_were_closed_before_are_nothing(shell, closed):
     assert shell(f"(codagent list {closed})")[1] == 0
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 0.8, 2.0])
+def test_a_terminal_that_is_closed_ends_a_session_at_any_moment(repository, script, tmp_path, seconds):
+    ours, theirs = os.openpty()
+    session = subprocess.Popen(
+        [sys.executable, "-c", LEAD_TERMINAL, CODAGENT, "session", "--model", script(FIX), *LOCAL],
+        cwd=repository,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"HOME": str(tmp_path), "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    assert os.read(ours, 1) == b"."
+    time.sleep(seconds)
+    os.close(ours)
+    assert session.wait(60) in (129, -signal.SIGHUP)  # the latter before codagent listens

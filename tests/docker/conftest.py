@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,14 @@ def containers(client: Any) -> Callable[[str], list[dict[str, Any]]]:
         return listed
 
     return of
+
+
+@pytest.fixture
+def own_host(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A name of this machine that no other command knows, so that none of them reaps what a test leaves behind."""
+    name = f"test-{secrets.token_hex(8)}"
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    return name
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.docker
 
 LOOP = "test-image"
 KILLED = """
-import sys
+import socket, sys
+socket.gethostname = lambda: sys.argv[1]
 from pathlib import Path
 from codagent.sandbox.definition import load_for_repository
 from codagent.sandbox.images.image import ensure_image
@@ -34,13 +35,17 @@ ensure_image(load_for_repository("python", {"setup": "sleep 60"}), Setup(script=
 """
 
 
+BUILT: set[str] = set()
+
+
 @pytest.fixture(autouse=True)
-def _no_image_stays(client: Any, python_sandbox: Definition, wait_until_gone: Callable[[str], bool]) -> Iterator[None]:
-    before = {image["Id"] for image in client.images("codagent/repo")}
+def _no_image_stays(client: Any, python_sandbox: Definition, own_host: str, wait_until_gone: Callable[[str], bool]) -> Iterator[None]:
+    """Remove what a test has built, and nothing of another command that builds at the same time."""
     yield
     assert wait_until_gone(LOOP)
     assert wait_until_gone("setup")
-    remove_images(client, *{image["Id"] for image in client.images("codagent/repo")} - before)
+    remove_images(client, *BUILT)
+    BUILT.clear()
 
 
 @pytest.fixture
@@ -52,7 +57,9 @@ def root(tmp_path: Path) -> Path:
 def build_image_of(wanted: Definition, root: Path) -> tuple[str, list[str]]:
     subprocess.run(["git", "add", "-A"], cwd=root, check=True)
     lines: list[str] = []
-    return ensure_image(wanted, read_setup_of(root, wanted), say=lines.append), lines
+    image = ensure_image(wanted, read_setup_of(root, wanted), say=lines.append)
+    BUILT.add(image)
+    return image, lines
 
 
 def run_after_setup(script: str, root: Path, look: str = "cat /opt/seen") -> str:
@@ -168,8 +175,8 @@ def test_what_a_setup_leaves_in_the_background_is_not_waited_for(root: Path) -> 
     assert run_after_setup("setsid sleep 300 & echo ready >/opt/seen", root) == "ready\n"
 
 
-def test_a_killed_host_leaves_a_setup_to_the_reaper(client: Any, containers: Callable[[str], list[dict[str, Any]]]) -> None:
-    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as host:
+def test_a_killed_host_leaves_a_setup_to_the_reaper(client: Any, own_host: str, containers: Callable[[str], list[dict[str, Any]]]) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, own_host], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         assert host.stdout.readline().startswith("building")
         while not containers("setup"):

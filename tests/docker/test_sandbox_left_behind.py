@@ -22,7 +22,8 @@ pytestmark = pytest.mark.docker
 
 Containers = Callable[[str], list[dict[str, Any]]]
 HOST = """
-import sys
+import socket, sys
+socket.gethostname = lambda: sys.argv[2]
 from codagent.sandbox.definition import load_definition
 from codagent.sandbox.docker.sandbox import DockerSandbox
 sandbox = DockerSandbox.start(load_definition("python"), loop=sys.argv[1])
@@ -30,7 +31,8 @@ print("started", flush=True)
 sandbox.run("setsid sleep 300 & sleep 300", timeout=300)
 """
 UNSTARTED = """
-import os, signal, sys
+import os, signal, socket, sys
+socket.gethostname = lambda: sys.argv[2]
 from codagent.sandbox.docker.container import create
 from codagent.sandbox.definition import load_definition
 from codagent.sandbox.docker.engine import connect
@@ -40,9 +42,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_killed_host_leaves_no_container(
-    python_sandbox: Definition, containers: Containers, wait_until_gone: Callable[[str], bool]
+    python_sandbox: Definition, own_host: str, containers: Containers, wait_until_gone: Callable[[str], bool]
 ) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOST, "test-killed"], stdout=subprocess.PIPE, text=True) as host:
+    with subprocess.Popen([sys.executable, "-c", HOST, "test-killed", own_host], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         assert host.stdout.readline() == "started\n"
         assert len(containers("test-killed")) == 1
@@ -50,14 +52,14 @@ def test_a_killed_host_leaves_no_container(
     assert wait_until_gone("test-killed")
 
 
-def test_the_reaper_finds_what_was_made_and_never_started(python_sandbox: Definition, containers: Containers) -> None:
-    subprocess.run([sys.executable, "-c", UNSTARTED, "test-unstarted"], check=False)
+def test_the_reaper_finds_what_was_made_and_never_started(python_sandbox: Definition, own_host: str, containers: Containers) -> None:
+    subprocess.run([sys.executable, "-c", UNSTARTED, "test-unstarted", own_host], check=False)
     [left] = containers("test-unstarted")
     assert left["Id"] in reap()
     assert containers("test-unstarted") == []
 
 
-def test_the_reaper_spares_what_has_a_living_owner(python_sandbox: Definition, client: Any, containers: Containers) -> None:
+def test_the_reaper_spares_what_has_a_living_owner(python_sandbox: Definition, own_host: str, client: Any, containers: Containers) -> None:
     create(client, python_sandbox.image, python_sandbox, "test-mine")
     [mine] = containers("test-mine")
     assert mine["Id"] not in reap()
@@ -73,8 +75,10 @@ def test_labels_that_name_no_process_name_no_owner(python_sandbox: Definition, c
     client.remove_container(container["Id"])
 
 
-def test_a_start_reaps_before_it_begins(python_sandbox: Definition, containers: Containers, wait_until_gone: Callable[[str], bool]) -> None:
-    subprocess.run([sys.executable, "-c", UNSTARTED, "test-before"], check=False)
+def test_a_start_reaps_before_it_begins(
+    python_sandbox: Definition, own_host: str, containers: Containers, wait_until_gone: Callable[[str], bool]
+) -> None:
+    subprocess.run([sys.executable, "-c", UNSTARTED, "test-before", own_host], check=False)
     DockerSandbox.start(python_sandbox, loop="test-after").close()
     assert containers("test-before") == []
     assert wait_until_gone("test-after")

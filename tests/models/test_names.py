@@ -43,3 +43,14 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, near: str) -> N
 def test_a_name_that_is_near_to_none_or_of_no_model_that_chats_is_answered_with_the_ways_to_name_one(name: str) -> None:
     with pytest.raises(UsageError, match=f"unknown model '{name}': a model is PROVIDER/NAME"):
         resolve_name(name)
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://[zz]/v1#m", "https://host:99999/v1#m", "http://host:port/v1"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="is not the address of a server"):
+        resolve_name(address)
+
+
+@pytest.mark.parametrize("address", ["http://[::1]:8000/v1#m", "https://host/v1/@me/x#a@b?c", "http://host"])
+def test_an_address_without_a_key_stays_as_it_is(address: str) -> None:
+    assert resolve_name(address) == address

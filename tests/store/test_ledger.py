@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import time
 from dataclasses import replace
@@ -168,7 +169,19 @@ def test_the_time_of_earlier_sessions_counts_up_to_the_last_sign_of_life(tmp_pat
     path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
     assert Ledger(path, Limits(seconds=100.0), None).seconds_until_end == pytest.approx(100 - 10 - 3, abs=0.5)
     path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
+    os.utime(path, (5003.0, 5003.0))
     assert Ledger(path, Limits(seconds=100.0), None, last_sign=5020.0).seconds_until_end == pytest.approx(100 - 10 - 20, abs=0.5)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_meanwhile_neither_gives_time_nor_takes_it(tmp_path, monkeypatch, jump):
+    path, now = tmp_path / "ledger.jsonl", time.time()
+    first = Ledger(path, Limits(seconds=100.0), None)
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    first.reserve(100, 50)
+    os.utime(path, (now + jump, now + jump))
+    again = Ledger(path, Limits(seconds=100.0), None, last_sign=now + jump + 5)
+    assert again.seconds_until_end == pytest.approx(95, abs=1)
 
 
 def test_a_torn_last_line_is_dropped_and_other_damage_refused(tmp_path):

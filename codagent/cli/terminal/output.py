@@ -5,6 +5,7 @@ An output that cannot be written, because nobody reads it or because its disk is
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -67,10 +68,10 @@ def open_streams() -> None:
 
 
 def check_stdout() -> None:
-    """Raise RecordError when a result could not be printed, but for a reader that has gone."""
+    """Raise RecordError when a result could not be printed, unless its reader or its terminal has gone."""
     sys.stdout.flush()
     failure = getattr(sys.stdout, "failure", None)
-    if failure and not isinstance(failure, BrokenPipeError):
+    if failure and failure.errno not in (errno.EPIPE, errno.EIO):
         raise RecordError(f"standard output could not be written ({(failure.strerror or '').lower()})")
 
 

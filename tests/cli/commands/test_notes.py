@@ -42,3 +42,16 @@ def test_the_next_loop_begins_with_the_notes_as_they_were_put_back(codagent, scr
     codagent("notes", "rollback", "--at", "1")
     again = record_of(codagent(*LOOP, "--model", script([*attempt("right"), noted("n")]), "--json"))
     assert (again.notes, again.latest_notes) == ("after 1", "n")
+
+
+@pytest.mark.parametrize("place", ["/", ".", "/proc/x", "/dev/full", "answer.txt/notes.md", "n" * 300, "loop/"])
+def test_notes_that_can_be_nowhere_are_refused_in_a_sentence(codagent, script, repository, place):
+    (repository / "loop").mkdir()
+    done = codagent(*LOOP, "--model", script(tries("right")), "--notes", place)
+    assert (done.returncode in (2, 6), done.stderr.count("\n") < 6, "Traceback" in done.stderr) == (True, True, False)
+    assert list(repository.glob(".codagent/loops/*")) == []
+
+
+def test_folders_for_the_notes_are_made(codagent, script, repository):
+    assert codagent(*LOOP, "--model", script(tries("1", "right")), "--notes", "deep/er/notes.md").returncode == 0
+    assert (repository / "deep/er/notes.md").read_text() == "after 2\n"
