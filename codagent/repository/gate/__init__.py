@@ -16,7 +16,8 @@ only pytest after nothing but pytest gets a fresh one. The agent writes the doct
 not installed when the checks run.
 """
 
-from codagent.repository.gate.gates import FileRules, Gates
+from codagent.repository.gate.gates import Gates
 from codagent.repository.gate.runs import CHECK_SECONDS, run_check, try_checks
+from codagent.repository.gate.suspicion import FileRules
 
 __all__ = ["CHECK_SECONDS", "FileRules", "Gates", "run_check", "try_checks"]

@@ -39,6 +39,7 @@ class TestReport:
     outcomes: Mapping[str, str] = field(default_factory=dict)  # of each test: passed, failed, skipped, xfailed; "": it did not run
     uncollected: Mapping[str, str] = field(default_factory=dict)  # what could not be collected, and how: failed or skipped
     suspicious: Mapping[str, str] = field(default_factory=dict)  # what no honest program does, and why it is suspicious
+    looks: Mapping[str, str] = field(default_factory=dict)  # what a person has to look at: what code of a file did, by its path
     collected: bool = False  # whether pytest came to the end of its collection
     trusted: bool = True  # whether the canaries ended as they must
     code: int | None = None  # pytest's exit code; None: it did not come to its end
@@ -140,6 +141,7 @@ def _merge_reports(first: TestReport, second: TestReport) -> TestReport:
         outcomes={**first.outcomes, **second.outcomes, **worst},
         uncollected={**first.uncollected, **second.uncollected},
         suspicious={**first.suspicious, **second.suspicious},
+        looks={**first.looks, **second.looks},
         collected=first.collected and second.collected,
         trusted=first.trusted and second.trusted,
         code=None if first.code is None or second.code is None else first.code or second.code,
@@ -165,6 +167,7 @@ def _summarise_session(events: Iterable[dict[str, Any]]) -> TestReport:
         outcomes=outcomes,
         uncollected={event["id"]: event["outcome"] for event in lines.get("uncollected", [])},
         suspicious={event["id"]: event["why"] for event in lines.get("suspicious", [])},
+        looks={event["id"]: event["why"] for event in lines.get("look", [])},
         collected=bool(collected),
         trusted=canaries_seen and all(event["call"] == event["want"] for event in canary_runs),
         code=next((event["code"] for event in lines.get("finished", [])), None),

@@ -76,7 +76,8 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
 
 
 def _draw_known() -> Known:
-    return Known(f"_{secrets.token_hex(3)}_", 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
+    step = secrets.choice([-3, -2, -1, 1, 2, 3])
+    return Known(f"_{secrets.token_hex(3)}_", step, 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
 
 
 def _list_tests(root: Path, commit: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.suspicion import read_expectations
+from codagent.repository.gate.suspicion.expected import read_expectations
 
 CODE = "CASES = [(1, 2)]\nLIMIT = 3\n\ndef total(prices):\n    return sum(prices)\n\ndef same(a, b):\n    assert a == b\n"
 

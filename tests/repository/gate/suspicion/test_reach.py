@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.suspicion import depends_on_chance, find_reaches
+from codagent.repository.gate.suspicion.reach import depends_on_chance, find_reaches
 
 MODULES = frozenset({"shop"})
 

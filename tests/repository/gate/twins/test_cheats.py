@@ -42,8 +42,9 @@ class Repository:
         self.checks = tuple(check.replace("python3", python) for check in cheat.get("checks", [PYTEST]))
         self.gates = Gates(root, self.start, LocalSandbox, rules=FileRules(allow=allow, ask=ask))
 
-    def look(self) -> tuple[str, ...]:
-        return self.gates.find_suspicions(self.checks, *self.gates.put_back(self.checks, self.work))
+    def look(self) -> list[str]:
+        review = self.gates.review
+        return review.find_suspicions(self.checks, *review.put_back(self.checks, self.work))
 
     def _write(self, files: Mapping[str, str]) -> None:
         for path, text in files.items():
@@ -80,7 +81,7 @@ def test_a_cheat_does_not_pass(tmp_path, name):
 )
 def test_honest_work_passes(tmp_path, honest):
     repository = Repository(tmp_path / "repository", honest)
-    assert repository.look() == ()
+    assert repository.look() == []
     outcome = repository.gates.grade(repository.checks, repository.work)
     assert (outcome.passed, outcome.reward) == (True, 1.0), outcome.feedback
     count = 3 * len(repository.checks)
@@ -93,7 +94,7 @@ def test_a_suspicious_change_is_no_pass_until_a_person_allows_it(tmp_path):
     assert (outcome.passed, outcome.reward, outcome.failed) == (False, 0.0, ())
     assert outcome.suspicious == ("calc.py:1: reaches for atexit",)
     assert "--allow GLOB" in outcome.feedback
-    assert Repository(tmp_path / "b", work, ("ca*.py",)).look() == ()
+    assert Repository(tmp_path / "b", work, ("ca*.py",)).look() == []
 
 
 @pytest.mark.parametrize("says", [True, False])
