@@ -16,6 +16,7 @@ from codagent.errors import UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
+from codagent.repository.gate.commands.listed_tests import lists_tests
 from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.runs import TIMED_OUT, CheckRunner, split_checks
@@ -147,7 +148,8 @@ class Gates:
         self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
     ) -> tuple[Run, ...]:
         """Return the runs of the checks at the start, or () if none of them can run tests. `known` has runs by tree."""
-        if all(map(never_runs_tests, checks)) or not (any(map(parse_pytest, split_checks(checks))) or self._mixtures.halves):
+        lists = any(map(lists_tests, checks)) or any(map(parse_pytest, split_checks(checks)))
+        if all(map(never_runs_tests, checks)) or not (lists or self._mixtures.halves):
             return ()
         tree = git.tree_of(self._root, self._start)
         key = self._key(tree, [*checks, *(["twins"] if twins else [])])

@@ -13,6 +13,7 @@ from pathlib import Path
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
+from codagent.repository.gate.commands.listed_tests import make_verbose, read_list
 from codagent.repository.gate.commands.program import find_missing_program, never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest, split_check
 from codagent.repository.gate.pytest_run import TestReport, run_tests, run_watched
@@ -149,11 +150,12 @@ def _run_one(sandbox: GateSandbox, check: str, sources: Sources, seconds: float)
     if pytest is None and never_runs_tests(check):
         result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
     elif pytest is None:
-        result, tests = run_watched(sandbox, _fail_in_pipes(check), sources, seconds=_limit_seconds(seconds))
+        result, tests = run_watched(sandbox, _fail_in_pipes(make_verbose(check)), sources, seconds=_limit_seconds(seconds))
     else:
         result, tests = run_tests(sandbox, pytest, sources, seconds=_limit_seconds(seconds))
     missing = find_missing_program(sandbox, check, result.exit_code)
-    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, missing, cut=result.timed_out and seconds < CHECK_SECONDS)
+    cut = result.timed_out and seconds < CHECK_SECONDS
+    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, read_list(check, result.output), missing, cut=cut)
 
 
 def _add_twins(run: Run, mixed: Sequence[Run], mixtures: Mixtures) -> Run:
