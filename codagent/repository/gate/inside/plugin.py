@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
+from .sources import shift_doctests
 from .watch import Watch
 
 _PLACES = 5  # how many random tests have canaries before them
@@ -19,8 +20,8 @@ _SHOWN = 20  # failures that are shown whole; the others cost little time, also 
 class Gate:
     """The plugin. It runs tests as pytest does. It runs canaries in the same way, but does not report them to pytest."""
 
-    def __init__(self, journal: Callable[..., None], watch: Watch) -> None:
-        self._journal, self._watch = journal, watch
+    def __init__(self, journal: Callable[..., None], watch: Watch, orders: Mapping[str, Any]) -> None:
+        self._journal, self._watch, self._orders = journal, watch, orders
         self._places: set[str] = set()
         self._failures = 0
 
@@ -44,7 +45,8 @@ class Gate:
         fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
         self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
         files = {item.nodeid.partition("::")[0]: self._watch.inside(item.path) for item in session.items}
-        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit), files=files)
+        doctests = shift_doctests(session.items, self._orders["salt"], self._orders["half"])
+        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit), files=files, doctests=doctests)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:

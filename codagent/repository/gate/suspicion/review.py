@@ -12,6 +12,7 @@ from codagent.repository import git
 from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.commands.used_files import find_used_files
+from codagent.repository.gate.suspicion.doctests import find_changed_doctests, run_doctests
 from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
 from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches
 from codagent.repository.gate.twins import list_modules
@@ -51,6 +52,7 @@ class Review:
         return [
             *find_reaches(changes, modules, filter(git.TESTS.search, paths), exits=any(map(_has_only_exit_code, checks))),
             *self._read_expectations(checks).find_changed(changes),
+            *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
             *(f"{path}: the check uses this file" for path in sorted({*self.list_used_files(checks)}.intersection(undone))),
             *(f"{path}: {why}" for path, why in sorted(set(looks)) if path in changed),
         ]

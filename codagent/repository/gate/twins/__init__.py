@@ -15,7 +15,6 @@ A check that is judged by its exit code alone must fail when all tests just fail
 twins fail. `end_tests` and `invert_tests` write such tests.
 """
 
-from codagent.repository.gate.twins.mixture import Mixtures, end_tests, invert_tests, list_modules, mix_tests
-from codagent.repository.gate.twins.writer import TwinSource
+from codagent.repository.gate.twins.mixture import NO_TWINS, Mixture, Mixtures, end_tests, invert_tests, list_modules, mix_tests
 
-__all__ = ["Mixtures", "TwinSource", "end_tests", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["NO_TWINS", "Mixture", "Mixtures", "end_tests", "invert_tests", "list_modules", "mix_tests"]
