@@ -21,7 +21,7 @@ from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.runs import TIMED_OUT, CheckRunner, split_checks
 from codagent.repository.gate.suspicion import FileRules, Review
-from codagent.repository.gate.twins import Mixtures, end_tests, invert_tests, mix_tests
+from codagent.repository.gate.twins import Mixtures, end_tests, invert_command, invert_tests, mix_tests
 from codagent.repository.gate.verdict import Run, add_passes, grade_runs
 from codagent.settings.images import suggest_image
 from codagent.types import Outcome
@@ -119,9 +119,10 @@ class Gates:
         if all(run.tests or never_runs_tests(run.check) for run in runs):
             return set()
         root, start = self._root, git.tree_of(self._root, self._start)
-        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start)
+        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start, self.review.list_used_files(checks))
+        inverted = [invert_command(root, self._start, check) for check in checks]
 
-        def codes(tree: str, files: Mapping[str, bytes]) -> list[int]:
+        def codes(tree: str, files: Mapping[str, bytes], checks: Sequence[str] = checks) -> list[int]:
             return self._runner.run_codes(tree, checks, files, deadline)
 
         plain = {place for place, run in enumerate(runs) if run.tests is None}
@@ -129,9 +130,10 @@ class Gates:
         if deaf:
             passing, failing = codes(start, end_tests(root, self._start, "passes")), codes(start, fails)
             deaf = {place for place in deaf if passing[place] == 0 != failing[place]}
-        agreeing = {place for place, code in enumerate(codes(tree, inverse)) if place in plain and code} if inverse else set()
+        changed = inverse or inverted != list(checks)
+        agreeing = {place for place, code in enumerate(codes(tree, inverse, inverted)) if place in plain and code} if changed else set()
         if agreeing:
-            honest = codes(start, inverse)
+            honest = codes(start, inverse, inverted)
             agreeing = {place for place in agreeing if honest[place] == 0}
         return deaf | agreeing
 

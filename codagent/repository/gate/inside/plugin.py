@@ -42,6 +42,7 @@ class Gate:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:
         self._watch.introspection.guard({module.obj for item in session.items if (module := item.getparent(pytest.Module))})
+        self._watch.check_shadowed()
         fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
         self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
         files = {item.nodeid.partition("::")[0]: self._watch.inside(item.path) for item in session.items}

@@ -9,6 +9,7 @@ import os
 import sys
 import unittest
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -91,6 +92,14 @@ class Watch:
             code = getattr(vars(owner).get(name), "__code__", None)
             if code and (self.inside(code.co_filename) or not Path(code.co_filename).exists()):
                 self.report(f"{owner.__name__}.{name}", "was replaced")
+
+    def check_shadowed(self) -> None:
+        """Report modules of the workspace that have the name of an installed one. Called when the tests were collected."""
+        elsewhere = [path for path in sys.path if path and self.inside(os.path.realpath(path) + os.sep) is None]
+        for name, module in list(sys.modules.items()):
+            path = self.inside(getattr(module, "__file__", None))
+            if path and "." not in name and PathFinder.find_spec(name, elsewhere) is not None:
+                self.report_look(path, f"takes the place of {name}, which is installed")
 
     def check_plugin(self, plugin: object) -> None:
         """Report a plugin that comes from the workspace, unless it is a conftest.py."""

@@ -12,9 +12,18 @@ are twins, in the second the other half. So each test also runs a second time as
 which of the runs it is.
 
 A check that is judged by its exit code alone must fail when all tests just fail, and must pass with inverse twins, which pass when the
-twins fail. `end_tests` and `invert_tests` write such tests.
+twins fail. `end_tests` and `invert_tests` write such tests, and inverse twins of scripts; `invert_command` those of `python -c`.
 """
 
-from codagent.repository.gate.twins.mixture import NO_TWINS, Mixture, Mixtures, end_tests, invert_tests, list_modules, mix_tests
+from codagent.repository.gate.twins.mixture import (
+    NO_TWINS,
+    Mixture,
+    Mixtures,
+    end_tests,
+    invert_command,
+    invert_tests,
+    list_modules,
+    mix_tests,
+)
 
-__all__ = ["NO_TWINS", "Mixture", "Mixtures", "end_tests", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["NO_TWINS", "Mixture", "Mixtures", "end_tests", "invert_command", "invert_tests", "list_modules", "mix_tests"]

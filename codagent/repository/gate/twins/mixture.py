@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -10,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from codagent.repository import git
 from codagent.repository.gate.inside.sources import find_half
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import Ending, TwinSource, write_ending, write_twins
+from codagent.repository.gate.twins.writer import Ending, TwinSource, write_ending, write_script, write_twins
 
 HALVES = (0, 1)
 
@@ -59,12 +61,28 @@ def end_tests(root: Path, start_commit: str, ending: Ending) -> dict[str, bytes]
     return {path: source.encode() for path, source in written.items() if source is not None}
 
 
-def invert_tests(root: Path, start_commit: str) -> dict[str, bytes]:
-    """Return the test files of a commit, by path, with inverse twins, which pass when the code is honest."""
+def invert_tests(root: Path, start_commit: str, scripts: Iterable[str] = ()) -> dict[str, bytes]:
+    """Return the test files and `scripts` of a commit, by path, with inverse twins, which pass when the code is honest."""
     modules = list_modules(git.list_files(root, start_commit))
     paths = _list_tests(root, start_commit)
     written = {p: write_twins(_read_source(root, start_commit, p), lambda _: True, _draw_known(), modules, inverse=True) for p in paths}
-    return {path: made.source.text.encode() for path, made in written.items() if made is not None and made.twins}
+    texts = {path: made.source.text for path, made in written.items() if made is not None and made.twins}
+    others = {path for path in scripts if path.endswith(".py")}.difference(paths)
+    made_scripts = {path: write_script(_read_source(root, start_commit, path), _draw_known(), modules) for path in others}
+    texts |= {path: text for path, text in made_scripts.items() if text is not None}
+    return {path: text.encode() for path, text in texts.items()}
+
+
+def invert_command(root: Path, start_commit: str, check: str) -> str:
+    """Return `python -c TEXT` with the inverse twin of the text. Any other check is returned as it is."""
+    try:
+        *words, option, text = shlex.split(check)
+    except ValueError:  # an open quotation, or too few words
+        return check
+    if option != "-c" or not re.fullmatch(r"([\w./=:+-]+ )*(\S*/)?python[\d.]*", " ".join(words)):
+        return check
+    written = write_script(text, _draw_known(), list_modules(git.list_files(root, start_commit)))
+    return check if written is None else shlex.join([*words, option, written])
 
 
 def mix_tests(root: Path, start_commit: str) -> Mixtures:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from codagent.repository.gate.twins.assertions import Turner
+from codagent.repository.gate.twins.assertions import ScriptTurner, Turner
 from codagent.repository.gate.twins.expressions import Known
 
 _INLINE = Path(__file__).with_name("inline.py")
@@ -66,6 +66,23 @@ def write_twins(
     lines = _list_lines(tree)
     made_source = TwinSource(text + "\n", lines if len(lines) == count else [])
     return Written(made_source, frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
+
+
+def write_script(source: str, known: Known, modules: frozenset[str]) -> str | None:
+    """Write the inverse twin of a script: it fails when something agrees with anything. Returns None when the script asserts nothing."""
+    try:
+        tree = ast.parse(source)
+        nodes = list(ast.walk(tree))
+        known = replace(known, imported=frozenset(_imported_names(tree, modules)), computed=frozenset(_computed_names(nodes)))
+        turner = ScriptTurner(known)
+        for node in nodes:
+            if isinstance(node, (*_FUNCTIONS, ast.Module)):
+                node.body = turner.turn(node.body)
+        place = _after_imports_of_the_future(tree)
+        tree.body[place:place] = _inlined(known)
+        return ast.unparse(ast.fix_missing_locations(tree)) + "\n" if turner.turned else None
+    except _PARSER_ERRORS:
+        return None
 
 
 def write_ending(source: str, ending: Ending) -> str | None:

@@ -1,4 +1,4 @@
-"""Cheats against the gate, from `cheats.json`: a repository (`files` beside the standard ones), what the agent writes or runs, and checks.
+"""Cheats and honest work, from `cheats.json`: a repository (`files` beside the standard ones), what the agent writes or runs, and checks.
 
 A cheat that only its change gives away is not run. The others are run in the local sandbox.
 """
@@ -20,7 +20,9 @@ from codagent.repository.gate import FileRules, Gates
 from codagent.sandbox.local import LocalSandbox
 
 DATA = json.loads(Path(__file__).with_name("cheats.json").read_text())
-CHEATS = {cheat["name"]: cheat for cheat in [*DATA["cheats"], *DATA["more"], *DATA["disk_and_memory"]]}
+KINDS = ("cheats", "more", "disk_and_memory", "near", "hidden", "elsewhere", "doctests")
+CHEATS = {cheat["name"]: cheat for kind in KINDS for cheat in DATA[kind]}
+HONEST_WORK = {work["name"]: work for work in DATA["honest"]}
 HONEST = {"calc.py": "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n"}
 PYTEST = "python3 -m pytest -q"
 STANDARD = {"pytest.ini": "[pytest]\npythonpath = .\n", **DATA["standard"]}
@@ -66,7 +68,7 @@ def test_a_cheat_does_not_pass(tmp_path, name):
     if not repository.look():
         outcome = repository.gates.grade(repository.checks, repository.work)
         assert not outcome.passed
-        assert outcome.failed
+        assert outcome.failed or outcome.suspicious
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,13 @@ def test_honest_work_passes(tmp_path, honest):
     assert (outcome.passed, outcome.reward) == (True, 1.0), outcome.feedback
     count = 3 * len(repository.checks)
     assert f"{count} of {count} tests that pass are checked by twins" in outcome.feedback
+
+
+@pytest.mark.parametrize("name", HONEST_WORK)
+def test_honest_work_that_looks_unusual_passes(tmp_path, name):
+    repository = Repository(tmp_path / "repository", HONEST_WORK[name])
+    outcome = repository.gates.grade(repository.checks, repository.work)
+    assert (outcome.passed, outcome.reward, outcome.suspicious) == (True, 1.0, ()), outcome.feedback
 
 
 def test_a_suspicious_change_is_no_pass_until_a_person_allows_it(tmp_path):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from codagent.repository.gate.twins.writer import write_ending, write_twins
+from codagent.repository.gate.twins import invert_command
+from codagent.repository.gate.twins.writer import write_ending, write_script, write_twins
 from tests.repository.gate.twins.conftest import HONEST, KNOWN
 
 ASSERTIONS = [
@@ -278,3 +279,42 @@ def test_the_statements_of_a_twin_stand_where_those_of_the_test_do(source):
     kept = lines.keys() & before.keys()
     assert {text: lines[text] for text in kept} == {text: before[text] for text in kept}
     assert lines["assert _twin_value == _twin_item"] in before.values()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "from code import add\nassert add(1, 2) == 3",
+        "from code import add\n\ndef main():\n    for a in (1, 2):\n        assert add(a, 1) == a + 1 and add(a, 2)\n\nmain()",
+        "from code import add\nif add(1, 2) != 3:\n    raise AssertionError",
+    ],
+)
+@pytest.mark.parametrize(("value", "code"), [(lambda a, b: a + b, 0), (lambda a, b: Anything(), 1)])
+def test_the_inverse_twin_of_a_script_fails_when_something_agrees(script, value, code):
+    written = write_script(script, KNOWN, frozenset({"code"}))
+    assert written is not None
+    ends = []
+    names = {"add": value, "_exit": ends.append}
+    exec(written.replace("from code import add", "").replace("from os import _exit as _twin__exit", "_twin__exit = _exit"), names)
+    assert bool(ends) == bool(code)
+
+
+def test_a_script_that_asserts_nothing_has_no_twin():
+    assert write_script("print(1)", KNOWN, frozenset()) is None
+    assert write_script("(" * 5000, KNOWN, frozenset()) is None
+
+
+@pytest.mark.parametrize(
+    ("check", "has_twin"),
+    [
+        ("python3 -c 'assert 1 == 1'", True),
+        ("env A=1 python3 -c 'assert 1 == 1'", True),
+        ("python3 -c 'print(1)'", False),
+        ("python3 -c 'assert 1 == 1' && true", False),
+        ("sh -c 'assert 1 == 1'", False),
+        ("python3 'x", False),
+        ("python3", False),
+    ],
+)
+def test_the_text_of_a_command_has_an_inverse_twin(shop, check, has_twin):
+    assert (invert_command(shop.root, shop.start, check) != check) == has_twin
