@@ -6,6 +6,7 @@ import glob
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 from codagent.repository import git
@@ -15,6 +16,7 @@ from codagent.repository.gate.commands.used_files import find_used_files
 from codagent.repository.gate.suspicion.doctests import find_changed_doctests, run_doctests
 from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
 from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches
+from codagent.repository.gate.suspicion.repeated import Case, find_repeated, read_cases
 from codagent.repository.gate.twins import list_modules
 
 
@@ -52,6 +54,7 @@ class Review:
         return [
             *find_reaches(changes, modules, filter(git.TESTS.search, paths), exits=any(map(_has_only_exit_code, checks))),
             *self._read_expectations(checks).find_changed(changes),
+            *find_repeated(changes, self._cases),
             *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
             *(f"{path}: the check uses this file" for path in sorted({*self.list_used_files(checks)}.intersection(undone))),
             *(f"{path}: {why}" for path, why in sorted(set(looks)) if path in changed),
@@ -75,6 +78,11 @@ class Review:
     def list_used_files(self, checks: Sequence[str]) -> tuple[str, ...]:
         """Return the files that the checks name and that decide about them."""
         return find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
+
+    @cached_property
+    def _cases(self) -> frozenset[Case]:
+        tests = [path for path in git.list_files(self._root, self._start) if path.endswith(".py") and git.TESTS.search(path)]
+        return frozenset(case for path in tests for case in read_cases(self._read_start(path)))
 
     def _read_expectations(self, checks: Sequence[str]) -> Expectations:
         scripts = self.list_used_files(checks)

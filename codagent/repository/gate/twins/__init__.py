@@ -1,6 +1,7 @@
 """Twins of the protected tests: the same tests with the same names, in which honest code must fail.
 
-In a twin, every assertion of a test is turned round, or expects another value. The test goes on after each of them. At its end it fails if
+In a twin, every assertion of a test is turned round, or expects other values, which are near to the right one and of its kind where the
+test allows no tolerance. The test goes on after each of them. At its end it fails if
 all assertions have failed, and it is skipped if it came to none. It passes only when an assertion holds that cannot hold: then something
 forces passes, or agrees with anything.
 
