@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from _pytest.assertion import util
 from _pytest.runner import runtestprotocol
 
 from .sources import shift_doctests
@@ -60,6 +61,8 @@ class Gate:
 
     def _run(self, item: Any, nextitem: Any) -> None:
         self._journal("running", id=item.nodeid)
+        if self._failures > _SHOWN:
+            util._reprcompare = None  # pytest sets it for each test; to explain what differs is most of the work of a twin
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in runtestprotocol(item, log=False, nextitem=nextitem):
             self._journal("report", id=item.nodeid, when=report.when, outcome=report.outcome, xfail=hasattr(report, "wasxfail"))
