@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from codagent.errors import RepositoryError
+from codagent.errors import RepositoryError, UsageError
 
 MAX_TEXT_BYTES = 4 << 20  # settings and notes
 MAX_RECORD_BYTES = 4 << 30
@@ -50,10 +52,11 @@ def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:
     return descriptor
 
 
-def write_whole(path: Path, data: bytes, *, executable: bool = False) -> None:
+def write_whole(path: Path, data: bytes, *, executable: bool = False, private: bool = False) -> None:
     """Write a file. After an error or a crash, what was there is as it was.
 
-    A file that is replaced keeps its permissions to read and write. `executable` decides about execution.
+    A file that is replaced keeps its permissions to read and write; a new one that is `private` is its owner's alone. `executable` decides
+    about execution.
     """
     descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     try:
@@ -61,13 +64,40 @@ def write_whole(path: Path, data: bytes, *, executable: bool = False) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        allowed = path.stat().st_mode & 0o666 if path.exists() else 0o666 & ~_read_umask()
+        usual = 0o600 if private else 0o666 & ~_read_umask()
+        allowed = path.stat().st_mode & 0o666 if path.exists() else usual
         execution = (allowed & 0o444) >> 2 if executable else 0
         Path(beside).chmod(allowed | execution)
         Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a small file of codagent's own. {}: the file is missing or holds something else."""
+    try:
+        table = json.loads(read_plain(path))
+    except (OSError, ValueError, RecursionError, RepositoryError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def write_table(path: Path, table: Mapping[str, Any]) -> None:
+    """Replace such a file, and make its folder. A crash leaves the old file or the new one. Raises UsageError when it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(path, json.dumps(table, indent=1).encode(), private=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({(error.strerror or '').lower()})") from None
+
+
+def expand_user(path: str) -> Path:
+    """Return a path with the person's home folder in the place of `~`. Raises UsageError when that folder is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"the home folder in {path} is not known; set HOME") from None
 
 
 def make_folder(path: Path) -> None:

@@ -29,9 +29,6 @@ _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udc7f\udd00-\u
 _MAX_NESTING, _MAX_DIGITS = 100, 300  # of JSON that a model wrote; the digits fit into a float
 _INFORMATIVE = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
-LEAST_SECRET = 8  # characters
-_SECRETS: set[str] = set()
-
 
 def sanitize(text: str) -> str:
     """Return `text` as a terminal or a model may see it.
@@ -176,16 +173,3 @@ def _take(lines: list[str], max_lines: int, max_bytes: int) -> list[str]:
             break
         taken.append(line)
     return taken
-
-
-def remember_secret(secret: str) -> None:
-    """Let `hide_secrets` hide this text from here on. A short text may be a word of any sentence and is not hidden."""
-    if len(secret) >= LEAST_SECRET:
-        _SECRETS.add(secret)
-
-
-def hide_secrets(text: str) -> str:
-    """Return `text` with "…" in place of each secret. What goes to a terminal or into a record has to go through here."""
-    for secret in sorted(_SECRETS, key=len, reverse=True):
-        text = text.replace(secret, "…")
-    return text

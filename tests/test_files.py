@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from codagent.files import TemporaryFolder, temporary_folder
+from codagent.errors import UsageError
+from codagent.files import TemporaryFolder, expand_user, read_table, temporary_folder, write_table
 
 KILLED = """
 import os, signal
@@ -113,3 +114,25 @@ def test_many_threads_close_a_folder_at_the_same_time(tmp_path: Path) -> None:
         for _ in pool.map(TemporaryFolder.close, [folder for folder in folders for _ in range(4)]):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", "null", "[" * 100_000, "\ufffd", '{"a": 1e999'])
+def test_a_small_file_that_is_damaged_holds_nothing_and_is_written_anew(tmp_path: Path, damaged: str) -> None:
+    file = tmp_path / "deep" / "table.json"
+    write_table(file, {"a": "b"})
+    assert read_table(file) == {"a": "b"}
+    file.write_text(damaged)
+    assert read_table(file) == {}
+    write_table(file, read_table(file) | {"c": "d"})
+    assert (read_table(file), [path.name for path in file.parent.iterdir()]) == ({"c": "d"}, ["table.json"])
+
+
+def test_a_small_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"table.json cannot be written \("):
+        write_table(tmp_path / "file" / "table.json", {})
+
+
+def test_a_home_folder_that_is_not_known_is_said() -> None:
+    with pytest.raises(UsageError, match="the home folder in ~nobody-of-this-name/x is not known; set HOME"):
+        expand_user("~nobody-of-this-name/x")

@@ -1,5 +1,6 @@
 """The command line. Only this package prints, reads the environment and exits."""
 
+import errno
 import gc
 import os
 import sys
@@ -11,6 +12,11 @@ from codagent.cli import signals
 from codagent.errors import CodagentError, UsageError
 
 _OUTCOMES = {2: "usage", 4: "model", 5: "sandbox", 6: "repository", 7: "record", 8: "limit"}  # of the errors, by exit code
+
+
+_OF_MACHINE = {errno.ENOSPC: 7, errno.EDQUOT: 7, errno.EFBIG: 7} | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO), 2
+)  # exit codes of system errors that are no bug
 
 
 class _Refused(UsageError):
@@ -40,7 +46,10 @@ def main() -> None:
     told = False
     try:
         signals.listen()
-        code, told = _invoke(), True
+        try:
+            code, told = _invoke(), True
+        finally:
+            signals.ignore()
     except _Refused as error:
         outcome, code, message = "usage", error.exit_code, str(error)
     except CodagentError as error:
@@ -48,6 +57,12 @@ def main() -> None:
         _complain(message)
     except KeyboardInterrupt:
         outcome, code, message = "interrupted", signals.exit_code(signals.INTERRUPTED), "interrupted"
+        if code != signals.PIPE_CLOSED:
+            _complain(message)
+    except OSError as error:
+        if error.errno not in _OF_MACHINE:
+            raise
+        outcome, code, message = "error", _OF_MACHINE[error.errno], f"{error.filename or 'this machine'}: {error.strerror}"
         _complain(message)
     finally:
         if not told and {"--json", "--stream-json"} & {*sys.argv}:
@@ -62,11 +77,11 @@ def _invoke() -> int:
     """
     with _no_gc():
         from codagent.cli.app import app
-        from codagent.text import remember_secret
+        from codagent.cli.terminal.output import check_stdout, open_streams
+        from codagent.redaction import remember_named
 
-    for name, value in os.environ.items():
-        if name.endswith("_API_KEY"):
-            remember_secret(value.strip())
+    remember_named(os.environ)
+    open_streams()
     try:
         app(prog_name="codagent")
     except SystemExit as end:
@@ -75,7 +90,9 @@ def _invoke() -> int:
             raise KeyboardInterrupt from None
         if explain := getattr(reason, "format_message", None):
             raise _Refused(explain()) from None
-        return end.code if isinstance(end.code, int) else 0
+        if end.code:
+            return end.code if isinstance(end.code, int) else 1
+    check_stdout()
     return 0
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from codagent.cli.terminal.output import warn
 from codagent.errors import RepositoryError, UsageError
-from codagent.files import read_plain
+from codagent.files import expand_user, read_plain, read_table, write_table
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
@@ -75,7 +74,7 @@ def user_dir(variable: str, default: str) -> Path:
 
     `variable` names the directory. If it is not set, the directory is `default` in the home folder.
     """
-    return Path(os.environ.get(variable) or Path.home() / default) / "codagent"
+    return Path(os.environ.get(variable) or expand_user(f"~/{default}")) / "codagent"
 
 
 def weights_dir() -> Path:
@@ -190,32 +189,25 @@ def limits(steps: int | None, tokens: int | None, seconds: float | None, usd: fl
 
 def load_calling(spec: str) -> Calling | None:
     """Return the way of calling tools that `doctor` found to work with the model. Returns None when it was never asked."""
-    return _read_callings().get(spec)
+    calling = read_table(_callings_file()).get(spec)
+    return calling if calling in get_args(Calling) else None
 
 
 def save_calling(spec: str, calling: Calling) -> None:
     """Remember a way of calling tools that works with the model."""
     file = _callings_file()
-    callings = _read_callings() | {spec: calling}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(callings, indent=1), encoding="utf-8")
+    write_table(file, read_table(file) | {spec: calling})
 
 
 def load_choices() -> dict[str, str]:
     """Return the models that the person has chosen for repositories, by the path of the repository."""
-    try:
-        choices = json.loads(read_plain(_choices_file()))
-    except (OSError, ValueError, RepositoryError):
-        return {}
-    return choices if isinstance(choices, dict) and all(isinstance(model, str) for model in choices.values()) else {}
+    return {path: model for path, model in read_table(_choices_file()).items() if isinstance(model, str) and model}
 
 
 def save_choice(root: Path, model: str | None) -> None:
     """Remember a model as the default of a repository. None forgets it."""
     choices = {path: chosen for path, chosen in load_choices().items() if path != str(root)} | ({str(root): model} if model else {})
-    file = _choices_file()
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.write_text(json.dumps(choices, indent=1), encoding="utf-8")
+    write_table(_choices_file(), choices)
 
 
 def api_key() -> str | None:
@@ -241,9 +233,3 @@ def _choices_file() -> Path:
 
 def _callings_file() -> Path:
     return user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"
-
-
-def _read_callings() -> dict[str, Calling]:
-    file = _callings_file()
-    callings: dict[str, Calling] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return callings

@@ -1,11 +1,12 @@
-"""SIGTERM and SIGHUP, which end a command as an interrupt does: what was done so far is kept and told."""
+"""SIGTERM, SIGHUP and a closed pipe, which end a command as an interrupt does: what was done so far is kept and told."""
 
 from __future__ import annotations
 
+import _thread
 import signal
 from types import FrameType
 
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE  # exit codes
 _received: list[int] = []
 
 
@@ -16,9 +17,21 @@ def listen() -> None:
             signal.signal(number, _interrupt)
 
 
+def end_by_closed_pipe() -> None:
+    """Raise KeyboardInterrupt in the main thread, because nobody reads any more what the command prints. Any thread may call this."""
+    _received.append(signal.SIGPIPE)
+    _thread.interrupt_main(signal.SIGTERM)
+
+
+def ignore() -> None:
+    """Ignore all signals from here on: the command has ended and only tells how."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def exit_code(code: int) -> int:
-    """Return the exit code for the signal that came, in place of that of an interrupt. Other codes stay as they are."""
-    return 128 + _received[-1] if code == INTERRUPTED and _received else code
+    """Return the exit code for the signal that came first, in place of that of an interrupt. Other codes stay as they are."""
+    return 128 + _received[0] if code == INTERRUPTED and _received else code
 
 
 def was_ended() -> bool:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codagent.errors import UsageError
+from codagent.redaction import remember_named, remember_secret
 from codagent.settings.settings import McpServer
-from codagent.text import first_line, remember_secret
+from codagent.text import first_line
 
 if TYPE_CHECKING:
     import mcp
@@ -103,6 +104,7 @@ async def _connect(server: McpServer, root: Path) -> AsyncIterator[mcp.Client]:
     """Start a server, or connect to one that is elsewhere. It inherits only a few safe variables, and those that are named."""
     import mcp
 
+    remember_named({**server.headers, **server.env, "": server.url})
     async with AsyncExitStack() as stack:
         if server.url:
             import httpx2
@@ -127,8 +129,7 @@ def _fill_in(texts: Mapping[Any, str]) -> dict[Any, str]:
         value = os.environ.get(match[1])
         if value is None and match[2] is None:
             raise ValueError(f"the environment variable {match[1]} is not set")
-        if value and len(value) >= 8:
-            remember_secret(value)
+        remember_secret(value or "")
         return value if value is not None else match[2]
 
     return {key: _VARIABLE.sub(read, text) for key, text in texts.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -9,6 +10,7 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent.models.weights import catalog
+from codagent.redaction import remember_named, remember_secret
 
 KNOWN = (
     "a model is PROVIDER/NAME (any litellm name), http://HOST:PORT/v1#NAME, embedded[:NAME], gguf:FILE, adapter:DIR or scripted:FILE; "
@@ -25,8 +27,10 @@ def resolve_name(name: str) -> str:
     """Return the full name of a model. A name that says already where its model is comes back unchanged.
 
     A bare name is one of the catalogue, or of litellm's table, and only for the latter litellm is imported. Raises UsageError for any other
-    bare name, with the nearest names that are known.
+    bare name, with the nearest names that are known, and for an address with a key in it, which a record would keep.
     """
+    if name.startswith(("http://", "https://")):
+        _refuse_key(name)
     if name in ("", "embedded") or "/" in name or ":" in name:
         return name
     if catalog.find_entry(name):
@@ -40,6 +44,19 @@ def resolve_name(name: str) -> str:
     near = [known[match] for match in get_close_matches(name, known, n=_NEAR)]
     question = f"did you mean {' or '.join(near)}? " if near else ""
     raise UsageError(f"unknown model {name!r}: {question}{KNOWN}")
+
+
+def _refuse_key(address: str) -> None:
+    """Raise UsageError for an address with a key in it. The key is hidden from then on."""
+    place, _, query = address.partition("#")[0].partition("?")
+    if "@" in place.split("/")[2] or query:
+        remember_named({"": address})
+        for part in re.split("[=&]", query):
+            remember_secret(part)
+        raise UsageError(
+            "the address of a model may hold no user, password or query, which records would keep; set CODAGENT_API_KEY, "
+            "or write headers into [models.NAME] of your user file"
+        )
 
 
 def _find_maker(name: str, table: Mapping[str, Mapping[str, Any]]) -> str | None:

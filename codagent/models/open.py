@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codagent.errors import LimitReached, ModelError, UsageError
+from codagent.files import expand_user
 from codagent.models.http.patience import Patience, wait_patiently
 from codagent.models.http.retry import PATIENCE_S, retry
 from codagent.models.names import KNOWN
@@ -69,7 +70,7 @@ def open_model(spec: str, *, profile: Profile | None = None, options: ModelOptio
     if kind in ("embedded", "gguf"):
         from codagent.models.weights.embedded import Embedded
 
-        file = Path(rest).expanduser() if kind == "gguf" else _weights_file(_entry_for(spec), options.weights or weights_dir(None))
+        file = expand_user(rest) if kind == "gguf" else _weights_file(_entry_for(spec), options.weights or weights_dir(None))
         return Embedded(spec, file, profile=profile, at_once=options.at_once)
     if kind == "adapter":
         return _open_adapter(spec, profile, options)
@@ -112,7 +113,7 @@ def find_adapter(spec: str) -> LlamaAdapter | str:
     from codagent.models.weights import llama_adapter
 
     cache_home = os.environ.get("XDG_CACHE_HOME")
-    return llama_adapter.find_adapter(Path(spec.partition(":")[2]).expanduser(), weights_dir(cache_home))
+    return llama_adapter.find_adapter(expand_user(spec.partition(":")[2]), weights_dir(cache_home))
 
 
 def find_window(model: Model) -> int | None:
@@ -140,7 +141,7 @@ def _open_adapter(spec: str, profile: Profile, options: ModelOptions) -> Model:
     if isinstance(adapter, str):
         from codagent.models.weights.adapter import Adapter
 
-        return Adapter(spec, Path(spec.partition(":")[2]).expanduser(), profile=profile)
+        return Adapter(spec, expand_user(spec.partition(":")[2]), profile=profile)
     from codagent.models.weights.embedded import Embedded
 
     base = adapter.find_base(options.weights or weights_dir(None))

@@ -218,7 +218,7 @@ class RepositoryEnvironment:
 
     def _step(self, current: _Current, message: Message) -> Observation:
         if not message.tool_calls:
-            return answer_text(self._task, current.answer_form)
+            return answer_text(self._task, message.content, current.answer_form)
         answers: list[Message] = []
         end: End | None = None
         for call in message.tool_calls:

@@ -5,22 +5,17 @@ A set-up is known by its content. The list is in the user's own folder, never in
 
 from __future__ import annotations
 
-import json
-import os
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from codagent.errors import UsageError
+from codagent.files import expand_user, read_table, write_table
 from codagent.repository import git
 from codagent.sandbox.images.setup import Setup, read_setup
 
 if TYPE_CHECKING:
     from codagent.sandbox.definition import Definition
-
-_MAX_BYTES = 1 << 20  # more is not a file of ours
 
 
 class Trusted(Protocol):
@@ -65,26 +60,14 @@ class AllowedSetups:
         """Remember it as allowed. Raises UsageError when the file cannot be written."""
         if self._file is None:
             return
-        digests = [*self._digests(), setup.digest]
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self._file.parent, prefix="allowed-", delete=False) as written:
-                json.dump({"setups": sorted(set(digests))}, written, indent=1)
-            Path(written.name).replace(self._file)
-        except OSError as error:
-            raise UsageError(f"{self._file} cannot be written, so nothing can be allowed: {error.strerror}") from None
+            write_table(self._file, {"setups": sorted({*self._digests(), setup.digest})})
+        except UsageError as error:
+            raise UsageError(f"{error}, so nothing can be allowed") from None
 
     def _digests(self) -> list[str]:
         """Return the digests in the file. A missing or damaged file has none."""
-        if self._file is None:
-            return []
-        try:
-            descriptor = os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                data = file.read(_MAX_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-            digests = json.loads(data)["setups"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return []
+        digests = read_table(self._file.resolve()).get("setups") if self._file else []
         return digests if isinstance(digests, list) and all(isinstance(digest, str) for digest in digests) else []
 
 
@@ -100,4 +83,4 @@ def read_setup_of(root: Path, wanted: Definition) -> Setup | None:
 
 def allowed_file(variables: Mapping[str, str]) -> Path:
     """Return the file of the allowed set-ups. `variables` are the user's environment variables."""
-    return Path(variables.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "codagent" / "allowed.json"
+    return Path(variables.get("XDG_STATE_HOME") or expand_user("~/.local/state")) / "codagent" / "allowed.json"

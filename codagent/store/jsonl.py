@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from codagent.files import MAX_RECORD_BYTES, open_plain, read_plain
-from codagent.text import hide_secrets
+from codagent.redaction import hide_in_json
 
 _SUM = re.compile(rb',"sum":"([0-9a-f]{8})"\}\Z')
 
@@ -32,7 +32,7 @@ def append(file: IO[bytes], value: Mapping[str, Any], *, previous: int = 0, sync
     `previous` is the checksum of the line before; 0 for the first line, and for lines that do not depend on each other. With `sync` the
     line is on the disk on return, else it is with the system.
     """
-    text = hide_secrets(json.dumps(value, separators=(",", ":"))).encode()
+    text = json.dumps(hide_in_json(value), separators=(",", ":")).encode()
     checksum = zlib.crc32(text, previous)
     file.write(b'%b,"sum":"%08x"}\n' % (text[:-1], checksum))
     file.flush()

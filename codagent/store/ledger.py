@@ -18,6 +18,7 @@ import msgspec
 
 from codagent.errors import ContextOverflow, LimitReached, NotReached, RecordError, RequestRefused
 from codagent.protocols import Model, OnText, ignore_text
+from codagent.redaction import Redactor
 from codagent.store import jsonl
 from codagent.store.price import Price
 from codagent.text import count_bytes
@@ -142,9 +143,8 @@ class Ledger:
         self.check_time()
         allowed = min(max_tokens, self._limits.tokens - self.spent.tokens - prompt_tokens)
         if allowed < LEAST_REPLY:
-            raise LimitReached(
-                "tokens", f"{self._limits.tokens:,} tokens would be passed by the next request; --max-tokens raises the limit"
-            )
+            would = f"{self._limits.tokens:,} tokens would be passed by the next request"
+            raise LimitReached("tokens", f"{would}; --max-tokens raises the limit")
         price = (self._price or _FREE).highest()
         if self._price and self._limits.usd is not None:
             left = self._limits.usd - self.spent.usd - price.cost(prompt_tokens, 0)
@@ -213,8 +213,8 @@ class MeteredModel:
     """A model whose every request goes through the ledger. A reply ends when the loop's time is over, in the middle of a word."""
 
     def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
-        """`on_text` hears every reply as it is written, and "" while the model waits for its server."""
-        self._model, self._ledger, self._on_text = model, ledger, on_text
+        """`on_text` hears every reply as it is written, without secrets, and "" while the model waits for its server."""
+        self._model, self._ledger, self._show = model, ledger, Redactor(on_text)
         self._known: tuple[int, int] = (0, 0)  # a number of first messages, and how many tokens the server counted for them
 
     @property
@@ -223,7 +223,7 @@ class MeteredModel:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         def hear(text: str) -> None:
-            self._on_text(text)
+            self._show(text)
             on_text(text)
             self._ledger.check_time()
 
@@ -233,6 +233,7 @@ class MeteredModel:
         except (ContextOverflow, NotReached, RequestRefused):  # the server has not read it, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
+        self._show.finish()
         cost = self._ledger.cost(reply)
         self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, cost or 0.0, unpriced=int(cost is None)))
         self._known = (len(messages) + 1, reply.total_tokens)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from codagent.files import is_plain, make_folder, open_plain, read_plain
+from codagent.redaction import hide_secrets
 from codagent.types import Episode
 
 PERSON = "person"
@@ -103,7 +104,7 @@ def _write_new(file: Path, text: str) -> Path:
     """Write a text into a file that is made for it, and return the file."""
     file.unlink(missing_ok=True)  # a killed process left it, or it is a link
     with os.fdopen(open_plain(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY), "w", encoding="utf-8", errors="replace") as opened:
-        opened.write(f"{text.strip()}\n")
+        opened.write(f"{hide_secrets(text).strip()}\n")
     return file
 
 

@@ -125,9 +125,11 @@ def test_without_checks_a_write_is_answered_with_what_is_true(environment):
 
 def test_without_checks_a_model_without_memory_is_asked_until_it_has_written_or_answered(environment):
     place = environment(replace(SMALL, memory=0))
-    _, first = place.reset(Task("t", "what is the answer?"), "")
-    assert "If the task is a question, answer it" in first.content
+    _, first = place.reset(Task("t", "say what the answer is"), "")
+    assert "what has to change" in first.content
     assert "cases that fail" not in first.content
+    for empty in ("", "```python\n```", "~~~\n\n~~~\n"):
+        assert place.step(Message("assistant", empty)).end is None
     assert place.step(calls(("write", {"path": "answer.txt/x", "content": "x"}))).end is None
     assert place.step(calls(("write", {"path": "answer.txt", "content": "right"}))).end == "finished"
     assert place.step(Message("assistant", "It is wrong.")).end == "finished"

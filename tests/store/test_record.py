@@ -112,7 +112,7 @@ def test_a_line_that_is_missing_doubled_or_moved_is_named(sealed):
         moved = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
         for damaged in (removed, moved):
             path.write_bytes(b"".join(damaged))
-            with pytest.raises(RecordError, match=rf", line {at + 1}, is damaged \(its checksum .*\); .* cutting the file"):
+            with pytest.raises(RecordError, match=rf", line {at + 1}, is damaged \(its checksum .*\); .* cut the file there"):
                 load(path)
         path.write_bytes(b"".join([*lines[: at + 1], *lines[at:]]))
         with pytest.raises(RecordError, match=f", line {at + 2}, is damaged"):

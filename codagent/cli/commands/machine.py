@@ -14,9 +14,10 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.allow import allow
-from codagent.cli.terminal.output import say
+from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, SandboxError, UsageError
+from codagent.files import expand_user
 from codagent.protocols import Model
 from codagent.repository.git import find_root
 from codagent.settings.settings import Settings
@@ -82,7 +83,7 @@ def models_use(
             raise UsageError("name a run of codagent-train or an adapter; --forget goes back to the usual model")
         options.save_choice(root, None)
         return
-    path = Path(run).expanduser().resolve()
+    path = expand_user(run).resolve()
     if not (path.suffix == ".gguf" or any(path.glob("**/*.safetensors"))):
         raise UsageError(f"there are no trained weights in {path}; give the --out of a codagent-train run, or an adapter's .gguf file")
     model = f"adapter:{path}"
@@ -199,7 +200,10 @@ def _probe(settings: Settings) -> str:
         return open_model(settings, access, replace(profile, calling=way)).model
 
     found = probe(settings.model, open_with, profile.sampling)
-    options.save_calling(settings.model, found.calling)
+    try:
+        options.save_calling(settings.model, found.calling)
+    except UsageError as error:
+        warn(f"what was found is not remembered: {error}")
     price = find_price(settings)
     return ", ".join(
         (

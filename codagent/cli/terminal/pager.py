@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from codagent.cli.terminal.output import write
-from codagent.text import hide_secrets
+from codagent.redaction import hide_secrets
 
 _LESS = "-FRX"  # less ends at once when all fits, lets colours through, and leaves the text on the screen
 

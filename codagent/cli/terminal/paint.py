@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from codagent.text import escape_controls, escape_undecodable, hide_secrets
+from codagent.redaction import hide_secrets
+from codagent.text import escape_controls, escape_undecodable
 
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m", "d": "\x1b[1m"}
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"

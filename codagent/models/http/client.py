@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -11,8 +12,9 @@ import httpx2
 
 from codagent.errors import ModelError
 from codagent.models.http.events import error_text, find_error, read_objects
-from codagent.models.http.keys import clean_key, hide_keys
+from codagent.models.http.keys import clean_key
 from codagent.models.http.retry import Transient, error_for_status
+from codagent.redaction import hide_secrets, remember_named
 from codagent.text import replace_unencodable
 
 Json = dict[str, Any]
@@ -37,10 +39,11 @@ class HttpClient:
 
         `read_s` is how long the server may be silent. Raises UsageError when the key cannot be sent.
         """
-        self._key = clean_key(api_key)
+        key = clean_key(api_key)
+        remember_named({**os.environ, **headers})
         sent = {"content-type": "application/json"}
-        if self._key:
-            sent["authorization"] = f"Bearer {self._key}"
+        if key:
+            sent["authorization"] = f"Bearer {key}"
         sent |= headers
         if local:
             sent["connection"] = "close"  # llama.cpp drops a kept connection after it streamed
@@ -67,7 +70,7 @@ class HttpClient:
         for event in self._request(path, body, _read_objects):
             error = find_error(event)
             if error:
-                raise error_for_status(error[0], hide_keys(error[1], self._key), {}, self.who)
+                raise error_for_status(error[0], hide_secrets(error[1]), {}, self.who)
             yield event
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ class HttpClient:
                 self.server = response.headers.get("server", "")
                 if response.status_code >= 300:
                     text = response.read().decode(errors="replace")
-                    raise error_for_status(response.status_code, hide_keys(error_text(text), self._key), response.headers, self.who)
+                    raise error_for_status(response.status_code, hide_secrets(error_text(text)), response.headers, self.who)
                 yield from read(response)
         except httpx2.ConnectError as error:
             raise Transient(f"{self.who} refused the connection ({_reason(error)}); is the server running?", kind="unreachable") from error
@@ -105,4 +108,4 @@ def _read_text(response: httpx2.Response) -> Iterator[str]:
 
 
 def _reason(error: Exception) -> str:
-    return hide_keys(str(error).lower()) or type(error).__name__
+    return hide_secrets(str(error).lower()) or type(error).__name__

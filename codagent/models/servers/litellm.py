@@ -8,7 +8,7 @@ from typing import Any
 
 from codagent.errors import ModelError, RequestRefused
 from codagent.models.http.background import Background
-from codagent.models.http.keys import clean_key, clean_provider_keys, hide_keys
+from codagent.models.http.keys import clean_key, clean_provider_keys
 from codagent.models.http.patience import Patience
 from codagent.models.http.refusal import find_refusal
 from codagent.models.http.retry import Transient, error_for_status
@@ -21,6 +21,7 @@ from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import CallText, OnText, Thought, ignore_text
+from codagent.redaction import hide_secrets
 from codagent.text import replace_unencodable
 from codagent.types import Calling, Message, Reply, Sampling, Tool, ToolCall
 
@@ -194,13 +195,13 @@ def _text_of(chunk: Any) -> str:
 def _error_for(model: str, error: Any) -> Transient | ModelError:
     """Translate an error of litellm that has an HTTP status. 500: it has none."""
     headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    text = f"{type(error).__name__}: {hide_keys(str(error))}"
+    text = f"{type(error).__name__}: {hide_secrets(str(error))}"
     if isinstance(getattr(error, "body", None), list):  # as Google's compatible API sends it; litellm's text is without it
-        text += f" {hide_keys(str(error.body))}"
+        text += f" {hide_secrets(str(error.body))}"
     if type(error).__name__ == "ContextWindowExceededError":
         text += " [context_length_exceeded]"
     return error_for_status(int(getattr(error, "status_code", None) or 500), text, headers, model)
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(hide_keys(str(error)).split())[:300]
+    return " ".join(hide_secrets(str(error)).split())[:300]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from codagent.errors import UsageError
+from codagent.files import expand_user
 from codagent.models.weights.catalog import Entry, Package
 from codagent.text import sanitize
 
@@ -30,7 +31,7 @@ OnProgress = Callable[[str, int, int], None]  # what is done, bytes so far, byte
 
 def weights_dir(cache_home: str | None) -> Path:
     """Return the folder of the weights. `cache_home` is the value of XDG_CACHE_HOME; None means that it is not set."""
-    return (Path(cache_home) if cache_home else Path.home() / ".cache") / "codagent" / "models"
+    return (Path(cache_home) if cache_home else expand_user("~/.cache")) / "codagent" / "models"
 
 
 def is_installed(entry: Entry, directory: Path) -> bool:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from codagent.errors import RepositoryError
+from codagent.files import read_plain
 
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
@@ -38,10 +39,12 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+_MAX_INDEX_BYTES = 1 << 30
 _USUAL_PATHS = ("index", "objects", "info/exclude", "codagent")
 # A hook or an alias that runs codagent may have set these. They would direct every command to another repository.
 _STRAY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",
     "GIT_DIR",
     "GIT_EXTERNAL_DIFF",
@@ -53,6 +56,7 @@ _STRAY = (
     "GIT_NOGLOB_PATHSPECS",
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
@@ -128,12 +132,12 @@ def is_tracked(root: Path, name: str) -> bool:
         return False
     pointer = root / ".git"
     try:
-        folder = pointer if pointer.is_dir() else root / pointer.read_text(errors="surrogateescape").partition("gitdir:")[2].strip()
-        index = (folder / "index").read_bytes()
+        folder = pointer if pointer.is_dir() else root / os.fsdecode(read_plain(pointer.resolve())).partition("gitdir:")[2].strip()
+        index = read_plain((folder / "index").resolve(), max_bytes=_MAX_INDEX_BYTES)
         # a name may lack the beginning that it shares with the name before it; a split index has a `link` to another file
         if os.fsencode(name).removeprefix(b".") not in index and b"link" not in index:
             return False
-    except OSError:
+    except (OSError, RepositoryError):
         pass
     return bool(Git(root)("ls-files", "-z", "--", f":(top,literal){name}"))
 
@@ -148,7 +152,18 @@ def _read_config(root: Path) -> Mapping[str, str]:
     code, listing, errors = _execute(root, ("config", "--list", "--null"), _build_environment({}))
     if code:
         raise RepositoryError(_explain_refusal(root, errors))
-    return dict(_parse_config(listing))
+    config = dict(_parse_config(listing))
+    if "core.worktree" in config:
+        _refuse_other_work_tree(root)
+    return config
+
+
+def _refuse_other_work_tree(root: Path) -> None:
+    """Raise RepositoryError when git would take the files of another folder for those of the repository at `root`."""
+    _, output, _ = _execute(root, ("rev-parse", "--show-toplevel"), _build_environment({}))
+    top = Path(os.fsdecode(output.removesuffix(b"\n")))
+    if top.resolve() != root.resolve():
+        raise RepositoryError(f"git takes the files of {root} from {top}; `git config --unset core.worktree` there, or run in that folder")
 
 
 @cache

@@ -95,7 +95,7 @@ def temporary_index(git: Git) -> Iterator[dict[str, str]]:
     """Copy the user's index. Yields the environment variables that make git use the copy."""
     with temporary_folder() as folder:
         index = folder / "index"
-        if (theirs := git.path("index")).exists():
+        if (theirs := git.path("index")).is_file():
             shutil.copy2(theirs, index)  # with its time, from which git knows which files it must read
         yield {"GIT_INDEX_FILE": str(index)}
 

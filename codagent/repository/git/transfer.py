@@ -6,10 +6,11 @@ import io
 import os
 import tarfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from codagent.errors import SandboxError
-from codagent.files import temporary_folder
+from codagent.errors import RepositoryError, SandboxError
+from codagent.files import read_plain, temporary_folder
 from codagent.protocols import Sandbox
 from codagent.repository.git.command import Git
 from codagent.repository.git.objects import object_folder
@@ -143,10 +144,24 @@ def _boundary(git: Git, commits: Sequence[str]) -> list[str]:
 
 
 def _excludes(git: Git) -> str:
-    """Return the ignore rules of the user that are not in the repository's own files."""
-    personal = Path(git.config.get("core.excludesfile") or "~/.config/git/ignore").expanduser()
-    texts = [os.fsdecode(file.read_bytes()) for file in (personal, git.path("info/exclude")) if file.is_file()]
+    """Return the ignore rules of the user that are not in the repository's own files.
+
+    A repository of somebody else may not choose what is read: not by its configuration, and not by a link.
+    """
+    personal = Path(os.path.expanduser(_find_personal_excludes(git) or "~/.config/git/ignore"))  # noqa: PTH111 - it does not raise
+    texts = []
+    for file in (personal.resolve(), git.path("info/exclude")):
+        with suppress(OSError, RepositoryError):
+            texts.append(os.fsdecode(read_plain(file)))
     return "\n".join([*texts, "/.codagent/", "__pycache__/", ""])  # the agent's own runs write __pycache__
+
+
+def _find_personal_excludes(git: Git) -> str:
+    """Return the file of ignore rules that the user's own configuration names. "": it names none."""
+    if "core.excludesfile" not in git.config:
+        return ""
+    asked = (git("config", scope, "--includes", "--get", "core.excludesfile", codes=(0, 1)) for scope in ("--global", "--system"))
+    return next((os.fsdecode(name.removesuffix(b"\n")) for name in asked if name), "")
 
 
 def last_line(result: CommandResult) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from codagent.prompts import prompt
 from codagent.text import pytest_summary
 from codagent.types import End, Message, Observation, Profile, Task
@@ -9,13 +11,22 @@ from codagent.types import End, Message, Observation, Profile, Task
 NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
 UNCHECKED = "Nothing was checked, because the task has no checks."
 FINISH_NOW = "Call finish when the work is done."
+EMPTY = "Your reply was empty. Answer in words, or make the change."
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
 
 
-def answer_text(task: Task, answer_form: str) -> Observation:
-    """Answer a reply without a call. `answer_form` says how an answer should look; "": the profile asks for no form.
+def says_nothing(text: str) -> bool:
+    """Return whether a reply has no words and no code: small models write empty blocks."""
+    return not _FENCE.sub("", text).strip()
 
-    Without checks the reply is the answer, and the attempt is over.
+
+def answer_text(task: Task, text: str, answer_form: str) -> Observation:
+    """Answer a reply without a call, whose text is `text`. `answer_form` says how an answer should look; "": the profile asks for no form.
+
+    Without checks the reply is the answer, and the attempt is over, unless it says nothing.
     """
+    if says_nothing(text):
+        return Observation((Message("user", f"{EMPTY} {answer_form}".rstrip()),))
     if not task.checks:
         return Observation((), "finished")
     return Observation((Message("user", answer_form or NUDGE),))

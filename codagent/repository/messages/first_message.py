@@ -46,6 +46,10 @@ def subtract_spent(limits: Limits, spent: Spent, *, seconds_left: float, attempt
     return Remaining(attempt, limits.iterations, limits.tokens - spent.tokens, seconds_left, usd)
 
 
+_POLITE = re.compile(r"\s*(?:(?:please|can you|could you|would you|will you)\b[\s,]*)+", re.IGNORECASE)
+_ASKS = re.compile(r"\s*(?:what|where|which|who|whose|when|why|how|explain|describe|tell me|list|summari[sz]e)\b", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
     """What is known as an attempt begins."""
@@ -133,8 +137,23 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePa
         MessagePart(_notes(facts.notes)),
         MessagePart(_earlier(facts.earlier)),
         MessagePart(f"Task: {facts.task.instruction}"),
-        MessagePart(f"{prompt('first' if facts.task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"),
+        MessagePart(_ask_small_model(facts, profile)),
     ]
+
+
+def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
+    """Say what is wanted. A small model that is told what to do with a question and with a task does the second with both."""
+    task = facts.task
+    if not task.checks and is_question(task.instruction):
+        return prompt("question")
+    return f"{prompt('first' if task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"
+
+
+def is_question(text: str) -> bool:
+    """Return whether a text asks for an answer, and not for a change: "where is f?", "explain f", but not "can you mend f?"."""
+    polite = _POLITE.match(text)
+    asked = text[polite.end() :] if polite else text
+    return bool(_ASKS.match(asked)) or (not polite and text.rstrip().endswith("?"))
 
 
 def answer_form(shown: Sequence[str], profile: Profile) -> str:

@@ -14,6 +14,7 @@ from codagent.text import BYTES_PER_TOKEN
 LISTED_FILES = 60
 MOST_FILES = 3
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
+MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
@@ -51,12 +52,13 @@ def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens:
 
 
 def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float]) -> list[str]:
-    """Order the files that define something. What their names say counts first; what their text says decides where names say nothing."""
+    """Order the files that define something and are likely: those whose names are named, and those with most of the words in their text."""
     words = set(re.findall(r"[A-Za-z_]\w+", about))
     score = {path: _score(path, about, words, defined[path]) + content.get(path, 0.0) for path in paths if path in defined}
     sources = {path: points for path, points in score.items() if not _TEST.search(path)} or score
     best = max(sources.values(), default=0)
-    return sorted((path for path, points in sources.items() if points and points >= best / 2), key=lambda path: -score[path])
+    likely = [path for path, points in sources.items() if points and (points >= best / 2 or content.get(path, 0.0) >= MOST_OF_IT)]
+    return sorted(likely, key=lambda path: -score[path])
 
 
 def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import SandboxError
+from codagent.files import expand_user
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
@@ -46,7 +47,7 @@ def find_addresses() -> tuple[Address, ...]:
 
 def _list_usual_sockets() -> list[tuple[Path, str]]:
     """Return the sockets at which engines listen for this user, with the engine's name, docker's own first."""
-    home, runtime = Path.home(), Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    home, runtime = expand_user("~"), Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     colima = [Path(os.environ["COLIMA_HOME"])] if os.environ.get("COLIMA_HOME") else [home / ".colima", config / "colima"]
     return [
@@ -64,7 +65,7 @@ def _list_usual_sockets() -> list[tuple[Path, str]]:
 
 
 def _config_folder() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return Path(os.environ.get("DOCKER_CONFIG") or expand_user("~/.docker"))
 
 
 def _current_context() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,41 @@ def test_no_program_that_the_repository_names_is_run(repository, sandbox, tmp_pa
     assert git.apply(repository.root, base, result) == ("a.txt",)
     git.unpublish(repository.root, "l1")
     assert not (tmp_path / "caught").exists()
+
+
+@pytest.mark.parametrize("way", ["excludesFile", "info/exclude"])
+def test_a_repository_does_not_choose_what_of_this_machine_is_read(repository, sandbox, tmp_path, way):
+    (tmp_path / "id_rsa").write_text("a private key\n")
+    if way == "excludesFile":
+        repository.git("config", "core.excludesFile", str(tmp_path / "id_rsa"))
+    else:
+        (repository.root / ".git/info/exclude").unlink()
+        (repository.root / ".git/info/exclude").symlink_to(tmp_path / "id_rsa")
+    git.copy_in(sandbox, git.pack(repository.root, git.snapshot(repository.root).commit))
+    assert "private" not in sandbox.run("cat .git/info/exclude", timeout=60).output
+
+
+@pytest.mark.parametrize("named", ["", "..", "../../.."])
+def test_a_repository_whose_files_would_be_those_of_another_folder_is_refused(repository, tmp_path, named):
+    repository.git("config", "core.worktree", named or f"{tmp_path}/other")
+    (tmp_path / "other").mkdir()
+    if named == "..":
+        assert git.snapshot(repository.root).dirty is False  # it is this folder, seen from .git
+        return
+    with pytest.raises(RepositoryError, match=r"git takes the files of .*repository from .*core\.worktree"):
+        git.snapshot(repository.root)
+
+
+@pytest.mark.parametrize("name", [".git/index", ".git/info/exclude", ".git"])
+def test_a_device_in_the_place_of_a_file_of_git_is_not_read_without_end(tmp_path, repository, name):
+    if name == ".git":
+        (repository.root / ".git").rename(tmp_path / "git")
+    (repository.root / name).unlink(missing_ok=True)
+    (repository.root / name).symlink_to("/dev/zero")
+    (repository.root / ".codagent").mkdir()
+    with suppress(RepositoryError):
+        git.is_tracked(repository.root, ".codagent")
+        git.pack(repository.root, git.snapshot(repository.root).commit)
 
 
 BLOB, TREE, REFERENCE_DELTA = 3, 2, 7

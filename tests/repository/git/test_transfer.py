@@ -116,7 +116,7 @@ def test_a_tracked_file_that_is_ignored_is_not_lost(repository, sandbox):
 
 def test_what_only_the_user_ignores_stays_in_the_sandbox(repository, sandbox, tmp_path):
     (tmp_path / "ignore").write_text("*.pyc\n")
-    repository.git("config", "core.excludesFile", str(tmp_path / "ignore"))
+    repository.git("config", "--global", "core.excludesFile", str(tmp_path / "ignore"))
     repository.write(".git/info/exclude", "scratch\n")
     taken = git.snapshot(repository.root)
     git.copy_in(sandbox, git.pack(repository.root, taken.commit))

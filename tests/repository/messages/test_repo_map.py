@@ -66,6 +66,17 @@ def test_a_word_that_all_files_have_says_less_than_a_rare_one(sandbox):
     assert select_files(sandbox, paths, "why does the list keep a stale value?", 1000)[0] == "pkg/odd.py"
 
 
+def test_a_file_with_most_of_the_words_comes_beside_one_that_is_named(sandbox):
+    paths = add(
+        sandbox,
+        pkg__rules="class Rules:\n    def keeps(self, path): ...\n",
+        pkg__pattern='def translate(pattern):\n    """Make a regular expression."""\n',
+        pkg__tree="def walk(root): ...\n",
+    )
+    about = "Which function makes a regular expression of a rule?"
+    assert select_files(sandbox, paths, about, 1000) == ("pkg/rules.py", "pkg/pattern.py")
+
+
 def test_what_names_say_is_not_outweighed_by_text(sandbox):
     paths = add(sandbox, pkg__mean="def mean(xs): ...\n", pkg__long="def other(): ...\n# the mean of the values of a list is wrong here\n")
     assert select_files(sandbox, paths, "mean gives wrong values of a list", 1000)[0] == "pkg/mean.py"

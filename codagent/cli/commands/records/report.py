@@ -12,8 +12,8 @@ from codagent.cli import options
 from codagent.cli.commands.records.stored import load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import UsageError
+from codagent.redaction import hide_secrets
 from codagent.repository import git
-from codagent.text import hide_secrets
 
 PAGE = "report.html"
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File of the page.", show_default="beside the record")]

@@ -12,6 +12,7 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.commands.records.stored import load_stored
+from codagent.cli.terminal.output import say_bytes
 from codagent.cli.terminal.pager import show_paged
 from codagent.cli.terminal.paint import paint
 from codagent.cli.terminal.progress import format_tokens
@@ -55,7 +56,7 @@ def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record:
     if sys.stdout.isatty():
         show_paged(paint(git.diff(stored.root, *stored.change()), color=options.colour()))
     else:  # exact, for `git apply` and the like
-        sys.stdout.buffer.write(os.fsencode(git.diff(stored.root, *stored.change(), binary=True)))
+        say_bytes(os.fsencode(git.diff(stored.root, *stored.change(), binary=True)))
 
 
 def _describe_episode(episode: Episode, full: bool) -> Iterator[str]:

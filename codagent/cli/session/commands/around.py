@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +10,8 @@ import typer
 from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.ink import clean
 from codagent.errors import UsageError
+from codagent.files import expand_user
+from codagent.redaction import hide_secrets
 from codagent.repository import git
 from codagent.repository.attempts import answer_of, best
 from codagent.session.conversation import is_act
@@ -63,11 +64,11 @@ def _expand(chat: Chat, number: str) -> None:
 def _export(chat: Chat, name: str) -> None:
     chat.session.open()
     loop = chat.session.history.loop
-    file = Path(name).expanduser() if name else chat.options.loops / loop.id / "transcript.md"
+    file = expand_user(name) if name else chat.options.loops / loop.id / "transcript.md"
     if name and file.exists():
         raise UsageError(f"{file} is there already; name another file")
     try:
-        file.write_text(write_transcript(loop), encoding="utf-8", errors="replace")
+        file.write_text(hide_secrets(write_transcript(loop)), encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"{file} cannot be written ({(error.strerror or '').lower()}); name another file") from None
     chat.view.say(f"written: {file}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from prompt_toolkit.utils import get_cwidth
 
-from codagent.text import escape_undecodable, hide_secrets, sanitize
+from codagent.redaction import hide_secrets
+from codagent.text import escape_undecodable, sanitize
 
 _CODES = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
