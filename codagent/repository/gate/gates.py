@@ -144,7 +144,8 @@ class Gates:
             start = self._start_runs(checks, deadline, twins=True)
         known = {path for run in start if run.tests for path in run.tests.looks}
         looks = [(path, why) for run in runs if run.tests for path, why in run.tests.looks.items() if path not in known]
-        return grade_runs(runs, start, undone, self.review.find_suspicions(checks, tree, undone, looks))
+        exits = any(run.tests is None and not never_runs_tests(run.check) for run in runs)
+        return grade_runs(runs, start, undone, self.review.find_suspicions(checks, tree, undone, looks, exits=exits))
 
     def _start_runs(
         self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False

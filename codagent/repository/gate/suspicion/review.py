@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 from codagent.repository import git
-from codagent.repository.gate.commands.program import never_runs_tests
-from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.commands.used_files import find_used_files
 from codagent.repository.gate.suspicion.doctests import find_changed_doctests, run_doctests
 from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
@@ -43,16 +41,19 @@ class Review:
         protect = [*self._protect, *(path for path in deciding if not self._is_allowed(path))]
         return git.protected_tree(self._root, self._start, commit, protect)
 
-    def find_suspicions(self, checks: Sequence[str], tree: str, undone: Sequence[str], looks: Iterable[tuple[str, str]] = ()) -> list[str]:
+    def find_suspicions(
+        self, checks: Sequence[str], tree: str, undone: Sequence[str], looks: Iterable[tuple[str, str]] = (), *, exits: bool = False
+    ) -> list[str]:
         """Return what a person should look at before a pass counts, without the files that may change so.
 
-        `tree` and `undone` are what `put_back` returned. `looks` are paths, each with what its code did while it was tested.
+        `tree` and `undone` are what `put_back` returned. `looks` are paths, each with what its code did while it was tested. `exits` says
+        whether a check that may run tests has only an exit code.
         """
         changes = [change for change in self._read_changes(tree) if not self._is_allowed(change[0])]
         changed, paths = {path for path, _, _ in changes}, git.list_files(self._root, self._start)
         modules = list_modules([*git.list_files(self._root, tree), *paths])
         return [
-            *find_reaches(changes, modules, filter(git.TESTS.search, paths), exits=any(map(_has_only_exit_code, checks))),
+            *find_reaches(changes, modules, filter(git.TESTS.search, paths), exits=exits),
             *self._read_expectations(checks).find_changed(changes),
             *find_repeated(changes, self._cases),
             *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
@@ -98,7 +99,3 @@ class Review:
 
     def _read_start(self, path: str) -> bytes:
         return git.read_file(self._root, self._start, path)
-
-
-def _has_only_exit_code(check: str) -> bool:
-    return parse_pytest(check) is None and not never_runs_tests(check)
