@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import glob
 import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatch
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,27 +16,18 @@ from codagent.errors import UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
 from codagent.repository.gate.cache import Cache, open_cache
+from codagent.repository.gate.commands.listed_tests import lists_tests
 from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
-from codagent.repository.gate.commands.used_files import find_used_files
 from codagent.repository.gate.runs import TIMED_OUT, CheckRunner, split_checks
-from codagent.repository.gate.suspicion import Expectations, depends_on_chance, find_reaches, read_expectations
-from codagent.repository.gate.twins import Mixtures, end_tests, invert_tests, list_modules, mix_tests
+from codagent.repository.gate.suspicion import FileRules, Review
+from codagent.repository.gate.twins import Mixtures, end_tests, invert_command, invert_tests, mix_tests
 from codagent.repository.gate.verdict import Run, add_passes, grade_runs
 from codagent.settings.images import suggest_image
 from codagent.types import Outcome
 
 REPEATS = 3  # how many more times tests are run that passed once and failed once
 _CHANCE_ROUNDS, _CHANCE_SECONDS = 4, 20.0  # how often that is done where a change brings in chance, and for how long at most
-
-
-@dataclass(frozen=True, slots=True)
-class FileRules:
-    """What a person says about files, in globs."""
-
-    protect: tuple[str, ...] = ()  # these are put back as they were at the start
-    allow: tuple[str, ...] = ()  # these may change in ways that a person would otherwise have to look at
-    ask: Callable[[Sequence[str]], bool] | None = None  # shows what is suspicious, and tells whether it may be; None: nobody is there
 
 
 class Gates:
@@ -50,7 +39,7 @@ class Gates:
         start_commit: str,
         open_sandbox: Callable[[], GateSandbox],
         *,
-        rules: FileRules = FileRules(),
+        rules: FileRules | None = None,
         image: str = "",
         cache: Path | None = None,
     ) -> None:
@@ -60,10 +49,9 @@ class Gates:
         """
         self._root, self._start = root, start_commit
         self._runner = CheckRunner(root, start_commit, open_sandbox)
-        self._rules, self._image = rules, image
+        self.review, self._image = Review(root, start_commit, rules or FileRules()), image
         self._cache = open_cache(cache) if cache else Cache(None)
         self._at_start: dict[str, tuple[Run, ...]] = {}
-        self._asked: set[str] = set()  # the files that a person was asked about
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf, at_start: bool = False) -> Outcome:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
@@ -75,16 +63,10 @@ class Gates:
         """
         deadline = time.monotonic() + seconds
         outcome = self._grade(checks, commit, deadline, at_start)
-        files = {line.partition(":")[0] for line in outcome.suspicious}
-        if self._rules.ask and not files <= self._asked:
-            self._asked |= files
-            if self._rules.ask(outcome.suspicious):
-                self._rules = replace(self._rules, allow=(*self._rules.allow, *map(glob.escape, sorted(files))))
-                return self._grade(checks, commit, deadline, at_start)
-        return outcome
+        return self._grade(checks, commit, deadline, at_start) if self.review.ask(outcome.suspicious) else outcome
 
     def _grade(self, checks: Sequence[str], commit: str, deadline: float, at_start: bool) -> Outcome:
-        tree, undone = self.put_back(checks, commit)
+        tree, undone = self.review.put_back(checks, commit)
         key = self._key(tree, checks)
         with self._cache.lock(key):
             if kept := self._cache.get(key):
@@ -104,13 +86,6 @@ class Gates:
                 self._cache.put(key, runs, for_others=outcome.passed)
             return outcome
 
-    def put_back(self, checks: Sequence[str], commit: str) -> tuple[str, tuple[str, ...]]:
-        """Return the tree that is judged, in which what decides is as it was at the start, and the paths that this changed back."""
-        kept = (*self._used_files(checks), *self._expectations.helpers)
-        allowed = [path for path in kept if any(fnmatch(path, glob) for glob in self._rules.allow)]
-        protect = [*self._rules.protect, *(path for path in kept if path not in allowed)]
-        return git.protected_tree(self._root, self._start, commit, protect)
-
     @cached_property
     def _mixtures(self) -> Mixtures:
         """The twins of the tests at the start, which are the tests of every commit."""
@@ -118,7 +93,7 @@ class Gates:
 
     def _run_unsteady_again(self, tree: str, runs: tuple[Run, ...], checks: Sequence[str], deadline: float) -> tuple[Run, ...]:
         """Run tests that passed once and failed once some more times. Those that then always pass had failed because of twins."""
-        chance = depends_on_chance(git.read_changes(self._root, self._start, tree))
+        chance = self.review.depends_on_chance(tree)
         if not _are_unsteady(runs) and not (chance and any(run.tests and run.tests.code == 0 for run in runs)):
             return runs
         began, rounds = time.monotonic(), 0
@@ -144,9 +119,10 @@ class Gates:
         if all(run.tests or never_runs_tests(run.check) for run in runs):
             return set()
         root, start = self._root, git.tree_of(self._root, self._start)
-        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start)
+        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start, self.review.list_used_files(checks))
+        inverted = [invert_command(root, self._start, check) for check in checks]
 
-        def codes(tree: str, files: Mapping[str, bytes]) -> list[int]:
+        def codes(tree: str, files: Mapping[str, bytes], checks: Sequence[str] = checks) -> list[int]:
             return self._runner.run_codes(tree, checks, files, deadline)
 
         plain = {place for place, run in enumerate(runs) if run.tests is None}
@@ -154,9 +130,10 @@ class Gates:
         if deaf:
             passing, failing = codes(start, end_tests(root, self._start, "passes")), codes(start, fails)
             deaf = {place for place in deaf if passing[place] == 0 != failing[place]}
-        agreeing = {place for place, code in enumerate(codes(tree, inverse)) if place in plain and code} if inverse else set()
+        changed = inverse or inverted != list(checks)
+        agreeing = {place for place, code in enumerate(codes(tree, inverse, inverted)) if place in plain and code} if changed else set()
         if agreeing:
-            honest = codes(start, inverse)
+            honest = codes(start, inverse, inverted)
             agreeing = {place for place in agreeing if honest[place] == 0}
         return deaf | agreeing
 
@@ -165,13 +142,17 @@ class Gates:
         disputed = any(run.tests and (run.tests.agreeing or run.tests.unsteady) for run in runs)
         if disputed and start and git.tree_of(self._root, self._start) != tree:
             start = self._start_runs(checks, deadline, twins=True)
-        return grade_runs(runs, start, undone, self.find_suspicions(checks, tree, undone))
+        known = {path for run in start if run.tests for path in run.tests.looks}
+        looks = [(path, why) for run in runs if run.tests for path, why in run.tests.looks.items() if path not in known]
+        exits = any(run.tests is None and not never_runs_tests(run.check) for run in runs)
+        return grade_runs(runs, start, undone, self.review.find_suspicions(checks, tree, undone, looks, exits=exits))
 
     def _start_runs(
         self, checks: Sequence[str], deadline: float, known: Mapping[str, tuple[Run, ...]] | None = None, *, twins: bool = False
     ) -> tuple[Run, ...]:
         """Return the runs of the checks at the start, or () if none of them can run tests. `known` has runs by tree."""
-        if all(map(never_runs_tests, checks)) or not (any(map(parse_pytest, split_checks(checks))) or self._mixtures.halves):
+        lists = any(map(lists_tests, checks)) or any(map(parse_pytest, split_checks(checks)))
+        if all(map(never_runs_tests, checks)) or not (lists or self._mixtures.halves):
             return ()
         tree = git.tree_of(self._root, self._start)
         key = self._key(tree, [*checks, *(["twins"] if twins else [])])
@@ -182,32 +163,6 @@ class Gates:
                 return runs
             self._at_start[key] = runs
         return self._at_start[key]
-
-    @cached_property
-    def _expectations(self) -> Expectations:
-        return read_expectations(git.list_files(self._root, self._start), self._read_start)
-
-    def _read_start(self, path: str) -> bytes:
-        return git.read_file(self._root, self._start, path)
-
-    def find_suspicions(self, checks: Sequence[str], tree: str, undone: Sequence[str]) -> tuple[str, ...]:
-        """Return what a person should look at before a pass counts, without the files that may change so.
-
-        `tree` and `undone` are what `put_back` returned.
-        """
-        changes = git.read_changes(self._root, self._start, tree)
-        looked_at = [change for change in changes if not any(fnmatch(change[0], glob) for glob in self._rules.allow)]
-        paths = git.list_files(self._root, self._start)
-        modules = list_modules([*paths, *(path for path, _, _ in changes)])
-        used = {*self._used_files(checks)}.intersection(undone)
-        return (
-            *find_reaches(looked_at, modules, filter(git.TESTS.search, paths)),
-            *self._expectations.find_changed(looked_at),
-            *(f"{path}: the check uses this file" for path in sorted(used)),
-        )
-
-    def _used_files(self, checks: Sequence[str]) -> tuple[str, ...]:
-        return find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
 
     def _key(self, tree: str, checks: Sequence[str]) -> str:
         return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()

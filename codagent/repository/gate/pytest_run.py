@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
 from codagent.repository.gate.commands.pytest_command import PytestCommand
-from codagent.repository.gate.twins import TwinSource
+from codagent.repository.gate.twins import NO_TWINS, Mixture
 from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
@@ -39,11 +39,13 @@ class TestReport:
     outcomes: Mapping[str, str] = field(default_factory=dict)  # of each test: passed, failed, skipped, xfailed; "": it did not run
     uncollected: Mapping[str, str] = field(default_factory=dict)  # what could not be collected, and how: failed or skipped
     suspicious: Mapping[str, str] = field(default_factory=dict)  # what no honest program does, and why it is suspicious
+    looks: Mapping[str, str] = field(default_factory=dict)  # what a person has to look at: what code of a file did, by its path
     collected: bool = False  # whether pytest came to the end of its collection
     trusted: bool = True  # whether the canaries ended as they must
     code: int | None = None  # pytest's exit code; None: it did not come to its end
     running: str = ""  # the last test that began
     files: Mapping[str, str] = field(default_factory=dict)  # of files in ids of tests: their path in the repository where that differs
+    doctests: Sequence[str] = ()  # the tests that are doctests
     twins: Mapping[str, str] = field(default_factory=dict)  # what became of the twin of each test that has one
     again: Mapping[str, str] = field(default_factory=dict)  # what became of each such test when it ran a second time
 
@@ -59,18 +61,16 @@ class TestReport:
 
 
 def run_tests(
-    sandbox: GateSandbox, pytest: PytestCommand, sources: Mapping[str, TwinSource] = {}, *, seconds: float
+    sandbox: GateSandbox, pytest: PytestCommand, mixture: Mixture = NO_TWINS, *, seconds: float
 ) -> tuple[CommandResult, TestReport]:
-    """Run pytest in the sandbox's workspace, with `sources` in the place of test files. Raises SandboxError as `run_watched` does."""
+    """Run pytest in the sandbox's workspace, with the twins of `mixture`. Raises SandboxError as `run_watched` does."""
     folder = _make_folder()
     command = f"export {_ALONE}; {pytest.run(folder)}"
-    result, report = _run_judged(sandbox, folder, command, {"module": pytest.module}, sources, seconds)
+    result, report = _run_judged(sandbox, folder, command, {"module": pytest.module}, mixture, seconds)
     return result, report or TestReport()
 
 
-def run_watched(
-    sandbox: GateSandbox, command: str, sources: Mapping[str, TwinSource] = {}, *, seconds: float
-) -> tuple[CommandResult, TestReport | None]:
+def run_watched(sandbox: GateSandbox, command: str, mixture: Mixture, *, seconds: float) -> tuple[CommandResult, TestReport | None]:
     """Run any command, and watch the sessions of pytest that it starts. The report is None when it starts none.
 
     Raises SandboxError when the sandbox has no room for the files of the gate.
@@ -79,7 +79,7 @@ def run_watched(
         return sandbox.run_attested(command, timeout=seconds), None
     folder = _make_folder()
     injected = _INJECTED.format(folder=folder)
-    return _run_judged(sandbox, folder, f"export {injected}; {command}", None, sources, seconds)
+    return _run_judged(sandbox, folder, f"export {injected}; {command}", None, mixture, seconds)
 
 
 def _make_folder() -> str:
@@ -87,12 +87,11 @@ def _make_folder() -> str:
 
 
 def _run_judged(
-    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, sources: Mapping[str, TwinSource], seconds: float
+    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, mixture: Mixture, seconds: float
 ) -> tuple[CommandResult, TestReport | None]:
     """Let the judge run a command. `pytest` has the orders for the only session of pytest; None: the command may start several."""
     key = secrets.token_bytes(32)
-    twins = {path: (source.text, source.lines) for path, source in sources.items()}
-    orders = {**(pytest or {}), "sources": twins, "tests": TESTS.pattern}
+    orders = {**(pytest or {}), **mixture.orders(), "tests": TESTS.pattern}
     plan = {"key": key.hex(), "command": command, "orders": orders, "many": pytest is None}
     try:
         for file in _INSIDE.glob("*.py"):
@@ -140,11 +139,13 @@ def _merge_reports(first: TestReport, second: TestReport) -> TestReport:
         outcomes={**first.outcomes, **second.outcomes, **worst},
         uncollected={**first.uncollected, **second.uncollected},
         suspicious={**first.suspicious, **second.suspicious},
+        looks={**first.looks, **second.looks},
         collected=first.collected and second.collected,
         trusted=first.trusted and second.trusted,
         code=None if first.code is None or second.code is None else first.code or second.code,
         running=second.running or first.running,
         files={**first.files, **second.files},
+        doctests=[*first.doctests, *second.doctests],
     )
 
 
@@ -165,11 +166,13 @@ def _summarise_session(events: Iterable[dict[str, Any]]) -> TestReport:
         outcomes=outcomes,
         uncollected={event["id"]: event["outcome"] for event in lines.get("uncollected", [])},
         suspicious={event["id"]: event["why"] for event in lines.get("suspicious", [])},
+        looks={event["id"]: event["why"] for event in lines.get("look", [])},
         collected=bool(collected),
         trusted=canaries_seen and all(event["call"] == event["want"] for event in canary_runs),
         code=next((event["code"] for event in lines.get("finished", [])), None),
         running=next((event["id"] for event in reversed(lines.get("running", []))), ""),
         files={file: path for event in collected for file, path in event.get("files", {}).items() if path and path != file},
+        doctests=[test for event in collected for test in event.get("doctests", [])],
     )
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox, Sandbox
 from codagent.repository import git
+from codagent.repository.gate.commands.listed_tests import make_verbose, read_list
 from codagent.repository.gate.commands.program import find_missing_program, never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest, split_check
 from codagent.repository.gate.pytest_run import TestReport, run_tests, run_watched
-from codagent.repository.gate.twins import Mixtures, TwinSource
+from codagent.repository.gate.twins import NO_TWINS, Mixture, Mixtures
 from codagent.repository.gate.verdict import Run
 from codagent.text import format_result
 from codagent.types import CommandResult, Profile
@@ -25,7 +26,7 @@ CHECK_SECONDS = 600.0
 TIMED_OUT = 124  # the exit code of a command that a time limit has ended
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
-Sources = Mapping[str, TwinSource]  # what stands in the place of test files, by path
+Job = tuple[Sequence[str], Mixture]  # parts of checks, and which of their tests are twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class CheckRunner:
 
     def run(self, tree: str, checks: Sequence[str], deadline: float = math.inf) -> tuple[Run, ...]:
         """Run the checks, in order. After `deadline`, a value of time.monotonic, those that have not run count as failed."""
-        return self._run_side_by_side(tree, [(split_checks(checks), {})], deadline)[0]
+        return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)], deadline)[0]
 
     def run_with_twins(self, tree: str, checks: Sequence[str], mixtures: Mixtures, deadline: float) -> tuple[Run, ...]:
         """Run the checks, and those that are pytest also with twins, each time in fresh sandboxes and side by side."""
@@ -46,12 +47,13 @@ class CheckRunner:
         known = [parse_pytest(part) is not None for part in parts]
         if not mixtures.halves or not any(known):
             runs = self.run(tree, checks, deadline)
-            known = [run.tests is not None for run in runs]  # a command may turn out to call pytest
-            if not mixtures.halves or not any(known):
+            # A command may turn out to call pytest, and pytest may turn out to run doctests.
+            known = [run.tests is not None and bool(mixtures.halves or run.tests.doctests) for run in runs]
+            if not any(known):
                 return runs
             twins = self._run_side_by_side(tree, _mix(parts, known, mixtures), deadline)
         else:
-            runs, *twins = self._run_side_by_side(tree, [(parts, {}), *_mix(parts, known, mixtures)], deadline)
+            runs, *twins = self._run_side_by_side(tree, [(parts, NO_TWINS), *_mix(parts, known, mixtures)], deadline)
         return tuple(
             _add_twins(run, [one[place] for one in twins], mixtures) if place < len(twins[0]) else run for place, run in enumerate(runs)
         )
@@ -62,9 +64,9 @@ class CheckRunner:
 
     def run_again(self, tree: str, checks: Sequence[str], times: int, deadline: float) -> list[tuple[Run, ...]]:
         """Run the checks several times, each in fresh sandboxes."""
-        return self._run_side_by_side(tree, [(split_checks(checks), {})] * times, deadline)
+        return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)] * times, deadline)
 
-    def _run_side_by_side(self, tree: str, jobs: Sequence[tuple[Sequence[str], Sources]], deadline: float) -> list[tuple[Run, ...]]:
+    def _run_side_by_side(self, tree: str, jobs: Sequence[Job], deadline: float) -> list[tuple[Run, ...]]:
         packed = self._pack(tree)
         with closing(_Opener(self.open_sandbox)) as opener, ThreadPoolExecutor(len(jobs)) as pool:
             waiting = [pool.submit(_run_parts, opener, packed, *job, deadline) for job in jobs]
@@ -96,10 +98,10 @@ class _Opener:
         self._opened.close()
 
 
-def _mix(parts: Sequence[str], tested: Sequence[bool], mixtures: Mixtures) -> list[tuple[Sequence[str], Sources]]:
+def _mix(parts: Sequence[str], tested: Sequence[bool], mixtures: Mixtures) -> list[Job]:
     """Return the jobs of both mixtures: the parts up to the last one that runs tests."""
     end = len(parts) - [*reversed(tested)].index(True)
-    return [(parts[:end], sources) for sources in mixtures.sources]
+    return [(parts[:end], mixture) for mixture in mixtures.mixed]
 
 
 def split_checks(checks: Sequence[str]) -> list[str]:
@@ -127,7 +129,7 @@ def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, sec
 
 
 def _run_parts(
-    open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Sequence[str], sources: Sources, deadline: float
+    open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Sequence[str], mixture: Mixture, deadline: float
 ) -> tuple[Run, ...]:
     """Run the parts in order. What only pytest has used is not used again: its code may have left something for the next part."""
     runs: list[Run] = []
@@ -138,22 +140,23 @@ def _run_parts(
             sandbox = open_sandbox()
             git.copy_in(sandbox, packed)
         only_pytest = only_pytest and is_pytest
-        runs.append(_run_one(sandbox, part, sources, deadline - time.monotonic()))
+        runs.append(_run_one(sandbox, part, mixture, deadline - time.monotonic()))
     return tuple(runs)
 
 
-def _run_one(sandbox: GateSandbox, check: str, sources: Sources, seconds: float) -> Run:
+def _run_one(sandbox: GateSandbox, check: str, mixture: Mixture, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None
     if pytest is None and never_runs_tests(check):
         result = sandbox.run_attested(_fail_in_pipes(check), timeout=_limit_seconds(seconds))
     elif pytest is None:
-        result, tests = run_watched(sandbox, _fail_in_pipes(check), sources, seconds=_limit_seconds(seconds))
+        result, tests = run_watched(sandbox, _fail_in_pipes(make_verbose(check)), mixture, seconds=_limit_seconds(seconds))
     else:
-        result, tests = run_tests(sandbox, pytest, sources, seconds=_limit_seconds(seconds))
+        result, tests = run_tests(sandbox, pytest, mixture, seconds=_limit_seconds(seconds))
     missing = find_missing_program(sandbox, check, result.exit_code)
-    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, missing, cut=result.timed_out and seconds < CHECK_SECONDS)
+    cut = result.timed_out and seconds < CHECK_SECONDS
+    return Run(check, result.exit_code, format_result(result, _BRIEF), tests, read_list(check, result.output), missing, cut=cut)
 
 
 def _add_twins(run: Run, mixed: Sequence[Run], mixtures: Mixtures) -> Run:
@@ -164,6 +167,7 @@ def _add_twins(run: Run, mixed: Sequence[Run], mixtures: Mixtures) -> Run:
     files = run.tests.files
     places = {test: "::".join([files.get(file, file), *rest]) for test in run.tests.outcomes for file, *rest in [test.split("::")]}
     halves = {test: half for test, place in places.items() if (half := mixtures.half_of(place)) is not None}
+    halves |= {test: half for test in run.tests.doctests if (half := mixtures.half_of_doctest(test)) is not None}
     twins = {test: outcomes[half].get(test, "") for test, half in halves.items()}
     again = {test: outcomes[1 - half].get(test, "") for test, half in halves.items()}
     return replace(run, tests=replace(run.tests, twins=twins, again=again))

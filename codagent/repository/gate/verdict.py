@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.pytest_run import TestReport
@@ -28,6 +28,7 @@ class Run:
     exit_code: int
     shown: str  # what it printed, shortened
     tests: TestReport | None = None  # None: only the exit code says how it went
+    listed: Mapping[str, bool] = field(default_factory=dict)  # the tests that another runner prints, and whether each was run
     missing: str = ""  # the program that the check calls and that the sandbox cannot execute; "": there is none
     deaf: bool = False  # whether its exit code says nothing any more about the tests
     cut: bool = False  # whether a limit of the loop, not of the check, ended it
@@ -48,8 +49,8 @@ def grade_runs(now: Sequence[Run], start: Sequence[Run], undone: Sequence[str], 
     `start` has the runs of the same checks at the start, or is empty if none of them is pytest. `undone` are the paths whose changes do
     not count, `suspicious` is what a person should look at: with it there is no pass and no reward.
     """
-    before = [run.tests or TestReport() for run in start] or [TestReport()] * len(now)
-    verdicts = [judge(run, at_start) for run, at_start in zip(now, before, strict=True)]
+    before = list(start) or [Run(run.check, 0, "") for run in now]
+    verdicts = [judge(run, at_start.tests or TestReport(), at_start.listed) for run, at_start in zip(now, before, strict=True)]
     passed = not any(verdict.failed for verdict in verdicts)
     explanations = [_explain(run, verdict) for run, verdict in zip(now, verdicts, strict=True)]
     put_back = _limit_lines(
@@ -88,10 +89,13 @@ def add_passes(run: Run, more: Sequence[Run]) -> Run:
     return replace(run, tests=replace(run.tests, again={**run.tests.again, **again}))
 
 
-def judge(run: Run, start: TestReport) -> CheckVerdict:
-    """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail."""
+def judge(run: Run, start: TestReport, listed: Mapping[str, bool] = {}) -> CheckVerdict:
+    """Judge one check. The tests of the start, and the tests that its files have now, must pass; other tests must not fail.
+
+    `listed` are the tests that another runner than pytest printed at the start.
+    """
     if run.tests is None:
-        return _judge_exit_code(run, start)
+        return _judge_exit_code(run, start, listed)
     now = run.tests
     if now.code is None:
         return CheckVerdict(0.0, {run.check: f"the run broke off{f' in {now.running}' if now.running else ''}"})
@@ -114,9 +118,18 @@ def judge(run: Run, start: TestReport) -> CheckVerdict:
     return CheckVerdict(passed / (passed + len(failed)) if failed else 1.0, failed, passed + len(failed))
 
 
-def _judge_exit_code(run: Run, start: TestReport) -> CheckVerdict:
+def _judge_exit_code(run: Run, start: TestReport, listed: Mapping[str, bool]) -> CheckVerdict:
     why = "no test ran" if start.outcomes else _DEAF if run.deaf else f"exit {run.exit_code}" if run.exit_code else ""
-    return CheckVerdict(0.0, {run.check: why}) if why else CheckVerdict(1.0, {})
+    failed = {run.check: why} if why else dict(_missing_tests(run.listed, listed))
+    return CheckVerdict(0.0, failed) if failed else CheckVerdict(1.0, {})
+
+
+def _missing_tests(now: Mapping[str, bool], start: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+    for name, ran in start.items():
+        if name not in now:
+            yield name, "is gone"
+        elif ran and not now[name]:
+            yield name, "is skipped, as it was not at the start"
 
 
 def _required_tests(now: TestReport, start: TestReport) -> set[str]:

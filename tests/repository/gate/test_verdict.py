@@ -104,3 +104,10 @@ def test_feedback_names_each_check_what_failed_beyond_its_output_and_what_was_pu
         "$ a\nexit 1\nno\n\n$ pytest\nFAILED t.py::a: did not run\nshown\n\n"
         "x\\x07.py does not count as you left it: the checks use what stood there at the start"
     )
+
+
+def test_tests_of_another_runner_must_not_disappear():
+    now = Run("go test", 0, "", listed={"TestA": True, "TestB": False})
+    assert judge(now, TestReport(), {"TestA": True, "TestB": False}).failed == {}
+    assert judge(now, TestReport(), {"TestC": False}).failed == {"TestC": "is gone"}
+    assert judge(now, TestReport(), {"TestB": True}).failed == {"TestB": "is skipped, as it was not at the start"}

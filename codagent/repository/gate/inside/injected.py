@@ -53,7 +53,7 @@ def _connect() -> ObservedSession | None:
     workspace = orders["workspace"]
     watch = Watch(tell, workspace, Sources(workspace, orders["sources"]), orders["tests"])
     watch.install()
-    return ObservedSession(tell, watch)
+    return ObservedSession(tell, watch, orders)
 
 
 _session = _connect()

@@ -48,8 +48,7 @@ def main() -> int:
     sessions = Sessions(listener, json.dumps({**plan["orders"], "workspace": str(Path.cwd())}).encode() + b"\n", many=plan["many"])
     for event in sessions.read(child.pid):
         journal(json.dumps(event))
-        if event["kind"] == "opened":
-            opens.note(event.get("times"))
+        opens.follow(event)
     code = child.wait()
     for path, why in opens.find_foreign():
         journal(json.dumps({"kind": "suspicious", "id": path, "why": why, "session": 0}))
@@ -59,13 +58,16 @@ def main() -> int:
 class Opens:
     """Counts how often the files of the tests are opened, and finds those that another process than that of the tests has read.
 
-    Linux tells of each opening. Elsewhere nothing is found.
+    What opens them before the first session of pytest or after the last one is another part of the check, as a linter. Linux tells of
+    each opening. Elsewhere nothing is found.
     """
 
     def __init__(self, watched: Iterable[tuple[str, str]]) -> None:
         """Watch files, each with what it counts as."""
         self._names: dict[int, str] = {}
         self._told: collections.Counter[str] = collections.Counter()
+        self._times: collections.Counter[str] = collections.Counter()
+        self._began = False
         if sys.platform == "linux":
             libc = ctypes.CDLL(None)
             self._queue = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -73,15 +75,19 @@ class Opens:
                 number = libc.inotify_add_watch(self._queue, os.fsencode(path), _IN_OPEN | _IN_CLOSE)
                 self._names[number] = name
 
-    def note(self, times: object) -> None:
-        """Remember how often a process of the tests says that it has opened each file itself."""
-        if isinstance(times, dict) and all(isinstance(number, int) for number in times.values()):
+    def follow(self, event: dict[str, Any]) -> None:
+        """Take note of what a session tells: that it begins, how often it has opened each file itself, and that it ends."""
+        times = event.get("times")
+        if event["kind"] == "opened" and isinstance(times, dict) and all(isinstance(number, int) for number in times.values()):
             self._told.update(times)
+        if event["kind"] == "finished" or (event["kind"] == "began" and not self._began):
+            opened = [self._names.get(number, "") for number in self._read_queue()]
+            self._times.update(opened if self._began else ())
+            self._began = True
 
     def find_foreign(self) -> Iterator[tuple[str, str]]:
         """Yield each file that was opened more often than the process of the tests says, and what is suspicious about it."""
-        times = collections.Counter(self._names.get(number, "") for number in self._read_queue())
-        for name, count in times.items():
+        for name, count in self._times.items():
             if name and count > self._told[name]:
                 yield name, "was read by a program that the tests started"
 
@@ -130,11 +136,11 @@ class Sessions:
                 return
             for connection in ready:
                 if connection is self._listener:
-                    self._accept()
+                    yield from self._accept()
                 else:
                     yield from self._receive(connection)
 
-    def _accept(self) -> None:
+    def _accept(self) -> Iterator[dict[str, Any]]:
         connection = self._listener.accept()[0]
         if not self._many:
             self._listener.close()
@@ -145,6 +151,7 @@ class Sessions:
         self._pids.add(pid)
         connection.sendall(self._orders)
         self._lines[connection], self._numbers[connection] = b"", len(self._numbers)
+        yield {"kind": "began", "session": self._numbers[connection]}
 
     def _receive(self, connection: socket.socket) -> Iterator[dict[str, Any]]:
         data = connection.recv(1 << 16)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from _pytest.assertion import util
 from _pytest.runner import runtestprotocol
 
+from .sources import shift_doctests
 from .watch import Watch
 
 _PLACES = 5  # how many random tests have canaries before them
@@ -19,8 +21,8 @@ _SHOWN = 20  # failures that are shown whole; the others cost little time, also 
 class Gate:
     """The plugin. It runs tests as pytest does. It runs canaries in the same way, but does not report them to pytest."""
 
-    def __init__(self, journal: Callable[..., None], watch: Watch) -> None:
-        self._journal, self._watch = journal, watch
+    def __init__(self, journal: Callable[..., None], watch: Watch, orders: Mapping[str, Any]) -> None:
+        self._journal, self._watch, self._orders = journal, watch, orders
         self._places: set[str] = set()
         self._failures = 0
 
@@ -40,10 +42,13 @@ class Gate:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: Any) -> None:
+        self._watch.introspection.guard({module.obj for item in session.items if (module := item.getparent(pytest.Module))})
+        self._watch.check_shadowed()
         fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
         self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
         files = {item.nodeid.partition("::")[0]: self._watch.inside(item.path) for item in session.items}
-        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit), files=files)
+        doctests = shift_doctests(session.items, self._orders["salt"], self._orders["half"])
+        self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit), files=files, doctests=doctests)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:
@@ -56,6 +61,8 @@ class Gate:
 
     def _run(self, item: Any, nextitem: Any) -> None:
         self._journal("running", id=item.nodeid)
+        if self._failures > _SHOWN:
+            util._reprcompare = None  # pytest sets it for each test; to explain what differs is most of the work of a twin
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in runtestprotocol(item, log=False, nextitem=nextitem):
             self._journal("report", id=item.nodeid, when=report.when, outcome=report.outcome, xfail=hasattr(report, "wasxfail"))

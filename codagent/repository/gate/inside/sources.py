@@ -1,9 +1,14 @@
-"""Compiles test files from the sources that the host sends, so that nothing on the disk tells a twin from its test."""
+"""Puts twins in the place of tests: what the host sends for test files, and doctests that expect something else.
+
+Nothing on the disk tells a twin from its test.
+"""
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
+from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
@@ -40,6 +45,22 @@ class Sources:
     def _find(self, path: object) -> tuple[str, list[int]] | None:
         place = os.path.realpath(str(path))
         return self._sources.get(place[len(self._workspace) + 1 :]) if place.startswith(self._workspace + os.sep) else None
+
+
+def find_half(salt: str, test: str) -> int:
+    """Return in which half of the tests one is, 0 or 1."""
+    return hashlib.sha256(f"{salt}{test}".encode()).digest()[0] & 1
+
+
+def shift_doctests(items: Iterable[Any], salt: str, half: int | None) -> list[str]:
+    """Let the doctests of one half expect what no honest program prints; None: those of no half. Returns the ids of all doctests."""
+    doctests = [item for item in items if getattr(item, "dtest", None) is not None]
+    for item in doctests:
+        if half == find_half(salt, item.nodeid):
+            for example in item.dtest.examples:
+                example.want = f"{salt[:8]}\n{example.want}"
+                example.exc_msg = example.exc_msg and f"{salt[:8]} {example.exc_msg}"
+    return [item.nodeid for item in doctests]
 
 
 def _move(node: ast.AST, line: int, lines: dict[ast.stmt, int]) -> None:

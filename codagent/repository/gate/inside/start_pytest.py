@@ -47,7 +47,7 @@ def _run_pytest(orders: dict[str, Any], judge: socket.socket) -> int:
     arguments = [*sys.argv[1:], "--assert=rewrite", *(["-n0"] if parallel else [])]
     if orders["module"]:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
-    code = int(pytest.main(arguments, plugins=[Gate(tell, watch)]))
+    code = int(pytest.main(arguments, plugins=[Gate(tell, watch, orders)]))
     tell("opened", times=watch.reading.times)
     tell("finished", code=code)
     return code

@@ -9,6 +9,7 @@ import os
 import sys
 import unittest
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite
 
+from .answers import Answers
+from .introspection import Introspection
 from .reading import Reading
 from .sources import Sources
 
@@ -32,6 +35,9 @@ class Watch:
         self._reported: set[tuple[str, str]] = set()
         self.reading = Reading(self.report, workspace, tests)
         self.reading.install()
+        self.introspection = Introspection(self.report_look, workspace, tests)
+        self.introspection.install()
+        Answers(self.report_look, workspace, tests).install()
         self._digests = dict(_hash_sources(workspace))
         self._originals: list[tuple[Any, dict[str, Any]]] = []
         self._runner: list[tuple[Any, dict[str, Any]]] = []
@@ -54,14 +60,23 @@ class Watch:
             (owner, {k: v for k, v in vars(owner).items() if callable(v)}) for owner in (builtins, unittest.TestCase, pytest)
         ]
 
-    def report(self, name: str, why: str) -> None:
+    def report(self, name: str, why: str, kind: str = "suspicious") -> None:
         """Write something suspicious into the journal, once."""
         if (name, why) not in self._reported:
             self._reported.add((name, why))
-            self._journal("suspicious", id=name, why=why)
+            self._journal(kind, id=name, why=why)
+
+    def report_look(self, name: str, why: str) -> None:
+        """Write something into the journal, once, that a person has to look at."""
+        self.report(name, why, "look")
 
     def remember_runner(self) -> None:
-        """Remember the functions of pytest as its plugins left them. Called before a conftest.py may import the code under test."""
+        """Remember the functions of pytest as its plugins left them, and let nobody import the gate's own modules any more.
+
+        Called before a conftest.py may import the code under test.
+        """
+        for name in [name for name in sys.modules if name.partition(".")[0] == __name__.partition(".")[0]]:
+            del sys.modules[name]
         modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("_pytest.")]
         classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and c.__module__ == m.__name__]
         self._runner = [(owner, {k: v for k, v in vars(owner).items() if _is_function(v)}) for owner in (*modules, *classes)]
@@ -77,6 +92,14 @@ class Watch:
             code = getattr(vars(owner).get(name), "__code__", None)
             if code and (self.inside(code.co_filename) or not Path(code.co_filename).exists()):
                 self.report(f"{owner.__name__}.{name}", "was replaced")
+
+    def check_shadowed(self) -> None:
+        """Report modules of the workspace that have the name of an installed one. Called when the tests were collected."""
+        elsewhere = [path for path in sys.path if path and self.inside(os.path.realpath(path) + os.sep) is None]
+        for name, module in list(sys.modules.items()):
+            path = self.inside(getattr(module, "__file__", None))
+            if path and "." not in name and PathFinder.find_spec(name, elsewhere) is not None:
+                self.report_look(path, f"takes the place of {name}, which is installed")
 
     def check_plugin(self, plugin: object) -> None:
         """Report a plugin that comes from the workspace, unless it is a conftest.py."""

@@ -3,7 +3,6 @@
 Either the change reaches for the interpreter or the runner of the tests, or it changes what the tests expect, outside of the tests.
 """
 
-from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
-from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches
+from codagent.repository.gate.suspicion.review import FileRules, Review
 
-__all__ = ["Change", "Expectations", "depends_on_chance", "find_reaches", "read_expectations"]
+__all__ = ["FileRules", "Review"]

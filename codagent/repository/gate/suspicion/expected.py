@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -35,22 +35,26 @@ class Expectations:
         return lines
 
 
-def read_expectations(paths: Sequence[str], read: Callable[[str], bytes]) -> Expectations:
-    """Read what the tests among `paths` use."""
-    known = set(paths)
+def read_expectations(paths: Sequence[str], read: Callable[[str], bytes], scripts: Iterable[str] = ()) -> Expectations:
+    """Read what the tests among `paths`, and the scripts that checks run, use."""
+    known, judges = set(paths), [path for path in {*paths, *scripts} if path.endswith(".py") and (path in scripts or TESTS.search(path))]
     values: set[tuple[str, str]] = set()
     data: set[str] = set()
     helpers: set[str] = set()
-    for path in paths:
-        tree = parse(read(path)) if path.endswith(".py") and TESTS.search(path) else None
+    for path in judges:
+        tree = parse(read(path))
         if tree is None:
             continue
-        compared, imports = set(_compared_names(tree)), list(_imports(tree, path, known))
+        imports = [(module, name) for module, name in _imports(tree, path, known) if module not in scripts]
+        compared, judging = (
+            set(_compared_names(tree)),
+            {*_parametrising_names(tree), *_comparing_names(tree, {name: module for module, name in imports})},
+        )
         for module, name in imports:
             source = read(module)
             if "pytest" in _imported_roots(source):
                 helpers.add(module)
-            elif (name in compared and _is_value(source, name)) or _is_helper(source, name):
+            elif (name.rpartition(".")[2] in compared and _is_value(source, name)) or name in judging or _is_helper(source, name):
                 values.add((module, name))
         if imports or not _RUNNERS.isdisjoint(name.partition("/")[0] for name, _, _ in _import_names(tree, path)):
             data |= _named_data(tree, known)  # a test that runs no code judges the files themselves
@@ -58,17 +62,24 @@ def read_expectations(paths: Sequence[str], read: Callable[[str], bytes]) -> Exp
 
 
 def _imports(tree: ast.Module, path: str, known: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the modules outside of the tests that a test imports, each with a name that it takes from there."""
+    """Yield the modules outside of the tests that a test imports, each with a name that it takes from there: `add`, `Limits.MOST`."""
     modules: dict[str, str] = {}
+    names: dict[str, str] = {}
     for base, name, bound in _import_names(tree, path):
         if name and (found := _find_module(base, path, known)):
+            names[bound] = found
             yield found, name
         if found := _find_module(f"{base}/{name}".strip("/"), path, known):
             modules[bound] = found
             yield found, ""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and (module := modules.get(ast.unparse(node.value))):
-            yield module, node.attr
+        if isinstance(node, ast.Attribute):
+            owner = ast.unparse(node.value)
+            first, _, rest = owner.rpartition(".")
+            if module := modules.get(owner):
+                yield module, node.attr
+            elif module := names.get(owner) or modules.get(first):
+                yield module, f"{rest}.{node.attr}"
 
 
 def _import_names(tree: ast.Module, path: str) -> Iterator[tuple[str, str, str]]:
@@ -109,12 +120,34 @@ def _compared_names(tree: ast.Module) -> Iterator[str]:
                 yield part.id if isinstance(part, ast.Name) else part.attr
 
 
+def _parametrising_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of what makes the cases of parametrised tests."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("parametrize"):
+            yield from (part.id for argument in node.args[1:] for part in ast.walk(argument) if isinstance(part, ast.Name))
+
+
+def _comparing_names(tree: ast.Module, modules: Mapping[str, str]) -> Iterator[str]:
+    """Yield the functions that compare what another module returns with a literal: `assert same(add(1, 2), 3)`."""
+    for node in (part for test in ast.walk(tree) if isinstance(test, ast.Assert) for part in ast.walk(test)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and any(isinstance(part, ast.Constant) for part in node.args):
+            inner = [ast.unparse(part.func) for part in node.args if isinstance(part, ast.Call)]
+            if any(name in modules and modules[name] != modules.get(node.func.id) for name in inner):
+                yield node.func.id
+
+
 def _named_data(tree: ast.Module, known: set[str]) -> set[str]:
-    """Return the files outside of the tests that texts of a test name, and that are no modules."""
+    """Return the files outside of the tests that texts of a test name, and that are no modules.
+
+    They are named in whole, by their last part, or by a folder and a pattern or an ending: `cases`, `*.json`.
+    """
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     names = {text.removeprefix("./") for text in texts if 2 < len(text) < 200 and "." in text}
-    files = (file for file in known if not file.endswith(_NO_DATA) and not TESTS.search(file))
-    return {file for file in files if file in names or PurePosixPath(file).name in names}
+    endings = {text.rpartition("/")[2].lstrip("*") for text in names if "*" in text or text.startswith(".")}
+    folders = {text.partition("*")[0].strip("/") for text in texts} - {""}
+    files = {file for file in known if not file.endswith(_NO_DATA) and not TESTS.search(file)}
+    listed = {file for file in files if file.endswith(tuple(endings)) and any(file.startswith(f"{folder}/") for folder in folders)}
+    return listed | {file for file in files if file in names or PurePosixPath(file).name in names}
 
 
 def _imported_roots(source: bytes) -> set[str]:
@@ -125,8 +158,12 @@ def _imported_roots(source: bytes) -> set[str]:
 
 
 def _definitions(source: bytes, name: str) -> list[ast.stmt]:
-    tree = parse(source) or ast.Module([], [])
-    return [node for node in tree.body if name in _defined_names(node)]
+    """Return the statements that define a name of a module, or of a class in it."""
+    body: Sequence[ast.stmt] = (parse(source) or ast.Module([], [])).body
+    owner, _, name = name.rpartition(".")
+    if owner:
+        body = [statement for node in body if isinstance(node, ast.ClassDef) and node.name == owner for statement in node.body]
+    return [node for node in body if name in _defined_names(node)]
 
 
 def _definition(source: bytes, name: str) -> str:

@@ -21,24 +21,32 @@ class Look:
 
     external: Mapping[str, str]  # the names of what is imported from elsewhere than the repository, and the module each is of
     tests: frozenset[str]  # the names of the modules of the tests
+    exits: bool = False  # whether the end of the program as if all were well is to be found
 
     def find(self, node: ast.expr | ast.stmt) -> Iterator[str]:
         """Yield what a node reaches for, without what the nodes in it do."""
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from self._find_in_import(node)
-        elif isinstance(node, ast.Attribute):
-            if node.attr in ATTRIBUTES or (self._module(node.value), node.attr) in OF_MODULES:
-                yield f"reaches for {node.attr}"
-            if node.attr == "__dict__" and isinstance(node.value, ast.Name) and node.value.id in self.external:
-                yield f"reaches into {node.value.id}"
+        elif isinstance(node, (ast.Attribute, ast.Name)):
+            yield from self._find_in_name(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from self._find_in_text(node.value)
         elif isinstance(node, ast.Call):
             yield from self._find_in_call(node)
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
             yield from self._find_in_targets(node)
-        elif isinstance(node, ast.FunctionDef) and node.name in ALWAYS and _is_constant(node.body):
-            yield f"{node.name} {ALWAYS[node.name]}"
+        elif isinstance(node, ast.FunctionDef) and node.name in ALWAYS:
+            yield from _find_in_comparison(node)
+        elif self.exits and isinstance(node, ast.Raise) and node.exc is not None and _ends_well(node.exc):
+            yield "ends the program as if all were well"
+
+    def _find_in_name(self, node: ast.Attribute | ast.Name) -> Iterator[str]:
+        name = node.id if isinstance(node, ast.Name) else node.attr
+        owner = node.value if isinstance(node, ast.Attribute) else None
+        if name == "__builtins__" or (owner and (name in ATTRIBUTES or (self._module(owner), name) in OF_MODULES)):
+            yield f"reaches for {name}"
+        if name == "__dict__" and isinstance(owner, ast.Name) and owner.id in self.external:
+            yield f"reaches into {owner.id}"
 
     def _find_in_import(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
         module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
@@ -64,6 +72,8 @@ class Look:
     def _find_in_call(self, node: ast.Call) -> Iterator[str]:
         name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
         plain, first = isinstance(node.func, ast.Name), node.args[0] if node.args else None
+        if self.exits and name in ("exit", "quit") and _ends_well(node):
+            yield "ends the program as if all were well"
         if first is None:
             return
         value = first.value if isinstance(first, ast.Constant) else None
@@ -103,13 +113,8 @@ class Look:
             if isinstance(target, ast.Attribute) and root_name(target) in self.external:
                 yield f"replaces {ast.unparse(target)}"
             value = node.value if isinstance(node, ast.Assign) else None
-            if (
-                isinstance(target, ast.Name)
-                and target.id in ALWAYS
-                and isinstance(value, ast.Lambda)
-                and isinstance(value.body, ast.Constant)
-            ):
-                yield f"{target.id} {ALWAYS[target.id]}"
+            if isinstance(target, ast.Name) and target.id in ALWAYS and isinstance(value, ast.Lambda):
+                yield from _find_in_comparison(value, target.id)
 
     def _module(self, node: ast.expr) -> str:
         """Return the last name of the module that an expression may stand for: "sys" for `sys`, `s` after `import sys as s`, `os.sys`."""
@@ -145,8 +150,20 @@ def root_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_constant(body: list[ast.stmt]) -> bool:
-    last = body[-1]
-    return (
-        len(body) <= 2 and isinstance(last, ast.Return) and isinstance(last.value, ast.Constant) and last.value.value is not NotImplemented
-    )
+def _find_in_comparison(function: ast.FunctionDef | ast.Lambda, name: str = "") -> Iterator[str]:
+    """Yield what is strange about a method that compares: one that says something does not look at its own object."""
+    name, arguments = name or getattr(function, "name", ""), function.args.args
+    body = function.body if isinstance(function.body, list) else [ast.Return(function.body)]
+    nodes = [part for statement in body for part in ast.walk(statement)]
+    says = any(isinstance(node, ast.Return) and ast.unparse(node.value or node) != "NotImplemented" for node in nodes)
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    if says and not (arguments and arguments[0].arg in names) and "super" not in names:
+        yield f"{name} {ALWAYS[name]}"
+
+
+def _ends_well(node: ast.expr) -> bool:
+    """Whether `exit(0)`, `SystemExit(0)` or `SystemExit` ends the program with the exit code of success."""
+    if isinstance(node, ast.Call):
+        is_exit = ast.unparse(node.func).rpartition(".")[2] in ("exit", "quit", "SystemExit")
+        return is_exit and (not node.args or (isinstance(node.args[0], ast.Constant) and not node.args[0].value))
+    return isinstance(node, ast.Name) and node.id == "SystemExit"

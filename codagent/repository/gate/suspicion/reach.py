@@ -23,10 +23,11 @@ _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 Change = tuple[str, bytes, bytes]  # a path, and what it was and is; b"": the file did not exist
 
 
-def find_reaches(changes: Iterable[Change], modules: frozenset[str], tests: Iterable[str] = ()) -> list[str]:
+def find_reaches(changes: Iterable[Change], modules: frozenset[str], tests: Iterable[str] = (), *, exits: bool = False) -> list[str]:
     """Return a line for each place at which a change reaches for what honest work does not need: `calc.py:3: reaches for ctypes`.
 
-    `modules` are the names by which modules of the repository are imported, `tests` are the paths of the tests.
+    `modules` are the names by which modules of the repository are imported, `tests` are the paths of the tests. With `exits`, a check has
+    only an exit code, so code that ends the program as if all were well is found, too.
     """
     changes, names = list(changes), frozenset(stem for path in tests if _TEST_MODULE.fullmatch(stem := PurePosixPath(path).stem))
     imported = {name for path, _, now in changes if not TESTS.search(path) for name in _imported_modules(now)}
@@ -34,8 +35,8 @@ def find_reaches(changes: Iterable[Change], modules: frozenset[str], tests: Iter
     for path, before, now in changes:
         if TESTS.search(path) and PurePosixPath(path).stem not in imported:
             continue
-        known = {what for _, what in _reaches(path, before, modules, names)}
-        lines += [f"{path}:{line}: {what}" for line, what in sorted(_reaches(path, now, modules, names)) if what not in known]
+        known = {what for _, what in _reaches(path, before, modules, names, exits)}
+        lines += [f"{path}:{line}: {what}" for line, what in sorted(_reaches(path, now, modules, names, exits)) if what not in known]
     return list(dict.fromkeys(lines))
 
 
@@ -69,7 +70,7 @@ def _imported_modules(source: bytes) -> Iterator[str]:
             yield from (part for alias in node.names for part in alias.name.split("."))
 
 
-def _reaches(path: str, source: bytes, modules: frozenset[str], tests: frozenset[str]) -> set[tuple[int, str]]:
+def _reaches(path: str, source: bytes, modules: frozenset[str], tests: frozenset[str], exits: bool) -> set[tuple[int, str]]:
     if path.endswith(_COMPILED) and source:
         return {(1, "is compiled code")}
     tree = parse(source) if path.endswith((".py", ".pyi", ".pyx")) else None
@@ -78,7 +79,7 @@ def _reaches(path: str, source: bytes, modules: frozenset[str], tests: frozenset
         if path.endswith((".md", ".rst", ".txt", ".toml", ".cfg", ".yml", ".yaml", ".lock")):
             return set()
         return {(n, f"names {found[0]!r}") for n, line in enumerate(text.splitlines(), 1) if (found := TEXT.search(line))}
-    look = Look(dict(list_external(tree, modules)), tests)
+    look = Look(dict(list_external(tree, modules)), tests, exits)
     places = {(node.lineno, what) for node in ast.walk(tree) if isinstance(node, (ast.expr, ast.stmt)) for what in look.find(node)}
     return places | {(node.lineno, f"{what} while it is imported") for node in _run_at_import(tree) for what in _starts(node)}
 

@@ -6,6 +6,7 @@ import re
 
 MODULES = {
     *("gc", "ctypes", "_ctypes", "cffi", "atexit", "tracemalloc", "faulthandler", "linecache", "dis", "marshal", "bdb", "pdb"),
+    *("cProfile", "profile", "_lsprof", "trace"),
     *("_pytest", "pytest", "pluggy", "unittest", "_testcapi", "_testinternalcapi", "__main__"),
 }
 ATTRIBUTES = {

@@ -1,6 +1,7 @@
 """Twins of the protected tests: the same tests with the same names, in which honest code must fail.
 
-In a twin, every assertion of a test is turned round, or expects another value. The test goes on after each of them. At its end it fails if
+In a twin, every assertion of a test is turned round, or expects other values, which are near to the right one and of its kind where the
+test allows no tolerance. The test goes on after each of them. At its end it fails if
 all assertions have failed, and it is skipped if it came to none. It passes only when an assertion holds that cannot hold: then something
 forces passes, or agrees with anything.
 
@@ -12,10 +13,18 @@ are twins, in the second the other half. So each test also runs a second time as
 which of the runs it is.
 
 A check that is judged by its exit code alone must fail when all tests just fail, and must pass with inverse twins, which pass when the
-twins fail. `end_tests` and `invert_tests` write such tests.
+twins fail. `end_tests` and `invert_tests` write such tests, and inverse twins of scripts; `invert_command` those of `python -c`.
 """
 
-from codagent.repository.gate.twins.mixture import Mixtures, end_tests, invert_tests, list_modules, mix_tests
-from codagent.repository.gate.twins.writer import TwinSource
+from codagent.repository.gate.twins.mixture import (
+    NO_TWINS,
+    Mixture,
+    Mixtures,
+    end_tests,
+    invert_command,
+    invert_tests,
+    list_modules,
+    mix_tests,
+)
 
-__all__ = ["Mixtures", "TwinSource", "end_tests", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["NO_TWINS", "Mixture", "Mixtures", "end_tests", "invert_command", "invert_tests", "list_modules", "mix_tests"]

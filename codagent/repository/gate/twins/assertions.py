@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from codagent.repository.gate.twins.expressions import Known, called_name, choose_expected, deny, root_name, shift
+from codagent.repository.gate.twins.expressions import (
+    Known,
+    as_far,
+    called_name,
+    choose_expected,
+    deny,
+    is_flag,
+    root_name,
+    shift,
+    shift_each,
+)
 
 _RAISES = ("raises", "assertRaises", "assertRaisesRegex", "assert_raises", "assert_raises_regex")
 _WARNS = ("warns", "assertWarns", "assertWarnsRegex")
@@ -72,8 +82,7 @@ class Turner:
     def _turn_assertion(self, statement: ast.stmt) -> list[ast.stmt] | None:
         """Return what stands in the place of an assertion. Returns None for any other statement."""
         if isinstance(statement, ast.Assert):
-            denied = deny(statement.test, self._known) or ast.UnaryOp(ast.Not(), statement.test)
-            return [self._must_fail([ast.Assert(denied)], "AssertionError")]
+            return [made for part in _split(statement.test) for made in self._turn_test(part)]
         if isinstance(statement, ast.If) and _is_failure(statement):
             denied = deny(statement.test, self._known, holds=False) or ast.UnaryOp(ast.Not(), statement.test)
             return [ast.If(denied, [self._mark()], [self._give_away()])]
@@ -84,6 +93,25 @@ class Turner:
                 return [self._must_fail([ast.Expr(self._expect_never(call))], "BaseException")]
             return self._turn_call(call)
         return None
+
+    def _turn_test(self, test: ast.expr) -> list[ast.stmt]:
+        """Turn the test of `assert`."""
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq) and not is_flag(test.comparators[0]):
+            sides = test.left, test.comparators[0]
+            return self._try_each(*sides, lambda first, second: ast.Assert(ast.Compare(first, [ast.Eq()], [second])), "AssertionError")
+        denied = deny(test, self._known) or ast.UnaryOp(ast.Not(), test)
+        return [self._must_fail([ast.Assert(denied)], "AssertionError")]
+
+    def _try_each(self, first: ast.expr, second: ast.expr, compare: Callable[..., ast.stmt], failure: str) -> list[ast.stmt]:
+        """Compare what was computed with several values that it is not equal to. `compare` takes both sides, in their order."""
+        sides, place = [first, second], choose_expected(first, second, self._known)
+        value, item = (self._known.prefix + name for name in ("value", "item"))
+        names = [ast.Name(value, ast.Load()), ast.Name(item, ast.Load())]
+        comparison = compare(*(names if place == 1 else reversed(names)))
+        return [
+            ast.Assign([ast.Name(value, ast.Store())], sides[1 - place]),
+            ast.For(ast.Name(item, ast.Store()), shift_each(sides[place], self._known), [self._must_fail([comparison], failure)], []),
+        ]
 
     def _turn_context(self, statement: ast.With | ast.AsyncWith) -> list[ast.stmt] | None:
         """Let `pytest.raises` and its like expect what is never raised."""
@@ -106,6 +134,10 @@ class Turner:
         if not name.startswith("assert") or any(isinstance(argument, ast.Starred) for argument in call.args):
             return None
         is_method = isinstance(call.func, ast.Attribute) and root_name(call.func) in ("self", "cls", "case")
+        if name in ("assertEqual", "assertEquals", "assert_equal") and len(call.args) > 1 and not call.keywords:
+            return self._try_each(
+                call.args[0], call.args[1], lambda *sides: ast.Expr(ast.Call(call.func, [*sides, *call.args[2:]], [])), "Exception"
+            )
         if denied := self._deny_method(call, name) if is_method else self._deny_function(call, name):
             return [self._must_fail([ast.Expr(denied)], "Exception")]
         if is_method and name in _OPPOSITES:
@@ -120,7 +152,7 @@ class Turner:
         if len(arguments) < 2:
             return None
         if kind in (*_EQUALITIES, "AlmostEqual"):
-            return self._shift_expected(call)
+            return self._shift_expected(call, is_exact=kind != "AlmostEqual")
         if kind == "In":
             denied = deny(ast.Compare(arguments[0], [ast.In()], [arguments[1]]), self._known)
             sides = [denied.left, *denied.comparators] if isinstance(denied, ast.Compare) else arguments
@@ -135,15 +167,34 @@ class Turner:
             return None
         if "call" in lower:
             return ast.Call(call.func, [shift(call.args[0], self._known), *call.args[1:]], call.keywords) if call.args else None
-        return self._shift_expected(call) if len(call.args) > 1 else None
+        return self._shift_expected(call, is_exact="equal" in lower and not call.keywords) if len(call.args) > 1 else None
 
-    def _shift_expected(self, call: ast.Call) -> ast.Call:
-        place = choose_expected(call.args[0], call.args[1], self._known)
-        arguments = [shift(argument, self._known) if index == place else argument for index, argument in enumerate(call.args)]
+    def _shift_expected(self, call: ast.Call, *, is_exact: bool) -> ast.Call:
+        known = self._known if is_exact else as_far(self._known)
+        place = choose_expected(call.args[0], call.args[1], known)
+        arguments = [shift(argument, known) if index == place else argument for index, argument in enumerate(call.args)]
         return ast.Call(call.func, arguments, call.keywords)
 
     def _must_fail(self, body: Sequence[ast.stmt], failure: str) -> ast.Try:
         return ast.Try(list(body), [_handler(failure, [self._mark()])], [self._give_away()], [])
+
+
+class ScriptTurner(Turner):
+    """Writes the statements of a script that ends with exit code 1 as soon as an assertion holds that cannot hold."""
+
+    def _mark(self, what: str = "failed") -> ast.stmt:  # noqa: ARG002 - nothing is marked
+        return ast.Pass()
+
+    def _give_away(self) -> ast.stmt:
+        return ast.Expr(self._known.call("_exit", ast.Constant(1)))
+
+
+def _split(test: ast.expr) -> Iterator[ast.expr]:
+    """Yield the tests that all have to hold for `test` to hold."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        yield from (part for value in test.values for part in _split(value))
+    else:
+        yield test
 
 
 def _handler(failure: str, body: list[ast.stmt]) -> ast.ExceptHandler:

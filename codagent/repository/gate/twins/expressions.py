@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 _NEEDS_A_CALL = ("isinstance", "issubclass", "hasattr", "callable", "getattr", "bool")
@@ -15,11 +15,13 @@ class Known:
     """What is known of the names in a test."""
 
     prefix: str  # of the names of `inline`
-    number: int  # what numbers are shifted by
+    step: int  # how far away a value is that is near
+    number: int  # how far away a value is that is far
     tag: str  # what is put around texts
     imported: frozenset[str] = frozenset()  # names that come from the code under test
     computed: frozenset[str] = frozenset()  # variables of the test that a call gave their value
     parameters: frozenset[str] = frozenset()  # arguments of the test: its fixtures, and itself as a method
+    far: bool = False  # whether the test may hold with values that are near, too
 
     def call(self, name: str, *arguments: ast.expr) -> ast.Call:
         """Return a call of a function of `inline`."""
@@ -45,19 +47,29 @@ def deny(node: ast.expr, known: Known, *, holds: bool = True) -> ast.expr | None
 
 
 def shift(node: ast.expr, known: Known) -> ast.expr:
-    """Return an expression for a value that `node` is not equal to. A literal becomes another literal of the same kind."""
-    if isinstance(node, ast.Constant):
-        return _shift_constant(node, known)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        return ast.BinOp(node, ast.Add(), ast.Constant(known.number))
-    if isinstance(node, (ast.List, ast.Tuple)) and not any(isinstance(part, ast.Starred) for part in node.elts):
-        return type(node)([shift(part, known) for part in node.elts] or [ast.Constant(known.tag)], ast.Load())
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        tag: list[ast.expr] = [ast.Constant(known.tag)]
-        return ast.Dict([*node.keys] or [*tag], [shift(value, known) for value in node.values] or tag)
+    """Return an expression for a value that `node` is not equal to, but near to unless `known` says that it has to be far away.
+
+    So an object that agrees with all that is like the expected value gives itself away.
+    """
+    if isinstance(node, (ast.List, ast.Tuple)) and node.elts and not any(isinstance(part, ast.Starred) for part in node.elts):
+        return type(node)([shift(part, known) for part in node.elts], ast.Load())
+    if isinstance(node, ast.Dict) and node.keys and None not in node.keys:
+        return ast.Dict(node.keys, [shift(value, known) for value in node.values])
     if isinstance(node, ast.Call) and called_name(node).lower().endswith("approx") and node.args:
-        return ast.Call(node.func, [shift(node.args[0], known), *node.args[1:]], node.keywords)
-    return known.call("shift", node)
+        has_tolerance = len(node.args) > 1 or bool(node.keywords)
+        return ast.Call(node.func, [shift(node.args[0], as_far(known) if has_tolerance else known), *node.args[1:]], node.keywords)
+    return known.call("shift_far" if known.far else "shift", node)
+
+
+def shift_each(node: ast.expr, known: Known) -> ast.expr:
+    """Return an expression for a list of values that `node` is not equal to. In each of them, one part is another one."""
+    is_approx = any(isinstance(part, ast.Call) and called_name(part).lower().endswith("approx") for part in ast.walk(node))
+    return ast.List([shift(node, known)], ast.Load()) if is_approx else known.call("shift_each", node)
+
+
+def as_far(known: Known) -> Known:
+    """Return the same knowledge, for a comparison that may hold with values that are near, too."""
+    return replace(known, far=True)
 
 
 def choose_expected(first: ast.expr, second: ast.expr, known: Known) -> int:
@@ -79,8 +91,8 @@ def root_name(node: ast.expr) -> str:
 
 
 def _deny_each(node: ast.BoolOp, known: Known, holds: bool) -> ast.expr | None:
-    parts = [deny(part, known, holds=holds) for part in node.values]
     one_is_enough = isinstance(node.op, ast.And) == holds
+    parts = [deny(part, known if one_is_enough else as_far(known), holds=holds) for part in node.values]
     if not any(parts) or not (one_is_enough or all(parts)):
         return None
     return ast.BoolOp(node.op, [denied or part for denied, part in zip(parts, node.values, strict=True)])
@@ -89,7 +101,7 @@ def _deny_each(node: ast.BoolOp, known: Known, holds: bool) -> ast.expr | None:
 def _deny_comparison(node: ast.Compare, known: Known, holds: bool) -> ast.expr | None:
     first = node.comparators[0]
     states = holds and len(node.ops) == 1 and isinstance(node.ops[0], (ast.Eq, ast.Is))
-    if states and _is_flag(first) and (inner := deny(node.left, known, holds=bool(first.value))):
+    if states and is_flag(first) and (inner := deny(node.left, known, holds=bool(first.value))):
         return ast.Compare(inner, node.ops, node.comparators)
     equal, member = (ast.Eq, ast.In) if holds else (ast.NotEq, ast.NotIn)
     if all(isinstance(op, equal) for op in node.ops) and (holds or len(node.ops) == 1):
@@ -100,7 +112,7 @@ def _deny_comparison(node: ast.Compare, known: Known, holds: bool) -> ast.expr |
     if len(node.ops) == 1 and isinstance(node.ops[0], member):
         item, container = node.left, first
         if _rank(item, known) <= _rank(container, known):
-            return ast.Compare(shift(item, known), node.ops, [container])
+            return ast.Compare(shift(item, as_far(known)), node.ops, [container])
         return ast.Compare(item, node.ops, [known.call("shift_members", container)])
     return _deny_order(node, known) if holds else None
 
@@ -109,7 +121,8 @@ def _deny_order(node: ast.Compare, known: Known) -> ast.expr | None:
     """Deny a comparison by size with a number: the value must lie far beyond it."""
     if len(node.ops) == 1 and isinstance(node.ops[0], (ast.Lt, ast.LtE)) and (distance := _distance(node.left)):
         place = choose_expected(distance.left, distance.right, known)
-        ends = [shift(end, known) if index == place else end for index, end in enumerate((distance.left, distance.right))]
+        limit = node.comparators[0]
+        ends = [known.call("shift_by", end, limit) if index == place else end for index, end in enumerate((distance.left, distance.right))]
         far = ast.Call(ast.Name("abs", ast.Load()), [ast.BinOp(ends[0], ast.Sub(), ends[1])], [])
         return ast.Compare(far, node.ops, node.comparators)
     limited = _find_limit(node)
@@ -147,7 +160,7 @@ def _deny_call(node: ast.Call, known: Known) -> ast.expr | None:
             return known.call("every", ast.ListComp(element, source.generators))
         return None
     if name == "any" and len(node.args) == 1 and isinstance(source := node.args[0], (ast.GeneratorExp, ast.ListComp)):
-        element = deny(source.elt, known)
+        element = deny(source.elt, as_far(known))
         return element and ast.Call(node.func, [ast.ListComp(element, source.generators)], [])
     if name == "all" and not node.args and isinstance(node.func, ast.Attribute):
         inner = deny(node.func.value, known)
@@ -163,28 +176,15 @@ def _deny_predicate(node: ast.Call, known: Known, name: str) -> ast.expr | None:
         return None
     ranks = [_rank(argument, known) for argument in node.args[:2]]
     place = ranks.index(min(ranks))
-    if ranks[place] > 1 or max(ranks) < 2 or _is_flag(node.args[place]):
+    if ranks[place] > 1 or max(ranks) < 2 or is_flag(node.args[place]):
         return None
-    arguments = [shift(argument, known) if index == place else argument for index, argument in enumerate(node.args)]
+    arguments = [shift(argument, as_far(known)) if index == place else argument for index, argument in enumerate(node.args)]
     return ast.Call(node.func, arguments, node.keywords)
 
 
-def _is_flag(node: ast.expr) -> TypeGuard[ast.Constant]:
+def is_flag(node: ast.expr) -> TypeGuard[ast.Constant]:
+    """Whether an expression is True, False or None."""
     return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
-
-
-def _shift_constant(node: ast.Constant, known: Known) -> ast.expr:
-    value = node.value
-    if isinstance(value, bool):
-        return ast.Constant(not value)
-    if isinstance(value, (int, float)):
-        other = value + known.number
-        return ast.Constant(other) if other != value else ast.Constant(known.tag)
-    if isinstance(value, str):
-        return ast.Constant(f"{known.tag}{value}{known.tag}")
-    if isinstance(value, bytes):
-        return ast.Constant(known.tag.encode() + value)
-    return known.call("shift", node)
 
 
 def _rank(node: ast.expr, known: Known) -> int:

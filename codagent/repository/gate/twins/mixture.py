@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import secrets
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from codagent.repository import git
+from codagent.repository.gate.inside.sources import find_half
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import Ending, TwinSource, write_ending, write_twins
+from codagent.repository.gate.twins.writer import Ending, TwinSource, write_ending, write_script, write_twins
 
 HALVES = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Mixtures:
-    """The sources of the test files of both mixtures, which hold for every tree with the same protected files."""
+class Mixture:
+    """What a run of the tests is told: which of them are twins. Without anything, none is."""
 
-    sources: tuple[Mapping[str, TwinSource], ...] = ({}, {})  # of each half by path
+    sources: Mapping[str, TwinSource] = field(default_factory=dict)  # the sources that stand in the place of test files, by path
+    half: int | None = None  # the half of the doctests that are twins
+    salt: str = ""  # decides in which half a doctest is, and what its twin expects
+
+    def orders(self) -> dict[str, object]:
+        """Return the orders for the process of the tests, as JSON."""
+        sources = {path: (source.text, source.lines) for path, source in self.sources.items()}
+        return {"sources": sources, "half": self.half, "salt": self.salt}
+
+
+NO_TWINS = Mixture()
+
+
+@dataclass(frozen=True, slots=True)
+class Mixtures:
+    """Both mixtures of tests and twins, which hold for every tree with the same protected files."""
+
+    mixed: tuple[Mixture, Mixture] = (NO_TWINS, NO_TWINS)
     halves: Mapping[str, int] = field(default_factory=dict)  # of each test with a twin: in which mixture it is one
     names: Mapping[str, int | None] = field(default_factory=dict)  # by the bare name, for inherited tests; None: some have no twin
+
+    def half_of_doctest(self, test: str) -> int | None:
+        """Return in which mixture a doctest is a twin. `test` is pytest's id."""
+        return None if self.mixed[0].half is None else find_half(self.mixed[0].salt, test)
 
     def half_of(self, test: str) -> int | None:
         """Return in which mixture a test is a twin. Returns None when it has none. `test` is pytest's id."""
@@ -38,29 +61,41 @@ def end_tests(root: Path, start_commit: str, ending: Ending) -> dict[str, bytes]
     return {path: source.encode() for path, source in written.items() if source is not None}
 
 
-def invert_tests(root: Path, start_commit: str) -> dict[str, bytes]:
-    """Return the test files of a commit, by path, with inverse twins, which pass when the code is honest."""
+def invert_tests(root: Path, start_commit: str, scripts: Iterable[str] = ()) -> dict[str, bytes]:
+    """Return the test files and `scripts` of a commit, by path, with inverse twins, which pass when the code is honest."""
     modules = list_modules(git.list_files(root, start_commit))
     paths = _list_tests(root, start_commit)
     written = {p: write_twins(_read_source(root, start_commit, p), lambda _: True, _draw_known(), modules, inverse=True) for p in paths}
-    return {path: made.source.text.encode() for path, made in written.items() if made is not None and made.twins}
+    texts = {path: made.source.text for path, made in written.items() if made is not None and made.twins}
+    others = {path for path in scripts if path.endswith(".py")}.difference(paths)
+    made_scripts = {path: write_script(_read_source(root, start_commit, path), _draw_known(), modules) for path in others}
+    texts |= {path: text for path, text in made_scripts.items() if text is not None}
+    return {path: text.encode() for path, text in texts.items()}
+
+
+def invert_command(root: Path, start_commit: str, check: str) -> str:
+    """Return `python -c TEXT` with the inverse twin of the text. Any other check is returned as it is."""
+    try:
+        *words, option, text = shlex.split(check)
+    except ValueError:  # an open quotation, or too few words
+        return check
+    if option != "-c" or not re.fullmatch(r"([\w./=:+-]+ )*(\S*/)?python[\d.]*", " ".join(words)):
+        return check
+    written = write_script(text, _draw_known(), list_modules(git.list_files(root, start_commit)))
+    return check if written is None else shlex.join([*words, option, written])
 
 
 def mix_tests(root: Path, start_commit: str) -> Mixtures:
     """Write the twins of the test files of a commit."""
     modules = list_modules(git.list_files(root, start_commit))
-    salt = secrets.token_bytes(16)
-
-    def half(name: str) -> int:
-        return hashlib.sha256(salt + name.encode()).digest()[0] & 1
-
+    salt = secrets.token_hex(16)
     sources: tuple[dict[str, TwinSource], ...] = ({}, {})
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
     for path in _list_tests(root, start_commit):
         known = _draw_known()
         source = _read_source(root, start_commit, path)
-        written = [write_twins(source, lambda name, which=which: half(name) == which, known, modules) for which in HALVES]  # type: ignore[misc]
+        written = [write_twins(source, lambda name, which=which: find_half(salt, name) == which, known, modules) for which in HALVES]  # type: ignore[misc]
         for which, made in zip(HALVES, written, strict=True):
             if made is None or not all(written):
                 continue
@@ -72,11 +107,13 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
             for name in made.twins:
                 halves[f"{path}::{name}"] = which
                 names.setdefault(name.rpartition("::")[2], which)
-    return Mixtures(sources, halves, names)
+    mixed = Mixture(sources[0], 0, salt), Mixture(sources[1], 1, salt)
+    return Mixtures(mixed, halves, names)
 
 
 def _draw_known() -> Known:
-    return Known(f"_{secrets.token_hex(3)}_", 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
+    step = secrets.choice([-3, -2, -1, 1, 2, 3])
+    return Known(f"_{secrets.token_hex(3)}_", step, 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
 
 
 def _list_tests(root: Path, commit: str) -> list[str]:

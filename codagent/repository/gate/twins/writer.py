@@ -6,11 +6,10 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from codagent.repository.gate.twins.assertions import Turner
+from codagent.repository.gate.twins.assertions import ScriptTurner, Turner
 from codagent.repository.gate.twins.expressions import Known
 
 _INLINE = Path(__file__).with_name("inline.py")
@@ -58,7 +57,7 @@ def write_twins(
         if chosen(function.name):
             twins[name] = _write_twin(function, known, inverse) and twins.get(name, True)
     place = _after_imports_of_the_future(tree)
-    tree.body[place:place] = _inlined(known.prefix, known.number, known.tag)
+    tree.body[place:place] = _inlined(known)
     try:
         text = ast.unparse(ast.fix_missing_locations(tree))
         count = len(_list_lines(ast.parse(text)))
@@ -67,6 +66,23 @@ def write_twins(
     lines = _list_lines(tree)
     made_source = TwinSource(text + "\n", lines if len(lines) == count else [])
     return Written(made_source, frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
+
+
+def write_script(source: str, known: Known, modules: frozenset[str]) -> str | None:
+    """Write the inverse twin of a script: it fails when something agrees with anything. Returns None when the script asserts nothing."""
+    try:
+        tree = ast.parse(source)
+        nodes = list(ast.walk(tree))
+        known = replace(known, imported=frozenset(_imported_names(tree, modules)), computed=frozenset(_computed_names(nodes)))
+        turner = ScriptTurner(known)
+        for node in nodes:
+            if isinstance(node, (*_FUNCTIONS, ast.Module)):
+                node.body = turner.turn(node.body)
+        place = _after_imports_of_the_future(tree)
+        tree.body[place:place] = _inlined(known)
+        return ast.unparse(ast.fix_missing_locations(tree)) + "\n" if turner.turned else None
+    except _PARSER_ERRORS:
+        return None
 
 
 def write_ending(source: str, ending: Ending) -> str | None:
@@ -167,25 +183,22 @@ def _after_imports_of_the_future(tree: ast.Module) -> int:
     return len(tree.body)
 
 
-@cache
-def _inline_names() -> frozenset[str]:
+def _inlined(known: Known) -> list[ast.stmt]:
+    """Return the code of `inline` with the values of `known`, and with names that begin with its prefix."""
     tree = ast.parse(_INLINE.read_text())
+    values: dict[str, int | str] = {"STEP": known.step, "NUMBER": known.number, "TAG": known.tag}
+    constants = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id.isupper()}
+    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     defined = {node.name for node in tree.body if isinstance(node, (*_FUNCTIONS, ast.ClassDef))}
-    return frozenset(defined | {"SkipTest", "NUMBER", "TAG"})
-
-
-def _inlined(prefix: str, number: int, tag: str) -> list[ast.stmt]:
-    """Return the code of `inline` with names that begin with `prefix`."""
-    tree = ast.parse(_INLINE.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in _inline_names():
-            node.id = prefix + node.id
+        if isinstance(node, ast.Assign) and (name := ast.unparse(node.targets[0])) in values:
+            node.value = ast.Constant(values[name])
+        elif isinstance(node, ast.Name) and node.id in {*imported, *defined, *constants}:
+            node.id = known.prefix + node.id
         elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-            node.name, node.body = prefix + node.name, node.body[1:] or [ast.Pass()]  # without docstrings
+            node.name, node.body = known.prefix + node.name, node.body[1:] or [ast.Pass()]  # without docstrings
         elif isinstance(node, ast.alias):
-            node.asname = prefix + node.name
-        elif isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name) and target.id in ("NUMBER", "TAG"):
-            node.value = ast.Constant(number if target.id == "NUMBER" else tag)
+            node.asname = known.prefix + node.name
         if isinstance(node, (ast.stmt, ast.expr)):
             node.lineno = 1
     return tree.body[1:]

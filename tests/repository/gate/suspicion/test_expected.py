@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.suspicion import read_expectations
+from codagent.repository.gate.suspicion.expected import read_expectations
 
 CODE = "CASES = [(1, 2)]\nLIMIT = 3\n\ndef total(prices):\n    return sum(prices)\n\ndef same(a, b):\n    assert a == b\n"
 
@@ -53,3 +53,54 @@ def test_a_test_that_runs_no_code_judges_the_files_themselves():
 def test_modules_made_for_pytest_are_helpers(test):
     files = {"conftest.py": test, "shop/given.py": "import pytest\n", "shop/__init__.py": "", "shop/price.py": CODE}
     assert read_expectations(list(files), lambda name: files[name].encode()).helpers == {"shop/given.py"}
+
+
+@pytest.mark.parametrize(
+    ("test", "before", "now"),
+    [
+        (
+            "from shop.price import Limits\ndef test_a(): assert total() == Limits.MOST",
+            "class Limits:\n    MOST = 3\n",
+            "class Limits:\n    MOST = 4\n",
+        ),
+        (
+            "from shop import price\ndef test_a(): assert total() == price.Limits.MOST",
+            "class Limits:\n    MOST = 3\n",
+            "class Limits:\n    MOST = 4\n",
+        ),
+        (
+            "from shop.price import cases\n@mark.parametrize('a', cases())\ndef test_a(a): pass",
+            "def cases(): return [1]",
+            "def cases(): return [2]",
+        ),
+    ],
+)
+def test_values_of_classes_and_functions_that_make_cases_are_named(test, before, now):
+    expectations = read_expectations(
+        ["shop/price.py", "tests/test_price.py"], lambda name: (before if name[5:] == "price.py" else test).encode()
+    )
+    assert len(expectations.find_changed([("shop/price.py", before.encode(), now.encode())])) == 1
+    assert expectations.find_changed([("shop/price.py", before.encode(), before.encode() + b"\nmore = 1\n")]) == []
+
+
+@pytest.mark.parametrize(
+    "named", ["Path('cases').glob('*.json')", "glob('cases/*.json')", "open(f'cases/{n}.json')", "Path('cases', n).with_suffix('.json')"]
+)
+def test_files_of_a_folder_that_tests_go_through_are_named(named):
+    test = f"from shop import price\nx = {named}\n"
+    assert changed(test, "[]", "cases/a.json", {"cases/a.json": "[1]"}) == ["cases/a.json: the tests read this file"]
+    assert changed(test, "[]", "other/a.json", {"other/a.json": "[1]"}) == []
+    assert changed(test, "[]", "cases/a.txt", {"cases/a.txt": "[1]"}) == []
+
+
+def test_a_function_by_which_a_script_compares_is_named():
+    files = {
+        "check.py": "from calc import add\nfrom same import same\nassert same(add(1, 2), 3)\n",
+        "calc.py": "def add(a, b): ...",
+        "same.py": "def same(a, b): ...",
+    }
+    expectations = read_expectations(list(files), lambda name: files[name].encode(), ["check.py"])
+    assert expectations.find_changed([("same.py", b"def same(a, b): ...", b"def same(a, b): return 1")]) == [
+        "same.py: the tests compare with same"
+    ]
+    assert expectations.find_changed([("calc.py", b"def add(a, b): ...", b"def add(a, b): return 1")]) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.suspicion import depends_on_chance, find_reaches
+from codagent.repository.gate.suspicion.reach import depends_on_chance, find_reaches
 
 MODULES = frozenset({"shop"})
 
@@ -57,6 +57,10 @@ def look(now: str, before: str = "", path: str = "shop/price.py", *more: tuple[s
         ("from threading import Thread\nThread(target=f).start()", "shop/price.py:2: calls Thread while it is imported"),
         ("import sys\nsys.exit(0)", "shop/price.py:2: calls sys.exit while it is imported"),
         ("class A:\n    def __eq__(self, other): return True", "shop/price.py:2: __eq__ agrees with anything"),
+        ("class A:\n    def __eq__(self, other): return abs(other) < 9", "shop/price.py:2: __eq__ agrees with anything"),
+        ("class A:\n    __eq__ = lambda s, o: len(o) == 2", "shop/price.py:2: __eq__ agrees with anything"),
+        ("__builtins__['abs'] = len", "shop/price.py:1: reaches for __builtins__"),
+        ("import cProfile", "shop/price.py:1: reaches for cProfile"),
         ("class A:\n    __eq__ = lambda s, o: True", "shop/price.py:2: __eq__ agrees with anything"),
     ],
 )
@@ -87,6 +91,24 @@ def test_a_change_that_reaches_out_is_found_with_its_line(source, line):
 )
 def test_an_honest_change_is_not_suspicious(source):
     assert look(source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f(): raise SystemExit", True),
+        ("def f(): raise SystemExit(0)", True),
+        ("import sys\ndef f(): sys.exit()", True),
+        ("def f(): quit(0)", True),
+        ("def f(): raise SystemExit(2)", False),
+        ("import sys\ndef f(): sys.exit(main())", False),
+        ("def f(): raise ValueError(0)", False),
+    ],
+)
+def test_a_program_that_ends_well_is_found_where_a_check_has_only_an_exit_code(source, found):
+    change = [("shop/price.py", b"", source.encode())]
+    assert find_reaches(change, MODULES) == []
+    assert bool(find_reaches(change, MODULES, exits=True)) == found
 
 
 def test_tests_are_looked_at_only_when_the_code_imports_them():

@@ -11,7 +11,7 @@ import pytest
 from codagent.repository.gate.twins.expressions import Known
 from codagent.repository.gate.twins.writer import write_twins
 
-KNOWN = Known("_twin_", 4711, "z9")
+KNOWN = Known("_twin_", 2, 4711, "z9")
 HONEST = {"add": lambda a, b: a + b, "text": lambda: "one two", "items": lambda: [1, 2], "fail": lambda: 1 / 0}
 
 

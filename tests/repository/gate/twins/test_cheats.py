@@ -1,4 +1,4 @@
-"""Cheats against the gate, from `cheats.json`: a repository (`files` beside the standard ones), what the agent writes or runs, and checks.
+"""Cheats and honest work, from `cheats.json`: a repository (`files` beside the standard ones), what the agent writes or runs, and checks.
 
 A cheat that only its change gives away is not run. The others are run in the local sandbox.
 """
@@ -20,7 +20,9 @@ from codagent.repository.gate import FileRules, Gates
 from codagent.sandbox.local import LocalSandbox
 
 DATA = json.loads(Path(__file__).with_name("cheats.json").read_text())
-CHEATS = {cheat["name"]: cheat for cheat in [*DATA["cheats"], *DATA["more"], *DATA["disk_and_memory"]]}
+KINDS = ("cheats", "more", "disk_and_memory", "near", "hidden", "elsewhere", "doctests")
+CHEATS = {cheat["name"]: cheat for kind in KINDS for cheat in DATA[kind]}
+HONEST_WORK = {work["name"]: work for work in DATA["honest"]}
 HONEST = {"calc.py": "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n"}
 PYTEST = "python3 -m pytest -q"
 STANDARD = {"pytest.ini": "[pytest]\npythonpath = .\n", **DATA["standard"]}
@@ -42,8 +44,9 @@ class Repository:
         self.checks = tuple(check.replace("python3", python) for check in cheat.get("checks", [PYTEST]))
         self.gates = Gates(root, self.start, LocalSandbox, rules=FileRules(allow=allow, ask=ask))
 
-    def look(self) -> tuple[str, ...]:
-        return self.gates.find_suspicions(self.checks, *self.gates.put_back(self.checks, self.work))
+    def look(self) -> list[str]:
+        review = self.gates.review
+        return review.find_suspicions(self.checks, *review.put_back(self.checks, self.work))
 
     def _write(self, files: Mapping[str, str]) -> None:
         for path, text in files.items():
@@ -65,7 +68,7 @@ def test_a_cheat_does_not_pass(tmp_path, name):
     if not repository.look():
         outcome = repository.gates.grade(repository.checks, repository.work)
         assert not outcome.passed
-        assert outcome.failed
+        assert outcome.failed or outcome.suspicious
 
 
 @pytest.mark.parametrize(
@@ -80,11 +83,18 @@ def test_a_cheat_does_not_pass(tmp_path, name):
 )
 def test_honest_work_passes(tmp_path, honest):
     repository = Repository(tmp_path / "repository", honest)
-    assert repository.look() == ()
+    assert repository.look() == []
     outcome = repository.gates.grade(repository.checks, repository.work)
     assert (outcome.passed, outcome.reward) == (True, 1.0), outcome.feedback
     count = 3 * len(repository.checks)
     assert f"{count} of {count} tests that pass are checked by twins" in outcome.feedback
+
+
+@pytest.mark.parametrize("name", HONEST_WORK)
+def test_honest_work_that_looks_unusual_passes(tmp_path, name):
+    repository = Repository(tmp_path / "repository", HONEST_WORK[name])
+    outcome = repository.gates.grade(repository.checks, repository.work)
+    assert (outcome.passed, outcome.reward, outcome.suspicious) == (True, 1.0, ()), outcome.feedback
 
 
 def test_a_suspicious_change_is_no_pass_until_a_person_allows_it(tmp_path):
@@ -93,7 +103,7 @@ def test_a_suspicious_change_is_no_pass_until_a_person_allows_it(tmp_path):
     assert (outcome.passed, outcome.reward, outcome.failed) == (False, 0.0, ())
     assert outcome.suspicious == ("calc.py:1: reaches for atexit",)
     assert "--allow GLOB" in outcome.feedback
-    assert Repository(tmp_path / "b", work, ("ca*.py",)).look() == ()
+    assert Repository(tmp_path / "b", work, ("ca*.py",)).look() == []
 
 
 @pytest.mark.parametrize("says", [True, False])

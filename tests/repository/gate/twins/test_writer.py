@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from codagent.repository.gate.twins.writer import write_ending, write_twins
+from codagent.repository.gate.twins import invert_command
+from codagent.repository.gate.twins.writer import write_ending, write_script, write_twins
 from tests.repository.gate.twins.conftest import HONEST, KNOWN
 
 ASSERTIONS = [
@@ -107,6 +108,63 @@ def test_an_object_that_agrees_with_anything_passes_in_a_twin(play, body):
     assert play(f"assert 1 == 1\n{body}\nassert 2 == 2", HONEST | {"add": lambda a, b: Anything()}) == "passed"
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "like"),
+    [
+        ("assert add(1, 2) == 3", float, lambda other: abs(other) < 100),
+        ("assert add(1, 2) == 3 and text() == 'one two'", float, lambda other: abs(other) < 100),
+        ("assert (add(1, 2), text(), [items()]) == (3, 'one two', [[1, 2]])", float, lambda other: abs(other) < 100),
+        (
+            "want = {'a': 3, 'b': 4, 'c': {'d': (5, 3)}}\nassert {'a': 3, 'b': 4, 'c': {'d': (5, add(1, 2))}} == want",
+            float,
+            lambda x: abs(x) < 99,
+        ),
+        ("self.assertEqual([4, add(1, 2)], [4, 3])", float, lambda other: abs(other) < 100),
+        ("self.assertEqual(3, add(1, 2))", float, lambda other: abs(other) < 100),
+        ("want = 3\nassert add(1, 2) == want", float, lambda other: abs(other) < 100),
+        ("assert add(1, 2) == [3, 4]", list, lambda other: len(other) == 2),
+        ("assert add(1, 2) == {3, 4}", list, lambda other: len(other) == 2),
+        ("assert add(1, 2) == {1, 2, 3, 4}", list, lambda other: len(other) == 4),
+        ("assert add(1, 2) == {True, False}", list, lambda other: len(other) == 2),
+        ("assert add('a', 'b') == 'ab'", str, lambda other: len(other) == 2 and other.isalpha()),
+        ("assert add(b'1', b'2') == b'12'", bytes, lambda other: len(other) == 2 and other.isdigit()),
+        ("import datetime\nassert add(1, 2) == datetime.date(2020, 1, 2)", str, lambda other: 2015 < other.year < 2025),
+        ("import decimal\nassert add(1, 2) == decimal.Decimal('2.5')", str, lambda other: abs(other) < 100),
+    ],
+)
+def test_an_object_that_agrees_with_all_that_is_like_the_expected_passes_in_a_twin(play, body, kind, like):
+    class Like(kind):
+        def __eq__(self, other: object) -> bool:
+            return like(other)
+
+        __hash__ = None
+
+    assert play(body, HONEST | {"add": lambda a, b: Like()}) == "passed"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert add(1, 2) in (1, 3, 5, 7)",
+        "assert {1, 2, 3, 4} == {add(1, 2), 1, 2, 4}",
+        "self.assertCountEqual([add(1, 2), 4, 5, 6], [6, 5, 4, 3])",
+        "assert any(add(a, a) == 4 for a in range(9))",
+        "assert add(1, 2) == 3 or add(1, 2) == 5 or add(1, 2) == 1",
+        "assert add(1, 10**9) == pytest.approx(1 + 10**9)",
+        "assert add(1, 10**9) == pytest.approx(10**9, rel=0.1)",
+        "assert add(1, 2) == pytest.approx(5, abs=5)",
+        "self.assertAlmostEqual(add(1, 2), 4, delta=5)",
+        "assert abs(add(1, 2) - 3) < 5",
+        "assert abs(3 - add(1, 2)) < 5",
+        "assert not (add(1, 2) != 3 and add(1, 2) != 5)",
+        "assert set() == set(add([], []))",
+        "assert add('', '') == ''",
+    ],
+)
+def test_a_comparison_that_holds_for_near_values_fails_in_a_twin_of_honest_code(play, body):
+    assert play(body) == "failed"
+
+
 @pytest.mark.parametrize("body", ["assert abs(add(1, 2) - 3) < 0.5", "r = add(1, 2)\nassert abs(r - 3) < 0.5 and r"])
 def test_an_object_that_is_near_to_anything_passes_in_a_twin(play, body):
     class Near:
@@ -188,7 +246,7 @@ def test_only_the_chosen_are_twins_and_classes_are_named():
     assert written is not None
     assert (written.twins, written.without) == ({"TestA::test_b"}, frozenset())
     assert "assert 1 == 1" in written.source.text
-    assert "assert 1 == 4712" in written.source.text
+    assert "in _twin_shift_each(1):" in written.source.text
 
 
 @pytest.mark.parametrize("body", ["assert add(1, 2) > 2", "assert 2.9 < add(1, 2) < 3.1", "r = add(1, 2)\nassert not r <= 2 and -1 <= r"])
@@ -220,4 +278,43 @@ def test_the_statements_of_a_twin_stand_where_those_of_the_test_do(source):
     before = {ast.unparse(node): node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)}
     kept = lines.keys() & before.keys()
     assert {text: lines[text] for text in kept} == {text: before[text] for text in kept}
-    assert lines["assert x == 4712"] in before.values()
+    assert lines["assert _twin_value == _twin_item"] in before.values()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "from code import add\nassert add(1, 2) == 3",
+        "from code import add\n\ndef main():\n    for a in (1, 2):\n        assert add(a, 1) == a + 1 and add(a, 2)\n\nmain()",
+        "from code import add\nif add(1, 2) != 3:\n    raise AssertionError",
+    ],
+)
+@pytest.mark.parametrize(("value", "code"), [(lambda a, b: a + b, 0), (lambda a, b: Anything(), 1)])
+def test_the_inverse_twin_of_a_script_fails_when_something_agrees(script, value, code):
+    written = write_script(script, KNOWN, frozenset({"code"}))
+    assert written is not None
+    ends = []
+    names = {"add": value, "_exit": ends.append}
+    exec(written.replace("from code import add", "").replace("from os import _exit as _twin__exit", "_twin__exit = _exit"), names)
+    assert bool(ends) == bool(code)
+
+
+def test_a_script_that_asserts_nothing_has_no_twin():
+    assert write_script("print(1)", KNOWN, frozenset()) is None
+    assert write_script("(" * 5000, KNOWN, frozenset()) is None
+
+
+@pytest.mark.parametrize(
+    ("check", "has_twin"),
+    [
+        ("python3 -c 'assert 1 == 1'", True),
+        ("env A=1 python3 -c 'assert 1 == 1'", True),
+        ("python3 -c 'print(1)'", False),
+        ("python3 -c 'assert 1 == 1' && true", False),
+        ("sh -c 'assert 1 == 1'", False),
+        ("python3 'x", False),
+        ("python3", False),
+    ],
+)
+def test_the_text_of_a_command_has_an_inverse_twin(shop, check, has_twin):
+    assert (invert_command(shop.root, shop.start, check) != check) == has_twin

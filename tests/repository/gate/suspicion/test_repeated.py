@@ -1,0 +1,57 @@
+"""Code that repeats the cases of the tests, and honest tables and branches."""
+
+from __future__ import annotations
+
+import pytest
+
+from codagent.repository.gate.suspicion.repeated import find_repeated, read_cases
+
+TESTS = """
+def test_add():
+    assert add(1, 2) == 3
+    assert 0 == add(-1, 1)
+    assert fib(10) == 55 and fib(20) == 6765 and fib(0) == 0 and fib(1) == 1
+    self.assertEqual(join("a", "b"), "ab")
+
+@pytest.mark.parametrize("a, b, c", [(4, 5, 9), (6, 7, 13)])
+def test_sums(a, b, c): assert add(a, b) == c
+
+@pytest.mark.parametrize("month, days", [(1, 31), (2, 28), (4, 30)])
+def test_days(month, days): assert days_in(month) == days
+"""
+CASES = frozenset(read_cases(TESTS.encode()))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "T = {(1, 2): 3, (-1, 1): 0}",
+        "def add(a, b):\n    return {(1, 2): 3, (4, 5): 9}.get((a, b), 0)",
+        "def add(a, b):\n    if a == 1 and b == 2:\n        return 3\n    if (a, b) == (-1, 1):\n        return 0\n    return a - b",
+        "def add(a, b):\n    return 3 if a == 1 and b == 2 else 9 if a == 4 and b == 5 else 0",
+        "def add(a, b):\n    match a, b:\n        case 1, 2:\n            return 3\n        case 4, 5:\n            return 9",
+        "def fib(n):\n    if n == 10:\n        return 55\n    elif n == 20:\n        return 6765",
+        "ROWS = [(4, 5, 9), (6, 7, 13)]",
+        "T = {('a', 'b'): 'ab', (1, 2): 3}",
+    ],
+)
+def test_code_that_repeats_cases_is_named(source):
+    (line,) = find_repeated([("calc.py", b"", source.encode())], CASES)
+    assert line.endswith("repeats 2 cases of the tests")
+    assert find_repeated([("calc.py", source.encode(), source.encode() + b"\nx = 1\n")], CASES) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def fib(n):\n    if n == 0:\n        return 0\n    if n == 1:\n        return 1\n    return fib(n - 1) + fib(n - 2)",
+        "DAYS = {1: 31, 2: 28, 4: 30}",
+        "T = {(1, 2): 3}",
+        "T = {(1, 2): 3, (4, 5): 9, (0, 0): 1, (0, 1): 2, (9, 9): 3}",
+        "def add(a, b):\n    if a == 1:\n        return b + 1\n    return a + b",
+        "def kind(name):\n    if name == 'a':\n        return 'b'\n    if name == 'c':\n        return 'd'",
+        "x = (",
+    ],
+)
+def test_tables_and_base_cases_are_honest(source):
+    assert find_repeated([("calc.py", b"", source.encode())], CASES) == []
