@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from codagent.sandbox.definition import Definition, load_for_repository
 from codagent.sandbox.docker.reaper import owner_labels, reap
 from codagent.sandbox.docker.sandbox import DockerSandbox
 from codagent.sandbox.images.image import ensure_image
+from tests.docker.conftest import Containers
 from tests.docker.images import remove_images
 
 pytestmark = pytest.mark.docker
 
 LOOP = "test-image"
+BUILT: list[str] = []  # by the test that runs
 KILLED = """
 import sys
 from pathlib import Path
@@ -35,12 +38,13 @@ ensure_image(load_for_repository("python", {"setup": "sleep 60"}), Setup(script=
 
 
 @pytest.fixture(autouse=True)
-def _no_image_stays(client: Any, python_sandbox: Definition, wait_until_gone: Callable[[str], bool]) -> Iterator[None]:
-    before = {image["Id"] for image in client.images("codagent/repo")}
+def _no_image_stays(client: Any, python_sandbox: Definition, wait_until_gone: Callable[..., bool]) -> Iterator[None]:
     yield
-    assert wait_until_gone(LOOP)
-    assert wait_until_gone("setup")
-    remove_images(client, *{image["Id"] for image in client.images("codagent/repo")} - before)
+    assert wait_until_gone(LOOP, owner=os.getpid())
+    assert wait_until_gone("setup", owner=os.getpid())
+    layers = [layer for image in BUILT for layer in client.history(image)]  # an image is built on that of a Dockerfile
+    BUILT.clear()
+    remove_images(client, *{layer["Id"] for layer in layers if "codagent/repo:" in str(layer["Tags"])})
 
 
 @pytest.fixture
@@ -52,7 +56,9 @@ def root(tmp_path: Path) -> Path:
 def build_image_of(wanted: Definition, root: Path) -> tuple[str, list[str]]:
     subprocess.run(["git", "add", "-A"], cwd=root, check=True)
     lines: list[str] = []
-    return ensure_image(wanted, read_setup_of(root, wanted), say=lines.append), lines
+    image = ensure_image(wanted, read_setup_of(root, wanted), say=lines.append)
+    BUILT.append(image)
+    return image, lines
 
 
 def run_after_setup(script: str, root: Path, look: str = "cat /opt/seen") -> str:
@@ -168,16 +174,15 @@ def test_what_a_setup_leaves_in_the_background_is_not_waited_for(root: Path) -> 
     assert run_after_setup("setsid sleep 300 & echo ready >/opt/seen", root) == "ready\n"
 
 
-def test_a_killed_host_leaves_a_setup_to_the_reaper(client: Any, containers: Callable[[str], list[dict[str, Any]]]) -> None:
+def test_a_killed_host_leaves_a_setup_to_the_reaper(containers: Containers, wait_until_gone: Callable[..., bool]) -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         assert host.stdout.readline().startswith("building")
-        while not containers("setup"):
+        while not containers("setup", owner=host.pid):
             pass
         host.send_signal(signal.SIGKILL)
-    [left] = containers("setup")
-    assert left["Id"] in reap()
-    assert containers("setup") == []
+    reap()
+    assert wait_until_gone("setup", owner=host.pid)
 
 
 def test_an_image_after_a_setup_does_not_look_like_ours_to_remove(root: Path, client: Any) -> None:

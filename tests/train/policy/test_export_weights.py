@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from statistics import fmean
@@ -24,12 +22,12 @@ from codagent_train.policy.import_weights import import_model
 from codagent_train.recipe.schema import RecordsConfig
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.run_dir.weights_ref import resolve
+from tests.train.command import run_train
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 IDS = torch.tensor([[5, 9, 2, 7, 11]])
 ASKED = Message("user", "Tell a story of a fox.")
 
@@ -226,8 +224,7 @@ def test_a_disk_that_is_full_leaves_no_half_a_folder(to, adapters, tmp_path):
 
 def test_the_command_says_what_it_made_and_ends_with_2_when_it_cannot(adapters, tmp_path):
     def command(out):
-        given = [TRAIN, "export", adapters[0], "--to", "hub-folder", "--out", out]
-        return subprocess.run(given, capture_output=True, text=True, check=False)
+        return run_train("export", adapters[0], "--to", "hub-folder", "--out", out)
 
     done, again = command(tmp_path / "hub"), command(tmp_path / "hub")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'hub'}\n")
