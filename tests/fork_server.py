@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -53,12 +54,12 @@ class ForkServer:
                     socket.send_fds(self._calls, [b"call"], streams)
                 print(json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)}), file=call, flush=True)
                 pid = int(call.readline())
-                ours.settimeout(timeout)
-                try:
-                    code = int(call.readline())
-                except TimeoutError:
+                in_time = select.select([ours], [], [], timeout)[0]
+                if not in_time:
                     os.kill(pid, signal.SIGKILL)
-                    raise subprocess.TimeoutExpired(words, timeout) from None
+                code = int(call.readline())
+            if not in_time:
+                raise subprocess.TimeoutExpired(words, timeout)
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(words, code, out.read(), err.read())

@@ -49,6 +49,6 @@ def codagent(codagent_server, repository, tmp_path):
     def run(*arguments, stdin="", cwd=repository, **environment):
         home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_"))}
-        return codagent_server.run(*arguments, cwd=cwd, env=clean | home | environment, stdin=stdin, timeout=120)
+        return codagent_server.run(*arguments, cwd=cwd, env=clean | home | environment, stdin=stdin, timeout=250)
 
     return run
