@@ -50,6 +50,26 @@ def open_plain(path: Path, flags: int, mode: int = 0o644) -> int:
     return descriptor
 
 
+def write_whole(path: Path, data: bytes, *, executable: bool = False) -> None:
+    """Write a file. After an error or a crash, what was there is as it was.
+
+    A file that is replaced keeps its permissions to read and write. `executable` decides about execution.
+    """
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        allowed = path.stat().st_mode & 0o666 if path.exists() else 0o666 & ~_read_umask()
+        execution = (allowed & 0o444) >> 2 if executable else 0
+        Path(beside).chmod(allowed | execution)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, unless it exists. Raises RepositoryError when a link, a file or another user's folder is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +175,16 @@ def _is_ours(status: os.stat_result, path: Path) -> bool:
     """Return whether this user owns the folder. For root, the owner of the folder above will do: root may work in the repository of
     another user, after it has told git that the repository is safe."""
     return status.st_uid == os.geteuid() or (os.geteuid() == 0 and status.st_uid == path.parent.stat().st_uid)
+
+
+def _read_umask() -> int:
+    """Return the permissions that new files do not get. Linux tells them; elsewhere they are set to be read."""
+    with suppress(OSError, StopIteration):
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Umask:"))
+        return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _refusal(path: Path) -> str:

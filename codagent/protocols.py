@@ -22,6 +22,12 @@ class CallText(str):
     __slots__ = ()
 
 
+class Reading(str):
+    """Says how much of the prompt the model has read so far, while it reads a long one. It is no part of the answer."""
+
+    __slots__ = ()
+
+
 class Restart(str):
     """Says why a reply is asked for again. What was heard of it before is void."""
 

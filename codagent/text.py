@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import chain
 from typing import Any
 
 from codagent.types import CommandResult, Message, Profile, ToolCall
@@ -16,9 +17,12 @@ _ESCAPE = re.compile(
     r"|[ -/]*[0-~])"  # two-character sequences
 )
 _OVERWRITTEN = re.compile(r"^[^\n]*\r(?=[^\n])", re.MULTILINE)
-# C0 and C1 controls except tab and newline, and the marks that reorder or hide text
+_MARKS = (0x61C, 0x180E, 0x200B, 0x200C, 0x200E, 0x200F, 0xFEFF)
+_RANGES = (range(0x2028, 0x202F), range(0x2060, 0x206A), range(0xFFF9, 0xFFFC), range(0xE0000, 0xE0080))
+HIDING_MARKS = "".join(map(chr, chain(_MARKS, *_RANGES)))  # that reorder or hide text, or end a line
+# C0 and C1 controls except tab and newline, and these marks
 _CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+    f"[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDING_MARKS}]"
     "|(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d|\u200d(?![\u2600-\u27bf\U0001f000-\U0001faff])"  # else it joins two emoji
 )
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udc7f\udd00-\udfff]")  # a pair, or one that stands for no byte

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from codagent.cli.command_table import CommandTable
 from codagent.errors import UsageError
 
 _OF_SESSION = ("--continue", "--resume")
@@ -17,6 +19,10 @@ _ASKS = {"help": "--help", "version": "--version"}
 
 class StartGroup(TyperGroup):
     """The commands of codagent. Anything else is a task for `run`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = CommandTable()  # type: ignore[assignment] # click never changes it
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Put the command in front of a task, and of the options of a task."""

@@ -20,7 +20,7 @@ from codagent.types import Limits, Loop, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class LoopJob:
     """A loop that is to be run, or taken up from its record."""
 
     name: str  # by which a person knows it
@@ -61,14 +61,19 @@ class Job:
 
 
 def run_jobs(
-    jobs: Iterable[Job], executor: Executor, budget: FleetBudget, *, at_once: int, on_end: Callable[[Job, Result | CodagentError], None]
+    jobs: Iterable[LoopJob],
+    executor: Executor,
+    budget: FleetBudget,
+    *,
+    at_once: int,
+    on_end: Callable[[LoopJob, Result | CodagentError], None],
 ) -> None:
     """Run jobs side by side, `at_once` at a time. `on_end` hears of each what came of it, or why it did not begin, as soon as it ends.
 
     No result is kept. An exception that is no CodagentError, such as KeyboardInterrupt, stops all loops, and is raised when they have
     ended. They can be resumed.
     """
-    running: dict[Future[Result], Job] = {}
+    running: dict[Future[Result], LoopJob] = {}
 
     def hear(most: int) -> None:
         while len(running) > most:

@@ -61,7 +61,7 @@ class RayExecutor:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def make_runner(self, options: RunnerOptions) -> RemoteRunner:
-        return self._made.add(RemoteRunner(options, self._carry, self._stop_flags.set.remote))
+        return self._made.add(RemoteRunner(options, self._run_elsewhere, self._stop_flags.set.remote))
 
     def stop(self) -> None:
         self._made.stop()
@@ -70,7 +70,7 @@ class RayExecutor:
         self._ray.shutdown()
         sys.stdout = self._stdout
 
-    def _carry(self, parcel: Parcel, packed: bytes, unfit: frozenset[str]) -> Iterator[Piece]:
+    def _run_elsewhere(self, parcel: Parcel, packed: bytes, unfit: frozenset[str]) -> Iterator[Piece]:
         """Run a loop as one Ray task, on none of the machines `unfit`, and yield its pieces. Raises WorkerLost."""
         from ray.exceptions import RayError, RayTaskError
 

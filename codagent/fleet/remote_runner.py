@@ -29,7 +29,7 @@ from codagent.store.record import load
 from codagent.types import Loop
 
 TRIES = 5  # how often a loop is given to a worker
-Carry = Callable[[Parcel, bytes, "frozenset[str]"], Iterator[Piece]]  # not to these machines; raises WorkerLost, NoWorkerLeft
+RunElsewhere = Callable[[Parcel, bytes, "frozenset[str]"], Iterator[Piece]]  # not to these machines; raises WorkerLost, NoWorkerLeft
 
 
 class WorkerLost(Exception):
@@ -43,12 +43,12 @@ class NoWorkerLeft(Exception):
 class RemoteRunner:
     """A LoopRunner that hands loops to workers."""
 
-    def __init__(self, options: RunnerOptions, carry: Carry, interrupt: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, options: RunnerOptions, run_elsewhere: RunElsewhere, interrupt: Callable[[str], None] = lambda _: None) -> None:
         """`interrupt` lets the worker that has the loop of this id interrupt it.
 
         Raises UsageError when the person does not allow what the repository sets up for its sandbox.
         """
-        self._options, self._carry, self._interrupt = options, carry, interrupt
+        self._options, self._run_elsewhere, self._interrupt = options, run_elsewhere, interrupt
         self._running: set[str] = set()
         self._stopped = False
         self._setup = _read_setup(options)
@@ -72,7 +72,7 @@ class RemoteRunner:
                 loop = load(folder / layout.RECORD)
                 self._hand_on_notes(spec, folder, loop)
         finally:
-            layout.remove_if_empty(folder)
+            layout.remove_unrecorded(folder)
             if not folder.exists():
                 with suppress(RepositoryError):
                     git.unpublish(root, spec.loop_id)
@@ -112,7 +112,7 @@ class RemoteRunner:
     def _follow(self, spec: LoopSpec, folder: Path, display: Display, unfit: frozenset[str]) -> tuple[str, CodagentError | None]:
         """Keep what comes back of a loop. Returns the worker's machine, and why another should have the loop; None: it is over."""
         node, parcel = "", self._pack_parcel(spec, folder)
-        for piece in self._carry(parcel, self._pack_commits(spec, parcel), unfit):
+        for piece in self._run_elsewhere(parcel, self._pack_commits(spec, parcel), unfit):
             match piece:
                 case Began():
                     node = piece.node

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from codagent.errors import CodagentError
 from codagent.files import temporary_folder
 from codagent.fleet.parcel import NOTES, Ended, Failed, FileTail, KeptWork, Parcel, Piece, Said, Seen, write_files
+from codagent.protocols import ignore_text
 from codagent.repository import git
 from codagent.runner.display import LoopView
 from codagent.runner.model import Access, open_model
@@ -95,6 +96,8 @@ def _run(runner: Runner, parcel: Parcel, own: Path, put: Callable[[_Item], None]
 class Courier:
     """A Display that hands over what happens, and the files of the loop as they grow."""
 
+    on_text = on_output = staticmethod(ignore_text)
+
     def __init__(self, folder: Path, root: Path, parcel: Parcel, put: Callable[[_Item], None]) -> None:
         self._folder, self._root, self._put, self._loop_id = folder, root, put, parcel.spec.loop_id
         self._sent = {name: len(file.data) for name, file in parcel.files.items() if name != NOTES}
@@ -132,8 +135,6 @@ class Courier:
 
     def watch(self, view: LoopView) -> None:
         self._view = view
-
-    def on_text(self, text: str) -> None: ...
 
     def close(self) -> None: ...
 

@@ -1,6 +1,7 @@
 """Brings the files of a folder into a sandbox, and what the agent made of them back.
 
-What comes out of a sandbox is hostile: only plain files come back, only to places inside the folder, and never through a link.
+What comes out of a sandbox is hostile: only plain files come back, only to places inside the folder, and never through a link. What git
+reads, a `.git` at any depth, neither goes in nor comes out: its settings name commands that git would run here.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from codagent.errors import RepositoryError, SandboxError, UsageError
-from codagent.files import open_plain, read_plain
+from codagent.files import read_plain, write_whole
 from codagent.protocols import Sandbox
 
 MAX_BYTES = 256 << 20
 MAX_FILES = 20_000
 _IN, _OUT = ".codagent-in.tar", ".codagent-out.tar"
-_OURS = ".codagent"
+_OURS, _GIT = ".codagent", ".git"
 _LEAVINGS = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}  # folders that programs make for themselves
 _SECONDS = 300.0
 
@@ -48,11 +49,11 @@ class FolderChanges:
 
 
 def read_folder(root: Path) -> Files:
-    """Read the plain files below `root`. Links, devices and codagent's own folder are left out. UsageError when that is too much."""
+    """Read the plain files below `root`. Links, devices and what is git's or codagent's stay out. UsageError when that is too much."""
     files: dict[str, FolderFile] = {}
     size = 0
     for path in sorted(root.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.relative_to(root).parts[0] == _OURS:
+        if path.is_symlink() or not path.is_file() or _is_private(path.relative_to(root)):
             continue
         size += path.stat().st_size
         if size > MAX_BYTES or len(files) == MAX_FILES:
@@ -79,7 +80,7 @@ def put_files(sandbox: Sandbox, files: Files) -> None:
 
 def collect_files(sandbox: Sandbox) -> Files:
     """Return the plain files of the sandbox's working directory. Raises SandboxError when they do not come out."""
-    left_out = " ".join(f"--exclude={name}" for name in (_OUT, f"./{_OURS}", *sorted(_LEAVINGS)))
+    left_out = " ".join(f"--exclude={name}" for name in (_OUT, f"./{_OURS}", _GIT, *sorted(_LEAVINGS)))
     result = sandbox.run(f"tar {left_out} -cf {_OUT} . && test $(wc -c < {_OUT}) -le {2 * MAX_BYTES}", timeout=_SECONDS)
     if result.exit_code:
         raise SandboxError(f"the files could not be packed in the sandbox, or are more than {2 * MAX_BYTES >> 20} MB")
@@ -88,7 +89,7 @@ def collect_files(sandbox: Sandbox) -> Files:
         with tarfile.open(fileobj=io.BytesIO(sandbox.read(_OUT)), mode="r:") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
-                if member.isreg() and not path.is_absolute() and ".." not in path.parts and path.parts[:1] != (_OURS,):
+                if member.isreg() and not path.is_absolute() and ".." not in path.parts and not _is_private(path):
                     content = tar.extractfile(member)
                     files[path.as_posix()] = FolderFile(content.read() if content else b"", bool(member.mode & 0o100))
     except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
@@ -109,15 +110,19 @@ def write_back(root: Path, before: Files, after: Files, kept: Path) -> FolderCha
         old, new = before.get(path), after.get(path)
         if old == new or (new is None and _LEAVINGS & {*PurePosixPath(path).parts}):
             continue
-        if not _is_still(root, path, old) or not _write(root, path, new):
-            left.append(path)
-            if new:
-                _write(kept / "after", path, new)
+        saved = old is None or _write(kept / "before", path, old)
+        if saved and _is_still(root, path, old) and _write(root, path, new):
+            (written if new else removed).append(path)
             continue
-        (written if new else removed).append(path)
-        if old:
-            _write(kept / "before", path, old)
+        left.append(path)
+        if new:
+            _write(kept / "after", path, new)
     return FolderChanges(tuple(written), tuple(removed), tuple(left))
+
+
+def _is_private(path: PurePath) -> bool:
+    """Whether a path in the folder is git's or codagent's own. Some file systems take `.GIT` for `.git`."""
+    return path.parts[0] == _OURS or any(part.lower() == _GIT for part in path.parts)
 
 
 def _is_still(root: Path, path: str, old: FolderFile | None) -> bool:
@@ -135,17 +140,14 @@ def _read_file(path: Path) -> FolderFile:
 
 
 def _write(root: Path, path: str, file: FolderFile | None) -> bool:
-    """Write a file, or remove it (None). Returns whether that was done."""
+    """Write a file as a whole, or remove it (None). Returns whether that was done; if not, what was there is as it was."""
     try:
         if file is None:
             _locate(root, path).unlink()
             return True
         root.mkdir(parents=True, exist_ok=True)
         target = _locate(root, path, make=True)
-        flags, mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o755 if file.executable else 0o644
-        with os.fdopen(open_plain(target, flags, mode), "wb") as opened:
-            opened.write(file.data)
-            os.fchmod(opened.fileno(), os.fstat(opened.fileno()).st_mode & ~0o111 | (0o111 & mode))
+        write_whole(target, file.data, executable=file.executable)
     except (OSError, RepositoryError):
         return False
     return True

@@ -13,7 +13,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codagent.mcp.connection import Connections
 from codagent.protocols import ignore_text
 from codagent.settings.settings import McpServer
 from codagent.text import escape_controls, first_line, parse_json, sanitize, truncate_middle
@@ -21,6 +20,8 @@ from codagent.types import Profile, Step, Tool, ToolCall
 
 if TYPE_CHECKING:
     from mcp import types
+
+    from codagent.mcp.connection import Connections
 
 PREFIX = "mcp__"
 MAX_TOOLS = 100  # of all servers together; some providers take no more than 128
@@ -52,7 +53,11 @@ class McpTools:
         """
         self._servers, self._say = tuple(servers), say
         self.expect(earlier)
-        self._connections = Connections(self._servers, root) if self._servers else None
+        self._connections: Connections | None = None
+        if self._servers:
+            from codagent.mcp.connection import Connections
+
+            self._connections = Connections(self._servers, root)
 
     def expect(self, steps: Sequence[Step]) -> None:
         """Answer the calls of these steps, which are about to be repeated, as they were answered before. No server is asked again."""

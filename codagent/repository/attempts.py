@@ -10,7 +10,7 @@ from codagent.repository.tools import FINISH
 from codagent.text import parse_json, replace_unencodable
 from codagent.types import Episode, Loop, Message, Outcome
 
-Start = Literal["best", "last", "start"]
+StartFrom = Literal["best", "last", "start"]
 
 _NAMED = 5  # failing checks in a sentence
 
@@ -69,7 +69,7 @@ def answer_of(episode: Episode) -> str:
     return "\n\n".join(part.strip() for part in parts if part.strip()) or last.content.strip()
 
 
-def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> Attempt:
+def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: StartFrom) -> Attempt:
     """Choose the one to start from; of equally good ones the latest."""
     if rule == "start" or not attempts:
         return begin
@@ -79,7 +79,7 @@ def choose_attempt(begin: Attempt, attempts: Sequence[Attempt], rule: Start) -> 
 class AttemptHistory:
     """The attempts of a loop at its current task, and how many there were at all tasks."""
 
-    def __init__(self, begin: str, rule: Start) -> None:
+    def __init__(self, begin: str, rule: StartFrom) -> None:
         """`begin` is the commit that the first attempt starts from."""
         self._begin, self._rule = Attempt(begin, None), rule
         self.start = self._begin  # of the latest attempt

@@ -13,7 +13,7 @@ from codagent.errors import SandboxError
 from codagent.prompts import prompt
 from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
-from codagent.repository.attempts import Attempt, AttemptHistory, Claim, Start, claim_of, parse_claim, verdict_label
+from codagent.repository.attempts import Attempt, AttemptHistory, Claim, StartFrom, claim_of, parse_claim, verdict_label
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.messages.repo_map import select_files
@@ -39,7 +39,7 @@ class RepositoryContext:
     loop_id: str
     ledger: Ledger
     open_gates: Callable[[], Gates]  # gives the same ones each time
-    start: Start = "best"
+    start: StartFrom = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind, what was read and what cannot be read
     user_rules: str = ""  # the user's own instructions for agents; "": there are none

@@ -39,7 +39,10 @@ class Display(Observer, Protocol):
         """Show a loop from here on."""
 
     def on_text(self, text: str) -> None:
-        """Show a piece of a reply, as the model writes it."""
+        """Show a piece of a reply, as the model writes it. "": the model is still being waited for."""
+
+    def on_output(self, text: str) -> None:
+        """Show the end of what the command that runs has printed so far. It is called once a second, in another thread."""
 
     def close(self) -> None:
         """Show nothing more."""

@@ -180,7 +180,7 @@ def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: 
     shared_runner = make_runner() if launch.count == 1 or find_target(settings).startswith(_SHARED) else None
     ids = sorted(layout.create_loop(launch.loops) for _ in range(launch.count))  # so that the order of records is that of their seeds
     for loop_id in ids:
-        stack.callback(layout.remove_if_empty, launch.loops / loop_id)  # when the loop never begins
+        stack.callback(layout.remove_unrecorded, launch.loops / loop_id)  # when the loop never begins
     for number, loop_id in enumerate(ids):
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
         seed = None if pattern.seed is None else pattern.seed + 100_000 * number

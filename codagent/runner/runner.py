@@ -111,9 +111,10 @@ class Runner:
         self._check_stopped()
         folder = self.loops / spec.loop_id
         self._start_sandbox.read_setup()
+        start_sandbox = partial(self._start_sandbox, on_output=display.on_output)
         with (
             self._hold_folder(folder),
-            closing(SandboxPool(self._pool, self._start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes,
+            closing(SandboxPool(self._pool, start_sandbox, spec.loop_id, ahead=spec.iterate)) as sandboxes,
             closing(self._open_servers(spec, so_far, display)) as servers,
         ):
             spec, packed = self._take_snapshot(spec)
@@ -181,9 +182,11 @@ class Runner:
         spec, loop, around, packed = ready.spec, ready.loop, ready.around, ready.packed
         next_task, view = self._plan(spec, loop, around.ledger)
         display.watch(view)
-        record = Record(self.loops / spec.loop_id / layout.RECORD, loop)
         earlier = [episode for episode in loop.episodes if not episode.resumable]
-        with closing(record), closing(open_workspace(spec, self.settings, around, agent.profile, packed, earlier)) as workspace:
+        with (
+            Record(self.loops / spec.loop_id / layout.RECORD, loop) as record,
+            closing(open_workspace(spec, self.settings, around, agent.profile, packed, earlier)) as workspace,
+        ):
             agent = replace(agent, observers=(record, display))
             loop = run_loop(agent, workspace, next_task, loop=loop, notes_io=self._notes_io(spec, loop))
             record.finish(loop.end or "")
@@ -222,15 +225,10 @@ class Runner:
             message = f"the record could not be written: {where}: {error.strerror}"
             raise RecordError(f"{message}; make room, then `codagent loop --resume {folder.name}`") from error
         finally:
-            layout.remove_if_empty(folder)
-            if not folder.exists() and self.root.is_dir():
-                self._forget(folder.name)
-
-    def _forget(self, loop_id: str) -> None:
-        """Remove the refs of a loop that never began. Work that is kept stays, also when somebody has removed the loop's folder."""
-        with suppress(RepositoryError):  # they keep a commit and harm nobody
-            if not git.list_published(self.root, loop_id):
-                git.unpublish(self.root, loop_id)
+            layout.remove_unrecorded(folder)
+            with suppress(RepositoryError):  # the refs of a loop that never began keep a commit and harm nobody
+                if not folder.exists() and self.root.is_dir() and not git.list_published(self.root, folder.name):
+                    git.unpublish(self.root, folder.name)
 
     @contextmanager
     def _stoppable(self, ledger: Ledger, sandboxes: SandboxPool) -> Iterator[None]:

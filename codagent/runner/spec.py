@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from codagent.agent.loop import Rewrite
 from codagent.errors import RecordError, UsageError
 from codagent.protocols import Model
-from codagent.repository.attempts import Start
+from codagent.repository.attempts import StartFrom
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
@@ -52,7 +52,7 @@ class LoopSpec:
     session: bool = False  # each episode is a turn of a conversation; there are no tasks
     iterate: bool = False  # each task again and again until its checks pass
     rewrite: Rewrite = "never"  # when the notes are rewritten
-    start: Start = "best"  # what an attempt starts from
+    start: StartFrom = "best"  # what an attempt starts from
     start_commit: str = ""  # what the user's files were when the loop began; "": a snapshot is taken
     begin: str = ""  # the commit that the first attempt starts from; "": `start_commit`
     notes: str = ""  # what the loop starts with

@@ -13,14 +13,17 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from codagent.errors import SandboxError
 from codagent.files import TemporaryFolder
+from codagent.protocols import OnText, ignore_text
 from codagent.sandbox.definition import ENVIRONMENT
 from codagent.sandbox.docker.channel import MAX_OUTPUT
+from codagent.sandbox.output_watch import END_BYTES, watch_output
 from codagent.types import CommandResult
 
 _MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
@@ -30,8 +33,9 @@ _KILL_SECONDS = 10.0  # that `kill_all` tries
 class LocalSandbox:
     """A GateSandbox that is a folder of this machine."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        """Work in `directory`. None: in a temporary folder, which `close` removes."""
+    def __init__(self, directory: Path | None = None, *, on_output: OnText = ignore_text) -> None:
+        """Work in `directory`. None: in a temporary folder, which `close` removes. `on_output` hears what a command has printed so far."""
+        self._on_output = on_output
         self._folder = TemporaryFolder()
         self._own = self._folder.path
         self._output = self._own / "output"
@@ -67,7 +71,8 @@ class LocalSandbox:
                 start_new_session=True,
             )
         try:
-            code = process.wait(timeout)
+            with watch_output(_look_at(log), self._on_output):
+                code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             code, timed_out = 124, True
         finally:
@@ -161,6 +166,14 @@ def _kill_session(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _look_at(log: Path) -> Generator[str]:
+    """Yield the end of an output as it is each time."""
+    while True:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, io.SEEK_END) - END_BYTES))
+            yield file.read(END_BYTES).decode(errors="replace")
 
 
 def _read_ends(log: Path) -> tuple[bytes, int]:

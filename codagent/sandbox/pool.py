@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from codagent.protocols import GateSandbox, Sandbox
+from codagent.protocols import GateSandbox, OnText, Sandbox, ignore_text
 from codagent.settings.settings import LOCAL, Settings
 
 if TYPE_CHECKING:
@@ -47,15 +47,16 @@ class SandboxFactory:
         if not self._local:
             self._setup = self._allow(self._root, self._definition)
 
-    def __call__(self, loop_id: str) -> GateSandbox:
-        """Start a fresh sandbox, labelled with the loop that it belongs to."""
+    def __call__(self, loop_id: str, on_output: OnText = ignore_text) -> GateSandbox:
+        """Start a fresh sandbox, labelled with the loop that it belongs to. `on_output` hears the end of what a command prints."""
         if self._local:
             from codagent.sandbox.local import LocalSandbox
 
-            return LocalSandbox()
+            return LocalSandbox(on_output=on_output)
         from codagent.sandbox.docker.sandbox import DockerSandbox
 
-        return DockerSandbox.start(self._definition, loop=loop_id, image=self._image() if self._own_image else None)
+        image = self._image() if self._own_image else None
+        return DockerSandbox.start(self._definition, loop=loop_id, image=image, on_output=on_output)
 
     def image(self) -> str:
         """Return the id of the image. It identifies the image's content, and a gate's verdict is valid for this image only."""

@@ -91,14 +91,12 @@ class History:
         self.loop = replace(self.loop, episodes=self.episodes[:-1], end=None)
         return last
 
-    def close(self) -> bool:
-        """End the record. Returns whether there is one."""
+    def close(self) -> None:
+        """End the record, if there is one."""
         record, self._record = self._record, None
-        if record is None:
-            return False
-        record.finish("finished")
-        record.close()
-        return True
+        if record is not None:
+            record.finish("finished")
+            record.close()
 
 
 def find_choice(loop: Loop) -> dict[str, Any]:

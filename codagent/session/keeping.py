@@ -37,37 +37,60 @@ class Keeper:
 
     def judge(self, episode: Episode) -> Episode:
         """Let the gates judge a turn that changed files, and keep its work. What goes wrong is in the episode's end."""
-        if episode.end == "sandbox":
-            return self.keep(episode)
-        outcome = None
         try:
-            tree = self._collect(episode)
-            changed = tree != git.tree_of(self._root, self._history.commit)
-            if changed and self._checks and episode.end != "interrupted":
-                outcome = self._grade(tree)
+            episode, tree = self._bring_out(episode)
+            if tree and self._checks and episode.end not in ("sandbox", "interrupted") and tree != self._tree_of(self._history.commit):
+                episode = self._judge(episode, tree)
         except KeyboardInterrupt:
-            episode = replace(episode, end="interrupted", cause="")
-        except (SandboxError, UsageError) as error:
-            if self._ready.around.ledger.interrupted:  # who interrupts closes the sandbox of the gates
-                episode = replace(episode, end="interrupted", cause="")
-            else:
-                episode = replace(episode, end="sandbox", cause=episode.cause or str(error))
-        except RepositoryError as error:
-            episode = replace(episode, end="repository", cause=str(error))
-        return self.keep(replace(episode, outcome=outcome))
+            return self.keep(replace(episode, end="interrupted", cause=""))
+        return self._commit(episode, tree)
 
     def keep(self, episode: Episode) -> Episode:
         """Add the commit that holds the work. Refs of codagent keep it, and no branch points to it.
 
-        An episode that has a commit begins from that. After a failure of the repository the work is what was kept last.
+        An episode that has a commit begins from that. When the work cannot be brought out, it is what was kept last.
         """
-        before = episode.commit or self._history.commit
+        return self._commit(*self._bring_out(episode))
+
+    def join(self, work: str, accepted: str) -> str:
+        """Return a commit that keeps both of these, for one ref."""
+        return work if work == accepted else git.commit(self._root, git.tree_of(self._root, work), work, "kept", trailers={}, also=accepted)
+
+    def _tree_of(self, commit: str) -> str:
+        return git.tree_of(self._root, commit)
+
+    def _judge(self, episode: Episode, tree: str) -> Episode:
+        try:
+            return replace(episode, outcome=self._grade(tree))
+        except (SandboxError, UsageError) as error:
+            if self._ready.around.ledger.interrupted:  # who interrupts closes the sandbox of the gates
+                return replace(episode, end="interrupted", cause="")
+            return replace(episode, end="sandbox", cause=episode.cause or str(error))
+        except RepositoryError as error:
+            return replace(episode, end="repository", cause=str(error))
+
+    def _bring_out(self, episode: Episode) -> tuple[Episode, str | None]:
+        """Return the episode and the tree of its work. None: it could not be brought out, and the episode's end says so."""
+        try:
+            return episode, self._collect(episode)
+        except SandboxError as error:
+            return replace(episode, end="sandbox", cause=str(error)), None
+        except RepositoryError as error:
+            return replace(episode, end="repository", cause=str(error)), None
+
+    def _commit(self, episode: Episode, tree: str | None) -> Episode:
+        """Make the commit of the work, which is the one before when nothing was changed, or when `tree` is None."""
+        before, session_id = episode.commit or self._history.commit, self._ready.spec.loop_id
         episode = replace(episode, commit=before)
         try:
-            if episode.end != "repository":
-                episode = replace(episode, commit=self._commit(episode, before))
-        except SandboxError as error:
-            episode = replace(episode, end="sandbox", cause=str(error))
+            if tree is not None and episode.end != "repository":
+                commit = before
+                if tree != self._tree_of(before):
+                    message = first_line(episode.task.instruction, 72)
+                    commit = git.commit(self._root, tree, before, message, trailers={"Codagent-Session": session_id})
+                if commit != self._ready.spec.start_commit:
+                    git.keep_work(self._root, session_id, episode.position, commit)
+                episode = replace(episode, commit=commit)
         except NotPublished as error:
             episode = replace(episode, end="repository", cause=str(error), commit=error.commit)
         except RepositoryError as error:
@@ -76,20 +99,6 @@ class Keeper:
             self._workspace.close()
         self._workspace.commit = str(episode.commit)
         return episode
-
-    def join(self, work: str, accepted: str) -> str:
-        """Return a commit that keeps both of these, for one ref."""
-        return work if work == accepted else git.commit(self._root, git.tree_of(self._root, work), work, "kept", trailers={}, also=accepted)
-
-    def _commit(self, episode: Episode, before: str) -> str:
-        """Return the commit of the work, which is `before` when nothing was changed."""
-        commit, session_id = before, self._ready.spec.loop_id
-        if (tree := self._collect(episode)) != git.tree_of(self._root, before):
-            message = first_line(episode.task.instruction, 72)
-            commit = git.commit(self._root, tree, before, message, trailers={"Codagent-Session": session_id})
-        if commit != self._ready.spec.start_commit:
-            git.keep_work(self._root, session_id, episode.position, commit)
-        return commit
 
     def _collect(self, episode: Episode) -> str:
         """Bring the work out of the sandbox, and return its tree. When the sandbox is gone, the steps are repeated in another one first.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.repository import git
@@ -66,7 +65,7 @@ class Session:
             ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
             self._spec, around = ready.spec, ready.around
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=self._so_far is not None)
-            stack.callback(_close, history, folder / layout.LEDGER)
+            stack.callback(history.close)
             unfinished = history.take_unfinished()
             workspace = stack.enter_context(closing(Workspace(ready, history.commit, self._on_answer)))
             model = MeteredModel(ready.opened.model, around.ledger, self._display.on_text)
@@ -242,9 +241,3 @@ class Session:
         else:
             now.workspace.commit = episode.commit
         self.history.add(replace(episode, end=episode.end or "interrupted"))
-
-
-def _close(history: History, ledger: Path) -> None:
-    """End the record. Where there is none, remove the ledger, too, so that nothing of the session is left."""
-    if not history.close():
-        ledger.unlink(missing_ok=True)

@@ -85,10 +85,12 @@ def create_loop(loops: Path) -> str:
         return loop_id
 
 
-def remove_if_empty(folder: Path) -> None:
-    """Remove a loop's folder when nothing is in it, because the loop ended before its record began."""
-    if is_plain_folder(folder) and not any(folder.iterdir()):
-        folder.rmdir()
+def remove_unrecorded(folder: Path) -> None:
+    """Remove a loop's folder when it has no record, because nothing began: no request was made, so its ledger tells nothing."""
+    if is_plain_folder(folder) and not os.path.lexists(folder / RECORD):
+        (folder / LEDGER).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def list_loops(loops: Path) -> list[str]:

@@ -213,7 +213,7 @@ class MeteredModel:
     """A model whose every request goes through the ledger. A reply ends when the loop's time is over, in the middle of a word."""
 
     def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
-        """`on_text` hears every reply as it is written."""
+        """`on_text` hears every reply as it is written, and "" while the model waits for its server."""
         self._model, self._ledger, self._on_text = model, ledger, on_text
         self._known: tuple[int, int] = (0, 0)  # a number of first messages, and how many tokens the server counted for them
 
@@ -223,8 +223,7 @@ class MeteredModel:
 
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         def hear(text: str) -> None:
-            if text:  # else the model only waits for its server
-                self._on_text(text)
+            self._on_text(text)
             on_text(text)
             self._ledger.check_time()
 

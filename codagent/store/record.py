@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from codagent.errors import RecordError
 from codagent.files import is_plain, make_folder
@@ -55,6 +55,7 @@ class Record:
         self._seen: tuple[int, ...] = ()
         self._messages: tuple[Message, ...] = ()  # the latest request, with what followed it
         resumed = is_plain(path)
+        self._path, self._begun = path, resumed  # whether an episode has begun
         self._checksum = jsonl.drop_torn_line(path) if resumed else 0
         self._file = jsonl.open_to_append(path, new=not resumed)
         if resumed:
@@ -62,8 +63,17 @@ class Record:
         else:
             self._write("loop", {"schema": SCHEMA, **encode(loop)})
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file, and remove it when no episode has begun."""
+        self.close()
+        if not self._begun:
+            self._path.unlink(missing_ok=True)
+
     def on_episode_start(self, episode: Episode) -> None:
-        self._seen = ()
+        self._seen, self._begun = (), True
         shared = _shared_length(episode.prompt, self._messages)
         self._messages = episode.prompt
         self._write("episode", {**encode(replace(episode, prompt=episode.prompt[shared:])), **({"shared": shared} if shared else {})})
@@ -121,8 +131,7 @@ def load(path: Path) -> Loop:
             ((kind, value),) = content.items()
             assembly.add(kind, value)
         except _WRONG as error:
-            kept = "the lines before it are whole and can be kept by cutting the file there"
-            raise RecordError(f"{path}, line {number}, is damaged ({error}); {kept}") from None
+            raise RecordError(f"{path}, line {number}, is damaged ({error}); the lines before it are whole: cut the file there") from None
     try:
         return _check(assembly.finish())
     except _WRONG as error:
@@ -173,8 +182,7 @@ class _Assembly:
                 self._add_observation(decode(_ObservationLine, value))
             case "ended":
                 episode, self._pending = self._close_step(), None
-                plain = {**encode(replace(episode, steps=())), **value}
-                self._episodes[-1] = decode(Episode, plain, steps=episode.steps)
+                self._episodes[-1] = decode(Episode, {**encode(replace(episode, steps=())), **value}, steps=episode.steps)
             case "end":
                 self._loop = replace(self._loop, end=decode(_EndLine, value).end)
             case "resumed":
@@ -192,9 +200,7 @@ class _Assembly:
 
     def _add_episode(self, shared: int, value: dict[str, Any]) -> None:
         """Add an episode, whose prompt begins with the first `shared` messages of the latest request and what followed it."""
-        messages: tuple[Message, ...] = ()
-        if self._episodes:
-            messages = self._episodes[-1].conversation
+        messages = self._episodes[-1].conversation if self._episodes else ()
         if not 0 <= shared <= len(messages):
             raise ValueError(f"a prompt shares {shared} messages with a request of {len(messages)}")
         episode = decode(Episode, value)
@@ -218,12 +224,11 @@ class _Assembly:
     def _close_step(self) -> Episode:
         """Return the latest episode. A reply without an answer counts as a step that was interrupted."""
         episode = self._episodes[-1]
-        if self._pending is None:
+        if (pending := self._pending) is None:
             return episode
-        reply = self._pending.reply
+        reply = pending.reply
         answers = tuple(Message("tool", "error: interrupted", tool_call_id=call.id) for call in reply.message.tool_calls)
-        step = Step(reply, Observation(answers, "interrupted"), 0.0, self._pending.context)
-        return replace(episode, steps=(*episode.steps, step))
+        return replace(episode, steps=(*episode.steps, Step(reply, Observation(answers, "interrupted"), 0.0, pending.context)))
 
     def _reopen(self) -> None:
         """Let the latest episode go on, if it can be resumed, and a step of it that has no answer."""

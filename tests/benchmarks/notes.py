@@ -26,8 +26,8 @@ from samples import check_out, names, sample
 
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.models.open import ModelOptions, open_model, profile_for
-from codagent.runner.result import solved
-from codagent.runner.runner import Desk
+from codagent.runner.model import Access
+from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, OpenedModel, spec_of
 from codagent.settings.settings import Settings
 from codagent.store import layout
@@ -43,7 +43,7 @@ LIMITS = Limits(iterations=8, patience=99, tokens=10_000_000, seconds=1e6, usd=N
 
 
 class Shared:
-    """A model that outlives the desks that it sits at."""
+    """A model that stays open when a runner closes it."""
 
     def __init__(self, model):
         self._model = model
@@ -78,25 +78,23 @@ def mend(name: str, condition: str, folder: Path, ready: OpenedModel, notes: str
     root = folder / condition / name
     loops = layout.make_loops_dir(layout.home_dir(root if root.exists() else check_out(name, root)))
     so_far = next((load(loops / loop_id / layout.RECORD) for loop_id in layout.list_loops(loops)), None)
-    job = spec_of(so_far)[0] if so_far else begun(name, condition, loops, notes)
-    settings = Settings(model="embedded", limits=LIMITS)
-    with closing(
-        Desk(root, settings, loops=loops, progress=ProgressLines(prefix=f"{condition} {name}: "), open_model=lambda _: ready)
-    ) as desk:
-        loop = desk.do(job, so_far).loop
-    attempts = solved(loop)
+    spec = spec_of(so_far)[0] if so_far else new_spec(name, condition, loops, notes)
+    settings, display = Settings(model="embedded", limits=LIMITS), ProgressLines(prefix=f"{condition} {name}: ")
+    with closing(Runner(root, settings, loops=loops, display=display, open_model=lambda: ready, access=Access())) as runner:
+        loop = runner.run(spec, so_far).loop
+    attempts = loop.attempts
     passed = len(attempts) if loop.end == "passed" else None
     rewards = [attempt.outcome.reward if attempt.outcome else None for attempt in attempts]
     return {"passed": passed, "rewards": rewards, "notes": loop.episodes[-1].notes_after or "", "end": loop.end}
 
 
-def begun(name: str, condition: str, loops: Path, notes: str) -> LoopSpec:
+def new_spec(name: str, condition: str, loops: Path, notes: str) -> LoopSpec:
     task, loop_id, file = sample(name), layout.create_loop(loops), layout.notes_path(loops)
     if notes:
         NotesFile(file, layout.versions_dir(loops), who="another").write(notes)
     rewrite = "always" if condition == "notes" else "never"
     tasks = (Task(name, task.instruction, task.checks),)
-    return LoopSpec(loop_id, loop_id, tasks, True, rewrite, notes=notes, notes_file=str(file), seed=SEED)
+    return LoopSpec(loop_id, loop_id, tasks, iterate=True, rewrite=rewrite, notes=notes, notes_file=str(file), seed=SEED)
 
 
 def main() -> None:
@@ -121,10 +119,10 @@ def main() -> None:
                 results.keep(condition, name, mend(name, condition, folder, ready, notes.get(name, "")))
 
             list(pool.map(work, [name for name in given.only if name not in results.of(condition)]))
-            told(condition, [results.of(condition)[name] for name in given.only])
+            print_rows(condition, [results.of(condition)[name] for name in given.only])
 
 
-def told(condition: str, found: Collection[dict[str, Any]]) -> None:
+def print_rows(condition: str, found: Collection[dict[str, Any]]) -> None:
     """How many of the samples passed within so many iterations, and the mean over them of the best reward until then."""
     for k in WITHIN:
         passed = sum(each["passed"] is not None and each["passed"] <= k for each in found)

@@ -1,9 +1,9 @@
-"""Measures a session in a real terminal: prompt ready, key to echo and first text while a reply streams, memory over many turns.
+"""Measures a session in a real terminal against its goals: prompt ready, first text of a reply, memory over many turns, key to echo.
 
     .venv/bin/python -m tests.benchmarks.session [--turns 50] [--keys 200]
 
 The server is on this machine, sends 200 pieces a second, and says when it sent the first. Commands run in the local sandbox. Run it when
-nothing else runs: it waits for wall-clock time.
+nothing else runs: it waits for wall-clock time. The exit code is 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -112,36 +114,76 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, against what it is to be."""
+
+    name: str
+    value: float
+    goal: float
+    unit: str
+    more: str = ""
+
+    def describe(self) -> str:
+        more = self.more and f"  ({self.more})"
+        verdict = "held" if self.value <= self.goal else "MISSED"
+        return f"{self.name:<48} {self.value:8.2f} {self.unit:<3} goal {self.goal:g} {self.unit}: {verdict}{more}"
+
+
+def measure_turns(terminal: Terminal, server: Server, turns: int) -> tuple[list[float], list[float]]:
+    """Hold turns, and return the seconds until the first text of each was shown, and the memory in MB after each."""
+    firsts, sizes = [], []
+    for _ in range(turns):
+        terminal.send("go on")
+        terminal.wait_for("FIRST")
+        firsts.append(time.monotonic() - server.sent)
+        terminal.wait_for(" out ")
+        sizes.append(memory_mb(terminal.pid))
+    return firsts, sizes
+
+
+def measure(home: Path, server: Server, turns: int, keys: int) -> Iterator[Figure]:
+    root = make_repository(home / "repository")
+    began = time.monotonic()
+    with Terminal(root, home, "session", "--sandbox", "local", "--model", server.url) as terminal:
+        terminal.wait_for(READY)
+        ready = time.monotonic() - began
+        yield Figure("prompt ready", ready, 0.5, "s", f"{cpu_s(terminal.pid):.2f} s of the processor")
+        firsts, sizes = measure_turns(terminal, server, turns)
+        yield Figure(
+            "first text shown, longest", max(firsts) * 1e3, 50, "ms", f"median {statistics.median(firsts) * 1e3:.0f} ms, {turns} turns"
+        )
+        early = sizes[min(4, len(sizes) - 1)]
+        growth = 100 * (sizes[-1] / early - 1)
+        yield Figure(f"memory from turn 5 to turn {turns}", growth, 10, "%", f"{early:.0f} MB, then {sizes[-1]:.0f} MB")
+        server.words = PIECES
+        terminal.send("a long reply")
+        terminal.wait_for("FIRST")
+        yield _describe_keys(f"key to echo at {RATE:.0f} pieces a second, p99", measure_keys(terminal, keys))
+        terminal.type("\x03")
+        terminal.wait_for("stopped; what was done is kept")
+        terminal.send("!for i in $(seq 100000); do echo line $i; sleep 0.01; done")
+        terminal.wait_for("line ")
+        yield _describe_keys("key to echo while a command prints, p99", measure_keys(terminal, keys // 4))
+
+
+def _describe_keys(name: str, times: list[float]) -> Figure:
+    times = sorted(times)
+    return Figure(name, times[int(0.99 * len(times))] * 1e3, 30, "ms", f"median {statistics.median(times) * 1e3:.1f} ms, {len(times)} keys")
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=50)
     parser.add_argument("--keys", type=int, default=200)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serve() as server:
-        home = Path(folder)
-        root = make_repository(home / "repository")
-        began = time.monotonic()
-        with Terminal(root, home, "session", "--sandbox", "local", "--model", server.url) as terminal:
-            terminal.wait_for(READY)
-            ready, ready_cpu = time.monotonic() - began, cpu_s(terminal.pid)
-            firsts, sizes = [], []
-            for _ in range(asked.turns):
-                terminal.send("go on")
-                terminal.wait_for("FIRST")
-                firsts.append(time.monotonic() - server.sent)
-                terminal.wait_for(f"{server.words} out" if not sizes else "out")
-                sizes.append(memory_mb(terminal.pid))
-            server.words = PIECES
-            terminal.send("a long reply")
-            terminal.wait_for("FIRST")
-            keys = sorted(measure_keys(terminal, asked.keys))
-            terminal.type("\x03")
-        print(f"prompt ready: {ready:.2f} s, {ready_cpu:.2f} s of them on the processor")
-        print(f"key to echo at {RATE:.0f} pieces a second: median {statistics.median(keys) * 1e3:.1f} ms", end="")
-        print(f", 99th percentile {keys[int(0.99 * len(keys))] * 1e3:.1f} ms, {len(keys)} keys")
-        print(f"first text: median {statistics.median(firsts) * 1e3:.0f} ms after it was sent, longest {max(firsts) * 1e3:.0f} ms")
-        print(f"memory: {sizes[min(4, len(sizes) - 1)]:.0f} MB after 5 turns, {sizes[-1]:.0f} MB after {len(sizes)}")
+        figures = []
+        for figure in measure(Path(folder), server, asked.turns, asked.keys):
+            print(figure.describe(), flush=True)
+            figures.append(figure)
+    return int(any(figure.value > figure.goal for figure in figures))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -145,7 +145,7 @@ def run_pieces(options, spec):
             pieces.append(piece)
             yield piece
 
-    runner._carry = carry
+    runner._run_elsewhere = carry
     runner.run(spec)
     return pieces
 

@@ -1,6 +1,8 @@
 """Files into a sandbox and back, also when what comes back is hostile or the folder has changed meanwhile."""
 
+import errno
 import io
+import os
 import tarfile
 from contextlib import closing
 
@@ -41,6 +43,40 @@ def test_links_and_codagents_own_folder_stay_out(root):
     (root / ".codagent/notes.md").write_text("mine")
     (root / "link").symlink_to("/etc/passwd")
     assert sorted(read_folder(root)) == ["a.txt", "deep/b.bin", "deep/run.sh"]
+
+
+def test_what_git_reads_neither_goes_in_nor_comes_out(root, tmp_path):
+    (root / "vendor/.git").mkdir(parents=True)
+    (root / "vendor/.git/config").write_text("[core]\n")
+    (root / "module.git").mkdir()
+    (root / "module.git/is_a_name.txt").write_text("x")
+    before = read_folder(root)
+    assert sorted(before) == ["a.txt", "deep/b.bin", "deep/run.sh", "module.git/is_a_name.txt"]
+    names = (".git/config", "vendor/.git/hooks/post-checkout", "deep/.GIT/config", "sub/.git", ".gitignore", "a.git/b")
+    assert sorted(collect_files(Hostile(archive_of(*names)))) == [".gitignore", "a.git/b"]
+    with closing(LocalSandbox()) as sandbox:
+        sandbox.run("mkdir -p .git deep && echo '[core]' > .git/config && echo x > deep/.git && echo y > kept", timeout=10)
+        assert sorted(collect_files(sandbox)) == ["kept"]
+
+
+def test_a_file_that_cannot_be_written_is_as_it_was(root, tmp_path, monkeypatch):
+    before = read_folder(root)
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    changes = write_back(root, before, {**before, "a.txt": FolderFile(b"A" * 100_000)}, tmp_path / "kept")
+    assert (changes.written, changes.kept) == ((), ("a.txt",))
+    assert read_folder(root) == before
+
+
+@pytest.mark.parametrize(("mode", "executable", "after"), [(0o640, False, 0o640), (0o600, True, 0o700), (0o755, False, 0o644)])
+def test_a_replaced_file_keeps_its_permissions(root, tmp_path, mode, executable, after):
+    (root / "a.txt").chmod(mode)
+    before = read_folder(root)
+    write_back(root, before, {**before, "a.txt": FolderFile(b"A", executable)}, tmp_path / "kept")
+    assert (root / "a.txt").stat().st_mode & 0o777 == after
 
 
 def test_too_much_is_refused_in_a_sentence(root, monkeypatch):

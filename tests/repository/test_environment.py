@@ -125,7 +125,7 @@ def test_without_checks_a_write_is_answered_with_what_is_true(environment):
 
 def test_without_checks_a_model_without_memory_is_asked_until_it_has_written_or_answered(environment):
     place = environment(replace(SMALL, memory=0))
-    _, first = place.reset(Task("t", "what is the answer?"), "")
+    _, first = place.reset(Task("t", "say what the answer is"), "")
     assert "If the task is a question, answer it" in first.content
     assert "cases that fail" not in first.content
     assert place.step(calls(("write", {"path": "answer.txt/x", "content": "x"}))).end is None

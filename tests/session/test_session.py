@@ -412,6 +412,7 @@ def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
     second = session.ask("more")
     assert (second.end, second.commit) == ("sandbox", first.commit)
     assert "the engine is gone" in second.cause
+    assert "\n".join(place.said).count("the sandbox is gone") == 1  # it was waited for once
 
 
 def refuse(_):

@@ -13,7 +13,7 @@ from acp.schema import Cost, UsageUpdate
 from codagent.cli.acp.updates import describe_answer, describe_call, describe_checks
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.meter import Meter
-from codagent.protocols import CallText, Restart, Thought
+from codagent.protocols import CallText, Reading, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
@@ -46,11 +46,16 @@ class UpdateStream:
     def on_text(self, text: str) -> None:
         if isinstance(text, Restart):
             self.say(str(text))
-        elif isinstance(text, Thought):
+        elif isinstance(text, Thought) and text:
             self._send(helpers.update_agent_thought_text(clean(text)))
-        elif not isinstance(text, CallText) and not self._summing:
+        elif text and not isinstance(text, CallText | Reading) and not self._summing:
             self._streamed = True
             self._send(helpers.update_agent_message_text(clean(text)))
+
+    def on_output(self, text: str) -> None:
+        """Send the end of what the earliest call without an answer has printed so far."""
+        if self._calls:
+            self._send(helpers.update_tool_call(self._calls[0], content=[helpers.tool_content(helpers.text_block(clean(text)))]))
 
     def on_episode_start(self, episode: Episode) -> None:
         self._summing = episode.kind == "notes"

@@ -201,6 +201,7 @@ class Chat:
         self._typed.busy = True
         line = _WORDS.get(line.lower(), line)
         if line.startswith("/"):
+            self.view.work(clean(first_line(line, 80)))
             return run_command(self, line[1:])
         if line.startswith("!"):
             self._run_in_sandbox(line[1:].strip())

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from codagent.cli.terminal.output import say, warn
-from codagent.protocols import Thought
+from codagent.protocols import Reading, Restart, Thought, ignore_text
 from codagent.runner.display import LoopView
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
@@ -26,6 +26,8 @@ def print_event(event: str, **facts: Any) -> None:
 
 class EventStream:
     """A display that prints events. Each event of a loop names it."""
+
+    on_output = staticmethod(ignore_text)  # a result has the whole output
 
     def __init__(self, prefix: str = "") -> None:
         """`prefix` begins the sentences for a person."""
@@ -44,6 +46,10 @@ class EventStream:
         pass
 
     def on_text(self, text: str) -> None:
+        if isinstance(text, Restart):
+            self.say(text)
+        if isinstance(text, Restart | Reading) or not text:
+            return
         self._streamed = self._streamed or not isinstance(text, Thought)
         self._print("thinking" if isinstance(text, Thought) else "text", text=str(text))
 

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.live import REDRAWS, score_mark
+from codagent.protocols import ignore_text
 from codagent.runner.display import LoopView
 from codagent.text import escape_undecodable, first_argument, first_line, sanitize
 from codagent.types import ENDS_LOOP, Episode, Loop, Message, Reply, Step, Stop, Task
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 class Member:
     """The line of one loop."""
+
+    on_output = staticmethod(ignore_text)
 
     def __init__(self, board: GroupBoard, prefix: str) -> None:
         self._board, self._prefix = board, prefix

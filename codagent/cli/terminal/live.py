@@ -9,11 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.cli.terminal.tail import Tail
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.text import escape_undecodable, format_usd, sanitize
-from codagent.types import Episode, Limits, Message, Outcome, Reply, Step
+from codagent.types import Episode, Limits, Message, Outcome, Reply
 
 if TYPE_CHECKING:
     from rich import live
@@ -34,7 +33,7 @@ class Live(ProgressLines):
         self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._screen: live.Live | None = None
         self._view = LoopView(Limits(), Spent, float)
-        self._iteration, self._scores, self._doing, self._tail = 1, "", "", Tail()
+        self._iteration, self._scores = 1, ""
         self._prompt_tokens = self._cached_tokens = 0
 
     def watch(self, view: LoopView) -> None:
@@ -44,7 +43,8 @@ class Live(ProgressLines):
         self.close()
         super().watch(view)
         self._view = view
-        self._iteration, self._scores, self._doing, self._tail = 1, "", "", Tail()
+        self._iteration, self._scores = 1, ""
+        self._work("")
         for episode in view.earlier:
             self._count_episode(episode)
         self._screen = Screen(
@@ -70,29 +70,21 @@ class Live(ProgressLines):
 
         self._console.print(Text(escape_undecodable(sanitize(line))), soft_wrap=True)
 
-    def on_text(self, text: str) -> None:
-        """Show a piece of a reply, as it is sampled."""
-        self._tail.add(text)
-
     def on_episode_start(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
-        self._doing = "waiting for the model" if episode.kind == "solve" else "the notes are written"
         super().on_episode_start(episode)
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
-        self._tail = Tail()
         self._prompt_tokens += reply.prompt_tokens
         self._cached_tokens += reply.cached_tokens
-        self._doing = "; ".join(f"{call.name} {call.arguments}" for call in reply.message.tool_calls) or self._doing
         super().on_reply(reply, context)
-
-    def on_step(self, step: Step) -> None:
-        self._doing = "checking" if step.observation.end else "waiting for the model"
-        super().on_step(step)
 
     def on_episode_end(self, episode: Episode) -> None:
         self._count_episode(episode)
         super().on_episode_end(episode)
+
+    def _draw(self) -> None:
+        """Do nothing: a thread draws the block."""
 
     def _count_episode(self, episode: Episode) -> None:
         self._iteration = episode.position + 1
@@ -111,7 +103,7 @@ class Live(ProgressLines):
             format_usage(
                 self._view.limits, self._view.spent(), self._view.seconds_left(), self._cached_tokens / max(1, self._prompt_tokens)
             ),
-            self._current_line(),
+            self._describe_now(max(8, self._console.width // 2)),
         ]
         width = max(1, self._console.width - 1)
         texts = [Text("─" * min(width, 24), style="dim"), *(Text(escape_undecodable(line)) for line in lines)]
@@ -120,16 +112,6 @@ class Live(ProgressLines):
         for text in texts:
             text.truncate(width, overflow="ellipsis")
         return Text("\n").join(texts)
-
-    def _usage_line(self) -> str:
-        cached_share = self._cached_tokens / max(1, self._prompt_tokens)
-        return format_usage(self._view.limits, self._view.spent(), self._view.seconds_left(), cached_share)
-
-    def _current_line(self) -> str:
-        """Return the end of what the model writes. If it does not write, return what is being done."""
-        room = max(8, self._console.width // 2)
-        written = self._tail.shown()
-        return f"… {written[-room:]}" if written else " ".join(sanitize(self._doing[:_DOING]).split())[:room]
 
 
 def score_mark(outcome: Outcome | None) -> str:

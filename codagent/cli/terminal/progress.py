@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 from codagent.cli.terminal.output import warn, write
 from codagent.cli.terminal.paint import count_columns, dim, fit, take_end
-from codagent.cli.terminal.tail import Tail
+from codagent.cli.terminal.tail import CHECKING, NOTING, WAITING, Tail, describe_piece, last_line
+from codagent.protocols import Restart
 from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
 from codagent.runner.result import describe_end
 from codagent.text import first_argument, first_line, sanitize
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
+_DRAW_S = 0.1  # between two times that the line that changes is drawn
 _LONGEST, _LEAST = 160, 20  # columns of what a call was given
 
 
@@ -32,9 +34,9 @@ class ProgressLines:
         self._live = live and self._steps and sys.stderr.isatty()
         self._count = 0
         self._task = ""  # of the latest attempt
-        self._tail = Tail()
-        self._chunks = 0
-        self._drawn = 0.0
+        self._tail, self._output = Tail(), ""  # the ends of what the model writes, and of what a command prints
+        self._doing, self._began, self._drawn = "", 0.0, 0.0
+        self._again = ""  # why the reply is asked for again; "": it is asked for the first time
         self._describe_progress: Callable[[Loop], str] = lambda _: ""
 
     def say(self, line: str) -> None:
@@ -53,17 +55,26 @@ class ProgressLines:
         self._clear()
 
     def on_text(self, text: str) -> None:
-        """Show a piece of a reply, as it is sampled."""
-        self._chunks += 1
-        self._tail.add(text)
-        if self._live and time.monotonic() - self._drawn > 0.1:
-            self._drawn = time.monotonic()
-            width = shutil.get_terminal_size().columns - 24
-            tail = take_end(self._tail.shown(), width)
-            write(f"\r\x1b[K  … {self._chunks:>5} pieces  {dim(tail) if self._tail.is_thought else tail}", sys.stderr)
+        """Show a piece of a reply, as it is sampled, and that the model is waited for. Say once why a reply is asked for again."""
+        if isinstance(text, Restart):
+            self._tail = Tail()
+            if self._steps and text != self._again:
+                self.say(f"  {text}")
+            self._again = text
+        else:
+            self._tail.add(text)
+        self._doing = describe_piece(text) or self._doing
+        if time.monotonic() - self._drawn > _DRAW_S:
+            self._draw()
+
+    def on_output(self, text: str) -> None:
+        """Show the last line that a command has printed, with a clock."""
+        self._output = last_line(text)
+        self._draw()
 
     def on_episode_start(self, episode: Episode) -> None:
         self._count = 0
+        self._work(WAITING if episode.kind == "solve" else NOTING)
         if not self._steps:
             return
         if episode.kind == "notes":
@@ -73,8 +84,9 @@ class ProgressLines:
             self._task = episode.task.id
             self.say(f"iteration {episode.position + 1}:" if again else f"task: {first_line(episode.task.instruction, 80)}")
 
-    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
-        self._tail, self._chunks = Tail(), 0
+    def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:
+        self._again = ""
+        self._work("; ".join(f"{call.name} {first_line(first_argument(call), _LONGEST)}" for call in reply.message.tool_calls))
         if context is not None and self._steps:
             self.say("  (the context was shortened)")
 
@@ -82,8 +94,10 @@ class ProgressLines:
         self._count += 1
         if self._steps:
             self.say(self._fit_step(step))
+        self._work(CHECKING if step.observation.end else WAITING)
 
     def on_episode_end(self, episode: Episode) -> None:
+        self._work("")
         if episode.kind == "notes":
             if episode.outcome and not episode.outcome.passed:
                 why = f" ({episode.cause})" if episode.cause else ""
@@ -109,6 +123,30 @@ class ProgressLines:
             room -= _LEAST // 2
             line = format_step(self._count, step, room)
         return line
+
+    def _work(self, doing: str) -> None:
+        """Take note of what begins now; "": nothing."""
+        self._tail, self._output = Tail(), ""
+        self._doing, self._began = doing, time.monotonic()
+        self._draw()
+
+    def _draw(self) -> None:
+        """Draw the line that changes, if there is something to show."""
+        self._drawn = time.monotonic()
+        if self._live and self._doing:
+            line = self._describe_now(shutil.get_terminal_size().columns - 4)
+            write(f"\r\x1b[K  {dim(line) if self._tail.is_thought else line}", sys.stderr)
+
+    def _describe_now(self, columns: int) -> str:
+        """Return the end of what the model writes. If it does not write, return what is done, for how long, and what that has printed."""
+        if written := self._tail.shown():
+            return f"… {take_end(written, columns - 2)}"
+        if not self._doing:
+            return ""
+        clock = f" · {time.monotonic() - self._began:.0f} s"
+        line = fit(" ".join(sanitize(self._doing).split()), columns - len(clock)) + clock
+        room = columns - count_columns(line) - 4
+        return f"{line}  … {take_end(self._output, room)}" if self._output and room > 0 else line
 
     def _clear(self) -> None:
         if self._live:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.models.tool_calls.provider_data import add_piece, pack, pick_call_keys, pick_fields
-from codagent.protocols import CallText, Thought
+from codagent.protocols import CallText, Reading, Thought
 from codagent.text import parse_json
 from codagent.types import Tokens, ToolCall
 
@@ -53,10 +53,13 @@ class ChatAnswer:
     refusal: Json = field(default_factory=dict)  # fields in which the server says what it refuses
 
     def add(self, event: Json) -> str:
-        """Add one event, and return the text in it; a CallText when it holds only arguments of calls, a Thought when it holds neither.
+        """Add one event, and return the text in it; a CallText when it holds only arguments of calls, a Thought when it holds neither; a
+        Reading when it only tells how much of the prompt is read.
 
         Raises TypeError or AttributeError for other shapes.
         """
+        if reading := read_progress(event):
+            return reading
         usage = event.get("usage") or {}
         self.prompt_tokens = _read_count(usage, "prompt_tokens") or self.prompt_tokens
         self.completion_tokens = _read_count(usage, "completion_tokens") or self.completion_tokens
@@ -230,3 +233,14 @@ def _is_id(value: Any) -> bool:
 def _is_logprob(value: Any) -> bool:
     """Whether a value is the logarithm of a probability. Rounding may bring it a little above 0."""
     return type(value) in (int, float) and math.isfinite(value) and value < 1e-3
+
+
+def read_progress(event: Json) -> Reading | None:
+    """Return how much of the prompt llama.cpp has read, of what it had not read for an earlier request. None: the event does not say."""
+    progress = event.get("prompt_progress")
+    if not isinstance(progress, dict):
+        return None
+    cached = _read_count(progress, "cache")
+    unread = max(1, _read_count(progress, "total") - cached)
+    done = min(1.0, max(0, _read_count(progress, "processed") - cached) / unread)
+    return Reading(f"{done:.0%} of {unread:,} tokens")

@@ -16,6 +16,7 @@ from codagent.models.http.client import HttpClient
 from codagent.models.http.events import END
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import Transient
+from codagent.models.servers.chat_answer import read_progress
 from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.protocols import OnText, ignore_text
@@ -90,6 +91,7 @@ class Llama:
                 "n_probs": 1,
                 "post_sampling_probs": True,
                 "return_tokens": True,
+                "return_progress": True,
                 "cache_prompt": True,
             }
             if sampling.top_p is not None or sampling.top_k is not None:
@@ -107,6 +109,9 @@ class Llama:
         for event in self._client.stream("/completion", body):
             if event is END:
                 break
+            if reading := read_progress(event):
+                on_text(reading)
+                continue
             pieces.append(event["content"])
             on_text(event["content"])
             ids += event.get("tokens") or []

@@ -31,6 +31,7 @@ Json = dict[str, Any]
 _RESPONSES = "/v1/responses"  # a server that names it wants another kind of request
 _USAGE: Json = {"stream_options": {"include_usage": True}}
 _IDS: Json = {"logprobs": True, "top_logprobs": 0, "return_token_ids": True}  # only for servers that have them
+_PROGRESS: Json = {"return_progress": True}  # the same
 
 
 class OpenAIModel:
@@ -60,7 +61,7 @@ class OpenAIModel:
         self._url = url.rstrip("/")
         self._model, self._calling, self._patience, self._options = model, calling, patience or Patience(), options
         self._refused = RefusedFields()
-        self._extras = [_IDS, _USAGE]  # the fields that this server has not refused
+        self._extras = [_IDS, _USAGE, _PROGRESS]  # the fields that this server has not refused
         self._gives_back = True  # whether this server takes back the reasoning that it sends
         self._connection = Background(connect)  # importing an HTTP client takes a third of a second
 
@@ -162,8 +163,9 @@ class OpenAIModel:
 
     def _find_extras(self) -> Json:
         """Return the optional fields that this server may have."""
-        returns_ids = self._connection.get().facts.returns_ids
-        return {key: value for extra in self._extras if returns_ids or extra is not _IDS for key, value in extra.items()}
+        facts = self._connection.get().facts
+        lacking = [extra for extra, has in ((_IDS, facts.returns_ids), (_PROGRESS, facts.tells_progress)) if not has]
+        return {key: value for extra in self._extras if extra not in lacking for key, value in extra.items()}
 
     def _learn(self, refusal: str, sent: Json) -> bool:
         """Learn from the server's words about what was sent. Returns whether that changes the next request."""

@@ -32,6 +32,7 @@ class ServerFacts:
 
     window: int | None = None  # tokens of a prompt and its reply together; None: the server does not say
     returns_ids: bool = False  # whether a reply can have token ids and logprobs
+    tells_progress: bool = False  # whether the server can tell how much of a prompt it has read
 
 
 class ServerConnection:
@@ -68,7 +69,7 @@ def _read_facts(client: HttpClient, path: str, name: str) -> ServerFacts:
     models = _entries(client.get_json(path))
     entry = next((model for model in models if model.get("id") == name), models[0] if models else {})
     owner = entry.get("owned_by")
-    return ServerFacts(_count(entry.get("max_model_len")) or _find_window(client, owner, name), owner in _RETURNS_IDS)
+    return ServerFacts(_count(entry.get("max_model_len")) or _find_window(client, owner, name), owner in _RETURNS_IDS, owner == _LLAMA_CPP)
 
 
 def _find_window(client: HttpClient, owner: object, name: str) -> int | None:

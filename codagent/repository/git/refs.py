@@ -12,6 +12,7 @@ from pathlib import Path
 from codagent.errors import NotPublished, RepositoryError, UsageError
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import IDENTITY
+from codagent.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ def commit(root: Path, tree: str, parent: str | None, message: str, *, trailers:
     `parent` None makes a commit without a parent. `also` is a second parent; "": there is none.
     """
     lines = "".join(f"{name}: {' '.join(value.split())}\n" for name, value in trailers.items())
-    text = f"{message.strip()}\n\n{lines}".replace("\0", "").rstrip() + "\n"
+    text = sanitize(f"{message.strip()}\n\n{lines}".replace("\0", "")).rstrip() + "\n"  # git prints it on a terminal as it is
     parents = [word for id_ in (parent, also) if id_ for word in ("-p", id_)]
     return Git(root).line("commit-tree", tree, *parents, stdin=text.encode("utf-8", "replace"), env=IDENTITY)
 

@@ -63,7 +63,7 @@ class MessageFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """A piece of the message."""
 
     text: str
@@ -84,15 +84,15 @@ def write_session_message(facts: MessageFacts, profile: Profile) -> str:
     checks = "When files were changed, these checks decide: " + "; ".join(f"`{check}`" for check in facts.task.checks)
     parts = [
         *_rules(facts.rules),
-        Part(list_files(facts.paths)),
-        Part(checks if facts.task.checks else ""),
-        Part(_earlier(facts.earlier)),
-        Part(facts.task.instruction),
+        MessagePart(list_files(facts.paths)),
+        MessagePart(checks if facts.task.checks else ""),
+        MessagePart(_earlier(facts.earlier)),
+        MessagePart(facts.task.instruction),
     ]
     return join_within(parts, None)
 
 
-def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
+def join_within(parts: Sequence[MessagePart], max_bytes: int | None) -> str:
     """Join the parts that are not empty. Over `max_bytes`, elastic ones are shortened or left out: the longest first, vital ones last."""
     texts = [part.text for part in parts]
     elastic = [index for index, part in enumerate(parts) if part.elastic and part.text]
@@ -104,37 +104,45 @@ def join_within(parts: Sequence[Part], max_bytes: int | None) -> str:
     return _join(texts)
 
 
-def standard_message(facts: MessageFacts) -> list[Part]:
+def standard_message(facts: MessageFacts) -> list[MessagePart]:
     """What stays the same from attempt to attempt comes first, so that providers can cache it."""
     task = facts.task
     checks = "These checks decide: " + "; ".join(f"`{check}`" for check in task.checks)
     attempts = f"Earlier attempts:\n{describe_attempts(facts.attempts)}" if facts.attempts else ""
     return [
-        Part(f"Task: {task.instruction}"),
-        Part(checks if task.checks else ""),
+        MessagePart(f"Task: {task.instruction}"),
+        MessagePart(checks if task.checks else ""),
         *_rules(facts.rules),
-        Part(list_files(facts.paths), elastic=True),
-        Part(str(facts.remaining or "")),
-        Part(_gates(facts.feedback), elastic=True),
-        Part(attempts, elastic=True),
-        Part(_notes(facts.notes)),
+        MessagePart(list_files(facts.paths), elastic=True),
+        MessagePart(str(facts.remaining or "")),
+        MessagePart(_gates(facts.feedback), elastic=True),
+        MessagePart(attempts, elastic=True),
+        MessagePart(_notes(facts.notes)),
     ]
 
 
-def small_model_message(facts: MessageFacts, profile: Profile) -> list[Part]:
+def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePart]:
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
-    shown = [Part(_fence(path, data)) for path, data in reversed(list(facts.files.items()))]
-    files = shown or [Part(list_files(facts.paths), elastic=True)]
+    shown = [MessagePart(_fence(path, data)) for path, data in reversed(list(facts.files.items()))]
+    files = shown or [MessagePart(list_files(facts.paths), elastic=True)]
     printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
     return [
         *_rules(facts.rules),
         *files,
-        Part(printed, elastic=True),
-        Part(_notes(facts.notes)),
-        Part(_earlier(facts.earlier)),
-        Part(f"Task: {facts.task.instruction}"),
-        Part(f"{prompt('first' if facts.task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"),
+        MessagePart(printed, elastic=True),
+        MessagePart(_notes(facts.notes)),
+        MessagePart(_earlier(facts.earlier)),
+        MessagePart(f"Task: {facts.task.instruction}"),
+        MessagePart(_ask_small_model(facts, profile)),
     ]
+
+
+def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
+    """Say what is wanted. A small model that is told what to do with a question and with a task does the second with both."""
+    task = facts.task
+    if not task.checks and task.instruction.rstrip().endswith("?"):
+        return prompt("question")
+    return f"{prompt('first' if task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"
 
 
 def answer_form(shown: Sequence[str], profile: Profile) -> str:
@@ -148,7 +156,7 @@ def answer_form(shown: Sequence[str], profile: Profile) -> str:
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
-def _rules(rules: Rules) -> list[Part]:
+def _rules(rules: Rules) -> list[MessagePart]:
     """Return the parts that show instructions. The user's own are the same in all attempts, so they never pass the bound."""
     user = f"The user's own instructions:\n{rules.user}" if rules.user else ""
     skills = "\n".join(rules.skills)
@@ -156,10 +164,10 @@ def _rules(rules: Rules) -> list[Part]:
     listed = "\n".join(rules.nested[:LISTED_RULES]) + (f"\n… and {more} more" if more > 0 else "")
     nested = f"More instructions; each is shown with the first tool call that touches its folder:\n{listed}" if rules.nested else ""
     return [
-        Part(user),
-        Part(describe_rules(rules.files), elastic=True, vital=True),
-        Part(f"Skills; read the file of one that fits the task before you begin:\n{skills}" if skills else "", elastic=True),
-        Part(nested, elastic=True),
+        MessagePart(user),
+        MessagePart(describe_rules(rules.files), elastic=True, vital=True),
+        MessagePart(f"Skills; read the file of one that fits the task before you begin:\n{skills}" if skills else "", elastic=True),
+        MessagePart(nested, elastic=True),
     ]
 
 

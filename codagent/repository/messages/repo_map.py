@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from math import log
 from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
@@ -12,6 +13,7 @@ from codagent.text import BYTES_PER_TOKEN
 
 LISTED_FILES = 60
 MOST_FILES = 3
+MOST_WORDS = 60  # of the task and the checks' output that are searched for
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
@@ -33,7 +35,8 @@ def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens:
 
     Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
     """
-    ranked = _rank(paths, about, _find_definitions(sandbox))
+    defined = _find_definitions(sandbox)
+    ranked = _rank(paths, about, defined, _score_content(sandbox, about, [path for path in paths if path in defined]))
     left = max_tokens * BYTES_PER_TOKEN
     chosen = []
     for path in ranked[:MOST_FILES]:
@@ -47,9 +50,10 @@ def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens:
     return tuple(chosen)
 
 
-def _rank(paths: Sequence[str], about: str, defined: dict[str, set[str]]) -> list[str]:
+def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float]) -> list[str]:
+    """Order the files that define something. What their names say counts first; what their text says decides where names say nothing."""
     words = set(re.findall(r"[A-Za-z_]\w+", about))
-    score = {path: _score(path, about, words, defined[path]) for path in paths if path in defined}
+    score = {path: _score(path, about, words, defined[path]) + content.get(path, 0.0) for path in paths if path in defined}
     sources = {path: points for path, points in score.items() if not _TEST.search(path)} or score
     best = max(sources.values(), default=0)
     return sorted((path for path, points in sources.items() if points and points >= best / 2), key=lambda path: -score[path])
@@ -72,3 +76,24 @@ def _find_definitions(sandbox: Sandbox) -> dict[str, set[str]]:
         if definition:
             names.setdefault(path, set()).add(definition.split()[-1])
     return names
+
+
+def _score_content(sandbox: Sandbox, about: str, paths: Sequence[str]) -> dict[str, float]:
+    """Score the text of files from 0 to 1: the share of the words of `about` that it has. A word counts more when few files have it.
+
+    Words are compared by their beginnings, so that "step" finds "steps".
+    """
+    words = dict.fromkeys(word.lower() for word in re.findall(r"[A-Za-z_]\w{3,}", about, re.ASCII))
+    stems = list(dict.fromkeys(word[: max(4, len(word) - 2)] for word in words))[:MOST_WORDS]
+    if not stems or not paths:
+        return {}
+    result = sandbox.run(f"git grep -Iiowe '({'|'.join(stems)})[A-Za-z0-9_]*' -E -- . | head -n 50000", timeout=20)
+    having: defaultdict[str, set[str]] = defaultdict(set)  # which files have a word
+    for line in result.output.splitlines():
+        path, _, match = line.partition(":")
+        for stem in stems:
+            if match.lower().startswith(stem):
+                having[stem].add(path)
+    weights = {stem: log(1 + len(paths) / len(files)) for stem, files in having.items()}
+    total = sum(weights.values()) or 1.0
+    return {path: sum(weight for stem, weight in weights.items() if path in having[stem]) / total for path in paths}

@@ -150,7 +150,7 @@ def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
         file = parse_text(sandbox.read(path))
     except OSError:  # there is none, or writing will tell
         file = TextFile("")
-    content = file.fit(arguments["content"])
+    content = file.match_line_ends(arguments["content"])
     return _put(sandbox, path, file, content) or f"ok wrote {path} ({len(split_lines(content)):,} lines)"
 
 
@@ -162,7 +162,7 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
         text, names = redefine(file.text, arguments["content"])
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
-    return _put(sandbox, path, file, file.fit(text)) or f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+    return _put(sandbox, path, file, file.match_line_ends(text)) or f"ok {path}: defined {', '.join(names) or 'what was not there'}"
 
 
 def _put(sandbox: Sandbox, path: str, file: TextFile, text: str) -> str:

@@ -40,7 +40,7 @@ class TextFile:
         data = encode_text(text) if self.encoding == "utf-8" else text.encode(self.encoding, "surrogateescape")
         return self.mark + data
 
-    def fit(self, text: str) -> str:
+    def match_line_ends(self, text: str) -> str:
         """Give a text that takes the place of the file's its line ends, and the newline at its end if the file has one or is empty."""
         end = self.line_end
         fitted = text if end is None else set_line_ends(text, end)

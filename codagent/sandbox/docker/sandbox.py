@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Self
 
 from codagent.errors import SandboxError
+from codagent.protocols import OnText, ignore_text
 from codagent.sandbox.definition import WORKSPACE, Definition
 from codagent.sandbox.docker.channel import Answer
 from codagent.sandbox.docker.container import create
@@ -29,6 +30,7 @@ from codagent.sandbox.docker.engine import Stream, connect, translate_errors
 from codagent.sandbox.docker.frames import ChannelClosed
 from codagent.sandbox.docker.reaper import reap, remove
 from codagent.sandbox.docker.shell import MAX_READ, Exec, Shell
+from codagent.sandbox.output_watch import watch_output
 from codagent.types import CommandResult
 
 MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
@@ -46,8 +48,12 @@ class DockerSandbox:
     container. Only one thread at a time may use the sandbox, but any thread may close it or stop its command.
     """
 
-    def __init__(self, client: Any, container: str, lifeline: Stream, definition: Definition) -> None:
-        """Use a container that is running. `lifeline` is the connection to the standard input of its main process."""
+    def __init__(self, client: Any, container: str, lifeline: Stream, definition: Definition, on_output: OnText = ignore_text) -> None:
+        """Use a container that is running. `lifeline` is the connection to the standard input of its main process.
+
+        `on_output` hears once a second, in another thread, the end of what the command of `run` has printed so far.
+        """
+        self._on_output = on_output
         self._client = client
         self._container = container
         self._lifeline = lifeline
@@ -57,7 +63,7 @@ class DockerSandbox:
         self._shell = Shell(client, container, definition)
 
     @classmethod
-    def start(cls, definition: Definition, *, loop: str, image: str | None = None) -> Self:
+    def start(cls, definition: Definition, *, loop: str, image: str | None = None, on_output: OnText = ignore_text) -> Self:
         """Start a container, and first remove those whose owner has died.
 
         `loop` is the loop's id, for the container's label. `image` is an id that ensure_image returned; None: the definition's image.
@@ -72,7 +78,7 @@ class DockerSandbox:
             lifeline = Stream(client.attach_socket(container, params={"stdin": 1, "stream": 1}))
             undo.callback(lifeline.close)
             client.start(container)
-            sandbox = cls(client, container, lifeline, definition)
+            sandbox = cls(client, container, lifeline, definition, on_output)
             undo.pop_all()
             return sandbox
 
@@ -88,7 +94,9 @@ class DockerSandbox:
         log = self._next_log()
         started, timed_out, note = time.monotonic(), False, ""
         try:
-            answer = self._shell.ask("run", log, self._fit_argument(command), timeout=timeout)
+            command = self._fit_argument(command)
+            with watch_output(self._shell.peek(log), self._on_output):
+                answer = self._shell.ask("run", log, command, timeout=timeout)
         except TimeoutError:
             timed_out, answer = True, self._read_log(log, 124)
         except ChannelClosed:

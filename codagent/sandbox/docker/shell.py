@@ -19,6 +19,7 @@ from codagent.sandbox.docker.channel import MAX_OUTPUT, Answer, Channel
 from codagent.sandbox.docker.container import set_pids_limit
 from codagent.sandbox.docker.engine import Stream, translate_errors
 from codagent.sandbox.docker.frames import ChannelClosed
+from codagent.sandbox.output_watch import END_BYTES
 
 MAX_READ = 256 * 1024 * 1024  # bytes of one file
 _PATIENCE = 60.0  # seconds for anything that is not a command
@@ -104,6 +105,16 @@ class Shell:
         """Open a fresh shell, to give it away."""
         self.check_open()
         return self._open()
+
+    def peek(self, log: str) -> Generator[str]:
+        """Yield the end of an output as it is each time, by a shell of its own. For a thread of its own.
+
+        Raises SandboxError, TimeoutError and ChannelClosed, after which the commands of the sandbox go on as before.
+        """
+        with translate_errors("looking at the output"), closing(self.open_another().stream) as stream:
+            channel = self._open_channel(stream, kill_others=False)
+            while True:
+                yield channel.ask("peek", log, str(END_BYTES), timeout=_SPARE_PATIENCE, limit=END_BYTES).data.decode(errors="replace")
 
     def check_open(self) -> None:
         """Raise SandboxError when the sandbox was closed."""

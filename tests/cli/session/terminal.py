@@ -22,6 +22,7 @@ class Terminal:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_", "NO_COLOR"))}
         env = clean | {"HOME": str(home), "TERM": "xterm-256color"} | environment
         self.raw = b""
+        self._lines, self._whole = "", 0  # the whole lines of it without control sequences, and how many bytes they were
         self._seen = 0
         self._answered = 0
         self.pid, self._fd = pty.fork()
@@ -82,7 +83,11 @@ class Terminal:
     @property
     def text(self):
         """What was printed, without control sequences."""
-        return _SEQUENCE.sub(b"", self.raw).decode(errors="replace").replace("\r", "")
+        whole = self.raw.rfind(b"\n") + 1  # no sequence and no character is split there
+        if whole > self._whole:
+            self._lines += _remove_sequences(self.raw[self._whole : whole])
+            self._whole = whole
+        return self._lines + _remove_sequences(self.raw[whole:])
 
     def read(self, seconds):
         """Read what is there. Returns False at the end."""
@@ -97,3 +102,7 @@ class Terminal:
         for _ in range(data.count(b"\x1b[6n")):  # where the cursor is
             os.write(self._fd, b"\x1b[1;1R")
         return bool(data)
+
+
+def _remove_sequences(raw):
+    return _SEQUENCE.sub(b"", raw).decode(errors="replace").replace("\r", "")

@@ -129,7 +129,7 @@ def test_the_call_that_runs_is_shown():
 with Live() as live:
     watch(live); live.on_episode_start(episode(0)); live.on_reply(step().reply, None); time.sleep(0.5)
 """)
-    assert 'bash {"command": "ls"}' in terminal.finish()
+    assert "bash ls · 0 s" in terminal.finish()
 
 
 def test_lines_scroll_above_and_the_last_screen_is_clean():

@@ -68,6 +68,6 @@ def test_a_step_takes_one_line_of_the_terminal(monkeypatch, capsys, command):
     call = ToolCall("1", "bash", json.dumps({"command": command}))
     reply = Reply(Message("assistant", "", (call,)), "tool_calls", 1234, 56, None, None, Sampling(), "m", "")
     ProgressLines().on_step(Step(reply, Observation((Message("tool", "exit 0", tool_call_id="1"),)), 0.5))
-    line = capsys.readouterr().err.replace("\r\x1b[K", "").rstrip("\n")
-    assert count_columns(line) < 90
-    assert line.endswith("→ exit 0 · 0.5 s · 1,234 tokens in, 56 out")
+    lines = capsys.readouterr().err.replace("\r\x1b[K", "").rstrip("\n").split("\n")
+    assert max(map(count_columns, lines)) < 90
+    assert lines[0].endswith("→ exit 0 · 0.5 s · 1,234 tokens in, 56 out")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from codagent.models.http.patience import Patience
+from codagent.models.servers.chat_answer import read_progress
 from codagent.models.servers.openai_api import OpenAIModel
 from codagent.types import Message, Reply, Sampling
 from tests.models.loopback import Plain, serve
@@ -108,3 +109,24 @@ def test_tokens_that_are_not_all_numbers_are_not_kept(ids: Any, logprobs: Any, p
     )
     reply = ask(events=events)
     assert (reply.raw, reply.tokens, reply.prompt_tokens) == ("ok", None, 2)
+
+
+def progress(total: Any, cache: Any, processed: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {}}], "prompt_progress": {"total": total, "cache": cache, "processed": processed}}
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (progress(4000, 0, 0), "0% of 4,000 tokens"),
+        (progress(4000, 2000, 3000), "50% of 2,000 tokens"),
+        (progress(100, 100, 100), "0% of 1 tokens"),
+        (progress(10, 0, 999), "100% of 10 tokens"),
+        (progress(None, "a", -1), "0% of 1 tokens"),
+        ({"prompt_progress": "most"}, None),
+        ({"choices": []}, None),
+    ],
+)
+def test_how_much_of_a_prompt_is_read_is_no_text_of_the_answer(event: dict[str, Any], told: str | None) -> None:
+    assert read_progress(event) == told
+    assert ask({"content": "yes"}, events=(event,)).message.content == "yes"

@@ -85,8 +85,8 @@ LM_STUDIO = listing({"id": "m", "owned_by": "organization_owner"})
     ("answers", "facts"),
     [
         (VLLM, ServerFacts(40_960, returns_ids=True)),
-        (LLAMA_CPP | {"/props": {"default_generation_settings": {"n_ctx": 8192}}}, ServerFacts(8192)),
-        (LLAMA_CPP | {"/props": {"default_generation_settings": None}}, ServerFacts()),
+        (LLAMA_CPP | {"/props": {"default_generation_settings": {"n_ctx": 8192}}}, ServerFacts(8192, tells_progress=True)),
+        (LLAMA_CPP | {"/props": {"default_generation_settings": None}}, ServerFacts(tells_progress=True)),
         (LLAMA_CPP, ServerFacts()),
         (
             LM_STUDIO | {"/api/v0/models": {"data": [{"id": "m", "max_context_length": 131_072, "loaded_context_length": 4096}]}},
@@ -124,3 +124,10 @@ def test_ids_are_asked_only_of_servers_that_have_them(owner: str | None, asked: 
     with serve_answers(Answer("a"), owner=owner) as server:
         OpenAIModel(server.url, "m").reply((Message("user", "q"),), (), Sampling())
     assert {key: key in server.requests[0] for key in ("logprobs", "return_token_ids")} == {"logprobs": asked, "return_token_ids": asked}
+
+
+@pytest.mark.parametrize(("owner", "asked"), [("llamacpp", True), ("vllm", False), (None, False)])
+def test_how_much_of_the_prompt_is_read_is_asked_only_of_servers_that_tell_it(owner: str | None, asked: bool) -> None:
+    with serve_answers(Answer("a"), owner=owner) as server:
+        OpenAIModel(server.url, "m").reply((Message("user", "q"),), (), Sampling())
+    assert ("return_progress" in server.requests[0]) == asked

@@ -49,6 +49,33 @@ def test_nothing_named_is_nothing_shown(sandbox):
     assert select_files(sandbox, add(sandbox, a="def target(): ...\n"), "hello", 100) == ()
 
 
+def test_where_no_name_is_named_the_text_decides(sandbox):
+    paths = add(
+        sandbox,
+        pkg__errors='class CycleError(Exception):\n    """Steps need each other in a circle."""\n',
+        pkg__running="def run(steps): ...\n",
+        pkg__spec="def read(text): ...\n",
+    )
+    about = "Which exception is raised when steps need each other in a circle?"
+    assert select_files(sandbox, paths, about, 1000) == ("pkg/errors.py",)
+
+
+def test_a_word_that_all_files_have_says_less_than_a_rare_one(sandbox):
+    texts = {f"pkg__f{n}": f"def f{n}(): return 'value of the list'\n" for n in range(6)}
+    paths = add(sandbox, **texts, pkg__odd="def odd(): return 'a stale entry of the list'\n")
+    assert select_files(sandbox, paths, "why does the list keep a stale value?", 1000)[0] == "pkg/odd.py"
+
+
+def test_what_names_say_is_not_outweighed_by_text(sandbox):
+    paths = add(sandbox, pkg__mean="def mean(xs): ...\n", pkg__long="def other(): ...\n# the mean of the values of a list is wrong here\n")
+    assert select_files(sandbox, paths, "mean gives wrong values of a list", 1000)[0] == "pkg/mean.py"
+
+
+@pytest.mark.parametrize("about", ["it's $(touch /tmp/x) `a` 'quoted words' ü ß", "((((", "* + ? [a-z] \\d{4,}", ""])
+def test_a_task_is_never_a_command_or_a_pattern(sandbox, about):
+    assert select_files(sandbox, add(sandbox, a="def target(): ...\n"), about, 100) == ()
+
+
 def test_a_small_repository_is_listed_and_a_large_one_counted():
     assert list_files(["a.py", "b/c.py"]) == "Files:\na.py\nb/c.py"
     assert list_files([]) == "The repository is empty."

@@ -20,7 +20,7 @@ from codagent.errors import UsageError
 from codagent_train.files import require_empty
 from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
-from codagent_train.tasks.task_files import Part, list_task_files
+from codagent_train.tasks.task_files import TaskSplit, list_task_files
 
 REQUEST, TIMES = "improve.json", "times.json"
 ADAPTER = "adapter.gguf"
@@ -74,7 +74,7 @@ class Improver:
             if not (out / "base").is_dir():
                 self._train("import", wanted.model.partition(":")[2], "--out", "base")
         self._evaluate("before", wanted.model)
-        self._work("record", "train", wanted.model, ("--group", str(wanted.group), "--all", "--iterations", "1"))
+        self._run_loops("record", "train", wanted.model, ("--group", str(wanted.group), "--all", "--iterations", "1"))
         with self._phase("train"):
             self._learn()
         with self._phase("export"):
@@ -83,9 +83,9 @@ class Improver:
         self._evaluate("after", f"adapter:{out / ADAPTER}")
 
     def _evaluate(self, phase: str, model: str) -> None:
-        self._work(phase, "held-out", model, ("--iterations", str(self._wanted.iterations)))
+        self._run_loops(phase, "held-out", model, ("--iterations", str(self._wanted.iterations)))
 
-    def _work(self, phase: str, part: Part, model: str, options: Sequence[str]) -> None:
+    def _run_loops(self, phase: str, part: TaskSplit, model: str, options: Sequence[str]) -> None:
         """Run a loop, or a group of loops, at each task of a part, until the share of the time is over."""
         with self._phase(phase):
             files, deadline = list_task_files(self._out / "tasks", part), time.monotonic() + self._share(phase)

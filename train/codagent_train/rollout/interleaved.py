@@ -27,21 +27,21 @@ def run_interleaved(sampler: Sampler, plays: Sequence[Play]) -> list[Loop]:
     """
     if not plays:
         return []
-    seats = [_Seat(play) for play in plays]
+    running = [_RunningLoop(play) for play in plays]
     try:
-        with sampler.open_stream(len(seats)) as stream:
-            requests = {slot: request for slot, seat in enumerate(seats) if (request := seat.start())}
-            while not all(seat.ended for seat in seats):
+        with sampler.open_stream(len(running)) as stream:
+            requests = {slot: request for slot, loop in enumerate(running) if (request := loop.start())}
+            while not all(loop.has_ended for loop in running):
                 for slot, request in requests.items():
                     stream.submit(slot, request)
-                requests = {slot: request for slot, reply in stream.step().items() if (request := seats[slot].go_on(reply))}
+                requests = {slot: request for slot, reply in stream.step().items() if (request := running[slot].resume(reply))}
     finally:
-        for seat in seats:
-            seat.abort()
-    return [seat.result() for seat in seats]
+        for loop in running:
+            loop.abort()
+    return [loop.result() for loop in running]
 
 
-class _Seat:
+class _RunningLoop:
     """One loop, which runs until it asks for a reply."""
 
     def __init__(self, play: Play) -> None:
@@ -54,7 +54,7 @@ class _Seat:
         self._own: greenlet = greenlet(self._run)
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the loop has come to its end."""
         return bool(self._own.dead)
 
@@ -62,7 +62,7 @@ class _Seat:
         """Run the loop up to its first request; None: it ended without one."""
         return self._switched(self._own.switch())
 
-    def go_on(self, reply: Reply) -> SampleRequest | None:
+    def resume(self, reply: Reply) -> SampleRequest | None:
         """Run the loop on to its next request; None: it has ended."""
         return self._switched(self._own.switch(reply))
 

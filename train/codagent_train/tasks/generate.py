@@ -19,7 +19,7 @@ from codagent_train.files import require_empty
 from codagent_train.tasks.bugs.candidates import Bug, find_bugs, is_code
 from codagent_train.tasks.checking import BugChecker, Trial, parse_check
 from codagent_train.tasks.start import commit_bug, copy_repository, name_repositories, read_files
-from codagent_train.tasks.task_files import MadeTask, Part, write_task_file
+from codagent_train.tasks.task_files import MadeTask, TaskSplit, write_task_file
 from codagent_train.tasks.trials import Trials
 
 TASKS_FILE = "tasks.jsonl"
@@ -27,7 +27,7 @@ _REQUEST = "request.json"
 _PER_FUNCTION = 2  # tasks, or more where there are few functions
 _TRIES = 40  # bugs for each task, before a repository is given up
 
-Split = Literal["auto", "repository", "module"]
+SplitBy = Literal["auto", "repository", "module"]
 OpenSandbox = Callable[[Path], GateSandbox]  # for the repository in a folder
 
 
@@ -38,7 +38,7 @@ class TaskRequest:
     repositories: tuple[str, ...]  # folders
     count: int = 20  # tasks of each repository, at most
     seed: int = 0
-    split: Split = "auto"  # auto: by repository when there are several, else by module
+    split: SplitBy = "auto"  # auto: by repository when there are several, else by module
     check: str = ""  # a pytest command; "": `python -m pytest -q`
 
 
@@ -98,7 +98,7 @@ def _begin(request: TaskRequest, out: Path, *, resume: bool) -> None:
     file.write_text(asked, encoding="utf-8")
 
 
-def _make_from(name: str, source: Path, part: Part | None, request: TaskRequest, out: Path, workshop: Workshop) -> list[MadeTask]:
+def _make_from(name: str, source: Path, part: TaskSplit | None, request: TaskRequest, out: Path, workshop: Workshop) -> list[MadeTask]:
     """Make the tasks of one repository. `part` None: each module is either for training or held out."""
     root = (out / "repositories" / name).absolute()
     commit = copy_repository(source, root)
@@ -116,7 +116,7 @@ def _make_from(name: str, source: Path, part: Part | None, request: TaskRequest,
         for bug, trial in _accept(list(find_bugs(files, request.seed)), trials, request.count, partial(_report, workshop.say, name)):
             task_id = f"{name}-{len(tasks) + 1:04}"
             start = commit_bug(root, commit, bug.path, bug.data() or b"", task_id=task_id)
-            where: Part = part or ("held-out" if bug.path in held_out else "train")
+            where: TaskSplit = part or ("held-out" if bug.path in held_out else "train")
             tasks.append(MadeTask(task_id, where, name, start, check, bug.path, bug.function, bug.operator, trial.failing))
             write_task_file(out, tasks[-1])
     return tasks
@@ -169,7 +169,7 @@ def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
-def _plan_parts(repositories: int) -> list[Part]:
+def _plan_parts(repositories: int) -> list[TaskSplit]:
     """Return the parts of the repositories, in the order in which they give tasks. The first is always for training."""
     held_out = range(1, 1 + _share(repositories, 3))
     return ["held-out" if number in held_out else "train" for number in range(repositories)]

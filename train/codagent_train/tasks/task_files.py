@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-Part = Literal["train", "held-out"]
-PARTS: tuple[Part, ...] = ("train", "held-out")
+TaskSplit = Literal["train", "held-out"]
+PARTS: tuple[TaskSplit, ...] = ("train", "held-out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class MadeTask:
     """A checked task. The agent sees the instruction, the checks and the files of `start`."""
 
     id: str
-    part: Part
+    part: TaskSplit
     repository: str  # its name
     start: str  # the commit that the task starts from
     check: str
@@ -53,7 +53,7 @@ def write_task_file(out: Path, task: MadeTask) -> Path:
     return file
 
 
-def list_task_files(out: Path, part: Part) -> Sequence[Path]:
+def list_task_files(out: Path, part: TaskSplit) -> Sequence[Path]:
     """Return the task files of a part, sorted by name."""
     return sorted((out / part).glob("*.toml"))
 

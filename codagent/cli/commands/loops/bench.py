@@ -17,7 +17,7 @@ from codagent.text import count
 from codagent.types import Task
 
 if TYPE_CHECKING:
-    from codagent.fleet.jobs import Job
+    from codagent.fleet.jobs import LoopJob
     from codagent.fleet.swe_bench import Instance
 
 File = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Instances: instance_id, repo, base_commit, problem_statement a line.")]
@@ -66,7 +66,7 @@ def bench(
     if done := len(instances) - len(left):
         warn(f"{count(done, 'instance')} of {len(instances)} have a prediction in {out} already")
 
-    def predict(job: Job, result: Result) -> None:
+    def predict(job: LoopJob, result: Result) -> None:
         """Write the prediction of an instance whose loop came to its end, or to a limit."""
         if is_over(result.loop):
             changed = change(result.loop)
@@ -86,9 +86,9 @@ def bench(
     endings.finish(json_=json_, code=code, told=told, predictions=str(out), missing=missing)
 
 
-def _make_job(crowd: Crowd, instance: Instance, root: Path, record: Path | None, flags: dict[str, Any], seed: int | None) -> Job:
+def _make_job(crowd: Crowd, instance: Instance, root: Path, record: Path | None, flags: dict[str, Any], seed: int | None) -> LoopJob:
     """Make the job of an instance. It goes on with the loop that an earlier command has begun."""
-    from codagent.fleet.jobs import Job
+    from codagent.fleet.jobs import LoopJob
 
     settings = options.read_settings(root, **flags)
     loops = options.loops_dir(root, record, make=True)
@@ -104,4 +104,4 @@ def _make_job(crowd: Crowd, instance: Instance, root: Path, record: Path | None,
         user_rules=options.read_user_rules(),
     )
     launch = crowd.launch(instance.instance_id, root, loops, settings)
-    return Job(instance.instance_id, launch, pattern, options.person(warn, flags), flags, crowd.find_recorded(loops, pattern))
+    return LoopJob(instance.instance_id, launch, pattern, options.person(warn, flags), flags, crowd.find_recorded(loops, pattern))

@@ -43,7 +43,7 @@ def run_folder(
         with closing(opened.model):
             result, changes = run_in_folder(root, work, opened, start, display)
     finally:
-        layout.remove_if_empty(loops / loop_id)
+        layout.remove_unrecorded(loops / loop_id)
     finish([result], json_=json_, stream=stream, files=asdict(changes))
 
 

@@ -23,7 +23,7 @@ from codagent.text import format_usd
 
 if TYPE_CHECKING:
     from codagent.fleet.budget import FleetBudget
-    from codagent.fleet.jobs import Job, RecordedLoops
+    from codagent.fleet.jobs import LoopJob, RecordedLoops
     from codagent.runner.executor import Executor
     from codagent.runner.launch import LaunchOptions
 
@@ -42,7 +42,7 @@ TotalUsd = Annotated[
     float | None,
     typer.Option("--total-usd", min=0.0001, metavar="USD", help="Limit of US dollars for all loops together.", show_default="none"),
 ]
-OnEnd = Callable[["Job", Result], None]
+OnEnd = Callable[["LoopJob", Result], None]
 
 
 @contextmanager
@@ -104,13 +104,13 @@ class Crowd:
 
         return self._recorded.setdefault(loops, self._recorded.get(loops) or RecordedLoops(loops)).find(pattern)
 
-    def run(self, jobs: Sequence[Job], on_end: OnEnd = lambda _job, _result: None) -> Endings:
+    def run(self, jobs: Sequence[LoopJob], on_end: OnEnd = lambda _job, _result: None) -> Endings:
         """Run the loops. `on_end` hears of each that has a result, as it ends."""
         from codagent.fleet.jobs import run_jobs
 
         endings = Endings([job.name for job in jobs])
 
-        def hear(job: Job, ended: Result | CodagentError) -> None:
+        def hear(job: LoopJob, ended: Result | CodagentError) -> None:
             endings.add(job.name, ended)
             if isinstance(ended, Result):
                 on_end(job, ended)

@@ -15,7 +15,7 @@ from codagent.cli.terminal.progress import ProgressLines
 from codagent.runner.spec import LoopSpec
 
 if TYPE_CHECKING:
-    from codagent.fleet.jobs import Job
+    from codagent.fleet.jobs import LoopJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class JobMaker:
         self._pattern = replace(pattern, user_rules=options.read_user_rules())
         self._starts: dict[Path, str] = {}
 
-    def make(self, name: str, path: Path) -> Job:
+    def make(self, name: str, path: Path) -> LoopJob:
         """Make the job of a task file. Raises UsageError when the file or the command lacks something."""
-        from codagent.fleet.jobs import Job
+        from codagent.fleet.jobs import LoopJob
 
         file = read_request_file(str(path))
         root = find_root(self._places.repo, file)
@@ -75,7 +75,7 @@ class JobMaker:
         pattern = replace(self._pattern, tasks=tasks, start_commit=file.start or self._find_start(root))
         recorded = self._crowd.find_recorded(loops, pattern) if self._again else ""
         resuming = {key: value for key, value in self._flags.items() if key not in ("checks", "protect", "allow")}
-        return Job(name, self._crowd.launch(name, root, loops, settings), pattern, options.person(warn, resuming), resuming, recorded)
+        return LoopJob(name, self._crowd.launch(name, root, loops, settings), pattern, options.person(warn, resuming), resuming, recorded)
 
     def _find_start(self, root: Path) -> str:
         from codagent.runner.workspace import take_snapshot

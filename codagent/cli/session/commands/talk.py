@@ -35,7 +35,8 @@ def _effort(chat: Chat, level: str) -> None:
     effort = next((known for known in levels if known == level), None)
     if effort is None:
         now = chat.options.settings.effort or "as the model chooses"
-        chat.view.say(f"the effort is {now}; /effort takes one of {', '.join(levels)}")
+        unknown = f"there is no effort {level!r}; " if level else ""
+        chat.view.say(f"{unknown}the effort is {now}; /effort takes one of {', '.join(levels)}")
         return
     _ask_another(chat, replace(chat.options.settings, effort=effort))
     chat.view.say(f"the effort is {effort} from now on")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.view import describe_outcome
+from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.session.exchange import accept, make_branch, start_over, undo
@@ -30,13 +31,15 @@ def _diff(chat: Chat, argument: str) -> None:
     if change is None:
         return
     root, view = chat.options.root, chat.view
+    if paths := [word for word in argument.split() if word != "all"]:
+        change = change[0], git.select(root, *change, _choose(git.list_changed(root, *change), paths))
     view.print(clean(git.diff(root, *change, stat=True)).rstrip("\n"))
-    lines = view.ink.patch(git.diff(root, *change))
-    if argument != "all" and len(lines) > _LINES:
-        view.print("\n".join(lines[:_LINES]))
-        view.say(f"… {len(lines) - _LINES} more lines; /diff all shows them")
-    else:
+    lines = paint(git.diff(root, *change), color=view.ink.color).split("\n")
+    if "all" in argument.split() or len(lines) <= _LINES:
         view.print("\n".join(lines))
+        return
+    view.print("\n".join(lines[:_LINES]))
+    view.say(f"… {len(lines) - _LINES} more lines; /diff all shows them, /diff PATH those of a file")
 
 
 def _apply(chat: Chat, argument: str) -> None:
@@ -123,7 +126,7 @@ def _find_change(chat: Chat) -> tuple[str, str] | None:
 
 
 COMMANDS = (
-    Command("diff", "show what was changed", _diff, "[all]"),
+    Command("diff", "show what was changed", _diff, "[PATH…|all]"),
     Command("apply", "take the changes over into your files", _apply, "[PATH[:HUNK,…]…]"),
     Command("undo", "take back what was applied last", _undo),
     Command("discard", "drop the changes that are not accepted", _discard),

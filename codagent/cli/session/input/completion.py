@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from codagent.cli.session.view.ink import clean
+
 _MOST = 50
 
 
@@ -33,5 +35,5 @@ class SessionCompleter(Completer):
 def rank_paths(paths: Iterable[str], word: str) -> list[str]:
     """Return the paths that have the word in them: first those that begin with it, then those whose name does."""
     low = word.lower()
-    found = [path for path in paths if low in path.lower()]
+    found = [path for path in paths if low in path.lower() and clean(path) == path]  # no path that plays tricks on the terminal
     return sorted(found, key=lambda path: (not path.lower().startswith(low), not path.rpartition("/")[2].lower().startswith(low), path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -16,11 +17,13 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
 from codagent.cli.session.input.pastes import Pastes
 from codagent.cli.session.input.printer import install
+from codagent.text import HIDING_MARKS
 
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
@@ -53,6 +56,7 @@ class Screen:
         color: bool,
     ) -> None:
         history.parent.mkdir(parents=True, exist_ok=True)
+        Char.display_mappings |= {mark: f"<{ord(mark):04x}>" for mark in HIDING_MARKS}  # a paste may have them
         self._listener, self._live, self._status = listener, live, status
         self._pastes, self._began, self._stopped_at, self._hint = Pastes(), 0.0, 0.0, ""
         self._prompt: PromptSession[str] = PromptSession(
@@ -182,7 +186,7 @@ class PlainInput:
         """Do nothing."""
 
     def columns(self) -> int:
-        return 80
+        return shutil.get_terminal_size().columns
 
     def read(self) -> None:
         """Read one line, and let the listener hear it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prompt_toolkit.utils import get_cwidth
 
 from codagent.cli.session.view.ink import Ink, clean
-from codagent.cli.terminal.paint import fit
+from codagent.cli.terminal.paint import fit, paint
 from codagent.repository import tools
 from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line
@@ -29,7 +29,7 @@ def describe_call(answered: Answered, ink: Ink, number: int) -> list[str]:
     """Return the lines below: a small patch, or the last lines of a command's output. What is left out is named with `/expand`."""
     more = f"/expand {number} shows all"
     if answered.patch:
-        lines = ink.patch(answered.patch)[2:]  # without the names
+        lines = paint(answered.patch, color=ink.color).split("\n")[2:]  # without the names
         shown = [f"  {line}" for line in lines[:PATCH_LINES]]
         return [*shown, ink("dim", f"  … {len(lines) - PATCH_LINES} more lines; {more}")] if len(lines) > PATCH_LINES else shown
     if answered.call.name != tools.BASH.name and not answered.answer.startswith("error"):

@@ -21,11 +21,6 @@ class Ink:
         """Return a text in a style: dim, bold, red, green, yellow or cyan."""
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.color and text else text
 
-    def patch(self, patch: str) -> list[str]:
-        """Return the lines of a patch, added ones in green and removed ones in red."""
-        styles = {"+": "green", "-": "red", "@": "cyan"}
-        return [self(styles[line[0]], line) if line[:1] in styles else line for line in map(clean, patch.splitlines())]
-
 
 def clean(text: str) -> str:
     """Return a text that a terminal can show, whatever a model or a program has put into it."""
@@ -43,3 +38,17 @@ def wrap(text: str, columns: int) -> list[str]:
         lines[-1] += character
         width += size
     return lines
+
+
+def wrap_words(text: str, columns: int) -> str:
+    """Break lines between words, so that none is wider than so many columns, unless a word is. Before such a word, no line is broken."""
+    broken = []
+    for line in text.split("\n"):
+        broken.append("")
+        for word in line.split(" "):
+            longer = f"{broken[-1]} {word}" if broken[-1] else word
+            if get_cwidth(longer) > columns >= get_cwidth(word) and broken[-1]:
+                broken.append(word)
+            else:
+                broken[-1] = longer
+    return "\n".join(broken)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import chain
 
 from codagent.cli.session.view.ink import clean
 
+_LONGEST = 100_000  # characters of a text that is rendered
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
@@ -22,6 +24,16 @@ class MarkdownStream:
     def rest(self) -> str:
         """What follows the last whole block."""
         return "".join((*self._lines, *self._pieces))
+
+    def tail(self, characters: int) -> str:
+        """Return the end of the rest, of about so many characters. The work does not grow with the rest."""
+        pieces: list[str] = []
+        for piece in chain(reversed(self._pieces), reversed(self._lines)):
+            pieces.append(piece[-characters:])
+            characters -= len(piece)
+            if characters <= 0:
+                break
+        return "".join(reversed(pieces))
 
     def add(self, piece: str) -> str:
         """Add a piece, and return the blocks that are whole now. "": there are none."""
@@ -55,7 +67,12 @@ class MarkdownStream:
 
 
 def render(text: str, columns: int, *, color: bool) -> str:
-    """Render Markdown for a terminal. Control sequences in it are gone, and a link shows its address and is none."""
+    """Render Markdown for a terminal. Control sequences in it are gone, and a link shows its address and is none.
+
+    A text that is too long to be rendered in a second or two is returned as it is.
+    """
+    if len(text) > _LONGEST:
+        return clean(text).strip("\n")
     from rich.console import Console
     from rich.markdown import Markdown
 

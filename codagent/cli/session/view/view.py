@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 
 from codagent.cli.session.view.call_lines import describe_call, summarize_call
-from codagent.cli.session.view.ink import Ink, clean, wrap
+from codagent.cli.session.view.ink import Ink, clean, wrap, wrap_words
 from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
 from codagent.cli.terminal.paint import fit
-from codagent.protocols import CallText, Restart, Thought
+from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
+from codagent.protocols import CallText, Reading, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line
@@ -21,7 +22,6 @@ LIVE_LINES = 6  # of what is being written
 _TAIL = 4_000  # characters of it that are looked at
 _DRAW_S = 0.04  # between two times that text is drawn while it comes
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_WAITING, _ANSWERING, _WRITING = "waiting for the model", "the model answers", "the model writes a call"
 _ENDS = {
     "interrupted": "stopped; what was done is kept. Say how to go on, or press Enter",
     "steps": "the limit of steps for one turn is reached; Enter goes on",
@@ -35,10 +35,11 @@ class View:
 
     def __init__(self, ink: Ink) -> None:
         self.ink, self.meter = ink, Meter()
-        self._columns: Callable[[], int] = lambda: 80
+        self._columns: Callable[[], int] = lambda: 200
         self._redraw: Callable[[], None] = lambda: None
         self.outputs: list[str] = []  # of all calls, in full, for `/expand`
         self._stream, self._thought = MarkdownStream(), ""
+        self._output = ""  # the end of what the command that runs has printed
         self._doing, self._began, self._drawn = "", 0.0, 0.0
         self._calls: list[ToolCall] = []  # of the latest reply that have no answer
         self._summing = False  # whether the model writes a summary, which is not printed
@@ -54,11 +55,15 @@ class View:
 
     def say(self, line: str) -> None:
         """Print a sentence of codagent's own."""
-        self.print(self.ink("dim", clean(line)))
+        self._print_sentence("dim", line)
 
     def error(self, line: str) -> None:
         """Print a sentence that says what went wrong."""
-        self.print(self.ink("red", clean(line)))
+        self._print_sentence("red", line)
+
+    def _print_sentence(self, style: str, line: str) -> None:
+        for part in wrap_words(clean(line), max(20, self._columns() - 1)).split("\n"):
+            self.print(self.ink(style, part))
 
     def markdown(self, text: str) -> None:
         """Print Markdown."""
@@ -73,7 +78,7 @@ class View:
 
     def work(self, doing: str) -> None:
         """Show that something is being done, with a clock."""
-        self._doing, self._began, self._drawn = doing, time.monotonic(), 0.0
+        self._doing, self._began, self._drawn, self._output = doing, time.monotonic(), 0.0, ""
         self._redraw()
 
     def rest(self) -> None:
@@ -86,8 +91,9 @@ class View:
         if not self._doing:
             return []
         columns = max(10, self._columns() - 1)
-        tail = self._thought or self._stream.rest
-        style = "class:thought" if self._thought else ""
+        answer = self._stream.tail(_TAIL)
+        tail = self._thought or answer or self._output
+        style = "" if tail is answer else "class:thought"
         written = clean(tail[-_TAIL:]).strip("\n").split("\n")[-LIVE_LINES:] if tail.strip() else []
         lines = [(style, part) for line in written for part in wrap(line, columns)][-LIVE_LINES:]
         seconds = time.monotonic() - self._began
@@ -100,24 +106,24 @@ class View:
             if text != self._again:  # the same reason is said once
                 self.say(text)
             self._again = text
-        elif isinstance(text, CallText):
-            self._thought = ""
-            if self._doing != _WRITING:
-                self._show(self._stream.finish())
-                self.work(_WRITING)
         elif isinstance(text, Thought):
             self._thought = (self._thought + text)[-_TAIL:]
-        else:
+        elif text and not isinstance(text, Reading):
             self._thought = ""
-            self._show(self._stream.add(text))
-            self._doing = _ANSWERING if self._doing == _WAITING else self._doing
+            self._show(self._stream.finish() if isinstance(text, CallText) else self._stream.add(text))
+        if not self._summing:
+            self._doing = describe_piece(text) or self._doing
         if time.monotonic() - self._drawn > _DRAW_S:  # what comes sooner is drawn by the clock
             self._drawn = time.monotonic()
             self._redraw()
 
+    def on_output(self, text: str) -> None:
+        self._output = text
+        self._redraw()
+
     def on_episode_start(self, episode: Episode) -> None:
         self._again, self._summing = "", episode.kind == "notes"
-        self.work(_WAITING if episode.kind == "solve" else "the conversation is summed up")
+        self.work(WAITING if episode.kind == "solve" else "the conversation is summed up")
 
     def on_reply(self, reply: Reply, context: tuple[Message, ...] | None) -> None:  # noqa: ARG002 - an observer hears it all
         self._thought = self._again = ""
@@ -140,7 +146,8 @@ class View:
         for message in step.observation.messages:
             if message.role == "user":
                 self.say(f"told: {first_line(message.content, 100)}")
-        self.work(_WAITING)
+        if not self._summing:
+            self.work(CHECKING if step.observation.end else WAITING)
 
     def on_episode_end(self, episode: Episode) -> None:
         self._thought = ""
@@ -168,7 +175,7 @@ class View:
             call = self._calls[0]
             self.work(clean(f"{call.name} {first_line(first_argument(call), 200)}"))
         else:
-            self.work(_WAITING)
+            self.work(WAITING)
 
 
 def describe_outcome(outcome: Outcome) -> str:

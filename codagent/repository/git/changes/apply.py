@@ -15,7 +15,7 @@ from pathlib import Path
 from codagent.errors import RepositoryError
 from codagent.files import temporary_folder
 from codagent.repository.git.changes.merge import diff_trees, label_markers, merge_trees
-from codagent.repository.git.changes.undo import recorded
+from codagent.repository.git.changes.undo import record_change
 from codagent.repository.git.changes.work_tree import Changes, find_obstacles, is_behind_file, is_file, keep_mode, move_all, staging_folder
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import find_filtered, snapshot, split_paths
@@ -43,7 +43,7 @@ def apply(root: Path, base: str, result: str, *, label: str = "", markers: bool 
                 label_markers(versions[2])
             _keep_line_ends(*versions)
             keep_mode(*versions)
-        with recorded(git, staged / "new", changes, label):
+        with record_change(git, staged / "new", changes, label):
             move_all(root, staged, changes)
     return conflicts
 

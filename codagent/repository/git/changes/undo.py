@@ -67,7 +67,7 @@ def forget_applied(root: Path) -> None:
 
 
 @contextmanager
-def recorded(git: Git, new: Path, changes: Changes, label: str) -> Iterator[None]:
+def record_change(git: Git, new: Path, changes: Changes, label: str) -> Iterator[None]:
     """Keep a change that is made in the `with` block, so that it can be undone. `new` is the folder with the files that it writes."""
     before = [path for path in changes.paths if not is_behind_file(git.root, path, set(changes.removed))]
     modes = {path: (git.root / path).stat().st_mode & 0o777 for path in before if (git.root / path).is_file()}

@@ -6,7 +6,7 @@ import pytest
 
 from codagent.errors import RepositoryError
 from codagent.repository import git
-from codagent.repository.git.changes.undo import recorded
+from codagent.repository.git.changes.undo import record_change
 from codagent.repository.git.changes.work_tree import Changes
 from codagent.repository.git.command import Git
 from tests.repository.git.changes.changing import listing
@@ -109,7 +109,7 @@ def test_what_was_taken_back_by_hand_is_not_taken_back_again(repository, change)
 def test_a_change_that_could_not_be_written_is_not_taken_back(repository, tmp_path):
     (tmp_path / "new").mkdir()
     changes = Changes(written=("a.txt",), removed=("a.txt",))
-    with pytest.raises(RepositoryError, match="no room"), recorded(Git(repository.root), tmp_path / "new", changes, "0301"):
+    with pytest.raises(RepositoryError, match="no room"), record_change(Git(repository.root), tmp_path / "new", changes, "0301"):
         raise RepositoryError("no room")
     with pytest.raises(RepositoryError, match="no applied change"):
         git.undo(repository.root)

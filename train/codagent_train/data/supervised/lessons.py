@@ -154,10 +154,10 @@ class _Teacher:
 
 def _without_messages(loop: Loop, tokenizer: Tokenizer) -> Loop:
     """Return the loop with the tokens of its replies only: a run keeps many lessons."""
-    return replace(loop, episodes=tuple(_bare(episode, tokenizer) for episode in loop.episodes))
+    return replace(loop, episodes=tuple(_drop_messages(episode, tokenizer) for episode in loop.episodes))
 
 
-def _bare(episode: Episode, tokenizer: Tokenizer) -> Episode:
+def _drop_messages(episode: Episode, tokenizer: Tokenizer) -> Episode:
     """Return the episode without messages. The tokens of an action go on with the word that tells what came of it."""
     steps = []
     for step in episode.steps:

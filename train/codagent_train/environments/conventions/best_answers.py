@@ -14,7 +14,7 @@ from codagent_train.environments.conventions.house import (
     draw_exercises,
     draw_house,
 )
-from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
@@ -23,7 +23,7 @@ _Believe = Callable[[House, set[str], Draws], dict[str, int]]  # the house, the 
 
 def guess(house: House, seen: set[str], draws: Draws) -> dict[str, int]:  # noqa: ARG001
     """Believe any rules: what can be done without notes."""
-    return {kind: draws.whole(0, len(ways) - 1) for kind, ways in RULES.items()}
+    return {kind: draws.integer(0, len(ways) - 1) for kind, ways in RULES.items()}
 
 
 def remember(house: House, seen: set[str], draws: Draws) -> dict[str, int]:
@@ -38,10 +38,10 @@ def know(house: House, seen: set[str], draws: Draws) -> dict[str, int]:  # noqa:
 
 def mistake(house: House, seen: set[str], draws: Draws) -> dict[str, int]:  # noqa: ARG001
     """Believe the rules of another house: what a reader of another pack's notes can do."""
-    return dict(draw_house(draws.whole(0, 10**9)))
+    return dict(draw_house(draws.integer(0, 10**9)))
 
 
-def _player(believe: _Believe) -> Player:
+def _player(believe: _Believe) -> PlayPack:
     def play(level: str, pack: Pack) -> list[Score]:
         house, seen, draws = draw_house(pack.seed), set[str](), Draws(pack.seed + 3)
         game, scores = ConventionsGame(level, "terse", pack), []
@@ -61,7 +61,7 @@ def _score(game: ConventionsGame, task: Task, lines: list[str]) -> Score:
     return Score(outcome.reward, outcome.passed)
 
 
-PLAYERS: Mapping[str, Player] = {
+PLAYERS: Mapping[str, PlayPack] = {
     "random": _player(mistake),
     "scratch": _player(guess),
     "carry": _player(remember),

@@ -78,7 +78,7 @@ class ConventionsAttempt:
         self._answers = lines if len(lines) == len(self._calls) and all(map(has_value, lines)) else None
         return "finished"
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         """Describe what was expected and what came, call by call."""
         got = self._answers or ["nothing"] * len(self._calls)
         rows = zip(self._calls, self._expected, got, strict=True)
@@ -90,7 +90,7 @@ class ConventionsAttempt:
             return Outcome(MALFORMED if self._answered else 0.0, False, feedback, ("form",))
         right = [same_value(want, mine) for want, mine in zip(self._expected, self._answers, strict=True)]
         reward = 1.0 if all(right) else 0.5 * sum(right) / len(right)
-        return Outcome(reward, all(right), self.account(), () if all(right) else ("value",))
+        return Outcome(reward, all(right), self.describe_state(), () if all(right) else ("value",))
 
 
 def describe_calls(exercise: Exercise, calls: Sequence[tuple[Any, ...]], wording: Wording) -> str:

@@ -101,7 +101,7 @@ _MOST_RULES = 4  # kinds of rules in a pack of four tasks
 def draw_house(seed: int) -> House:
     """Draw the rules of the house with this seed."""
     draws = Draws(seed)
-    return {kind: draws.whole(0, len(ways) - 1) for kind, ways in RULES.items()}
+    return {kind: draws.integer(0, len(ways) - 1) for kind, ways in RULES.items()}
 
 
 def draw_exercises(seed: int, count: int) -> list[Exercise]:
@@ -114,12 +114,12 @@ def draw_exercises(seed: int, count: int) -> list[Exercise]:
 def draw_arguments(exercise: Exercise, seed: int) -> list[tuple[Any, ...]]:
     """Draw arguments for calls of the function. Together the calls show both rules, and tell all ways of a rule apart."""
     draws = Draws(seed + 2)
-    date = (draws.whole(2010, 2029), draws.whole(1, 9), draws.whole(13, 28) if draws.chance(0.5) else draws.whole(4, 9))
+    date = (draws.integer(2010, 2029), draws.integer(1, 9), draws.integer(13, 28) if draws.chance(0.5) else draws.integer(4, 9))
     names = _draw_names(draws)
     words = draws.sample(("net", "gross", "first", "last", "price", "name", "unit"), 2)
-    price = draws.whole(1100, 9800) + draws.choice((0.5, 0.25, 0.75))
-    total = 10 * draws.whole(110, 979) + 4
-    metres = draws.whole(3, 40)
+    price = draws.integer(1100, 9800) + draws.choice((0.5, 0.25, 0.75))
+    total = 10 * draws.integer(110, 979) + 4
+    metres = draws.integer(3, 40)
     calls: dict[str, list[tuple[Any, ...]]] = {
         "stamp": [(*date, price)],
         "roster": [(names,), ([],)],

@@ -35,7 +35,7 @@ class Counted:
         self.game.answers += 1
         return "finished" if reply == "end" else None
 
-    def account(self):
+    def describe_state(self):
         return f"{self.game.answers} answers"
 
     def judge(self):
@@ -95,8 +95,8 @@ def test_an_answer_is_read_from_the_only_pair_of_tags(reply, answer):
 
 def test_draws_keep_their_bounds_and_are_always_the_same():
     draws = Draws(5)
-    assert {draws.whole(2, 4) for _ in range(100)} == {2, 3, 4}
+    assert {draws.integer(2, 4) for _ in range(100)} == {2, 3, 4}
     assert all(1.0 <= draws.real(1.0, 2.0) < 2.0 for _ in range(100))
     assert sorted(draws.shuffle(range(9))) == list(range(9))
     assert {draws.weighted("ab", [0, 1]) for _ in range(50)} == {"b"}
-    assert [round(Draws(5).real(0, 1), 6), Draws(5).whole(0, 99), Draws(5).shuffle("abcd")] == [0.622902, 62, ["c", "d", "b", "a"]]
+    assert [round(Draws(5).real(0, 1), 6), Draws(5).integer(0, 99), Draws(5).shuffle("abcd")] == [0.622902, 62, ["c", "d", "b", "a"]]

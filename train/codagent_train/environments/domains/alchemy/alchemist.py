@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, STEP_COST, Bench, Pair, draw_world, least_steps, open_bench, plans
-from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
-Known = dict[Pair, int | None]  # what pairs were seen to give
+SeenPairs = dict[Pair, int | None]  # what pairs were seen to give
 _DEEPEST = 5  # steps of a plan
 
 
@@ -58,9 +58,9 @@ def _choose_any(bench: Bench, _: Mapping[Pair, int | None], draws: Draws) -> Pai
     return draws.choice(bench.playable())
 
 
-def _play(choose: Callable[[Bench, Mapping[Pair, int | None], Draws], Pair | None], *, carry: bool) -> Player:
+def _play(choose: Callable[[Bench, Mapping[Pair, int | None], Draws], Pair | None], *, carry: bool) -> PlayPack:
     def play(level_name: str, pack: Pack) -> list[Score]:
-        level, known, scores = LEVELS[level_name], Known(), []
+        level, known, scores = LEVELS[level_name], SeenPairs(), []
         world = draw_world(level, pack.seed, len(pack.tasks))
         for position, task in enumerate(pack.tasks):
             bench, draws = open_bench(level, world, pack.tasks.index(task), task.seed), Draws(task.seed + 1 + position)
@@ -89,7 +89,7 @@ def _play_known(level_name: str, pack: Pack) -> list[Score]:
     return scores
 
 
-PLAYERS: Mapping[str, Player] = {
+PLAYERS: Mapping[str, PlayPack] = {
     "random": _play(_choose_any, carry=False),
     "scratch": _play(choose_pair, carry=False),
     "carry": _play(choose_pair, carry=True),

@@ -85,11 +85,11 @@ class AlchemyAttempt:
         pair = (min(elements), max(elements)) if len(elements) == 2 else None
         allowed = pair is not None and self._bench.allows(pair)
         self._bench = self._bench.combine(pair)
-        self._news = self._tell(names, allowed=allowed)
+        self._news = self._describe_result(names, allowed=allowed)
         verdict = self._bench.verdict()
         return None if verdict is None else "steps" if verdict == "rounds" else "finished"
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return self._news
 
     def judge(self) -> Outcome:
@@ -100,7 +100,7 @@ class AlchemyAttempt:
         failed = () if passed else ("form",) if self._malformed else ("target",)
         return Outcome(bench.reward if passed else 0.0, passed, feedback, failed)
 
-    def _tell(self, names: tuple[str, str], *, allowed: bool) -> str:
+    def _describe_result(self, names: tuple[str, str], *, allowed: bool) -> str:
         """Say what came of a pair."""
         a, b = names
         made = self._bench.last[1] if self._bench.last else None

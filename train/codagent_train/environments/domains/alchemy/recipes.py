@@ -173,12 +173,12 @@ def name_elements(world: World, pack_seed: int, wording: Wording) -> dict[int, s
         }
     draws, names = Draws(pack_seed + 1), dict[str, None]()
     while len(names) < len(elements):
-        names["".join(draws.choice(ascii_lowercase) for _ in range(draws.whole(3, 5)))] = None
+        names["".join(draws.choice(ascii_lowercase) for _ in range(draws.integer(3, 5)))] = None
     return dict(zip(elements, names, strict=True))
 
 
 def _draw_graph(level: AlchemyLevel, draws: Draws) -> World:
-    count, sizes = draws.whole(*level.tiers), [draws.whole(*level.base)]
+    count, sizes = draws.integer(*level.tiers), [draws.integer(*level.base)]
     shrink, share = draws.real(*level.shrink), draws.real(*level.distractors)
     for _ in range(1, count):
         sizes.append(max(1, round(sizes[-1] * shrink)))
@@ -187,7 +187,7 @@ def _draw_graph(level: AlchemyLevel, draws: Draws) -> World:
     tiers, recipes = [list(tier) for tier in real], dict[Pair, int]()
     for tier in range(1, count):
         for element in real[tier]:
-            for _ in range(draws.whole(*level.recipes)):
+            for _ in range(draws.integer(*level.recipes)):
                 _add_recipe(recipes, tiers[tier - 1], element, draws)
     following = firsts[-1]
     for part in (1.0, 0.5) if share else ():
@@ -219,7 +219,7 @@ def _draw_targets(world: World, draws: Draws, tasks: int) -> list[int]:
     targets: list[int] = []
     while len(targets) < tasks and (open_tiers := [tier for tier in left if left[tier]]):
         tier = draws.weighted(open_tiers, [tier + 1 for tier in open_tiers])
-        targets.append(left[tier].pop(draws.whole(0, len(left[tier]) - 1)))
+        targets.append(left[tier].pop(draws.integer(0, len(left[tier]) - 1)))
     return draws.shuffle(targets)
 
 

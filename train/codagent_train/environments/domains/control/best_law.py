@@ -19,7 +19,7 @@ from codagent_train.environments.domains.control.plant import (
     gains_law,
     run_law,
 )
-from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
@@ -92,7 +92,7 @@ def _score(run: Trajectory) -> Score:
     return Score(run.reward, run.reward >= GOOD)
 
 
-def _play_each(choose: Callable[[Plant, Course, int], Law]) -> Player:
+def _play_each(choose: Callable[[Plant, Course, int], Law]) -> PlayPack:
     """Return a player that chooses its law for each task by itself, from the true plant, the task and a seed."""
 
     def play(level: str, pack: Pack) -> list[Score]:
@@ -135,7 +135,7 @@ def _carry(level: str, pack: Pack) -> list[Score]:
     return scores
 
 
-PLAYERS: Mapping[str, Player] = {
+PLAYERS: Mapping[str, PlayPack] = {
     "random": _play_each(_random_law),
     "idle": _play_each(lambda *_: lambda *_: 0.0),
     "scratch": _play_each(lambda _, course, seed: _usual_law(course, _guess_sign(seed))),

@@ -104,7 +104,7 @@ class ControlAttempt:
                 self._submission = Submission(self._course, text, None, str(failure))
         return "finished"
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         if self._wording == "words":
             return control_words.describe_run(self._submission.trajectory if self._submission else None)
         if not self._submission:

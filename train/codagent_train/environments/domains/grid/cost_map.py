@@ -91,7 +91,7 @@ class Trip:
 @lru_cache(maxsize=256)
 def draw_costs(level: GridLevel, pack_seed: int) -> CostMap:
     draws = Draws(pack_seed)
-    side = draws.whole(*level.sides)
+    side = draws.integer(*level.sides)
     heights = [[0.0] * side for _ in range(side)]
     for _ in range(level.hills):
         y, x = draws.real(0, 1), draws.real(0, 1)
@@ -111,12 +111,12 @@ def draw_costs(level: GridLevel, pack_seed: int) -> CostMap:
 def draw_trip(level: GridLevel, costs: CostMap, task_seed: int) -> Trip:
     """Draw a start and a goal that random moves lead to in the number of rounds."""
     draws = Draws(task_seed)
-    rounds = draws.whole(*level.rounds)
+    rounds = draws.integer(*level.rounds)
     while True:
-        start = place = (draws.whole(0, costs.side - 1), draws.whole(0, costs.side - 1))
+        start = place = (draws.integer(0, costs.side - 1), draws.integer(0, costs.side - 1))
         for _ in range(rounds):
             along_row = draws.chance(0.5)
-            other = draws.whole(0, costs.side - 2)
+            other = draws.integer(0, costs.side - 2)
             other += other >= place[along_row]
             place = (place[0], other) if along_row else (other, place[1])
         if place != start:

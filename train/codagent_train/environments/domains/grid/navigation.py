@@ -84,7 +84,7 @@ class GridAttempt:
         self._news = f"The move entered {entered}. The loss so far is {self._trip.loss:.2f}."
         return None if self._trip.round < self._trip.rounds else "finished" if self._trip.arrived else "steps"
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return self._describe_place() if self._wording == "paper" else describe_map(self._trip.costs, self._shown)
 
     def judge(self) -> Outcome:

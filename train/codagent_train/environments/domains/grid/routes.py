@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from codagent_train.environments.domains.grid.cost_map import LEVELS, Cell, Trip, crossed, draw_costs, draw_trip, seen_from
-from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
@@ -64,7 +64,7 @@ def _router(side: int) -> Router:
     return Router(side)
 
 
-def _play(kind: str) -> Player:
+def _play(kind: str) -> PlayPack:
     def play(level_name: str, pack: Pack) -> list[Score]:
         import numpy as np
 
@@ -101,4 +101,4 @@ def _choose(kind: str, trip: Trip, true: Any, shown: set[Cell], draws: Draws) ->
     return _router(side).find_move(trip, guess)[0]
 
 
-PLAYERS: Mapping[str, Player] = {kind: _play(kind) for kind in ("random", "blind", "scratch", "carry", "known")}
+PLAYERS: Mapping[str, PlayPack] = {kind: _play(kind) for kind in ("random", "blind", "scratch", "carry", "known")}

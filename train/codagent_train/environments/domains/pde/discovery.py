@@ -109,7 +109,7 @@ class PdeAttempt:
             return "finished"
         return "steps" if self._turn == TURNS else None
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         error = (
             f"Smallest error of the latest regression: {self._candidates[0].error:.4f}." if self._candidates else "No regression was run."
         )

@@ -123,7 +123,7 @@ def _draw_starts(draws: Draws, tasks: int) -> list[Any]:
     amplitudes = draws.shuffle([AMPLITUDE * (band + draws.real(0, 1)) / tasks for band in range(tasks)])
     starts = []
     for amplitude in amplitudes:
-        modes = [draws.normal() for _ in range(draws.whole(1, 2))]
+        modes = [draws.normal() for _ in range(draws.integer(1, 2))]
         waves = sum(weight * np.sin((number + 1) * np.pi * x) for number, weight in enumerate(modes))
         waves = waves / max(np.abs(waves).max(), 1e-12)
         shape = np.sin(np.pi * x) * (waves - waves.min())

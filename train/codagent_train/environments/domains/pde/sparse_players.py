@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from codagent_train.environments.domains.pde.equation import LEVELS, TERMS, Equation, draw_equation, equation_reward
 from codagent_train.environments.domains.pde.regression import fit_candidates, sparsest, supports_of
 from codagent_train.environments.domains.pde.solver import Sample, draw_problem, solve, take_samples
-from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.packs import Pack
 
@@ -20,7 +20,7 @@ def score_equation(found: Equation, truth: Equation) -> Score:
     return Score(equation_reward(found, truth), same)
 
 
-def _regress(*, carry: bool) -> Player:
+def _regress(*, carry: bool) -> PlayPack:
     def play(level: str, pack: Pack) -> list[Score]:
         count, scores, samples = len(pack.tasks), [], list[Sample]()
         problem = draw_problem(level, pack.seed, count)
@@ -44,7 +44,7 @@ def _guess(level: str, pack: Pack) -> list[Score]:
     return scores
 
 
-PLAYERS: Mapping[str, Player] = {
+PLAYERS: Mapping[str, PlayPack] = {
     "random": _guess,
     "scratch": _regress(carry=False),
     "carry": _regress(carry=True),

@@ -19,7 +19,7 @@ class Score(NamedTuple):
     passed: bool
 
 
-Player = Callable[[str, Pack], list[Score]]  # plays a pack of a level without a model, and returns the score of each task
+PlayPack = Callable[[str, Pack], list[Score]]  # plays a pack of a level without a model, and returns the score of each task
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Domain:
     levels: Mapping[str, int]  # the most answers in an attempt, by level
     make_pack: Callable[[str, Wording, Split, int, int], Pack]  # level, wording, split, number of the pack, number of its tasks
     make_game: Callable[[str, Wording, Pack], Game]
-    players: Mapping[str, Player]
+    players: Mapping[str, PlayPack]
     expected: Mapping[Wording, str]  # the form of an answer, for people and for feedback
     has_form: Callable[[str], bool]  # whether an answer in the terse wording has the expected form
     vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)  # of the levels that can be played in words

@@ -20,12 +20,12 @@ class Draws:
         """Draw from [low, high), uniformly."""
         return low + (high - low) * self._random()
 
-    def whole(self, low: int, high: int) -> int:
+    def integer(self, low: int, high: int) -> int:
         """Draw a whole number from low to high, both included, uniformly."""
         return low + int(self._random() * (high - low + 1))
 
     def choice(self, items: Sequence[_Item]) -> _Item:
-        return items[self.whole(0, len(items) - 1)]
+        return items[self.integer(0, len(items) - 1)]
 
     def weighted(self, items: Sequence[_Item], weights: Sequence[float]) -> _Item:
         """Draw an item with a probability in proportion to its weight."""
@@ -39,7 +39,7 @@ class Draws:
     def sample(self, items: Sequence[_Item], count: int) -> list[_Item]:
         """Draw `count` different items, in random order."""
         rest = list(items)
-        return [rest.pop(self.whole(0, len(rest) - 1)) for _ in range(count)]
+        return [rest.pop(self.integer(0, len(rest) - 1)) for _ in range(count)]
 
     def shuffle(self, items: Sequence[_Item]) -> list[_Item]:
         """Return the items in random order."""

@@ -26,12 +26,12 @@ class DomainAttempt(Protocol):
     """One attempt at a task.
 
     `observe` returns what the player sees before its next answer. `act` takes an answer and returns why the attempt is over; None while it
-    goes on. `account` describes the state after the last answer. `judge` is asked at the end, also when the attempt was broken off.
+    goes on. `describe_state` describes the state after the last answer. `judge` is asked at the end, also when the attempt was broken off.
     """
 
     def observe(self) -> str: ...
     def act(self, reply: str) -> End | None: ...
-    def account(self) -> str: ...
+    def describe_state(self) -> str: ...
     def judge(self) -> Outcome: ...
 
 
@@ -83,7 +83,7 @@ class TurnEnvironment:
         """Do nothing: an attempt leaves nothing to save."""
 
     def describe_state(self) -> str:
-        return self._attempt.account()
+        return self._attempt.describe_state()
 
     def ask_for_notes(self, attempt: Episode, *, max_words: int, max_bytes: int) -> tuple[Message, ...]:
         """Return the request for notes. In words it goes on where the attempt ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from codagent_train.environments.domains.shared.domain import Player, Score
+from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
 from codagent_train.environments.domains.terminal.machine import (
     FOLDERS,
@@ -71,7 +71,7 @@ def _all_of(machine: Machine) -> Knowledge:
     return Knowledge(listed, dict(machine.tools))
 
 
-def _player(kind: str) -> Player:
+def _player(kind: str) -> PlayPack:
     choose = _choose_any if kind == "random" else choose_command
 
     def play(level: str, pack: Pack) -> list[Score]:
@@ -93,4 +93,4 @@ def _player(kind: str) -> Player:
     return play
 
 
-PLAYERS: Mapping[str, Player] = {kind: _player(kind) for kind in ("random", "scratch", "carry", "known")}
+PLAYERS: Mapping[str, PlayPack] = {kind: _player(kind) for kind in ("random", "scratch", "carry", "known")}

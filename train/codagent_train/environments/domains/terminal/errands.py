@@ -89,7 +89,7 @@ class MachineAttempt:
             return "finished"
         return "steps" if self._turn == TURNS else None
 
-    def account(self) -> str:
+    def describe_state(self) -> str:
         return self._output
 
     def judge(self) -> Outcome:

@@ -71,7 +71,7 @@ def draw_chores(pack_seed: int, count: int) -> tuple[Chore, ...]:
         file, deed = files[number % len(files)], draws.choice(DEEDS)
         others = [folder for folder in FOLDERS if folder != machine.places[file]]
         arguments = {"move": draws.choice(others), "rename": "g", "send": "srv", "pack": "a"}
-        end = draws.whole(0, 9)
+        end = draws.integer(0, 9)
         chores.append(Chore(deed, file, arguments[deed] if deed == "move" else f"{arguments[deed]}{end}"))
     return tuple(chores)
 
