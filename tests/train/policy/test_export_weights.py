@@ -18,7 +18,6 @@ from codagent.models.weights.download import weights_dir
 from codagent.models.weights.embedded import Embedded
 from codagent.types import Message, Profile, Sampling
 from codagent_train.policy.export_weights import export_weights
-from codagent_train.policy.import_weights import import_model
 from codagent_train.recipe.schema import RecordsConfig
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.run_dir.weights_ref import resolve
@@ -118,17 +117,16 @@ def test_whole_weights_for_a_hub_say_what_their_folder_says_and_not_where_they_w
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory):
+def imported(smol, tmp_path_factory):
     """The smallest model of the catalogue as a folder, and an adapter on it that changes what it says."""
-    base = tmp_path_factory.mktemp("imported") / "smol"
-    import_model("smollm2-135m", base, weights=weights_dir(None), progress=lambda *_: None, say=lambda _: None)
+    adapter = tmp_path_factory.mktemp("adapter") / "checkpoint-1"
     torch.manual_seed(0)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, target_modules="all-linear"))
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(smol), LoraConfig(r=2, target_modules="all-linear"))
     for name, each in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(each, std=0.05)
-    model.save_pretrained(base.parent / "checkpoint-1")
-    return base, base.parent / "checkpoint-1"
+    model.save_pretrained(adapter)
+    return smol, adapter
 
 
 def test_a_gguf_file_answers_as_the_trained_weights_do(imported, tmp_path):

@@ -45,14 +45,6 @@ def tiny(tmp_path: Path) -> Path:
     return tmp_path / "tiny"
 
 
-@pytest.fixture(scope="session")
-def smol(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that is made of a catalogue entry."""
-    out = tmp_path_factory.mktemp("imported") / "smol"
-    taken("smollm2-135m", out)
-    return out
-
-
 def test_a_folder_comes_out_as_it_went_in(tiny: Path, tmp_path: Path) -> None:
     card = taken(tiny, tmp_path / "out")
     before, after = (AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (tiny, tmp_path / "out"))
