@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 3
 
 demo: setup weights
 	$(BIN)/python tests/benchmarks/demo.py
@@ -11,8 +12,11 @@ demo: setup weights
 circle: setup $(VENV)/trainer
 	$(BIN)/python tests/benchmarks/circle.py
 
+# The suite starts Python hundreds of times, and more processes than a machine has processors: what it imports is compiled before, and
+# torch computes in one thread each.
 test: setup smoke-weights check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m compileall -q codagent train
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 check: $(VENV)/trainer
 	$(BIN)/ruff check codagent train tests

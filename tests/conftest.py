@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from codagent.sandbox.definition import Definition, load_definition
 from codagent.sandbox.images.image import build
+from tests.fork_server import ForkServer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,6 +21,25 @@ ROOT = Path(__file__).resolve().parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file go to one worker, and share what is made once for a file. So do all of the trainer: it is slow to import."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/train" if nodeid.startswith("tests/train/") else nodeid.split("::", 1)[0]
+
+    return FileScheduling(config, log)
+
+
+@pytest.fixture(scope="session")
+def codagent_server() -> ForkServer:
+    """Runs the `codagent` command."""
+    modules = ["codagent.cli.app", "codagent.repository.gate.gates", "codagent.runner.launch", "docker", "git", "httpx2", "jinja2"]
+    return ForkServer(Path(sys.executable).parent / "codagent", modules)
 
 
 @pytest.fixture(scope="session")

@@ -43,21 +43,12 @@ def script(tmp_path):
 
 
 @pytest.fixture
-def codagent(repository, tmp_path):
-    """Runs the installed command in the repository, without a terminal and away from the person's own files."""
+def codagent(codagent_server, repository, tmp_path):
+    """Runs the command in the repository, without a terminal and away from the person's own files."""
 
     def run(*arguments, stdin="", cwd=repository, **environment):
         home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_"))}
-        return subprocess.run(
-            [CODAGENT, *arguments],
-            cwd=cwd,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=clean | home | environment,
-        )
+        return codagent_server.run(*arguments, cwd=cwd, env=clean | home | environment, stdin=stdin, timeout=250)
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -15,6 +16,8 @@ from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.engine import connect
 from codagent.sandbox.docker.sandbox import DockerSandbox
 
+Containers = Callable[..., list[dict[str, Any]]]
+
 
 @pytest.fixture(scope="module")
 def client(engine: None) -> Iterator[Any]:
@@ -23,13 +26,14 @@ def client(engine: None) -> Iterator[Any]:
 
 
 @pytest.fixture
-def containers(client: Any) -> Callable[[str], list[dict[str, Any]]]:
-    """The containers of a loop on this machine."""
+def containers(client: Any) -> Containers:
+    """The containers of a loop on this machine. `owner` is the process that made them; None: any."""
 
-    def of(loop: str) -> list[dict[str, Any]]:
-        listed: list[dict[str, Any]] = client.containers(
-            all=True, filters={"label": [f"codagent.loop={loop}", f"codagent.host={socket.gethostname()}"]}
-        )
+    def of(loop: str, *, owner: int | None = None) -> list[dict[str, Any]]:
+        labels = [f"codagent.loop={loop}", f"codagent.host={socket.gethostname()}"]
+        if owner is not None:
+            labels.append(f"codagent.pid={owner}")
+        listed: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels})
         return listed
 
     return of
@@ -44,22 +48,22 @@ def own_host(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def wait_until_gone(containers: Callable[[str], list[dict[str, Any]]]) -> Callable[[str], bool]:
+def wait_until_gone(containers: Containers) -> Callable[..., bool]:
     """Whether a loop's containers go within some seconds; the engine removes them by itself."""
 
-    def gone(loop: str) -> bool:
+    def gone(loop: str, *, owner: int | None = None) -> bool:
         deadline = time.monotonic() + 20
-        while containers(loop) and time.monotonic() < deadline:
+        while containers(loop, owner=owner) and time.monotonic() < deadline:
             time.sleep(0.1)
-        return not containers(loop)
+        return not containers(loop, owner=owner)
 
     return gone
 
 
 @pytest.fixture
-def sandbox(request: pytest.FixtureRequest, python_sandbox: Definition, wait_until_gone: Callable[[str], bool]) -> Iterator[DockerSandbox]:
+def sandbox(request: pytest.FixtureRequest, python_sandbox: Definition, wait_until_gone: Callable[..., bool]) -> Iterator[DockerSandbox]:
     """A fresh sandbox; after each test its container must be gone."""
     loop = f"test-{request.node.name}"[:60]
     with closing(DockerSandbox.start(python_sandbox, loop=loop)) as sandbox:
         yield sandbox
-    assert wait_until_gone(loop)
+    assert wait_until_gone(loop, owner=os.getpid())

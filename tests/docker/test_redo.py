@@ -1,6 +1,7 @@
 """A recorded task done again inside the trainer: sandboxes in Docker, the gates' scores, rows."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_group_of_four_does_it_again_and_is_scored_by_the_gates_and_yields_row
     assert line["rows/count"] > 0
     assert 0 < line["redo/success/position_1"] < 1
     assert refs(repository) == before
-    labelled = client.containers(all=True, filters={"label": "codagent.loop"})
+    labelled = client.containers(all=True, filters={"label": ["codagent.loop", f"codagent.pid={os.getpid()}"]})
     assert not [each for each in labelled if each["Labels"]["codagent.loop"].startswith("redo-")]
 
 

@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import socket
 import subprocess
-import time
 
 import pytest
 
@@ -20,24 +18,13 @@ def image(python_sandbox):
     """Every test here needs it."""
 
 
-def ours(client):
-    return client.containers(all=True, filters={"label": [f"codagent.host={socket.gethostname()}"]})
-
-
-def wait_for_no_container(client):
-    deadline = time.monotonic() + 20
-    while ours(client) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return ours(client) == []
-
-
-def test_a_bug_is_mended_in_docker_and_judged_in_a_second_container(codagent, script, repository, client):
+def test_a_bug_is_mended_in_docker_and_judged_in_a_second_container(codagent, script, repository, wait_until_gone):
     done = codagent("run", "mend it", "--model", script(FIX), "--check", CHECK, "--check", "test $(id -u) = 1000", "--json")
     result = json.loads(done.stdout)
     assert (done.returncode, result["outcome"]) == (0, "passed")
     shown = subprocess.run(["git", "show", f"{result['branch']}:answer.txt"], cwd=repository, capture_output=True, text=True, check=True)
     assert shown.stdout == "right\n"
-    assert wait_for_no_container(client)
+    assert wait_until_gone(result["id"])
 
 
 def test_what_the_agent_leaves_outside_of_the_repository_does_not_reach_the_gates(codagent, script):
@@ -67,7 +54,7 @@ def test_a_poisoned_repository_coming_back_runs_nothing_here(codagent, script, r
     assert not (repository / ".git/hooks/post-checkout").exists()
 
 
-def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script, codagent, client, tmp_path):
+def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script, codagent, wait_until_gone, tmp_path):
     model = script([call("bash", command="echo begun"), call("bash", command="sleep 60")])
     environment = os.environ | {"HOME": str(tmp_path)}
     running = subprocess.Popen(
@@ -76,8 +63,9 @@ def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script,
     assert any(b"echo begun" in line for line in running.stderr)
     running.send_signal(signal.SIGKILL)
     running.wait(20)
-    assert wait_for_no_container(client)
-    assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "interrupted"
+    listed = json.loads(codagent("list", "--json").stdout)[0]
+    assert listed["outcome"] == "interrupted"
+    assert wait_until_gone(listed["id"])
 
 
 def test_set_up_of_a_repository_runs_once_with_its_tools(codagent, script, repository):

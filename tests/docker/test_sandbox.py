@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -121,9 +122,9 @@ def test_a_closed_sandbox_says_so_and_its_container_goes(sandbox: DockerSandbox,
 
 
 def test_a_container_that_is_gone_is_a_sandbox_error(
-    sandbox: DockerSandbox, client: Any, containers: Callable[[str], list[dict[str, Any]]], request: pytest.FixtureRequest
+    sandbox: DockerSandbox, client: Any, containers: Callable[..., list[dict[str, Any]]], request: pytest.FixtureRequest
 ) -> None:
-    [container] = containers(f"test-{request.node.name}"[:60])
+    [container] = containers(f"test-{request.node.name}"[:60], owner=os.getpid())
     client.remove_container(container["Id"], force=True)
     with pytest.raises(SandboxError, match="gone"):
         sandbox.run("true", timeout=10)

@@ -17,10 +17,11 @@ from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.container import create
 from codagent.sandbox.docker.reaper import owner_labels, process_start, reap
 from codagent.sandbox.docker.sandbox import DockerSandbox
+from tests.docker.conftest import Containers
 
 pytestmark = pytest.mark.docker
 
-Containers = Callable[[str], list[dict[str, Any]]]
+
 HOST = """
 import socket, sys
 socket.gethostname = lambda: sys.argv[2]

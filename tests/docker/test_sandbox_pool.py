@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ LOOP = "test-pool"
 
 
 def test_two_threads_that_need_an_image_build_it_once(
-    tmp_path: Path, client: Any, python_sandbox: Definition, wait_until_gone: Callable[[str], bool]
+    tmp_path: Path, client: Any, python_sandbox: Definition, wait_until_gone: Callable[..., bool]
 ) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     lines: list[str] = []
@@ -31,6 +32,6 @@ def test_two_threads_that_need_an_image_build_it_once(
     with ThreadPoolExecutor(2) as pool:
         started, image = pool.submit(factory, LOOP), pool.submit(factory.image)
         started.result().close()
-    assert wait_until_gone(LOOP)
+    assert wait_until_gone(LOOP, owner=os.getpid())
     remove_images(client, image.result())
     assert [line.partition(":")[0] for line in lines] == ["building codagent/repo"]

@@ -1,8 +1,5 @@
 """`codagent-train check`, and the same question before a run."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,16 +7,11 @@ import pytest
 from codagent_train.policy.load import load_policy
 from codagent_train.policy.size.model_size import TINY
 from codagent_train.recipe.schema import read_recipe
+from tests.train.command import run_train
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
-
-
-def call(*arguments, **environment):
-    command, env = [TRAIN, *map(str, arguments)], {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=env)
 
 
 @pytest.fixture
@@ -31,7 +23,7 @@ def large(tmp_path):
 
 
 def test_what_a_run_takes_is_told(tmp_path):
-    done = call("check", "toy", "--out", tmp_path / "out")
+    done = run_train("check", "toy", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert [line[:8].strip() for line in done.stdout.splitlines()] == ["model", "tokens", "", "memory", "", "disk", "time"]
     assert done.stdout.startswith("model   83,136 parameters, 83,136 trained\n")
@@ -40,7 +32,7 @@ def test_what_a_run_takes_is_told(tmp_path):
 
 def test_what_cannot_fit_is_refused_by_check_and_by_run_before_anything_is_made(large, tmp_path):
     for command in ("check", "run"):
-        done = call(command, large, "--out", tmp_path / "out")
+        done = run_train(command, large, "--out", tmp_path / "out")
         assert done.returncode == 2
         assert "GB are free: weights" in done.stderr
         assert "take more `microbatches`" in done.stderr
@@ -59,34 +51,34 @@ def test_the_random_model_has_the_size_that_is_told_of_it():
 def test_a_device_that_is_not_there_is_refused(tmp_path):
     file = tmp_path / "gpu.toml"
     file.write_text(TOY.replace('"random"', '"random"\ndevice = "cuda"'))
-    done = call("check", file, CUDA_VISIBLE_DEVICES="")
+    done = run_train("check", file, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2
     assert "torch finds no GPU here" in done.stderr
 
 
 @pytest.mark.parametrize("recipe", ["smoke", "imitate"])
 def test_the_configuration_of_a_model_is_enough(recipe, tmp_path):
-    done = call("check", recipe, "--out", tmp_path / "out", HF_HUB_CACHE=tmp_path)
+    done = run_train("check", recipe, "--out", tmp_path / "out", HF_HUB_CACHE=str(tmp_path))
     assert done.stdout.startswith("model   134,479,872 parameters, "), done.stderr
     assert done.returncode == 0 or "GB are free" in done.stderr  # other work may fill this machine
 
 
 def test_a_run_for_another_device_is_described_all_the_same(tmp_path):
-    done = call("check", "frozenlake", CUDA_VISIBLE_DEVICES="", HF_HUB_CACHE=tmp_path)
+    done = run_train("check", "frozenlake", CUDA_VISIBLE_DEVICES="", HF_HUB_CACHE=str(tmp_path))
     assert (done.returncode, "torch finds no GPU here" in done.stderr) == (2, True)
     assert "is not known: there is no cuda device here to measure" in done.stdout
 
 
 def test_weights_of_ones_own_take_the_place_of_the_recipes(tmp_path):
-    done = call("check", "smoke", "--weights", tmp_path / "mine")
+    done = run_train("check", "smoke", "--weights", tmp_path / "mine")
     assert (done.returncode, f"the weights {tmp_path}/mine are not on this machine" in done.stderr) == (2, True)
 
 
 def test_a_recipe_is_printed_to_be_copied(tmp_path):
     file = tmp_path / "mine.toml"
-    file.write_text(call("recipe", "toy").stdout)
+    file.write_text(run_train("recipe", "toy").stdout)
     assert file.read_text() == TOY
-    assert call("recipe").stdout.split() == [
+    assert run_train("recipe").stdout.split() == [
         "circle",
         "frozenlake",
         "imitate",
@@ -99,5 +91,5 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
         "smoke",
         "toy",
     ]
-    refused = call("recipe", "absent")
+    refused = run_train("recipe", "absent")
     assert (refused.returncode, "one of circle, frozenlake" in refused.stderr) == (2, True)

@@ -1,17 +1,13 @@
 """`codagent-train check` of folders with recorded loops."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+from tests.train.command import run_train
 from tests.train.data.records.recordings import PLAIN, write
-
-TRAIN = Path(sys.executable).parent / "codagent-train"
 
 
 def check(*arguments, cwd):
-    return subprocess.run([TRAIN, "check", *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+    return run_train("check", *arguments, cwd=cwd)
 
 
 def test_the_command_tells_what_folders_hold_whatever_is_in_them(tmp_path):

@@ -1,20 +1,19 @@
 """`codagent-train run`, as a person runs it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.train.command import run_train
+
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
 
 
 def run(*arguments):
-    return subprocess.run([TRAIN, "run", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=250)
+    return run_train("run", *arguments)
 
 
 def test_a_run_goes_from_a_recipe_to_a_checkpoint_and_no_further_than_it_says(tmp_path):

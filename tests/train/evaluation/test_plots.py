@@ -1,9 +1,5 @@
 """The figure: its numbers, and that it is there."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
@@ -12,8 +8,8 @@ from codagent_train.evaluation.plots import draw, reachable_rewards, smooth
 from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import read_recipe
 from codagent_train.run_dir import checkpoints, metrics
+from tests.train.command import run_train
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 EASY = EnvironmentConfig("frozenlake", "easy", tasks=4)
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -29,7 +25,7 @@ def out(tmp_path):
 
 
 def plot(*arguments):
-    return subprocess.run([TRAIN, "plot", *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return run_train("plot", *arguments)
 
 
 def test_the_command_draws_a_picture_and_says_where(out):

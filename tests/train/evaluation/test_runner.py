@@ -1,10 +1,7 @@
 """Evaluations, played by an engine that learns mappings from what it is shown."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -19,9 +16,9 @@ from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import read_recipe
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.run_dir.weights_ref import WeightsRef
+from tests.train.command import run_train
 from tests.train.doubles.weights import save_weights
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 SMOKE = read_recipe("smoke")
 PLACE = EnvironmentConfig("frozenlake", "hard", tasks=3)
 PLAYER = EvalTarget(WeightsRef("some/trained", "trained"), SMOKE, untrained="base")
@@ -160,7 +157,7 @@ def test_a_setting_that_there_is_not_is_refused(given, told):
 
 
 def evaluated(*arguments):
-    return subprocess.run([TRAIN, "eval", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60)
+    return run_train("eval", *arguments)
 
 
 def test_the_command_says_what_it_lacks(tmp_path):

@@ -1,12 +1,23 @@
 """What tests of GGUF files share."""
 
+import os
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from codagent.models.weights.download import weights_dir
 from codagent_train.policy.import_weights import import_model
 from tests.train.policy.tiny_gguf import KINDS, save_gguf
+
+
+@pytest.fixture(scope="session")
+def smol(tmp_path_factory):
+    """The folder that is made of the smallest model of the catalogue."""
+    out = tmp_path_factory.mktemp("imported") / "smol"
+    import_model("smollm2-135m", out, weights=weights_dir(os.environ.get("XDG_CACHE_HOME")), progress=lambda *_: None, say=lambda _: None)
+    return out
 
 
 @pytest.fixture(scope="session", params=KINDS)

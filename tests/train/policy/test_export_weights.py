@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from statistics import fmean
@@ -20,16 +18,15 @@ from codagent.models.weights.download import weights_dir
 from codagent.models.weights.embedded import Embedded
 from codagent.types import Message, Profile, Sampling
 from codagent_train.policy.export_weights import export_weights
-from codagent_train.policy.import_weights import import_model
 from codagent_train.recipe.schema import RecordsConfig
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.run_dir.weights_ref import resolve
+from tests.train.command import run_train
 from tests.train.serving.asking import recomputed
 from tests.train.test_files import files_end_at
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 IDS = torch.tensor([[5, 9, 2, 7, 11]])
 ASKED = Message("user", "Tell a story of a fox.")
 
@@ -120,17 +117,16 @@ def test_whole_weights_for_a_hub_say_what_their_folder_says_and_not_where_they_w
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory):
+def imported(smol, tmp_path_factory):
     """The smallest model of the catalogue as a folder, and an adapter on it that changes what it says."""
-    base = tmp_path_factory.mktemp("imported") / "smol"
-    import_model("smollm2-135m", base, weights=weights_dir(None), progress=lambda *_: None, say=lambda _: None)
+    adapter = tmp_path_factory.mktemp("adapter") / "checkpoint-1"
     torch.manual_seed(0)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, target_modules="all-linear"))
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(smol), LoraConfig(r=2, target_modules="all-linear"))
     for name, each in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(each, std=0.05)
-    model.save_pretrained(base.parent / "checkpoint-1")
-    return base, base.parent / "checkpoint-1"
+    model.save_pretrained(adapter)
+    return smol, adapter
 
 
 def test_a_gguf_file_answers_as_the_trained_weights_do(imported, tmp_path):
@@ -226,8 +222,7 @@ def test_a_disk_that_is_full_leaves_no_half_a_folder(to, adapters, tmp_path):
 
 def test_the_command_says_what_it_made_and_ends_with_2_when_it_cannot(adapters, tmp_path):
     def command(out):
-        given = [TRAIN, "export", adapters[0], "--to", "hub-folder", "--out", out]
-        return subprocess.run(given, capture_output=True, text=True, check=False)
+        return run_train("export", adapters[0], "--to", "hub-folder", "--out", out)
 
     done, again = command(tmp_path / "hub"), command(tmp_path / "hub")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'hub'}\n")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 
@@ -16,21 +15,10 @@ from codagent.errors import UsageError
 from codagent.models.open import find_adapter, open_model
 from codagent.models.weights import llama_adapter
 from codagent.models.weights.embedded import Embedded
-from codagent.types import Message, Profile, Sampling
-from tests.train.policy.tiny_gguf import one_kind, written
+from tests.train.policy.tiny_gguf import PROFILE, one_kind, reply, written
 from tests.train.serving.asking import recomputed
 
 pytestmark = pytest.mark.usefixtures("hushed")
-
-PROFILE = Profile(calling="text", context_tokens=512)
-STORY = (Message("user", "Tell a story of a fox."),)
-
-
-def reply(model):
-    """An answer with all of its tokens. A random model often ends within a character, which llama.cpp does not send."""
-    with closing(model):
-        answers = (model.reply(STORY, (), Sampling(1.0, 1.0, 0, 40, seed)) for seed in range(20))
-        return next(answer for answer in answers if answer.tokens)
 
 
 def distances(tokens, base, adapter=None):

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,10 +15,10 @@ from codagent.models.weights.download import weights_dir
 from codagent.models.weights.embedded import name_weights
 from codagent_train.policy import load
 from codagent_train.policy.import_weights import CARD_FILE, ImportCard, check_room, fingerprint, import_model
+from tests.train.command import run_train
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 WEIGHTS = weights_dir(os.environ.get("XDG_CACHE_HOME"))
 SMOL = catalog.find_entry("smollm2-135m")
 TEMPLATE = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
@@ -45,14 +43,6 @@ def tiny(tmp_path: Path) -> Path:
     made.model.save_pretrained(tmp_path / "tiny")
     made.processor.save_pretrained(tmp_path / "tiny")
     return tmp_path / "tiny"
-
-
-@pytest.fixture(scope="session")
-def smol(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that is made of a catalogue entry."""
-    out = tmp_path_factory.mktemp("imported") / "smol"
-    taken("smollm2-135m", out)
-    return out
 
 
 def test_a_folder_comes_out_as_it_went_in(tiny: Path, tmp_path: Path) -> None:
@@ -98,20 +88,14 @@ def test_what_came_out_of_gguf_answers(smol: Path) -> None:
 
 
 def test_the_command_says_where_the_folder_is(tiny: Path, tmp_path: Path) -> None:
-    done = subprocess.run([TRAIN, "import", tiny, "--out", tmp_path / "out"], capture_output=True, text=True, check=False)
+    done = run_train("import", tiny, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'out'}\n"
     assert done.stderr.splitlines() == [f"codagent-train: reading {tiny}", f"codagent-train: writing {tmp_path / 'out'}"]
 
 
 def test_a_hub_that_cannot_be_reached_is_said(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [TRAIN, "import", "nobody/nothing", "--out", tmp_path / "out"],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_train("import", "nobody/nothing", "--out", tmp_path / "out", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "hub"))
     assert done.returncode == 2
     assert "nobody/nothing cannot be fetched from the hub" in done.stderr
 

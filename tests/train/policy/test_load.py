@@ -3,9 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,11 +16,10 @@ from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import BatchConfig, PolicyConfig, ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import Trainer, train
+from tests.train.command import run_train
 from tests.train.doubles.characters import made, save
 
 pytestmark = pytest.mark.usefixtures("hushed")
-
-TRAIN = Path(sys.executable).parent / "codagent-train"
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +213,7 @@ def test_a_checkpoint_that_is_an_adapter_is_loaded_onto_its_base(run, lake):
 def test_a_run_is_evaluated_from_its_folder(run, tmp_path):
     out, _ = run
     file = tmp_path / "reports.json"
-    command = [TRAIN, "eval", out, "--packs", "3", "--loops", "2", "--notes", "frozen", "--json", file]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    done = run_train("eval", out, "--packs", "3", "--loops", "2", "--notes", "frozen", "--json", file)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(
         "**run@1** on easy, 2 tasks, with the untrained model's notes: 3 packs, 6 loops\n\n|  | position 0 | position 1 |"

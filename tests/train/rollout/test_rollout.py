@@ -43,7 +43,7 @@ class Broken(Dice):
 
 class Slow(keycode.Keycode):
     def step(self, message):
-        time.sleep(1.0)
+        time.sleep(1.5)
         return super().step(message)
 
 
@@ -125,7 +125,7 @@ def test_an_engine_that_breaks_ends_the_rollout_with_its_own_error():
 
 def test_a_loop_that_never_comes_back_is_not_waited_for_for_ever():
     with pytest.raises(SandboxError, match="1 of 4 loops have not asked"):
-        rollout(Sampler(Dice(), keycode, "dice"), [*starts(3), *starts(1, Slow)], patience_s=0.1)
+        rollout(Sampler(Dice(), keycode, "dice"), [*starts(3), *starts(1, Slow)], patience_s=0.5)
 
 
 def test_the_environment_of_each_loop_is_opened_and_closed_once_in_the_loops_own_thread():

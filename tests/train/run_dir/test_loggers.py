@@ -1,9 +1,7 @@
 """The metrics of a run in the programs that draw them."""
 
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,10 +10,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from codagent.errors import UsageError
 from codagent_train.run_dir import loggers, metrics
+from tests.train.command import run_train
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
 
 
@@ -38,9 +36,8 @@ def lines(out):
 def test_a_run_is_drawn_by_both_under_the_names_of_its_metrics(tmp_path):
     recipe, out = tmp_path / "short.toml", tmp_path / "out"
     recipe.write_text(TOY.replace("steps = 150", "steps = 2").replace("packs = 16", "packs = 4"))
-    command = [TRAIN, "run", recipe, "--out", out, "--log", "tensorboard", "--log", "trackio"]
     store = tmp_path / "trackio"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "TRACKIO_DIR": str(store)})
+    done = run_train("run", recipe, "--out", out, "--log", "tensorboard", "--log", "trackio", TRACKIO_DIR=str(store))
     assert (done.returncode, done.stdout) == (0, f"{out}/checkpoint-2\n"), done.stderr
     assert drawn(out) == lines(out)
     with sqlite3.connect(store / f"{loggers.PROJECT}.db") as opened:

@@ -3,10 +3,8 @@
 import json
 import socket
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import openai
@@ -20,11 +18,10 @@ from codagent.types import Message, Sampling
 from codagent_train.run_dir.weights_ref import read_base, resolve
 from codagent_train.serving import vllm_server
 from codagent_train.serving.adapters import open_weights
+from tests.train.command import TRAIN, run_train
 from tests.train.serving.asking import ask, recomputed
 
 pytestmark = pytest.mark.usefixtures("hushed")
-
-TRAIN = Path(sys.executable).parent / "codagent-train"
 
 
 def test_names_choose_adapters_that_come_and_go_while_it_serves(endpoint, client, folder, adapters):
@@ -126,8 +123,7 @@ def test_a_folder_that_cannot_be_served_is_told_of_in_the_trainers_words(tmp_pat
 def test_a_port_in_use_and_a_folder_without_weights_end_the_command(folder, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        commands = [[TRAIN, "serve", folder, "--port", str(port)], [TRAIN, "serve", tmp_path]]
-        done = [subprocess.run(command, capture_output=True, text=True, check=False, timeout=250) for command in commands]
+        done = [run_train("serve", folder, "--port", port), run_train("serve", tmp_path)]
     assert [each.returncode for each in done] == [2, 2]
     assert f"cannot listen on 127.0.0.1:{port}" in done[0].stderr
     assert f"there are no weights in {tmp_path}: no *.safetensors" in done[1].stderr

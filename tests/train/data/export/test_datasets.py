@@ -1,10 +1,7 @@
 """Recorded loops as data for other trainers: the folders are loaded back as anyone would."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from datasets import load_from_disk
@@ -17,11 +14,11 @@ from codagent_train.data.credit import mean, paper
 from codagent_train.data.export.datasets import export_records
 from codagent_train.data.records.scan import scan
 from codagent_train.data.samples import build_samples, key_loops
+from tests.train.command import run_train
 from tests.train.data.records.recordings import PLAIN, WHOLE, reply, write
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 SYSTEM, USER = Message("system", "Be brief."), Message("user", "do it")
 PROMPT = (SYSTEM, USER)
 
@@ -259,12 +256,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
 
 def test_the_command_tells_what_was_written_and_what_was_refused(compared, tmp_path):
     write(compared, "alone", 1.0, loop=replace(PLAIN, group="h", start_commit="x"))
-    done = [
-        subprocess.run(
-            [TRAIN, "export-data", *given, "--out", "out"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200
-        )
-        for given in (["loops"], ["loops"], ["gone"])
-    ]
+    done = [run_train("export-data", *given, "--out", "out", cwd=tmp_path) for given in (["loops"], ["loops"], ["gone"])]
     assert [each.returncode for each in done] == [0, 2, 2]
     assert done[0].stderr == ""
     assert done[0].stdout.splitlines() == [

@@ -1,9 +1,6 @@
 """A matrix is filled: rows by columns, with controls in each cell; printed, drawn, read again."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -23,10 +20,10 @@ from codagent_train.evaluation.matrix.texts import column_table, matrix_json
 from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints
+from tests.train.command import run_train
 from tests.train.doubles.weights import save_weights
 from tests.train.evaluation.matrix.steering_engine import open_steering
 
-TRAIN = Path(sys.executable).parent / "codagent-train"
 COD, RALPH = ColumnConfig("control", "hard", tasks=3), ColumnConfig("control", "hard", tasks=3, packing="ralph")
 RECIPE = structs.replace(
     read_recipe("smoke"), environment=EnvironmentConfig("control", "hard"), replies=ReplyConfig(max_tokens=60, context_tokens=4096)
@@ -253,7 +250,7 @@ def test_a_matrix_that_cannot_be_played_is_refused_by_its_key(tmp_path, old, new
 
 
 def evaluated(*arguments):
-    return subprocess.run([TRAIN, "eval", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60)
+    return run_train("eval", *arguments)
 
 
 def test_the_command_wants_weights_or_a_matrix(tmp_path):
