@@ -16,6 +16,7 @@ MOST_FILES = 3
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
 MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
+_TEXTS = (".md", ".rst", ".txt", ".adoc", ".html")  # may quote code, and are not what a task wants changed
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -75,7 +76,7 @@ def _find_definitions(sandbox: Sandbox) -> dict[str, set[str]]:
     names: dict[str, set[str]] = {}
     for line in result.output.splitlines():
         path, _, definition = line.partition(":")
-        if definition:
+        if definition and not path.lower().endswith(_TEXTS):
             names.setdefault(path, set()).add(definition.split()[-1])
     return names
 

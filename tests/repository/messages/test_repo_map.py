@@ -77,6 +77,13 @@ def test_a_file_with_most_of_the_words_comes_beside_one_that_is_named(sandbox):
     assert select_files(sandbox, paths, about, 1000) == ("pkg/rules.py", "pkg/pattern.py")
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/cache.rst", "CACHE.TXT"])
+def test_a_text_that_quotes_code_is_no_source(sandbox, name):
+    sandbox.write(name, b"The cache:\n\ndef get(key): ...\n")
+    paths = add(sandbox, pkg__lru="def get(key): ...\n")
+    assert select_files(sandbox, paths, f"get is wrong; {name} says what the cache should do", 1000) == ("pkg/lru.py",)
+
+
 def test_what_names_say_is_not_outweighed_by_text(sandbox):
     paths = add(sandbox, pkg__mean="def mean(xs): ...\n", pkg__long="def other(): ...\n# the mean of the values of a list is wrong here\n")
     assert select_files(sandbox, paths, "mean gives wrong values of a list", 1000)[0] == "pkg/mean.py"
