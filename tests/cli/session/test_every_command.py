@@ -10,7 +10,7 @@ from tests.session.place import call, make_repository
 ANSWERS = (  # what is typed, and a part of the answer, in this order
     ("/help", "show the latest output in full"),
     ("change three places", "1 file changed, 3 insertions(+), 3 deletions(-)"),
-    ("/model", "the model is scripted:"),
+    ("/model", "/model NAME takes another"),
     ("/effort nonsense", "there is no effort 'nonsense'"),
     ("/cost", "tokens sent"),
     ("/context", "of 128k tokens"),
