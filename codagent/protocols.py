@@ -22,7 +22,7 @@ class CallText(str):
     __slots__ = ()
 
 
-class Reading(str):
+class PromptProgress(str):
     """Says how much of the prompt the model has read so far, while it reads a long one. It is no part of the answer."""
 
     __slots__ = ()

@@ -13,7 +13,7 @@ from acp.schema import Cost, UsageUpdate
 from codagent.cli.acp.updates import describe_answer, describe_call, describe_checks
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.meter import Meter
-from codagent.protocols import CallText, Reading, Restart, Thought
+from codagent.protocols import CallText, PromptProgress, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
@@ -48,7 +48,7 @@ class UpdateStream:
             self.say(str(text))
         elif isinstance(text, Thought) and text:
             self._send(helpers.update_agent_thought_text(clean(text)))
-        elif text and not isinstance(text, CallText | Reading) and not self._summing:
+        elif text and not isinstance(text, CallText | PromptProgress) and not self._summing:
             self._streamed = True
             self._send(helpers.update_agent_message_text(clean(text)))
 

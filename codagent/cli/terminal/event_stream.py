@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from codagent.cli.terminal.output import say, warn
-from codagent.protocols import Reading, Restart, Thought, ignore_text
+from codagent.protocols import PromptProgress, Restart, Thought, ignore_text
 from codagent.runner.display import LoopView
 from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
 
@@ -48,7 +48,7 @@ class EventStream:
     def on_text(self, text: str) -> None:
         if isinstance(text, Restart):
             self.say(text)
-        if isinstance(text, Restart | Reading) or not text:
+        if isinstance(text, Restart | PromptProgress) or not text:
             return
         self._streamed = self._streamed or not isinstance(text, Thought)
         self._print("thinking" if isinstance(text, Thought) else "text", text=str(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codagent.protocols import CallText, Reading, Restart, Thought
+from codagent.protocols import CallText, PromptProgress, Restart, Thought
 from codagent.text import sanitize
 
 WAITING, CHECKING, NOTING = "waiting for the model", "the work is brought out and checked", "the notes are written"
@@ -13,7 +13,7 @@ def describe_piece(text: str) -> str:
     """Say what the model does, as a piece of its reply shows it. "": the piece does not show it."""
     if isinstance(text, Restart):
         return WAITING
-    if isinstance(text, Reading):
+    if isinstance(text, PromptProgress):
         return f"the model reads: {text}"
     if isinstance(text, Thought | CallText):
         return "the model thinks" if isinstance(text, Thought) else "the model writes a call"
@@ -34,7 +34,7 @@ class Tail:
 
     def add(self, text: str) -> None:
         """Add a piece. When the model goes over from thinking to writing, or back, what was before is dropped."""
-        if not text or isinstance(text, Reading):
+        if not text or isinstance(text, PromptProgress):
             return
         if isinstance(text, Thought) is not self.is_thought:
             self._text, self.is_thought = "", not self.is_thought

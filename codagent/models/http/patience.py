@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from codagent.models.http.retry import PATIENCE_S, Transient, retry
-from codagent.protocols import OnText, Reading, Restart, ignore_text
+from codagent.protocols import OnText, PromptProgress, Restart, ignore_text
 
 T = TypeVar("T")
 _BEAT_S = 0.25
@@ -77,7 +77,7 @@ class _Wait:
         self.why, self.heard = "", False
 
     def listen(self, text: str) -> str:
-        self.heard = self.heard or (bool(text) and not isinstance(text, Reading))
+        self.heard = self.heard or (bool(text) and not isinstance(text, PromptProgress))
         return text
 
     def add(self, error: Transient) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codagent.models.tool_calls.provider_data import add_piece, pack, pick_call_keys, pick_fields
-from codagent.protocols import CallText, Reading, Thought
+from codagent.protocols import CallText, PromptProgress, Thought
 from codagent.text import parse_json
 from codagent.types import Tokens, ToolCall
 
@@ -54,7 +54,7 @@ class ChatAnswer:
 
     def add(self, event: Json) -> str:
         """Add one event, and return the text in it; a CallText when it holds only arguments of calls, a Thought when it holds neither; a
-        Reading when it only tells how much of the prompt is read.
+        PromptProgress when it only tells how much of the prompt is read.
 
         Raises TypeError or AttributeError for other shapes.
         """
@@ -235,7 +235,7 @@ def _is_logprob(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value < 1e-3
 
 
-def read_progress(event: Json) -> Reading | None:
+def read_progress(event: Json) -> PromptProgress | None:
     """Return how much of the prompt llama.cpp has read, of what it had not read for an earlier request. None: the event does not say."""
     progress = event.get("prompt_progress")
     if not isinstance(progress, dict):
@@ -243,4 +243,4 @@ def read_progress(event: Json) -> Reading | None:
     cached = _read_count(progress, "cache")
     unread = max(1, _read_count(progress, "total") - cached)
     done = min(1.0, max(0, _read_count(progress, "processed") - cached) / unread)
-    return Reading(f"{done:.0%} of {unread:,} tokens")
+    return PromptProgress(f"{done:.0%} of {unread:,} tokens")

@@ -15,7 +15,7 @@ from typing import Any
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox
 from codagent.repository.gate.commands.pytest_command import PytestCommand
-from codagent.repository.gate.twins import NO_TWINS, Mixture
+from codagent.repository.gate.twins import NO_TWINS, TwinMixture
 from codagent.repository.git import TESTS
 from codagent.types import CommandResult
 
@@ -61,7 +61,7 @@ class TestReport:
 
 
 def run_tests(
-    sandbox: GateSandbox, pytest: PytestCommand, mixture: Mixture = NO_TWINS, *, seconds: float
+    sandbox: GateSandbox, pytest: PytestCommand, mixture: TwinMixture = NO_TWINS, *, seconds: float
 ) -> tuple[CommandResult, TestReport]:
     """Run pytest in the sandbox's workspace, with the twins of `mixture`. Raises SandboxError as `run_watched` does."""
     folder = _make_folder()
@@ -70,7 +70,7 @@ def run_tests(
     return result, report or TestReport()
 
 
-def run_watched(sandbox: GateSandbox, command: str, mixture: Mixture, *, seconds: float) -> tuple[CommandResult, TestReport | None]:
+def run_watched(sandbox: GateSandbox, command: str, mixture: TwinMixture, *, seconds: float) -> tuple[CommandResult, TestReport | None]:
     """Run any command, and watch the sessions of pytest that it starts. The report is None when it starts none.
 
     Raises SandboxError when the sandbox has no room for the files of the gate.
@@ -87,7 +87,7 @@ def _make_folder() -> str:
 
 
 def _run_judged(
-    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, mixture: Mixture, seconds: float
+    sandbox: GateSandbox, folder: str, command: str, pytest: Mapping[str, Any] | None, mixture: TwinMixture, seconds: float
 ) -> tuple[CommandResult, TestReport | None]:
     """Let the judge run a command. `pytest` has the orders for the only session of pytest; None: the command may start several."""
     key = secrets.token_bytes(32)

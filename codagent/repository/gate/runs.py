@@ -17,7 +17,7 @@ from codagent.repository.gate.commands.listed_tests import make_verbose, read_li
 from codagent.repository.gate.commands.program import find_missing_program, never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest, split_check
 from codagent.repository.gate.pytest_run import TestReport, run_tests, run_watched
-from codagent.repository.gate.twins import NO_TWINS, Mixture, Mixtures
+from codagent.repository.gate.twins import NO_TWINS, Mixtures, TwinMixture
 from codagent.repository.gate.verdict import Run
 from codagent.text import format_result
 from codagent.types import CommandResult, Profile
@@ -26,7 +26,7 @@ CHECK_SECONDS = 600.0
 TIMED_OUT = 124  # the exit code of a command that a time limit has ended
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
-Job = tuple[Sequence[str], Mixture]  # parts of checks, and which of their tests are twins
+Job = tuple[Sequence[str], TwinMixture]  # parts of checks, and which of their tests are twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, sec
 
 
 def _run_parts(
-    open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Sequence[str], mixture: Mixture, deadline: float
+    open_sandbox: Callable[[], GateSandbox], packed: bytes, parts: Sequence[str], mixture: TwinMixture, deadline: float
 ) -> tuple[Run, ...]:
     """Run the parts in order. What only pytest has used is not used again: its code may have left something for the next part."""
     runs: list[Run] = []
@@ -144,7 +144,7 @@ def _run_parts(
     return tuple(runs)
 
 
-def _run_one(sandbox: GateSandbox, check: str, mixture: Mixture, seconds: float) -> Run:
+def _run_one(sandbox: GateSandbox, check: str, mixture: TwinMixture, seconds: float) -> Run:
     if seconds <= 0:
         return Run(check, TIMED_OUT, "there was no time left to run it", cut=True)
     pytest, tests = parse_pytest(check), None

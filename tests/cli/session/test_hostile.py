@@ -14,7 +14,7 @@ from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.view import View
 from codagent.cli.terminal.paint import paint
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.protocols import Reading, Restart, Thought
+from codagent.protocols import PromptProgress, Restart, Thought
 from codagent.repository import git
 from codagent.session.turn_workspace import FileChange
 from codagent.store import layout
@@ -45,7 +45,7 @@ def test_no_text_acts(hostile, capsys):
     view.error(hostile)
     view.markdown(f"# {hostile}\n\n| {hostile} | b |\n|---|---|\n| `{hostile}` | [x]({hostile}) |\n\n```{hostile}\n{hostile}\n```")
     view.work(clean(hostile))
-    for piece in (hostile, Thought(hostile), Restart(hostile), Reading(hostile)):
+    for piece in (hostile, Thought(hostile), Restart(hostile), PromptProgress(hostile)):
         view.on_text(piece)
     view.on_output(hostile)
     failed = Outcome(0.0, False, hostile, (hostile,), 1)
@@ -61,7 +61,7 @@ def test_no_line_of_a_run_acts(hostile, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     lines = ProgressLines()
     lines.on_episode_start(Episode("solve", 0, Task("t", hostile), "", ()))
-    for piece in (hostile, Thought(hostile), Restart(hostile), Reading(hostile)):
+    for piece in (hostile, Thought(hostile), Restart(hostile), PromptProgress(hostile)):
         lines.on_text(piece)
         lines._draw()
     lines.on_output(hostile)

@@ -15,7 +15,7 @@ from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
 from codagent.cli.terminal.paint import fit
-from codagent.protocols import CallText, Reading, Restart, Thought
+from codagent.protocols import CallText, PromptProgress, Restart, Thought
 from codagent.session.turn_workspace import Answered
 from codagent.types import Message, Reply, Sampling, ToolCall
 
@@ -186,7 +186,7 @@ def test_the_last_lines_of_a_command_that_runs_are_live_until_it_ends():
 def test_how_much_of_a_prompt_is_read_is_live_and_no_text(capsys):
     view = View(Ink(color=False))
     view.work("waiting for the model")
-    view.on_text(Reading("40% of 9,000 tokens"))
+    view.on_text(PromptProgress("40% of 9,000 tokens"))
     assert live(view) == ["⠋ the model reads: 40% of 9,000 tokens · 0 s"]
     view.on_text("Yes.\n\n")
     assert capsys.readouterr().out.strip() == "Yes."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codagent.cli.terminal.event_stream import SCHEMA, EventStream
-from codagent.protocols import Reading, Restart, Thought
+from codagent.protocols import PromptProgress, Restart, Thought
 from codagent.runner.result import KEYS
 from tests.cli.conftest import CHECK
 from tests.cli.loops import LOOP, attempt, noted, tries
@@ -63,7 +63,7 @@ def test_pieces_are_printed_once(capsys):
 
 def test_what_is_no_part_of_a_reply_is_no_event(capsys):
     stream = EventStream()
-    for piece in ("", Reading("40% of 9,000 tokens"), Restart("asking m again: it is busy")):
+    for piece in ("", PromptProgress("40% of 9,000 tokens"), Restart("asking m again: it is busy")):
         stream.on_text(piece)
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "asking m again: it is busy\n")

@@ -6,7 +6,7 @@ import pytest
 
 from codagent.cli.terminal.paint import count_columns, take_end
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.protocols import Reading, Restart
+from codagent.protocols import PromptProgress, Restart
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.types import Episode, Limits, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
@@ -100,7 +100,7 @@ def test_a_command_that_runs_is_shown_with_a_clock_and_its_last_line(on_terminal
     ("piece", "shown"),
     [
         ("", "  waiting for the model · 0 s"),
-        (Reading("40% of 9,000 tokens"), "  the model reads: 40% of 9,000 tokens · 0 s"),
+        (PromptProgress("40% of 9,000 tokens"), "  the model reads: 40% of 9,000 tokens · 0 s"),
         ("Hello\nyou", "  … Hello you"),
     ],
 )

@@ -19,7 +19,7 @@ from codagent.models.servers.openai_api import OpenAIModel
 from codagent.models.weights.catalog import find_entry
 from codagent.models.weights.download import pull, weights_dir
 from codagent.models.weights.embedded import Embedded, fingerprint
-from codagent.protocols import Reading
+from codagent.protocols import PromptProgress
 from codagent.types import Message, Profile, Sampling, Tool, ToolCall
 
 BASH = Tool("bash", "Run.", {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]})
@@ -56,7 +56,7 @@ def test_a_reply_has_an_id_and_a_logprob_for_every_token_and_the_last_is_the_end
     assert reply.stop == "stop"
     assert len(reply.tokens.completion_ids) == len(reply.tokens.logprobs) == reply.completion_tokens
     assert all(-30 < logprob <= 0 for logprob in reply.tokens.logprobs)
-    assert "".join(piece for piece in heard if not isinstance(piece, Reading)) == reply.raw == reply.message.content
+    assert "".join(piece for piece in heard if not isinstance(piece, PromptProgress)) == reply.raw == reply.message.content
     text = httpx.post(f"{server}/detokenize", json={"tokens": reply.tokens.completion_ids}).json()["content"]
     assert text == f"{reply.raw}<|im_end|>"
 

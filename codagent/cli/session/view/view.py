@@ -12,7 +12,7 @@ from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
 from codagent.cli.terminal.paint import fit
 from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
-from codagent.protocols import CallText, Reading, Restart, Thought
+from codagent.protocols import CallText, PromptProgress, Restart, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line, join_names, sanitize
@@ -109,7 +109,7 @@ class View:
             self._again = text
         elif isinstance(text, Thought):
             self._thought = (self._thought + text)[-_TAIL:]
-        elif text and not isinstance(text, Reading):
+        elif text and not isinstance(text, PromptProgress):
             self._thought = ""
             self._show(self._stream.finish() if isinstance(text, CallText) else self._stream.add(text))
         if not self._summing:

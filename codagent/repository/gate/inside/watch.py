@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite
 
-from .answers import Answers
+from .data_watch import DataWatch
 from .introspection import Introspection
 from .reading import Reading
 from .sources import Sources
@@ -37,7 +37,7 @@ class Watch:
         self.reading.install()
         self.introspection = Introspection(self.report_look, workspace, tests)
         self.introspection.install()
-        Answers(self.report_look, workspace, tests).install()
+        DataWatch(self.report_look, workspace, tests).install()
         self._digests = dict(_hash_sources(workspace))
         self._originals: list[tuple[Any, dict[str, Any]]] = []
         self._runner: list[tuple[Any, dict[str, Any]]] = []

@@ -18,8 +18,8 @@ twins fail. `end_tests` and `invert_tests` write such tests, and inverse twins o
 
 from codagent.repository.gate.twins.mixture import (
     NO_TWINS,
-    Mixture,
     Mixtures,
+    TwinMixture,
     end_tests,
     invert_command,
     invert_tests,
@@ -27,4 +27,4 @@ from codagent.repository.gate.twins.mixture import (
     mix_tests,
 )
 
-__all__ = ["NO_TWINS", "Mixture", "Mixtures", "end_tests", "invert_command", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["NO_TWINS", "Mixtures", "TwinMixture", "end_tests", "invert_command", "invert_tests", "list_modules", "mix_tests"]

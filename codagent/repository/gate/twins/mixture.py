@@ -18,7 +18,7 @@ HALVES = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture:
+class TwinMixture:
     """What a run of the tests is told: which of them are twins. Without anything, none is."""
 
     sources: Mapping[str, TwinSource] = field(default_factory=dict)  # the sources that stand in the place of test files, by path
@@ -31,14 +31,14 @@ class Mixture:
         return {"sources": sources, "half": self.half, "salt": self.salt}
 
 
-NO_TWINS = Mixture()
+NO_TWINS = TwinMixture()
 
 
 @dataclass(frozen=True, slots=True)
 class Mixtures:
     """Both mixtures of tests and twins, which hold for every tree with the same protected files."""
 
-    mixed: tuple[Mixture, Mixture] = (NO_TWINS, NO_TWINS)
+    mixed: tuple[TwinMixture, TwinMixture] = (NO_TWINS, NO_TWINS)
     halves: Mapping[str, int] = field(default_factory=dict)  # of each test with a twin: in which mixture it is one
     names: Mapping[str, int | None] = field(default_factory=dict)  # by the bare name, for inherited tests; None: some have no twin
 
@@ -107,7 +107,7 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
             for name in made.twins:
                 halves[f"{path}::{name}"] = which
                 names.setdefault(name.rpartition("::")[2], which)
-    mixed = Mixture(sources[0], 0, salt), Mixture(sources[1], 1, salt)
+    mixed = TwinMixture(sources[0], 0, salt), TwinMixture(sources[1], 1, salt)
     return Mixtures(mixed, halves, names)
 
 

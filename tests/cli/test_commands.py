@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from codagent.cli.command_table import CommandTable
+from codagent.cli.start import CommandTable
 
 TABLE = CommandTable()
 LOADED = """
 import sys
-from codagent.cli.command_table import CommandTable
+from codagent.cli.start import CommandTable
 CommandTable()[sys.argv[1]]
 print(*sorted(name for name in sys.modules if name.startswith("codagent.cli.commands.")))
 """

@@ -14,7 +14,7 @@ from typing import Any
 _EXPECTED = re.compile(r"expect|golden|snapshot|answer", re.IGNORECASE)
 
 
-class Answers:
+class DataWatch:
     """Watches the data files of tests: which of them do tests open themselves, and which does code open that nobody told of them?"""
 
     def __init__(self, report: Callable[[str, str], None], workspace: str, tests: str) -> None:
