@@ -67,7 +67,7 @@ class FolderEnvironment:
 
     def step(self, message: Message) -> Observation:
         if not message.tool_calls:
-            return answer_text(self._task, message.content, self._form)
+            return answer_text(message.content, self._form, checked=bool(self._task.checks))
         answers: list[Message] = []
         end: End | None = None
         written = self._written

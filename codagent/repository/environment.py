@@ -218,7 +218,7 @@ class RepositoryEnvironment:
 
     def _step(self, current: _Current, message: Message) -> Observation:
         if not message.tool_calls:
-            return answer_text(self._task, message.content, current.answer_form)
+            return answer_text(message.content, current.answer_form, checked=bool(self._task.checks))
         answers: list[Message] = []
         end: End | None = None
         for call in message.tool_calls:

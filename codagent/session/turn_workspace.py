@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from codagent.errors import SandboxError
 from codagent.protocols import Sandbox
 from codagent.repository import git, tools
-from codagent.repository.messages.answers import EMPTY, comment_write, says_nothing
+from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, write_session_message
 from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
@@ -112,7 +112,7 @@ class Workspace:
         """Answer the calls of a reply; a reply without a call ends the turn. A person who interrupts ends it, too, and every call has its
         answer."""
         if not message.tool_calls:
-            return Observation((Message("user", EMPTY),)) if says_nothing(message.content) else Observation((), "finished")
+            return answer_text(message.content, checked=False)
         answers: list[Message] = []
         written: list[str] = []
         end: End | None = None

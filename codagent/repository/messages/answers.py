@@ -15,21 +15,17 @@ EMPTY = "Your reply was empty. Answer in words, or make the change."
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
 
 
-def says_nothing(text: str) -> bool:
-    """Return whether a reply has no words and no code: small models write empty blocks."""
-    return not _FENCE.sub("", text).strip()
-
-
-def answer_text(task: Task, text: str, answer_form: str) -> Observation:
+def answer_text(text: str, answer_form: str = "", *, checked: bool) -> Observation:
     """Answer a reply without a call, whose text is `text`. `answer_form` says how an answer should look; "": the profile asks for no form.
 
-    Without checks the reply is the answer, and the attempt is over, unless it says nothing.
+    `checked` is whether the task has checks. Without them the reply is the answer, and the attempt is over, unless it has no words and no
+    code: small models write empty blocks.
     """
-    if says_nothing(text):
+    if checked:
+        return Observation((Message("user", answer_form or NUDGE),))
+    if not _FENCE.sub("", text).strip():
         return Observation((Message("user", f"{EMPTY} {answer_form}".rstrip()),))
-    if not task.checks:
-        return Observation((), "finished")
-    return Observation((Message("user", answer_form or NUDGE),))
+    return Observation((), "finished")
 
 
 def comment_write(task: Task, profile: Profile, answer_form: str, checked: tuple[str, bool]) -> tuple[str, End | None]:

@@ -92,7 +92,7 @@ def _score_content(sandbox: Sandbox, about: str, paths: Sequence[str]) -> dict[s
         return {}
     result = sandbox.run(f"git grep -Iiowe '({'|'.join(stems)})[A-Za-z0-9_]*' -E -- . | head -n 50000", timeout=20)
     having: defaultdict[str, set[str]] = defaultdict(set)  # which files have a word
-    for line in result.output.splitlines():
+    for line in set(result.output.splitlines()):  # a file has most of its words many times
         path, _, match = line.partition(":")
         for stem in stems:
             if match.lower().startswith(stem):
