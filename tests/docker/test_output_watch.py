@@ -29,8 +29,9 @@ def test_the_end_of_the_output_is_told_as_it_grows(watched: tuple[DockerSandbox,
     assert heard[-1].endswith("99999\n100000\n")
     assert max(map(len, heard)) <= END_BYTES
     assert result.exit_code == 0
-    shells = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null | grep -c '^bash --noprofile'"
-    assert sandbox.run(shells, timeout=10).output == "2\n"  # the one that runs commands and the spare one
+    count = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null | grep -c '^bash --noprofile'"
+    wait = f"for _ in $(seq 100); do shells=$({count}); [ $shells = 2 ] && break; sleep 0.1; done; echo $shells"
+    assert sandbox.run(wait, timeout=30).output == "2\n"  # the one that runs commands and the spare one; the one that looked ends by itself
 
 
 @pytest.mark.parametrize(
