@@ -21,13 +21,16 @@ from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
 from codagent.repository.gate.runs import TIMED_OUT, CheckRunner, split_checks
 from codagent.repository.gate.suspicion import FileRules, Review
-from codagent.repository.gate.twins import Mixtures, end_tests, invert_command, invert_tests, mix_tests
+from codagent.repository.gate.twins import Mixtures, end_command, end_tests, invert_command, invert_tests, mix_tests
+from codagent.repository.gate.twins.writer import Ending
 from codagent.repository.gate.verdict import Run, add_passes, grade_runs
 from codagent.settings.images import suggest_image
 from codagent.types import Outcome
 
 REPEATS = 3  # how many more times tests are run that passed once and failed once
 _CHANCE_ROUNDS, _CHANCE_SECONDS = 4, 20.0  # how often that is done where a change brings in chance, and for how long at most
+
+_Rewritten = tuple[Mapping[str, bytes], list[str]]  # other contents of files, by path, and other checks
 
 
 class Gates:
@@ -109,8 +112,8 @@ class Gates:
         """Raise UsageError when all checks pass, and pass also when every test just fails: they cannot tell whether a task is done."""
         if any(run.tests or run.exit_code or never_runs_tests(run.check) for run in runs):
             return
-        fails = end_tests(self._root, self._start, "fails")
-        if fails and not any(self._runner.run_codes(tree, checks, fails, deadline)):
+        files, failing = self._end(checks, "fails")
+        if (files or failing != list(checks)) and not any(self._runner.run_codes(tree, failing, files, deadline)):
             named = " and ".join(f"`{check}`" for check in checks)
             raise UsageError(f"{named}: passes before any work, and also when every test just fails; use a check that runs the tests")
 
@@ -118,24 +121,35 @@ class Gates:
         """Return the places of the checks that only have an exit code, which no longer depends on the tests as it did at the start."""
         if all(run.tests or never_runs_tests(run.check) for run in runs):
             return set()
-        root, start = self._root, git.tree_of(self._root, self._start)
-        fails, inverse = end_tests(root, self._start, "fails"), invert_tests(root, self._start, self.review.list_used_files(checks))
-        inverted = [invert_command(root, self._start, check) for check in checks]
+        start, plain = git.tree_of(self._root, self._start), [place for place, run in enumerate(runs) if run.tests is None]
 
-        def codes(tree: str, files: Mapping[str, bytes], checks: Sequence[str] = checks) -> list[int]:
-            return self._runner.run_codes(tree, checks, files, deadline)
+        def run_codes(tree: str, written: _Rewritten) -> list[int]:
+            files, rewritten = written
+            is_other = files or rewritten != list(checks)
+            return self._runner.run_codes(tree, rewritten, files, deadline) if is_other else []
 
-        plain = {place for place, run in enumerate(runs) if run.tests is None}
-        deaf = {place for place, code in enumerate(codes(tree, fails)) if place in plain and code == 0} if fails else set()
+        fails, inverse = self._end(checks, "fails"), self._invert(checks)
+        codes = run_codes(tree, fails)
+        deaf = {place for place in plain if codes and codes[place] == 0}
         if deaf:
-            passing, failing = codes(start, end_tests(root, self._start, "passes")), codes(start, fails)
+            passing, failing = run_codes(start, self._end(checks, "passes")), run_codes(start, fails)
             deaf = {place for place in deaf if passing[place] == 0 != failing[place]}
-        changed = inverse or inverted != list(checks)
-        agreeing = {place for place, code in enumerate(codes(tree, inverse, inverted)) if place in plain and code} if changed else set()
+        codes = run_codes(tree, inverse)
+        agreeing = {place for place in plain if codes and codes[place]}
         if agreeing:
-            honest = codes(start, inverse, inverted)
+            honest = run_codes(start, inverse)
             agreeing = {place for place in agreeing if honest[place] == 0}
         return deaf | agreeing
+
+    def _end(self, checks: Sequence[str], ending: Ending) -> _Rewritten:
+        """Return tests, scripts and commands of which all assertions just fail, or just hold."""
+        files = end_tests(self._root, self._start, ending, self.review.list_used_files(checks))
+        return files, [end_command(check, ending) for check in checks]
+
+    def _invert(self, checks: Sequence[str]) -> _Rewritten:
+        """Return inverse twins of tests, scripts and commands."""
+        files = invert_tests(self._root, self._start, self.review.list_used_files(checks))
+        return files, [invert_command(self._root, self._start, check) for check in checks]
 
     def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
         start = self._start_runs(checks, deadline, known={tree: runs})

@@ -12,7 +12,7 @@ from codagent.repository.git.changes.parts import ChangedFile, Hunk, list_change
 from codagent.repository.git.changes.undo import Undone, forget_applied, undo
 from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
-from codagent.repository.git.protected import TESTS, protected_tree, read_changes, replace_files
+from codagent.repository.git.protected import TESTS, list_modules, protected_tree, read_changes, replace_files
 from codagent.repository.git.receive import receive
 from codagent.repository.git.refs import (
     branch_name,
@@ -55,6 +55,7 @@ __all__ = [
     "keep_work",
     "list_changed",
     "list_files",
+    "list_modules",
     "list_published",
     "list_tracked",
     "make_repository",

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -62,7 +62,7 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     if protect:
         globs = (f":(glob){glob}" for glob in protect)
         named = set(split_paths(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
-    taken = _test_modules(list_files(root, start_commit))
+    taken = _taken_modules(list_files(root, start_commit))
     undone = [
         change
         for change in _changes(git, start_commit, commit)
@@ -72,6 +72,16 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
         return tree_of(root, commit), ()
     lines = [f"{change.mode_before if not change.is_added else 0} {change.blob_before}\t{change.path}" for change in undone]
     return _write_tree(git, commit, lines), tuple(change.path for change in undone)
+
+
+def list_modules(paths: Iterable[str]) -> frozenset[str]:
+    """Return the names by which the code under test may be imported: what is at the top, or in `src`, and is no test."""
+    names = set()
+    for path in paths:
+        parts = PurePosixPath(path.removeprefix("src/").removeprefix("lib/")).parts
+        if path.endswith(".py") and not TESTS.search(path):
+            names.add(parts[0].removesuffix(".py"))
+    return frozenset(names)
 
 
 def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, bytes]]:
@@ -129,11 +139,16 @@ def _takes_over(git: Git, change: _Change, taken: set[str]) -> bool:
     return module in taken or (name in _RUNNER and (folder in ("", "src") or bool(TESTS.search(f"{folder}/"))))
 
 
-def _test_modules(files: Sequence[str]) -> set[str]:
-    """Return the module paths of the test files among `files`, and of the folders that contain them."""
+def _taken_modules(files: Sequence[str]) -> set[str]:
+    """Return the module paths that no added file may have: those of the test files among `files`, and of the folders that contain them.
+
+    pytest puts a folder of tests that is no package before all others, so what the code is imported by is taken there, too.
+    """
     paths = [path for path in files if TESTS.search(path)]
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents if TESTS.search(f"{folder}/")}
-    return folders | {module for path in paths if (module := _module_path(path, link=False))}
+    first = [folder for folder in folders if f"{folder}/__init__.py" not in files]
+    code = {f"{folder}/{name}" for folder in first for name in list_modules(files)}
+    return folders | code | {module for path in paths if (module := _module_path(path, link=False))}
 
 
 def _module_path(path: str, *, link: bool) -> str | None:

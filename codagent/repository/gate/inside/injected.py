@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from .plugin import Gate
-from .sources import Sources
-from .watch import Watch
 
 OPTIONS = "-p inside.injected --assert=rewrite"
 
@@ -31,8 +29,7 @@ class ObservedSession(Gate):
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        self._journal("opened", times=self._watch.reading.times)
-        self._journal("finished", code=self._code)
+        self.finish(self._code)
 
 
 def _connect() -> ObservedSession | None:
@@ -46,14 +43,7 @@ def _connect() -> ObservedSession | None:
         orders = json.loads(judge.makefile().readline())
     except (OSError, ValueError):
         return None
-
-    def tell(kind: str, **facts: Any) -> None:
-        judge.sendall(json.dumps({"kind": kind, **facts}).encode() + b"\n")
-
-    workspace = orders["workspace"]
-    watch = Watch(tell, workspace, Sources(workspace, orders["sources"]), orders["tests"])
-    watch.install()
-    return ObservedSession(tell, watch, orders)
+    return ObservedSession(judge, orders)
 
 
 _session = _connect()

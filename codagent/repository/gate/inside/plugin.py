@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from _pytest.assertion import util
 from _pytest.runner import runtestprotocol
 
-from .sources import shift_doctests
+from .sources import Sources, shift_doctests
 from .watch import Watch
+from .workspace import Workspace
 
 _PLACES = 5  # how many random tests have canaries before them
 _SHOWN = 20  # failures that are shown whole; the others cost little time, also where twins make all tests fail
@@ -21,10 +24,22 @@ _SHOWN = 20  # failures that are shown whole; the others cost little time, also 
 class Gate:
     """The plugin. It runs tests as pytest does. It runs canaries in the same way, but does not report them to pytest."""
 
-    def __init__(self, journal: Callable[..., None], watch: Watch, orders: Mapping[str, Any]) -> None:
-        self._journal, self._watch, self._orders = journal, watch, orders
+    def __init__(self, judge: socket.socket, orders: Mapping[str, Any]) -> None:
+        """Start watching, and tell `judge` what happens."""
+
+        def tell(kind: str, **facts: Any) -> None:
+            judge.sendall(json.dumps({"kind": kind, **facts}).encode() + b"\n")
+
+        self._journal, self._orders, self._workspace = tell, orders, Workspace(orders["workspace"], orders["tests"])
+        self._watch = Watch(tell, self._workspace, Sources(self._workspace, orders["sources"]))
+        self._watch.install()
         self._places: set[str] = set()
         self._failures = 0
+
+    def finish(self, code: int) -> None:
+        """Tell the judge that the session has ended, with pytest's exit code."""
+        self._journal("opened", times=self._watch.reading.times)
+        self._journal("finished", code=code)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_load_initial_conftests(self) -> None:
@@ -46,7 +61,7 @@ class Gate:
         self._watch.check_shadowed()
         fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
         self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
-        files = {item.nodeid.partition("::")[0]: self._watch.inside(item.path) for item in session.items}
+        files = {item.nodeid.partition("::")[0]: self._workspace.locate(item.path) for item in session.items}
         doctests = shift_doctests(session.items, self._orders["salt"], self._orders["half"])
         self._journal("collected", ids=[item.nodeid for item in session.items], canaries=bool(fit), files=files, doctests=doctests)
 

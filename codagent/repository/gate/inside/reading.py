@@ -1,4 +1,4 @@
-"""Reports code that reads the tests, or the history that has them, while it is tested: it could answer with what they expect."""
+"""Reports code that reads, while it is tested, the tests, the history that has them, or a data file with what tests expect."""
 
 from __future__ import annotations
 
@@ -6,82 +6,124 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from .workspace import Audit, Workspace, list_frames
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _HISTORY = re.compile(r"(^|[\s/'\"])\.?git([\s/'\"]|$)")
 # What reads files of tests for everybody: imports, tracebacks, and the runner.
 _READERS = ("<frozen importlib", f"{os.sep}linecache.py", f"{os.sep}_pytest{os.sep}")
+_EXPECTED = re.compile(r"expect|golden|snapshot|answer", re.IGNORECASE)
+
+Report = Callable[[str, str], None]  # a path of the workspace, and what its code does
 
 
 class Reading:
-    """Watches what is opened, and what the programs are told that are started."""
+    """Watches which tests are opened, and what the programs are told that are started."""
 
-    def __init__(self, report: Callable[[str, str], None], workspace: str, tests: str) -> None:
-        """`tests` is a pattern for the paths of tests. `report` takes a path of the workspace and what is suspicious about it."""
-        self._report, self._workspace, self._tests = report, os.path.realpath(workspace), re.compile(tests, re.IGNORECASE)
-        self._files = dict(self._find_files())
-        self._names = re.compile("|".join(map(re.escape, sorted({Path(name).name for name in self._files.values()}))) or "(?!)")
-        self._busy = False
+    def __init__(self, report: Report, workspace: Workspace) -> None:
+        self._report, self._workspace = report, workspace
+        tests = [(path, file) for path, file in workspace.list_modules() if workspace.is_test(path)]
+        self._files = {_identify(file): path for path, file in tests}
+        self._names = re.compile("|".join(map(re.escape, sorted({file.name for _, file in tests}))) or "(?!)")
         self.times: dict[str, int] = {}  # how often each file of the tests was opened, by whomever in this process
 
-    def install(self) -> None:
-        """Start watching. It cannot be switched off."""
-        sys.addaudithook(self._hear)
+    def watch(self, audit: Audit) -> None:
+        """Watch from now on."""
+        audit.listen(("open",), self._note_open)
+        audit.listen(_STARTS, self._note_start)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if (event == "open" or event in _STARTS) and not self._busy:
-            self._busy = True
-            try:
-                read = self._read_by_open(arguments[0]) if event == "open" else self._read_by_program(repr(arguments[:2]))
-                if event == "open" and read:
-                    self.times[read] = self.times.get(read, 0) + 1
-                if read and (code := self._find_code(sys._getframe(1))):
-                    self._report(code, f"reads {read} while it is tested")
-            finally:
-                self._busy = False
+    def _note_open(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> None:  # noqa: ARG002 - as of every listener
+        if read := self._find_read(arguments[0]):
+            self.times[read] = self.times.get(read, 0) + 1
+            self._report_reader(frame, read)
 
-    def _read_by_open(self, path: object) -> str:
+    def _note_start(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> None:  # noqa: ARG002 - as of every listener
+        words = repr(arguments[:2])
+        named = self._names.search(words)
+        if read := named[0] if named else "the history" if _HISTORY.search(words) else "":
+            self._report_reader(frame, read)
+
+    def _find_read(self, path: object) -> str:
         """Return what is read when `path` is opened; "" when it is nothing of the tests."""
         if not isinstance(path, (str, bytes)):
             return ""
         text = os.path.realpath(os.fsdecode(path))
-        if text.startswith(f"{self._workspace}{os.sep}.git{os.sep}"):
+        if self._workspace.locate(text).startswith(f".git{os.sep}"):
             return "the history"
         try:
             return self._files.get(_identify(Path(text)), "")
         except (OSError, ValueError):
             return ""
 
-    def _read_by_program(self, words: str) -> str:
-        """Return what a program that is started with `words` reads."""
-        named = self._names.search(words)
-        return named[0] if named else "the history" if _HISTORY.search(words) else ""
-
-    def _find_code(self, frame: FrameType | None) -> str:
-        """Return the file of the workspace that acts; "" when it is a test, or none, or when what acts reads for everybody."""
-        while frame is not None:
-            name = frame.f_code.co_filename
+    def _report_reader(self, frame: FrameType, read: str) -> None:
+        """Report the file of the workspace that acts, unless it is a test, or what acts reads for everybody."""
+        for each in list_frames(frame):
+            name = each.f_code.co_filename
             if any(reader in name for reader in _READERS):
-                return ""
-            if name.startswith(self._workspace + os.sep):
-                path = name[len(self._workspace) + 1 :]
-                return "" if self._tests.search(path) else path
-            frame = frame.f_back
-        return ""
+                return
+            if path := self._workspace.locate(name):
+                if not self._workspace.is_test(path):
+                    self._report(path, f"reads {read} while it is tested")
+                return
 
-    def _find_files(self) -> Iterator[tuple[tuple[int, int], str]]:
-        for folder, folders, files in os.walk(self._workspace):
-            folders[:] = [name for name in folders if name not in (".git", "node_modules")]
-            for file in (Path(folder, name) for name in files if name.endswith(".py")):
-                path = str(file)[len(self._workspace) + 1 :]
-                if self._tests.search(path) and file.is_file():
-                    yield _identify(file), path
+
+class DataReading:
+    """Watches the data files of tests: which of them do tests open themselves, and which does code open that nobody told of them?"""
+
+    def __init__(self, report: Report, workspace: Workspace) -> None:
+        self._report, self._workspace = report, workspace
+        self._folder = str(Path.cwd())
+        self._of_tests: set[str] = set()
+        self._of_code: dict[str, str] = {}  # the file of the code that opened it
+
+    def watch(self, audit: Audit) -> None:
+        """Watch from now on."""
+        audit.listen(("open",), self._note_open)
+
+    def _note_open(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> None:  # noqa: ARG002 - as of every listener
+        if not isinstance(arguments[0], (str, bytes)):
+            return
+        file = os.path.realpath(os.fsdecode(arguments[0]))
+        path = self._workspace.locate(file)
+        if not path or path.endswith((".py", ".pyc")) or not (self._workspace.is_test(path) or _EXPECTED.search(path)):
+            return
+        frames = [(each, name) for each in list_frames(frame) if (name := self._workspace.locate(each.f_code.co_filename))]
+        if not frames:
+            return
+        of_code = [each for each, name in frames if not self._workspace.is_test(name)]
+        nearest = frames[0][1]
+        if self._workspace.is_test(nearest):
+            self._of_tests.add(path)
+        elif not self._was_told(of_code[-1], file):
+            self._of_code[path] = nearest
+        if path in self._of_tests and path in self._of_code:
+            self._report(self._of_code[path], f"reads {path}, as the tests do, while it is tested")
+
+    def _was_told(self, frame: FrameType, file: str) -> bool:
+        """Whether the function of a frame was told of a file, by what it was given, the command line, or the working directory."""
+        given = [os.path.realpath(text) for text in _list_given(frame)]
+        exact = map(os.path.realpath, [*sys.argv, *os.environ.values()])
+        folders = [*given, *({str(Path.cwd())} - {self._folder})]
+        return file in given or file in exact or any(file.startswith(folder + os.sep) for folder in folders)
 
 
 def _identify(file: Path) -> tuple[int, int]:
     """Return what a file is, by whatever name."""
     status = file.stat()
     return status.st_dev, status.st_ino
+
+
+def _list_given(frame: FrameType) -> Iterator[str]:
+    """Yield the texts and paths that the function of a frame was given: as arguments, in lists, or by the objects that are arguments."""
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
+    values = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
+    owned = (getattr(value, "__dict__", None) for value in values)
+    values += [part for attributes in owned if isinstance(attributes, dict) for part in attributes.values()]
+    values += [part for value in values if isinstance(value, (list, tuple, dict)) for part in value]
+    yield from (os.fsdecode(value) for value in values if isinstance(value, (str, bytes, os.PathLike)))

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
+from .workspace import Workspace
+
 
 class Sources:
     """The sources that stand in the place of files: by path, a text and the line at which each of its statements counts as standing.
@@ -19,8 +21,8 @@ class Sources:
     An empty list of lines leaves each statement where it is.
     """
 
-    def __init__(self, workspace: str, sources: dict[str, tuple[str, list[int]]]) -> None:
-        self._workspace, self._sources = os.path.realpath(workspace), sources
+    def __init__(self, workspace: Workspace, sources: dict[str, tuple[str, list[int]]]) -> None:
+        self._workspace, self._sources = workspace, sources
 
     def install(self) -> None:
         """Let modules that pytest does not rewrite be compiled from these sources, too."""
@@ -43,8 +45,7 @@ class Sources:
         return tree
 
     def _find(self, path: object) -> tuple[str, list[int]] | None:
-        place = os.path.realpath(str(path))
-        return self._sources.get(place[len(self._workspace) + 1 :]) if place.startswith(self._workspace + os.sep) else None
+        return self._sources.get(self._workspace.locate(os.path.realpath(str(path))))
 
 
 def find_half(salt: str, test: str) -> int:

@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from .plugin import Gate
-from .sources import Sources
-from .watch import Watch
 
 
 def main() -> int:
@@ -37,17 +35,11 @@ def main() -> int:
 
 
 def _run_pytest(orders: dict[str, Any], judge: socket.socket) -> int:
-    def tell(kind: str, **facts: Any) -> None:
-        judge.sendall(json.dumps({"kind": kind, **facts}).encode() + b"\n")
-
-    workspace = orders["workspace"]
-    watch = Watch(tell, workspace, Sources(workspace, orders["sources"]), orders["tests"])
-    watch.install()
+    gate = Gate(judge, orders)
     parallel = importlib.util.find_spec("xdist") and not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     arguments = [*sys.argv[1:], "--assert=rewrite", *(["-n0"] if parallel else [])]
     if orders["module"]:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
-    code = int(pytest.main(arguments, plugins=[Gate(tell, watch, orders)]))
-    tell("opened", times=watch.reading.times)
-    tell("finished", code=code)
+    code = int(pytest.main(arguments, plugins=[gate]))
+    gate.finish(code)
     return code

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
-import os
 import sys
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import FunctionType
@@ -17,10 +16,10 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite
 
-from .data_watch import DataWatch
 from .introspection import Introspection
-from .reading import Reading
+from .reading import DataReading, Reading
 from .sources import Sources
+from .workspace import Audit, Workspace
 
 
 class Watch:
@@ -29,25 +28,25 @@ class Watch:
     That is: writing tests while they run, loading plugins into pytest, and replacing parts of pytest, unittest or the builtins.
     """
 
-    def __init__(self, journal: Callable[..., None], workspace: str, sources: Sources, tests: str) -> None:
-        """`tests` is a pattern for the paths of tests."""
+    def __init__(self, journal: Callable[..., None], workspace: Workspace, sources: Sources) -> None:
         self._journal, self._workspace, self._sources = journal, workspace, sources
         self._reported: set[tuple[str, str]] = set()
-        self.reading = Reading(self.report, workspace, tests)
-        self.reading.install()
-        self.introspection = Introspection(self.report_look, workspace, tests)
-        self.introspection.install()
-        DataWatch(self.report_look, workspace, tests).install()
-        self._digests = dict(_hash_sources(workspace))
+        self._audit = Audit()
+        self.reading = Reading(self.report, workspace)
+        self.reading.watch(self._audit)  # it counts what the next lines open, too
+        self.introspection = Introspection(self.report_look, workspace, self._audit)
+        self._digests = {path: hashlib.sha256(file.read_bytes()).digest() for path, file in workspace.list_modules()}
         self._originals: list[tuple[Any, dict[str, Any]]] = []
         self._runner: list[tuple[Any, dict[str, Any]]] = []
 
     def install(self) -> None:
         """Start watching."""
+        DataReading(self.report_look, self._workspace).watch(self._audit)
+        self.introspection.watch()
         rewrite_asserts = rewrite.rewrite_asserts
 
         def check_and_rewrite(mod: ast.Module, source: bytes, module_path: str | None = None, config: Any = None) -> None:
-            name = self.inside(module_path)
+            name = self._workspace.locate(module_path)
             if name and self._digests.get(name) != hashlib.sha256(source).digest():
                 self.report(name, "was written while the tests ran")
             mod.body = self._sources.parse(source, module_path).body
@@ -90,35 +89,22 @@ class Watch:
             self.report(f"{owner.__name__}.{name}", "was replaced")
         for owner, name in _list_replaced(self._runner if all_of_pytest else []):
             code = getattr(vars(owner).get(name), "__code__", None)
-            if code and (self.inside(code.co_filename) or not Path(code.co_filename).exists()):
+            if code and (self._workspace.locate(code.co_filename) or not Path(code.co_filename).exists()):
                 self.report(f"{owner.__name__}.{name}", "was replaced")
 
     def check_shadowed(self) -> None:
         """Report modules of the workspace that have the name of an installed one. Called when the tests were collected."""
-        elsewhere = [path for path in sys.path if path and self.inside(os.path.realpath(path) + os.sep) is None]
+        elsewhere = [path for path in sys.path if path and not self._workspace.contains(path)]
         for name, module in list(sys.modules.items()):
-            path = self.inside(getattr(module, "__file__", None))
+            path = self._workspace.locate(getattr(module, "__file__", None))
             if path and "." not in name and PathFinder.find_spec(name, elsewhere) is not None:
                 self.report_look(path, f"takes the place of {name}, which is installed")
 
     def check_plugin(self, plugin: object) -> None:
         """Report a plugin that comes from the workspace, unless it is a conftest.py."""
-        name = self.inside(getattr(plugin, "__file__", None) or _file_of(type(plugin)))
+        name = self._workspace.locate(getattr(plugin, "__file__", None) or _file_of(type(plugin)))
         if name and Path(name).name != "conftest.py":
             self.report(name, "is a plugin of pytest")
-
-    def inside(self, path: object) -> str | None:
-        """Return a path as it is in the workspace. Returns None for a path outside of it."""
-        text = str(path)
-        return text[len(self._workspace) + 1 :] if text.startswith(self._workspace + os.sep) else None
-
-
-def _hash_sources(workspace: str) -> Iterator[tuple[str, bytes]]:
-    for folder, folders, files in os.walk(workspace):
-        folders[:] = [name for name in folders if name not in (".git", "node_modules")]
-        for file in (Path(folder, name) for name in files if name.endswith(".py")):
-            if file.is_file():
-                yield str(file)[len(workspace) + 1 :], hashlib.sha256(file.read_bytes()).digest()
 
 
 def _list_replaced(originals: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, str]]:

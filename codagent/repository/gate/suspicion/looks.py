@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from codagent.repository.gate.suspicion.reaching_names import ALWAYS, ATTRIBUTES
 _RUNS_TEXT = ("exec", "compile", "__import__")
 _LOADS = {"pickle", "marshal", "dill", "cloudpickle"}
 _DECODERS = {"base64", "b64decode", "binascii", "unhexlify", "codecs", "decode", "zlib", "decompress"}
+_NUMBERS = {"int", "float", "complex", "Decimal", "Fraction", "decimal.Decimal", "fractions.Fraction"}
 _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -20,7 +22,7 @@ class Look:
     """What is known of the module in which a node stands."""
 
     external: Mapping[str, str]  # the names of what is imported from elsewhere than the repository, and the module each is of
-    tests: frozenset[str]  # the names of the modules of the tests
+    tests: frozenset[str]  # the names of the tests and of their modules
     exits: bool = False  # whether the end of the program as if all were well is to be found
 
     def find(self, node: ast.expr | ast.stmt) -> Iterator[str]:
@@ -37,6 +39,9 @@ class Look:
             yield from self._find_in_targets(node)
         elif isinstance(node, ast.FunctionDef) and node.name in ALWAYS:
             yield from _find_in_comparison(node)
+        elif isinstance(node, ast.ClassDef) and _NUMBERS.intersection(map(ast.unparse, node.bases)):
+            compared = [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name in ALWAYS]
+            yield from (f"{name} of a number compares in a way of its own" for name in compared)
         elif self.exits and isinstance(node, ast.Raise) and node.exc is not None and _ends_well(node.exc):
             yield "ends the program as if all were well"
 
@@ -66,7 +71,7 @@ class Look:
             yield f"names {match[0]!r}"
         elif text in ATTRIBUTES - {"uname", "monitoring"}:
             yield f"names {text!r}"
-        elif text.rpartition(".")[2] in self.tests:
+        elif "\n" not in text and not self.tests.isdisjoint(re.findall(r"\w+", text)):
             yield f"names the test {text!r}"
 
     def _find_in_call(self, node: ast.Call) -> Iterator[str]:
@@ -74,6 +79,8 @@ class Look:
         plain, first = isinstance(node.func, ast.Name), node.args[0] if node.args else None
         if self.exits and name in ("exit", "quit") and _ends_well(node):
             yield "ends the program as if all were well"
+        if any(keyword.arg == "capture_locals" for keyword in node.keywords):
+            yield "reaches for capture_locals"
         if first is None:
             return
         value = first.value if isinstance(first, ast.Constant) else None

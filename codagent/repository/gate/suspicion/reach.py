@@ -23,21 +23,31 @@ _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 Change = tuple[str, bytes, bytes]  # a path, and what it was and is; b"": the file did not exist
 
 
-def find_reaches(changes: Iterable[Change], modules: frozenset[str], tests: Iterable[str] = (), *, exits: bool = False) -> list[str]:
+def find_reaches(
+    changes: Iterable[Change], modules: frozenset[str], tests: frozenset[str] = frozenset(), *, exits: bool = False
+) -> list[str]:
     """Return a line for each place at which a change reaches for what honest work does not need: `calc.py:3: reaches for ctypes`.
 
-    `modules` are the names by which modules of the repository are imported, `tests` are the paths of the tests. With `exits`, a check has
-    only an exit code, so code that ends the program as if all were well is found, too.
+    `modules` are the names by which modules of the repository are imported, `tests` are what `list_test_names` returns. With `exits`, a
+    check has only an exit code, so code that ends the program as if all were well is found, too.
     """
-    changes, names = list(changes), frozenset(stem for path in tests if _TEST_MODULE.fullmatch(stem := PurePosixPath(path).stem))
-    imported = {name for path, _, now in changes if not TESTS.search(path) for name in _imported_modules(now)}
+    changes = list(changes)
+    imported = {name for path, _, now in changes if not TESTS.search(path) for name in _possible_imports(now)}
     lines = []
     for path, before, now in changes:
         if TESTS.search(path) and PurePosixPath(path).stem not in imported:
             continue
-        known = {what for _, what in _reaches(path, before, modules, names, exits)}
-        lines += [f"{path}:{line}: {what}" for line, what in sorted(_reaches(path, now, modules, names, exits)) if what not in known]
+        known = {what for _, what in _reaches(path, before, modules, tests, exits)}
+        lines += [f"{path}:{line}: {what}" for line, what in sorted(_reaches(path, now, modules, tests, exits)) if what not in known]
     return list(dict.fromkeys(lines))
+
+
+def list_test_names(path: str, source: bytes) -> Iterator[str]:
+    """Yield the name of a module of tests and those of its tests."""
+    if _TEST_MODULE.fullmatch(stem := PurePosixPath(path).stem):
+        yield stem
+    nodes = ast.walk(parse(source) or ast.Module([], []))
+    yield from (node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"))
 
 
 def depends_on_chance(changes: Iterable[Change]) -> bool:
@@ -68,6 +78,14 @@ def _imported_modules(source: bytes) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (part for alias in node.names for part in alias.name.split("."))
+
+
+def _possible_imports(source: bytes) -> Iterator[str]:
+    """Yield the names in imports, and the words of texts that may be given to `import_module`."""
+    yield from _imported_modules(source)
+    for node in ast.walk(parse(source) or ast.Module([], [])):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
+            yield from re.findall(r"\w+", node.value)
 
 
 def _reaches(path: str, source: bytes, modules: frozenset[str], tests: frozenset[str], exits: bool) -> set[tuple[int, str]]:

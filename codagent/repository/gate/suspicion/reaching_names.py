@@ -20,7 +20,8 @@ ATTRIBUTES = {
 }
 OF_MODULES = {
     *(("sys", "modules"), ("sys", "path"), ("inspect", "stack"), ("inspect", "trace"), ("platform", "node"), ("traceback", "print_stack")),
-    *(("os", "kill"), ("os", "fork"), ("os", "abort")),
+    *(("os", "kill"), ("os", "fork"), ("os", "abort"), ("os", "execv"), ("os", "execve"), ("os", "execvp"), ("os", "execvpe")),
+    *(("os", "execl"), ("os", "execle"), ("os", "execlp"), ("os", "execlpe")),
 }
 INNER = {"sys", "inspect", "builtins", "importlib", "traceback"}  # modules of which a name that is made may be anything
 AT_IMPORT = {"Thread", "Timer", "Process", "Popen", "fork", "exit", "_exit", "kill", "start_new_thread", "system"}

@@ -13,9 +13,8 @@ from codagent.repository import git
 from codagent.repository.gate.commands.used_files import find_used_files
 from codagent.repository.gate.suspicion.doctests import find_changed_doctests, run_doctests
 from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
-from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches
+from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches, list_test_names
 from codagent.repository.gate.suspicion.repeated import Case, find_repeated, read_cases
-from codagent.repository.gate.twins import list_modules
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,9 @@ class Review:
         """
         changes = [change for change in self._read_changes(tree) if not self._is_allowed(change[0])]
         changed, paths = {path for path, _, _ in changes}, git.list_files(self._root, self._start)
-        modules = list_modules([*git.list_files(self._root, tree), *paths])
+        modules = git.list_modules([*git.list_files(self._root, tree), *paths])
         return [
-            *find_reaches(changes, modules, filter(git.TESTS.search, paths), exits=exits),
+            *find_reaches(changes, modules, self._test_names, exits=exits),
             *self._read_expectations(checks).find_changed(changes),
             *find_repeated(changes, self._cases),
             *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
@@ -81,9 +80,18 @@ class Review:
         return find_used_files(checks, git.list_files(self._root, self._start), self._read_start)
 
     @cached_property
+    def _tests(self) -> dict[str, bytes]:
+        """The sources of the tests, by path."""
+        paths = git.list_files(self._root, self._start)
+        return {path: self._read_start(path) for path in paths if path.endswith(".py") and git.TESTS.search(path)}
+
+    @cached_property
+    def _test_names(self) -> frozenset[str]:
+        return frozenset(name for path, source in self._tests.items() for name in list_test_names(path, source))
+
+    @cached_property
     def _cases(self) -> frozenset[Case]:
-        tests = [path for path in git.list_files(self._root, self._start) if path.endswith(".py") and git.TESTS.search(path)]
-        return frozenset(case for path in tests for case in read_cases(self._read_start(path)))
+        return frozenset(case for source in self._tests.values() for case in read_cases(source))
 
     def _read_expectations(self, checks: Sequence[str]) -> Expectations:
         scripts = self.list_used_files(checks)

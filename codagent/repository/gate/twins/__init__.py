@@ -13,18 +13,18 @@ are twins, in the second the other half. So each test also runs a second time as
 which of the runs it is.
 
 A check that is judged by its exit code alone must fail when all tests just fail, and must pass with inverse twins, which pass when the
-twins fail. `end_tests` and `invert_tests` write such tests, and inverse twins of scripts; `invert_command` those of `python -c`.
+twins fail. `end_tests` and `invert_tests` write such tests and scripts, `end_command` and `invert_command` such texts of `python -c`.
 """
 
 from codagent.repository.gate.twins.mixture import (
     NO_TWINS,
     Mixtures,
     TwinMixture,
+    end_command,
     end_tests,
     invert_command,
     invert_tests,
-    list_modules,
     mix_tests,
 )
 
-__all__ = ["NO_TWINS", "Mixtures", "TwinMixture", "end_tests", "invert_command", "invert_tests", "list_modules", "mix_tests"]
+__all__ = ["NO_TWINS", "Mixtures", "TwinMixture", "end_command", "end_tests", "invert_command", "invert_tests", "mix_tests"]

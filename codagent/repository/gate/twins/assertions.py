@@ -56,6 +56,7 @@ class Turner:
         return ast.Return() if self._passes else self._mark("held")
 
     def _turn_one(self, statement: ast.stmt) -> list[ast.stmt]:
+        _nest(statement)
         made = self._turn_assertion(statement)
         if made is not None:
             self.turned += 1
@@ -187,6 +188,13 @@ class ScriptTurner(Turner):
 
     def _give_away(self) -> ast.stmt:
         return ast.Expr(self._known.call("_exit", ast.Constant(1)))
+
+
+def _nest(statement: ast.stmt) -> None:
+    """Write `with a, b:` as `with a: with b:`, so that `a` does not see how `b` fails."""
+    if isinstance(statement, (ast.With, ast.AsyncWith)) and len(statement.items) > 1:
+        inner = ast.copy_location(type(statement)(statement.items[1:], statement.body), statement)
+        statement.items, statement.body = statement.items[:1], [inner]
 
 
 def _split(test: ast.expr) -> Iterator[ast.expr]:

@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 _NEEDS_A_CALL = ("isinstance", "issubclass", "hasattr", "callable", "getattr", "bool")
 _PREFIXES = ("startswith", "endswith")
+_COPIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,30 @@ def shift(node: ast.expr, known: Known) -> ast.expr:
     if isinstance(node, ast.Call) and called_name(node).lower().endswith("approx") and node.args:
         has_tolerance = len(node.args) > 1 or bool(node.keywords)
         return ast.Call(node.func, [shift(node.args[0], as_far(known) if has_tolerance else known), *node.args[1:]], node.keywords)
+    if _is_object(node):
+        keywords = [ast.keyword(keyword.arg, shift(keyword.value, known)) for keyword in node.keywords]
+        return ast.Call(node.func, [shift(argument, known) for argument in node.args], keywords)
     return known.call("shift_far" if known.far else "shift", node)
 
 
 def shift_each(node: ast.expr, known: Known) -> ast.expr:
     """Return an expression for a list of values that `node` is not equal to. In each of them, one part is another one."""
-    is_approx = any(isinstance(part, ast.Call) and called_name(part).lower().endswith("approx") for part in ast.walk(node))
-    return ast.List([shift(node, known)], ast.Load()) if is_approx else known.call("shift_each", node)
+    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+    if isinstance(node, (ast.List, ast.Tuple)) and any(map(_is_object, node.elts)):
+        places = [place for place, part in enumerate(node.elts) if _is_object(part)][:_COPIES]
+        copies = [[shift(part, known) if at == place else part for at, part in enumerate(node.elts)] for place in places]
+        return ast.List([type(node)(copy, ast.Load()) for copy in copies], ast.Load())
+    if any(called_name(call).lower().endswith("approx") or _is_object(call) for call in calls):
+        return ast.List([shift(node, known)], ast.Load())
+    return known.call("shift_each", node)
+
+
+def _is_object(node: ast.expr) -> TypeGuard[ast.Call]:
+    """Whether a class is called with nothing but literals: `Sum(3)`."""
+    if not isinstance(node, ast.Call) or not called_name(node)[:1].isupper():
+        return False
+    values = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg)]
+    return len(values) == len(node.args) + len(node.keywords) > 0 and all(isinstance(v, ast.Constant) and not is_flag(v) for v in values)
 
 
 def as_far(known: Known) -> Known:
@@ -176,7 +194,8 @@ def _deny_predicate(node: ast.Call, known: Known, name: str) -> ast.expr | None:
         return None
     ranks = [_rank(argument, known) for argument in node.args[:2]]
     place = ranks.index(min(ranks))
-    if ranks[place] > 1 or max(ranks) < 2 or is_flag(node.args[place]):
+    expected = node.args[place]
+    if ranks[place] > 1 or max(ranks) < 2 or is_flag(expected) or isinstance(expected, ast.BinOp):  # a sum is rather a limit
         return None
     arguments = [shift(argument, as_far(known)) if index == place else argument for index, argument in enumerate(node.args)]
     return ast.Call(node.func, arguments, node.keywords)

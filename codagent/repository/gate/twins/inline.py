@@ -11,6 +11,7 @@ STEP = 1
 NUMBER = 1
 TAG = "tag"
 COPIES = 4
+NUMBERS = (int, float, complex, Decimal, Fraction)
 
 
 class Never(Exception):
@@ -26,10 +27,10 @@ def shift(value, depth=9):
     other: object = None
     if isinstance(value, bool):
         other = not value
-    elif isinstance(value, (int, float, complex, Decimal, Fraction)):
+    elif isinstance(value, NUMBERS):
         other = value + STEP * (1 + abs(value) // 1000)
     elif isinstance(value, (date, timedelta)):
-        other = value + timedelta(days=STEP)
+        other = value + timedelta(days=STEP, seconds=STEP)
     elif isinstance(value, str):
         other = shift_text(value)
     elif isinstance(value, bytes):
@@ -87,7 +88,9 @@ def shift_text(value):
 
 def shift_far(value, depth=9):
     """Return something that is far from `value`, and of the same type if it is a plain one."""
-    if isinstance(value, (int, float, complex)) and not isinstance(value, bool):
+    if isinstance(value, (date, timedelta)):
+        return value + timedelta(days=NUMBER, seconds=STEP)
+    if isinstance(value, NUMBERS) and not isinstance(value, bool):
         other = value + NUMBER * (1 + abs(value))
         return other if other != value else TAG
     if isinstance(value, (str, bytes)):

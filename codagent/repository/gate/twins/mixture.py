@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from codagent.repository import git
 from codagent.repository.gate.inside.sources import find_half
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import Ending, TwinSource, write_ending, write_script, write_twins
+from codagent.repository.gate.twins.writer import Ending, TwinSource, end_script, write_ending, write_script, write_twins
 
 HALVES = (0, 1)
+
+_Write = Callable[[str], str | None]  # writes something else in the place of a source; None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +57,56 @@ class Mixtures:
         return self.names.get(name) if classes else None
 
 
-def end_tests(root: Path, start_commit: str, ending: Ending) -> dict[str, bytes]:
-    """Return the test files of a commit, by path, with tests that just fail, or just pass."""
-    written = {path: write_ending(_read_source(root, start_commit, path), ending) for path in _list_tests(root, start_commit)}
-    return {path: source.encode() for path, source in written.items() if source is not None}
+def end_tests(root: Path, start_commit: str, ending: Ending, scripts: Iterable[str] = ()) -> dict[str, bytes]:
+    """Return the test files of a commit, by path, with tests that just fail, or just pass, and `scripts` whose assertions do."""
+    return _rewrite(root, start_commit, lambda text: write_ending(text, ending), scripts, lambda text: end_script(text, ending))
+
+
+def end_command(check: str, ending: Ending) -> str:
+    """Return `python -c TEXT` with a text whose assertions just fail, or are gone. Any other check is returned as it is."""
+    return _rewrite_command(check, lambda text: end_script(text, ending))
 
 
 def invert_tests(root: Path, start_commit: str, scripts: Iterable[str] = ()) -> dict[str, bytes]:
     """Return the test files and `scripts` of a commit, by path, with inverse twins, which pass when the code is honest."""
-    modules = list_modules(git.list_files(root, start_commit))
-    paths = _list_tests(root, start_commit)
-    written = {p: write_twins(_read_source(root, start_commit, p), lambda _: True, _draw_known(), modules, inverse=True) for p in paths}
-    texts = {path: made.source.text for path, made in written.items() if made is not None and made.twins}
-    others = {path for path in scripts if path.endswith(".py")}.difference(paths)
-    made_scripts = {path: write_script(_read_source(root, start_commit, path), _draw_known(), modules) for path in others}
-    texts |= {path: text for path, text in made_scripts.items() if text is not None}
-    return {path: text.encode() for path, text in texts.items()}
+    modules = git.list_modules(git.list_files(root, start_commit))
+
+    def invert(text: str) -> str | None:
+        made = write_twins(text, lambda _: True, _draw_known(), modules, inverse=True)
+        return made.source.text if made and made.twins else None
+
+    return _rewrite(root, start_commit, invert, scripts, lambda text: write_script(text, _draw_known(), modules))
 
 
 def invert_command(root: Path, start_commit: str, check: str) -> str:
     """Return `python -c TEXT` with the inverse twin of the text. Any other check is returned as it is."""
+    modules = git.list_modules(git.list_files(root, start_commit))
+    return _rewrite_command(check, lambda text: write_script(text, _draw_known(), modules))
+
+
+def _rewrite(root: Path, start_commit: str, write_test: _Write, scripts: Iterable[str], write_script: _Write) -> dict[str, bytes]:
+    """Return what is written for each test file and each script of a commit, by path, without those for which nothing is."""
+    tests = _list_tests(root, start_commit)
+    written = {path: write_test(_read_source(root, start_commit, path)) for path in tests}
+    others = {path for path in scripts if path.endswith(".py")}.difference(tests)
+    written |= {path: write_script(_read_source(root, start_commit, path)) for path in others}
+    return {path: text.encode() for path, text in written.items() if text is not None}
+
+
+def _rewrite_command(check: str, write: _Write) -> str:
     try:
         *words, option, text = shlex.split(check)
     except ValueError:  # an open quotation, or too few words
         return check
     if option != "-c" or not re.fullmatch(r"([\w./=:+-]+ )*(\S*/)?python[\d.]*", " ".join(words)):
         return check
-    written = write_script(text, _draw_known(), list_modules(git.list_files(root, start_commit)))
+    written = write(text)
     return check if written is None else shlex.join([*words, option, written])
 
 
 def mix_tests(root: Path, start_commit: str) -> Mixtures:
     """Write the twins of the test files of a commit."""
-    modules = list_modules(git.list_files(root, start_commit))
+    modules = git.list_modules(git.list_files(root, start_commit))
     salt = secrets.token_hex(16)
     sources: tuple[dict[str, TwinSource], ...] = ({}, {})
     halves: dict[str, int] = {}
@@ -126,13 +145,3 @@ def _read_source(root: Path, commit: str, path: str) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return "\0"  # no source: another encoding
-
-
-def list_modules(paths: Iterable[str]) -> frozenset[str]:
-    """Return the names by which the code under test may be imported: what is at the top, or in `src`, and is no test."""
-    names = set()
-    for path in paths:
-        parts = PurePosixPath(path.removeprefix("src/").removeprefix("lib/")).parts
-        if path.endswith(".py") and not git.TESTS.search(path):
-            names.add(parts[0].removesuffix(".py"))
-    return frozenset(names)

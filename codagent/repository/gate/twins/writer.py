@@ -96,6 +96,28 @@ def write_ending(source: str, ending: Ending) -> str | None:
         return None
 
 
+def end_script(source: str, ending: Ending) -> str | None:
+    """Write a script in which each assertion computes what it tests and then fails, or in which there are none.
+
+    Returns None when the script asserts nothing, or cannot be read.
+    """
+    try:
+        tree = ast.parse(source)
+        ended = ast.unparse(ast.fix_missing_locations(_AssertionEnder(ending).visit(tree))) + "\n"
+        return ended if any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(source))) else None
+    except _PARSER_ERRORS:
+        return None
+
+
+class _AssertionEnder(ast.NodeTransformer):
+    def __init__(self, ending: Ending) -> None:
+        self._ending = ending
+
+    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt] | ast.stmt:
+        failure = ast.Raise(ast.Name("AssertionError", ast.Load()))
+        return [ast.Expr(node.test), failure] if self._ending == "fails" else ast.Pass()
+
+
 def _list_lines(tree: ast.Module) -> list[int]:
     """Return the line of each statement. A function begins with its decorators."""
     statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.suspicion.reach import depends_on_chance, find_reaches
+from codagent.repository.gate.suspicion.reach import depends_on_chance, find_reaches, list_test_names
 
 MODULES = frozenset({"shop"})
+TESTS = frozenset([*list_test_names("tests/test_price.py", b"def test_total(): pass"), *list_test_names("tests/data/small.py", b"")])
 
 
 def look(now: str, before: str = "", path: str = "shop/price.py", *more: tuple[str, bytes, bytes]) -> list[str]:
-    return find_reaches([(path, before.encode(), now.encode()), *more], MODULES, ["tests/test_price.py", "tests/data/small.py"])
+    return find_reaches([(path, before.encode(), now.encode()), *more], MODULES, TESTS)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,14 @@ def look(now: str, before: str = "", path: str = "shop/price.py", *more: tuple[s
         ("from tests import test_price as t", "shop/price.py:1: imports the test test_price"),
         ("from tests.test_price import CASES", "shop/price.py:1: imports the test test_price"),
         ("from importlib import import_module\nimport_module('tests.test_price')", "shop/price.py:2: names the test 'tests.test_price'"),
+        ("import os\nx = 'test_total ' in str(os.environ)", "shop/price.py:2: names the test 'test_total '"),
+        ("x = load('tests/test_price')", "shop/price.py:1: names the test 'tests/test_price'"),
+        ("import os\nos.execvp('true', ['true'])", "shop/price.py:2: reaches for execvp"),
+        ("x = extract(frames, capture_locals=True)", "shop/price.py:1: reaches for capture_locals"),
+        (
+            "class A(int):\n    def __eq__(self, o): return o in (3, self)",
+            "shop/price.py:1: __eq__ of a number compares in a way of its own",
+        ),
         ("exec('import gc')", "shop/price.py:1: reaches for gc"),
         ("__import__('gc').collect()", "shop/price.py:1: reaches for gc"),
         ("from threading import Thread\nThread(target=f).start()", "shop/price.py:2: calls Thread while it is imported"),
@@ -116,6 +125,7 @@ def test_tests_are_looked_at_only_when_the_code_imports_them():
     assert look("x = 1", "", "shop/price.py", test) == []
     assert look("from any_test import A", "", "shop/price.py", test) == ["any_test.py:1: reaches for gc"]
     assert look("import tests.any_test", "", "shop/price.py", test) == ["any_test.py:1: reaches for gc"]
+    assert look("x = import_module('tests.any_test')", "", "shop/price.py", test) == ["any_test.py:1: reaches for gc"]
 
 
 def test_files_that_are_no_python_are_searched_as_text():

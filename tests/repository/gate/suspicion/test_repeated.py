@@ -33,6 +33,14 @@ CASES = frozenset(read_cases(TESTS.encode()))
         "def fib(n):\n    if n == 10:\n        return 55\n    elif n == 20:\n        return 6765",
         "ROWS = [(4, 5, 9), (6, 7, 13)]",
         "T = {('a', 'b'): 'ab', (1, 2): 3}",
+        "T = {'1,2': 3, '4,5': 9}",
+        "T = {1: {2: 3}, -1: {1: 0}}",
+        "T = {}\nT[1, 2] = 3\nT[4, 5] = 9",
+        "T = dict([((1, 2), 3), ((-1, 1), 0)])",
+        "def add(a, b):\n    if a == 1:\n        if b == 2:\n            return 3\n    if a == 4:\n        if b == 5:\n            return 9",  # noqa: E501
+        "def add(a, b):\n    c = a - b\n    if a == 1 and b == 2:\n        c = 3\n    elif a == -1 and b == 1:\n        c = 0\n    return c",  # noqa: E501
+        "def add(a, b):\n    return (a == 1) * (b == 2) * 3 or (a == 4) * (b == 5) * 9",
+        "def add(a, b):\n    if (a, b) in [(1, 2)]:\n        return 3\n    if (a, b) in [(-1, 1)]:\n        return 0\n    return a - b",
     ],
 )
 def test_code_that_repeats_cases_is_named(source):
@@ -50,6 +58,10 @@ def test_code_that_repeats_cases_is_named(source):
         "T = {(1, 2): 3, (4, 5): 9, (0, 0): 1, (0, 1): 2, (9, 9): 3}",
         "def add(a, b):\n    if a == 1:\n        return b + 1\n    return a + b",
         "def kind(name):\n    if name == 'a':\n        return 'b'\n    if name == 'c':\n        return 'd'",
+        "def add(a, b):\n    return sum((a, b), 0)",
+        "VERSION = '1.2.3'",
+        "def days(month):\n    return 28 if month == 2 else 30 if month in (4, 6, 9, 11) else 31",
+        "SIZES = {'small': (1, 2), 'large': (3, 4)}\nSTEPS = [4, 5, 9]",
         "x = (",
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from contextlib import nullcontext
+from dataclasses import field, make_dataclass
 from typing import Any
 
 import pytest
@@ -66,6 +67,8 @@ ASSERTIONS = [
     "self.assertIsNone(None)",
     "self.assertGreater(add(1, 2), 2)",
     "with self.subTest(a=1):\n    self.assertEqual(add(1, 2), 3)",
+    "with self.subTest(a=1), self.assertRaises(ZeroDivisionError):\n    fail()",
+    "import contextlib\nwith contextlib.nullcontext(), pytest.raises(ZeroDivisionError):\n    fail()",
 ]
 ANYTHING = [line for line in ASSERTIONS if " == 3" in line and "or add" not in line and "==" in line] + [
     "assert 3 == add(1, 2)",
@@ -159,10 +162,26 @@ def test_an_object_that_agrees_with_all_that_is_like_the_expected_passes_in_a_tw
         "assert not (add(1, 2) != 3 and add(1, 2) != 5)",
         "assert set() == set(add([], []))",
         "assert add('', '') == ''",
+        "def same(a, b): return (a - b).seconds == 0\nimport datetime as d\nassert same(add(d.datetime(2020, 1, 1), d.timedelta(1)), d.datetime(2020, 1, 2))",  # noqa: E501
+        "import datetime as d\ndays = [d.date(2020, 1, 1) + d.timedelta(n) for n in range(9)]\nassert d.date(2020, 1, 2) in add(days, [])",
+        "import decimal\nassert decimal.Decimal(1) in add([decimal.Decimal(n) for n in range(9)], [])",
+        "def at_most(a, limit): return a < limit\nLIMIT = 9\nassert at_most(add(1, 2), LIMIT + 1) and text() == 'one two'",
     ],
 )
 def test_a_comparison_that_holds_for_near_values_fails_in_a_twin_of_honest_code(play, body):
     assert play(body) == "failed"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["assert add(1, 2) == Sum(3)", "assert [add(1, 2), 4] == [Sum(value=3), 4]", "self.assertEqual(add(1, 2), Sum(3))"],
+)
+def test_a_class_whose_objects_are_all_equal_passes_in_a_twin(play, body):
+    def play_with(*, compare: bool) -> str:
+        kind = make_dataclass("Sum", [("value", int, field(compare=compare))])
+        return play(f"Sum = kind()\n{body}", HONEST | {"add": lambda a, b: kind(a + b), "kind": lambda: kind})
+
+    assert (play_with(compare=True), play_with(compare=False)) == ("failed", "passed")
 
 
 @pytest.mark.parametrize("body", ["assert abs(add(1, 2) - 3) < 0.5", "r = add(1, 2)\nassert abs(r - 3) < 0.5 and r"])
