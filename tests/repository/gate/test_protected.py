@@ -49,6 +49,8 @@ def test_what_decides_is_put_back(gated, path, content):
         "json/__init__.py",
         "src/unittest.py",
         "tests/decimal.py",
+        "tests/shop.py",
+        "tests/shop/__init__.py",
         "tests.py",
         "tests/__init__.py",
         "tests/helpers/__init__.py",

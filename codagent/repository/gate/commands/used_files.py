@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 
+_SHELL = (".sh", ".bash")
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _PACKAGE = ("package.json", ".mocharc.json", "jest.config.js", "vitest.config.js", "vitest.config.ts")
 _INTERPRETERS = re.compile(r"(\S*/)?(python[\d.]*|(ba|da|z|k)?sh|node|perl|ruby|php|source|\.)")
@@ -32,9 +34,26 @@ def find_used_files(checks: Sequence[str], paths: Sequence[str], read: Callable[
                 used |= set(files)
         used |= {word for word in words if word in known and (word in _PACKAGE or word in _MAKEFILES)}
         if {"diff", "cmp"} & set(words):
-            used |= {word for word in words if word in known and _EXPECTED.search(word)}
+            used |= {word for word in words if word in known and (_EXPECTED.search(word) or _is_compared(word, words))}
         used |= {script for script in _scripts(words) if script in known and (_is_shell(script) or _JUDGES.search(read(script)))}
+        modules = [f"{module.replace('.', '/')}/__main__.py" for option, module in itertools.pairwise(words) if option == "-m"]
+        used |= {module for module in modules if module in known and b"assert" in read(module)}
+    waiting = list(used)
+    while waiting:
+        if (path := waiting.pop()) in known and (_is_shell(path) or path.endswith(".mk")):
+            found = set(_list_included(read(path).decode(errors="replace"))) & known - used
+            used |= found
+            waiting += found
     return tuple(sorted(used))
+
+
+def _list_included(text: str) -> Iterator[str]:
+    """Yield the shell scripts that a script calls, and the files that a Makefile includes."""
+    for line in text.splitlines():
+        words = _split(line)
+        if words and words[0].lstrip("-") == "include":
+            yield from words[1:]
+        yield from (script for script in _scripts(words) if script.endswith(_SHELL))
 
 
 def _scripts(words: Sequence[str]) -> Iterator[str]:
@@ -46,8 +65,13 @@ def _scripts(words: Sequence[str]) -> Iterator[str]:
             yield from (option for option in words[place + 1 : place + 4] if not option.startswith("-"))
 
 
+def _is_compared(word: str, words: Sequence[str]) -> bool:
+    """Whether a file is what the output of a program, `-`, is compared with."""
+    return "-" in words and not word.endswith(".py")
+
+
 def _is_shell(path: str) -> bool:
-    return path.endswith((".sh", ".bash")) or "." not in path.rpartition("/")[2]
+    return path.endswith(_SHELL) or "." not in path.rpartition("/")[2]
 
 
 def _split(check: str) -> list[str]:

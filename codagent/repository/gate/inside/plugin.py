@@ -72,6 +72,8 @@ class Gate:
         last = _make_canaries(item) if nextitem is None else []
         self._run(item, last[0][1] if last else nextitem)
         self._run_canaries(last, None)
+        if nextitem is None:
+            self._watch.check_foreign()
         return True
 
     def _run(self, item: Any, nextitem: Any) -> None:

@@ -15,8 +15,8 @@ from .workspace import Audit, Workspace, list_frames
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _HISTORY = re.compile(r"(^|[\s/'\"])\.?git([\s/'\"]|$)")
-# What reads files of tests for everybody: imports, tracebacks, and the runner.
-_READERS = ("<frozen importlib", f"{os.sep}linecache.py", f"{os.sep}_pytest{os.sep}")
+# What reads files of tests for everybody: imports, tracebacks, warnings, and the runner.
+_READERS = ("<frozen importlib", f"{os.sep}traceback.py", f"{os.sep}warnings.py", f"{os.sep}_pytest{os.sep}")
 _EXPECTED = re.compile(r"expect|golden|snapshot|answer", re.IGNORECASE)
 
 Report = Callable[[str, str], None]  # a path of the workspace, and what its code does

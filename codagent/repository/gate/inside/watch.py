@@ -10,7 +10,7 @@ import unittest
 from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -91,6 +91,16 @@ class Watch:
             code = getattr(vars(owner).get(name), "__code__", None)
             if code and (self._workspace.locate(code.co_filename) or not Path(code.co_filename).exists()):
                 self.report(f"{owner.__name__}.{name}", "was replaced")
+
+    def check_foreign(self) -> None:
+        """Report functions of the workspace that stand in the place of functions of other packages. Called after the last test."""
+        loaded = [m for m in list(sys.modules.values()) if type(m) is ModuleType and not self._workspace.locate(vars(m).get("__file__"))]
+        classes = [c for m in loaded for c in list(vars(m).values()) if isinstance(c, type) and c.__module__ == m.__name__]
+        owners: list[Any] = [*loaded, *classes]
+        for owner in owners:
+            for name, value in list(vars(owner).items()):
+                if isinstance(value, FunctionType) and (path := self._workspace.locate(value.__globals__.get("__file__"))):
+                    self.report_look(path, f"stands in the place of {owner.__name__}.{name}")
 
     def check_shadowed(self) -> None:
         """Report modules of the workspace that have the name of an installed one. Called when the tests were collected."""

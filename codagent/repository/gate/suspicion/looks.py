@@ -13,6 +13,7 @@ from codagent.repository.gate.suspicion.reaching_names import ALWAYS, ATTRIBUTES
 _RUNS_TEXT = ("exec", "compile", "__import__")
 _LOADS = {"pickle", "marshal", "dill", "cloudpickle"}
 _DECODERS = {"base64", "b64decode", "binascii", "unhexlify", "codecs", "decode", "zlib", "decompress"}
+_COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 _NUMBERS = {"int", "float", "complex", "Decimal", "Fraction", "decimal.Decimal", "fractions.Fraction"}
 _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 
@@ -33,14 +34,17 @@ class Look:
             yield from self._find_in_name(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from self._find_in_text(node.value)
+        elif isinstance(node, (ast.BinOp, ast.Subscript)) and (text := _fold(node)) is not None:
+            yield from self._find_in_text(text)
         elif isinstance(node, ast.Call):
+            yield from self._find_in_text(_fold(node) or "")
             yield from self._find_in_call(node)
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
             yield from self._find_in_targets(node)
         elif isinstance(node, ast.FunctionDef) and node.name in ALWAYS:
             yield from _find_in_comparison(node)
         elif isinstance(node, ast.ClassDef) and _NUMBERS.intersection(map(ast.unparse, node.bases)):
-            compared = [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name in ALWAYS]
+            compared = [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name in _COMPARISONS]
             yield from (f"{name} of a number compares in a way of its own" for name in compared)
         elif self.exits and isinstance(node, ast.Raise) and node.exc is not None and _ends_well(node.exc):
             yield "ends the program as if all were well"
@@ -148,6 +152,23 @@ def list_external(tree: ast.AST, own: frozenset[str]) -> Iterator[tuple[str, str
         if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)) and root_name(node.value) in found:
             found |= {target.id: ast.unparse(node.value).rpartition(".")[2] for target in node.targets if isinstance(target, ast.Name)}
     yield from found.items()
+
+
+def _fold(node: ast.AST) -> str | None:
+    """Return a text that is put together out of constants: by `+`, `join` or a step of -1. Returns None for anything else."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    parts: list[str | None] = [None]
+    between = ""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [_fold(node.left), _fold(node.right)]
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.slice) == "::-1" and (text := _fold(node.value)):
+        parts = [text[::-1]]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join" and len(node.args) == 1:
+        between = _fold(node.func.value) or ""
+        parts = [_fold(part) for part in node.args[0].elts] if isinstance(node.args[0], (ast.List, ast.Tuple)) else [None]
+    texts = [part for part in parts if part is not None]
+    return between.join(texts) if len(texts) == len(parts) else None
 
 
 def root_name(node: ast.expr) -> str:

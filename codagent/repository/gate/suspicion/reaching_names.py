@@ -16,6 +16,7 @@ ATTRIBUTES = {
     *("co_consts", "co_filename", "co_code", "__code__", "__closure__", "__globals__", "__builtins__", "__subclasses__", "CodeType"),
     *("currentframe", "getouterframes", "getinnerframes", "code_context", "extract_stack", "walk_stack", "format_stack", "StackSummary"),
     *("findCaller", "last_value", "last_traceback", "last_exc", "get_objects", "get_referrers"),
+    *("getsource", "getsourcelines", "findsource"),
     *("_exit", "getppid", "ptrace", "gethostname", "uname"),
 }
 OF_MODULES = {

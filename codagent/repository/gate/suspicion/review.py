@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -15,6 +15,9 @@ from codagent.repository.gate.suspicion.doctests import find_changed_doctests, r
 from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
 from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches, list_test_names
 from codagent.repository.gate.suspicion.repeated import Case, find_repeated, read_cases
+
+_OUTPUTS = (".txt", ".out", ".json", ".csv", ".expected", ".golden")
+_TEXTS = (".md", ".rst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,17 @@ class Review:
             *self._read_expectations(checks).find_changed(changes),
             *find_repeated(changes, self._cases),
             *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
+            *(f"{path}: names {used}, which the check compares with" for used, path in self._find_namers(checks, changes)),
             *(f"{path}: the check uses this file" for path in sorted({*self.list_used_files(checks)}.intersection(undone))),
             *(f"{path}: {why}" for path, why in sorted(set(looks)) if path in changed),
         ]
+
+    def _find_namers(self, checks: Sequence[str], changes: Iterable[Change]) -> Iterator[tuple[str, str]]:
+        """Yield the outputs that checks expect, each with the code that names it as it did not before."""
+        expected = [path for path in self.list_used_files(checks) if path.endswith(_OUTPUTS)]
+        for path, before, now in changes:
+            names = [used for used in expected if used != path and (name := used.rpartition("/")[2].encode()) in now and name not in before]
+            yield from ((used, path) for used in names if not path.endswith(_TEXTS))
 
     def ask(self, suspicious: Sequence[str]) -> bool:
         """Ask the person who is there, once about each file. Returns whether the changes may be; the files are then allowed."""

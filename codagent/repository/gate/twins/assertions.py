@@ -84,7 +84,7 @@ class Turner:
         """Return what stands in the place of an assertion. Returns None for any other statement."""
         if isinstance(statement, ast.Assert):
             return [made for part in _split(statement.test) for made in self._turn_test(part)]
-        if isinstance(statement, ast.If) and _is_failure(statement):
+        if isinstance(statement, ast.If) and self._fails(statement):
             denied = deny(statement.test, self._known, holds=False) or ast.UnaryOp(ast.Not(), statement.test)
             return [ast.If(denied, [self._mark()], [self._give_away()])]
         if isinstance(statement, (ast.With, ast.AsyncWith)):
@@ -94,6 +94,9 @@ class Turner:
                 return [self._must_fail([ast.Expr(self._expect_never(call))], "BaseException")]
             return self._turn_call(call)
         return None
+
+    def _fails(self, statement: ast.If) -> bool:
+        return is_failure(statement)
 
     def _turn_test(self, test: ast.expr) -> list[ast.stmt]:
         """Turn the test of `assert`."""
@@ -189,6 +192,9 @@ class ScriptTurner(Turner):
     def _give_away(self) -> ast.stmt:
         return ast.Expr(self._known.call("_exit", ast.Constant(1)))
 
+    def _fails(self, statement: ast.If) -> bool:
+        return is_failure(statement) or ends_badly(statement)
+
 
 def _nest(statement: ast.stmt) -> None:
     """Write `with a, b:` as `with a: with b:`, so that `a` does not see how `b` fails."""
@@ -218,7 +224,7 @@ def _rename(call: ast.Call, name: str) -> ast.Call:
     return ast.Call(ast.Attribute(call.func.value, name, ast.Load()), call.args, call.keywords)
 
 
-def _is_failure(statement: ast.If) -> bool:
+def is_failure(statement: ast.If) -> bool:
     """Whether a branch does nothing but fail: `if add(1, 2) != 3: raise AssertionError`."""
     if len(statement.body) != 1 or statement.orelse:
         return False
@@ -226,6 +232,15 @@ def _is_failure(statement: ast.If) -> bool:
     if isinstance(last, ast.Raise) and last.exc is not None:
         return called_name(last.exc) == "AssertionError"
     return isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and called_name(last.value) == "fail"
+
+
+def ends_badly(statement: ast.If) -> bool:
+    """Whether a branch ends a script with an exit code other than 0: `if add(1, 2) != 3: sys.exit(1)`."""
+    last = statement.body[-1]
+    call = last.exc if isinstance(last, ast.Raise) else last.value if isinstance(last, ast.Expr) else None
+    code = call.args[0] if isinstance(call, ast.Call) and len(call.args) == 1 and not statement.orelse else None
+    named = call is not None and called_name(call) in ("exit", "_exit", "SystemExit")
+    return named and isinstance(code, (ast.Constant, ast.JoinedStr)) and bool(getattr(code, "value", True))
 
 
 def _catches_assertions(handler: ast.ExceptHandler) -> bool:

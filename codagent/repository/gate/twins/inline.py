@@ -125,7 +125,8 @@ def beyond(value, limit, sign):
     if not isinstance(value, (int, float)):
         return False
     number = (int if isinstance(value, int) else float).__add__(value, 0)
-    return (value > limit) != (number > limit) or (value < limit) != (number < limit)
+    said = value > limit, value < limit, value >= limit, value <= limit
+    return said != (number > limit, number < limit, number >= limit, number <= limit)
 
 
 def every(values):

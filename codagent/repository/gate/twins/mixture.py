@@ -12,7 +12,7 @@ from pathlib import Path
 from codagent.repository import git
 from codagent.repository.gate.inside.sources import find_half
 from codagent.repository.gate.twins.expressions import Known
-from codagent.repository.gate.twins.writer import Ending, TwinSource, end_script, write_ending, write_script, write_twins
+from codagent.repository.gate.twins.writer import Ending, TwinSource, Written, end_script, write_ending, write_script, write_twins
 
 HALVES = (0, 1)
 
@@ -112,22 +112,26 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
     for path in _list_tests(root, start_commit):
-        known = _draw_known()
-        source = _read_source(root, start_commit, path)
-        written = [write_twins(source, lambda name, which=which: find_half(salt, name) == which, known, modules) for which in HALVES]  # type: ignore[misc]
-        for which, made in zip(HALVES, written, strict=True):
-            if made is None or not all(written):
-                continue
-            if any(other and other.twins for other in written):
-                sources[which][path] = made.source
+        written = _write_halves(_read_source(root, start_commit, path), salt, modules)
+        has_twins = any(made.twins for made in written)
+        for half, made in enumerate(written):
+            if has_twins:
+                sources[half][path] = made.source
             for name in made.without:
                 names[name.rpartition("::")[2]] = None
                 halves.pop(f"{path}::{name}", None)
             for name in made.twins:
-                halves[f"{path}::{name}"] = which
-                names.setdefault(name.rpartition("::")[2], which)
+                halves[f"{path}::{name}"] = half
+                names.setdefault(name.rpartition("::")[2], half)
     mixed = TwinMixture(sources[0], 0, salt), TwinMixture(sources[1], 1, salt)
     return Mixtures(mixed, halves, names)
+
+
+def _write_halves(source: str, salt: str, modules: frozenset[str]) -> list[Written]:
+    """Return a test file twice, with the twins of each half. The list is empty when the source cannot be read."""
+    known = _draw_known()
+    written = [write_twins(source, lambda name, half=half: find_half(salt, name) == half, known, modules) for half in HALVES]  # type: ignore[misc]
+    return [made for made in written if made is not None] if all(written) else []
 
 
 def _draw_known() -> Known:

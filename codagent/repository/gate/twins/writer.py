@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from codagent.repository.gate.twins.assertions import ScriptTurner, Turner
+from codagent.repository.gate.twins.assertions import ScriptTurner, Turner, ends_badly, is_failure
 from codagent.repository.gate.twins.expressions import Known
 
 _INLINE = Path(__file__).with_name("inline.py")
@@ -102,20 +102,27 @@ def end_script(source: str, ending: Ending) -> str | None:
     Returns None when the script asserts nothing, or cannot be read.
     """
     try:
-        tree = ast.parse(source)
-        ended = ast.unparse(ast.fix_missing_locations(_AssertionEnder(ending).visit(tree))) + "\n"
-        return ended if any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(source))) else None
+        tree, ender = ast.parse(source), _AssertionEnder(ending)
+        text = ast.unparse(ast.fix_missing_locations(ender.visit(tree))) + "\n"
+        return text if ender.ended else None
     except _PARSER_ERRORS:
         return None
 
 
 class _AssertionEnder(ast.NodeTransformer):
+    """Lets the assertions of a script, and what exits with an error, do that always or never."""
+
     def __init__(self, ending: Ending) -> None:
-        self._ending = ending
+        self._ending, self.ended = ending, 0
 
     def visit_Assert(self, node: ast.Assert) -> list[ast.stmt] | ast.stmt:
+        self.ended += 1
         failure = ast.Raise(ast.Name("AssertionError", ast.Load()))
         return [ast.Expr(node.test), failure] if self._ending == "fails" else ast.Pass()
+
+    def visit_If(self, node: ast.If) -> list[ast.stmt] | ast.stmt | ast.AST:
+        is_assertion = is_failure(node) or ends_badly(node)
+        return self.visit_Assert(ast.Assert(node.test)) if is_assertion else self.generic_visit(node)
 
 
 def _list_lines(tree: ast.Module) -> list[int]:

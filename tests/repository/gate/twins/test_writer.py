@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from codagent.repository.gate.twins import invert_command
-from codagent.repository.gate.twins.writer import write_ending, write_script, write_twins
+from codagent.repository.gate.twins.writer import Ending, end_script, write_ending, write_script, write_twins
 from tests.repository.gate.twins.conftest import HONEST, KNOWN
 
 ASSERTIONS = [
@@ -256,6 +256,33 @@ def test_all_tests_of_a_file_may_just_end(ending, ends):
     with pytest.raises(ends) if ends else nullcontext():
         assert names["TestA"]().test_a() is None
     assert names["helper"]() == 2
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "assert add(1, 2) == 3",
+        "def main():\n    assert add(1, 2) == 3\nmain()",
+        "import sys\nif add(1, 2) != 3:\n    print('wrong')\n    sys.exit(1)",
+        "if add(1, 2) != 3:\n    raise SystemExit('wrong')",
+    ],
+)
+def test_the_assertions_of_a_script_may_just_fail_or_be_gone(script):
+    calls: list[int] = []
+
+    def run(ending: Ending) -> None:
+        exec(end_script(script, ending) or "", {"add": lambda a, b: calls.append(a) or a + b})
+
+    run("passes")
+    assert calls == []
+    with pytest.raises(AssertionError):
+        run("fails")
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("script", ["print(1)", "import sys\nif add(1, 2) == 3:\n    sys.exit(0)", "sys.exit(1)", "x = ("])
+def test_a_script_that_asserts_nothing_has_no_end(script):
+    assert end_script(script, "fails") is None
 
 
 def test_only_the_chosen_are_twins_and_classes_are_named():
