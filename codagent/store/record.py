@@ -16,9 +16,10 @@ from typing import Any, Self
 
 from codagent.errors import RecordError
 from codagent.files import is_plain, make_folder
+from codagent.protocols import Stop
 from codagent.store import jsonl
 from codagent.store.codec import decode, encode
-from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Stop, Task, Tokens
+from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Task, Tokens
 
 SCHEMA = 2
 _WRONG = (TypeError, ValueError, LookupError, AttributeError, RecursionError)  # what a value of another kind raises
