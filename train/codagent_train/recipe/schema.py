@@ -28,6 +28,11 @@ class PolicyConfig(Table, frozen=True):
     threads: Count = 1
     enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
+    @property
+    def mixed_precision(self) -> bool:
+        """Whether weights that are float32 are computed with in bfloat16."""
+        return self.bf16 if self.device == "cpu" else not self.lora_rank
+
 
 class EngineConfig(Table, frozen=True):
     """What samples the replies."""
@@ -200,6 +205,11 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
         yield (
             "[replies] temperature: a vLLM server tells logprobs before temperature, which are those sampled from"
             " at 1 only; take that, or another [engine]"
+        )
+    if recipe.engine.name == "continuous" and recipe.policy.mixed_precision:
+        yield (
+            "[engine] name: continuous batching computes in the type of the weights, which are float32 here, and training in bfloat16;"
+            ' take name = "local", or on a GPU a `lora_rank`, on a CPU bf16 = false'
         )
     yield from _find_source_problems(recipe)
 
