@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from codagent.runner.result import is_resumable
 from codagent.types import Episode, Loop, Step
 from codagent_train.run_dir import metrics
+from codagent_train.run_dir.checkpoints import is_run
 from tests.benchmarks.chaos.trial import BIN, MAX_TOKENS, PATIENCE_S, Command, Running, Trial, compare, git, start
 from tests.fork_server import ForkServer
 from tests.train.command import TRAIN, TRAIN_MODULES
@@ -155,7 +156,7 @@ class TrainingKind:
         out = trial.folder / "training"
         if (out / "checkpoint-6").is_dir():
             return None
-        more = ["--resume"] if list(out.glob("checkpoint-*")) else []
+        more = ["--resume"] if is_run(out) else []
         return ["run", trial.folder / "recipe.toml", "--out", out, *more]
 
     def start(self, trial: Trial, command: Command) -> Running:
