@@ -55,7 +55,8 @@ class ForkServer:
         self._calls, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             arguments = [sys.executable, "-P", __file__, str(theirs.fileno()), *modules]
-            self._process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}  # Python remembers of a file that it can be gone back in
+            self._process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], **pipes)
         atexit.register(self._close)
 
     def run(
