@@ -132,7 +132,8 @@ class Trainer(ResumingTrainer):
     def _compute_loss(self, model: Any, inputs: Microbatch) -> Tensor:
         """Return the loss of a microbatch, a scalar. The losses of a step's microbatches add up to the token mean over the step."""
         if not inputs.total:
-            return torch.zeros((), requires_grad=True)  # without gradients the optimizer changes neither parameters nor momentum
+            # without gradients the optimizer changes neither parameters nor momentum
+            return torch.zeros((), requires_grad=True, device=inputs.ids.device)
         logprobs, entropies = self._token_logprobs(model, inputs)
         mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
         moved, by_row = drift(logprobs, inputs.sampled_logprobs, mask & ~inputs.imitated[:, None])
