@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -45,8 +46,8 @@ def acp(
 
     The editor starts this command and says which repository it is for. The limits hold for each turn.
     """
-    if sys.stdin.isatty():
-        raise UsageError("an editor starts this command and talks to it over standard input; `codagent` holds a session on a terminal")
+    if not (_is_pipe(0) and _is_pipe(1)):
+        raise UsageError("an editor starts this command and talks to it over pipes; `codagent` holds a session on a terminal")
     flags: dict[str, Any] = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "wait": wait}
     flags |= options.limits(max_steps, max_tokens, max_seconds, max_usd)
     try:
@@ -67,6 +68,15 @@ def acp(
         return hold(_prepare(root, settings, make_stream(root), seed), options.person(warn, flags), wanted)
 
     asyncio.run(_serve(EditorAgent(hold_session, lambda cwd: options.loops_dir(git.find_root(cwd), None))))
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """Return whether a descriptor is a pipe or a socket. What is closed is none."""
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | None) -> SessionOptions:
