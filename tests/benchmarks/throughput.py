@@ -1,7 +1,7 @@
 """Takes the same steps on the same replies with codagent's trainer and with trl's own GRPOTrainer, and prints trained tokens a second and
 peak memory of each.
 
-    .venv/bin/python tests/benchmarks/throughput.py WEIGHTS [--loops 4] [--parts 4] [--steps 3] [--rounds 2]
+    .venv/bin/python tests/benchmarks/throughput.py WEIGHTS [--loops 4] [--parts 4] [--steps 3] [--rounds 2] [--device cuda]
 
 WEIGHTS is what `codagent-train import` made. The replies are lessons of the recipe `imitate`. trl is given them as it batches its own: a
 reply a row, prompts padded to the left and replies to the right, in the order in which they came. The first step of each is not counted.
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("weights")
     for name, default in (("loops", 4), ("parts", 4), ("steps", 3), ("rounds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.way:
@@ -57,16 +58,24 @@ def measured(given: argparse.Namespace) -> dict[str, float]:
     from codagent_train.policy.load import load_policy
 
     imitate = read_recipe("imitate")
-    setting = replace(imitate.policy, weights=given.weights)
+    setting = replace(imitate.policy, weights=given.weights, device=given.device)
     learning = replace(imitate.learning, steps=given.steps, save_every=10**6)
     task = replace(imitate, policy=setting, learning=learning, batch=BatchConfig(1, given.loops, given.parts))
-    loaded = load_policy(setting, seed=0)
+    loaded = load_policy(setting, seed=0, to_train=True)
     rows = imitation_samples(teacher_loops(task, [0], loaded.tokenizer)[0])
     with tempfile.TemporaryDirectory() as folder:
         trainer = (ours if given.way == "codagent" else theirs)(task, loaded, Path(folder), rows)
         seconds = timed(trainer)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"speed": sum(row.trained_tokens for row in rows) / median(seconds[1:]), "memory_mb": memory}
+    return {"speed": sum(row.trained_tokens for row in rows) / median(seconds[1:]), "memory_mb": peak_mb(given.device)}
+
+
+def peak_mb(device: str) -> float:
+    """The most memory that this process had, on the GPU or in all."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def timed(trainer: Any) -> list[float]:
@@ -98,7 +107,10 @@ def ours(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> An
     class Given(Trainer):
         def _collected(self, packs: Any) -> Any:
             total = float(sum(row.trained_tokens for row in rows))
-            return [pad_samples(part, loaded.pad, total, torch.device("cpu")) for part in split_samples(rows, task.batch.microbatches)]
+            return [
+                pad_samples(part, loaded.pad, total, torch.device(task.policy.device))
+                for part in split_samples(rows, task.batch.microbatches)
+            ]
 
     return Given(task, loaded, out)
 
@@ -111,7 +123,7 @@ def theirs(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> 
 
     replies = [(reply, row.advantage) for row in rows for reply in row.replies]
     share = -(-len(replies) // task.batch.microbatches)
-    batches = [padded(replies[first : first + share], loaded.pad) for first in range(0, len(replies), share)]
+    batches = [padded(replies[first : first + share], loaded.pad, task.policy.device) for first in range(0, len(replies), share)]
 
     class Given(GRPOTrainer):  # type: ignore[misc]
         def _prepare_inputs(self, generation_batch: Any) -> Any:
@@ -126,7 +138,7 @@ def theirs(task: Recipe, loaded: Any, out: Path, rows: list[TrainingSample]) -> 
     )
 
 
-def padded(replies: list[Any], pad: int) -> dict[str, Any]:
+def padded(replies: list[Any], pad: int, device: str) -> dict[str, Any]:
     """A batch in trl's own words."""
     import torch
 
@@ -134,7 +146,7 @@ def padded(replies: list[Any], pad: int) -> dict[str, Any]:
     length = max(len(reply.completion_ids) for reply, _ in replies)
     left = [(width - len(reply.prompt_ids), reply.prompt_ids) for reply, _ in replies]
     right = [(length - len(reply.completion_ids), reply.completion_ids) for reply, _ in replies]
-    return {
+    batch = {
         "prompt_ids": torch.tensor([[pad] * room + list(ids) for room, ids in left]),
         "prompt_mask": torch.tensor([[0] * room + [1] * len(ids) for room, ids in left]),
         "completion_ids": torch.tensor([list(ids) + [pad] * room for room, ids in right]),
@@ -142,6 +154,7 @@ def padded(replies: list[Any], pad: int) -> dict[str, Any]:
         "advantages": torch.tensor([advantage for _, advantage in replies]),
         "num_items_in_batch": torch.tensor(float(sum(len(reply.completion_ids) for reply, _ in replies))),
     }
+    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 if __name__ == "__main__":

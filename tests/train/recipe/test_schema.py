@@ -140,6 +140,25 @@ def test_a_server_gets_adapters_only_and_samples_at_temperature_1(tmp_path):
     assert read_recipe(written(tmp_path, warm.replace("0.7", "1"))).engine == EngineConfig("vllm", "http://127.0.0.1:8000/v1")
 
 
+@pytest.mark.parametrize(
+    ("policy", "refusal"),
+    [
+        ("bf16 = true", True),
+        ('device = "cuda"', True),
+        ("bf16 = true\nlora_rank = 4", True),
+        ('device = "cuda"\nlora_rank = 4', False),
+        ("bf16 = false", False),
+    ],
+)
+def test_continuous_batching_is_refused_where_float32_is_computed_with_in_bfloat16(tmp_path, policy, refusal):
+    text = GOOD.replace("[learning]", '[engine]\nname = "continuous"\n[learning]').replace('"random"', f'"random"\n{policy}')
+    if not refusal:
+        assert read_recipe(written(tmp_path, text)).engine.name == "continuous"
+        return
+    with pytest.raises(UsageError, match=r"\[engine\] name: continuous batching computes in the type of the weights"):
+        read_recipe(written(tmp_path, text))
+
+
 def test_a_name_that_is_none_is_answered_with_those_that_are():
     with pytest.raises(UsageError, match=r"one of .*, toy"):
         read_recipe("tony")

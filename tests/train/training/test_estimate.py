@@ -51,10 +51,19 @@ def test_all_parameters_have_a_gradient_and_two_moments():
     assert estimate.checkpoint_bytes(TOY, SMALL) == 3 * 4000 + 50
 
 
+def test_layers_that_are_not_trained_have_neither():
+    deep = replace(SMALL, linears=SMALL.linears * 4, layers=4)
+    upper = structs.replace(TOY, policy=structs.replace(TOY.policy, layers=1))
+    found = estimate.estimate_memory(upper, deep, estimate.estimate_work(TOY))
+    assert (found.weights, found.gradients, found.optimizer) == (4000, 4 * 400, 8 * 400)
+    assert estimate.checkpoint_bytes(upper, deep) == 4000 + 8 * 400 + 50
+    assert estimate.count_trained_parameters(deep, adapted(upper, 2).policy) == 2 * (20 + 40)
+
+
 def test_of_an_adapter_only_its_own_parameters_have():
     lora = adapted(TOY, 2)
     found = estimate.estimate_memory(lora, SMALL, estimate.estimate_work(TOY))
-    assert estimate.count_trained_parameters(SMALL, 2) == 2 * (20 + 40)
+    assert estimate.count_trained_parameters(SMALL, lora.policy) == 2 * (20 + 40)
     assert (found.weights, found.gradients, found.optimizer) == (4000, 480, 960)
     assert estimate.checkpoint_bytes(lora, SMALL) == 3 * 480 + 50
 

@@ -79,6 +79,14 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
     assert max((mine - each.grad).abs().max().item() for mine, each in zip(found, model.parameters(), strict=True)) < 1e-6
 
 
+def test_a_step_that_learns_nothing_has_its_loss_on_the_device_of_the_model(small, out):
+    """Where a GPU computes, accelerate refuses a loss on the CPU. "meta" stands for such a device."""
+    trainer = Trainer(small, load_policy(small.policy, seed=0), out)
+    loss = trainer._compute_loss(trainer.model, pad_samples([], 6, 0.0, torch.device("meta")))
+    assert loss.device == torch.device("meta")
+    assert loss.requires_grad
+
+
 def test_what_is_scored_is_what_trl_would_score(small, out):
     warm = structs.replace(small, replies=structs.replace(small.replies, temperature=0.7))
     trainer = Trainer(warm, load_policy(small.policy, seed=0), out)

@@ -15,9 +15,11 @@ from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.domains.shared.turns import Memory, TurnEnvironment, Wording
 from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
+from codagent_train.environments.frozenlake.lake_teacher import LakeTeacher
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE, WORDS
 from codagent_train.environments.packs import Pack, Split, seed_of
+from codagent_train.environments.teaching import Teacher
 from codagent_train.environments.vocabulary import Vocabulary, join_vocabularies
 from codagent_train.recipe.environment_config import LEVELS_OF, EnvironmentConfig
 from codagent_train.recipe.schema import Recipe
@@ -54,6 +56,15 @@ def _make_cod_pack(config: EnvironmentConfig, split: Split, number: int, *, toke
     level, form = LEVELS[config.level], FORMS[config.form]
     pack = make_lake_pack(level, split, number, tasks=config.tasks, form=form)
     return pack, partial(FrozenLake, level, pack.seed, form, tokens=tokens)
+
+
+def make_teacher(config: EnvironmentConfig, pack: Pack, environment: Environment) -> Teacher:
+    """Return the teacher of a pack's first task, which is played in `environment`, in words."""
+    if isinstance(environment, FrozenLake):
+        return LakeTeacher(environment, pack.seed)
+    make = DOMAINS[config.name].make_teacher
+    assert make
+    return make(config.level, pack)
 
 
 def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:

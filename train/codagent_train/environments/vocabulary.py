@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from codagent.types import Message
 
 BEGIN, END = "<notes>", "</notes>"
+NOTES_WORDS = 4  # that notes have
+NOTHING, NOTES, WRITE = (
+    "?",
+    "@notes",
+    "@write",
+)  # words of all environments: of notes that say nothing; before the notes; the request for notes
+NO_NOTES = " ".join([NOTHING] * NOTES_WORDS)
 
 
 class Vocabulary:

@@ -28,6 +28,11 @@ class PolicyConfig(Table, frozen=True):
     threads: Count = 1
     enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
+    @property
+    def mixed_precision(self) -> bool:
+        """Whether weights that are float32 are computed with in bfloat16."""
+        return self.bf16 if self.device == "cpu" else not self.lora_rank
+
 
 class EngineConfig(Table, frozen=True):
     """What samples the replies."""
@@ -57,7 +62,7 @@ class SourcesConfig(Table, frozen=True):
 
     play: values.Weight = 1.0  # the policy's own loops
     teacher: values.Weight = 0.0  # loops of best play, which are imitated
-    lessons: values.Weight = 0.0  # single tasks of a teacher that sees the lake and writes notes at random, which are imitated
+    lessons: values.Weight = 0.0  # single tasks in words of a teacher that writes notes at random, which are imitated
     replay: values.Weight = 0.0  # recorded loops
     redo: values.Weight = 0.0  # the tasks of recorded loops, done again by the policy
     imitate: values.Weight = 0.0  # what is worth imitating in recorded loops
@@ -133,6 +138,11 @@ class Recipe(Table, frozen=True):
         """All environments of the run."""
         return self.environment, *self.mixed_with
 
+    @property
+    def in_words(self) -> bool:
+        """Whether all environments have closed vocabularies."""
+        return all(environment.form == "words" and environment.name != "keycode" for environment in self.environments)
+
 
 def read_recipe(name: str, *, seed: int | None = None, weights: str | None = None) -> Recipe:
     """Read the recipe in the file `name`, or the shipped recipe of that name. `seed` and `weights` replace the recipe's; None keeps them.
@@ -187,8 +197,7 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
             f"[replies] max_tokens: a reply of {replies.max_tokens} tokens leaves nothing of a context of"
             f" {replies.context_tokens} for the request"
         )
-    in_words = all(environment.form == "words" for environment in recipe.environments)
-    if recipe.policy.weights == RANDOM and not in_words and (recipe.environment.name != "keycode" or recipe.mixed_with):
+    if recipe.policy.weights == RANDOM and not recipe.in_words and (recipe.environment.name != "keycode" or recipe.mixed_with):
         yield '[policy] weights: a model with random weights speaks only the words of keycode, or those of form = "words"'
     if recipe.engine.name == "vllm" and not recipe.policy.lora_rank:
         yield "[engine] name: a vLLM server is given adapters, not weights; set `lora_rank` in [policy]"
@@ -196,6 +205,11 @@ def _find_problems(recipe: Recipe) -> Iterator[str]:
         yield (
             "[replies] temperature: a vLLM server tells logprobs before temperature, which are those sampled from"
             " at 1 only; take that, or another [engine]"
+        )
+    if recipe.engine.name == "continuous" and recipe.policy.mixed_precision:
+        yield (
+            "[engine] name: continuous batching computes in the type of the weights, which are float32 here, and training in bfloat16;"
+            ' take name = "local", or on a GPU a `lora_rank`, on a CPU bf16 = false'
         )
     yield from _find_source_problems(recipe)
 
@@ -211,5 +225,5 @@ def _find_source_problems(recipe: Recipe) -> Iterator[str]:
             yield f"[sources] {name}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]"
     if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or recipe.environment.form == "words"):
         yield "[sources] teacher: the teacher plays frozenlake only, and writes sentences"
-    if recipe.sources.lessons and recipe.environment.form != "words":
-        yield '[sources] lessons: lessons are in the words of frozenlake; set form = "words" in [environment]'
+    if recipe.sources.lessons and not recipe.in_words:
+        yield '[sources] lessons: lessons are in words; set form = "words" in [environment]'

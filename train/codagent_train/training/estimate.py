@@ -17,7 +17,7 @@ from codagent.text import BYTES_PER_TOKEN
 from codagent_train.environments import keycode
 from codagent_train.environments.make import make_pack, max_turns, vocabulary_of
 from codagent_train.policy.size.model_size import ModelSize
-from codagent_train.recipe.schema import RANDOM, Recipe
+from codagent_train.recipe.schema import RANDOM, PolicyConfig, Recipe
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
 from codagent_train.run_dir import checkpoints
 from codagent_train.training import hardware
@@ -106,7 +106,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
     on_cpu, rank = recipe.policy.device == "cpu", recipe.policy.lora_rank
     size = 4 if on_cpu else 2  # bytes of a number that is computed with
     masters = 4 if rank == 0 and not on_cpu else 0  # weights that are trained are float32; a GPU computes with copies in bfloat16
-    trained = count_trained_parameters(model, rank) * 4
+    trained = count_trained_parameters(model, recipe.policy) * 4
     kept = (_KEPT_LORA if rank else _KEPT) * model.outputs * size
     if not on_cpu:  # gradient checkpointing keeps the inputs of all layers and the outputs of one
         kept = kept / model.layers + model.layers * model.hidden * size
@@ -125,9 +125,10 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
 
 
 def checkpoint_bytes(recipe: Recipe, model: ModelSize) -> float:
-    """Return the bytes of a checkpoint: the trained weights, their two moments, the tokenizer."""
-    rank = recipe.policy.lora_rank
-    return 3 * count_trained_parameters(model, rank) * 4 + model.beside
+    """Return the bytes of a checkpoint: the adapter or all weights, the two moments of what is trained, the tokenizer."""
+    trained = count_trained_parameters(model, recipe.policy)
+    kept = trained if recipe.policy.lora_rank else model.parameters
+    return (kept + 2 * trained) * 4 + model.beside
 
 
 def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
@@ -145,9 +146,12 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
     return model.parameters * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
 
 
-def count_trained_parameters(model: ModelSize, rank: int) -> int:
-    """Count the parameters that are trained with LoRA of this rank; 0: without LoRA, all are."""
-    return sum(rank * (out + inputs) for out, inputs in model.linears) if rank else model.parameters
+def count_trained_parameters(model: ModelSize, policy: PolicyConfig) -> int:
+    """Count the parameters that are trained: of the adapter, of the last `layers` layers, or all."""
+    share = min(policy.layers, model.layers) / model.layers if policy.layers else 1.0
+    if policy.lora_rank:
+        return round(share * sum(policy.lora_rank * (out + inputs) for out, inputs in model.linears))
+    return round(share * sum(out * inputs for out, inputs in model.linears)) if policy.layers else model.parameters
 
 
 def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
@@ -178,7 +182,7 @@ def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
         free = ""
     expected, largest = estimate_work(recipe, share=EXPECTED), estimate_work(recipe)
     need, worst = estimate_memory(recipe, model, expected), estimate_memory(recipe, model, largest)
-    trained = count_trained_parameters(model, recipe.policy.lora_rank)
+    trained = count_trained_parameters(model, recipe.policy)
     disk = f"{checkpoints.count_to_come(out)} times {format_bytes(checkpoint_bytes(recipe, model))} for checkpoints"
     time = f"of {steps:,} steps is not known: there is no {recipe.policy.device} device here to measure"
     if free:

@@ -12,7 +12,8 @@ from codagent.errors import UsageError
 # the memory limit of a container, by version 2 and 1 of cgroup
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _MEASURED_S = 0.3  # how long the speed is measured, in seconds
-_WIDTH = 2048  # of the matrix: 16 MB in float32, more than most caches hold
+_WIDTH = {"cpu": 2048, "cuda": 8192}  # of the matrix, which is larger than most caches
+_AT_ONCE = {"cpu": 1, "cuda": 20}  # products that are asked for before one waits: to wait for a GPU takes longer than a product
 
 
 def free_memory(device: str) -> int:
@@ -41,14 +42,16 @@ def measure_speed(device: str, threads: int, rows: int) -> float:
 
     torch.set_num_threads(threads)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    left, right = (torch.randn(count, _WIDTH, device=device, dtype=dtype) for count in (rows, _WIDTH))
+    width, at_once = _WIDTH[device], _AT_ONCE[device]
+    left, right = (torch.randn(count, width, device=device, dtype=dtype) for count in (rows, width))
     times: list[float] = []
     end = time.monotonic() + _MEASURED_S
     while not times or time.monotonic() < end:
         began = time.perf_counter()
-        (left @ right)[0, 0].item()  # reading a value waits for the result
-        times.append(time.perf_counter() - began)
-    return 2 * rows * _WIDTH * _WIDTH / sorted(times)[len(times) // 2]
+        products = [left @ right for _ in range(at_once)]
+        products[-1][0, 0].item()  # reading a value waits for the results
+        times.append((time.perf_counter() - began) / at_once)
+    return 2 * rows * width * width / sorted(times)[len(times) // 2]
 
 
 def _available() -> int:

@@ -1,4 +1,4 @@
-"""Lessons: how to move and how to read notes is taught, and which notes are good is not."""
+"""Lessons: how to play and how to read notes is taught, and which notes are good is not."""
 
 from collections import Counter
 from random import Random
@@ -6,18 +6,20 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
+from codagent.types import Message
 from codagent_train.data.mixture import Mixture
 from codagent_train.data.samples import imitation_samples
-from codagent_train.data.supervised.lessons import Lessons, action_values, believe, draw_notes, play_lesson
+from codagent_train.data.supervised.lessons import TRUE, Lessons, draw_notes, play_lesson
 from codagent_train.environments.frozenlake import words
-from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, MAPPINGS_WHERE, Solver
-from codagent_train.environments.frozenlake.rules import DIRECTIONS, MAPPINGS, Lake, draw_mapping, move
+from codagent_train.environments.frozenlake.rules import DIRECTIONS, draw_mapping
 from codagent_train.environments.frozenlake.words import VOCABULARY
-from codagent_train.environments.make import make_pack
+from codagent_train.environments.make import make_pack, make_teacher, vocabulary_of
+from codagent_train.environments.vocabulary import NO_NOTES, NOTES_WORDS, NOTHING
+from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import BatchConfig, read_recipe
 
 RECIPE = read_recipe("lessons")
-STRAIGHT = (0, 1, 2, 3)
+DOMAINS = [EnvironmentConfig(*named, "words") for named in (("control", "hard"), ("alchemy", "tiny"), ("alchemy", "fresh"))]
 
 
 @pytest.fixture(scope="module")
@@ -25,37 +27,33 @@ def played():
     return [play_lesson(RECIPE, VOCABULARY, number) for number in range(700)]
 
 
+def teacher_of(recipe, number):
+    pack, environment = make_pack(recipe, "train", number)
+    return make_teacher(recipe.environment, pack, environment())
+
+
+def words_of(messages):
+    return [word for message in messages for word in message.content.split()]
+
+
+def written_notes(loops):
+    """The words of all notes that were written."""
+    texts = [episode.steps[0].reply.raw for loop in loops for episode in loop.episodes if episode.kind == "notes"]
+    return [text.removeprefix("<notes>").removesuffix("</notes>").split() for text in texts]
+
+
 def pairs(notes):
     return [word for word in notes if word in words.RESULTS]
 
 
 def test_given_notes_have_four_words_and_most_of_their_pairs_are_true():
-    drawn = [draw_notes(Random(seed), STRAIGHT) for seed in range(2000)]
+    teacher = teacher_of(RECIPE, 0)
+    drawn = [draw_notes(Random(seed), teacher) for seed in range(2000)]
     assert {len(notes) for notes in drawn} == {4}
     assert all(word in words.NOTABLE for notes in drawn for word in notes)
-    true = [word == f"{word[0]}>{DIRECTIONS[int(word[0]) - 1]}" for notes in drawn for word in pairs(notes)]
+    true = [word in teacher.truths for notes in drawn for word in pairs(notes)]
     assert 0.82 < sum(true) / len(true) < 0.88  # a random pair is true by chance in one case of four
     assert 0.25 < sum(not pairs(notes) for notes in drawn) / len(drawn) < 0.5
-
-
-def test_the_reader_takes_true_pairs_and_ignores_the_others():
-    assert believe(["?", "1>down", "2>up", "r0c1"], STRAIGHT) == MAPPINGS_WHERE[1, 0]
-    assert believe([f"{code}>{DIRECTIONS[way]}" for code, way in enumerate(STRAIGHT, 1)], STRAIGHT) == 1 << MAPPINGS.index(STRAIGHT)
-    assert believe(["?", "?", "2>up", "1>left"], STRAIGHT) == ANY_MAPPING
-
-
-def test_actions_are_worth_what_their_directions_are_worth():
-    lake = Lake(3, frozenset({3}), start=0, goal=1, turns=4)  # the goal is on the right, a hole below
-    assert action_values(Solver(lake), 0, believe(["2>right", "1>down"], STRAIGHT))[:2] == [0.0, 1.0]
-    assert len({round(value, 9) for value in action_values(Solver(lake), 0, ANY_MAPPING)}) == 1
-
-
-@pytest.mark.parametrize("cell", [0, 2, 6, 8])
-def test_an_action_that_certainly_stays_is_worth_nothing(cell):
-    lake = Lake(3, frozenset({1, 3, 5}), start=cell, goal=4, turns=4)  # in each corner two actions bump into the edge
-    ways = [way for way in range(4) if move(3, cell, way) == cell]
-    values = action_values(Solver(lake), cell, 1 << MAPPINGS.index(STRAIGHT))
-    assert [values[way] for way in ways] == [0.0, 0.0]
 
 
 def test_the_teacher_does_not_bump_into_the_same_edge_again_and_again(played):
@@ -90,12 +88,7 @@ def test_two_of_five_lessons_end_with_notes_and_random_moves_are_not_imitated(pl
 
 
 def test_written_notes_do_not_say_the_same_twice(played):
-    written = [
-        episode.steps[0].reply.raw.removeprefix("<notes>").removesuffix("</notes>").split()
-        for loop in played
-        for episode in loop.episodes[1:]
-    ]
-    said = [[word for word in notes if word != words.NOTHING] for notes in written]
+    said = [[word for word in notes if word != NOTHING] for notes in written_notes(played)]
     assert sum(bool(notes) for notes in said) > 100
     assert sum(len(set(notes)) < len(notes) for notes in said) <= 2  # old notes, of which a pair may have been drawn twice
 
@@ -135,3 +128,56 @@ def test_the_mixture_imitates_lessons(tmp_path):
     assert {key.source for key in loops} == {"lessons"}
     samples = imitation_samples(list(loops.values()))
     assert all(sample.imitated and sample.advantage == 1 for sample in samples)
+
+
+@pytest.mark.parametrize("config", DOMAINS, ids=str)
+class TestDomains:
+    """The same holds in each domain that has lessons."""
+
+    def test_lessons_are_in_the_words_of_the_domain(self, config):
+        vocabulary = vocabulary_of(config)
+        loops = [play_lesson(replace(RECIPE, environment=config), vocabulary, number) for number in range(60)]
+        assert all(len(notes) == NOTES_WORDS and set(notes) <= set(vocabulary.notable) for notes in written_notes(loops))
+        assert len(written_notes(loops)) > 10
+        assert {loop.environment.rsplit("-", 1)[0] for loop in loops} == {config.label}
+        assert all(set(words_of(episode.prompt)) <= set(vocabulary.words) for loop in loops for episode in loop.episodes)
+        assert not any("form" in attempt.outcome.failed for loop in loops for attempt in loop.attempts)
+
+    def test_true_notes_help_the_teacher_and_false_ones_do_not_harm(self, config):
+        rewards = {"true": 0.0, "none": 0.0, "false": 0.0}
+        for number in range(150):
+            recipe = replace(RECIPE, environment=config)
+            teacher = teacher_of(recipe, number)
+            false = [fact for fact in teacher.facts if fact not in teacher.truths]
+            for kind, notes in (("true", teacher.truths), ("none", NO_NOTES.split()), ("false", false)):
+                rewards[kind] += play_out(recipe, number, notes) / 150
+        assert rewards["true"] > rewards["none"] + 0.2
+        assert abs(rewards["false"] - rewards["none"]) < 0.15
+
+    def test_given_facts_are_true_in_four_of_five_cases_and_written_ones_are_no_better_than_what_was_read(self, config):
+        recipe, vocabulary = replace(RECIPE, environment=config), vocabulary_of(config)
+        true, invented = [], []
+        for number in range(400):
+            teacher = teacher_of(recipe, number)
+            true += [word in teacher.truths for word in draw_notes(Random(number), teacher) if word in teacher.facts]
+            loop = play_lesson(recipe, vocabulary, number)
+            read = set(words_of(loop.episodes[-1].prompt))
+            invented += [word in teacher.truths for notes in written_notes([loop]) for word in notes if word in {*teacher.facts} - read]
+        by_chance = len(teacher.truths) / len(teacher.facts)
+        assert abs(sum(true) / len(true) - (TRUE + (1 - TRUE) * by_chance)) < 0.06
+        assert len(invented) > 40
+        assert sum(invented) / len(invented) < by_chance + 0.1
+
+
+def play_out(recipe, number, notes):
+    """Play the first task as its teacher would with these notes, and return the reward."""
+    pack, environment = make_pack(recipe, "train", number)
+    opened, draw = environment(), Random(number)
+    told, teacher, over = words_of(opened.reset(pack.tasks[0], NO_NOTES)[1:]), make_teacher(recipe.environment, pack, opened), False
+    while not over:
+        weights = teacher.weigh_answers(notes, told)
+        answer = draw.choices(list(weights), list(weights.values()))[0]
+        observed = opened.step(Message("assistant", answer))
+        told += [answer, *words_of(observed.messages)]
+        over = observed.end is not None
+    return opened.grade().reward

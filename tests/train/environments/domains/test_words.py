@@ -10,9 +10,8 @@ from codagent_train.environments.domains.alchemy.alchemy_words import VOCABULARI
 from codagent_train.environments.domains.alchemy.recipes import LEVELS, draw_world, name_elements
 from codagent_train.environments.domains.control.control_words import GAINS, VOCABULARY, describe_run
 from codagent_train.environments.domains.control.plant import draw_plant
-from codagent_train.environments.domains.shared.turns import NO_NOTES, NOTES_WORDS
 from codagent_train.environments.make import find_vocabulary, make_environment_pack, vocabulary_of
-from codagent_train.environments.vocabulary import Vocabulary, join_vocabularies
+from codagent_train.environments.vocabulary import NO_NOTES, NOTES_WORDS, Vocabulary, join_vocabularies
 from codagent_train.recipe.environment_config import EnvironmentConfig
 
 CONTROL, ALCHEMY = EnvironmentConfig("control", "hard", "words"), EnvironmentConfig("alchemy", "tiny", "words")
@@ -96,7 +95,7 @@ def test_the_vocabulary_of_a_mixture_is_found_again_by_its_words():
 
 
 def test_empty_notes_have_as_many_words_as_notes():
-    assert len(NO_NOTES["words"].split()) == NOTES_WORDS
+    assert len(NO_NOTES.split()) == NOTES_WORDS
 
 
 def test_in_sentences_the_request_for_notes_has_rules_attempt_and_feedback():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from codagent_train.environments.conventions import best_answers, calls
-from codagent_train.environments.domains.alchemy import alchemist, alchemy_words, crafting, recipes
+from codagent_train.environments.domains.alchemy import alchemist, alchemy_teacher, alchemy_words, crafting, recipes
 from codagent_train.environments.domains.control import best_law, control_words, plant, steering
 from codagent_train.environments.domains.grid import cost_map, navigation, routes
 from codagent_train.environments.domains.pde import discovery, equation, sparse_players
@@ -21,6 +21,7 @@ DOMAINS: Mapping[str, Domain] = {
         steering.EXPECTED,
         steering.has_gains,
         dict.fromkeys(plant.LEVELS, control_words.VOCABULARY),
+        lambda _, pack: control_words.ControlTeacher(pack.seed),
     ),
     "alchemy": Domain(
         {name: level.rounds for name, level in recipes.LEVELS.items()},
@@ -30,6 +31,7 @@ DOMAINS: Mapping[str, Domain] = {
         crafting.EXPECTED,
         crafting.has_pair,
         alchemy_words.VOCABULARIES,
+        alchemy_teacher.AlchemyTeacher,
     ),
     "conventions": Domain(
         dict.fromkeys(calls.LEVELS, 1),

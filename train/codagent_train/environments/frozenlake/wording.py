@@ -15,6 +15,7 @@ from typing import Literal
 
 from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.rules import DIRECTIONS, Lake, Moment, Verdict, judge, move
+from codagent_train.environments.vocabulary import NO_NOTES
 
 Verdicts = Mapping[Verdict | Literal["form"] | None, str]
 FEEDBACK: Verdicts = {
@@ -195,5 +196,5 @@ WORDS = Form(
     words.parse_answer,
     words.render_action,
     words.ENDINGS,
-    no_notes=" ".join([words.NOTHING] * words.NOTES_WORDS),
+    no_notes=NO_NOTES,
 )

@@ -1,7 +1,7 @@
 """FrozenLake-Obscure in 369 words, for a small model that is trained from random weights.
 
 A turn is three words, of which each is one token: what came of the last action, where the goal is, and what is around the player. There is
-no map, and none is needed to play well: the player moves toward the goal and around the holes that it sees. Notes are `NOTES_WORDS` words,
+no map, and none is needed to play well: the player moves toward the goal and around the holes that it sees. Notes are four words,
 the same words in which the turns are told, so that writing notes is quoting, and reading them is like reading the past.
 """
 
@@ -14,19 +14,17 @@ from typing import Literal
 
 from codagent.types import Episode, Message
 from codagent_train.environments.frozenlake.rules import CODES, DIRECTIONS, Lake, Moment, Verdict, judge, move
-from codagent_train.environments.vocabulary import Vocabulary
+from codagent_train.environments.vocabulary import NOTES, NOTHING, WRITE, Vocabulary
 
-NOTES_WORDS = 4
 _FAR = 4  # a goal that is farther away is told as this far
 _GROUNDS = ".O#G"  # ice, a hole, the edge, the goal
 
 ACTIONS = tuple(f"go-{code}" for code in CODES)
 RESULTS = tuple(f"{code}>{way}" for code in CODES for way in DIRECTIONS)
 EDGES = tuple(f"{code}>edge" for code in CODES)
-NOTHING = "?"  # a word of notes that say nothing
 BEARINGS = tuple(f"r{row}c{column}" for row in range(-_FAR, _FAR + 1) for column in range(-_FAR, _FAR + 1))
 SURROUNDINGS = tuple(f"[{''.join(grounds)}]" for grounds in product(_GROUNDS, repeat=len(DIRECTIONS)))
-NOTES, START, WRITE = "@notes", "@start", "@write"
+START = "@start"
 ENDINGS: Mapping[Verdict | Literal["form"] | None, str] = {
     "goal": "@goal",
     "hole": "@hole",

@@ -15,9 +15,15 @@ _DEEPEST = 5  # steps of a plan
 
 def choose_pair(bench: Bench, known: Mapping[Pair, int | None], draws: Draws) -> Pair | None:
     """Follow a plan of known recipes where there is one; else try an unknown pair that may lead to the target. None: there is neither."""
+    pairs = promising_pairs(bench, known)
+    return draws.choice(pairs) if len(pairs) > 1 else next(iter(pairs), None)
+
+
+def promising_pairs(bench: Bench, known: Mapping[Pair, int | None]) -> list[Pair]:
+    """Return the next pair of a plan of known recipes where there is one, else the unknown pairs that are worth a try; sorted."""
     playable = set(bench.playable())
     plan = _next_pair(bench, bench.target, bench.stock, known, playable)
-    return plan or _unknown_pair(bench, known, playable, draws)
+    return [plan] if plan else _unknown_pairs(bench, known, playable)
 
 
 def _next_pair(
@@ -38,8 +44,8 @@ def _next_pair(
     return None
 
 
-def _unknown_pair(bench: Bench, known: Mapping[Pair, int | None], playable: set[Pair], draws: Draws) -> Pair | None:
-    """Return a pair that was never tried, of the highest tier that can be used, or a pair that makes such a pair possible."""
+def _unknown_pairs(bench: Bench, known: Mapping[Pair, int | None], playable: set[Pair]) -> list[Pair]:
+    """Return the pairs that were never tried, of the highest tier that can be used, or a pair that makes such a pair possible."""
     world, made = bench.world, {result for result in known.values() if result is not None}
     for tier in range(world.tier(bench.target), 0, -1):
         if bench.level.recipes == (1, 1) and made.issuperset(world.tiers[tier]):
@@ -47,11 +53,11 @@ def _unknown_pair(bench: Bench, known: Mapping[Pair, int | None], playable: set[
         inputs = set(world.tiers[tier - 1])
         untried = sorted(pair for pair in playable if pair not in known and inputs.issuperset(pair))
         if untried:
-            return draws.choice(untried)
+            return untried
         for element in world.tiers[tier - 1]:
             if element not in bench.stock and (pair := _next_pair(bench, element, bench.stock, known, playable)):
-                return pair
-    return None
+                return [pair]
+    return []
 
 
 def _choose_any(bench: Bench, _: Mapping[Pair, int | None], draws: Draws) -> Pair | None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from itertools import combinations_with_replacement, pairwise
 
-from codagent_train.environments.domains.shared.turns import NOTES, NOTHING, WRITE
-from codagent_train.environments.vocabulary import Vocabulary
+from codagent_train.environments.vocabulary import NOTES, NOTHING, WRITE, Vocabulary
 
 
 def describe_pair(first: str, second: str, made: str | None) -> str:

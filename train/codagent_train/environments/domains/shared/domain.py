@@ -9,6 +9,7 @@ from typing import NamedTuple
 from codagent.types import Task
 from codagent_train.environments.domains.shared.turns import Game, Wording
 from codagent_train.environments.packs import Pack, Split, seed_of
+from codagent_train.environments.teaching import Teacher
 from codagent_train.environments.vocabulary import Vocabulary
 
 
@@ -37,6 +38,7 @@ class Domain:
     expected: Mapping[Wording, str]  # the form of an answer, for people and for feedback
     has_form: Callable[[str], bool]  # whether an answer in the terse wording has the expected form
     vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)  # of the levels that can be played in words
+    make_teacher: Callable[[str, Pack], Teacher] | None = None  # of a level, for the first task of a pack; None: there are no lessons
 
 
 def name_tasks(name: str, split: Split, number: int, tasks: int, describe: Callable[[int, int], str]) -> Pack:

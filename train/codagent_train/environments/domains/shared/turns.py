@@ -10,14 +10,12 @@ from importlib import resources
 from typing import Literal, Protocol
 
 from codagent.types import End, Episode, Message, Observation, Outcome, Task, Tool
-from codagent_train.environments import notes_request
+from codagent_train.environments import notes_request, vocabulary
 
 Memory = Literal["environment", "notes"]  # what carries facts from task to task: the environment itself, or only the notes
 # terse: few tokens, and the bare action as the answer; paper: close to the words of the paper; words: of a closed vocabulary
 Wording = Literal["terse", "paper", "words"]
-NOTES_WORDS = 4  # that notes have in words
-NOTHING, NOTES, WRITE = "?", "@notes", "@write"  # words of all domains: of notes that say nothing; before the notes; the request for notes
-NO_NOTES: Mapping[Wording, str] = {"terse": "(none yet)", "paper": "(none yet)", "words": " ".join([NOTHING] * NOTES_WORDS)}
+NO_NOTES: Mapping[Wording, str] = {"terse": "(none yet)", "paper": "(none yet)", "words": vocabulary.NO_NOTES}
 _REWRITE = {"terse": (__package__, "rewrite_terse"), "paper": ("codagent_train.environments.frozenlake", "paper_rewrite")}
 _ANSWER = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
 
@@ -90,7 +88,7 @@ class TurnEnvironment:
         state = self.describe_state()
         if self._wording == "words":
             turns = [message for step in attempt.steps for message in (step.reply.message, *step.observation.messages)]
-            return (*attempt.prompt, *turns, Message("user", f"{state} {WRITE}"))
+            return (*attempt.prompt, *turns, Message("user", f"{state} {vocabulary.WRITE}"))
         prompt = read_prompt(*_REWRITE[self._wording]).replace("{words}", str(max_words))
         outcome = attempt.outcome
         if outcome and not self._game.shows_reward:
