@@ -149,9 +149,9 @@ class Sessions:
             connection.close()
             return
         self._pids.add(pid)
-        connection.sendall(self._orders)
         self._lines[connection], self._numbers[connection] = b"", len(self._numbers)
         yield {"kind": "began", "session": self._numbers[connection]}
+        connection.sendall(self._orders)
 
     def _receive(self, connection: socket.socket) -> Iterator[dict[str, Any]]:
         data = connection.recv(1 << 16)
@@ -159,7 +159,11 @@ class Sessions:
         if not data:
             del self._lines[connection]
         for line in lines:
-            yield {**_parse(line), "session": self._numbers[connection]}
+            event = {**_parse(line), "session": self._numbers[connection]}
+            yield event
+            if event["kind"] == "finished":  # the session waits for this, so nothing of what comes after it is taken for its own
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"\n")
 
 
 def _parse(line: bytes) -> dict[str, Any]:

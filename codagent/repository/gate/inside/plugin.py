@@ -30,6 +30,7 @@ class Gate:
         def tell(kind: str, **facts: Any) -> None:
             judge.sendall(json.dumps({"kind": kind, **facts}).encode() + b"\n")
 
+        self._judge = judge
         self._journal, self._orders, self._workspace = tell, orders, Workspace(orders["workspace"], orders["tests"])
         self._watch = Watch(tell, self._workspace, Sources(self._workspace, orders["sources"]))
         self._watch.install()
@@ -37,9 +38,10 @@ class Gate:
         self._failures = 0
 
     def finish(self, code: int) -> None:
-        """Tell the judge that the session has ended, with pytest's exit code."""
+        """Tell the judge that the session has ended, with pytest's exit code, and wait until it knows."""
         self._journal("opened", times=self._watch.reading.times)
         self._journal("finished", code=code)
+        self._judge.recv(1)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_load_initial_conftests(self) -> None:
