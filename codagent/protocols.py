@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from codagent.types import CommandResult, Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, Tool
+from codagent.types import CommandResult, Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, Tool
 
 OnText = Callable[[str], None]  # is called with each piece of a reply, as the model writes it
 
@@ -32,6 +33,14 @@ class Restart(str):
     """Says why a reply is asked for again. What was heard of it before is void."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a loop takes no further task: the reason in a word, and a sentence for the person ("": there is nothing to say)."""
+
+    reason: str
+    message: str = ""
 
 
 def ignore_text(text: str) -> None:

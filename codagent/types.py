@@ -12,6 +12,9 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "max"]  # how much 
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 Calling = Literal["native", "constrained", "text"]
 Kind = Literal["solve", "notes"]
+StartFrom = Literal["best", "last", "start"]  # where an attempt of a loop begins
+# until-passed: after each attempt, unless the loop has passed with it · between: after each attempt but the last
+Rewrite = Literal["never", "between", "until-passed", "always"]  # when the notes are rewritten
 # finished: the agent said so · repeated: the same call and answer, again and again · silent: no more tool calls · refused: by the model
 # passed: the checks passed before any step · model, sandbox: these broke · repository: the work is not brought back · or a limit, a person
 CutShort = Literal["tokens", "seconds", "usd", "model", "sandbox", "interrupted"]
@@ -240,11 +243,3 @@ class CommandResult:
     seconds: float
     omitted_bytes: int = 0  # of the output's middle, left out to bound memory
     log: str | None = None  # the path in the sandbox where more of the output lies
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a loop takes no further task: the reason in a word, and a sentence for the person ("": there is nothing to say)."""
-
-    reason: str
-    message: str = ""

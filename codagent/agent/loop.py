@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from codagent.agent.episode import Agent, run_episode
 from codagent.agent.notes import bound_notes, rewrite_notes
 from codagent.errors import NotPublished, RepositoryError, SandboxError
-from codagent.protocols import Environment, NotesPrompter
-from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Stop, Task
+from codagent.protocols import Environment, NotesPrompter, Stop
+from codagent.types import ENDS_LOOP, Episode, Loop, Outcome, Profile, Rewrite, Task
 
 NextTask = Callable[[Loop], Task | Stop]  # depends on the loop so far and on nothing else
-# until-passed: after each attempt, unless the loop has passed with it · between: after each attempt but the last
-Rewrite = Literal["never", "between", "until-passed", "always"]
 WARMER, WARMEST = 0.1, 1.0  # the temperature rises by so much at each position, up to this
 _SEEDS = 1000  # the difference between the seeds of two positions
 

@@ -14,14 +14,14 @@ from queue import Empty, SimpleQueue
 from codagent.errors import CodagentError
 from codagent.files import temporary_folder
 from codagent.fleet.parcel import NOTES, Ended, Failed, FileTail, KeptWork, Parcel, Piece, Said, Seen, write_files
-from codagent.protocols import ignore_text
+from codagent.protocols import Stop, ignore_text
 from codagent.repository import git
 from codagent.runner.display import LoopView
 from codagent.runner.model import Access, open_model
 from codagent.runner.runner import Runner
 from codagent.store import layout
 from codagent.store.record import load
-from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
+from codagent.types import Episode, Loop, Message, Reply, Step, Task
 
 _CHUNK = 64 << 10  # bytes; small pieces travel with the message and are not lost with the machine that sent them
 _Item = tuple[Piece | None, int]  # a piece, and how many bytes of the record may travel after it; None: there are no more

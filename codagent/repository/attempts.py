@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from codagent.repository.tools import FINISH
 from codagent.text import join_names, parse_json, replace_unencodable
-from codagent.types import Episode, Loop, Message, Outcome
-
-StartFrom = Literal["best", "last", "start"]
+from codagent.types import Episode, Loop, Message, Outcome, StartFrom
 
 _NAMED = 5  # failing checks in a sentence
 

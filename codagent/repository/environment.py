@@ -13,7 +13,7 @@ from codagent.errors import SandboxError
 from codagent.prompts import prompt
 from codagent.protocols import GateSandbox, Sandbox, ignore_text
 from codagent.repository import git, tools
-from codagent.repository.attempts import Attempt, AttemptHistory, Claim, StartFrom, claim_of, parse_claim, verdict_label
+from codagent.repository.attempts import Attempt, AttemptHistory, Claim, claim_of, parse_claim, verdict_label
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.messages.repo_map import select_files
@@ -21,7 +21,7 @@ from codagent.repository.messages.rules import RulesReader
 from codagent.repository.tools.toolbox import Toolbox
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
-from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, Task, Tool
+from codagent.types import End, Episode, Limits, Message, Observation, Outcome, Profile, StartFrom, Task, Tool
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates

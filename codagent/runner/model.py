@@ -43,14 +43,14 @@ def say_which_model(settings: Settings, access: Access, display: Display) -> Non
     _require_key(settings, access)
     if "model" not in settings.asked:
         display.say(f"no model was named: using {settings.model}, which runs on this machine (--model or CODAGENT_MODEL chooses another)")
-    from codagent.models.open import full_name
-
     written, target = _find_written(settings), find_target(settings)
     if target != written:
         display.say(f"{written} means {target}")
     if target.startswith("adapter:"):
         display.say(_describe_adapter(target))
     if target.startswith("ollama/"):
+        from codagent.models.open import full_name
+
         display.say(f"{target} is asked as {full_name(target)}, because tools only go that way")
 
 

@@ -12,28 +12,23 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codagent.agent.episode import Agent
-from codagent.agent.loop import NextTask, NotesIO, once_each, run_loop
 from codagent.errors import RecordError, RepositoryError
-from codagent.mcp.tools import McpTools
 from codagent.repository import git
-from codagent.repository.tools.tool_hooks import Hooks
-from codagent.repository.tools.toolbox import Toolbox
-from codagent.runner.display import Display, LoopView
+from codagent.runner.display import Display
 from codagent.runner.model import Access
-from codagent.runner.planning.schedule import UntilPassed
-from codagent.runner.result import outcome_label, summary
 from codagent.runner.spec import LoopSpec, OpenedModel, Result, effective_limits, new_loop
-from codagent.runner.workspace import Surroundings, open_workspace, take_snapshot
 from codagent.sandbox.pool import SandboxFactory, SandboxPool
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.store.ledger import Ledger, MeteredModel
 from codagent.store.lock import Lock
-from codagent.store.notes_file import NotesFile
-from codagent.store.record import Record
 from codagent.types import Loop, Profile
+
+if TYPE_CHECKING:  # what a loop needs when its sandbox is being started is imported then
+    from codagent.mcp.tools import McpTools
+    from codagent.runner.workspace import Surroundings
+    from codagent.store.ledger import Ledger
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -76,15 +71,14 @@ class Runner:
         open_model: Callable[[], OpenedModel],
         access: Access,
     ) -> None:
-        """`open_model` is called at once, in a thread; and again for a later loop when it has failed for an earlier one."""
+        """`open_model` is called in a thread while the first loop is prepared; and again when it failed for an earlier loop."""
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
         self._secret = access.secret
         self._ask_changes = partial(access.ask_changes, display.say) if access.ask_changes else None
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
-        self._open_model = open_model
-        self._model: Future[OpenedModel] = self._pool.submit(open_model)
-        self._waited_for, self._lock = False, threading.Lock()
+        self._open_model, self._lock = open_model, threading.Lock()
+        self._model: Future[OpenedModel] | None = None
         self._running: list[_Running] = []
         self._stopped = False
 
@@ -96,10 +90,11 @@ class Runner:
         """
         began, display = time.monotonic(), display or self.display
         with self.prepare(spec, so_far, display) as ready, self._stoppable(ready.around.ledger, ready.sandboxes):
+            from codagent.runner.result import outcome_label, summary
+
             ledger = ready.around.ledger
-            agent = Agent(MeteredModel(ready.opened.model, ledger, display.on_text), ready.profile)
             ready.around.toolbox.hooks.start()
-            loop = self._run_recorded(ready, agent, display)
+            loop = self._run_recorded(ready, display)
         result = Result(loop, ledger.spent, time.monotonic() - began, self.loops / spec.loop_id / layout.RECORD, ledger.used)
         if trouble := ready.around.toolbox.hooks.end({"reason": outcome_label(loop), **summary(result)}):
             display.say(f"a hook at the end failed: {trouble}")
@@ -118,10 +113,16 @@ class Runner:
             closing(self._open_servers(spec, so_far, display)) as servers,
         ):
             spec, packed = self._take_snapshot(spec)
+            opening = self._begin_opening()  # not before: its imports would hold up the requests that start the sandbox
             if so_far:
                 git.unlock(self.root, spec.loop_id)
             git.keep_start(self.root, spec.loop_id, spec.start_commit, spec.begin)
-            model = self._await_model()
+            from codagent.repository.tools.tool_hooks import Hooks
+            from codagent.repository.tools.toolbox import Toolbox
+            from codagent.runner.workspace import Surroundings
+            from codagent.store.ledger import Ledger
+
+            model = opening.result()
             self._check_stopped()
             effective = effective_limits(self.settings, model, spec.seed)
             last_sign = (folder / layout.RECORD).stat().st_mtime if so_far else None
@@ -140,7 +141,8 @@ class Runner:
         self._model = Future()
         self._model.set_result(opened)
         self.settings, self._open_model = settings, open_model
-        before.add_done_callback(_close_model)
+        if before:
+            before.add_done_callback(_close_model)
         return opened
 
     def stop(self) -> None:
@@ -152,10 +154,13 @@ class Runner:
     def close(self) -> None:
         """Wait for the threads and close the model."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        _close_model(self._model)
+        if self._model:
+            _close_model(self._model)
 
     def _open_servers(self, spec: LoopSpec, so_far: Loop | None, display: Display) -> McpTools:
         """Connect to MCP servers. A loop, which nobody watches, uses only the person's own."""
+        from codagent.mcp.tools import McpTools
+
         servers = [server for server in self.settings.servers if server.own or not spec.iterate]
         last = so_far.episodes[-1] if so_far and so_far.episodes else None
         return McpTools(servers, self.root, display.say, last.steps if last and last.resumable else ())
@@ -164,48 +169,41 @@ class Runner:
         if self._stopped:
             raise KeyboardInterrupt
 
-    def _await_model(self) -> OpenedModel:
-        """Wait until the model is open. A failure is that of one loop: the next loop has the model opened again."""
+    def _begin_opening(self) -> Future[OpenedModel]:
+        """Have the model opened, unless it is. A failure is that of one loop: the next loop has the model opened again."""
         with self._lock:
-            if self._waited_for and self._model.done() and self._model.exception():
+            if self._model is None or (self._model.done() and self._model.exception()):
                 self._model = self._pool.submit(self._open_model)
-            self._waited_for, opening = True, self._model
-        return opening.result()
+            return self._model
 
     def _take_snapshot(self, spec: LoopSpec) -> tuple[LoopSpec, bytes]:
         """The spec with the commits that it begins from, and the second of them packed for a sandbox."""
+        from codagent.runner.workspace import take_snapshot
+
         start = spec.start_commit or take_snapshot(self.root, self.display)
         spec = replace(spec, start_commit=start, begin=spec.begin or start)
         return spec, git.pack(self.root, spec.begin)
 
-    def _run_recorded(self, ready: Prepared, agent: Agent, display: Display) -> Loop:
+    def _run_recorded(self, ready: Prepared, display: Display) -> Loop:
+        from codagent.agent.episode import Agent
+        from codagent.agent.loop import run_loop
+        from codagent.runner.planning.schedule import plan_loop
+        from codagent.runner.workspace import open_notes, open_workspace
+        from codagent.store.ledger import MeteredModel
+        from codagent.store.record import Record
+
         spec, loop, around, packed = ready.spec, ready.loop, ready.around, ready.packed
-        next_task, view = self._plan(spec, loop, around.ledger)
+        next_task, view = plan_loop(self.root, spec, loop, around.ledger)
         display.watch(view)
         earlier = [episode for episode in loop.episodes if not episode.resumable]
         with (
             Record(self.loops / spec.loop_id / layout.RECORD, loop) as record,
-            closing(open_workspace(spec, self.settings, around, agent.profile, packed, earlier)) as workspace,
+            closing(open_workspace(spec, self.settings, around, ready.profile, packed, earlier)) as workspace,
         ):
-            agent = replace(agent, observers=(record, display))
-            loop = run_loop(agent, workspace, next_task, loop=loop, notes_io=self._notes_io(spec, loop))
+            agent = Agent(MeteredModel(ready.opened.model, around.ledger, display.on_text), ready.profile, observers=(record, display))
+            loop = run_loop(agent, workspace, next_task, loop=loop, notes_io=open_notes(spec, loop, self.loops))
             record.finish(loop.end or "")
         return loop
-
-    def _plan(self, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
-        """What comes next in the loop, and what its display may ask."""
-        view = LoopView(ledger.limits, lambda: ledger.used, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
-        if not spec.iterate:
-            return once_each(spec.tasks), view
-        schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, self.root))
-        return schedule.next_task, replace(view, describe_progress=schedule.describe_progress)
-
-    def _notes_io(self, spec: LoopSpec, loop: Loop) -> NotesIO:
-        if not spec.notes_file:
-            return NotesIO(spec.rewrite)
-        file = NotesFile(Path(spec.notes_file), layout.versions_dir(self.loops), who=spec.loop_id)
-        file.settle(loop.latest_notes, loop.episodes[-1].notes_before if loop.episodes else "")
-        return NotesIO(spec.rewrite, file.read, file.keep)
 
     @contextmanager
     def _hold_folder(self, folder: Path) -> Iterator[None]:

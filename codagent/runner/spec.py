@@ -11,15 +11,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codagent.agent.loop import Rewrite
 from codagent.errors import RecordError, UsageError
 from codagent.protocols import Model
-from codagent.repository.attempts import StartFrom
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
 from codagent.store.price import Price
-from codagent.types import EFFORTS, Limits, Loop, Profile, Task
+from codagent.types import EFFORTS, Limits, Loop, Profile, Rewrite, StartFrom, Task
 
 if TYPE_CHECKING:
     from codagent.store.ledger import Spent

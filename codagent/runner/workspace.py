@@ -1,4 +1,4 @@
-"""The repository of a loop as an environment: for a run, for a loop that is resumed, to replay an attempt, or to make one anew."""
+"""The repository of a loop as an environment (for a run, a resumed loop, a replay, or an attempt made anew), and its notes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codagent.agent.loop import NotesIO
 from codagent.errors import UsageError
 from codagent.mcp.tools import McpTools
 from codagent.protocols import GateSandbox, ignore_text
@@ -21,6 +22,7 @@ from codagent.sandbox.pool import Allow, SandboxFactory
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.ledger import Ledger
+from codagent.store.notes_file import NotesFile
 from codagent.types import Episode, Loop, Profile, Step
 
 if TYPE_CHECKING:
@@ -108,6 +110,15 @@ def open_workspace(
         toolbox=around.toolbox,
     )
     return RepositoryEnvironment(context, profile, earlier)
+
+
+def open_notes(spec: LoopSpec, loop: Loop, loops: Path) -> NotesIO:
+    """Return how the notes of a loop are rewritten, and where they are kept. `loops` is the folder of the repository's loops."""
+    if not spec.notes_file:
+        return NotesIO(spec.rewrite)
+    file = NotesFile(Path(spec.notes_file), layout.versions_dir(loops), who=spec.loop_id)
+    file.settle(loop.latest_notes, loop.episodes[-1].notes_before if loop.episodes else "")
+    return NotesIO(spec.rewrite, file.read, file.keep)
 
 
 def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> Gates:

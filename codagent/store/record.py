@@ -18,7 +18,7 @@ from codagent.errors import RecordError
 from codagent.files import is_plain, make_folder
 from codagent.store import jsonl
 from codagent.store.codec import decode, encode
-from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Stop, Task, Tokens
+from codagent.types import Episode, Loop, Message, Observation, Reply, Step, Tokens
 
 SCHEMA = 2
 _WRONG = (TypeError, ValueError, LookupError, AttributeError, RecursionError)  # what a value of another kind raises
@@ -96,7 +96,7 @@ class Record:
         fields = ("end", "cause", "outcome", "commit", "notes_after")
         self._write("ended", {name: encode(getattr(episode, name)) for name in fields}, sync=True)
 
-    def on_iteration(self, loop: Loop, following: Task | Stop) -> None:
+    def on_iteration(self, loop: Loop, following: object) -> None:
         """Write nothing: what comes next follows from the loop."""
 
     def finish(self, end: str) -> None:

@@ -8,7 +8,8 @@ from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import ModelError, RepositoryError, SandboxError
 from codagent.models.scripted import Scripted
-from codagent.types import Loop, Message, Observation, Outcome, Profile, Sampling, Stop, Task
+from codagent.protocols import Stop
+from codagent.types import Loop, Message, Observation, Outcome, Profile, Sampling, Task
 
 LOOP = Loop("id", "group", "room", "scripted", "start")
 TASKS = [Task("one", "first"), Task("two", "second")]

@@ -13,10 +13,10 @@ from acp.schema import Cost, UsageUpdate
 from codagent.cli.acp.updates import describe_answer, describe_call, describe_checks
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.meter import Meter
-from codagent.protocols import CallText, PromptProgress, Restart, Thought
+from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
-from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
+from codagent.types import Episode, Loop, Message, Reply, Step, Task
 
 
 class UpdateStream:

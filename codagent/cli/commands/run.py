@@ -12,7 +12,6 @@ import typer
 from codagent.cli import options
 from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.arguments import instruction_of
-from codagent.cli.commands.records.outcome import finish
 from codagent.cli.commands.session import WAIT_S, open_session
 from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
@@ -82,6 +81,8 @@ def run(
     opening = partial(open_model, settings, access, say=progress.say)
     with closing(Runner(root, settings, loops=loops, display=progress, open_model=opening, access=access)) as runner:
         result = runner.run(_spec(runner, instruction, seed))
+    from codagent.cli.commands.records.outcome import finish
+
     finish([result], json_=json_, stream=stream_json)
 
 

@@ -10,9 +10,9 @@ import threading
 from typing import Any
 
 from codagent.cli.terminal.output import say, warn
-from codagent.protocols import PromptProgress, Restart, Thought, ignore_text
+from codagent.protocols import PromptProgress, Restart, Stop, Thought, ignore_text
 from codagent.runner.display import LoopView
-from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
+from codagent.types import Episode, Loop, Message, Reply, Step, Task
 
 SCHEMA = 1
 _LOCK = threading.Lock()  # loops of a group write side by side, and a line is a whole one

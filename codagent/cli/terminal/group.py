@@ -6,10 +6,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.live import REDRAWS, score_mark
-from codagent.protocols import ignore_text
+from codagent.protocols import Stop, ignore_text
 from codagent.runner.display import LoopView
 from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
-from codagent.types import ENDS_LOOP, Episode, Loop, Message, Reply, Step, Stop, Task
+from codagent.types import ENDS_LOOP, Episode, Loop, Message, Reply, Step, Task
 
 if TYPE_CHECKING:
     from rich import live

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from codagent.cli.terminal.output import warn, write
 from codagent.cli.terminal.paint import count_columns, dim, fit, take_end
 from codagent.cli.terminal.tail import CHECKING, NOTING, WAITING, Tail, describe_piece, last_line
-from codagent.protocols import Restart
+from codagent.protocols import Restart, Stop
 from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
 from codagent.runner.result import describe_end
 from codagent.text import first_argument, first_line, strip_controls
-from codagent.types import Episode, Loop, Message, Reply, Step, Stop, Task
+from codagent.types import Episode, Loop, Message, Reply, Step, Task
 
 _DRAW_S = 0.1  # between two times that the line that changes is drawn
 _LONGEST, _LEAST = 160, 20  # columns of what a call was given

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
 
+from codagent.agent.loop import NextTask, once_each
+from codagent.protocols import Stop
+from codagent.repository import git
 from codagent.repository.attempts import best, claim_of
+from codagent.runner.display import LoopView
 from codagent.runner.planning.stop import Iteration, progress, verdict
-from codagent.types import Episode, Limits, Loop, Stop, Task
+from codagent.runner.spec import LoopSpec
+from codagent.store.ledger import Ledger
+from codagent.types import Episode, Limits, Loop, Task
+
+
+def plan_loop(root: Path, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
+    """Return what comes next in the loop, and what its display may ask."""
+    view = LoopView(ledger.limits, lambda: ledger.used, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
+    if not spec.iterate:
+        return once_each(spec.tasks), view
+    schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, root))
+    return schedule.next_task, replace(view, describe_progress=schedule.describe_progress)
 
 
 class UntilPassed:

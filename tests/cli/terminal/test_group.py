@@ -6,7 +6,8 @@ import pty
 import pytest
 
 from codagent.cli.terminal.group import GroupBoard
-from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, ToolCall
+from codagent.protocols import Stop
+from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
 
 TASK = Task("t", "do it")
 

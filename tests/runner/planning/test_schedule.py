@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from codagent.protocols import Stop
 from codagent.runner.planning.schedule import UntilPassed
-from codagent.types import Episode, Limits, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Stop, Task, ToolCall
+from codagent.types import Episode, Limits, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
 
 ONE, TWO = Task("one", "first", ("true",)), Task("two", "second", ("true",))
 LIMITS = Limits(iterations=3, patience=2)

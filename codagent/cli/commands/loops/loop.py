@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codagent.agent.loop import Rewrite
 from codagent.cli import options
 from codagent.cli.commands.arguments import confirm
 from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, open_executor
@@ -31,6 +30,7 @@ from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import first_line
+from codagent.types import Rewrite
 
 if TYPE_CHECKING:
     from codagent.runner.display import Display

@@ -12,11 +12,11 @@ from codagent.cli.session.view.markdown import MarkdownStream, render
 from codagent.cli.session.view.meter import Meter
 from codagent.cli.terminal.paint import fit
 from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
-from codagent.protocols import CallText, PromptProgress, Restart, Thought
+from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
 from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line, join_names, sanitize
-from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Stop, Task, ToolCall
+from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, ToolCall
 
 LIVE_LINES = 6  # of what is being written
 _TAIL = 4_000  # characters of it that are looked at
