@@ -89,6 +89,7 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
         "lessons",
         "local",
         "mixed",
+        "mixed-lessons",
         "paper",
         "smoke",
         "toy",
