@@ -26,6 +26,27 @@ from typing import Any
 READ_ONCE = ("PYTHON", "LC_", "LANG", "LD_", "PATH", "GIT_PYTHON", "HF_", "TRANSFORMERS_", "TORCH", "OMP_", "CUDA_", "MPL")
 
 
+class Call:
+    """A call of the command that runs, to be waited for as subprocess.Popen is."""
+
+    def __init__(self, connection: socket.socket, asked: Mapping[str, Any]) -> None:
+        self.args = asked["words"]
+        self.returncode: int | None = None
+        self._connection, self._lines = connection, connection.makefile("rw")
+        print(json.dumps(asked), file=self._lines, flush=True)
+        self.pid = int(self._lines.readline())
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once the process has ended. Raises TimeoutExpired after `timeout` seconds; None: never."""
+        if self.returncode is None:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self.returncode = int(self._lines.readline())
+            self._lines.close()
+            self._connection.close()
+        return self.returncode
+
+
 class ForkServer:
     """A process that has imported `modules`, and is forked for each call of `command`, a script of Python. It ends with the tests."""
 
@@ -34,7 +55,8 @@ class ForkServer:
         self._calls, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             arguments = [sys.executable, "-P", __file__, str(theirs.fileno()), *modules]
-            self._process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}  # Python remembers of a file that it can be gone back in
+            self._process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], **pipes)
         atexit.register(self._close)
 
     def run(
@@ -47,22 +69,23 @@ class ForkServer:
         with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             given.write(stdin)
             given.seek(0)
-            ours, theirs = socket.socketpair()
-            with ours, ours.makefile("rw") as call:
-                with theirs:
-                    streams = [stream.fileno() for stream in (theirs, given, out, err)]
-                    socket.send_fds(self._calls, [b"call"], streams)
-                print(json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)}), file=call, flush=True)
-                pid = int(call.readline())
-                in_time = select.select([ours], [], [], timeout)[0]
-                if not in_time:
-                    os.kill(pid, signal.SIGKILL)
-                code = int(call.readline())
-            if not in_time:
-                raise subprocess.TimeoutExpired(words, timeout)
+            call = self.start(*arguments, cwd=cwd, env=env, streams=(given.fileno(), out.fileno(), err.fileno()))
+            try:
+                code = call.wait(timeout)
+            except BaseException:
+                os.killpg(call.pid, signal.SIGKILL)
+                call.wait()
+                raise
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(words, code, out.read(), err.read())
+
+    def start(self, *arguments: object, cwd: Path, env: Mapping[str, str], streams: tuple[int, int, int]) -> Call:
+        """Start the command in a session of its own. `streams` are the descriptors of its standard input, output and error."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._calls, [b"call"], [theirs.fileno(), *streams])
+        return Call(ours, {"words": [str(self._command), *map(str, arguments)], "cwd": str(cwd), "env": dict(env)})
 
     def _read_once(self, environment: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in environment.items() if name.startswith(READ_ONCE)}
@@ -89,9 +112,10 @@ def serve(calls: socket.socket) -> None:
     with socket.socket(fileno=descriptors[0]) as connection, connection.makefile("rw") as call:
         asked: dict[str, Any] = json.loads(call.readline())
         if pid := os.fork():
-            print(pid, file=call, flush=True)
             print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=call, flush=True)
             os._exit(0)
+        os.setsid()
+        print(os.getpid(), file=call, flush=True)
     for number, descriptor in enumerate(descriptors[1:]):
         os.dup2(descriptor, number)
         os.close(descriptor)

@@ -132,16 +132,20 @@ def last(folder: Path, rng: random.Random) -> float:
     (folder / "script.json").write_text(json.dumps(script * 200))
     flags = ["--sandbox", "local", "--max-seconds", f"{limit:.3f}", "--iterations", "99", "--patience", "99"]
     command = [CODAGENT, "loop", "x", "--check", f"sleep {rng.uniform(0, 0.5):.2f}; false", "--model", f"scripted:{folder}/script.json"]
-    code, took = _until_its_end([*command, *flags], root, kill_after=rng.uniform(0.5, limit) if rng.random() < 0.5 else None)
-    while code == -signal.SIGKILL:
-        loop_id = next(root.glob(".codagent/loops/*/record.jsonl")).parent.name
-        code, took = _until_its_end([CODAGENT, "loop", "--resume", loop_id, "--sandbox", "local"], root, earlier=took)
-    assert code == 8, code
+    code, took = _until_its_end([*command, *flags], root, limit, kill_after=rng.uniform(0.5, limit) if rng.random() < 0.5 else None)
+    while code == -signal.SIGKILL and not load(record := next(root.glob(".codagent/loops/*/record.jsonl"))).end:
+        code, took = _until_its_end([CODAGENT, "loop", "--resume", record.parent.name, "--sandbox", "local"], root, limit, earlier=took)
+    assert code in (8, -signal.SIGKILL), code  # it may have been at its end already when it was killed
     return took - limit
 
 
-def _until_its_end(command: list[Any], root: Path, *, kill_after: float | None = None, earlier: float = 0.0) -> tuple[int, float]:
-    """The exit code, and the seconds of this session and the earlier ones. It is killed so long after it has begun its record."""
+def _until_its_end(
+    command: list[Any], root: Path, limit: float, *, kill_after: float | None = None, earlier: float = 0.0
+) -> tuple[int, float]:
+    """The exit code, and the seconds of this session and the earlier ones. It is killed so long after it has begun its record.
+
+    AssertionError when it asked the model after its limit.
+    """
     running = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while kill_after and not any(root.glob(".codagent/loops/*/record.jsonl")):
         time.sleep(0.02)
@@ -153,6 +157,8 @@ def _until_its_end(command: list[Any], root: Path, *, kill_after: float | None =
     folder = next(root.glob(".codagent/loops/*/ledger.jsonl")).parent
     entries = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     opened = [entry["at"] for entry in entries if entry["entry"] == "open"][-1]
+    asked = max(entry["at"] for entry in entries if entry["entry"] != "settle")
+    assert earlier + asked - opened <= limit
     sign = max(entries[-1]["at"], (folder / "record.jsonl").stat().st_mtime)
     return running.returncode, earlier + sign - opened
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.fork_server import ForkServer
 
 TRAIN = Path(sys.executable).parent / "codagent-train"
-_MODULES = ("codagent_train.cli", "torch", "peft", "trl.trainer.grpo_trainer", "codagent_train.training.trainer")
+TRAIN_MODULES = ("codagent_train.cli", "torch", "peft", "trl.trainer.grpo_trainer", "codagent_train.training.trainer")
 
 
 def run_train(*arguments: object, cwd: Path | None = None, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -21,4 +21,4 @@ def run_train(*arguments: object, cwd: Path | None = None, stdin: str = "", **en
 
 @cache
 def _server() -> ForkServer:
-    return ForkServer(TRAIN, _MODULES)
+    return ForkServer(TRAIN, TRAIN_MODULES)

@@ -6,7 +6,6 @@ import json
 import os
 import select
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,10 @@ from typing import Any, Protocol
 from codagent.runner.result import is_resumable
 from codagent.types import Episode, Loop, Step
 from codagent_train.run_dir import metrics
-from tests.benchmarks.chaos.trial import BIN, MAX_TOKENS, PATIENCE_S, Trial, compare, git
+from codagent_train.run_dir.checkpoints import is_run
+from tests.benchmarks.chaos.trial import BIN, MAX_TOKENS, PATIENCE_S, Command, Running, Trial, compare, git, start
+from tests.fork_server import ForkServer
+from tests.train.command import TRAIN, TRAIN_MODULES
 
 CHECKS = ["--check", "grep -q 3 answer.txt", "--check", "test -e part2.txt"]
 TASK = "mend it"
@@ -43,13 +45,12 @@ class Kind(Protocol):
         """Make the repository, or whatever the command works on."""
         ...
 
-    def command(self, trial: Trial) -> list[Any] | None:
+    def command(self, trial: Trial) -> Command | None:
         """Return the command that begins, or goes on. None: all is done."""
         ...
 
-    @property
-    def talk(self) -> Callable[[Trial, int], None] | None:
-        """What speaks with the command on a terminal. None: the command needs none."""
+    def start(self, trial: Trial, command: Command) -> Running:
+        """Start such a command."""
         ...
 
     def result(self, trial: Trial) -> Any:
@@ -60,15 +61,13 @@ class Kind(Protocol):
 class LoopKind:
     """A run or a loop, or a group of loops."""
 
-    talk = None
-
     def __init__(self, *arguments: str, attempts: int, loops: int = 1) -> None:
         self._arguments, self._attempts, self._loops = arguments, attempts, loops
 
     def begin(self, folder: Path) -> Trial:
         return _begin(folder, [item for number in range(4 - self._attempts, 4) for item in _attempt(number)])
 
-    def command(self, trial: Trial) -> list[Any] | None:
+    def command(self, trial: Trial) -> Command | None:
         """Begin, or go on with the first loop that is not at its end."""
         loops = trial.loops()
         open_ones = [loop for loop in loops if loop.end != "passed" and (self._arguments[0] == "loop" or is_resumable(loop))]
@@ -77,6 +76,9 @@ class LoopKind:
         if open_ones:
             return [BIN / "codagent", "loop", "--resume", open_ones[0].id, "--json"]
         return [BIN / "codagent", self._arguments[0], TASK, *self._arguments[1:], *_model(trial), *CHECKS, "--json"]
+
+    def start(self, trial: Trial, command: Command) -> Running:
+        return start(trial, command)
 
     def result(self, trial: Trial) -> Any:
         """Return the story of a loop; of a group that of each that began, all of which are the same."""
@@ -96,12 +98,15 @@ class SessionKind:
         turns = [[_call(f"echo {n} > answer.txt"), _call(f"seq {n}000 > part{n}.txt; sleep 0.1"), f"Turn {n} is done."] for n in (1, 2, 3)]
         return _begin(folder, [item for turn in turns for item in turn])
 
-    def command(self, trial: Trial) -> list[Any] | None:
+    def command(self, trial: Trial) -> Command | None:
         if self._replies(trial) >= 9 and all(loop.end for loop in trial.loops()):
             return None
         return [BIN / "codagent", "session", *(["--continue"] if trial.records() else _model(trial))]
 
-    def talk(self, trial: Trial, terminal: int) -> None:
+    def start(self, trial: Trial, command: Command) -> Running:
+        return start(trial, command, self._talk)
+
+    def _talk(self, trial: Trial, terminal: int) -> None:
         """Say the next thing whenever the agent rests, until it has said all that it has to say; then leave."""
         shown, deadline = b"", time.monotonic() + PATIENCE_S
         with suppress(OSError):
@@ -134,21 +139,31 @@ class SessionKind:
 
 
 class TrainingKind:
-    """A training of a model with random weights."""
+    """A training of a model with random weights.
 
-    talk = None
+    Each command is a fork of a process that has imported torch: so it is its work that is struck.
+    """
+
+    def __init__(self) -> None:
+        self._server: ForkServer | None = None
 
     def begin(self, folder: Path) -> Trial:
         trial = _begin(folder, [])
         (folder / "recipe.toml").write_text(RECIPE)
         return trial
 
-    def command(self, trial: Trial) -> list[Any] | None:
+    def command(self, trial: Trial) -> Command | None:
         out = trial.folder / "training"
         if (out / "checkpoint-6").is_dir():
             return None
-        more = ["--resume"] if list(out.glob("checkpoint-*")) else []
-        return [BIN / "codagent-train", "run", trial.folder / "recipe.toml", "--out", out, *more]
+        more = ["--resume"] if is_run(out) else []
+        return ["run", trial.folder / "recipe.toml", "--out", out, *more]
+
+    def start(self, trial: Trial, command: Command) -> Running:
+        self._server = self._server or ForkServer(TRAIN, TRAIN_MODULES)
+        with trial.log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+            streams = (nothing.fileno(), output.fileno(), output.fileno())
+            return self._server.start(*command, cwd=trial.root, env=trial.environment(), streams=streams)
 
     def result(self, trial: Trial) -> Any:
         lines = metrics.read(trial.folder / "training" / metrics.FILE)
@@ -184,6 +199,7 @@ def _begin(folder: Path, script: list[Any]) -> Trial:
     """A repository, with notes that somebody left there."""
     trial = Trial(folder)
     trial.root.mkdir(parents=True)
+    trial.temporary.mkdir()
     trial.script.write_text(json.dumps(script))
     (trial.root / "answer.txt").write_text("0\n")
     git(trial.root, "init", "-q", "-b", "main")

@@ -6,16 +6,16 @@ import random
 import shutil
 import signal
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.chaos.engine import Engine
 from tests.benchmarks.chaos.kinds import Kind
-from tests.benchmarks.chaos.trial import Blow, Trial, attempt, check_what_is_left, compare
+from tests.benchmarks.chaos.trial import Blow, Trial, check_what_is_left, compare, strike
 
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
-_AGAIN = 0.3  # the share of resumed commands that are struck once more, and of kills after which a file is torn
+_AGAIN = 0.5  # the share of resumed commands that are struck once more
+_TORN = 0.3  # the share of kills after which a file is torn
 _EARLIEST_S = 0.2
 
 
@@ -23,33 +23,26 @@ def undisturbed(kind: Kind, folder: Path) -> tuple[Any, float]:
     """Return what the command comes to by itself, and its seconds."""
     trial = kind.begin(folder)
     began = time.monotonic()
-    _attempt(kind, trial, None)
+    strike(trial, kind.start(trial, kind.command(trial) or []), None)
     seconds = time.monotonic() - began
     check_what_is_left(trial)
     return kind.result(trial), seconds
 
 
-def disturbed(kind: Kind, folder: Path, rng: random.Random, expected: Any, seconds: float, engine: Engine | None = None) -> Trial:
+def disturb(kind: Kind, trial: Trial, rng: random.Random, expected: Any, seconds: float, engine: Engine | None = None) -> None:
     """Strike a command once, and with some luck again, and go on with it to its end. AssertionError unless it ends as `expected`.
 
     The folder of a trial that ended well is removed.
     """
-    trial = kind.begin(folder)
     blow: Blow | None = _choose(rng, 0.9 * seconds, engine)
-    while kind.command(trial) is not None:
-        if not _attempt(kind, trial, blow) and rng.random() < _AGAIN and "SIGKILL" in trial.kills[-1]:
+    while (command := kind.command(trial)) is not None:
+        if not strike(trial, kind.start(trial, command), blow) and rng.random() < _TORN and "SIGKILL" in trial.kills[-1]:
             trial.tear(rng)
         blow = _choose(rng, seconds, engine) if rng.random() < _AGAIN else None
     result = kind.result(trial)
     assert result == expected, compare(result, expected)
     check_what_is_left(trial)
-    shutil.rmtree(folder)
-    return trial
-
-
-def _attempt(kind: Kind, trial: Trial, blow: Blow | None) -> bool:
-    talk = partial(kind.talk, trial) if kind.talk else None
-    return attempt(trial, kind.command(trial) or [], blow, talk)
+    shutil.rmtree(trial.folder)
 
 
 def _choose(rng: random.Random, seconds: float, engine: Engine | None) -> Blow:

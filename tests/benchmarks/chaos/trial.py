@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import pprint
 import random
@@ -20,14 +19,19 @@ from typing import Any
 
 from codagent.errors import RecordError
 from codagent.sandbox.docker.engine import connect
+from codagent.store.ledger import read_spent
 from codagent.store.record import load
 from codagent.types import Loop
+from tests.fork_server import Call
 
 BIN = Path(sys.executable).parent
 MAX_TOKENS = 200_000
 PATIENCE_S = 300.0  # for a command that is not killed, on a busy machine
 _END_S = 60.0  # for a command that was asked to end
 _HARMFUL = {1, 7}  # a bug; a record that cannot be gone on with
+
+Command = list[Any]
+Running = subprocess.Popen[bytes] | Call
 
 
 @dataclass
@@ -44,6 +48,11 @@ class Trial:
     @property
     def script(self) -> Path:
         return self.folder / "script.json"
+
+    @property
+    def log(self) -> Path:
+        """What the last command printed, unless it had a terminal."""
+        return self.folder / "log"
 
     @property
     def temporary(self) -> Path:
@@ -65,6 +74,9 @@ class Trial:
     def environment(self) -> dict[str, str]:
         return dict(os.environ) | {"TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1", "TERM": "dumb"}
 
+    def read_log(self) -> str:
+        return self.log.read_text()[-1500:] if self.log.exists() else ""
+
     def tear(self, rng: random.Random) -> None:
         """Cut the last line of a record or of a ledger somewhere."""
         if not (records := self.records()):
@@ -74,6 +86,9 @@ class Trial:
         if start := data.rstrip(b"\n").rfind(b"\n") + 1:
             file.write_bytes(data[: rng.randint(start, len(data))])
             self.kills[-1] += f", {file.name} torn"
+
+
+Talk = Callable[[Trial, int], None]
 
 
 @dataclass(frozen=True)
@@ -91,38 +106,42 @@ class Blow:
         return cls(number.name, after, lambda pid: os.killpg(pid, number), number != signal.SIGKILL)
 
 
-def attempt(trial: Trial, command: list[Any], blow: Blow | None, talk: Callable[[int], None] | None = None) -> bool:
-    """Run a command, and strike it while it runs. Returns whether it ended undisturbed, with exit code 0.
+def start(trial: Trial, command: Command, talk: Talk | None = None) -> Running:
+    """Start a command in a session of its own. What it prints goes to the trial's log.
 
-    `talk` is given a terminal's descriptor, and speaks with the command; None: the command has no terminal. AssertionError where it
-    ends in a way that it must not.
+    `talk` is given a terminal's descriptor, and speaks with the command; None: the command has no terminal, and its input is empty.
     """
-    trial.temporary.mkdir(exist_ok=True)
     options: dict[str, Any] = {"cwd": trial.root, "env": trial.environment(), "start_new_session": True}
-    log = trial.folder / "log"
     if talk is None:
-        with log.open("wb") as output:
-            running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
-    else:
-        ours, theirs = os.openpty()
-        running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, **options)
-        os.close(theirs)
-        threading.Thread(target=talk, args=(ours,), daemon=True).start()
+        with trial.log.open("wb") as output:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
+    ours, theirs = os.openpty()
+    running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, **options)
+    os.close(theirs)
+    threading.Thread(target=talk, args=(trial, ours), daemon=True).start()
+    return running
+
+
+def strike(trial: Trial, running: Running, blow: Blow | None) -> bool:
+    """Strike a command while it runs, and wait for its end. Returns whether it ended undisturbed, with exit code 0.
+
+    AssertionError where it ends in a way that it must not.
+    """
     if blow is None:
         code = _wait(running, PATIENCE_S, "nothing was done to it")
     else:
         with suppress(subprocess.TimeoutExpired):
-            return running.wait(blow.after) == 0 or _refuse(log, running.returncode)
-        blow.strike(running.pid)
+            return running.wait(blow.after) == 0 or _refuse(trial, running.wait())
         trial.kills.append(f"{blow.name} after {blow.after:.2f} s")
+        blow.strike(running.pid)
         code = _wait(running, _END_S, trial.kills[-1])
         if not blow.gentle or code != 0:
-            assert code not in _HARMFUL, (blow.name, code, log.read_text()[-1500:])
+            assert code not in _HARMFUL, (blow.name, code, trial.read_log())
             return False
-    return code == 0 or _refuse(log, code)
+    return code == 0 or _refuse(trial, code)
 
 
-def _wait(running: subprocess.Popen[bytes], seconds: float, why: str) -> int:
+def _wait(running: Running, seconds: float, why: str) -> int:
     """Wait for the end of a command, and return its exit code. AssertionError, and the command is killed, when it does not end."""
     try:
         return running.wait(seconds)
@@ -132,17 +151,15 @@ def _wait(running: subprocess.Popen[bytes], seconds: float, why: str) -> int:
         raise AssertionError(f"it did not end in {seconds:.0f} s: {why}") from None
 
 
-def _refuse(log: Path, code: int) -> bool:
-    text = log.read_text()[-1500:] if log.exists() else ""
-    raise AssertionError(f"exit code {code} though nothing was done to it: {text}")
+def _refuse(trial: Trial, code: int) -> bool:
+    raise AssertionError(f"exit code {code} though nothing was done to it: {trial.read_log()}")
 
 
 def check_what_is_left(trial: Trial) -> None:
     """AssertionError unless the ledgers add up, the repository is whole and nothing is left on the engine or in the temporary folder."""
     for record in trial.records():
-        entries = [json.loads(line) for line in record.with_name("ledger.jsonl").read_text().splitlines()]
-        spent = sum(entry["tokens"] for entry in entries)
-        assert 0 <= spent <= MAX_TOKENS, spent
+        spent = read_spent(record.with_name("ledger.jsonl"))
+        assert 0 <= spent.tokens <= MAX_TOKENS, spent
         assert not record.with_name("lock").exists() or not _held(record.with_name("lock"))
         _wait_for_containers(record.parent.name)
     git(trial.root, "fsck", "--strict", "--no-dangling")

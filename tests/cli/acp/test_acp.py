@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 from acp import schema
 
 from tests.cli.conftest import CODAGENT
+from tests.fork_server import ForkServer
 from tests.models.loopback import listening
 from tests.session.place import call, make_repository
 
@@ -65,8 +67,19 @@ class Editor:
         return [name for name, before in zip(names, ["", *names], strict=False) if name != before]
 
 
+@pytest.fixture(scope="module")
+def server():
+    modules = ("codagent.cli.app", "codagent.cli.acp.agent", "codagent.cli.acp.held_session", "codagent.repository.gate.gates")
+    return ForkServer(CODAGENT, modules)
+
+
 @pytest.fixture
-def connect(tmp_path):
+def environment(tmp_path):
+    return {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_"))} | {"HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def connect(server, environment, tmp_path):
     """Starts `codagent acp` with a script of replies, or with another model, and connects a client to it."""
 
     @asynccontextmanager
@@ -74,21 +87,21 @@ def connect(tmp_path):
         file = tmp_path / "script.json"
         if replies is not None:
             file.write_text(json.dumps(replies))
+        (asking, asked), (answering, answered) = socket.socketpair(), socket.socketpair()
+        with asked, answering:
+            words = ("acp", "--sandbox", "local", "--model", model or f"scripted:{file}", *arguments)
+            process = server.start(*words, cwd=tmp_path, env=environment, streams=(asked.fileno(), answering.fileno(), 2))
+        _, writer = await asyncio.open_connection(sock=asking)
+        reader, _ = await asyncio.open_connection(sock=answered)
         editor = Editor(answer)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_"))}
-        async with acp.spawn_agent_process(
-            editor,
-            str(CODAGENT),
-            "acp",
-            *("--sandbox", "local", "--model", model or f"scripted:{file}", *arguments),
-            env=environment | {"HOME": str(tmp_path)},
-            transport_kwargs={"shutdown_timeout": 60.0},
-            observers=[editor.note],
-            use_unstable_protocol=True,
-        ) as (connection, process):
+        connection = acp.connect_to_agent(editor, writer, reader, observers=[editor.note], use_unstable_protocol=True)
+        try:
             await connection.initialize(protocol_version=acp.PROTOCOL_VERSION)
             yield editor, connection
-        assert process.returncode == 0
+        finally:
+            await connection.close()
+            writer.close()
+        assert await asyncio.to_thread(process.wait, 60) == 0
 
     return run
 
@@ -320,7 +333,33 @@ def test_a_folder_without_a_repository_is_refused(connect, cwd):
     asyncio.run(talk())
 
 
+def test_an_editor_starts_it_and_talks_over_pipes(environment):
+    async def talk():
+        async with acp.spawn_agent_process(Editor(None), str(CODAGENT), "acp", env=environment) as (connection, process):
+            answer = await connection.initialize(protocol_version=acp.PROTOCOL_VERSION)
+        return answer.protocol_version, process.returncode
+
+    assert asyncio.run(talk()) == (acp.PROTOCOL_VERSION, 0)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("kind", ["a file", "a device", "a terminal", "closed"])
+def test_without_an_editor_it_is_refused(environment, tmp_path, number, kind):
+    streams = {0: subprocess.PIPE, 1: subprocess.PIPE}
+    ours, theirs = os.openpty()
+    with (tmp_path / "file").open("w+") as file:
+        streams[number] = {"a file": file, "a device": subprocess.DEVNULL, "a terminal": theirs, "closed": streams[number]}[kind]
+        command = [CODAGENT, "acp"] if kind != "closed" else ["bash", "-c", f'exec "$0" acp {number}<&-', CODAGENT]
+        ended = subprocess.run(
+            command, stdin=streams[0], stdout=streams[1], stderr=subprocess.PIPE, text=True, env=environment, timeout=60, check=False
+        )
+    os.close(ours)
+    os.close(theirs)
+    assert ended.returncode == 2
+    assert ended.stderr == "codagent: an editor starts this command and talks to it over pipes; `codagent` holds a session on a terminal\n"
+
+
 def test_without_the_package_it_is_said_how_to_install_it():
     code = "import sys; sys.modules['acp'] = None; sys.argv = ['codagent', 'acp']; import codagent.cli; codagent.cli.main()"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="", check=False)
     assert (ended.returncode, "pip install 'codagent[acp]'" in ended.stderr) == (2, True)
