@@ -80,6 +80,8 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
     assert file.read_text() == TOY
     assert run_train("recipe").stdout.split() == [
         "circle",
+        "control",
+        "control-lessons",
         "frozenlake",
         "imitate",
         "lake",
@@ -87,9 +89,10 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
         "lessons",
         "local",
         "mixed",
+        "mixed-lessons",
         "paper",
         "smoke",
         "toy",
     ]
     refused = run_train("recipe", "absent")
-    assert (refused.returncode, "one of circle, frozenlake" in refused.stderr) == (2, True)
+    assert (refused.returncode, "one of circle, control" in refused.stderr) == (2, True)

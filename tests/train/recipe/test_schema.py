@@ -164,6 +164,22 @@ def test_a_name_that_is_none_is_answered_with_those_that_are():
         read_recipe("tony")
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [
+        'name = "keycode"',
+        'name = "keycode"\nform = "words"',
+        'name = "control"\nlevel = "hard"',
+        'name = "control"\nform = "words"\n[[mixed_with]]\nname = "grid"\nlevel = "small"',
+    ],
+)
+def test_lessons_where_there_are_no_words_are_refused(tmp_path, environment):
+    recipe = f"{environment}\n[sources]\nplay = 0\nlessons = 1\n"
+    text = GOOD.replace('weights = "random"', 'weights = "w"')
+    with pytest.raises(UsageError, match=r"\[sources\] lessons: lessons are in words"):
+        read_recipe(written(tmp_path, text.replace('name = "keycode"\n', recipe)))
+
+
 def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_there_is_refused(tmp_path):
     assert "nothing to learn from" in refused(tmp_path, "[learning]", "[sources]\nplay = 0\n[learning]")
     assert "[sources] teacher: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")
