@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import secrets
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from codagent.cli.terminal.output import warn
-from codagent.errors import RepositoryError, UsageError
-from codagent.files import expand_user, read_plain, read_table, write_table
+from codagent.cli.user_files import load_calling, load_choices, secret, user_dir, weights_dir
 from codagent.repository import git
 from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.types import Calling, Effort
+from codagent.types import Effort
 
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
@@ -68,18 +66,46 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 StreamJson = Annotated[bool, typer.Option("--stream-json", help="Print what happens as JSON, one object a line; the last has the result.")]
 LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a loop, or its start or end.", show_default="the latest")]
 
+# the options whose values are settings, by the names of the settings' keys
+_SETTINGS = {
+    "model": Model,
+    "effort": EffortOption,
+    "sandbox": Sandbox,
+    "checks": Check,
+    "protect": Protect,
+    "allow": Allow,
+    "iterations": Iterations,
+    "patience": Patience,
+    "max_steps": MaxSteps,
+    "max_tokens": MaxTokens,
+    "max_seconds": MaxSeconds,
+    "max_usd": MaxUsd,
+    "wait": Wait,
+}
+_MODEL, _GATE, _LOOP = ("model", "effort", "sandbox"), ("checks", "protect", "allow"), ("iterations", "patience")
+_LIMITS = ("max_steps", "max_tokens", "max_seconds", "max_usd", "wait")
+OF_RUN, OF_LOOP, OF_BRANCH = (*_MODEL, *_GATE, *_LIMITS), (*_MODEL, *_GATE, *_LOOP, *_LIMITS), (*_MODEL, *_LOOP, *_LIMITS)
+OF_EDITOR, OF_BENCH = (*_MODEL, "checks", *_LIMITS), (*_MODEL, "checks", *_LOOP, *_LIMITS)
 
-def user_dir(variable: str, default: str) -> Path:
-    """Return codagent's folder in an XDG directory.
-
-    `variable` names the directory. If it is not set, the directory is `default` in the home folder.
-    """
-    return Path(os.environ.get(variable) or expand_user(f"~/{default}")) / "codagent"
+Flags = dict[str, Any]  # settings by their keys; None: not given
 
 
-def weights_dir() -> Path:
-    """Return the folder of the model weights."""
-    return user_dir("XDG_CACHE_HOME", ".cache") / "models"
+def takes_settings(*keys: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these settings, in the place of its parameter `flags`, which gets their values."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def call(**given: Any) -> None:
+            command(flags={key: given.pop(key) for key in keys}, **given)
+
+        added = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=_SETTINGS[key]) for key in keys]
+        own = signature(command, eval_str=True).parameters.values()
+        parameters = [each for one in own for each in (added if one.name == "flags" else [one])]
+        call.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # typer reads it, and the annotations
+        call.__annotations__ = {each.name: each.annotation for each in parameters}
+        return call
+
+    return decorate
 
 
 def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float | None = None, **flags: Any) -> Settings:
@@ -124,24 +150,6 @@ def read_user_settings(**flags: Any) -> Settings:
     return merge_layers(*read_user_layers(**flags))
 
 
-def read_user_rules() -> str:
-    """Return the beginning of the person's own instructions for agents, `AGENTS.md` beside the user file. "": there are none.
-
-    A link is followed. A file that cannot be read is left out, with a warning.
-    """
-    from codagent.repository.messages.rules import MAX_RULES_BYTES
-
-    file = user_dir("XDG_CONFIG_HOME", ".config") / "AGENTS.md"
-    try:
-        data = read_plain(Path(os.path.realpath(file)))
-    except FileNotFoundError:
-        return ""
-    except (OSError, RepositoryError) as error:
-        warn(f"{file} was not read: {error}")
-        return ""
-    return data[: MAX_RULES_BYTES + 1].decode("utf-8-sig", errors="replace")
-
-
 def person(say: Callable[[str], None], flags: Mapping[str, Any]) -> Person:
     """Describe the person who runs the command, for functions that act on a record."""
     return Person(read_user_settings(**flags), secret(), say, flags.get("model"))
@@ -162,54 +170,6 @@ def loops_dir(root: Path, record: Path | None, *, make: bool = False) -> Path:
     return layout.make_loops_dir(home) if make else layout.loops_dir(home)
 
 
-def secret() -> bytes:
-    """Return a secret of this user on this machine. It marks records as made here. The secret is made if it is missing.
-
-    Raises UsageError when its file cannot be used.
-    """
-    file = user_dir("XDG_STATE_HOME", ".local/state") / "secret"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not file.exists():
-            descriptor, beside = tempfile.mkstemp(dir=file.parent)
-            with os.fdopen(descriptor, "wb") as made:
-                made.write(secrets.token_bytes(32))
-            with suppress(FileExistsError):
-                file.hardlink_to(beside)
-            Path(beside).unlink()
-        return file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be used ({(error.strerror or '').lower()}); set XDG_STATE_HOME to a folder of yours") from None
-
-
-def limits(steps: int | None, tokens: int | None, seconds: float | None, usd: float | None) -> dict[str, Any]:
-    """Return the limits by the names of the settings' keys. None means not given."""
-    return {"max_steps": steps, "max_tokens": tokens, "max_seconds": seconds, "max_usd": usd}
-
-
-def load_calling(spec: str) -> Calling | None:
-    """Return the way of calling tools that `doctor` found to work with the model. Returns None when it was never asked."""
-    calling = read_table(_callings_file()).get(spec)
-    return calling if calling in get_args(Calling) else None
-
-
-def save_calling(spec: str, calling: Calling) -> None:
-    """Remember a way of calling tools that works with the model."""
-    file = _callings_file()
-    write_table(file, read_table(file) | {spec: calling})
-
-
-def load_choices() -> dict[str, str]:
-    """Return the models that the person has chosen for repositories, by the path of the repository."""
-    return {path: model for path, model in read_table(_choices_file()).items() if isinstance(model, str) and model}
-
-
-def save_choice(root: Path, model: str | None) -> None:
-    """Remember a model as the default of a repository. None forgets it."""
-    choices = {path: chosen for path, chosen in load_choices().items() if path != str(root)} | ({str(root): model} if model else {})
-    write_table(_choices_file(), choices)
-
-
 def api_key() -> str | None:
     """Return the key for an OpenAI-compatible endpoint. None means that there is none."""
     return os.environ.get("CODAGENT_API_KEY")
@@ -225,11 +185,3 @@ def access(spec: str | None) -> Access:
 def colour() -> bool:
     """Whether the person wants colour on a terminal (https://no-color.org)."""
     return not os.environ.get("NO_COLOR")
-
-
-def _choices_file() -> Path:
-    return user_dir("XDG_STATE_HOME", ".local/state") / "models.json"
-
-
-def _callings_file() -> Path:
-    return user_dir("XDG_CACHE_HOME", ".cache") / "calling.json"

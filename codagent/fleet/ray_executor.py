@@ -6,59 +6,33 @@ litellm's providers in their environment.
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any, TextIO, cast
+from contextlib import ExitStack, suppress
+from typing import Any
 
-from codagent.errors import UsageError
 from codagent.fleet.parcel import Began, Parcel, Piece
+from codagent.fleet.ray_cluster import count_slots, join_cluster
 from codagent.fleet.remote_runner import NoWorkerLeft, RemoteRunner, WorkerLost
 from codagent.fleet.worker import play_loop
 from codagent.runner.executor import MadeRunners, RunnerOptions
-
-_ADDRESS = re.compile(r"ray(?:://([\w.-]+:\d{1,5}))?")
 
 
 class RayExecutor:
     """An Executor. `close` leaves the cluster; one that was started here ends with it."""
 
     def __init__(self, on: str) -> None:
-        """Connect to the cluster at `ray://HOST:PORT`, of which this machine is a node. `ray` alone: to the one that RAY_ADDRESS names, or
-        to one that is started on this machine.
-
-        Raises UsageError when Ray is not installed, when `on` is no such address, or when no cluster answers there.
-        """
-        found = _ADDRESS.fullmatch(on)
-        if not found:
-            raise UsageError(f"--on {on} is not known; it is ray, or ray://HOST:PORT")
-        try:
-            import ray
-        except ImportError:
-            raise UsageError("--on ray needs Ray; install it with pip install 'codagent[fleet]'") from None
-        self._ray: Any = ray
-        self._stdout, sys.stdout = sys.stdout, cast(TextIO, _WithoutRay(sys.stdout))
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        try:
-            ray.init(address=found[1], include_dashboard=None if found[1] else False, ignore_reinit_error=True, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            sys.stdout = self._stdout
-            raise UsageError(f"no Ray cluster answers at {on}: {str(error).splitlines()[0]}") from None
-        self._stop_flags = ray.remote(num_cpus=0, max_concurrency=1_000_000)(_StopFlags).remote()
-        self._task = ray.remote(num_cpus=1, max_retries=0)(_play)
+        """Connect to the cluster that `on` names. Raises as `join_cluster` does."""
+        self._joined = ExitStack()
+        self._ray: Any = self._joined.enter_context(join_cluster(on))
+        self._stop_flags = self._ray.remote(num_cpus=0, max_concurrency=1_000_000)(_StopFlags).remote()
+        self._task = self._ray.remote(num_cpus=1, max_retries=0)(_play)
         self._packed: dict[int, Any] = {}  # references to packed commits, by hash: the loops of a repository share them
         self._made = MadeRunners[RemoteRunner]()
 
     @property
     def slots(self) -> int:
         """How many loops the cluster runs at a time."""
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        return count_slots(self._ray)
 
     def make_runner(self, options: RunnerOptions) -> RemoteRunner:
         return self._made.add(RemoteRunner(options, self._run_elsewhere, self._stop_flags.set.remote))
@@ -67,8 +41,7 @@ class RayExecutor:
         self._made.stop()
 
     def close(self) -> None:
-        self._ray.shutdown()
-        sys.stdout = self._stdout
+        self._joined.close()
 
     def _run_elsewhere(self, parcel: Parcel, packed: bytes, unfit: frozenset[str]) -> Iterator[Piece]:
         """Run a loop as one Ray task, on none of the machines `unfit`, and yield its pieces. Raises WorkerLost."""
@@ -100,19 +73,6 @@ class RayExecutor:
                 self._packed.clear()
             self._packed[key] = self._ray.put(packed)
         return self._packed[key]
-
-
-class _WithoutRay:
-    """Standard output without what Ray's own threads print there when a machine is lost: it is for results."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        return len(text) if threading.current_thread().name.startswith("ray_") else self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class _StopFlags:

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from codagent.errors import UsageError
 from codagent_train.cli import library_logging
-from codagent_train.data.redo import find_redoable
+from codagent_train.data.redo import Operator, find_redoable
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import BatchConfig, OptimizerConfig, RecordsConfig, ReplyConfig, SourcesConfig, read_recipe
+from codagent_train.rollout.ray_rollout import open_rollout
 from codagent_train.run_dir import checkpoints, metrics
 from codagent_train.training.trainer import train
 from tests.cli.conftest import CHECK, codagent, repository, script
@@ -80,6 +81,19 @@ def redo_containers(client):
     """The containers in which this process did a task again."""
     labelled = client.containers(all=True, filters={"label": ["codagent.loop", f"codagent.pid={os.getpid()}"]})
     return [each["State"] for each in labelled if each["Labels"]["codagent.loop"].startswith("redo-")]
+
+
+def test_on_a_ray_cluster_the_same_comes_of_it(given, recorded, tmp_path):
+    lines = []
+    for on in (None, "ray"):
+        out = tmp_path / str(on)
+        checkpoints.begin_run(out, given)
+        with open_rollout(on) as play:
+            train(given, load_policy(given.policy, seed=0), out, operator=Operator(play=play))
+        (line,) = metrics.read(out / metrics.FILE)
+        lines.append({name: value for name, value in line.items() if name != "seconds/step"})
+    assert lines[0] == lines[1]
+    assert lines[0]["rows/redo"] > 0
 
 
 def test_a_record_away_from_its_repository_or_of_a_lake_cannot_be_done_again(recorded, repository, tmp_path):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from codagent.errors import UsageError
-from codagent.fleet.ray_executor import RayExecutor, _WithoutRay
+from codagent.fleet.ray_cluster import _WithoutRay
+from codagent.fleet.ray_executor import RayExecutor
 from tests.cli.conftest import CHECK, CODAGENT, call
 from tests.cli.loops import tries
 

@@ -8,9 +8,9 @@ import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.session import WAIT_S
 from codagent.cli.terminal.output import warn
@@ -29,17 +29,10 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES = 50 << 20  # of a message of the editor
 
 
+@options.takes_settings(*options.OF_EDITOR)
 def acp(
     *,
-    model: options.Model = None,
-    effort: options.EffortOption = None,
-    sandbox: options.Sandbox = None,
-    check: options.Check = None,
-    max_steps: options.MaxSteps = None,
-    max_tokens: options.MaxTokens = None,
-    max_seconds: options.MaxSeconds = None,
-    max_usd: options.MaxUsd = None,
-    wait: options.Wait = None,
+    flags: options.Flags,
     seed: options.Seed = None,
 ) -> None:
     """Serve sessions to an editor over the Agent Client Protocol.
@@ -48,8 +41,6 @@ def acp(
     """
     if not (_is_pipe(0) and _is_pipe(1)):
         raise UsageError("an editor starts this command and talks to it over pipes; `codagent` holds a session on a terminal")
-    flags: dict[str, Any] = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "wait": wait}
-    flags |= options.limits(max_steps, max_tokens, max_seconds, max_usd)
     try:
         from codagent.cli.acp.agent import EditorAgent
     except ModuleNotFoundError as error:
@@ -83,7 +74,7 @@ def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | N
     from codagent.session.opening import SessionOptions
 
     loops = options.loops_dir(root, None, make=True)
-    access, rules = options.access(settings.model), options.read_user_rules()
+    access, rules = options.access(settings.model), user_files.read_user_rules()
     return SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, rules)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.allow import allow
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
@@ -57,10 +57,10 @@ def models_list() -> None:
     from codagent.models.weights.llama_adapter import list_adapters
 
     for entry in ENTRIES:
-        state = "here" if is_installed(entry, options.weights_dir()) else "not here"
+        state = "here" if is_installed(entry, user_files.weights_dir()) else "not here"
         say(f"{entry.name:<22} {entry.size / 1e6:>7,.0f} MB  {state:<8}  {entry.title}, {entry.licence}")
 
-    for adapter in list_adapters(options.weights_dir()):
+    for adapter in list_adapters(user_files.weights_dir()):
         trained = f", trained on {adapter.trained_on}" if adapter.trained_on else ""
         size = adapter.file.stat().st_size / 1e6
         say(f"{adapter.policy:<22} {size:>7,.0f} MB  here      adapter of {adapter.source}{trained}: {adapter.file}")
@@ -81,7 +81,7 @@ def models_use(
     if forget or run is None:
         if not forget:
             raise UsageError("name a run of codagent-train or an adapter; --forget goes back to the usual model")
-        options.save_choice(root, None)
+        user_files.save_choice(root, None)
         return
     path = expand_user(run).resolve()
     if not (path.suffix == ".gguf" or any(path.glob("**/*.safetensors"))):
@@ -91,9 +91,9 @@ def models_use(
     if isinstance(adapter, str):
         say(f"{model} is served by transformers, because {adapter}")
     else:
-        adapter.find_base(options.weights_dir())
+        adapter.find_base(user_files.weights_dir())
         say(f"{model} runs in llama.cpp over {adapter.source}")
-    options.save_choice(root, model)
+    user_files.save_choice(root, model)
 
 
 @models.command("pull", epilog="Example: codagent models pull qwen2.5-coder-1.5b")
@@ -106,7 +106,7 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent 
     if entry is None:
         raise UsageError(f"there is no model {name!r} to download; the models are {', '.join(entry.name for entry in ENTRIES)}")
     with show_progress(sys.stderr) as progress:
-        file = pull(entry, options.weights_dir(), progress=progress)
+        file = pull(entry, user_files.weights_dir(), progress=progress)
     say(file)
 
 
@@ -171,7 +171,7 @@ def _default_model() -> str:
 
 
 def _settings_files() -> str:
-    own = options.user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"
+    own = user_files.user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"
     files = [file for file in (own, Path("codagent.toml").resolve()) if file.is_file()]
     return ", ".join(map(str, files)) or f"none; {own} would be yours, and `codagent init` writes one for a repository"
 
@@ -181,7 +181,7 @@ def _keys() -> str:
 
 
 def _weights() -> str:
-    folder = options.weights_dir()
+    folder = user_files.weights_dir()
     files = sorted(path.name for path in folder.glob("*.gguf"))
     return (
         ", ".join(files)
@@ -201,7 +201,7 @@ def _probe(settings: Settings) -> str:
 
     found = probe(settings.model, open_with, profile.sampling)
     try:
-        options.save_calling(settings.model, found.calling)
+        user_files.save_calling(settings.model, found.calling)
     except UsageError as error:
         warn(f"what was found is not remembered: {error}")
     price = find_price(settings)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.records.stored import load_stored
 from codagent.cli.terminal.output import say, write
 from codagent.cli.terminal.paint import paint
@@ -52,7 +52,7 @@ def rollback(loop_id: options.LoopId = None, *, at: Before = 0, repo: options.Re
     stored = load_stored(repo, record, loop_id)
     loops = stored.folder.parent
     wanted = str(stored.loop.settings.get("job", {}).get("notes_file") or layout.notes_path(loops))
-    file = Path(wanted) if is_sealed(stored.loop, options.secret()) else notes_file_for(loops, stored.loop.id, wanted)
+    file = Path(wanted) if is_sealed(stored.loop, user_files.secret()) else notes_file_for(loops, stored.loop.id, wanted)
     NotesFile(file, layout.versions_dir(loops), who=PERSON).write(_after(stored.loop, at))
     say(file)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.allow import allow_servers
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.session import WAIT_S, open_session
@@ -32,21 +32,12 @@ TaskWords = Annotated[
 ]
 
 
+@options.takes_settings(*options.OF_RUN)
 def run(
     task: TaskWords = None,
     *,
     repo: options.Repo = Path(),
-    model: options.Model = None,
-    effort: options.EffortOption = None,
-    sandbox: options.Sandbox = None,
-    check: options.Check = None,
-    protect: options.Protect = None,
-    allow: options.Allow = None,
-    max_steps: options.MaxSteps = None,
-    max_tokens: options.MaxTokens = None,
-    max_seconds: options.MaxSeconds = None,
-    max_usd: options.MaxUsd = None,
-    wait: options.Wait = None,
+    flags: options.Flags,
     record: options.RecordDir = None,
     seed: options.Seed = None,
     no_git: Annotated[bool, typer.Option("--no-git", help="Work on a folder that is no git repository, and change its files.")] = False,
@@ -57,11 +48,7 @@ def run(
 
     The result is a commit on a branch of its own.
     """
-    from codagent.runner.runner import Runner
-
     instruction = instruction_of(" ".join(task) if task else None)
-    flags: dict[str, Any] = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    flags |= {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow, "wait": wait}
     if instruction is None:
         if no_git:
             raise UsageError("--no-git needs a task: a session works in a git repository")
@@ -72,10 +59,26 @@ def run(
 
         settings = options.read_settings(repo.resolve(), wait_s=WAIT_S, **flags)
         run_folder(repo.resolve(), instruction, settings, record=record, seed=seed, json_=json_, stream=stream_json)
+    run_task(repo, instruction, flags, record=record, seed=seed, json_=json_, stream=stream_json)
+
+
+def run_task(
+    repo: Path,
+    instruction: str,
+    flags: options.Flags,
+    *,
+    record: Path | None,
+    seed: int | None = None,
+    json_: bool = False,
+    stream: bool = False,
+) -> None:
+    """Work on one task, tell the result, and end the command with its exit code."""
+    from codagent.runner.runner import Runner
+
     root = git.find_root(repo)
     settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
     loops = options.loops_dir(root, record, make=True)
-    progress: Display = EventStream() if stream_json else ProgressLines()
+    progress: Display = EventStream() if stream else ProgressLines()
     access = options.access(settings.model)
     say_which_model(settings, access, progress)
     opening = partial(open_model, settings, access, say=progress.say)
@@ -83,10 +86,10 @@ def run(
         result = runner.run(_spec(runner, instruction, seed))
     from codagent.cli.commands.records.outcome import finish
 
-    finish([result], json_=json_, stream=stream_json)
+    finish([result], json_=json_, stream=stream)
 
 
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
     loop_id = layout.create_loop(runner.loops)
     task = Task(loop_id, instruction, runner.settings.checks)
-    return LoopSpec(loop_id, loop_id, (task,), seed=seed, user_rules=options.read_user_rules())
+    return LoopSpec(loop_id, loop_id, (task,), seed=seed, user_rules=user_files.read_user_rules())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent import __version__
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.allow import allow_servers
 from codagent.cli.terminal.output import say, warn
 from codagent.errors import UsageError
@@ -28,22 +28,13 @@ Continue = Annotated[bool, typer.Option("--continue", help="Continue the latest 
 Resume = Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue this session.")]
 
 
+@options.takes_settings(*options.OF_RUN)
 def session(
     *,
     continue_: Continue = False,
     resume: Resume = None,
     repo: options.Repo = Path(),
-    model: options.Model = None,
-    effort: options.EffortOption = None,
-    sandbox: options.Sandbox = None,
-    check: options.Check = None,
-    protect: options.Protect = None,
-    allow: options.Allow = None,
-    max_steps: options.MaxSteps = None,
-    max_tokens: options.MaxTokens = None,
-    max_seconds: options.MaxSeconds = None,
-    max_usd: options.MaxUsd = None,
-    wait: options.Wait = None,
+    flags: options.Flags,
     record: options.RecordDir = None,
     seed: options.Seed = None,
 ) -> None:
@@ -51,8 +42,6 @@ def session(
 
     It works in a sandbox, and your files change when you accept its work. The limits hold for each turn.
     """
-    flags = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow, "wait": wait}
-    flags |= options.limits(max_steps, max_tokens, max_seconds, max_usd)
     open_session(repo, record, seed, flags, resumed=resume if resume is not None else "" if continue_ else None)
 
 
@@ -105,12 +94,12 @@ def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any
 
     fancy = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "") and sys.stdout.isatty()
     view = View(Ink(color=fancy and options.colour()))
-    access, rules = options.access(settings.model), options.read_user_rules()
+    access, rules = options.access(settings.model), user_files.read_user_rules()
     opening = SessionOptions(root, loops, settings, access, view, view.on_answer, seed, rules)
     chat = Chat(opening, view, options.person(warn, flags))
     screen: Screen | PlainInput = PlainInput(chat.listener())
     if fancy:
-        history = layout.home_dir(root, options.user_dir("XDG_STATE_HOME", ".local/state") / "histories")
+        history = layout.home_dir(root, user_files.user_dir("XDG_STATE_HOME", ".local/state") / "histories")
         completer = SessionCompleter(lambda: describe_all(chat), lambda: chat.files)
         screen = Screen(
             chat.listener(), live=view.live_lines, status=chat.status, completer=completer, history=history, color=options.colour()

@@ -11,6 +11,7 @@ from codagent.errors import UsageError
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
+from codagent_train.cli.training import On
 
 if TYPE_CHECKING:
     from codagent_train.evaluation.report import Report
@@ -49,6 +50,7 @@ def eval_(
     packs: Annotated[int, typer.Option(min=2, help="Number of test packs in each setting.")] = 100,
     loops: Annotated[int, typer.Option(min=1, help="Loops over each pack, each with its own seed.")] = 1,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results to a file.", show_default=False)] = None,
+    on: On = None,
 ) -> None:
     """Play test packs and print the results.
 
@@ -58,12 +60,13 @@ def eval_(
     if (weights is None) == (matrix is None):
         raise UsageError("give either WEIGHTS or --matrix FILE")
     if matrix:
-        _eval_matrix(matrix, json=json, png=png)
+        _eval_matrix(matrix, json=json, png=png, on=on)
         return
     assert weights
     from codagent_train.evaluation import tables
     from codagent_train.evaluation.runner import EvalSize, choose_settings, evaluate, open_target
     from codagent_train.evaluation.target import resolve_target
+    from codagent_train.rollout.ray_rollout import open_rollout
     from codagent_train.run_dir.weights_ref import resolve
 
     target = resolve_target(resolve(weights), recipe_name=recipe)
@@ -73,14 +76,15 @@ def eval_(
     if json:
         tables.check_writable(json)  # before hours of play, not after them
     library_logging.silence_libraries()
-    for report in evaluate(target, chosen, EvalSize(packs, loops), say=say, opener=open_target):
-        print(("\n" if reports else "") + tables.to_markdown(report), flush=True)
-        reports.append(report)
-        if json:
-            tables.write_json(json, reports)
+    with open_rollout(on) as play:
+        for report in evaluate(target, chosen, EvalSize(packs, loops), say=say, opener=open_target, play=play):
+            print(("\n" if reports else "") + tables.to_markdown(report), flush=True)
+            reports.append(report)
+            if json:
+                tables.write_json(json, reports)
 
 
-def _eval_matrix(file: Path, *, json: Path | None, png: Path | None) -> None:
+def _eval_matrix(file: Path, *, json: Path | None, png: Path | None, on: str | None) -> None:
     """Play a matrix. The cells that are played so far are in the JSON file, also when the command is interrupted."""
     from codagent_train.evaluation.matrix.cells import Cell
     from codagent_train.evaluation.matrix.figure import draw_matrix
@@ -89,6 +93,7 @@ def _eval_matrix(file: Path, *, json: Path | None, png: Path | None) -> None:
     from codagent_train.evaluation.matrix.texts import column_table, matrix_json
     from codagent_train.evaluation.runner import open_target
     from codagent_train.evaluation.tables import check_writable, write_text
+    from codagent_train.rollout.ray_rollout import open_rollout
 
     matrix = read_matrix(file)
     for output in filter(None, (json, png)):
@@ -96,10 +101,11 @@ def _eval_matrix(file: Path, *, json: Path | None, png: Path | None) -> None:
     library_logging.silence_libraries()
     reachable = reachable_by_column(matrix)
     cells: list[Cell] = []
-    for cell in fill_matrix(matrix, say=say, opener=lambda target: open_target(target)[0]):
-        cells.append(cell)
-        if json:
-            write_text(json, matrix_json(cells, reachable))
+    with open_rollout(on) as play:
+        for cell in fill_matrix(matrix, say=say, opener=lambda target: open_target(target)[0], play=play):
+            cells.append(cell)
+            if json:
+                write_text(json, matrix_json(cells, reachable))
     for column, tops in reachable.items():
         print(column_table(column, [cell for cell in cells if cell.column == column], tops), end="\n\n")
     if png:

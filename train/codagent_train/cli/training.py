@@ -21,16 +21,22 @@ Weights = Annotated[
     str | None, typer.Option(metavar="DIR", help="Folder of weights, or their name on the hub.", show_default="those of the recipe")
 ]
 
+On = Annotated[
+    str | None, typer.Option("--on", metavar="ray[://HOST:PORT]", help="Play the loops on a Ray cluster.", show_default="this machine")
+]
+
 
 def run(
     recipe: Annotated[
         str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, local, frozenlake, paper.")
     ],
+    *,
     out: Annotated[Path, typer.Option(help="Folder for metrics and checkpoints.")],
     weights: Weights = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
     log: Annotated[list[str] | None, typer.Option(help="Also send the metrics to tensorboard or trackio. Repeatable.")] = None,
+    on: On = None,
 ) -> None:
     """Train a policy as a recipe says.
 
@@ -41,6 +47,7 @@ def run(
     from codagent_train.files import disk_errors
     from codagent_train.policy.load import load_policy
     from codagent_train.recipe.schema import read_recipe
+    from codagent_train.rollout.ray_rollout import open_rollout
     from codagent_train.run_dir import checkpoints, loggers
 
     config = read_recipe(recipe, seed=checkpoints.load_seed(out) if resume and seed is None else seed, weights=weights)
@@ -54,7 +61,11 @@ def run(
         say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
         done = checkpoints.step_of(last) if last else 0
-        with loggers.open_loggers(log_to, out) as log_step, show_steps(sys.stderr, config.learning.steps, done=done) as show:
+        with (
+            open_rollout(on) as play,
+            loggers.open_loggers(log_to, out) as log_step,
+            show_steps(sys.stderr, config.learning.steps, done=done) as show,
+        ):
             policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(*config.environments), to_train=True)
             from codagent.repository.setups import AllowedSetups, allowed_file
             from codagent_train.data.redo import Operator
@@ -65,7 +76,7 @@ def run(
                 log_step(step, values)
 
             allowed = AllowedSetups(allowed_file(os.environ))
-            operator = Operator(say, allowed) if first else Operator(allow=allowed)
+            operator = Operator(say, allowed, play) if first else Operator(allow=allowed, play=play)
             train(config, policy, out, last=last, on_step=on_step, operator=operator)
     print(checkpoints.find_latest(out))
     if first:

@@ -28,6 +28,7 @@ from codagent_train.data.records.finder import Rejection, iter_readable, join_re
 from codagent_train.environments.packs import seed_of
 from codagent_train.policy.chat_text import CALLING
 from codagent_train.recipe.schema import Recipe
+from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.specs import RolloutSpec
 
 _ONE_AT_A_TIME = Lock()  # an image that is missing is built by the first loop that needs it, while the others wait
@@ -39,10 +40,11 @@ def _ignore(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Whoever runs a training."""
+    """Whoever runs a training, and where."""
 
     say: Callable[[str], None] = _ignore  # shows them a sentence
     allow: AllowedSetups = NOTHING_ALLOWED  # what repositories of records set up for their sandboxes runs only when they have allowed it
+    play: Rollout = rollout  # plays the loops, in this process or elsewhere
 
 
 NOBODY = Operator()
@@ -87,7 +89,7 @@ class Redo:
         for member in range(recipe.batch.group_size):
             name = f"redo-{step}-{number}-{member}"
             loop = replace(recorded.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
-            environment = partial(open_recorded, recorded.repository, loop, profile, self._operator)
+            environment = partial(open_recorded, recorded.repository, loop, profile, replace(self._operator, play=rollout))
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(RolloutSpec(loop, profile, environment, tasks, seed))
         return group

@@ -26,7 +26,7 @@ from codagent_train.evaluation.target import EvalTarget, untrained_target
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.rollout.engines.engine import Engine
-from codagent_train.rollout.rollout import rollout
+from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
@@ -62,14 +62,16 @@ def choose_settings(environment: EnvironmentConfig, fixed: Mapping[str, Any], *,
     return settings
 
 
-def evaluate(target: EvalTarget, settings: Sequence[Setting], size: EvalSize, *, say: Say, opener: OpenTarget) -> Iterator[Report]:
-    """Yield a report on each setting as soon as it is played.
+def evaluate(
+    target: EvalTarget, settings: Sequence[Setting], size: EvalSize, *, say: Say, opener: OpenTarget, play: Rollout = rollout
+) -> Iterator[Report]:
+    """Yield a report on each setting as soon as it is played. `play` plays the loops.
 
     For frozen notes the untrained model plays all these settings first. Raises UsageError when the untrained model is needed and not known.
     """
     own = [replace(setting, notes="own") for setting in settings if setting.notes == "frozen"]
-    frozen_notes = _write_notes(EvalSession(untrained_target(target), opener, say), own, size) if own else {}
-    session = EvalSession(target, opener, say)
+    frozen_notes = _write_notes(EvalSession(untrained_target(target), opener, say, play), own, size) if own else {}
+    session = EvalSession(target, opener, say, play)
     for setting in settings:
         yield make_report(target.name, setting, _play_setting(session, setting, size, frozen_notes))
 
@@ -101,8 +103,8 @@ def _make_sampler(target: EvalTarget, tokenizer: Tokenizer, engine: Engine) -> S
 class EvalSession:
     """A target with its weights loaded. They are released with the session. `say` gets lines of progress."""
 
-    def __init__(self, target: EvalTarget, opener: OpenTarget, say: Say) -> None:
-        self._target, self._say = target, say
+    def __init__(self, target: EvalTarget, opener: OpenTarget, say: Say, play: Rollout = rollout) -> None:
+        self._target, self._say, self._play = target, say, play
         self._sampler, self._profile = opener(target)
 
     def play(self, setting: Setting, notes_by_pack: NotesByPack) -> list[PackResult]:
@@ -114,7 +116,7 @@ class EvalSession:
         loops: list[Loop] = []
         for first in range(0, len(specs), LOOPS_AT_ONCE):
             self._say(f"{self._target.name} on {setting}: {first} of {len(specs)} loops played")
-            loops += map(_without_messages, rollout(self._sampler, specs[first : first + LOOPS_AT_ONCE]))
+            loops += map(_without_messages, self._play(self._sampler, specs[first : first + LOOPS_AT_ONCE]))
         rest = iter(loops)
         return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in notes_by_pack.items()]
 

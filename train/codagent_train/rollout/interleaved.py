@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from codagent.errors import ModelError
 from codagent.types import Loop, Reply
-from codagent_train.rollout.sampler import Sampler, SampleRequest
+from codagent_train.rollout.sampler import ReplySource, SampleRequest
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Play = Callable[[Callable[[SampleRequest], Reply]], Loop]  # plays a loop; its argument asks for a reply
 
 
-def run_interleaved(sampler: Sampler, plays: Sequence[Play]) -> list[Loop]:
+def run_interleaved(sampler: ReplySource, plays: Sequence[Play]) -> list[Loop]:
     """Run the loops and return them in their order.
 
     The error of a loop is raised when the other loops have ended. When sampling fails, or a person interrupts a loop, the others are ended

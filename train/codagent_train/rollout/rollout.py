@@ -18,16 +18,17 @@ from codagent.types import Loop, Message, Reply, Sampling, Tool
 from codagent_train.environments.packs import seed_of
 from codagent_train.rollout.batcher import RequestBatcher
 from codagent_train.rollout.interleaved import run_interleaved
-from codagent_train.rollout.sampler import Sampler, SampleRequest
+from codagent_train.rollout.sampler import ReplySource, Sampler, SampleRequest
 from codagent_train.rollout.specs import RolloutSpec
 
 PATIENCE_S = 3600.0  # the longest that a loop with a thread of its own may take between two replies
 CLOSING_S = 60.0  # how long a rollout that fails waits for the environments to be closed
 
 Ask = Callable[[SampleRequest], Reply]
+Rollout = Callable[[Sampler, Sequence[RolloutSpec]], list[Loop]]  # plays loops with a policy, here or elsewhere
 
 
-def rollout(sampler: Sampler, specs: Sequence[RolloutSpec], *, patience_s: float = PATIENCE_S) -> list[Loop]:
+def rollout(sampler: ReplySource, specs: Sequence[RolloutSpec], *, patience_s: float = PATIENCE_S) -> list[Loop]:
     """Play the loops and return them in the order of their specs.
 
     When the environments of all loops are in this process, no threads are started. The error of a loop, such as that of a sandbox that does
@@ -39,9 +40,12 @@ def rollout(sampler: Sampler, specs: Sequence[RolloutSpec], *, patience_s: float
     return _run_in_threads(sampler, specs, patience_s)
 
 
-def _run_in_threads(sampler: Sampler, specs: Sequence[RolloutSpec], patience_s: float) -> list[Loop]:
-    batcher = RequestBatcher(len(specs), patience_s)
-    futures = [_run_in_thread(partial(_play, partial(batcher.submit, slot), spec), batcher.retire) for slot, spec in enumerate(specs)]
+def _run_in_threads(sampler: ReplySource, specs: Sequence[RolloutSpec], patience_s: float) -> list[Loop]:
+    batcher = RequestBatcher[SampleRequest, Reply](len(specs), patience_s)
+    futures = [
+        _run_in_thread(partial(_play, partial(batcher.submit, slot), spec), after=partial(batcher.retire, slot))
+        for slot, spec in enumerate(specs)
+    ]
     try:
         while requests := batcher.next_batch():
             slots = sorted(requests)

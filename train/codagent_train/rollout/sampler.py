@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from codagent.types import FinishReason, Message, Reply, Sampling, Tokens, Tool
 from codagent_train.policy.chat_text import CALLING, parse_reply, render_messages
@@ -19,6 +20,20 @@ class SampleRequest:
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...]
     sampling: Sampling  # its seed and `max_tokens` are used; the sampler sets temperature, top_p and top_k
+
+
+class RequestStream(Protocol):
+    """Answers the requests of many loops, as `ReplyStream` does."""
+
+    def submit(self, slot: int, request: SampleRequest) -> None: ...
+    def step(self) -> dict[int, Reply]: ...
+
+
+class ReplySource(Protocol):
+    """Whatever replies to loops, as `Sampler` does: all requests in one batch, or as a stream."""
+
+    def sample_replies(self, requests: Sequence[SampleRequest]) -> list[Reply]: ...
+    def open_stream(self, slots: int) -> AbstractContextManager[RequestStream]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,6 @@ from codagent_train.errors import Diverged
 from codagent_train.policy.load import Policy, make_lora_config
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.engines.factory import schedule_engines
-from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import policy_id
 from codagent_train.run_dir import checkpoints, metrics
@@ -89,7 +88,7 @@ class Trainer(ResumingTrainer):
             callbacks=[RunDirCallback(out, on_step)],
         )
         self.remove_callback(PrinterCallback)
-        self._recipe, self._policy = recipe, policy
+        self._recipe, self._policy, self._play = recipe, policy, operator.play
         self._engines = schedule_engines(recipe, policy, out)
         vocabulary_size = policy.model.get_input_embeddings().num_embeddings
         self._mixture = Mixture(recipe, out, policy.tokenizer, vocabulary_size=vocabulary_size, operator=operator)
@@ -110,7 +109,7 @@ class Trainer(ResumingTrainer):
         """Play the packs of a step and turn all that the step learns from into microbatches."""
         recipe, step = self._recipe, self.state.global_step
         specs = self._mixture.specs(packs, step)
-        loops = dict(zip(specs, rollout(self._make_sampler(step), list(specs.values())), strict=True))
+        loops = dict(zip(specs, self._play(self._make_sampler(step), list(specs.values())), strict=True))
         loops |= self._mixture.collect_recorded(packs, step)
         batch = step_samples(recipe, loops)
         self._log_values(step_metrics(loops, batch))

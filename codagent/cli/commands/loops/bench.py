@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.loops.many import Crowd, Jobs, On, TotalTokens, TotalUsd, open_executor, refuse_unknown_price
 from codagent.cli.terminal.output import warn
 from codagent.repository import git
@@ -25,6 +25,7 @@ Repos = Annotated[Path, typer.Option("--repos", metavar="DIR", help="Folder of c
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Predictions are added here. An instance that has one is not run again.")]
 
 
+@options.takes_settings(*options.OF_BENCH)
 def bench(
     file: File,
     *,
@@ -32,19 +33,9 @@ def bench(
     out: Out = Path("predictions.jsonl"),
     jobs: Jobs = None,
     on: On = None,
-    model: options.Model = None,
-    effort: options.EffortOption = None,
-    sandbox: options.Sandbox = None,
-    check: options.Check = None,
-    iterations: options.Iterations = None,
-    patience: options.Patience = None,
-    max_steps: options.MaxSteps = None,
-    max_tokens: options.MaxTokens = None,
-    max_seconds: options.MaxSeconds = None,
-    max_usd: options.MaxUsd = None,
+    flags: options.Flags,
     total_tokens: TotalTokens = None,
     total_usd: TotalUsd = None,
-    wait: options.Wait = None,
     seed: options.Seed = None,
     record: options.RecordDir = None,
     json_: options.Json = False,
@@ -60,8 +51,6 @@ def bench(
     instances = read_instances(file)
     roots = [find_clone(repos, instance) for instance in instances]
     predictions = Predictions(out)
-    flags: dict[str, Any] = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience}
-    flags |= {"model": model, "effort": effort, "sandbox": sandbox, "wait": wait}
     left = [(item, root) for item, root in zip(instances, roots, strict=True) if item.instance_id not in predictions.done]
     if done := len(instances) - len(left):
         warn(f"{count(done, 'instance')} of {len(instances)} have a prediction in {out} already")
@@ -75,7 +64,7 @@ def bench(
 
     with open_executor(on, jobs) as (executor, at_once):
         crowd = Crowd(executor, at_once, FleetBudget(total_tokens, total_usd))
-        members = [_make_job(crowd, item, root, record, {**flags, "checks": check}, seed) for item, root in left]
+        members = [_make_job(crowd, item, root, record, flags, seed) for item, root in left]
         refuse_unknown_price([job.launch.settings for job in members], total_usd)
         endings = crowd.run(members, predict)
     missing = [item.instance_id for item in instances if item.instance_id not in predictions.done]
@@ -101,7 +90,7 @@ def _make_job(crowd: Crowd, instance: Instance, root: Path, record: Path | None,
         rewrite="until-passed" if settings.checks else "never",
         start_commit=instance.base_commit,
         seed=seed,
-        user_rules=options.read_user_rules(),
+        user_rules=user_files.read_user_rules(),
     )
     launch = crowd.launch(instance.instance_id, root, loops, settings)
     return LoopJob(instance.instance_id, launch, pattern, options.person(warn, flags), flags, crowd.find_recorded(loops, pattern))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.records.outcome import finish
 from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.progress import ProgressLines
@@ -39,7 +39,7 @@ def run_folder(
     try:
         opened = open_model(settings, access, say=display.say)
         task = Task(loop_id, instruction, settings.checks)
-        work = FolderWork(task, loops / loop_id, settings, seed=seed, user_rules=options.read_user_rules())
+        work = FolderWork(task, loops / loop_id, settings, seed=seed, user_rules=user_files.read_user_rules())
         with closing(opened.model):
             result, changes = run_in_folder(root, work, opened, start, display)
     finally:

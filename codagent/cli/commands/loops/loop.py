@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.arguments import confirm
 from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, open_executor
 from codagent.cli.commands.loops.request import find_files, find_root, read_request, read_request_file
@@ -58,24 +58,13 @@ Continue = Annotated[
 All = Annotated[bool, typer.Option("--all", help="Let every loop of the group run to its end.")]
 
 
+@options.takes_settings(*options.OF_LOOP)
 def loop(
     task: TaskWords = None,
     *,
     resume: Annotated[str | None, typer.Option("--resume", metavar="ID", help="Continue an interrupted loop or run.")] = None,
     repo: options.Repo = Path(),
-    model: options.Model = None,
-    effort: options.EffortOption = None,
-    sandbox: options.Sandbox = None,
-    check: options.Check = None,
-    protect: options.Protect = None,
-    allow: options.Allow = None,
-    iterations: options.Iterations = None,
-    patience: options.Patience = None,
-    max_steps: options.MaxSteps = None,
-    max_tokens: options.MaxTokens = None,
-    max_seconds: options.MaxSeconds = None,
-    max_usd: options.MaxUsd = None,
-    wait: options.Wait = None,
+    flags: options.Flags,
     notes: Annotated[
         Path | None, typer.Option("--notes", metavar="FILE", help="File of the notes.", show_default=".codagent/notes.md")
     ] = None,
@@ -104,51 +93,41 @@ def loop(
     from codagent.runner.launch import resume as resume_loop
     from codagent.runner.launch import start
 
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd) | {"iterations": iterations, "patience": patience, "wait": wait}
-    chosen = {"model": model, "effort": effort, "sandbox": sandbox, "checks": check, "protect": protect, "allow": allow}
     pattern = LoopSpec("", "", (), iterate=True, rewrite=rewrite, start=from_, seed=seed)
     if files := [] if resume else find_files(task or ()):
         if group > 1 or notes or dry_run:
             raise UsageError("--group, --notes and --dry-run are for one task; give them with one task file")
         crowd = CrowdOptions(on, jobs, total_tokens, total_usd, continue_, json_, stream_json)
-        run_files(files, pattern, {**chosen, **limits}, Places(repo, record), crowd)
+        run_files(files, pattern, flags, Places(repo, record), crowd)
     if continue_ or total_tokens or total_usd:
         raise UsageError("--continue, --total-tokens and --total-usd are for several task files; --resume ID continues one loop")
     file = None if resume else read_request_file(" ".join(task) if task else None)
     loops = options.loops_dir(root := find_root(repo, file), record, make=True)
     if file is None:
-        flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox, "notes": notes.resolve() if notes else None}
+        flags = {key: flags[key] for key in options.OF_BRANCH} | {"notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
         with open_executor(on, jobs) as (executor, _):
             resumed = resume_loop(_launch(root, loops, person.settings, executor, stream=stream_json), resume or "", flags, person)
         finish([resumed], json_=json_, stream=stream_json)
-    tasks, settings = read_request(file, root, {**chosen, **limits})
+    tasks, settings = read_request(file, root, flags)
     if dry_run:
         lines = describe_plan(tasks, settings)
         say(json.dumps({"plan": lines}) if json_ else "\n".join(lines))
         return
-    pattern = replace(pattern, tasks=tasks, user_rules=options.read_user_rules(), start_commit=file.start)
+    pattern = replace(pattern, tasks=tasks, user_rules=user_files.read_user_rules(), start_commit=file.start)
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
         results = start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops))
     finish(results, json_=json_, stream=stream_json)
 
 
+@options.takes_settings(*options.OF_BRANCH)
 def branch(
     loop_id: options.LoopId = None,
     *,
     at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="Start from the files and notes after iteration K.")],
     repo: options.Repo = Path(),
-    model: options.Model = None,
-    effort: options.EffortOption = None,
-    sandbox: options.Sandbox = None,
-    iterations: options.Iterations = None,
-    patience: options.Patience = None,
-    max_steps: options.MaxSteps = None,
-    max_tokens: options.MaxTokens = None,
-    max_seconds: options.MaxSeconds = None,
-    max_usd: options.MaxUsd = None,
-    wait: options.Wait = None,
+    flags: options.Flags,
     group: Group = 1,
     jobs: Jobs = None,
     on: On = None,
@@ -165,10 +144,7 @@ def branch(
     from codagent.runner.launch import branch_spec, start
 
     root = git.find_root(repo)
-    limits = options.limits(max_steps, max_tokens, max_seconds, max_usd)
-    limits |= {"iterations": iterations, "patience": patience, "wait": wait}
     loops = options.loops_dir(root, record, make=True)
-    flags = {**limits, "model": model, "effort": effort, "sandbox": sandbox}
     loop_id = loop_id or _find_latest_loop(loops)
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
     warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.loops.many import Crowd, open_executor, refuse_unknown_price
 from codagent.cli.commands.loops.request import find_root, read_request, read_request_file
 from codagent.cli.terminal.output import warn
@@ -61,7 +61,7 @@ class JobMaker:
     def __init__(self, crowd: Crowd, pattern: LoopSpec, flags: dict[str, Any], places: Places, *, again: bool) -> None:
         """`again`: a loop that is on record is taken up or counted, and not begun a second time."""
         self._crowd, self._flags, self._places, self._again = crowd, flags, places, again
-        self._pattern = replace(pattern, user_rules=options.read_user_rules())
+        self._pattern = replace(pattern, user_rules=user_files.read_user_rules())
         self._starts: dict[Path, str] = {}
 
     def make(self, name: str, path: Path) -> LoopJob:

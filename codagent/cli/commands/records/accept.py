@@ -146,9 +146,9 @@ def _settle(stored: StoredLoop, wanted: str, conflicts: Sequence[str], repo: Pat
     elif answer == "b":
         say(f"commit your work, then `git merge {branch}`")
     elif answer == "r":
-        from codagent.cli.commands.run import run
+        from codagent.cli.commands.run import run_task
 
-        run([task.instruction], repo=repo, record=record, check=list(task.checks))
+        run_task(repo, task.instruction, {"checks": list(task.checks)}, record=record)
 
 
 def _tell(stored: StoredLoop, conflicts: Sequence[str], *, whole: bool) -> None:

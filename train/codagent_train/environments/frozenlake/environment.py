@@ -24,7 +24,7 @@ class FrozenLake:
 
     def __init__(self, level: Level, pack_seed: int, form: Form, *, tokens: int = 1000) -> None:
         self._level, self._form, self._mapping = level, form, draw_mapping(pack_seed)
-        self._rules = "" if form is WORDS else read_prompt(form.name)
+        self._rules = "" if form == WORDS else read_prompt(form.name)
         hints = read_prompt(f"{form.name}_notes").replace("{tokens}", str(tokens))
         self._system = f"{self._rules}\n{hints}".strip()
         self._over: Verdict | Literal["form"] | None = None
@@ -70,7 +70,7 @@ class FrozenLake:
     def ask_for_notes(self, attempt: Episode, *, max_words: int, max_bytes: int) -> tuple[Message, ...]:
         """Return the request for notes. In the form `WORDS` it goes on where the attempt ended."""
         state = self.describe_state()
-        if self._form is WORDS:
+        if self._form == WORDS:
             return words.ask_for_notes(attempt, state, WORDS.feedback[self._over])
         prompt = read_prompt(f"{self._form.name}_rewrite").replace("{words}", str(max_words))
         return notes_request.ask_for_notes(prompt, self._rules, attempt, state, max_bytes=max_bytes)

@@ -11,6 +11,7 @@ from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedPacks, 
 from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition, MatrixConfig
 from codagent_train.evaluation.matrix.texts import Reachable
 from codagent_train.evaluation.target import EvalTarget, find_target, untrained_target
+from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.run_dir.weights_ref import resolve
 
@@ -18,8 +19,8 @@ Say = Callable[[str], None]
 OpenSampler = Callable[[EvalTarget], Sampler]  # loads the weights
 
 
-def fill_matrix(matrix: MatrixConfig, *, say: Say, opener: OpenSampler) -> Iterator[Cell]:
-    """Yield the cells row by row. The weights that a run began with come before its first checkpoint, once.
+def fill_matrix(matrix: MatrixConfig, *, say: Say, opener: OpenSampler, play: Rollout = rollout) -> Iterator[Cell]:
+    """Yield the cells row by row. `play` plays the loops. The weights that a run began with come before its first checkpoint, once.
 
     Where they are not known, the condition "untrained" is left out. Raises UsageError when weights or recipes are not there; this is before
     anything is played.
@@ -28,12 +29,12 @@ def fill_matrix(matrix: MatrixConfig, *, say: Say, opener: OpenSampler) -> Itera
     bases = {target.untrained: untrained_target(target) for target in targets if target.untrained}
     notes: dict[tuple[str, str], PlayedPacks] = {}  # that the untrained weights wrote, by their name and the column
     for untrained, base in bases.items():
-        for column, played in _play_row(MatrixPlayer(opener(base), base.recipe), base.name, matrix, {}, say):
+        for column, played in _play_row(MatrixPlayer(opener(base), base.recipe, play), base.name, matrix, {}, say):
             notes[str(untrained), str(column)] = played.get("own", {})
             yield measure_cell(f"{base.name} (untrained)", str(column), played)
     for target in targets:
         given = {str(column): notes.get((str(target.untrained), str(column)), {}) for column in matrix.columns}
-        for column, played in _play_row(MatrixPlayer(opener(target), target.recipe), target.name, matrix, given, say):
+        for column, played in _play_row(MatrixPlayer(opener(target), target.recipe, play), target.name, matrix, given, say):
             yield measure_cell(target.name, str(column), played)
 
 

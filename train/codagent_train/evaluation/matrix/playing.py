@@ -21,7 +21,7 @@ from codagent_train.environments.packs import seed_of
 from codagent_train.evaluation.matrix.raw_history import RawHistory
 from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition
 from codagent_train.recipe.schema import Recipe
-from codagent_train.rollout.rollout import rollout
+from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
@@ -51,6 +51,7 @@ class MatrixPlayer:
 
     sampler: Sampler
     recipe: Recipe
+    play_loops: Rollout = rollout
 
     def play(self, column: ColumnConfig, size: tuple[int, int], condition: Condition, sources: PlayedPacks) -> PlayedPacks:
         """Play `size` packs and loops. `sources` holds the loops whose notes are given, for the conditions that give notes."""
@@ -66,7 +67,7 @@ class MatrixPlayer:
             specs = [_with_history(spec) for spec in specs]
         loops: list[Loop] = []
         for first in range(0, len(specs), LOOPS_AT_ONCE):
-            loops += rollout(self.sampler, specs[first : first + LOOPS_AT_ONCE])
+            loops += self.play_loops(self.sampler, specs[first : first + LOOPS_AT_ONCE])
         played: dict[int, list[PlayedLoop]] = {}
         for spec, loop in zip(specs, loops, strict=True):
             if episode_rewards(loop):
