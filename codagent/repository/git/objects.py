@@ -25,10 +25,16 @@ def object_folder(git: Git, parent: Path) -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="tmp_objdir-codagent-", dir=parent) as name:  # a name that git cleans up after a crash
         folder = Path(name)
-        (folder / "info").mkdir()
         (folder / "pack").mkdir()
-        (folder / "info/alternates").write_bytes(os.fsencode(git.path("objects").resolve()) + b"\n")
+        borrow_objects(folder, git.path("objects").resolve())
         yield folder
+
+
+def borrow_objects(folder: Path, objects: Path) -> None:
+    """Let git find what is in the folder `objects`, whatever its name, also from the folder of objects `folder`."""
+    quoted = os.fsencode(objects).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    (folder / "info").mkdir(exist_ok=True)
+    (folder / "info/alternates").write_bytes(b'"%s"\n' % quoted)
 
 
 def move_file(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from codagent.errors import RepositoryError, SandboxError
 from codagent.files import read_plain, temporary_folder
 from codagent.protocols import Sandbox
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import object_folder
+from codagent.repository.git.objects import borrow_objects, object_folder
 from codagent.types import CommandResult
 
 HISTORY = 50  # commits of the history that the agent can see
@@ -110,9 +110,7 @@ def clone_shared(root: Path, folder: Path, commit: str) -> None:
     lender.line("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
     folder.mkdir(parents=True, exist_ok=True)
     Git(root)("init", "--quiet", "--template=", str(folder))
-    (folder / ".git" / "objects" / "info").mkdir(exist_ok=True)
-    objects = lender.path("objects").resolve()
-    (folder / ".git" / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
+    borrow_objects(folder / ".git/objects", lender.path("objects").resolve())
     Git(folder, work_tree=True)("checkout", "--quiet", "--detach", commit)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--restarts", action="store_true")
     given = parser.parse_args()
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup does this, and each command would ignore SIGHUP, too
+        signal.signal(signal.SIGHUP, lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="chaos-") as name, ExitStack() as stack:
         engine = stack.enter_context(own_engine(Path(name) / "engine", load_definition("python").image)) if given.restarts else None
         table = [_try_kind(kind, Path(name) / kind, given.kills, random.Random(f"{given.seed} {kind}"), engine) for kind in given.kinds]

@@ -1,12 +1,13 @@
 """Files moved between file systems."""
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from codagent.repository.git.objects import move_file
+from codagent.repository.git.objects import borrow_objects, move_file
 
 
 @pytest.fixture
@@ -41,3 +42,14 @@ def test_a_copy_that_fails_leaves_both_as_they_were(tmp_path, elsewhere):
         move_file(source, tmp_path / "file")
     assert source.read_text() == "new\n"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", [b"plain", b"two\nlines", b'"quoted"', b"back\\slash", b"\xff", b"# no comment", b" "])
+def test_objects_are_found_in_a_folder_of_whatever_name(tmp_path, name):
+    lender, borrower = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)), tmp_path / "borrower"
+    for folder in (lender, borrower):
+        subprocess.run(["git", "init", "-q", folder], check=True)
+    written = subprocess.run(["git", "hash-object", "-w", "--stdin"], cwd=lender, input=b"lent\n", capture_output=True, check=True)
+    borrow_objects(borrower / ".git/objects", lender / ".git/objects")
+    found = subprocess.run(["git", "cat-file", "blob", written.stdout.strip()], cwd=borrower, capture_output=True, check=True)
+    assert found.stdout == b"lent\n"

@@ -81,7 +81,12 @@ class AdapterPool:
         return self._peft(**inputs)
 
     def _put_on(self, peft_name: str, folder: Path, config: Any) -> None:
-        """Put an adapter on the model. Raises whatever peft and torch raise when it does not fit; the model is then changed in part."""
+        """Put an adapter on the model, and try it with two tokens.
+
+        Raises ValueError when the model then computes no numbers, and whatever peft and torch raise when the adapter does not fit. The
+        model is then changed in part.
+        """
+        import torch
         from peft import PeftModel
 
         if self._peft is None:
@@ -90,6 +95,11 @@ class AdapterPool:
             self._peft.add_adapter(peft_name, config)
         load_lora(self._peft, folder, peft_name)
         self._peft.eval()
+        self._peft.set_adapter(peft_name, inference_mode=True)
+        with torch.inference_mode():
+            logits = self._peft(input_ids=torch.zeros((1, 2), dtype=torch.long, device=self._peft.device)).logits
+        if not (logits < torch.inf).all():  # also where a logit is NaN
+            raise ValueError("with it, the model computes NaN or infinity")
 
     def _restore(self, before: Sequence[tuple[Any, dict[str, Any]]], peft_name: str) -> None:
         """Make the model what it was before `_put_on`, however far that came. `before` has the children of each module."""
