@@ -63,7 +63,7 @@ def mends(name: str, folder: Path, model: str) -> bool:
     judge = [CODAGENT, "loop", "nothing", *checks, "--model", "scripted:/dev/null", "--repo", root]
     judged = subprocess.run(judge, check=False, capture_output=True)
     word = "right" if judged.returncode == 0 else "WRONG"
-    print(f"{name}: {result['outcome']}, {result['tokens']} tokens, {result['seconds']:.0f} s: {word}", flush=True)
+    print(f"{name}: {result['outcome']}, {result['tokens']} tokens, {result['seconds'] or 0:.0f} s: {word}", flush=True)
     return judged.returncode == 0
 
 
