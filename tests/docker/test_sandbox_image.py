@@ -175,7 +175,9 @@ def test_what_a_setup_leaves_in_the_background_is_not_waited_for(root: Path) -> 
     assert run_after_setup("setsid sleep 300 & echo ready >/opt/seen", root) == "ready\n"
 
 
-def test_a_killed_host_leaves_a_setup_to_the_reaper(client: Any, own_host: str, containers: Callable[[str], list[dict[str, Any]]]) -> None:
+def test_a_killed_host_leaves_a_setup_to_the_reaper(
+    own_host: str, containers: Callable[[str], list[dict[str, Any]]], wait_until_gone: Callable[[str], bool]
+) -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED, own_host], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         assert host.stdout.readline().startswith("building")
@@ -184,7 +186,7 @@ def test_a_killed_host_leaves_a_setup_to_the_reaper(client: Any, own_host: str, 
         host.send_signal(signal.SIGKILL)
     [left] = containers("setup")
     assert left["Id"] in reap()
-    assert containers("setup") == []
+    assert wait_until_gone("setup")
 
 
 def test_an_image_after_a_setup_does_not_look_like_ours_to_remove(root: Path, client: Any) -> None:

@@ -5,7 +5,9 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -53,22 +55,24 @@ def engine(path, version="1.2.3", **info):
 
 
 @pytest.fixture(autouse=True)
-def machine(tmp_path, monkeypatch):
+def machine(monkeypatch):
     """A machine on which no engine runs: no sockets, no configuration."""
-    for name in (
-        "DOCKER_HOST",
-        "DOCKER_CONTEXT",
-        "DOCKER_CONFIG",
-        "DOCKER_TLS_VERIFY",
-        "DOCKER_CERT_PATH",
-        "XDG_CONFIG_HOME",
-        "COLIMA_HOME",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setattr(address, "DEFAULT_SOCKET", tmp_path / "default.sock")
-    return tmp_path
+    with TemporaryDirectory(prefix="m-") as folder:  # the path of a socket has about a hundred bytes
+        home = Path(folder)
+        for name in (
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "DOCKER_CONFIG",
+            "DOCKER_TLS_VERIFY",
+            "DOCKER_CERT_PATH",
+            "XDG_CONFIG_HOME",
+            "COLIMA_HOME",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
+        monkeypatch.setattr(address, "DEFAULT_SOCKET", home / "default.sock")
+        yield home
 
 
 def configure(folder, current=None, **contexts):

@@ -6,7 +6,6 @@ shapes of its tensors. The settings may say the same with regular expressions, w
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,12 +19,14 @@ _REPLACED = ("target_modules", "exclude_modules", "layers_to_transform", "layers
 _WITHOUT_EFFECT = ("base_model_name_or_path", "revision", "task_type", "auto_mapping", "peft_version", "inference_mode", "lora_dropout")
 _HARMLESS_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")  # values of init_lora_weights with which the base stays as it was
 
+_MAX_ALPHA = 1_000_000  # a thousand times what anybody uses; far more makes infinity out of any output
+
 
 def read_lora_config(folder: Path) -> Any:
-    """Read the settings of an adapter as peft's LoraConfig, without loading its tensors.
+    """Read the settings of an adapter as peft's LoraConfig, and look through its tensors.
 
-    Raises ValueError, OSError or an error of safetensors when the files cannot be read, when the adapter is not a LoRA, or when it would
-    change more than the outputs of linear layers.
+    Raises ValueError, OSError or an error of safetensors when the files cannot be read, when the adapter is not a LoRA, when it would
+    change more than the outputs of linear layers, or when it holds NaN or infinity.
     """
     from peft import LoraConfig
 
@@ -33,6 +34,7 @@ def read_lora_config(folder: Path) -> Any:
     if (kind := settings.get("peft_type")) != "LORA":
         raise ValueError(f"it is of the kind {str(kind)[:40]!r}, and only LORA is taken")
     _refuse_other_settings(settings, LoraConfig())
+    _refuse_infinity(folder / ADAPTER_TENSORS)
     ranks, rank = _find_ranks(shapes), _parse_rank(settings.get("r"))
     rank_pattern = {_parse_layer(name): _parse_rank(value) for name, value in _parse_pattern(settings.get("rank_pattern")).items()}
     if not {*ranks.values()} <= {rank, *rank_pattern.values()}:
@@ -78,6 +80,16 @@ def _read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
         return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 -- it is no mapping
 
 
+def _refuse_infinity(file: Path) -> None:
+    """Raise ValueError when a tensor holds NaN or infinity."""
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as opened:
+        for name in opened.keys():  # noqa: SIM118 -- it is no mapping
+            if not opened.get_tensor(name).float().isfinite().all():
+                raise ValueError(f"{name[:100]} holds NaN or infinity")
+
+
 def _find_ranks(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """Return the rank of each layer that the tensors are for. Raises ValueError for other tensors, and for one of a pair without the other.
 
@@ -105,8 +117,8 @@ def _parse_rank(value: Any) -> int:
 
 
 def _parse_alpha(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError("an alpha is not a number")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _MAX_ALPHA:
+        raise ValueError(f"an alpha is not a number up to {_MAX_ALPHA:,}")
     return value
 
 
