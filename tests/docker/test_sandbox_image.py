@@ -181,7 +181,7 @@ def test_a_killed_host_leaves_a_setup_to_the_reaper(
     with subprocess.Popen([sys.executable, "-c", KILLED, own_host], stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         assert host.stdout.readline().startswith("building")
-        while not containers("setup"):
+        while not any(each["State"] == "running" for each in containers("setup")):  # the engine lists it before it is created in full
             pass
         host.send_signal(signal.SIGKILL)
     [left] = containers("setup")
