@@ -60,16 +60,7 @@ class LocalSandbox:
         self._commands += 1
         log = self._output / f"{self._commands:06}.log"
         started, timed_out = time.monotonic(), False
-        with self._open_log(log) as output:
-            process = self._running = subprocess.Popen(
-                ["bash", *self._fit_arguments(command)],
-                cwd=self._workspace,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = self._running = self._start(command, log)
         try:
             with watch_output(_look_at(log), self._on_output):
                 code = process.wait(timeout)
@@ -88,6 +79,18 @@ class LocalSandbox:
             omitted_bytes=omitted,
             log=str(log),
         )
+
+    def _start(self, command: str, log: Path) -> subprocess.Popen[bytes]:
+        with self._open_log(log) as output:
+            return subprocess.Popen(
+                ["bash", *self._fit_arguments(command)],
+                cwd=self._workspace,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _open_log(self, log: Path) -> BinaryIO:
         try:

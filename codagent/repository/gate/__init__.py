@@ -7,7 +7,7 @@ engine: no line that a program writes can forge one.
 The judge (`inside/judge.py`) is a process that the repository has no part in. The tests of a session share one process, and so do those of
 each twin run: a process for each test, or file, would set up the fixtures of a session again for each, break tests that build on each
 other, and make many reports out of one. What such processes would prevent, code that changes the runner for tests after it, is the same for
-a test and its twin, and so gives itself away. `suspicion` reads the change, and `inside/introspection.py` and `inside/data_watch.py`
+a test and its twin, and so gives itself away. `suspicion` reads the change, and `inside/introspection.py` and `inside/reading.py`
 watch it while it is tested, for the means by which a program can tell a test from its twin or take its answer from a test.
 
 tests/docker/test_gate_cheats.py, test_gate_exit_codes.py and tests/repository/gate/twins/test_cheats.py attack what is claimed here. Not

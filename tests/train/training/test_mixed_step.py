@@ -48,7 +48,7 @@ def opened(monkeypatch):
     ids = []
 
     @contextmanager
-    def open_game(where, loop, profile, say):
+    def open_game(where, loop, profile, say, allow):
         ids.append(loop.id)
         yield keycode.Keycode(0)
 

@@ -89,15 +89,19 @@ class Redo:
         for member in range(recipe.batch.group_size):
             name = f"redo-{step}-{number}-{member}"
             loop = replace(recorded.loop, id=name, group=f"{step}-{number}", model=policy, episodes=(), end=None, notes="")
-            environment = partial(open_recorded, recorded.repository, loop, profile, replace(self._operator, play=rollout))
+            environment = partial(open_recorded, recorded.repository, loop, profile, self._operator.say, self._operator.allow)
             seed = seed_of("train", "replies", recipe.seed, step, number, member)
             group.append(RolloutSpec(loop, profile, environment, tasks, seed))
         return group
 
 
 @contextmanager
-def open_recorded(repository: Path, loop: Loop, profile: Profile, operator: Operator) -> Iterator[Environment]:
+def open_recorded(
+    repository: Path, loop: Loop, profile: Profile, say: Callable[[str], None], allow: AllowedSetups
+) -> Iterator[Environment]:
     """Open the environment of a recorded loop in a temporary repository; close the sandbox and remove the repository afterwards.
+
+    `say` and `allow` are those of the operator.
 
     Raises RepositoryError when the commit that the loop began with is gone, SandboxError when the sandbox's image cannot be prepared, and
     UsageError when the loop was recorded in the local sandbox.
@@ -106,7 +110,7 @@ def open_recorded(repository: Path, loop: Loop, profile: Profile, operator: Oper
         root = folder / loop.id
         git.clone_shared(repository, root, spec_of(loop)[0].begin)
         with _ONE_AT_A_TIME:
-            where = Reopening(root, layout.make_loops_dir(layout.home_dir(root)), operator.say, operator.allow)
+            where = Reopening(root, layout.make_loops_dir(layout.home_dir(root)), say, allow)
             environment = reopen(loop, where, profile=profile)
         with closing(environment):
             yield environment

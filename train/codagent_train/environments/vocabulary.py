@@ -8,11 +8,10 @@ from codagent.types import Message
 
 BEGIN, END = "<notes>", "</notes>"
 NOTES_WORDS = 4  # that notes have
-NOTHING, NOTES, WRITE = (
-    "?",
-    "@notes",
-    "@write",
-)  # words of all environments: of notes that say nothing; before the notes; the request for notes
+# words of all environments
+NOTHING = "?"  # of notes that say nothing
+NOTES = "@notes"  # stands before the notes
+WRITE = "@write"  # asks for notes
 NO_NOTES = " ".join([NOTHING] * NOTES_WORDS)
 
 

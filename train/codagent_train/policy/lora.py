@@ -18,7 +18,6 @@ _USED = ("r", "lora_alpha", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pa
 _REPLACED = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")  # by what the names of the tensors say
 _WITHOUT_EFFECT = ("base_model_name_or_path", "revision", "task_type", "auto_mapping", "peft_version", "inference_mode", "lora_dropout")
 _HARMLESS_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")  # values of init_lora_weights with which the base stays as it was
-
 _MAX_ALPHA = 1_000_000  # a thousand times what anybody uses; far more makes infinity out of any output
 
 
