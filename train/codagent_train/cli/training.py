@@ -69,6 +69,7 @@ def run(
             policy = load_policy(config.policy, seed=config.seed, vocabulary=vocabulary_of(*config.environments), to_train=True)
             from codagent.repository.setups import AllowedSetups, allowed_file
             from codagent_train.data.redo import Operator
+            from codagent_train.training.processes import exit_if_one_of_several
             from codagent_train.training.trainer import train  # takes seconds, so it comes after all that may fail quickly
 
             def on_step(step: int, values: Mapping[str, float]) -> None:
@@ -81,6 +82,7 @@ def run(
     print(checkpoints.find_latest(out))
     if first:
         say(_what_next(config, out))
+    exit_if_one_of_several()
 
 
 def recipe(name: Annotated[str | None, typer.Argument(help="Name of a recipe.", show_default="all names")] = None) -> None:

@@ -9,6 +9,7 @@ from torch.distributed.fsdp import fully_shard
 
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import read_recipe
+from codagent_train.training.processes import exit_if_one_of_several
 
 dist.init_process_group("gloo")
 whole = load_policy(read_recipe("toy").policy, seed=0).model
@@ -29,3 +30,4 @@ pairs = zip(whole.parameters(), shared.parameters(), strict=True)
 largest = max((theirs.full_tensor() - ours).abs().max().item() for ours, theirs in pairs)
 assert largest < 1e-5, largest
 print(f"largest difference {largest:.1e}")
+exit_if_one_of_several()

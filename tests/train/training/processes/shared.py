@@ -1,5 +1,6 @@
 """What each of several processes runs: three steps of a small toy, into a folder, with LoRA of a rank (0: all weights)."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import BatchConfig, read_recipe
+from codagent_train.training.processes import exit_if_one_of_several
 from codagent_train.training.trainer import train
 
 toy = read_recipe("toy")
@@ -16,4 +18,5 @@ small = replace(toy, policy=policy, batch=BatchConfig(packs=4, group_size=4, mic
 loaded = load_policy(small.policy, seed=0)
 out = Path(sys.argv[1])
 train(small, loaded, out)
-torch.save(loaded.model.state_dict(), out / f"{torch.distributed.get_rank() if torch.distributed.is_initialized() else 'alone'}.pt")
+torch.save(loaded.model.state_dict(), out / f"{os.environ.get('RANK', 'alone')}.pt")
+exit_if_one_of_several()

@@ -65,3 +65,18 @@ def test_two_processes_end_with_the_adapter_of_one(tmp_path):
 def test_torch_shards_all_weights_among_two_processes_and_takes_the_step_of_one():
     """FSDP2 on a CPU, without the trainer: accelerate turns FSDP on for accelerators only."""
     finished(*LAUNCHED, SHARDED)
+
+
+@pytest.mark.parametrize(("group", "told"), [(True, ""), (False, "the end of Python")])
+def test_a_process_of_a_group_ends_without_the_end_of_python(group, told, tmp_path):
+    """There a thread of gloo can end it with SIGABRT."""
+    lines = [
+        "import atexit, torch.distributed as dist",
+        "from codagent_train.training.processes import exit_if_one_of_several",
+        "atexit.register(print, 'the end of Python')",
+        f"dist.init_process_group('gloo', init_method='file://{tmp_path}/store', rank=0, world_size=1)" if group else "",
+        "print('done')",
+        "exit_if_one_of_several()",
+    ]
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=100, check=False)
+    assert (ended.returncode, ended.stdout.split("\n", 1)) == (0, ["done", told and told + "\n"]), ended.stderr
