@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
+from codagent.cli.session.input.pace import Pace
 from codagent.cli.session.input.pastes import Pastes
 from codagent.cli.session.input.printer import install
 from codagent.text import HIDING_MARKS
@@ -28,6 +30,7 @@ from codagent.text import HIDING_MARKS
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
 _REFRESH_S = 0.125
+_DRAW_S = 0.04  # between two times that text is drawn while it comes
 _EARLY_S = 1.0  # within which keys are read that were typed before
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "doing": "fg:ansicyan", "thought": "fg:ansibrightblack"})
 
@@ -59,6 +62,7 @@ class Screen:
         Char.display_mappings |= {mark: f"<{ord(mark):04x}>" for mark in HIDING_MARKS}  # a paste may have them
         self._listener, self._live, self._status = listener, live, status
         self._pastes, self._began, self._stopped_at, self._hint = Pastes(), 0.0, 0.0, ""
+        self._pace = Pace(self.redraw, _DRAW_S)
         self._prompt: PromptSession[str] = PromptSession(
             message=self._draw,
             history=FileHistory(str(history)),
@@ -95,6 +99,13 @@ class Screen:
     def redraw(self) -> None:
         """Draw the live lines anew. From any thread."""
         self._prompt.app.invalidate()
+
+    def redraw_soon(self) -> None:
+        """Draw the live lines anew, but not more often than a person sees: at once when this was not asked for lately. From any thread."""
+        loop = self._prompt.app.loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the input line has just gone
+                self._pace.ask(loop)
 
     def columns(self) -> int:
         """Return the width of the terminal."""
@@ -183,6 +194,9 @@ class PlainInput:
         """Do nothing."""
 
     def redraw(self) -> None:
+        """Do nothing."""
+
+    def redraw_soon(self) -> None:
         """Do nothing."""
 
     def columns(self) -> int:
