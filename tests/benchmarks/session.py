@@ -167,6 +167,8 @@ def measure(home: Path, server: Server, turns: int, keys: int) -> Iterator[Figur
         terminal.send("!for i in $(seq 100000); do echo line $i; sleep 0.01; done")
         terminal.wait_for("line ")
         yield _describe_keys("key to echo while a command prints, p99", measure_keys(terminal, keys // 4))
+        terminal.type("\x03\x03\x03")  # takes away what was typed, stops the command, leaves
+        terminal.read_to_the_end()
 
 
 def _describe_keys(name: str, times: list[float]) -> Figure:
