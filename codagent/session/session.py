@@ -19,6 +19,7 @@ from codagent.session.turn_workspace import Answered, Workspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
+from codagent.text import join_names
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
 
 _SEEDS = 1000  # the difference between the seeds of two turns
@@ -121,7 +122,9 @@ class Session:
             now.history.choose(self._chosen)
             self._chosen = None
         task = Task(f"turn-{len(now.history.turns) + 1}", text or GO_ON, self.runner.settings.checks)
-        told = attach_files(text, now.workspace.sandbox.read)
+        told, missing = attach_files(text, now.workspace.sandbox)
+        if missing:
+            self._display.say(f"{join_names(missing)}: no such file in the sandbox, so nothing is told of it")
         now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, told))
         episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
         try:

@@ -135,6 +135,7 @@ class Screen:
         keys.add("c-j")(self._on_line_end)
         keys.add("c-c")(self._on_interrupt)
         keys.add("c-d", filter=Condition(lambda: not self._prompt.default_buffer.text))(_leave)
+        keys.add("c-z")(lambda _: self._say("Ctrl-Z does nothing here; Ctrl-D leaves, and `codagent session --continue` comes back"))
         keys.add("c-g")(lambda event: event.current_buffer.open_in_editor())
         keys.add("c-o")(lambda _: self._listener.expand())
         keys.add(Keys.BracketedPaste)(lambda event: event.current_buffer.insert_text(self._pastes.fold(event.data)))
@@ -170,7 +171,11 @@ class Screen:
         if again:
             _leave(event)
         elif not self._listener.stop():
-            self._hint = "press Ctrl-C again, or Ctrl-D, to leave"
+            self._say("press Ctrl-C again, or Ctrl-D, to leave")
+
+    def _say(self, hint: str) -> None:
+        """Show a hint in the place of the status line, until the next line is sent."""
+        self._hint = hint
 
 
 def _insert_line_end(event: KeyPressEvent) -> None:
