@@ -31,7 +31,6 @@ PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
 _REFRESH_S = 0.125
 _DRAW_S = 0.04  # between two times that text is drawn while it comes
-_EARLY_S = 1.0  # within which keys are read that were typed before
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "doing": "fg:ansicyan", "thought": "fg:ansibrightblack"})
 
 
@@ -61,7 +60,8 @@ class Screen:
         history.parent.mkdir(parents=True, exist_ok=True)
         Char.display_mappings |= {mark: f"<{ord(mark):04x}>" for mark in HIDING_MARKS}  # a paste may have them
         self._listener, self._live, self._status = listener, live, status
-        self._pastes, self._began, self._stopped_at, self._hint = Pastes(), 0.0, 0.0, ""
+        self._pastes, self._stopped_at, self._hint = Pastes(), 0.0, ""
+        self._early = True  # whether the keys that are read may have been typed before the input line was there
         self._pace = Pace(self.redraw, _DRAW_S)
         self._prompt: PromptSession[str] = PromptSession(
             message=self._draw,
@@ -78,13 +78,13 @@ class Screen:
             style=_STYLE,
             color_depth=None if color else ColorDepth.DEPTH_1_BIT,
         )
+        self._prompt.app.key_processor.before_key_press += self._on_key
         self._thread = threading.Thread(target=self._run, name="input", daemon=True)
         self._streams = sys.stdout, sys.stderr
 
     def start(self) -> None:
         """Show the input line. What is printed from here on appears above it."""
         self._printer = install(self._prompt.app)
-        self._began = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -156,9 +156,17 @@ class Screen:
         self._hint = ""
         self._listener.line(self._pastes.unfold(shown), shown)
 
+    def _on_key(self, _: object) -> None:
+        """Take note of a key. Those that were typed before the input line was there are read together with the first, in one go."""
+        if self._early and (loop := self._prompt.app.loop):
+            loop.call_soon(self._end_early)
+
+    def _end_early(self) -> None:
+        self._early = False
+
     def _on_line_end(self, event: KeyPressEvent) -> None:
         """Insert a line end. What was typed before the input line was there has line ends in the place of Enter."""
-        if time.monotonic() - self._began < _EARLY_S:
+        if self._early:
             self._on_enter(event)
         else:
             _insert_line_end(event)
