@@ -12,7 +12,8 @@
     │   └── NotPublished          the work is kept as a commit, but a ref could not be written
     ├── RecordError           7   unknown schema, or damaged
     ├── LimitReached          8   tokens, money, time
-    └── Diverged             10   training gave numbers that are not finite (codagent_train.errors)
+    ├── Diverged             10   training gave numbers that are not finite (codagent_train.errors)
+    └── PhaseFailed               a command that `improve` ran; its own exit code (codagent_train.errors)
 
 A message says what, which, and what to do next. Only `cli` turns an error into text and an exit code.
 """
@@ -23,7 +24,7 @@ from typing import ClassVar, Literal
 class CodagentError(Exception):
     """The root; never raised itself."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UsageError(CodagentError):

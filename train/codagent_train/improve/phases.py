@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 
 from codagent.errors import UsageError
+from codagent_train.errors import PhaseFailed
 from codagent_train.files import require_empty
 from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
@@ -61,7 +62,7 @@ class Improver:
         self._began = time.monotonic()
 
     def run(self, *, resume: bool) -> None:
-        """Run all phases. Raises UsageError when a phase cannot be done; what was done stays, and `resume` goes on with it."""
+        """Run all phases. Raises PhaseFailed when a command of a phase fails; what was done stays, and `resume` goes on with it."""
         wanted, out = self._wanted, self._out
         _begin(wanted, out, resume=resume)
         repositories = [str(Path(path).resolve()) for path in wanted.repositories]
@@ -130,7 +131,7 @@ class Improver:
         return self._run("codagent-train", *arguments, seconds=seconds)
 
     def _run(self, name: str, *arguments: str, codes: Sequence[int] = (0,), seconds: float | None = None) -> str:
-        """Run a command in the folder, and return what it printed. Raises UsageError when it fails, TimeoutError past `seconds`."""
+        """Run a command in the folder, and return what it printed. Raises PhaseFailed when it fails, TimeoutError past `seconds`."""
         code = _MAIN.format(name=name, package=name.replace("-", "_"))
         with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
             command = [sys.executable, "-P", "-c", code, *arguments]
@@ -144,7 +145,7 @@ class Improver:
             printed.seek(0)
             text = printed.read()
         if child.returncode not in codes:
-            raise UsageError(f"`{name} {arguments[0]}` ended with {child.returncode}; it says why above. Go on with --resume")
+            raise PhaseFailed(f"{name} {arguments[0]}", child.returncode)
         return text
 
     def _share(self, phase: str) -> float:
