@@ -18,7 +18,7 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent_train.errors import PhaseFailed
-from codagent_train.files import require_empty
+from codagent_train.files import make_writable, require_empty, require_outside
 from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
@@ -183,7 +183,8 @@ def _begin(wanted: Improvement, out: Path, *, resume: bool) -> None:
         if json.loads((out / REQUEST).read_text(encoding="utf-8")) != json.loads(json.dumps(asked)):
             raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
         return
-    require_empty(out).mkdir(parents=True, exist_ok=True)
+    require_outside(out, map(Path, wanted.repositories))
+    make_writable(require_empty(out))
     (out / REQUEST).write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 

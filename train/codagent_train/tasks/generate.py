@@ -15,7 +15,7 @@ from typing import Literal
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
-from codagent_train.files import require_empty
+from codagent_train.files import make_writable, require_empty, require_outside
 from codagent_train.tasks.bugs.candidates import Bug, find_bugs, is_code
 from codagent_train.tasks.checking import BugChecker, Trial, parse_check
 from codagent_train.tasks.start import commit_bug, copy_repository, name_repositories, read_files
@@ -72,7 +72,8 @@ def make_tasks(request: TaskRequest, out: Path, workshop: Workshop, *, resume: b
             refusals.append(error)
             workshop.say(f"no tasks from {name}: {error}")
     if not tasks:
-        raise UsageError(f"no task was made: {refusals[-1]}" if refusals else "no task was made")
+        reason = refusals[-1] if refusals else "give a repository with more code, or with tests that notice a bug in it"
+        raise UsageError(f"no task was made: {reason}")
     with (out / TASKS_FILE).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(task)) + "\n" for task in tasks)
     return tasks
@@ -93,8 +94,8 @@ def _begin(request: TaskRequest, out: Path, *, resume: bool) -> None:
         if file.read_text(encoding="utf-8") != asked:
             raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
         return
-    require_empty(out)
-    out.mkdir(parents=True, exist_ok=True)
+    require_outside(out, map(Path, request.repositories))
+    make_writable(require_empty(out))
     file.write_text(asked, encoding="utf-8")
 
 
