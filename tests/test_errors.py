@@ -20,6 +20,6 @@ def test_an_error_of_the_machine_has_a_sentence_and_an_exit_code(number, code):
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EBADF, errno.ECHILD])
 def test_any_other_error_of_the_system_is_a_bug(number):
     bug = OSError(number, os.strerror(number))
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match=os.strerror(number)) as raised:
         explain_system_error(bug)
     assert raised.value is bug
