@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -86,6 +89,25 @@ def test_closing_kills_what_commands_left_running_and_nothing_of_another_sandbox
     wait_until_they_sleep(its, own)
     other.close()
     assert [sleeps(its), sleeps(own)] == [False, True]
+
+
+@pytest.mark.parametrize("command", ["sleep 1000", "setsid sleep 1000; sleep 1000", "trap '' HUP TERM; while true; do sleep 1; done"])
+def test_nothing_is_left_when_codagent_is_killed_while_a_command_runs(command: str, tmp_path: Path) -> None:
+    code = f"from codagent.sandbox.local import LocalSandbox; LocalSandbox().run({'echo begun; pwd; ' + command!r}, timeout=1000)"
+    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}) as killed:
+        while not any(log.read_text() for log in tmp_path.glob("*/output/*.log")):
+            time.sleep(0.01)
+        (folder,) = tmp_path.iterdir()
+        killed.kill()
+    home = f"HOME={folder}/home".encode()
+    while folder.exists() or any(home in environment for environment in read_environments()):
+        time.sleep(0.01)
+
+
+def read_environments() -> Iterator[bytes]:
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            yield file.read_bytes()
 
 
 def test_a_command_longer_than_an_argument_may_be_runs(sandbox: LocalSandbox) -> None:

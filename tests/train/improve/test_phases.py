@@ -1,11 +1,14 @@
 """What an improvement writes down and goes on from. tests/benchmarks has no figures of it: they take hours."""
 
 import json
+import subprocess
 import tomllib
+from dataclasses import replace
 
 import pytest
 
 from codagent.errors import UsageError
+from codagent_train.errors import PhaseFailed
 from codagent_train.improve.page import write_page
 from codagent_train.improve.phases import Improvement, Improver, read_times, write_recipe
 from codagent_train.recipe.schema import Recipe, read_recipe
@@ -27,13 +30,24 @@ def test_a_recipe_leaves_out_what_the_records_have_nothing_for(tmp_path):
 
 def test_a_phase_that_fails_says_so_and_what_was_done_stays(tmp_path, capfd):
     lines = []
-    with pytest.raises(UsageError, match=r"`codagent-train tasks` ended with 2; it says why above. Go on with --resume"):
+    with pytest.raises(PhaseFailed, match=r"`codagent-train tasks` ended with 2; it says why above. Go on with --resume") as failed:
         Improver(WANTED, tmp_path / "out", lines.append).run(resume=False)
+    assert failed.value.exit_code == 2
     assert "is not a folder" in capfd.readouterr().err
     assert lines == ["tasks: 0 minutes passed, at most 1 left"]
     assert read_times(tmp_path / "out").keys() == {"tasks"}
     with pytest.raises(UsageError, match="not empty"):
         Improver(WANTED, tmp_path / "out", lines.append).run(resume=False)
+
+
+def test_the_exit_code_is_that_of_the_command_that_failed(tmp_path, monkeypatch, capfd):
+    repository = tmp_path / "theirs"
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for such tests
+    with pytest.raises(PhaseFailed) as failed:
+        Improver(replace(WANTED, repositories=(str(repository),)), tmp_path / "out", print).run(resume=False)
+    assert failed.value.exit_code == 6
+    assert "belongs to another user" in capfd.readouterr().err
 
 
 def test_other_options_do_not_go_on_but_other_hours_do(tmp_path):

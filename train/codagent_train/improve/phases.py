@@ -17,7 +17,8 @@ from importlib import resources
 from pathlib import Path
 
 from codagent.errors import UsageError
-from codagent_train.files import require_empty
+from codagent_train.errors import PhaseFailed
+from codagent_train.files import make_writable, require_empty, require_outside
 from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
@@ -61,7 +62,7 @@ class Improver:
         self._began = time.monotonic()
 
     def run(self, *, resume: bool) -> None:
-        """Run all phases. Raises UsageError when a phase cannot be done; what was done stays, and `resume` goes on with it."""
+        """Run all phases. Raises PhaseFailed when a command of a phase fails; what was done stays, and `resume` goes on with it."""
         wanted, out = self._wanted, self._out
         _begin(wanted, out, resume=resume)
         repositories = [str(Path(path).resolve()) for path in wanted.repositories]
@@ -130,7 +131,7 @@ class Improver:
         return self._run("codagent-train", *arguments, seconds=seconds)
 
     def _run(self, name: str, *arguments: str, codes: Sequence[int] = (0,), seconds: float | None = None) -> str:
-        """Run a command in the folder, and return what it printed. Raises UsageError when it fails, TimeoutError past `seconds`."""
+        """Run a command in the folder, and return what it printed. Raises PhaseFailed when it fails, TimeoutError past `seconds`."""
         code = _MAIN.format(name=name, package=name.replace("-", "_"))
         with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
             command = [sys.executable, "-P", "-c", code, *arguments]
@@ -144,7 +145,7 @@ class Improver:
             printed.seek(0)
             text = printed.read()
         if child.returncode not in codes:
-            raise UsageError(f"`{name} {arguments[0]}` ended with {child.returncode}; it says why above. Go on with --resume")
+            raise PhaseFailed(f"{name} {arguments[0]}", child.returncode)
         return text
 
     def _share(self, phase: str) -> float:
@@ -182,7 +183,8 @@ def _begin(wanted: Improvement, out: Path, *, resume: bool) -> None:
         if json.loads((out / REQUEST).read_text(encoding="utf-8")) != json.loads(json.dumps(asked)):
             raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
         return
-    require_empty(out).mkdir(parents=True, exist_ok=True)
+    require_outside(out, map(Path, wanted.repositories))
+    make_writable(require_empty(out))
     (out / REQUEST).write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 
