@@ -432,9 +432,9 @@ def test_a_turn_that_cannot_be_taken_up_now_is_taken_up_another_time(place, monk
         with monkeypatch.context() as gone:
             gone.setattr(keeping, "_ENGINE_S", 0.0)
             if moment == "opened":
-                gone.setattr(Workspace, "sandbox", property(refuse))
+                gone.setattr(TurnWorkspace, "sandbox", property(refuse))
             else:
-                gone.setattr(Workspace, "collect" if moment == "collected" else "_read_target", lambda *_: refuse(_))
+                gone.setattr(TurnWorkspace, "collect" if moment == "collected" else "_read_target", lambda *_: refuse(_))
             again = place.resume(session.id, replies=[])
             with pytest.raises(SandboxError, match="the engine is gone"):
                 again.open()
