@@ -77,6 +77,10 @@ def _invoke() -> int:
     _open_streams()
     try:
         app(prog_name="codagent")
+    except CodagentError:
+        if signals.was_ended():  # it may be no more than what became of that: a terminal that is closed is none
+            raise KeyboardInterrupt from None
+        raise
     except SystemExit as end:
         reason = end.__context__
         if isinstance(reason and reason.__cause__, KeyboardInterrupt):

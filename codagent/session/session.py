@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from codagent.agent.episode import Agent, run_episode
+from codagent.errors import SandboxError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
@@ -235,11 +236,14 @@ class Session:
         """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
 
         A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
+        Raises SandboxError when its work cannot be brought out; it stays unfinished then.
         """
         now = self._now
         if episode.commit is None:
             now.workspace.replay(episode.steps)
             episode = now.keeper.keep(episode)
+            if episode.end == "sandbox":
+                raise SandboxError(episode.cause)
         else:
             now.workspace.commit = episode.commit
         self.history.add(replace(episode, end=episode.end or "interrupted"))
