@@ -153,7 +153,7 @@ class Gates:
 
     def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
         start = self._start_runs(checks, deadline, known={tree: runs})
-        disputed = any(run.tests and (run.tests.agreeing or run.tests.unsteady) for run in runs)
+        disputed = any(run.tests and (run.tests.agreeing or run.tests.unreached or run.tests.unsteady) for run in runs)
         if disputed and start and git.tree_of(self._root, self._start) != tree:
             start = self._start_runs(checks, deadline, twins=True)
         known = {path for run in start if run.tests for path in run.tests.looks}
