@@ -119,7 +119,9 @@ class Watch:
 
 
 def _list_replaced(originals: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, str]]:
-    return [(owner, name) for owner, stood in originals for name, value in stood.items() if vars(owner).get(name) is not value]
+    return [
+        (owner, name) for owner, stood in originals for now in [vars(owner)] for name, value in stood.items() if now.get(name) is not value
+    ]
 
 
 def _is_function(value: object) -> bool:

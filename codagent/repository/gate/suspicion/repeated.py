@@ -3,7 +3,7 @@
 A case is repeated where its arguments and what is expected follow each other as literals, whatever stands between them, in code or in data.
 Only calls with two arguments or more, or with a long text, are looked for in that way, because tables with one key are honest work. A
 branch may have one argument that is a number. A case of which only 0, 1 or the like comes out may be the base of a recursion. A table may
-also hold nothing but what is expected, in the order of the tests: `iter([3, 0])`.
+also hold nothing but the numbers that are expected, in the order of the tests: `iter([3, 0])`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def read_cases(source: bytes) -> Iterator[Case]:
 
 
 def read_answers(source: bytes) -> Iterator[Case]:
-    """Yield what a test file expects of each function that has several cases, and of each parametrisation, in the order of the tests."""
+    """Yield the numbers that a test file expects of each function that has several cases, in the order of the tests."""
     answers: dict[str, list[ast.expr]] = {}
     for name, _, want in _list_cases(parse(source)):
         answers.setdefault(name, []).append(want)
-    listed = (_as_case(wanted) for wanted in answers.values())
-    yield from (case for case, wanted in zip(listed, answers.values(), strict=True) if len(case) == len(wanted) >= _MANY)
+    listed = (_as_case(wanted) for wanted in answers.values() if len(wanted) >= _MANY)
+    yield from (case for case in listed if all(map(_NUMBER.fullmatch, case)))
 
 
 def find_repeated(changes: Iterable[Change], cases: frozenset[Case], answers: frozenset[Case] = frozenset()) -> list[str]:
