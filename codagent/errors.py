@@ -12,18 +12,26 @@
     │   └── NotPublished          the work is kept as a commit, but a ref could not be written
     ├── RecordError           7   unknown schema, or damaged
     ├── LimitReached          8   tokens, money, time
-    └── Diverged             10   training gave numbers that are not finite (codagent_train.errors)
+    ├── Diverged             10   training gave numbers that are not finite (codagent_train.errors)
+    └── PhaseFailed               a command that `improve` ran; its own exit code (codagent_train.errors)
 
 A message says what, which, and what to do next. Only `cli` turns an error into text and an exit code.
 """
 
+import errno
 from typing import ClassVar, Literal
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_MACHINE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENAMETOOLONG),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+)  # not wrong in codagent, but on this machine, or in a path that a person gave
 
 
 class CodagentError(Exception):
     """The root; never raised itself."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UsageError(CodagentError):
@@ -78,3 +86,11 @@ class LimitReached(CodagentError):
     def __init__(self, limit: Literal["tokens", "usd", "seconds"], message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+def explain_system_error(error: OSError) -> tuple[int, str]:
+    """Return the exit code and one sentence for an error of the machine: a full disk, no permission. Raises any other error, a bug."""
+    if error.errno not in (*_FULL_DISK, *_OF_MACHINE):
+        raise error
+    code = RecordError.exit_code if error.errno in _FULL_DISK else UsageError.exit_code
+    return code, f"{error.filename or 'this machine'}: {error.strerror}"

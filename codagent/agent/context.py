@@ -58,7 +58,7 @@ class Context:
         return self._counted + self._fresh_bytes // BYTES_PER_TOKEN + sampling.max_tokens > context_tokens
 
     def shrink(self) -> None:
-        """Shorten what the model needs least. Raises ModelError when nothing is left to truncate_middle."""
+        """Shorten what the model needs least. Raises ModelError when nothing is left to shorten."""
         old = max(0, len(self._steps) - KEEP)
         if self._shortened < old:
             self._shortened = old

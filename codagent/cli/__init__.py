@@ -1,6 +1,5 @@
 """The command line. Only this package prints, reads the environment and exits."""
 
-import errno
 import gc
 import os
 import sys
@@ -9,14 +8,9 @@ from contextlib import contextmanager
 
 from codagent import __version__
 from codagent.cli import signals
-from codagent.errors import CodagentError, UsageError
+from codagent.errors import CodagentError, UsageError, explain_system_error
 
 _OUTCOMES = {2: "usage", 4: "model", 5: "sandbox", 6: "repository", 7: "record", 8: "limit"}  # of the errors, by exit code
-
-
-_OF_MACHINE = {errno.ENOSPC: 7, errno.EDQUOT: 7, errno.EFBIG: 7} | dict.fromkeys(
-    (errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO), 2
-)  # exit codes of system errors that are no bug
 
 
 class _Refused(UsageError):
@@ -61,9 +55,7 @@ def main() -> None:
         if code != signals.PIPE_CLOSED:
             _complain(message)
     except OSError as error:
-        if error.errno not in _OF_MACHINE:
-            raise
-        outcome, code, message = "error", _OF_MACHINE[error.errno], f"{error.filename or 'this machine'}: {error.strerror}"
+        code, message = explain_system_error(error)
         _complain(message)
     finally:
         if not told and {"--json", "--stream-json"} & {*sys.argv}:
@@ -85,6 +77,10 @@ def _invoke() -> int:
     _open_streams()
     try:
         app(prog_name="codagent")
+    except CodagentError:
+        if signals.was_ended():  # it may be no more than what became of that: a terminal that is closed is none
+            raise KeyboardInterrupt from None
+        raise
     except SystemExit as end:
         reason = end.__context__
         if isinstance(reason and reason.__cause__, KeyboardInterrupt):

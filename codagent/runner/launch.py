@@ -1,4 +1,4 @@
-"""Loops begun, taken up again, and branch_spec off."""
+"""Begin loops, resume one, and begin loops where another one stood."""
 
 from __future__ import annotations
 

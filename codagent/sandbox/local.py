@@ -1,7 +1,8 @@
 """Commands on this machine, in a folder: for tests, and for a user who chooses this sandbox by name.
 
 It does not isolate. A command can read and write what this user can, reach the network, use all memory and disk, and outlive its time
-limit by starting a session of its own. Only the environment is kept from it: keys in variables are not passed on.
+limit by starting a session of its own. When codagent ends, also when it is killed, what commands have left running is killed on Linux.
+Only the environment is kept from it: keys in variables are not passed on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ from codagent.types import CommandResult
 
 _MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
 _KILL_SECONDS = 10.0  # that `kill_all` tries
+# Waits for the end of its input, which is the end of codagent in any way; kills what has the HOME $1, and removes the folder $2.
+_CLEAN_UP = """
+cat > /dev/null
+while files=$(grep -slzxF "HOME=$1" /proc/[0-9]*/environ); [ "$files" ]; do kill -9 $(cut -d/ -f3 <<< "$files") 2> /dev/null; done
+rm -rf -- "$2"
+"""
 
 
 class LocalSandbox:
@@ -44,6 +51,8 @@ class LocalSandbox:
             path.mkdir(parents=True, exist_ok=True)
         path_variable = os.environ.get("PATH", os.defpath)
         self._environment = {**ENVIRONMENT, "PATH": path_variable, "HOME": str(self._own / "home"), "PWD": str(self._workspace)}
+        clean_up = ("bash", "-c", _CLEAN_UP, "bash", self._environment["HOME"], str(self._own))
+        self._cleaner = subprocess.Popen(clean_up, stdin=subprocess.PIPE, env={"PATH": path_variable}, start_new_session=True)
         self._commands = 0
         self._running: subprocess.Popen[bytes] | None = None
 
@@ -136,6 +145,8 @@ class LocalSandbox:
         if self._running:
             _kill_session(self._running)
         self.kill_all()
+        self._cleaner.kill()
+        self._cleaner.communicate()
 
     def _locate(self, path: str) -> Path:
         """Return where a path of a command is on this machine. Raises OSError for a path that no file can have."""

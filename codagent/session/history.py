@@ -27,6 +27,7 @@ class History:
         self._root, self._path = root, path
         self.loop = loop
         self._record = Record(path, loop) if resumed else None
+        self._unfinished = False  # whether the last episode on record has no end
 
     @property
     def record(self) -> Record:
@@ -68,6 +69,7 @@ class History:
     def add(self, episode: Episode) -> None:
         """Write the end of an episode whose start is on record."""
         self.record.on_episode_end(episode)
+        self._unfinished = False
         self.loop = replace(self.loop, episodes=(*self.episodes, episode))
 
     def clear(self) -> None:
@@ -88,14 +90,16 @@ class History:
         last = self.episodes[-1] if self.episodes else None
         if last is None or not last.resumable:
             return None
+        self._unfinished = True
         self.loop = replace(self.loop, episodes=self.episodes[:-1], end=None)
         return last
 
     def close(self) -> None:
-        """End the record, if there is one."""
+        """End the record, if there is one. An episode that could not be taken up can be another time."""
         record, self._record = self._record, None
         if record is not None:
-            record.finish("finished")
+            if not self._unfinished:
+                record.finish("finished")
             record.close()
 
 

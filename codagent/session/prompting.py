@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from codagent.prompts import prompt
 from codagent.session.conversation import Conversation, append_text, count_tokens, describe_turns, recall
-from codagent.session.turn_workspace import Workspace
+from codagent.session.turn_workspace import TurnWorkspace
 from codagent.text import BYTES_PER_TOKEN, sanitize, truncate_middle
 from codagent.types import Episode, Message, Profile, Task
 
@@ -18,7 +18,7 @@ _MAX_LINES, _MAX_BYTES = 400, 24_000  # of a file that is named
 _SUMMARY_SHARE = 8  # a summary made without the model takes this part of the context at most
 
 
-def write_prompt(episodes: Sequence[Episode], workspace: Workspace, task: Task, text: str) -> tuple[Message, ...]:
+def write_prompt(episodes: Sequence[Episode], workspace: TurnWorkspace, task: Task, text: str) -> tuple[Message, ...]:
     """Write what the turn `task` is asked with after `episodes`. `text` is what the person said; "": go on.
 
     These are all messages so far and the new one. Where the first messages were left out, they are written anew from the files and rules as
@@ -36,7 +36,7 @@ def write_prompt(episodes: Sequence[Episode], workspace: Workspace, task: Task, 
     return _join_kept(system, talk, workspace, task, said)
 
 
-def _join_kept(system: Message, talk: Conversation, workspace: Workspace, task: Task, said: str) -> tuple[Message, ...]:
+def _join_kept(system: Message, talk: Conversation, workspace: TurnWorkspace, task: Task, said: str) -> tuple[Message, ...]:
     """Join the first messages, the messages that were kept, and what the person says."""
     if not talk.messages:
         return system, Message("user", workspace.write_first_message(replace(task, instruction=said), talk.summary))

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from codagent.agent.episode import Agent, run_episode
+from codagent.errors import SandboxError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
@@ -15,7 +16,7 @@ from codagent.session.compaction import sum_up
 from codagent.session.history import History
 from codagent.session.keeping import Keeper
 from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, write_prompt
-from codagent.session.turn_workspace import Answered, Workspace
+from codagent.session.turn_workspace import Answered, TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
@@ -29,7 +30,7 @@ class _Opened:
     """What a session works with, once it is open."""
 
     ready: Prepared
-    workspace: Workspace
+    workspace: TurnWorkspace
     history: History
     limits: Limits  # of one turn
     model: MeteredModel
@@ -67,7 +68,7 @@ class Session:
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=self._so_far is not None)
             stack.callback(history.close)
             unfinished = history.take_unfinished()
-            workspace = stack.enter_context(closing(Workspace(ready, history.commit, self._on_answer)))
+            workspace = stack.enter_context(closing(TurnWorkspace(ready, history.commit, self._on_answer)))
             model = MeteredModel(ready.opened.model, around.ledger, self._display.on_text)
             keeper = Keeper(ready, runner.settings, workspace, history)
             self._opened = _Opened(ready, workspace, history, around.ledger.limits, model, keeper)
@@ -232,11 +233,14 @@ class Session:
         """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
 
         A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
+        Raises SandboxError when its work cannot be brought out; it stays unfinished then.
         """
         now = self._now
         if episode.commit is None:
             now.workspace.replay(episode.steps)
             episode = now.keeper.keep(episode)
+            if episode.end == "sandbox":
+                raise SandboxError(episode.cause)
         else:
             now.workspace.commit = episode.commit
         self.history.add(replace(episode, end=episode.end or "interrupted"))

@@ -117,4 +117,6 @@ def find_loop(loops: Path, wanted: str | None) -> str:
         return matching[0]
     if matching:
         raise RecordError(f"{wanted!r} may be any of {', '.join(matching)}; give more of it")
-    raise RecordError(f"there is no loop {wanted or ''} in {loops}; `codagent list` shows those that there are")
+    if wanted is None:
+        raise RecordError(f"no loop was recorded in {loops} yet; `codagent run TASK` records one")
+    raise RecordError(f"there is no loop {wanted or repr('')} in {loops}; `codagent list` shows those that there are")

@@ -92,11 +92,11 @@ def test_several_attempts_go_on_with_files_and_notes(agent, environment, tmp_pat
 
 
 def test_the_end_of_harbors_time_leaves_counts_record_and_trajectory(agent, environment, tmp_path):
-    made = agent([FIX[0], call("bash", command="sleep 60"), *FIX[1:]])
+    made = agent([FIX[0], call("bash", command="sleep 600"), *FIX[1:]])
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         run(made, environment, seconds=3)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 250
     assert made.last_context.n_input_tokens == 2
     assert made.last_context.metadata["claimed"] is False
     assert len(json.loads((tmp_path / "logs/trajectory.json").read_text())["steps"]) >= 3
@@ -193,13 +193,13 @@ def test_the_sandbox_reads_and_writes_files_and_says_what_is_none(environment):
 
 def test_commands_have_their_exit_code_and_end_at_their_time_limit(environment):
     def act(sandbox):
-        assert sandbox.run("echo a; echo b >&2; exit 7", timeout=10).exit_code == 7
-        assert sandbox.run("cat <<'X'\nit's\nX", timeout=10).output == "it's\n"
-        late = sandbox.run("sleep 30", timeout=1)
-        assert (late.exit_code, late.timed_out, late.seconds < 10) == (124, True, True)
-        assert sandbox.run("exit 124", timeout=10).timed_out is False
-        assert sandbox.run("a\0b", timeout=10).exit_code == 126
-        long = sandbox.run("head -c 9000000 /dev/zero | tr '\\0' x", timeout=20)
+        assert sandbox.run("echo a; echo b >&2; exit 7", timeout=60).exit_code == 7
+        assert sandbox.run("cat <<'X'\nit's\nX", timeout=60).output == "it's\n"
+        late = sandbox.run("sleep 300", timeout=1)
+        assert (late.exit_code, late.timed_out, late.seconds < 200) == (124, True, True)
+        assert sandbox.run("exit 124", timeout=60).timed_out is False
+        assert sandbox.run("a\0b", timeout=60).exit_code == 126
+        long = sandbox.run("head -c 9000000 /dev/zero | tr '\\0' x", timeout=60)
         assert long.omitted_bytes > 0
         assert len(long.output) < 2_000_000
 
@@ -210,6 +210,6 @@ def test_a_closed_sandbox_answers_no_call(environment):
     def act(sandbox):
         sandbox.close()
         with pytest.raises(SandboxError):
-            sandbox.run("true", timeout=10)
+            sandbox.run("true", timeout=60)
 
     with_sandbox(environment, act)

@@ -32,4 +32,4 @@ def typed(repository, text, *arguments, **environment):
     else:
         running.kill()
     os.close(ours)
-    return running.wait(60), _COLOUR.sub("", shown.decode()).replace("\r\n", "\n")
+    return running.wait(120), _COLOUR.sub("", shown.decode()).replace("\r\n", "\n")

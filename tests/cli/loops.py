@@ -67,4 +67,4 @@ class Started:
     def code(self):
         """The exit code, when it has ended by itself."""
         self._running.stderr.read()
-        return self._running.wait(20)
+        return self._running.wait(120)

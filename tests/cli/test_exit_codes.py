@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.cli.conftest import CHECK, CODAGENT, FIX, IDLE, call
+from tests.pace import Pace
 
 LOCAL = ("--sandbox", "local")
 
@@ -85,9 +86,10 @@ def test_3_when_the_steps_are_over(codagent, script):
 
 def test_4_within_30_seconds_when_the_endpoint_is_down(codagent):
     began = time.monotonic()
-    done = codagent("run", "x", "--model", "http://127.0.0.1:9/v1#m", *LOCAL)
+    with Pace() as pace:
+        done = codagent("run", "x", "--model", "http://127.0.0.1:9/v1#m", *LOCAL)
     assert done.returncode == 4
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 30 + pace.slack
     assert "127.0.0.1:9/v1 refused the connection" in done.stderr
 
 
@@ -152,7 +154,7 @@ def test_130_when_interrupted_and_the_record_is_whole(repository, script, codage
     assert any(b"echo begun" in line for line in running.stderr)
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 130
+    assert running.wait(120) == 130
     assert json.loads(codagent("list", "--json").stdout)[0]["outcome"] == "interrupted"
     assert codagent("show").stdout.endswith("\noutcome: interrupted\n")
 

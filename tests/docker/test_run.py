@@ -62,7 +62,7 @@ def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script,
     )
     assert any(b"echo begun" in line for line in running.stderr)
     running.send_signal(signal.SIGKILL)
-    running.wait(20)
+    running.wait(120)
     listed = json.loads(codagent("list", "--json").stdout)[0]
     assert listed["outcome"] == "interrupted"
     assert wait_until_gone(listed["id"])

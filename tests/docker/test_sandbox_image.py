@@ -66,7 +66,7 @@ def run_after_setup(script: str, root: Path, look: str = "cat /opt/seen") -> str
     """What a sandbox says after a set-up."""
     wanted = load_for_repository("python", {"setup": script})
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=build_image_of(wanted, root)[0])) as sandbox:
-        return sandbox.run(look, timeout=10).output
+        return sandbox.run(look, timeout=60).output
 
 
 def test_a_setup_runs_once_and_again_when_it_or_its_files_change(root: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_setup_runs_once_and_again_when_it_or_its_files_change(root: Path) -> 
     assert lines[0].startswith("building codagent/repo:")
     assert build_image_of(wanted, root) == (first, [])
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=first)) as sandbox:
-        assert sandbox.run("cat /opt/tools; pwd; id -u", timeout=10).output == "one0\n/workspace\n1000\n"
+        assert sandbox.run("cat /opt/tools; pwd; id -u", timeout=60).output == "one0\n/workspace\n1000\n"
     (root / "tools.txt").write_text("two")
     assert build_image_of(wanted, root)[0] != first
 
@@ -87,7 +87,7 @@ def test_a_setup_finds_its_files_where_it_starts_with_their_names_and_modes(root
     (root / "deep" / "run.sh").chmod(0o755)
     wanted = load_for_repository("python", {"setup": "deep/run.sh >/opt/seen", "files": ["deep/run.sh"]})
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=build_image_of(wanted, root)[0])) as sandbox:
-        assert sandbox.run("cat /opt/seen", timeout=10).output == "/setup\n-rwxr-xr-x 0\n"
+        assert sandbox.run("cat /opt/seen", timeout=60).output == "/setup\n-rwxr-xr-x 0\n"
 
 
 def test_a_dockerfile_of_the_repository_is_built_with_what_it_copies(root: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_git_does_not_track_is_in_no_build(root: Path) -> None:
     (root / "link").symlink_to("Dockerfile")
     wanted = load_for_repository("python", {"dockerfile": "Dockerfile"})
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=build_image_of(wanted, root)[0])) as sandbox:
-        listed = sandbox.run("cd /opt/context; find . -type f -o -type l | sort", timeout=10).output.split()
+        listed = sandbox.run("cd /opt/context; find . -type f -o -type l | sort", timeout=60).output.split()
     assert listed == ["./.codagent.Dockerfile", "./.gitignore", "./Dockerfile", "./link"]
 
 
@@ -122,7 +122,7 @@ def test_what_an_image_declares_cannot_weaken_the_sandbox(root: Path) -> None:
     (root / "Dockerfile").write_text(recipe)
     wanted = load_for_repository("python", {"dockerfile": "Dockerfile", "setup": "echo $MARK >/opt/seen"})
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=build_image_of(wanted, root)[0])) as sandbox:
-        result = sandbox.run("sleep 2; id -u; ls /data; stat -f -c %T /data; echo $MARK; cat /opt/seen", timeout=10)
+        result = sandbox.run("sleep 2; id -u; ls /data; stat -f -c %T /data; echo $MARK; cat /opt/seen", timeout=60)
         assert result.output == "1000\ntmpfs\n1\n1\n"
 
 
@@ -215,7 +215,7 @@ def test_a_dockerfiles_build_has_the_sandboxs_memory(root: Path) -> None:
     (root / "Dockerfile").write_text(f"ARG BASE\nFROM ${{BASE}}\nUSER root\nRUN {look}; nproc >>/opt/seen\n")
     wanted = load_for_repository("python", {"dockerfile": "Dockerfile"})
     with closing(DockerSandbox.start(wanted, loop=LOOP, image=build_image_of(wanted, root)[0])) as sandbox:
-        assert sandbox.run("cat /opt/seen", timeout=10).output.split()[0] == "2147483648"
+        assert sandbox.run("cat /opt/seen", timeout=60).output.split()[0] == "2147483648"
 
 
 HOSTILE = r"printf 'a\033]0;owned\007\033[2Jb\n'"

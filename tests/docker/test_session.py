@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
+from codagent.session.opening import begin
 from tests.session.place import Place, call, make_repository
 
 pytestmark = pytest.mark.docker
@@ -19,37 +21,33 @@ def place(tmp_path, python_sandbox):
     made.close()
 
 
-def interrupt_when(there):
-    """Interrupt this process when `there` says so, as Ctrl-C does."""
-    main = threading.main_thread().ident
+class Impatient(ProgressLines):
+    """Interrupts this process once, as Ctrl-C does, when a command has printed something."""
 
-    def wait():
-        deadline = time.monotonic() + 60
-        while not there() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)  # until the command runs
-        signal.pthread_kill(main, signal.SIGINT)
+    waits = True
 
-    threading.Thread(target=wait, daemon=True).start()
+    def on_output(self, text):
+        if text and self.waits:
+            self.waits = False
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 def test_a_command_is_stopped_and_the_container_goes_on_with_its_files(place):
-    session = place.begin(
-        call("bash", command="echo begun > begun.txt; sleep 120"), call("bash", command="cat begun.txt"), "There.", sandbox="python"
-    )
-    session.open()
-    record = place.loops / session.id / "record.jsonl"
-    interrupt_when(lambda: record.is_file() and "sleep 120" in record.read_text())
+    wait = call("bash", command="echo begun | tee begun.txt; sleep 280")
+    replies = [wait, call("bash", command="cat begun.txt"), "There."]
+    session = place.keep(begin(place.options(replies, Impatient(live=False), sandbox="python")))
     began = time.monotonic()
     assert session.ask("wait").end == "interrupted"
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 200
     assert "begun" in session.ask("what is there?").steps[0].observation.messages[0].content
     assert "begun.txt" in git.list_files(place.root, session.history.commit)
 
 
 def test_what_a_turn_has_started_still_runs_in_the_next(place):
     serve = call("bash", command="(while true; do date +%N > beat; sleep 0.1; done) >/dev/null 2>&1 & echo started")
-    look = call("bash", command="a=$(cat beat); sleep 0.5; b=$(cat beat); [ $a != $b ] && echo alive")
+    differs = 'b=$(cat beat); [ "$b" ] && [ "${a:=$b}" != "$b" ]'
+    differs = 'b=$(cat beat); [ "$b" ] && [ "${a:=$b}" != "$b" ]'
+    look = call("bash", command=f"until {differs}; do sleep 0.1; done; echo alive")
     session = place.begin(serve, "It runs.", look, "It is alive.", sandbox="python")
     session.ask("start it")
     assert "alive" in session.ask("is it alive?").steps[0].observation.messages[0].content

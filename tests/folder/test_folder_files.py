@@ -34,7 +34,7 @@ def test_what_goes_in_comes_out_the_same(root):
     }
     with closing(LocalSandbox()) as sandbox:
         put_files(sandbox, files)
-        assert sandbox.run("ls -A", timeout=10).output == "a.txt\ndeep\n"
+        assert sandbox.run("ls -A", timeout=60).output == "a.txt\ndeep\n"
         assert collect_files(sandbox) == files
 
 
@@ -55,7 +55,7 @@ def test_what_git_reads_neither_goes_in_nor_comes_out(root, tmp_path):
     names = (".git/config", "vendor/.git/hooks/post-checkout", "deep/.GIT/config", "sub/.git", ".gitignore", "a.git/b")
     assert sorted(collect_files(Hostile(archive_of(*names)))) == [".gitignore", "a.git/b"]
     with closing(LocalSandbox()) as sandbox:
-        sandbox.run("mkdir -p .git deep && echo '[core]' > .git/config && echo x > deep/.git && echo y > kept", timeout=10)
+        sandbox.run("mkdir -p .git deep && echo '[core]' > .git/config && echo x > deep/.git && echo y > kept", timeout=60)
         assert sorted(collect_files(sandbox)) == ["kept"]
 
 
@@ -159,5 +159,5 @@ def test_a_damaged_archive_is_an_error_of_the_sandbox(archive):
 def test_what_programs_leave_for_themselves_does_not_come_back(root):
     with closing(LocalSandbox()) as sandbox:
         put_files(sandbox, read_folder(root))
-        sandbox.run("mkdir -p deep/__pycache__ .pytest_cache && touch deep/__pycache__/x .pytest_cache/y", timeout=10)
+        sandbox.run("mkdir -p deep/__pycache__ .pytest_cache && touch deep/__pycache__/x .pytest_cache/y", timeout=60)
         assert collect_files(sandbox) == read_folder(root)

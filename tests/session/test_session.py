@@ -15,7 +15,7 @@ from codagent.session import keeping
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
 from codagent.session.opening import begin, fork, load_session
-from codagent.session.turn_workspace import Workspace
+from codagent.session.turn_workspace import TurnWorkspace
 from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
@@ -407,7 +407,7 @@ def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
     session = place.begin(MEND, "Done.", call("bash", command="echo new > new.txt"), "Gone.")
     first = session.ask("mend it")
     workspace = session._now.workspace
-    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(Workspace, "sandbox", property(refuse)))
+    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(TurnWorkspace, "sandbox", property(refuse)))
     monkeypatch.setattr(keeping, "_ENGINE_S", 0.0)
     second = session.ask("more")
     assert (second.end, second.commit) == ("sandbox", first.commit)
@@ -417,3 +417,29 @@ def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
 
 def refuse(_):
     raise SandboxError("the engine is gone")
+
+
+@pytest.mark.parametrize("moment", ["opened", "between two steps", "collected"])
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_turn_that_cannot_be_taken_up_now_is_taken_up_another_time(place, monkeypatch, moment, failures):
+    session = place.begin(MEND, call("bash", command="echo more >> answer.txt"), "Done.")
+    session.ask("mend it")
+    session.close()
+    path = place.loops / session.id / layout.RECORD
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: 2 + 6]))  # killed before its end was written
+    for _ in range(failures):
+        with monkeypatch.context() as gone:
+            gone.setattr(keeping, "_ENGINE_S", 0.0)
+            if moment == "opened":
+                gone.setattr(TurnWorkspace, "sandbox", property(refuse))
+            else:
+                gone.setattr(TurnWorkspace, "collect" if moment == "collected" else "_read_target", lambda *_: refuse(_))
+            again = place.resume(session.id, replies=[])
+            with pytest.raises(SandboxError, match="the engine is gone"):
+                again.open()
+            again.close()
+    again = place.resume(session.id, replies=["So."])
+    assert again.ask("what is there?").end == "finished"
+    assert work_of(again) == "right\nmore\n"
+    assert [turn.task.instruction for turn in again.history.turns] == ["mend it", "what is there?"]

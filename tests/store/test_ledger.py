@@ -165,23 +165,23 @@ def test_a_loop_that_is_taken_up_again_goes_on_with_what_was_spent(tmp_path):
 
 def test_the_time_of_earlier_sessions_counts_up_to_the_last_sign_of_life(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    entries = [("open", 1000.0), ("reserve", 1010.0), ("open", 5000.0), ("settle", 5003.0)]
+    entries = [("open", 1000.0), ("reserve", 2000.0), ("open", 5000.0), ("settle", 5300.0)]
     path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
-    assert Ledger(path, Limits(seconds=100.0), None).seconds_until_end == pytest.approx(100 - 10 - 3, abs=0.5)
+    assert Ledger(path, Limits(seconds=10_000.0), None).seconds_until_end == pytest.approx(10_000 - 1000 - 300, abs=50)
     path.write_text("".join(json.dumps({"entry": entry, "tokens": 0, "usd": 0.0, "at": at}) + "\n" for entry, at in entries))
-    os.utime(path, (5003.0, 5003.0))
-    assert Ledger(path, Limits(seconds=100.0), None, last_sign=5020.0).seconds_until_end == pytest.approx(100 - 10 - 20, abs=0.5)
+    os.utime(path, (5300.0, 5300.0))
+    assert Ledger(path, Limits(seconds=10_000.0), None, last_sign=7000.0).seconds_until_end == pytest.approx(10_000 - 1000 - 2000, abs=50)
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 def test_a_clock_that_is_set_meanwhile_neither_gives_time_nor_takes_it(tmp_path, monkeypatch, jump):
     path, now = tmp_path / "ledger.jsonl", time.time()
-    first = Ledger(path, Limits(seconds=100.0), None)
+    first = Ledger(path, Limits(seconds=10_000.0), None)
     monkeypatch.setattr(time, "time", lambda: now + jump)
     first.reserve(100, 50)
     os.utime(path, (now + jump, now + jump))
-    again = Ledger(path, Limits(seconds=100.0), None, last_sign=now + jump + 5)
-    assert again.seconds_until_end == pytest.approx(95, abs=1)
+    again = Ledger(path, Limits(seconds=10_000.0), None, last_sign=now + jump + 500)
+    assert again.seconds_until_end == pytest.approx(9500, abs=50)
 
 
 def test_a_torn_last_line_is_dropped_and_other_damage_refused(tmp_path):

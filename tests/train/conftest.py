@@ -81,5 +81,5 @@ def endpoint(folder: Path) -> Iterator[Any]:
 def client(endpoint: Any) -> Iterator[Any]:
     import openai
 
-    with openai.OpenAI(base_url=endpoint.url, api_key=endpoint.key, max_retries=0, timeout=60) as found:
+    with openai.OpenAI(base_url=endpoint.url, api_key=endpoint.key, max_retries=0, timeout=250) as found:
         yield found

@@ -12,3 +12,11 @@ class Diverged(CodagentError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; start again with a lower `learning_rate` in [learning]; the last checkpoint was saved before this")
+
+
+class PhaseFailed(CodagentError):
+    """A command that another one ran has failed, and said why. `exit_code` is its own; that of a killed one is 1."""
+
+    def __init__(self, command: str, exit_code: int) -> None:
+        super().__init__(f"`{command}` ended with {exit_code}; it says why above. Go on with --resume")
+        self.exit_code = max(exit_code, 1)

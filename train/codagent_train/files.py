@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,9 +23,25 @@ _MAX_DESCRIPTION = 300  # characters of a library's message that are shown
 def require_empty(out: Path) -> Path:
     """Return the absolute path of `out`. Raises UsageError when a file or a folder that is not empty is there."""
     out = out.absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not empty; give another --out")
+    with _refuse_place(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UsageError(f"{out} exists and is not empty; give another --out")
     return out
+
+
+def make_writable(out: Path) -> None:
+    """Make a folder for results, with those above it, unless it exists. Raises UsageError when no file can be written there."""
+    with _refuse_place(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def require_outside(out: Path, repositories: Iterable[Path]) -> None:
+    """Raise UsageError when `out` lies in one of the repositories, which are only read."""
+    for repository in repositories:
+        if out.resolve().is_relative_to(repository.resolve()):
+            raise UsageError(f"{out} is in the repository {repository}, which is only read; give an --out elsewhere")
 
 
 @contextmanager
@@ -107,6 +124,14 @@ def describe_error(error: Exception) -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of the error's text; the name of its class when it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _refuse_place(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{out} cannot be used ({(error.strerror or str(error)).lower()}); give another --out") from error
 
 
 def _remove(path: Path) -> None:

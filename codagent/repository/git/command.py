@@ -88,7 +88,7 @@ class Git:
         """Run git with `args` and return its output. Raises RepositoryError when the exit code is not one of `codes`."""
         code, output, errors = _execute(self.root, args, {**self._settings, **(env or {})}, stdin)
         if code not in codes:
-            raise RepositoryError(f"git {args[0]} failed in {self.root}: {_error_line(errors) or f'exit code {code}'}")
+            raise RepositoryError(_explain_failure(self.root, args[0], errors, code))
         return output
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
@@ -151,7 +151,7 @@ def private_dir(root: Path) -> Path:
 def _read_config(root: Path) -> Mapping[str, str]:
     code, listing, errors = _execute(root, ("config", "--list", "--null"), _build_environment({}))
     if code:
-        raise RepositoryError(_explain_refusal(root, errors))
+        raise RepositoryError(_explain_failure(root, "config", errors, code))
     config = dict(_parse_config(listing))
     if "core.worktree" in config:
         _refuse_other_work_tree(root)
@@ -181,10 +181,10 @@ def _find_path(root: Path, name: str) -> Path:
     return root / Git(root).line("rev-parse", "--git-path", name)
 
 
-def _explain_refusal(root: Path, errors: str) -> str:
+def _explain_failure(root: Path, command: str, errors: str, code: int) -> str:
     if "dubious ownership" in errors:
         return f"{root} belongs to another user and git refuses it; run as that user, or add it to git's safe.directory"
-    return f"git refuses {root}: {(errors.strip().splitlines() or ['it gives no reason'])[-1]}"
+    return f"git {command} failed in {root}: {_error_line(errors) or f'exit code {code}'}"
 
 
 def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: bytes = b"") -> tuple[int, bytes, str]:

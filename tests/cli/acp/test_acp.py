@@ -351,7 +351,7 @@ def test_without_an_editor_it_is_refused(environment, tmp_path, number, kind):
         streams[number] = {"a file": file, "a device": subprocess.DEVNULL, "a terminal": theirs, "closed": streams[number]}[kind]
         command = [CODAGENT, "acp"] if kind != "closed" else ["bash", "-c", f'exec "$0" acp {number}<&-', CODAGENT]
         ended = subprocess.run(
-            command, stdin=streams[0], stdout=streams[1], stderr=subprocess.PIPE, text=True, env=environment, timeout=60, check=False
+            command, stdin=streams[0], stdout=streams[1], stderr=subprocess.PIPE, text=True, env=environment, timeout=250, check=False
         )
     os.close(ours)
     os.close(theirs)

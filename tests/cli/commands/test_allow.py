@@ -123,7 +123,7 @@ def answered(repository, tmp_path, answer, *arguments):
     os.close(end)
     time.sleep(0.1)
     os.write(terminal, answer)
-    said = running.communicate(timeout=60)[1].decode()
+    said = running.communicate(timeout=200)[1].decode()
     os.close(terminal)
     return running.returncode, said
 

@@ -10,8 +10,6 @@ import pytest
 from tests.cli.conftest import CHECK, FIX, IDLE, call
 from tests.cli.loops import LOCAL, Started
 
-SLOW = [call("bash", command="echo right > answer.txt; sleep 6"), call("finish", summary="slept")]
-
 
 def git(repository, *arguments):
     done = subprocess.run(
@@ -25,11 +23,23 @@ def loop_id(repository):
 
 
 class Working(Started):
-    """A run that has begun its task and takes its time."""
+    """A run that has begun its task and goes on when its exit code is asked for, or when it is resumed."""
 
     def __init__(self, repository, script, *arguments):
-        super().__init__(repository, "run", "mend it", "--check", CHECK, *LOCAL, *arguments, "--model", script(SLOW))
+        self._go = repository.with_name("go")
+        wait = f"echo right > answer.txt; for _ in $(seq 600); do [ ! -e {self._go} ] || break; sleep 0.5; done"
+        slow = [call("bash", command=wait), call("finish", summary="waited")]
+        super().__init__(repository, "run", "mend it", "--check", CHECK, *LOCAL, *arguments, "--model", script(slow))
         self.until("task:")
+
+    def code(self):
+        self._go.touch()
+        return super().code()
+
+    def end(self, number):
+        """The exit code after a signal. A command that was left running ends, too."""
+        self._running.send_signal(number)
+        return self.code()
 
 
 def answer(repository, revision="codagent/"):

@@ -48,7 +48,7 @@ class Terminal:
         """Type a line and Enter."""
         self.type(f"{line}\r")
 
-    def wait_for(self, text, seconds=30.0):
+    def wait_for(self, text, seconds=120.0):
         """Read until the text appears after what was waited for before, and return what came until then."""
         deadline = time.monotonic() + seconds
         while (found := self.text.find(text, self._seen)) < 0:

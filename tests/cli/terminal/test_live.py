@@ -19,7 +19,7 @@ from codagent.store.ledger import Spent
 from codagent.types import Limits, Outcome
 
 BEGIN = """
-import time
+import os, time
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
 from codagent.types import *
@@ -36,6 +36,9 @@ def step(more=""):
 def episode(position, reward=None, kind="solve", end="finished"):
     outcome = None if reward is None else Outcome(reward, reward == 1, "")
     return Episode(kind, position, task, "", (), end=end, outcome=outcome)
+
+def draw(live):
+    live._screen.refresh()  # now; a thread does it from time to time
 
 def watch(live, **more):
     live.watch(LoopView(Limits(iterations=9, tokens=5000, usd=2.0), lambda: Spent(1234, 0.5), lambda: 600.0, **more))
@@ -61,14 +64,14 @@ class Terminal:
         fcntl.ioctl(self.main, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def await_text(self, text):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while text not in self.seen:
             assert time.monotonic() < deadline, self.seen
             time.sleep(0.02)
 
     def finish(self):
-        self.child.wait(30)
-        self._reader.join(30)
+        self.child.wait(120)
+        self._reader.join(120)
         return self.seen
 
     def _read(self):
@@ -106,7 +109,7 @@ with Live() as live:
     watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes")])
     live.on_episode_start(episode(1)); live.on_episode_end(episode(1, 0.9))
     live.on_episode_end(episode(2, 1.0)); live.on_episode_start(episode(3))
-    live.on_text("thinking about it"); time.sleep(0.5)
+    live.on_text("thinking about it"); draw(live)
 """)
     seen = terminal.finish()
     shown = screen(seen[: seen.rindex("thinking about it") + 20])
@@ -118,7 +121,7 @@ with Live() as live:
 def test_an_iteration_that_was_broken_off_goes_on_where_it_was():
     terminal = Terminal("""
 with Live() as live:
-    watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes"), episode(1, end="interrupted")]); live.on_text("on"); time.sleep(0.5)
+    watch(live, earlier=[episode(0, 0.3), episode(0, kind="notes"), episode(1, end="interrupted")]); live.on_text("on"); draw(live)
 """)
     seen = terminal.finish()
     assert "iteration 2 of 9  ▃" in screen(seen[: seen.rindex("… on") + 4])
@@ -127,7 +130,7 @@ with Live() as live:
 def test_the_call_that_runs_is_shown():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.on_episode_start(episode(0)); live.on_reply(step().reply, None); time.sleep(0.5)
+    watch(live); live.on_episode_start(episode(0)); live.on_reply(step().reply, None); draw(live)
 """)
     assert "bash ls · 0 s" in terminal.finish()
 
@@ -137,7 +140,7 @@ def test_lines_scroll_above_and_the_last_screen_is_clean():
 with Live() as live:
     live.say("before"); watch(live); live.on_episode_start(episode(0))
     for _ in range(30): live.on_reply(step().reply, None); live.on_step(step())
-    live.on_episode_end(episode(0, 0.5)); time.sleep(0.3)
+    live.on_episode_end(episode(0, 0.5)); draw(live)
 live.say("after")
 """)
     shown = screen(terminal.finish())
@@ -153,9 +156,9 @@ def test_nothing_hostile_reaches_the_terminal():
     terminal = Terminal("""
 with Live() as live:
     live.say(HOSTILE); watch(live, earlier=[episode(0, 0.3)])
-    live.on_episode_start(episode(1)); live.on_text(HOSTILE); time.sleep(0.3)
-    live.on_reply(step(HOSTILE).reply, ()); time.sleep(0.3); live.on_step(step(HOSTILE))
-    live.on_episode_end(episode(1, 0.2)); time.sleep(0.3)
+    live.on_episode_start(episode(1)); live.on_text(HOSTILE); draw(live)
+    live.on_reply(step(HOSTILE).reply, ()); draw(live); live.on_step(step(HOSTILE))
+    live.on_episode_end(episode(1, 0.2)); draw(live)
 """)
     rest = re.sub(OURS, "", terminal.finish())
     assert re.findall("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", rest) == []
@@ -167,7 +170,7 @@ with Live() as live:
 def test_the_terminal_is_given_back_after(how):
     terminal = Terminal(f"""
 with Live() as live:
-    watch(live); live.on_episode_start(episode(0)); live.on_text("working"); time.sleep(0.5 if {how!r} == "an error" else 30)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("working"); draw(live); time.sleep(0 if {how!r} == "an error" else 280)
     raise ValueError
 """)
     terminal.await_text("working")
@@ -182,8 +185,9 @@ with Live() as live:
 def test_it_follows_the_width_of_the_terminal():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.on_episode_start(episode(0)); live.on_text("word " * 50); time.sleep(0.6)
-    live.say("resized"); time.sleep(0.6)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("word " * 50); draw(live)
+    while os.get_terminal_size(2).columns != 30: time.sleep(0.01)
+    live.say("resized"); draw(live)
 """)
     terminal.await_text("word")
     terminal.resize(30)
@@ -216,7 +220,7 @@ with Live() as live:
     watch(live)
     for cached in (0, 300):
         live.on_reply(Reply(Message("assistant", "x"), "stop", 400, 5, 0.0, None, Sampling(), "w", "", cached), None)
-    time.sleep(0.5)
+    draw(live)
 """)
     terminal.await_text("38% cached")
     terminal.finish()

@@ -23,7 +23,7 @@ def test_a_text_that_is_longer_than_the_screen_goes_through_the_pager(count, pag
         told = b""
         while piece := _read(ours):
             told += piece
-        assert running.wait(20) == 0
+        assert running.wait(120) == 0
     os.close(ours)
     assert shown in told.decode()
 

@@ -91,11 +91,11 @@ def test_an_error_in_a_stream_that_may_pass_is_waited_out() -> None:
 
 
 def test_a_line_of_many_pieces_takes_no_long_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     text = "x" * 4_000_000
     line = f'data: {{"choices": [{{"delta": {{"content": "{text}"}}}}]}}\n\n'.encode()
     assert len(list(read_objects(iter([line[at : at + 100] for at in range(0, len(line), 100)])))) == 1
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_damaged_streams_are_a_reply_or_are_refused_as_malformed() -> None:

@@ -64,7 +64,7 @@ def test_a_reply_has_an_id_and_a_logprob_for_every_token_and_the_last_is_the_end
 def test_the_prompt_ids_are_those_that_the_servers_chat_would_use(model: Embedded, server: str) -> None:
     reply = model.reply(ASK, (), GREEDY)
     assert reply.tokens is not None
-    chat = httpx.post(f"{server}/v1/chat/completions", timeout=60, json={
+    chat = httpx.post(f"{server}/v1/chat/completions", timeout=250, json={
         "messages": [{"role": message.role, "content": message.content} for message in ASK], "max_tokens": 1, "verbose": True,
     }).json()  # fmt: skip
     prompt = httpx.post(f"{server}/detokenize", json={"tokens": reply.tokens.prompt_ids}).json()["content"]
@@ -89,7 +89,7 @@ def test_logprobs_are_those_of_the_tempered_distribution_over_the_whole_vocabula
     ids = list(tokens.prompt_ids)
     for sampled, logprob in zip(tokens.completion_ids, tokens.logprobs, strict=True):
         body = {"prompt": ids, "n_predict": 1, "temperature": 1.0, "top_k": 0, "n_probs": 60_000}
-        everything = httpx.post(f"{server}/completion", json=body, timeout=60).json()["completion_probabilities"][0]["top_logprobs"]
+        everything = httpx.post(f"{server}/completion", json=body, timeout=250).json()["completion_probabilities"][0]["top_logprobs"]
         tempered = {token["id"]: token["logprob"] / temperature for token in everything}
         expected = tempered[sampled] - math.log(sum(map(math.exp, tempered.values())))
         assert math.isclose(logprob, expected, abs_tol=0.02)  # a batch of another shape computes with other roundings

@@ -47,6 +47,13 @@ def test_a_machine_without_git_is_told_so(repository):
     assert done.stderr.endswith("RepositoryError: git cannot be started; install git 2.38 or later\n")
 
 
+@pytest.mark.parametrize("ask", [git.snapshot, git.private_dir, lambda root: Git(root)("ls-files")])
+def test_a_repository_of_another_user_is_refused_with_two_ways_out(repository, ask, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for such tests
+    with pytest.raises(RepositoryError, match=r"belongs to another user .*; run as that user, or add it to git's safe\.directory"):
+        ask(repository.root)
+
+
 def test_variables_of_a_surrounding_git_command_lead_nowhere_else(repository, tmp_path, monkeypatch):
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere"))

@@ -7,7 +7,7 @@ from codagent.sandbox.local import LocalSandbox
 @pytest.fixture
 def sandbox():
     local = LocalSandbox()
-    local.run("git init -q", timeout=10)
+    local.run("git init -q", timeout=60)
     yield local
     local.close()
 
@@ -16,8 +16,8 @@ def add(sandbox, **files):
     """Files by their path, `/` written as `__`."""
     for name, text in files.items():
         sandbox.write(name.replace("__", "/") + ".py", text.encode())
-    sandbox.run("git add -A", timeout=10)
-    return tuple(sandbox.run("git ls-files", timeout=10).output.split())
+    sandbox.run("git add -A", timeout=60)
+    return tuple(sandbox.run("git ls-files", timeout=60).output.split())
 
 
 def test_the_file_whose_test_fails_and_that_defines_what_is_named_comes_alone(sandbox):

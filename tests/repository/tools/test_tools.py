@@ -189,7 +189,7 @@ def test_define_replaces_a_function_and_keeps_the_rest(sandbox):
 
 def test_define_finds_the_only_file_that_has_the_function(sandbox):
     profile = Profile(tools=("define",))
-    sandbox.run("git init -q", timeout=10)
+    sandbox.run("git init -q", timeout=60)
     sandbox.write("m.py", b"def f():\n    return 1\n\n\ndef both():\n    return 1\n")
     sandbox.write("other.py", b"def both():\n    return 2\n")
     assert use(sandbox, "define", profile, path="other.py", content="def f():\n    return 3\n") == "ok m.py: defined f"

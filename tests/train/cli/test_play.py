@@ -8,7 +8,7 @@ TRAIN = Path(sys.executable).parent / "codagent-train"
 
 
 def run(*arguments, typed=""):
-    return subprocess.run([TRAIN, *arguments], input=typed, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([TRAIN, *arguments], input=typed, capture_output=True, text=True, check=False, timeout=250)
 
 
 def test_a_pack_is_played_to_its_end_and_added_up():

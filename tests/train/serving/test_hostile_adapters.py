@@ -118,7 +118,7 @@ BAD = {
 def load(endpoint):
     def asked(name, path):
         headers, body = {"authorization": f"Bearer {endpoint.key}"}, {"lora_name": name, "lora_path": str(path)}
-        return httpx.post(f"{endpoint.url}/load_lora_adapter", json=body, headers=headers, timeout=30)
+        return httpx.post(f"{endpoint.url}/load_lora_adapter", json=body, headers=headers, timeout=200)
 
     return asked
 

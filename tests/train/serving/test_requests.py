@@ -64,7 +64,7 @@ MESSAGES = [
 
 @pytest.fixture
 def post(endpoint):
-    with httpx.Client(base_url=endpoint.url, headers={"authorization": f"Bearer {endpoint.key}"}, timeout=30) as client:
+    with httpx.Client(base_url=endpoint.url, headers={"authorization": f"Bearer {endpoint.key}"}, timeout=200) as client:
 
         def posted(path, body):
             return client.post(path, content=body if isinstance(body, str) else json.dumps(body))

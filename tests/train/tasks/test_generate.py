@@ -113,7 +113,8 @@ def test_a_repository_that_does_not_fit_does_not_harm_the_others(tmp_path):
     lines: list[str] = []
     broken = write_repository(tmp_path / "broken", test="import no_such_module\n")
     tasks = make_tasks(request(bad, good, broken, count=1), tmp_path / "out", workshop(lines))
-    assert [task.repository for task in tasks] == ["good"]
+    assert [(task.repository, task.part) for task in tasks] == [("good", "train")]
+    assert any("no task is held out" in line for line in lines)
     assert any(line == "no tasks from bad: pytest finds no test in it" for line in lines)
     assert any("no tasks from broken: its tests cannot be collected: ModuleNotFoundError" in line for line in lines)
 

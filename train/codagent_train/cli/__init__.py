@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from codagent.errors import CodagentError, UsageError
+from codagent.errors import CodagentError, UsageError, explain_system_error
 from codagent_train.cli import improve, play, results, tasks, training, weights
 
 _EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "safetensors", "torch", "transformers", "trl")
@@ -24,7 +24,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command. A CodagentError becomes one line on stderr and its exit code.
 
-    Any other error is a bug: Python prints its traceback and exits with 1.
+    An error of the machine, as a full disk, is told in the same way. Any other error is a bug: Python prints its traceback, exit code 1.
     """
     try:
         app(prog_name="codagent-train")
@@ -36,6 +36,10 @@ def main() -> None:
             raise
         print(f"codagent-train: this needs {error.name}; install it with: pip install 'codagent[train]'", file=sys.stderr)
         sys.exit(UsageError.exit_code)
+    except OSError as error:
+        code, message = explain_system_error(error)
+        print(f"codagent-train: {message}", file=sys.stderr)
+        sys.exit(code)
     except KeyboardInterrupt:
         print("codagent-train: interrupted", file=sys.stderr)
         sys.exit(130)

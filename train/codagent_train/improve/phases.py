@@ -17,7 +17,8 @@ from importlib import resources
 from pathlib import Path
 
 from codagent.errors import UsageError
-from codagent_train.files import require_empty
+from codagent_train.errors import PhaseFailed
+from codagent_train.files import make_writable, require_empty, require_outside
 from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
@@ -27,9 +28,11 @@ ADAPTER = "adapter.gguf"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
 _SHARES = {"before": 0.15, "record": 0.45, "train": 0.25, "after": 0.15}  # of the hours
 _STOP_S = 120.0  # that a training gets to write its last checkpoint
-# A command is interrupted when its stdin is closed, so it ends with this process, even if that is killed.
-_MAIN = """
+# A command is interrupted when its stdin is closed, so it ends with this process, even if that is killed. What a shell starts in the
+# background ignores interrupts, so this is undone.
+MAIN = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGINT)), daemon=True).start()
 from {package}.cli import main
 sys.argv[0] = {name!r}
@@ -61,7 +64,7 @@ class Improver:
         self._began = time.monotonic()
 
     def run(self, *, resume: bool) -> None:
-        """Run all phases. Raises UsageError when a phase cannot be done; what was done stays, and `resume` goes on with it."""
+        """Run all phases. Raises PhaseFailed when a command of a phase fails; what was done stays, and `resume` goes on with it."""
         wanted, out = self._wanted, self._out
         _begin(wanted, out, resume=resume)
         repositories = [str(Path(path).resolve()) for path in wanted.repositories]
@@ -130,8 +133,8 @@ class Improver:
         return self._run("codagent-train", *arguments, seconds=seconds)
 
     def _run(self, name: str, *arguments: str, codes: Sequence[int] = (0,), seconds: float | None = None) -> str:
-        """Run a command in the folder, and return what it printed. Raises UsageError when it fails, TimeoutError past `seconds`."""
-        code = _MAIN.format(name=name, package=name.replace("-", "_"))
+        """Run a command in the folder, and return what it printed. Raises PhaseFailed when it fails, TimeoutError past `seconds`."""
+        code = MAIN.format(name=name, package=name.replace("-", "_"))
         with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
             command = [sys.executable, "-P", "-c", code, *arguments]
             child = subprocess.Popen(command, cwd=self._out, stdin=subprocess.PIPE, stdout=printed)
@@ -144,7 +147,7 @@ class Improver:
             printed.seek(0)
             text = printed.read()
         if child.returncode not in codes:
-            raise UsageError(f"`{name} {arguments[0]}` ended with {child.returncode}; it says why above. Go on with --resume")
+            raise PhaseFailed(f"{name} {arguments[0]}", child.returncode)
         return text
 
     def _share(self, phase: str) -> float:
@@ -182,7 +185,8 @@ def _begin(wanted: Improvement, out: Path, *, resume: bool) -> None:
         if json.loads((out / REQUEST).read_text(encoding="utf-8")) != json.loads(json.dumps(asked)):
             raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
         return
-    require_empty(out).mkdir(parents=True, exist_ok=True)
+    require_outside(out, map(Path, wanted.repositories))
+    make_writable(require_empty(out))
     (out / REQUEST).write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 

@@ -83,8 +83,8 @@ def export_weights(source: WeightsRef, out: Path, *, to: ExportFormat, catalog_d
     if to == "hub-folder":
         _hub_folder(out, source, origin)
         return
-    model, processor = _merge(source)
     with atomic_output(out) as unfinished:
+        model, processor = _merge(source)
         if template:
             config = model.config.get_text_config()
             weights = {name: value.float().numpy() for name, value in model.state_dict().items()}

@@ -56,12 +56,14 @@ def import_model(source: str, out: Path, *, weights: Path, progress: OnProgress,
     files = _locate(source, weights, progress)
     if not files.files:
         raise UsageError(f"there are no weights in {files.folder}: no *.safetensors; give a folder that transformers can load")
-    say(f"reading {source}")
-    tokenizer = _tokenizer(source, files)
-    model = _model(source, files)
-    card = ImportCard(source, hash_files(files.files), fingerprint(tokenizer), name_weights(files.files[0]) if files.gguf else "")
-    say(f"writing {out}")
-    _write(out, model, tokenizer, card)
+    with atomic_output(out) as unfinished:
+        unfinished.mkdir()  # before the weights are read, which takes long
+        say(f"reading {source}")
+        tokenizer = _tokenizer(source, files)
+        model = _model(source, files)
+        card = ImportCard(source, hash_files(files.files), fingerprint(tokenizer), name_weights(files.files[0]) if files.gguf else "")
+        say(f"writing {out}")
+        _write(unfinished, model, tokenizer, card)
     return card
 
 
@@ -153,10 +155,8 @@ def _from_pretrained(kind: Any, source: str, files: _WeightFiles, **settings: An
             ) from error
 
 
-def _write(out: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:
-    with atomic_output(out) as unfinished:
-        unfinished.mkdir()
-        check_room(unfinished, model.get_memory_footprint())
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        (unfinished / CARD_FILE).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")
+def _write(folder: Path, model: Any, tokenizer: Any, card: ImportCard) -> None:
+    check_room(folder, model.get_memory_footprint())
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / CARD_FILE).write_text(json.dumps(encode(card), indent=2) + "\n", encoding="utf-8")

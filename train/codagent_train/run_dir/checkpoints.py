@@ -15,6 +15,7 @@ from msgspec import to_builtins
 
 from codagent.errors import UsageError
 from codagent.settings.toml import parse_table
+from codagent_train.files import make_writable
 from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir import metrics
 
@@ -38,10 +39,10 @@ def prepare_run(out: Path, recipe: Recipe, *, resume: bool, first: bool = True) 
 
 
 def begin_run(out: Path, recipe: Recipe) -> None:
-    """Make the folder of a run and write its recipe. Raises UsageError when a run has already taken steps in it."""
+    """Make the folder of a run and write its recipe. Raises UsageError when a run has taken steps in it, or it cannot be made."""
     if (out / metrics.FILE).exists():
         raise UsageError(f"{out} already holds a run; continue it with --resume, or give another --out")
-    out.mkdir(parents=True, exist_ok=True)
+    make_writable(out)
     (out / RUN_FILE).write_text(json.dumps(_fixed_settings(recipe), indent=2) + "\n", encoding="utf-8")
 
 

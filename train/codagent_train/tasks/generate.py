@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Literal
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
-from codagent_train.files import require_empty
+from codagent_train.files import make_writable, require_empty, require_outside
 from codagent_train.tasks.bugs.candidates import Bug, find_bugs, is_code
 from codagent_train.tasks.checking import BugChecker, Trial, parse_check
+from codagent_train.tasks.split import SplitBy, split_tasks
 from codagent_train.tasks.start import commit_bug, copy_repository, name_repositories, read_files
-from codagent_train.tasks.task_files import MadeTask, TaskSplit, write_task_file
+from codagent_train.tasks.task_files import MadeTask, write_task_file
 from codagent_train.tasks.trials import Trials
 
 TASKS_FILE = "tasks.jsonl"
@@ -27,7 +27,6 @@ _REQUEST = "request.json"
 _PER_FUNCTION = 2  # tasks, or more where there are few functions
 _TRIES = 40  # bugs for each task, before a repository is given up
 
-SplitBy = Literal["auto", "repository", "module"]
 OpenSandbox = Callable[[Path], GateSandbox]  # for the repository in a folder
 
 
@@ -38,7 +37,7 @@ class TaskRequest:
     repositories: tuple[str, ...]  # folders
     count: int = 20  # tasks of each repository, at most
     seed: int = 0
-    split: SplitBy = "auto"  # auto: by repository when there are several, else by module
+    split: SplitBy = "auto"
     check: str = ""  # a pytest command; "": `python -m pytest -q`
 
 
@@ -58,21 +57,22 @@ def make_tasks(request: TaskRequest, out: Path, workshop: Workshop, *, resume: b
     """
     _begin(request, out, resume=resume)
     sources = name_repositories([Path(path) for path in request.repositories])
-    by_module = request.split == "module" or (request.split == "auto" and len(sources) == 1)
-    parts = iter(_plan_parts(len(sources)))
-    part = None if by_module else next(parts)
     tasks: list[MadeTask] = []
     refusals: list[CodagentError] = []
     for name in _shuffled(sources, request.seed):
         try:
-            if made := _make_from(name, sources[name], part, request, out, workshop):
-                tasks += made
-                part = part and next(parts, "train")
+            tasks += _make_from(name, sources[name], request, out, workshop)
         except (UsageError, RecordError) as error:
             refusals.append(error)
             workshop.say(f"no tasks from {name}: {error}")
     if not tasks:
-        raise UsageError(f"no task was made: {refusals[-1]}" if refusals else "no task was made")
+        reason = refusals[-1] if refusals else "give a repository with more code, or with tests that notice a bug in it"
+        raise UsageError(f"no task was made: {reason}")
+    tasks = split_tasks(tasks, request.split, request.seed)
+    if all(task.part == "train" for task in tasks):
+        workshop.say("no task is held out: they are all of one place; give more repositories, or a larger --count")
+    for task in tasks:
+        write_task_file(out, task)
     with (out / TASKS_FILE).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(task)) + "\n" for task in tasks)
     return tasks
@@ -93,21 +93,19 @@ def _begin(request: TaskRequest, out: Path, *, resume: bool) -> None:
         if file.read_text(encoding="utf-8") != asked:
             raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
         return
-    require_empty(out)
-    out.mkdir(parents=True, exist_ok=True)
+    require_outside(out, map(Path, request.repositories))
+    make_writable(require_empty(out))
     file.write_text(asked, encoding="utf-8")
 
 
-def _make_from(name: str, source: Path, part: TaskSplit | None, request: TaskRequest, out: Path, workshop: Workshop) -> list[MadeTask]:
-    """Make the tasks of one repository. `part` None: each module is either for training or held out."""
+def _make_from(name: str, source: Path, request: TaskRequest, out: Path, workshop: Workshop) -> list[MadeTask]:
+    """Make the tasks of one repository, all for training so far."""
     root = (out / "repositories" / name).absolute()
     commit = copy_repository(source, root)
     files = {path: data for path, data in read_files(root, commit).items() if is_code(path)}
     check = request.check or _default_check(root)
     parse_check(check)
-    modules = sorted(path for path in files if not path.endswith("__init__.py")) or sorted(files)
-    held_out = _shuffled(modules, request.seed)[: _share(len(modules), 4)] if part is None else []
-    if not modules:
+    if not files:
         raise UsageError("it has no Python code that a bug could be put into")
     tasks: list[MadeTask] = []
     packed = git.pack(root, commit)
@@ -116,9 +114,7 @@ def _make_from(name: str, source: Path, part: TaskSplit | None, request: TaskReq
         for bug, trial in _accept(list(find_bugs(files, request.seed)), trials, request.count, partial(_report, workshop.say, name)):
             task_id = f"{name}-{len(tasks) + 1:04}"
             start = commit_bug(root, commit, bug.path, bug.data() or b"", task_id=task_id)
-            where: TaskSplit = part or ("held-out" if bug.path in held_out else "train")
-            tasks.append(MadeTask(task_id, where, name, start, check, bug.path, bug.function, bug.operator, trial.failing))
-            write_task_file(out, tasks[-1])
+            tasks.append(MadeTask(task_id, "train", name, start, check, bug.path, bug.function, bug.operator, trial.failing))
     return tasks
 
 
@@ -167,17 +163,6 @@ def _default_check(root: Path) -> str:
 
 def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-
-
-def _plan_parts(repositories: int) -> list[TaskSplit]:
-    """Return the parts of the repositories, in the order in which they give tasks. The first is always for training."""
-    held_out = range(1, 1 + _share(repositories, 3))
-    return ["held-out" if number in held_out else "train" for number in range(repositories)]
-
-
-def _share(count: int, divisor: int) -> int:
-    """Return how many of `count` are held out: one of `divisor`, and at least one where there are two."""
-    return max(1, count // divisor) if count > 1 else 0
 
 
 def _shuffled(names: Iterable[str], seed: int) -> list[str]:

@@ -24,7 +24,7 @@ from codagent_train.environments.conventions.house import (
     draw_house,
 )
 from codagent_train.environments.packs import Split, seed_of
-from codagent_train.files import require_empty
+from codagent_train.files import make_writable, require_empty
 from codagent_train.tasks.start import copy_repository
 from codagent_train.tasks.task_files import quote
 
@@ -65,10 +65,10 @@ def test_call_{number}():
 def make_house_tasks(out: Path, packs: int, *, split: Split = "test", seed: int = 0) -> list[Path]:
     """Write `packs` packs of four tasks into the folder `out`, and return their task files. Beside each file are true notes on its house.
 
-    Raises UsageError when something is at `out`.
+    Raises UsageError when something is at `out`, or nothing can be.
     """
     out = require_empty(out)
-    (out / "packs").mkdir(parents=True, exist_ok=True)
+    make_writable(out / "packs")
     return [_write_pack(out, f"house-{number + 1:04}", seed_of(split, _NAME, seed, number)) for number in range(packs)]
 
 

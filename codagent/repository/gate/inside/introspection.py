@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from .workspace import Audit, Workspace, list_frames
+from .audit import Audit, Workspace, list_frames
 
 _EVENTS = {
     *("sys._getframe", "sys._current_frames", "sys._current_exceptions", "sys.settrace", "sys.setprofile", "sys.addaudithook"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .workspace import Audit, Workspace, list_frames
+from .audit import Audit, Workspace, list_frames
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _HISTORY = re.compile(r"(^|[\s/'\"])\.?git([\s/'\"]|$)")

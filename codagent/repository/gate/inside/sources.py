@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
-from .workspace import Workspace
+from .audit import Workspace
 
 
 class Sources:

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite
 
+from .audit import Audit, Workspace
 from .introspection import Introspection
 from .reading import DataReading, Reading, hide_answers
 from .sources import Sources
-from .workspace import Audit, Workspace
 
 
 class Watch:

@@ -13,9 +13,9 @@ from tests.cli.loops import LOCAL, LOOP, attempt, noted, record_of, told, tries
 
 @pytest.fixture
 def race(repository, monkeypatch):
-    """The replies of loops of which one passes at once and the others work for half a minute."""
+    """The replies of loops of which one passes at once and the others work for a long time."""
     mark = repository.parent / "first"
-    work = call("bash", command=f"mkdir {mark} 2>/dev/null || exec sleep 30; echo right > answer.txt")
+    work = call("bash", command=f"mkdir {mark} 2>/dev/null || exec sleep 900; echo right > answer.txt")
     return [work, call("finish", summary="mine"), noted("the winner's")]
 
 
@@ -33,7 +33,7 @@ def test_the_first_that_passes_ends_the_others_and_its_notes_become_the_shared_o
     assert {loop.group for loop in found} == {result["group"]}
     assert {loop.notes for loop in found} == {"from before"}
     assert (repository / ".codagent/notes.md").read_text() == "the winner's\n"
-    assert result["seconds"] < 25
+    assert result["seconds"] < 250
 
 
 def test_all_of_a_group_run_to_their_end_each_with_branch_and_notes_of_its_own(codagent, script, repository):

@@ -16,8 +16,9 @@ WHOLE = [("solve", 0), ("notes", 0), ("solve", 1), ("notes", 1)]
 @pytest.fixture
 def slow(tmp_path):
     """Replies whose second attempt takes long, unless the file `go` is there."""
-    wait = call("bash", command=f"echo waiting; [ -e {tmp_path}/go ] || sleep 20")
-    return [*tries("1"), wait, *attempt("right"), noted("after 2")]
+    wait = f"echo waiting; for _ in $(seq 600); do [ ! -e {tmp_path}/go ] || break; sleep 0.5; done"
+    yield [*tries("1"), call("bash", command=wait), *attempt("right"), noted("after 2")]
+    (tmp_path / "go").touch()  # for a command whose codagent was killed
 
 
 def resumed(codagent, repository, *flags):

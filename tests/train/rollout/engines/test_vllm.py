@@ -80,7 +80,7 @@ def test_prompts_are_asked_side_by_side():
     together = Barrier(12)
 
     def patient(folder, prompt, sampling):
-        together.wait(timeout=60)
+        together.wait(timeout=250)
         return dice(folder, prompt, sampling)
 
     with serve(patient) as server:
