@@ -34,7 +34,7 @@ _RUNNER = sys.stdlib_module_names | {
     *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "typing_extensions"),
     *("xdist", "execnet"),
 }
-_FILE, _SYMLINK = "100644", "120000"
+_FILE, _SYMLINK, _SUBMODULE = "100644", "120000", "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,17 @@ def list_modules(paths: Iterable[str]) -> frozenset[str]:
 
 
 def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, bytes]]:
-    """Return the paths that differ between two trees, and what they were and are. b"" stands for a file that does not exist."""
+    """Return the paths that differ between two trees, and what they were and are.
+
+    b"" stands for a file that does not exist, and for a submodule, whose commit is not in this repository.
+    """
     git = Git(root)
 
-    def read(blob: str) -> bytes:
-        return git("cat-file", "blob", blob) if blob.strip("0") else b""
+    def read(mode: str, blob: str) -> bytes:
+        return git("cat-file", "blob", blob) if mode.strip("0") and mode != _SUBMODULE else b""
 
-    return [(change.path, read(change.blob_before), read(change.blob)) for change in _changes(git, before, after)]
+    changes = _changes(git, before, after)
+    return [(change.path, read(change.mode_before, change.blob_before), read(change.mode, change.blob)) for change in changes]
 
 
 def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:

@@ -107,3 +107,12 @@ def test_neither_index_nor_work_tree_of_the_user_is_touched(gated, shop):
     status = subprocess.run(["git", "status", "--short"], cwd=shop.root, capture_output=True, text=True, check=True)
     assert status.stdout == ""
     assert [path.name for path in shop.root.iterdir()] == [".git"]
+
+
+def test_a_submodule_is_a_change_without_contents(shop):
+    def make_tree(entries):
+        made = subprocess.run(["git", "mktree", "--missing"], cwd=shop.root, input=entries, capture_output=True, text=True, check=True)
+        return made.stdout.strip()
+
+    without, having = make_tree(""), make_tree(f"160000 commit {shop.start}\tothers\n")
+    assert git.read_changes(shop.root, without, having) == git.read_changes(shop.root, having, without) == [("others", b"", b"")]

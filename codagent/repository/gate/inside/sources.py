@@ -18,7 +18,7 @@ from .audit import Workspace
 class Sources:
     """The sources that stand in the place of files: by path, a text and the line at which each of its statements counts as standing.
 
-    An empty list of lines leaves each statement where it is.
+    A list of another length, as of another version of Python, leaves each statement where it is.
     """
 
     def __init__(self, workspace: Workspace, sources: dict[str, tuple[str, list[int]]]) -> None:
