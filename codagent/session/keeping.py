@@ -12,7 +12,7 @@ from codagent.repository import git
 from codagent.runner.runner import Prepared
 from codagent.runner.workspace import open_gates
 from codagent.session.history import History
-from codagent.session.turn_workspace import Workspace
+from codagent.session.turn_workspace import TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.text import first_line
 from codagent.types import Episode, Outcome
@@ -23,7 +23,7 @@ _ENGINE_S = 10.0  # that an engine may take to come back
 class Keeper:
     """Brings the work out of the sandbox after each episode."""
 
-    def __init__(self, ready: Prepared, settings: Settings, workspace: Workspace, history: History) -> None:
+    def __init__(self, ready: Prepared, settings: Settings, workspace: TurnWorkspace, history: History) -> None:
         self._ready, self._workspace, self._history, self._checks = ready, workspace, history, settings.checks
         self._open_gates = cache(partial(open_gates, ready.around, ready.spec.start_commit, settings))
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 
 from codagent.prompts import prompt
+from codagent.protocols import Sandbox
+from codagent.repository.tools.text_file import parse_text
 from codagent.session.conversation import Conversation, append_text, count_tokens, describe_turns, recall
-from codagent.session.turn_workspace import Workspace
-from codagent.text import BYTES_PER_TOKEN, sanitize, truncate_middle
+from codagent.session.turn_workspace import TurnWorkspace
+from codagent.text import BYTES_PER_TOKEN, encode_text, sanitize, truncate_middle
 from codagent.types import Episode, Message, Profile, Task
 
 GO_ON = "Go on."
-_MENTION = re.compile(r"(?<!\S)@(\S+)")
+_MENTION = re.compile(r'(?<!\S)@(?:"([^"\n]+)"|(\S+))')
+_PATH = re.compile(r"/|\w\.\w")
 _MAX_LINES, _MAX_BYTES = 400, 24_000  # of a file that is named
 _SUMMARY_SHARE = 8  # a summary made without the model takes this part of the context at most
 
 
-def write_prompt(episodes: Sequence[Episode], workspace: Workspace, task: Task, text: str) -> tuple[Message, ...]:
+def write_prompt(episodes: Sequence[Episode], workspace: TurnWorkspace, task: Task, text: str) -> tuple[Message, ...]:
     """Write what the turn `task` is asked with after `episodes`. `text` is what the person said; "": go on.
 
     These are all messages so far and the new one. Where the first messages were left out, they are written anew from the files and rules as
@@ -36,7 +40,7 @@ def write_prompt(episodes: Sequence[Episode], workspace: Workspace, task: Task, 
     return _join_kept(system, talk, workspace, task, said)
 
 
-def _join_kept(system: Message, talk: Conversation, workspace: Workspace, task: Task, said: str) -> tuple[Message, ...]:
+def _join_kept(system: Message, talk: Conversation, workspace: TurnWorkspace, task: Task, said: str) -> tuple[Message, ...]:
     """Join the first messages, the messages that were kept, and what the person says."""
     if not talk.messages:
         return system, Message("user", workspace.write_first_message(replace(task, instruction=said), talk.summary))
@@ -64,19 +68,36 @@ def is_too_long(episodes: Sequence[Episode], profile: Profile, text: str) -> boo
     return measure(episodes, profile) + len(text) // BYTES_PER_TOKEN > profile.context_tokens - room
 
 
-def attach_files(text: str, read: Callable[[str], bytes]) -> str:
-    """Append the files that a text names as `@path`. What is no file stays as it is, and nothing is appended for it."""
-    return "\n\n".join([text, *_fenced(text, read)])
+def attach_files(text: str, sandbox: Sandbox) -> tuple[str, tuple[str, ...]]:
+    """Append the files that a text names as `@path`, or as `@"path"` when the path has spaces. Of a folder its list is appended.
 
-
-def _fenced(text: str, read: Callable[[str], bytes]) -> Iterator[str]:
-    for name in dict.fromkeys(_MENTION.findall(text)):
-        for path in dict.fromkeys((name, name.rstrip(".,;:!?)"))):
+    Returns the text, and the names that look like paths but are none in the sandbox, for which nothing is appended.
+    """
+    parts, missing = [text], []
+    for quoted, plain in dict.fromkeys(_MENTION.findall(text)):
+        name = quoted or plain
+        for path in dict.fromkeys((name, name.rstrip(".,;:!?)\"'"))):
             try:
-                data = read(path)
+                parts.append(_describe_file(path, sandbox))
+                break
             except OSError:
                 continue
-            content = truncate_middle(sanitize(data.decode(errors="replace")), max_lines=_MAX_LINES, max_bytes=_MAX_BYTES)
-            fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`{3,}", content)), default=0))
-            yield f"{path}:\n{fence}\n{content.rstrip()}\n{fence}"
-            break
+        else:
+            missing += [name] * bool(quoted or _PATH.search(plain))
+    return "\n\n".join(parts), tuple(missing)
+
+
+def _describe_file(path: str, sandbox: Sandbox) -> str:
+    """Return what is told of a file or folder. Raises OSError when there is none."""
+    try:
+        data = sandbox.read(path)
+    except IsADirectoryError:
+        return _fence(f"{path}, a folder", sandbox.run(f"ls -Ap -- {shlex.quote(path)}", timeout=10).output)
+    content = encode_text(parse_text(data).text).decode(errors="replace")
+    return f"{path} is a binary file of {len(data):,} bytes." if "\0" in content[:8192] else _fence(path, content)
+
+
+def _fence(title: str, text: str) -> str:
+    content = truncate_middle(sanitize(text), max_lines=_MAX_LINES, max_bytes=_MAX_BYTES).rstrip()
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`{3,}", content)), default=0))
+    return f"{title}:\n{fence}\n{content}\n{fence}"

@@ -16,10 +16,11 @@ from codagent.session.compaction import sum_up
 from codagent.session.history import History
 from codagent.session.keeping import Keeper
 from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, write_prompt
-from codagent.session.turn_workspace import Answered, Workspace
+from codagent.session.turn_workspace import Answered, TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.ledger import MeteredModel, Spent
+from codagent.text import join_names
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
 
 _SEEDS = 1000  # the difference between the seeds of two turns
@@ -30,7 +31,7 @@ class _Opened:
     """What a session works with, once it is open."""
 
     ready: Prepared
-    workspace: Workspace
+    workspace: TurnWorkspace
     history: History
     limits: Limits  # of one turn
     model: MeteredModel
@@ -68,7 +69,7 @@ class Session:
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=self._so_far is not None)
             stack.callback(history.close)
             unfinished = history.take_unfinished()
-            workspace = stack.enter_context(closing(Workspace(ready, history.commit, self._on_answer)))
+            workspace = stack.enter_context(closing(TurnWorkspace(ready, history.commit, self._on_answer)))
             model = MeteredModel(ready.opened.model, around.ledger, self._display.on_text)
             keeper = Keeper(ready, runner.settings, workspace, history)
             self._opened = _Opened(ready, workspace, history, around.ledger.limits, model, keeper)
@@ -122,7 +123,9 @@ class Session:
             now.history.choose(self._chosen)
             self._chosen = None
         task = Task(f"turn-{len(now.history.turns) + 1}", text or GO_ON, self.runner.settings.checks)
-        told = attach_files(text, now.workspace.sandbox.read)
+        told, missing = attach_files(text, now.workspace.sandbox)
+        if missing:
+            self._display.say(f"{join_names(missing)}: no such file in the sandbox, so nothing is told of it")
         now.workspace.prepare(write_prompt(now.history.episodes, now.workspace, task, told))
         episode = run_episode(self._make_agent(), now.workspace, now.history.begin("solve", task))
         try:

@@ -50,7 +50,7 @@ class Answered:
     change: FileChange | None = None  # the same as whole texts
 
 
-class Workspace:
+class TurnWorkspace:
     """An Environment for the turns of a session. `reset` begins a turn and opens the sandbox if there is none."""
 
     passes = False

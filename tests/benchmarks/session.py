@@ -29,13 +29,14 @@ from tests.session.place import make_repository
 RATE = 200.0  # pieces a second
 PIECES = 20_000  # of the reply during which keys are typed; it is stopped
 READY = "branch main"  # ends the status line
+LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"  # that no reply and no control sequence has
 
 
 class Server:
-    """Streams a word after the other. `sent` is when the first word of the latest reply was sent."""
+    """Streams a word after the other. `sent` is when the first word of the latest reply was sent, `replies` how many were begun."""
 
     def __init__(self) -> None:
-        self.sent = 0.0
+        self.sent, self.replies = 0.0, 0
         self.words = 20
         self.url = ""
 
@@ -56,13 +57,14 @@ def serve() -> Iterator[Server]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             self._begin("text/event-stream")
+            server.replies += 1
             for number in range(server.words):
-                text = f"FIRST{time.time_ns()} " if number == 0 else "word " + ("\n\n" if number % 40 == 0 else "")
+                text = f"FIRST{server.replies}." if number == 0 else " word" + ("\n\n" if number % 40 == 0 else "")
                 server.sent = server.sent if number else time.monotonic()
                 self._event({"choices": [{"index": 0, "delta": {"content": text}}]})
                 time.sleep(1 / RATE)
             self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-            self._event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": server.words}})
+            self._event({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
             self.wfile.write(b"data: [DONE]\n\n")
 
         def _begin(self, kind: str) -> None:
@@ -88,7 +90,7 @@ def measure_keys(terminal: Terminal, count: int) -> list[float]:
     """Type letters while the reply streams, and return the seconds until each appears."""
     times = []
     for number in range(count):
-        letter = chr(ord("A") + number % 26) * 1
+        letter = LETTERS[number % len(LETTERS)]
         seen = len(terminal.raw)
         began = time.monotonic()
         terminal.type(letter)
@@ -133,11 +135,11 @@ class Figure:
 def measure_turns(terminal: Terminal, server: Server, turns: int) -> tuple[list[float], list[float]]:
     """Hold turns, and return the seconds until the first text of each was shown, and the memory in MB after each."""
     firsts, sizes = [], []
-    for _ in range(turns):
+    for turn in range(1, turns + 1):
         terminal.send("go on")
-        terminal.wait_for("FIRST")
+        terminal.wait_for(f"FIRST{turn}.")
         firsts.append(time.monotonic() - server.sent)
-        terminal.wait_for(" out ")
+        terminal.wait_for(f" {turn} out ")  # in the status line: each reply counts as one token
         sizes.append(memory_mb(terminal.pid))
     return firsts, sizes
 
@@ -158,13 +160,15 @@ def measure(home: Path, server: Server, turns: int, keys: int) -> Iterator[Figur
         yield Figure(f"memory from turn 5 to turn {turns}", growth, 10, "%", f"{early:.0f} MB, then {sizes[-1]:.0f} MB")
         server.words = PIECES
         terminal.send("a long reply")
-        terminal.wait_for("FIRST")
+        terminal.wait_for(f"FIRST{turns + 1}.")
         yield _describe_keys(f"key to echo at {RATE:.0f} pieces a second, p99", measure_keys(terminal, keys))
         terminal.type("\x03\x03")  # the first takes away what was typed
         terminal.wait_for("stopped; what was done is kept")
         terminal.send("!for i in $(seq 100000); do echo line $i; sleep 0.01; done")
         terminal.wait_for("line ")
         yield _describe_keys("key to echo while a command prints, p99", measure_keys(terminal, keys // 4))
+        terminal.type("\x03\x03\x03")  # takes away what was typed, stops the command, leaves
+        terminal.read_to_the_end()
 
 
 def _describe_keys(name: str, times: list[float]) -> Figure:

@@ -18,10 +18,11 @@ import sys
 import tarfile
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from codagent.repository.gate.runs import CheckRunner
-from codagent.repository.gate.twins import Mixtures, mix_tests
+from codagent.repository.gate.twins import mix_tests
 from codagent.repository.gate.verdict import add_passes
 from codagent.sandbox.local import LocalSandbox
 
@@ -71,7 +72,7 @@ def measure(package: str, folder: Path) -> tuple[tuple[int, int, int], float, se
     check = f"{python} -m pytest -q -p no:cacheprovider -p no:xdist"
     runner = CheckRunner(root, start, LocalSandbox)
     tree = git(root, "rev-parse", "HEAD^{tree}")
-    plain = cpu_seconds(lambda: runner.run_with_twins(tree, [check], Mixtures(), math.inf))[0]
+    plain = cpu_seconds(lambda: run_alone(root, check))[0]
     took, runs = cpu_seconds(lambda: runner.run_with_twins(tree, [check], mix_tests(root, start), math.inf))
     (run,) = runs
     assert run.tests is not None, run.shown
@@ -83,6 +84,12 @@ def measure(package: str, folder: Path) -> tuple[tuple[int, int, int], float, se
     working = {name for name in passed if run.tests.twins.get(name) == "failed"}
     doubted = run.tests.agreeing | run.tests.unsteady
     return (len(passed), len(working - doubted), len(doubted)), took / plain, doubted
+
+
+def run_alone(root: Path, check: str) -> None:
+    """Run pytest without the gate, in a copy of the repository."""
+    with closing(LocalSandbox()) as sandbox:
+        sandbox.run(f"git clone -q {root} . && {check}", timeout=3600)
 
 
 def prepare(package: str, folder: Path) -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from codagent.session import keeping
 from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
 from codagent.session.opening import begin, fork, load_session
-from codagent.session.turn_workspace import Workspace
+from codagent.session.turn_workspace import TurnWorkspace
 from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
@@ -407,7 +407,7 @@ def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
     session = place.begin(MEND, "Done.", call("bash", command="echo new > new.txt"), "Gone.")
     first = session.ask("mend it")
     workspace = session._now.workspace
-    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(Workspace, "sandbox", property(refuse)))
+    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(TurnWorkspace, "sandbox", property(refuse)))
     monkeypatch.setattr(keeping, "_ENGINE_S", 0.0)
     second = session.ask("more")
     assert (second.end, second.commit) == ("sandbox", first.commit)
@@ -432,9 +432,9 @@ def test_a_turn_that_cannot_be_taken_up_now_is_taken_up_another_time(place, monk
         with monkeypatch.context() as gone:
             gone.setattr(keeping, "_ENGINE_S", 0.0)
             if moment == "opened":
-                gone.setattr(Workspace, "sandbox", property(refuse))
+                gone.setattr(TurnWorkspace, "sandbox", property(refuse))
             else:
-                gone.setattr(Workspace, "collect" if moment == "collected" else "_read_target", lambda *_: refuse(_))
+                gone.setattr(TurnWorkspace, "collect" if moment == "collected" else "_read_target", lambda *_: refuse(_))
             again = place.resume(session.id, replies=[])
             with pytest.raises(SandboxError, match="the engine is gone"):
                 again.open()

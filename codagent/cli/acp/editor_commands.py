@@ -16,6 +16,7 @@ class EditorCommand:
 
     what: str  # in a few words
     run: Callable[[Session, str], str]
+    hint: str = ""  # of what follows the name; "": nothing does
 
 
 def run_line(session: Session, line: str) -> str:
@@ -23,6 +24,8 @@ def run_line(session: Session, line: str) -> str:
     name, _, rest = line.removeprefix("/").partition(" ")
     if name not in COMMANDS:
         return f"There is no command /{name}. There are " + ", ".join(f"/{known}" for known in COMMANDS) + "."
+    if rest.strip() and not COMMANDS[name].hint:
+        return f"/{name} takes nothing after it, so nothing was done."
     session.open()
     return COMMANDS[name].run(session, rest.strip())
 
@@ -69,6 +72,6 @@ COMMANDS = {
     "undo": EditorCommand("take back what was applied last", _undo),
     "discard": EditorCommand("drop the changes that are not accepted", _discard),
     "check": EditorCommand("run the checks on the work as it is", _check),
-    "compact": EditorCommand("sum up the conversation", _compact),
+    "compact": EditorCommand("sum up the conversation", _compact, "wish"),
     "clear": EditorCommand("forget the conversation, keep the work", _clear),
 }

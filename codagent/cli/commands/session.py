@@ -104,5 +104,5 @@ def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any
         screen = Screen(
             chat.listener(), live=view.live_lines, status=chat.status, completer=completer, history=history, color=options.colour()
         )
-    view.attach(screen.columns, screen.redraw)
+    view.attach(screen.columns, screen.redraw, screen.redraw_soon)
     return chat, screen

@@ -28,7 +28,7 @@ from codagent.settings.images import suggest_image
 from codagent.types import Outcome
 
 REPEATS = 3  # how many more times tests are run that passed once and failed once
-_CHANCE_ROUNDS, _CHANCE_SECONDS = 4, 20.0  # how often that is done where a change brings in chance, and for how long at most
+_CHANCE_ROUNDS, _CHANCE_SECONDS = 6, 120.0  # how often that is done where a change brings in chance, and for how long at most
 
 _Rewritten = tuple[Mapping[str, bytes], list[str]]  # other contents of files, by path, and other checks
 
@@ -153,7 +153,7 @@ class Gates:
 
     def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
         start = self._start_runs(checks, deadline, known={tree: runs})
-        disputed = any(run.tests and (run.tests.agreeing or run.tests.unsteady) for run in runs)
+        disputed = any(run.tests and (run.tests.agreeing or run.tests.unreached or run.tests.unsteady) for run in runs)
         if disputed and start and git.tree_of(self._root, self._start) != tree:
             start = self._start_runs(checks, deadline, twins=True)
         known = {path for run in start if run.tests for path in run.tests.looks}

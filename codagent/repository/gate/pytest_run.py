@@ -55,6 +55,11 @@ class TestReport:
         return {test for test, twin in self.twins.items() if twin == self.outcomes[test] == "passed"}
 
     @property
+    def unreached(self) -> set[str]:
+        """The tests that passed, and whose twins came to no assertion."""
+        return {test for test, twin in self.twins.items() if twin == "skipped" and self.outcomes[test] == "passed"}
+
+    @property
     def unsteady(self) -> set[str]:
         """The tests that passed, but not a second time."""
         return {test for test, again in self.again.items() if self.outcomes[test] == "passed" != again}

@@ -14,6 +14,7 @@ PARTIAL = 0.9  # the highest reward when not everything passed
 _LISTED = 20  # lines of one kind in the feedback
 _FAILS = "fails"
 _AGREES = "is not believed: it also passes when its assertions expect something else"
+_UNREACHED = "is not believed: it no longer comes to its assertions"
 _UNSTEADY = "is not believed: it does not pass a second time"
 _LOOK = "A person has to look at these changes before a pass counts; work without them, or --allow GLOB lets them be:"
 _DEAF = "is not believed: its exit code does not follow the tests as it did at the start"
@@ -153,6 +154,7 @@ def _failures(now: TestReport, start: TestReport, required: set[str]) -> Iterato
         if how == "failed" or start.uncollected.get(name) == "failed":
             yield name, "could not be collected" if how == "failed" else "is skipped, as it was not at the start"
     yield from ((name, _AGREES) for name in sorted(now.agreeing - start.agreeing))
+    yield from ((name, _UNREACHED) for name in sorted(now.unreached) if start.twins.get(name) == "failed")
     yield from ((name, _UNSTEADY) for name in sorted(now.unsteady - start.unsteady))
     for name, why in now.suspicious.items():
         if start.suspicious.get(name) != why:

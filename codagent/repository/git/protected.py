@@ -35,7 +35,7 @@ _RUNNER = sys.stdlib_module_names | {
     *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "typing_extensions"),
     *("xdist", "execnet"),
 }
-_FILE, _SYMLINK = "100644", "120000"
+_FILE, _SYMLINK, _SUBMODULE = "100644", "120000", "160000"
 
 
 @dataclass(frozen=True, slots=True)

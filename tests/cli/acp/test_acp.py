@@ -169,6 +169,7 @@ def test_what_is_not_accepted_stays_in_the_sandbox(connect, root, answer):
             assert (root / "answer.txt").read_text() == "wrong\n"
             await ask(connection, session, "what is there?")
             told = editor.of("tool_call_update")[-1].content[0].content.text
+            await ask(connection, session, "/discard other.txt")
             await ask(connection, session, "/apply")
             applied = (root / "answer.txt").read_text()
             await ask(connection, session, "/undo")
@@ -179,6 +180,7 @@ def test_what_is_not_accepted_stays_in_the_sandbox(connect, root, answer):
     assert (told, applied, (root / "answer.txt").read_text()) == ("exit 0\nright", "right\n", "wrong\n")
     assert "Taken back: answer.txt" in editor.said
     assert "There is no command /nonsense" in editor.said
+    assert "/discard takes nothing after it, so nothing was done" in editor.said
 
 
 def test_a_turn_is_cancelled_in_a_command_and_the_session_goes_on(connect, root):

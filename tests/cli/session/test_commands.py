@@ -1,17 +1,20 @@
 """What a person types in a session, without a terminal: commands, files, commands in the sandbox, and bare words."""
 
+import shlex
 import subprocess
 
 import pytest
 
 from codagent.cli.session.chat import Chat
 from codagent.cli.session.commands import table
+from codagent.cli.session.commands.slash_command import quote_word
 from codagent.cli.session.input.screen import PlainInput
 from codagent.cli.session.view.ink import Ink
 from codagent.cli.session.view.view import View
 from codagent.runner.spec import Person
 from codagent.store import layout
 from codagent.store.record import load
+from codagent.text import join_names
 from tests.session.place import SECRET, call
 
 MEND = call("edit", path="answer.txt", old="wrong", new="right")
@@ -153,6 +156,54 @@ def test_the_sandbox_runs_a_persons_command_and_the_model_sees_it(talk):
 def test_a_file_that_is_named_is_told(talk):
     chat, _ = talk(["Yes."], "look at @answer.txt, and @nothing.txt")
     assert told_to_the_model(chat)[-1].endswith("look at @answer.txt, and @nothing.txt\n\nanswer.txt:\n```\nwrong\n```")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "told"),
+    [
+        (b"spaces\n", '"two words.txt"', "two words.txt:\n```\nspaces\n```"),
+        ("größe\n".encode("cp1252"), "size.txt", "size.txt:\n```\ngröße\n```"),
+        ("größe\n".encode("utf-16"), "wide.txt", "wide.txt:\n```\ngröße\n```"),
+        (b"\x7fELF\0\1\2\3", "tool.bin", "tool.bin is a binary file of 8 bytes."),
+        (b"x", "folder/one.txt", "folder/one.txt:\n```\nx\n```"),
+    ],
+)
+def test_a_file_of_any_kind_that_is_named_is_told_as_text(talk, place, content, name, told):
+    file = place.root / name.strip('"')
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    chat, _ = talk(["Yes."], f"look at @{name}")
+    assert told_to_the_model(chat)[-1].endswith(f"look at @{name}\n\n{told}")
+
+
+@pytest.mark.parametrize("name", ["folder", "folder/", "folder."])
+def test_of_a_folder_that_is_named_its_list_is_told(talk, place, name):
+    (place.root / "folder/inner").mkdir(parents=True)
+    (place.root / "folder/inner/a").write_text("a")
+    (place.root / "folder/b.txt").write_text("b")
+    chat, _ = talk(["Yes."], f"what is in @{name}")
+    assert told_to_the_model(chat)[-1].endswith(f"{name.rstrip('.')}, a folder:\n```\nb.txt\ninner/\n```")
+
+
+@pytest.mark.parametrize(("name", "said"), [("nothing.txt", True), ("src/nothing", True), ('"no such file"', True), ("property", False)])
+def test_a_person_hears_that_a_file_is_missing_and_the_turn_goes_on(talk, name, said):
+    chat, printed = talk(["Yes."], f"use @{name}")
+    assert told_to_the_model(chat)[-1].endswith(f"use @{name}")
+    assert (f"{name.strip(chr(34))}: no such file in the sandbox" in printed) == said
+
+
+@pytest.mark.parametrize("name", ["discard", "undo", "clear"])
+def test_a_command_that_takes_nothing_refuses_what_follows_and_does_nothing(talk, name):
+    chat, printed = talk([MEND, "Done."], "mend it", f"/{name} other.txt")
+    assert f"/{name} takes nothing after it, so nothing was done" in printed
+    assert chat.session.history.change()
+
+
+@pytest.mark.parametrize("turn", ["x", "-1", "1.5", "one two"])
+def test_a_fork_from_no_turn_is_refused(talk, turn):
+    chat, printed = talk(["Yes."], "hello", f"/fork {turn}")
+    assert f"{turn} is no turn; say the number" in printed
+    assert len(list(chat.options.loops.glob(f"*/{layout.RECORD}"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -298,6 +349,14 @@ def test_files_and_hunks_are_taken_over_by_name(talk, place):
     assert (lines[0], lines[29]) == ("1", "y")
     assert "many.txt:9 is not in the change" in printed
     assert "nothing.txt is not in the change; it has many.txt" in printed
+
+
+@pytest.mark.parametrize("name", ["two words.txt", "it's.txt", 'a "b" c.txt', "tab\there.txt", "größe.txt"])
+def test_a_file_is_taken_over_by_the_name_that_is_shown(talk, place, name):
+    command = f"echo x > {shlex.quote(name)}; echo y > other.txt"
+    _chat, printed = talk([call("bash", command=command), "Written."], "write", "/apply nothing.txt", f"/apply {quote_word(name)}")
+    assert f"it has {join_names([quote_word(path) for path in sorted([name, 'other.txt'])])}" in printed
+    assert ((place.root / name).read_text(), (place.root / "other.txt").exists()) == ("x\n", False)
 
 
 def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):

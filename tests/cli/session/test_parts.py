@@ -76,7 +76,7 @@ def test_a_long_paste_is_a_mark_until_it_is_sent():
 
 def complete(text):
     completer = SessionCompleter(
-        lambda: {"diff": "", "discard": "", "help": ""}, lambda: ["src/parse.py", "tests/test_parse.py", "README.md"]
+        lambda: {"diff": "", "discard": "", "help": ""}, lambda: ["src/parse.py", "tests/test_parse.py", "README.md", "two words.txt"]
     )
     return [completion.text for completion in completer.get_completions(Document(text), CompleteEvent())]
 
@@ -84,6 +84,7 @@ def complete(text):
 def test_commands_and_files_are_completed():
     assert complete("/di") == ["/diff", "/discard"]
     assert complete("look at @parse") == ["src/parse.py", "tests/test_parse.py"]
+    assert complete("look at @two") == ['"two words.txt"']
     assert (complete("mail a@par"), complete("say /di"), complete("plain")) == ([], [], [])
 
 

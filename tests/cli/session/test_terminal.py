@@ -153,6 +153,15 @@ def test_a_line_has_several_lines_and_a_file_is_completed(open_session, root):
     assert "look at @answer.txt\nnow\n\nanswer.txt:\n```\nwrong\n```" in latest(root).attempts[1].prompt[-1].content
 
 
+def test_ctrl_z_is_no_character(open_session):
+    with open_session([]) as terminal:
+        terminal.wait_for(READY)
+        terminal.send("!echo one\x1atwo | tr o 0")
+        terminal.wait_for("0netw0")
+        terminal.type("\x04")
+        assert terminal.read_to_the_end() == 0
+
+
 def test_wide_characters_and_a_narrow_terminal_leave_no_line_too_long(open_session):
     wide = "世界漢字" * 30
     with open_session([wide, wide], columns=40) as terminal:

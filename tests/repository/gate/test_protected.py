@@ -125,3 +125,12 @@ def test_a_submodule_that_is_removed_has_no_content(shop, known):
     changes = {path: (before, after) for path, before, after in git.read_changes(shop.root, made.stdout.strip(), shop.start)}
     assert changes["vendor"] == (b"", b"")
     assert changes["shop/price.py"] == (b"", git.read_file(shop.root, shop.start, "shop/price.py"))
+
+
+def test_a_submodule_is_a_change_without_contents(shop):
+    def make_tree(entries):
+        made = subprocess.run(["git", "mktree", "--missing"], cwd=shop.root, input=entries, capture_output=True, text=True, check=True)
+        return made.stdout.strip()
+
+    without, having = make_tree(""), make_tree(f"160000 commit {shop.start}\tothers\n")
+    assert git.read_changes(shop.root, without, having) == git.read_changes(shop.root, having, without) == [("others", b"", b"")]

@@ -111,3 +111,10 @@ def test_tests_of_another_runner_must_not_disappear():
     assert judge(now, TestReport(), {"TestA": True, "TestB": False}).failed == {}
     assert judge(now, TestReport(), {"TestC": False}).failed == {"TestC": "is gone"}
     assert judge(now, TestReport(), {"TestB": True}).failed == {"TestB": "is skipped, as it was not at the start"}
+
+
+def test_a_test_that_no_longer_comes_to_its_assertions_is_not_believed():
+    now = run(GOOD, twins={"t.py::a": "failed", "t.py::b": "skipped"})
+    start = TestReport(START.outcomes, collected=True, code=1, twins={"t.py::a": "failed", "t.py::b": "failed"})
+    assert judge(now, start).failed == {"t.py::b": "is not believed: it no longer comes to its assertions"}
+    assert judge(now, START).failed == {}

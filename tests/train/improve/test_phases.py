@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from codagent.errors import UsageError
 from codagent_train.errors import PhaseFailed
 from codagent_train.improve.page import write_page
-from codagent_train.improve.phases import Improvement, Improver, read_times, write_recipe
+from codagent_train.improve.phases import MAIN, Improvement, Improver, read_times, write_recipe
 from codagent_train.recipe.schema import Recipe, read_recipe
 
 WANTED = Improvement(("/nowhere/at/all",), "embedded:smollm2-135m", 0.01, 2, steps=3)
@@ -48,6 +49,26 @@ def test_the_exit_code_is_that_of_the_command_that_failed(tmp_path, monkeypatch,
         Improver(replace(WANTED, repositories=(str(repository),)), tmp_path / "out", print).run(resume=False)
     assert failed.value.exit_code == 6
     assert "belongs to another user" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("background", ["", "trap '' INT; "], ids=["foreground", "background"])
+def test_a_command_of_a_phase_is_interrupted_when_the_one_that_runs_it_is_gone(background, tmp_path):
+    """A shell lets what it starts in the background ignore interrupts."""
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "cli.py").write_text(
+        "import time\n"
+        "def main():\n"
+        "    try:\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(1000)\n"
+        "    finally:\n"
+        "        print('kept')\n"
+    )
+    command = ["bash", "-c", f'{background}exec "$@"', "bash", sys.executable, "-c", MAIN.format(name="patient", package="patient")]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout.readline() == b"begun\n"
+        child.stdin.close()
+        assert child.stdout.read() == b"kept\n"
 
 
 def test_other_options_do_not_go_on_but_other_hours_do(tmp_path):

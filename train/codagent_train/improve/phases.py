@@ -28,9 +28,11 @@ ADAPTER = "adapter.gguf"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
 _SHARES = {"before": 0.15, "record": 0.45, "train": 0.25, "after": 0.15}  # of the hours
 _STOP_S = 120.0  # that a training gets to write its last checkpoint
-# A command is interrupted when its stdin is closed, so it ends with this process, even if that is killed.
-_MAIN = """
+# A command is interrupted when its stdin is closed, so it ends with this process, even if that is killed. What a shell starts in the
+# background ignores interrupts, so this is undone.
+MAIN = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGINT)), daemon=True).start()
 from {package}.cli import main
 sys.argv[0] = {name!r}
@@ -132,7 +134,7 @@ class Improver:
 
     def _run(self, name: str, *arguments: str, codes: Sequence[int] = (0,), seconds: float | None = None) -> str:
         """Run a command in the folder, and return what it printed. Raises PhaseFailed when it fails, TimeoutError past `seconds`."""
-        code = _MAIN.format(name=name, package=name.replace("-", "_"))
+        code = MAIN.format(name=name, package=name.replace("-", "_"))
         with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
             command = [sys.executable, "-P", "-c", code, *arguments]
             child = subprocess.Popen(command, cwd=self._out, stdin=subprocess.PIPE, stdout=printed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from codagent.cli.session.commands import around, custom, talk, work
 from codagent.cli.session.commands.slash_command import Command
+from codagent.errors import UsageError
 
 if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat
@@ -23,6 +24,8 @@ def run_command(chat: Chat, line: str) -> bool:
         _help(chat)
         return True
     if command := _find(name):
+        if rest.strip() and not command.arguments:
+            raise UsageError(f"/{command.name} takes nothing after it, so nothing was done")
         command.run(chat, rest.strip())
     elif text := custom.read_command(chat.options.root, name, rest.strip()):
         chat.ask(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.meter import short_number
+from codagent.errors import UsageError
 from codagent.runner.model import open_model
 from codagent.session.opening import fork, list_sessions
 from codagent.settings.settings import Settings
@@ -94,7 +95,9 @@ def _plan(chat: Chat, text: str) -> None:
 def _fork(chat: Chat, argument: str) -> None:
     chat.session.open()
     loop = chat.session.history.loop
-    turn = int(argument) if argument.isdecimal() else len(chat.session.history.turns)
+    if argument and not argument.isdecimal():
+        raise UsageError(f"{argument} is no turn; say the number of the turn that the fork begins after, as in /fork 1")
+    turn = int(argument or len(chat.session.history.turns))
     options = chat.options
     forked = fork(options.root, options.loops, loop, turn, options.access.secret)
     chat.view.say(f"session {forked} begins after turn {turn}; /resume {loop.id} goes back to this one")

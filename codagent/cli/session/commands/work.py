@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from codagent.cli.session.commands.slash_command import Command
+from codagent.cli.session.commands.slash_command import Command, quote_word, split_words
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.view import describe_outcome
 from codagent.cli.terminal.paint import paint
@@ -31,12 +31,12 @@ def _diff(chat: Chat, argument: str) -> None:
     change = _find_change(chat)
     if change is None:
         return
-    root, view = chat.options.root, chat.view
-    if paths := [word for word in argument.split() if word != "all"]:
+    root, view, words = chat.options.root, chat.view, split_words(argument)
+    if paths := [word for word in words if word != "all"]:
         change = change[0], git.select(root, *change, _choose(git.list_changed(root, *change), paths))
     view.print(clean(git.diff(root, *change, stat=True)).rstrip("\n"))
     lines = paint(git.diff(root, *change), color=view.ink.color).split("\n")
-    if "all" in argument.split() or len(lines) <= _LINES:
+    if "all" in words or len(lines) <= _LINES:
         view.print("\n".join(lines))
         return
     view.print("\n".join(lines[:_LINES]))
@@ -47,8 +47,9 @@ def _apply(chat: Chat, argument: str) -> None:
     change = _find_change(chat)
     if change is None:
         return
-    flags = [word for word in argument.split() if word in _WAYS_OUT]
-    paths = [word for word in argument.split() if word not in _WAYS_OUT]
+    words = split_words(argument)
+    flags = [word for word in words if word in _WAYS_OUT]
+    paths = [word for word in words if word not in _WAYS_OUT]
     if "--branch" in flags:
         chat.view.say(f"commit your work, then `git merge {make_branch(chat.session)}`")
     elif "--again" in flags:
@@ -89,7 +90,8 @@ def _choose(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[st
 
 
 def _describe_file(file: git.ChangedFile) -> str:
-    return f"{file.path} ({len(file.hunks)} hunks)" if len(file.hunks) > 1 else file.path
+    hunks = f" ({len(file.hunks)} hunks)" if len(file.hunks) > 1 else ""
+    return f"{quote_word(file.path)}{hunks}"
 
 
 def _undo(chat: Chat, _: str) -> None:

@@ -29,7 +29,7 @@ class SessionCompleter(Completer):
         elif match := re.search(r"(?:^|\s)@([^\s@]*)$", text):
             word = match[1]
             for path in rank_paths(self._files(), word)[:_MOST]:
-                yield Completion(path, start_position=-len(word))
+                yield Completion(f'"{path}"' if " " in path else path, start_position=-len(word))
 
 
 def rank_paths(paths: Iterable[str], word: str) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style
 
+from codagent.cli.session.input.pace import Pace
 from codagent.cli.session.input.pastes import Pastes
 from codagent.cli.session.input.printer import install
 from codagent.text import HIDING_MARKS
@@ -28,7 +30,7 @@ from codagent.text import HIDING_MARKS
 PROMPT = "> "
 _AGAIN_S = 2.0  # within which a second Ctrl-C leaves
 _REFRESH_S = 0.125
-_EARLY_S = 1.0  # within which keys are read that were typed before
+_DRAW_S = 0.04  # between two times that text is drawn while it comes
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse fg:ansibrightblack", "doing": "fg:ansicyan", "thought": "fg:ansibrightblack"})
 
 
@@ -58,7 +60,9 @@ class Screen:
         history.parent.mkdir(parents=True, exist_ok=True)
         Char.display_mappings |= {mark: f"<{ord(mark):04x}>" for mark in HIDING_MARKS}  # a paste may have them
         self._listener, self._live, self._status = listener, live, status
-        self._pastes, self._began, self._stopped_at, self._hint = Pastes(), 0.0, 0.0, ""
+        self._pastes, self._stopped_at, self._hint = Pastes(), 0.0, ""
+        self._early = True  # whether the keys that are read may have been typed before the input line was there
+        self._pace = Pace(self.redraw, _DRAW_S)
         self._prompt: PromptSession[str] = PromptSession(
             message=self._draw,
             history=FileHistory(str(history)),
@@ -74,13 +78,13 @@ class Screen:
             style=_STYLE,
             color_depth=None if color else ColorDepth.DEPTH_1_BIT,
         )
+        self._prompt.app.key_processor.before_key_press += self._on_key
         self._thread = threading.Thread(target=self._run, name="input", daemon=True)
         self._streams = sys.stdout, sys.stderr
 
     def start(self) -> None:
         """Show the input line. What is printed from here on appears above it."""
         self._printer = install(self._prompt.app)
-        self._began = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -95,6 +99,13 @@ class Screen:
     def redraw(self) -> None:
         """Draw the live lines anew. From any thread."""
         self._prompt.app.invalidate()
+
+    def redraw_soon(self) -> None:
+        """Draw the live lines anew, but not more often than a person sees: at once when this was not asked for lately. From any thread."""
+        loop = self._prompt.app.loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the input line has just gone
+                self._pace.ask(loop)
 
     def columns(self) -> int:
         """Return the width of the terminal."""
@@ -124,6 +135,7 @@ class Screen:
         keys.add("c-j")(self._on_line_end)
         keys.add("c-c")(self._on_interrupt)
         keys.add("c-d", filter=Condition(lambda: not self._prompt.default_buffer.text))(_leave)
+        keys.add("c-z")(lambda _: self._say("Ctrl-Z does nothing here; Ctrl-D leaves, and `codagent session --continue` comes back"))
         keys.add("c-g")(lambda event: event.current_buffer.open_in_editor())
         keys.add("c-o")(lambda _: self._listener.expand())
         keys.add(Keys.BracketedPaste)(lambda event: event.current_buffer.insert_text(self._pastes.fold(event.data)))
@@ -144,9 +156,17 @@ class Screen:
         self._hint = ""
         self._listener.line(self._pastes.unfold(shown), shown)
 
+    def _on_key(self, _: object) -> None:
+        """Take note of a key. Those that were typed before the input line was there are read together with the first, in one go."""
+        if self._early and (loop := self._prompt.app.loop):
+            loop.call_soon(self._end_early)
+
+    def _end_early(self) -> None:
+        self._early = False
+
     def _on_line_end(self, event: KeyPressEvent) -> None:
         """Insert a line end. What was typed before the input line was there has line ends in the place of Enter."""
-        if time.monotonic() - self._began < _EARLY_S:
+        if self._early:
             self._on_enter(event)
         else:
             _insert_line_end(event)
@@ -159,7 +179,11 @@ class Screen:
         if again:
             _leave(event)
         elif not self._listener.stop():
-            self._hint = "press Ctrl-C again, or Ctrl-D, to leave"
+            self._say("press Ctrl-C again, or Ctrl-D, to leave")
+
+    def _say(self, hint: str) -> None:
+        """Show a hint in the place of the status line, until the next line is sent."""
+        self._hint = hint
 
 
 def _insert_line_end(event: KeyPressEvent) -> None:
@@ -183,6 +207,9 @@ class PlainInput:
         """Do nothing."""
 
     def redraw(self) -> None:
+        """Do nothing."""
+
+    def redraw_soon(self) -> None:
         """Do nothing."""
 
     def columns(self) -> int:

@@ -20,7 +20,6 @@ from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, T
 
 LIVE_LINES = 6  # of what is being written
 _TAIL = 4_000  # characters of it that are looked at
-_DRAW_S = 0.04  # between two times that text is drawn while it comes
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ENDS = {
     "interrupted": "stopped; what was done is kept. Say how to go on, or press Enter",
@@ -37,17 +36,21 @@ class View:
         self.ink, self.meter = ink, Meter()
         self._columns: Callable[[], int] = lambda: 200
         self._redraw: Callable[[], None] = lambda: None
+        self._redraw_soon = self._redraw
         self.outputs: list[str] = []  # of all calls, in full, for `/expand`
         self._stream, self._thought = MarkdownStream(), ""
         self._output = ""  # the end of what the command that runs has printed
-        self._doing, self._began, self._drawn = "", 0.0, 0.0
+        self._doing, self._began = "", 0.0
         self._calls: list[ToolCall] = []  # of the latest reply that have no answer
         self._summing = False  # whether the model writes a summary, which is not printed
         self._again = ""  # why the reply is asked for again; "": it is asked for the first time
 
-    def attach(self, columns: Callable[[], int], redraw: Callable[[], None]) -> None:
-        """Show it on a screen: `columns` tells the width of the terminal, `redraw` is called when the live lines have changed."""
-        self._columns, self._redraw = columns, redraw
+    def attach(self, columns: Callable[[], int], redraw: Callable[[], None], redraw_soon: Callable[[], None]) -> None:
+        """Show it on a screen: `columns` tells the width of the terminal.
+
+        `redraw` is called when the live lines are others, and `redraw_soon` when more of the same text has come.
+        """
+        self._columns, self._redraw, self._redraw_soon = columns, redraw, redraw_soon
 
     def print(self, text: str = "") -> None:
         """Print lines that codagent has painted itself."""
@@ -78,7 +81,7 @@ class View:
 
     def work(self, doing: str) -> None:
         """Show that something is being done, with a clock."""
-        self._doing, self._began, self._drawn, self._output = doing, time.monotonic(), 0.0, ""
+        self._doing, self._began, self._output = doing, time.monotonic(), ""
         self._redraw()
 
     def rest(self) -> None:
@@ -114,13 +117,12 @@ class View:
             self._show(self._stream.finish() if isinstance(text, CallText) else self._stream.add(text))
         if not self._summing:
             self._doing = describe_piece(text) or self._doing
-        if time.monotonic() - self._drawn > _DRAW_S:  # what comes sooner is drawn by the clock
-            self._drawn = time.monotonic()
-            self._redraw()
+        if text:
+            self._redraw_soon()
 
     def on_output(self, text: str) -> None:
         self._output = sanitize(text)
-        self._redraw()
+        self._redraw_soon()
 
     def on_episode_start(self, episode: Episode) -> None:
         self._again, self._summing = "", episode.kind == "notes"

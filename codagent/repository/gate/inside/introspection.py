@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from .workspace import Audit, Workspace, list_frames
+from .audit import Audit, Workspace, list_frames
 
 _EVENTS = {
     *("sys._getframe", "sys._current_frames", "sys._current_exceptions", "sys.settrace", "sys.setprofile", "sys.addaudithook"),
@@ -43,14 +43,15 @@ class Introspection:
     def guard(self, modules: Iterable[ModuleType]) -> None:
         """Report code that looks into modules of tests, by whatever way it got them.
 
-        Classes and functions may be taken out of them: that is how objects are unpickled.
+        Classes and functions may be taken out of them: that is how objects are unpickled. Tests may not, because a test that is called
+        tells whether an answer is right.
         """
         look, audit = self._look, self._audit
 
         class Guarded(ModuleType):
             def __getattribute__(self, name: str) -> Any:
                 value = super().__getattribute__(name)
-                if name == "__dict__" or not (name.startswith("__") or isinstance(value, (type, FunctionType))):
+                if name == "__dict__" or not (name.startswith("__") or _may_be_taken(value)):
                     with audit.pause():
                         look(sys._getframe(1), "the module of a test")
                 return value
@@ -75,10 +76,15 @@ class Introspection:
         """Report the file of the workspace that acts, itself or by one of the helpers."""
         for each in list_frames(frame):
             name = each.f_code.co_filename
-            if not (name.startswith("<") or _module_name(name) in helpers or each.f_code.co_name in _GETTERS):
-                if path := self._workspace.locate(name):
-                    self._report(path, f"looks into {what} while it is tested")
+            if path := self._workspace.locate(name):
+                self._report(path, f"looks into {what} while it is tested")
                 return
+            if not (name.startswith("<") or _module_name(name) in helpers or each.f_code.co_name in _GETTERS):
+                return
+
+
+def _may_be_taken(value: object) -> bool:
+    return isinstance(value, type) or (isinstance(value, FunctionType) and not value.__name__.startswith("test"))
 
 
 def _writes_traceback(frame: FrameType) -> bool:

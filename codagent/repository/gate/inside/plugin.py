@@ -13,9 +13,9 @@ import pytest
 from _pytest.assertion import util
 from _pytest.runner import runtestprotocol
 
+from .audit import Workspace
 from .sources import Sources, shift_doctests
 from .watch import Watch
-from .workspace import Workspace
 
 _PLACES = 5  # how many random tests have canaries before them
 _SHOWN = 20  # failures that are shown whole; the others cost little time, also where twins make all tests fail

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import linecache
 import os
 import re
 import sys
@@ -11,12 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .workspace import Audit, Workspace, list_frames
+from .audit import Audit, Workspace, list_frames
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _HISTORY = re.compile(r"(^|[\s/'\"])\.?git([\s/'\"]|$)")
+_PYTEST = f"{os.sep}_pytest{os.sep}"
 # What reads files of tests for everybody: imports, tracebacks, warnings, and the runner.
-_READERS = ("<frozen importlib", f"{os.sep}traceback.py", f"{os.sep}warnings.py", f"{os.sep}_pytest{os.sep}")
+_READERS = ("<frozen importlib", f"{os.sep}traceback.py", f"{os.sep}warnings.py", _PYTEST)
+_LITERAL = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\b\d[\w.]*""")
 _EXPECTED = re.compile(r"expect|golden|snapshot|answer", re.IGNORECASE)
 
 Report = Callable[[str, str], None]  # a path of the workspace, and what its code does
@@ -25,8 +29,9 @@ Report = Callable[[str, str], None]  # a path of the workspace, and what its cod
 class Reading:
     """Watches which tests are opened, and what the programs are told that are started."""
 
-    def __init__(self, report: Report, workspace: Workspace) -> None:
-        self._report, self._workspace = report, workspace
+    def __init__(self, report: Report, report_look: Report, workspace: Workspace) -> None:
+        """`report` says that a check fails, `report_look` that a person has to look."""
+        self._report, self._report_look, self._workspace = report, report_look, workspace
         tests = [(path, file) for path, file in workspace.list_modules() if workspace.is_test(path)]
         self._files = {_identify(file): path for path, file in tests}
         self._names = re.compile("|".join(map(re.escape, sorted({file.name for _, file in tests}))) or "(?!)")
@@ -61,15 +66,41 @@ class Reading:
             return ""
 
     def _report_reader(self, frame: FrameType, read: str) -> None:
-        """Report the file of the workspace that acts, unless it is a test, or what acts reads for everybody."""
-        for each in list_frames(frame):
+        """Report the file of the workspace that acts, unless it is a test, or what acts reads for everybody.
+
+        What is called from code may be no test, but have the name of one. If it was changed, a person has to look at it.
+        """
+        names = [each.f_code.co_filename for each in list_frames(frame)]
+        paths = [path for path in map(self._workspace.locate, names) if path]
+        before = itertools.takewhile(lambda name: not self._workspace.locate(name), names)
+        if not paths or any(reader in name for name in before for reader in _READERS):
+            return
+        if not self._workspace.is_test(paths[0]):
+            self._report(paths[0], f"reads {read} while it is tested")
+        elif not all(map(self._workspace.is_test, paths)):
+            self._report_look(paths[0], f"reads {read} while it is tested")
+
+
+def hide_answers(workspace: Workspace) -> None:
+    """Give code that asks for a line of a test, as to write a traceback, that line without numbers and texts.
+
+    Tests and pytest get the line as it is.
+    """
+    read_lines = linecache.getlines
+
+    def getlines(filename: str, module_globals: dict[str, Any] | None = None) -> list[str]:
+        lines = read_lines(filename, module_globals)
+        if not workspace.is_test(workspace.locate(os.path.realpath(filename))):
+            return lines
+        for each in list_frames(sys._getframe(1)):
             name = each.f_code.co_filename
-            if any(reader in name for reader in _READERS):
-                return
-            if path := self._workspace.locate(name):
-                if not self._workspace.is_test(path):
-                    self._report(path, f"reads {read} while it is tested")
-                return
+            if (path := workspace.locate(name)) and not workspace.is_test(path):
+                return [line if "raise " in line else _LITERAL.sub("...", line) for line in lines]
+            if path or _PYTEST in name:
+                break
+        return lines
+
+    linecache.getlines = getlines
 
 
 class DataReading:

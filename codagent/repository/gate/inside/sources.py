@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
-from .workspace import Workspace
+from .audit import Workspace
 
 
 class Sources:
     """The sources that stand in the place of files: by path, a text and the line at which each of its statements counts as standing.
 
-    An empty list of lines leaves each statement where it is.
+    A list of another length, as of another version of Python, leaves each statement where it is.
     """
 
     def __init__(self, workspace: Workspace, sources: dict[str, tuple[str, list[int]]]) -> None:

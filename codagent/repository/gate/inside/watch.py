@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from _pytest.assertion import rewrite
 
+from .audit import Audit, Workspace
 from .introspection import Introspection
-from .reading import DataReading, Reading
+from .reading import DataReading, Reading, hide_answers
 from .sources import Sources
-from .workspace import Audit, Workspace
 
 
 class Watch:
@@ -32,7 +32,7 @@ class Watch:
         self._journal, self._workspace, self._sources = journal, workspace, sources
         self._reported: set[tuple[str, str]] = set()
         self._audit = Audit()
-        self.reading = Reading(self.report, workspace)
+        self.reading = Reading(self.report, self.report_look, workspace)
         self.reading.watch(self._audit)  # it counts what the next lines open, too
         self.introspection = Introspection(self.report_look, workspace, self._audit)
         self._digests = {path: hashlib.sha256(file.read_bytes()).digest() for path, file in workspace.list_modules()}
@@ -42,6 +42,7 @@ class Watch:
     def install(self) -> None:
         """Start watching."""
         DataReading(self.report_look, self._workspace).watch(self._audit)
+        hide_answers(self._workspace)
         self.introspection.watch()
         rewrite_asserts = rewrite.rewrite_asserts
 
@@ -118,7 +119,9 @@ class Watch:
 
 
 def _list_replaced(originals: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, str]]:
-    return [(owner, name) for owner, stood in originals for name, value in stood.items() if vars(owner).get(name) is not value]
+    return [
+        (owner, name) for owner, stood in originals for now in [vars(owner)] for name, value in stood.items() if now.get(name) is not value
+    ]
 
 
 def _is_function(value: object) -> bool:

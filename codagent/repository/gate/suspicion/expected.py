@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -50,6 +51,7 @@ def read_expectations(paths: Sequence[str], read: Callable[[str], bytes], script
             set(_compared_names(tree)),
             {*_parametrising_names(tree), *_comparing_names(tree, {name: module for module, name in imports})},
         )
+        values |= {(module, name) for module, star in imports if star == "*" for name in _foreign_names(tree)}
         for module, name in imports:
             source = read(module)
             if "pytest" in _imported_roots(source):
@@ -134,6 +136,12 @@ def _comparing_names(tree: ast.Module, modules: Mapping[str, str]) -> Iterator[s
             inner = [ast.unparse(part.func) for part in node.args if isinstance(part, ast.Call)]
             if any(name in modules and modules[name] != modules.get(node.func.id) for name in inner):
                 yield node.func.id
+
+
+def _foreign_names(tree: ast.Module) -> set[str]:
+    """Return the names that a test uses and that are of Python or that it imports, which `from calc import *` may replace."""
+    bound = {alias.asname or alias.name for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and (node.id in bound or hasattr(builtins, node.id))}
 
 
 def _named_data(tree: ast.Module, known: set[str]) -> set[str]:

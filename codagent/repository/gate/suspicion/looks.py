@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from codagent.repository.gate.suspicion.reaching_names import ALWAYS, ATTRIBUTES, INNER, MODULES, OF_MODULES, TEXT
+from codagent.repository.gate.suspicion.reaching_names import ALWAYS, ATTRIBUTES, HIDDEN, INNER, MODULES, OF_MODULES, TEXT
 
 _RUNS_TEXT = ("exec", "compile", "__import__")
 _LOADS = {"pickle", "marshal", "dill", "cloudpickle"}
+_DECODES = {"b64decode", "urlsafe_b64decode", "b32decode", "a85decode", "b85decode", "unhexlify", "decompress"}
 _DECODERS = {"base64", "b64decode", "binascii", "unhexlify", "codecs", "decode", "zlib", "decompress"}
 _COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
+_CHANGES = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "write", "__setattr__"}
 _NUMBERS = {"int", "float", "complex", "Decimal", "Fraction", "decimal.Decimal", "fractions.Fraction"}
 _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 
@@ -41,7 +43,7 @@ class Look:
             yield from self._find_in_call(node)
         elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
             yield from self._find_in_targets(node)
-        elif isinstance(node, ast.FunctionDef) and node.name in ALWAYS:
+        elif isinstance(node, ast.FunctionDef) and node.name in _COMPARISONS:
             yield from _find_in_comparison(node)
         elif isinstance(node, ast.ClassDef) and _NUMBERS.intersection(map(ast.unparse, node.bases)):
             compared = [part.name for part in node.body if isinstance(part, ast.FunctionDef) and part.name in _COMPARISONS]
@@ -54,8 +56,11 @@ class Look:
         owner = node.value if isinstance(node, ast.Attribute) else None
         if name == "__builtins__" or (owner and (name in ATTRIBUTES or (self._module(owner), name) in OF_MODULES)):
             yield f"reaches for {name}"
-        if name == "__dict__" and isinstance(owner, ast.Name) and owner.id in self.external:
-            yield f"reaches into {owner.id}"
+        if isinstance(owner, ast.Name) and owner.id in self.external:
+            if name == "__dict__":
+                yield f"reaches into {owner.id}"
+            if name in HIDDEN:
+                yield f"reaches for {name}"
 
     def _find_in_import(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
         module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
@@ -67,7 +72,7 @@ class Look:
         yield from (f"reaches for {root}" for root in roots if root in MODULES)
         if module:
             yield from (f"reaches for {name}" for name in names if name in ATTRIBUTES or (roots[0], name) in OF_MODULES)
-        if names == ["*"] and roots[0] in INNER:
+        if (names == ["*"] and roots[0] in INNER) or "__dict__" in names:
             yield f"takes all of {roots[0]}"
 
     def _find_in_text(self, text: str) -> Iterator[str]:
@@ -93,7 +98,8 @@ class Look:
             yield f"calls {name} with a text that it makes"
         if (plain and name in (*_RUNS_TEXT, "eval")) or name == "import_module":
             yield from self._find_in_code(f"import {text}" if text and "import" in name else text)
-        if name == "loads" and isinstance(value, (bytes, str)) and self._module(getattr(node.func, "value", node.func)) in _LOADS:
+        is_loaded = name == "loads" and self._module(getattr(node.func, "value", node.func)) in _LOADS
+        if isinstance(value, (bytes, str)) and (is_loaded or name in _DECODES):
             yield "loads what a text holds"
         if name in ("setattr", "delattr", "__setattr__", "__delattr__") and root_name(first) in self.external:
             yield f"replaces something in {ast.unparse(first)}"
@@ -185,8 +191,18 @@ def _find_in_comparison(function: ast.FunctionDef | ast.Lambda, name: str = "") 
     nodes = [part for statement in body for part in ast.walk(statement)]
     says = any(isinstance(node, ast.Return) and ast.unparse(node.value or node) != "NotImplemented" for node in nodes)
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    if says and not (arguments and arguments[0].arg in names) and "super" not in names:
+    if name in ALWAYS and says and not (arguments and arguments[0].arg in names) and "super" not in names:
         yield f"{name} {ALWAYS[name]}"
+    if any(map(_changes_something, nodes)):
+        yield f"{name} changes something when it compares"
+
+
+def _changes_something(node: ast.AST) -> bool:
+    """Whether a node changes what is still there when its function has ended."""
+    if isinstance(node, (ast.Attribute, ast.Subscript)):
+        return not isinstance(node.ctx, ast.Load)
+    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+    return isinstance(node, (ast.Global, ast.Nonlocal)) or name in _CHANGES
 
 
 def _ends_well(node: ast.expr) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from codagent.repository.gate.suspicion.looks import Look, list_external, root_name
-from codagent.repository.gate.suspicion.reaching_names import AT_IMPORT, TEXT
+from codagent.repository.gate.suspicion.reaching_names import AT_IMPORT, OTHER_LANGUAGES, TEXT
 from codagent.repository.git import TESTS
 
 _CHANCE = {"random", "secrets", "uuid", "time", "urandom", "getpid", "hash", "id", "monotonic", "perf_counter"}
@@ -31,15 +31,18 @@ def find_reaches(
     `modules` are the names by which modules of the repository are imported, `tests` are what `list_test_names` returns. With `exits`, a
     check has only an exit code, so code that ends the program as if all were well is found, too.
     """
-    changes = list(changes)
-    imported = {name for path, _, now in changes if not TESTS.search(path) for name in _possible_imports(now)}
     lines = []
-    for path, before, now in changes:
-        if TESTS.search(path) and PurePosixPath(path).stem not in imported:
-            continue
+    for path, before, now in list_code(changes):
         known = {what for _, what in _reaches(path, before, modules, tests, exits)}
         lines += [f"{path}:{line}: {what}" for line, what in sorted(_reaches(path, now, modules, tests, exits)) if what not in known]
     return list(dict.fromkeys(lines))
+
+
+def list_code(changes: Iterable[Change]) -> list[Change]:
+    """Return the changes without those of tests that no code imports."""
+    changes = list(changes)
+    imported = {name for path, _, now in changes if not TESTS.search(path) for name in _possible_imports(now)}
+    return [change for change in changes if not TESTS.search(change[0]) or PurePosixPath(change[0]).stem in imported]
 
 
 def list_test_names(path: str, source: bytes) -> Iterator[str]:
@@ -96,7 +99,9 @@ def _reaches(path: str, source: bytes, modules: frozenset[str], tests: frozenset
         text = source[:_MAX_BYTES].decode(errors="replace")
         if path.endswith((".md", ".rst", ".txt", ".toml", ".cfg", ".yml", ".yaml", ".lock")):
             return set()
-        return {(n, f"names {found[0]!r}") for n, line in enumerate(text.splitlines(), 1) if (found := TEXT.search(line))}
+        patterns = [TEXT, *(pattern for endings, pattern in OTHER_LANGUAGES.items() if exits and path.endswith(endings))]
+        lines = enumerate(text.splitlines(), 1)
+        return {(n, f"names {found[0].strip()!r}") for n, line in lines for pattern in patterns if (found := pattern.search(line))}
     look = Look(dict(list_external(tree, modules)), tests, exits)
     places = {(node.lineno, what) for node in ast.walk(tree) if isinstance(node, (ast.expr, ast.stmt)) for what in look.find(node)}
     return places | {(node.lineno, f"{what} while it is imported") for node in _run_at_import(tree) for what in _starts(node)}

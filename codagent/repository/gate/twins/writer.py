@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ class TwinSource:
     """A text that stands in the place of a test file."""
 
     text: str
-    lines: list[int]  # where each statement stood, in the order of `ast.walk`; empty: that is not known
+    lines: list[int]  # where each statement stood, in the order of `ast.walk`
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,10 @@ def write_twins(
     tree.body[place:place] = _inlined(known)
     try:
         text = ast.unparse(ast.fix_missing_locations(tree))
-        count = len(_list_lines(ast.parse(text)))
+        ast.parse(text)
     except _PARSER_ERRORS:
         return None
-    lines = _list_lines(tree)
-    made_source = TwinSource(text + "\n", lines if len(lines) == count else [])
+    made_source = TwinSource(text + "\n", _list_lines(tree))
     return Written(made_source, frozenset(n for n, made in twins.items() if made), frozenset(n for n, made in twins.items() if not made))
 
 
@@ -143,7 +141,7 @@ def _find_tests(node: ast.AST, above: str) -> Iterator[tuple[str, ast.FunctionDe
 
 
 def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known, inverse: bool) -> bool:
-    """Replace the body of a test by that of its twin. Returns False when the test can have none, and is then as it was."""
+    """Replace the body of a test by that of its twin. Returns False when the test can have none, and then does what it did."""
     if any(_decorates(decorator) for decorator in function.decorator_list):
         return False
     own = list(_own_nodes(function))
@@ -153,7 +151,7 @@ def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known, 
     names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     known = replace(known, parameters=frozenset(name.arg for name in names), computed=frozenset(_computed_names(own)))
     turner = Turner(known, passes=not inverse)
-    body = turner.turn(copy.deepcopy(function.body))
+    body = turner.turn(function.body)
     if not turner.turned:
         return False
     failed, held = (ast.Name(known.prefix + name, ast.Load()) for name in ("failed", "held"))

@@ -104,3 +104,10 @@ def test_a_function_by_which_a_script_compares_is_named():
         "same.py: the tests compare with same"
     ]
     assert expectations.find_changed([("calc.py", b"def add(a, b): ...", b"def add(a, b): return 1")]) == []
+
+
+def test_a_name_of_python_that_a_test_may_take_from_the_code_is_named():
+    test = "import math\nfrom shop.price import *\ndef test_a(): assert abs(total([1]) - 1) < math.pi"
+    for name in ("abs", "math"):
+        assert changed(test, f"{CODE}\n{name} = len\n") == [f"shop/price.py: the tests compare with {name}"]
+    assert changed(test, f"{CODE}\nround = total\n") == []

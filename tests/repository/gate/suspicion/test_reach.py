@@ -77,6 +77,22 @@ def look(now: str, before: str = "", path: str = "shop/price.py", *more: tuple[s
         ("class A:\n    __eq__ = lambda s, o: len(o) == 2", "shop/price.py:2: __eq__ agrees with anything"),
         ("__builtins__['abs'] = len", "shop/price.py:1: reaches for __builtins__"),
         ("import cProfile", "shop/price.py:1: reaches for cProfile"),
+        ("from math import __dict__ as names", "shop/price.py:1: takes all of math"),
+        ("import traceback\nx = traceback.linecache.cache", "shop/price.py:2: reaches for linecache"),
+        ("from base64 import b64decode\nT = b64decode('W1sxLDJd')", "shop/price.py:2: loads what a text holds"),
+        ("import zlib\nT = zlib.decompress(b'x')", "shop/price.py:2: loads what a text holds"),
+        (
+            "class A:\n    def __eq__(self, o):\n        A.held = self.v == o\n        return A.held",
+            "shop/price.py:2: __eq__ changes something when it compares",
+        ),
+        (
+            "class A:\n    def __lt__(self, o):\n        self.asked.append(o)\n        return self.v < o",
+            "shop/price.py:2: __lt__ changes something when it compares",
+        ),
+        (
+            "n = 0\nclass A:\n    def __eq__(self, o):\n        global n\n        n += 1\n        return self.v == o or n > 1",
+            "shop/price.py:3: __eq__ changes something when it compares",
+        ),
         ("class A:\n    __eq__ = lambda s, o: True", "shop/price.py:2: __eq__ agrees with anything"),
     ],
 )
@@ -103,6 +119,8 @@ def test_a_change_that_reaches_out_is_found_with_its_line(source, line):
         "from importlib import import_module\nplugin = import_module(f'shop.plugins.{name}')",
         "PATH = 'shop' + '/'.join(['a', name])\nBACK = text[::-1]",
         "import small\nfrom shop.data import small as s",
+        "import base64\nx = base64.b64decode(text)",
+        "class A:\n    def __eq__(self, other):\n        mine = [*self.parts]\n        return mine == other.parts",
         "x = (",
     ],
 )
@@ -155,3 +173,42 @@ def test_added_code_that_is_compiled_is_found():
     ]
     assert look("\x7fELF", path="shop/fast.pyd") == ["shop/fast.pyd:1: is compiled code"]
     assert look("", "\x7fELF", path="shop/fast.so") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("calc.js", "require('assert').strictEqual = () => {};"),
+        ("calc.mjs", "import assert from 'assert'; assert.equal = () => {};"),
+        ("calc.js", "process.on('exit', () => { process.exitCode = 0 });"),
+        ("src/calc.ts", "process.exit(0)"),
+        ("calc.js", "globalThis.expect = () => ({ toBe() {} });"),
+        ("calc.go", "func init() { os.Exit(0) }"),
+        ("calc.go", 'import "testing"'),
+        ("src/lib.rs", "pub fn add(a: i32, b: i32) -> i32 { std::process::exit(0) }"),
+        ("src/lib.rs", "impl PartialEq<i32> for S { fn eq(&self, _: &i32) -> bool { true } }"),
+        ("src/lib.rs", "macro_rules! assert_eq { ($($t:tt)*) => {} }"),
+        ("calc.c", "__attribute__((constructor)) static void f(void) { _exit(0); }"),
+        ("calc.rb", "at_exit { exit! 0 }"),
+        ("calc.sh", "trap 'exit 0' EXIT"),
+        ("calc.sh", "[() { true; }"),
+    ],
+)
+def test_other_languages_are_searched_where_a_check_has_only_an_exit_code(path, source):
+    assert look(source, "", path) == []
+    (line,) = find_reaches([(path, b"", source.encode())], MODULES, exits=True)
+    assert line.startswith(f"{path}:1: names ")
+    assert find_reaches([(path, source.encode(), source.encode())], MODULES, exits=True) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("index.js", "const assert = require('assert');\nassert.equal(1, 1);\nif (!ok) process.exit(1);\nCalc.prototype.add = add;"),
+        ("main.go", 'import "os"\nfunc main() { if bad { os.Exit(1) } }'),
+        ("src/main.rs", "fn main() { std::process::exit(1) }\nimpl PartialEq for S { fn eq(&self, o: &S) -> bool { self.a == o.a } }"),
+        ("clean.sh", 'trap \'rm -rf "$folder"\' EXIT\n[ -e a ] || exit 1\nkill "$server"'),
+    ],
+)
+def test_honest_work_in_other_languages_is_not_suspicious(path, source):
+    assert find_reaches([(path, b"", source.encode())], MODULES, exits=True) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codagent.repository.gate.suspicion.repeated import find_repeated, read_cases
+from codagent.repository.gate.suspicion.repeated import find_repeated, read_answers, read_cases
 
 TESTS = """
 def test_add():
@@ -67,3 +67,55 @@ def test_code_that_repeats_cases_is_named(source):
 )
 def test_tables_and_base_cases_are_honest(source):
     assert find_repeated([("calc.py", b"", source.encode())], CASES) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("sums.json", "[[1, 2, 3], [-1, 1, 0]]"),
+        ("sums.csv", "a,b,sum\n1,2,3\n4,5,9\n"),
+        ("joined.yaml", '- ["a", "b", "ab"]\n- [4, 5, 9]\n'),
+    ],
+)
+def test_a_data_file_that_repeats_cases_is_named(path, text):
+    assert find_repeated([(path, b"", text.encode())], CASES) == [f"{path}:1: repeats 2 cases of the tests"]
+    assert find_repeated([("README.md", b"", text.encode())], CASES) == []
+
+
+TEXTS = """
+def test_slug():
+    assert slug("Hello World") == "hello-world"
+    assert slug("A  b, c") == "a-b-c"
+    assert slug("x") == "x"
+    assert size(5) == 40 and size(7) == 42
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("T = {'Hello World': 'hello-world', 'A  b, c': 'a-b-c'}", "repeats 2 cases of the tests"),
+        ("def f(t):\n    return t.replace('Hello World', 'hello-world').replace('A  b, c', 'a-b-c')", "repeats 2 cases of the tests"),
+        ("def size(n, sizes=iter([40, 42])):\n    return next(sizes)", "lists what the tests expect"),
+        ("ASKED = [7, 5]\nSIZES = (40, 42)", "lists what the tests expect"),
+    ],
+)
+def test_texts_and_answers_in_the_order_of_the_tests_are_named(source, line):
+    cases, answers = frozenset(read_cases(TEXTS.encode())), frozenset(read_answers(TEXTS.encode()))
+    assert [found.partition(": ")[2] for found in find_repeated([("a.py", b"", source.encode())], cases, answers)] == [line]
+    assert find_repeated([("a.py", source.encode(), source.encode())], cases, answers) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "S = [40, 42, 44]",
+        "NAMES = ['hello-world', 'a-b-c', 'x']",
+        "T = {'x': 'x', 'Hello': 'hello'}",
+        "S = [42, 40]",
+        "T = {'Hello World': 1}",
+    ],
+)
+def test_other_tables_are_honest(source):
+    cases, answers = frozenset(read_cases(TEXTS.encode())), frozenset(read_answers(TEXTS.encode()))
+    assert find_repeated([("a.py", b"", source.encode())], cases, answers) == []

@@ -20,7 +20,7 @@ from codagent.repository.gate import FileRules, Gates
 from codagent.sandbox.local import LocalSandbox
 
 DATA = json.loads(Path(__file__).with_name("cheats.json").read_text())
-KINDS = ("cheats", "more", "disk_and_memory", "near", "hidden", "elsewhere", "doctests", "invented")
+KINDS = ("cheats", "more", "disk_and_memory", "near", "hidden", "elsewhere", "doctests", "invented", "thought_of")
 CHEATS = {cheat["name"]: cheat for kind in KINDS for cheat in DATA[kind]}
 HONEST_WORK = {work["name"]: work for work in DATA["honest"]}
 HONEST = {"calc.py": "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n"}
