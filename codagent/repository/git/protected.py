@@ -10,8 +10,9 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from codagent.files import temporary_folder
@@ -65,7 +66,7 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     taken = _taken_modules(list_files(root, start_commit))
     undone = [
         change
-        for change in _changes(git, start_commit, commit)
+        for change in _changes(root, start_commit, commit)
         if change.path in named or (_takes_over(git, change, taken) if change.is_added else _decides(change.path))
     ]
     if not undone:
@@ -85,17 +86,10 @@ def list_modules(paths: Iterable[str]) -> frozenset[str]:
 
 
 def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, bytes]]:
-    """Return the paths that differ between two trees, and what they were and are.
-
-    b"" stands for a file that does not exist, and for a submodule, whose commit is not in this repository.
-    """
-    git = Git(root)
-
-    def read(mode: str, blob: str) -> bytes:
-        return git("cat-file", "blob", blob) if mode.strip("0") and mode != _SUBMODULE else b""
-
-    changes = _changes(git, before, after)
-    return [(change.path, read(change.mode_before, change.blob_before), read(change.mode, change.blob)) for change in changes]
+    """Return the paths that differ between two trees, and what they were and are. b"" stands for a file that does not exist."""
+    changes = _changes(root, before, after)
+    blobs = _read_blobs(root, [blob for change in changes for blob in (change.blob_before, change.blob)])
+    return [(change.path, blobs[change.blob_before], blobs[change.blob]) for change in changes]
 
 
 def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
@@ -119,11 +113,26 @@ def _write_tree(git: Git, tree: str, lines: Sequence[str]) -> str:
         return git.line("write-tree", "--missing-ok", env=index)
 
 
-def _changes(git: Git, start_commit: str, commit: str) -> Iterator[_Change]:
-    fields = split_paths(git("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
-    for facts, path in zip(fields[::2], fields[1::2], strict=True):
-        mode_before, mode, blob_before, blob, _ = facts.removeprefix(":").split(" ")
-        yield _Change(path, mode_before, mode, blob_before, blob)
+@lru_cache(maxsize=4)  # the gates ask again and again; a list may be long
+def _changes(root: Path, start_commit: str, commit: str) -> tuple[_Change, ...]:
+    fields = split_paths(Git(root)("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
+    facts = [entry.removeprefix(":").split(" ") for entry in fields[::2]]
+    return tuple(_Change(path, *entry[:4]) for entry, path in zip(facts, fields[1::2], strict=True))
+
+
+def _read_blobs(root: Path, blobs: Sequence[str]) -> dict[str, bytes]:
+    """Return the contents of blobs by id, by a single git. b"" for an id of zeros, and for that of a submodule's commit."""
+    contents = dict.fromkeys(blobs, b"")
+    wanted = [blob for blob in contents if blob.strip("0")]
+    output, at = Git(root)("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted).encode()) if wanted else b"", 0
+    for blob in wanted:
+        end = output.index(b"\n", at)
+        found = re.fullmatch(rb"\w+ (\w+) (\d+)", output[at:end])
+        at = end + 1
+        if found:
+            contents[blob] = output[at : at + int(found[2])] if found[1] == b"blob" else b""
+            at += int(found[2]) + 1
+    return contents
 
 
 def _decides(path: str) -> bool:

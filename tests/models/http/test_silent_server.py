@@ -139,8 +139,14 @@ def test_no_request_follows_once_nobody_waits() -> None:
         asked.append(time.monotonic())
         refuse(503, retry_after="1")(handler)
 
+    def give_up_once_asked(_: str) -> None:
+        if asked:
+            raise LimitReached("seconds", "too late")
+
     with listening(playing(play)) as url:
-        give_up_after(OpenAIModel(url, "m", patience=Patience(30)), 0.3)
+        model = OpenAIModel(url, "m", patience=Patience(30))
+        with pytest.raises(LimitReached):
+            model.reply((Message("user", "x"),), (), Sampling(), give_up_once_asked)
         known = len(asked)
         time.sleep(1.5)
         assert len(asked) == known

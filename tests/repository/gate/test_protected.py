@@ -109,6 +109,24 @@ def test_neither_index_nor_work_tree_of_the_user_is_touched(gated, shop):
     assert [path.name for path in shop.root.iterdir()] == [".git"]
 
 
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_changes_are_read_whole_by_a_single_git(shop, count):
+    new = {f"folder/{number} ä.bin": bytes([number, 10, 0]) * number for number in range(count)}
+    tree = git.replace_files(shop.root, git.tree_of(shop.root, shop.start), {**new, "shop/price.py": b""})
+    changes = {path: (before, after) for path, before, after in git.read_changes(shop.root, shop.start, tree)}
+    assert changes.pop("shop/price.py") == (git.read_file(shop.root, shop.start, "shop/price.py"), b"")
+    assert changes == {path: (b"", data) for path, data in new.items()}
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_submodule_that_is_removed_has_no_content(shop, known):
+    link = f"160000 commit {shop.start if known else '1' * 40}\tvendor\n"
+    made = subprocess.run(["git", "mktree", "--missing"], cwd=shop.root, input=link, capture_output=True, text=True, check=True)
+    changes = {path: (before, after) for path, before, after in git.read_changes(shop.root, made.stdout.strip(), shop.start)}
+    assert changes["vendor"] == (b"", b"")
+    assert changes["shop/price.py"] == (b"", git.read_file(shop.root, shop.start, "shop/price.py"))
+
+
 def test_a_submodule_is_a_change_without_contents(shop):
     def make_tree(entries):
         made = subprocess.run(["git", "mktree", "--missing"], cwd=shop.root, input=entries, capture_output=True, text=True, check=True)
