@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codagent.repository.gate.suspicion.reaching_names import ALWAYS, ATTRIBUTES, HIDDEN, INNER, MODULES, OF_MODULES, TEXT
@@ -16,6 +16,7 @@ _DECODES = {"b64decode", "urlsafe_b64decode", "b32decode", "a85decode", "b85deco
 _DECODERS = {"base64", "b64decode", "binascii", "unhexlify", "codecs", "decode", "zlib", "decompress"}
 _COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 _CHANGES = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "write", "__setattr__"}
+_NEW = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _NUMBERS = {"int", "float", "complex", "Decimal", "Fraction", "decimal.Decimal", "fractions.Fraction"}
 _PARSER_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError)
 
@@ -193,16 +194,25 @@ def _find_in_comparison(function: ast.FunctionDef | ast.Lambda, name: str = "") 
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     if name in ALWAYS and says and not (arguments and arguments[0].arg in names) and "super" not in names:
         yield f"{name} {ALWAYS[name]}"
-    if any(map(_changes_something, nodes)):
+    if any(_changes_something(node, set(_list_collections(nodes))) for node in nodes):
         yield f"{name} changes something when it compares"
 
 
-def _changes_something(node: ast.AST) -> bool:
-    """Whether a node changes what is still there when its function has ended."""
+def _changes_something(node: ast.AST, own: set[str]) -> bool:
+    """Whether a node changes what is still there when its function has ended. `own` are names of collections that the function makes."""
     if isinstance(node, (ast.Attribute, ast.Subscript)):
-        return not isinstance(node.ctx, ast.Load)
-    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-    return isinstance(node, (ast.Global, ast.Nonlocal)) or name in _CHANGES
+        return not isinstance(node.ctx, ast.Load) and root_name(node) not in own
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr in _CHANGES and root_name(node.func) not in own
+    return isinstance(node, (ast.Global, ast.Nonlocal))
+
+
+def _list_collections(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the names to which a new collection is assigned."""
+    for node in nodes:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, _NEW):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
 def _ends_well(node: ast.expr) -> bool:

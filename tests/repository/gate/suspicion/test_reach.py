@@ -121,6 +121,8 @@ def test_a_change_that_reaches_out_is_found_with_its_line(source, line):
         "import small\nfrom shop.data import small as s",
         "import base64\nx = base64.b64decode(text)",
         "class A:\n    def __eq__(self, other):\n        mine = [*self.parts]\n        return mine == other.parts",
+        "class A:\n    def __eq__(self, o):\n        pairs = []\n        pairs.append(self.v)\n        return pairs == o.pairs",
+        "class A:\n    def __lt__(self, o):\n        at = {}\n        at[0] = self.v\n        at.update(o.v)\n        return self.v < at",
         "x = (",
     ],
 )
