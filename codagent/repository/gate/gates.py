@@ -28,7 +28,7 @@ from codagent.settings.images import suggest_image
 from codagent.types import Outcome
 
 REPEATS = 3  # how many more times tests are run that passed once and failed once
-_CHANCE_ROUNDS, _CHANCE_SECONDS = 6, 120.0  # how often that is done where a change brings in chance, and for how long at most
+_CHANCE_ROUNDS, _CHANCE_SECONDS = 6, 60.0  # how often that is done where a change brings in chance, and for how long at most
 
 _Rewritten = tuple[Mapping[str, bytes], list[str]]  # other contents of files, by path, and other checks
 
