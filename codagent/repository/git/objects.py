@@ -1,4 +1,4 @@
-"""A folder for new git objects beside a repository's own store, and files moved where a rename may be impossible.
+"""The contents of git objects, a folder for new ones beside a repository's own store, and files moved where a rename may be impossible.
 
 git writes a file in its object folder and renames it to its final name, so both have to lie on one file system. The temporary folder of a
 machine is often on another one than the repository.
@@ -10,11 +10,27 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from codagent.errors import RepositoryError
 from codagent.repository.git.command import Git
+
+
+def read_blobs(git: Git, blobs: Iterable[str]) -> dict[str, bytes]:
+    """Return the contents of blobs by id, by a single git. Raises RepositoryError when the repository lacks one."""
+    wanted = list(dict.fromkeys(blobs))
+    data, at = git("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted).encode()) if wanted else b"", 0
+    contents = {}
+    for blob in wanted:
+        header, _, _ = data[at : at + 200].partition(b"\n")
+        at += len(header) + 1
+        if header.endswith(b" missing"):
+            raise RepositoryError(f"{git.root} lacks the file {blob}; `git fetch` gets what a partial clone leaves out")
+        contents[blob] = data[at : at + int(header.split()[2])]
+        at += len(contents[blob]) + 1
+    return contents
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import read_blobs
 from codagent.repository.git.refs import tree_of
 from codagent.repository.git.snapshot import list_files, split_paths
 
@@ -35,7 +36,7 @@ _RUNNER = sys.stdlib_module_names | {
     *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "typing_extensions"),
     *("xdist", "execnet"),
 }
-_FILE, _SYMLINK, _SUBMODULE = "100644", "120000", "160000"
+_FILE, _SYMLINK, _SUBMODULE, _NOTHING = "100644", "120000", "160000", "000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,11 @@ def list_modules(paths: Iterable[str]) -> frozenset[str]:
 
 
 def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, bytes]]:
-    """Return the paths that differ between two trees, and what they were and are. b"" stands for a file that does not exist."""
+    """Return the paths that differ between two trees, and what they were and are. b"" stands for no file, and for a submodule."""
     changes = _changes(root, before, after)
-    blobs = _read_blobs(root, [blob for change in changes for blob in (change.blob_before, change.blob)])
-    return [(change.path, blobs[change.blob_before], blobs[change.blob]) for change in changes]
+    sides = [side for change in changes for side in ((change.mode_before, change.blob_before), (change.mode, change.blob))]
+    blobs = read_blobs(Git(root), [blob for mode, blob in sides if mode not in (_NOTHING, _SUBMODULE)])
+    return [(change.path, blobs.get(change.blob_before, b""), blobs.get(change.blob, b"")) for change in changes]
 
 
 def replace_files(root: Path, tree: str, files: Mapping[str, bytes]) -> str:
@@ -118,21 +120,6 @@ def _changes(root: Path, start_commit: str, commit: str) -> tuple[_Change, ...]:
     fields = split_paths(Git(root)("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
     facts = [entry.removeprefix(":").split(" ") for entry in fields[::2]]
     return tuple(_Change(path, *entry[:4]) for entry, path in zip(facts, fields[1::2], strict=True))
-
-
-def _read_blobs(root: Path, blobs: Sequence[str]) -> dict[str, bytes]:
-    """Return the contents of blobs by id, by a single git. b"" for an id of zeros, and for that of a submodule's commit."""
-    contents = dict.fromkeys(blobs, b"")
-    wanted = [blob for blob in contents if blob.strip("0")]
-    output, at = Git(root)("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in wanted).encode()) if wanted else b"", 0
-    for blob in wanted:
-        end = output.index(b"\n", at)
-        found = re.fullmatch(rb"\w+ (\w+) (\d+)", output[at:end])
-        at = end + 1
-        if found:
-            contents[blob] = output[at : at + int(found[2])] if found[1] == b"blob" else b""
-            at += int(found[2]) + 1
-    return contents
 
 
 def _decides(path: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from codagent.files import temporary_folder
 from codagent.repository.git.changes.work_tree import Changes, is_file
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import read_blobs
 from codagent.repository.git.snapshot import IDENTITY, split_paths
 
 _LINK, _PROGRAM, _FILE = "120000", "100755", "100644"
@@ -73,12 +74,9 @@ def check_out_exactly(git: Git, tree: str, paths: Iterable[str], folder: Path) -
     """Write files of a tree into `folder`, byte for byte."""
     entries = list_exact_tree(git, tree)
     wanted = [(path, *entries[path]) for path in paths]
-    data, at = git("cat-file", "--batch", stdin="".join(f"{blob}\n" for _, _, blob in wanted).encode()), 0
-    for path, mode, _ in wanted:
-        header, _, _ = data[at : at + 200].partition(b"\n")
-        at += len(header) + 1
-        content = data[at : at + int(header.split()[2])]
-        at += len(content) + 1
+    contents = read_blobs(git, [blob for _, _, blob in wanted])
+    for path, mode, blob in wanted:
+        content = contents[blob]
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         if mode == _LINK:
