@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.text import sanitize
@@ -37,11 +39,22 @@ def make_writable(out: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def require_outside(out: Path, repositories: Iterable[Path]) -> None:
-    """Raise UsageError when `out` lies in one of the repositories, which are only read."""
-    for repository in repositories:
+def begin_folder(request: Path, asked: Mapping[str, Any], repositories: Iterable[str], *, resume: bool) -> None:
+    """Make the folder of the file `request`, and write down there what is asked for. With `resume`, compare it with what is there.
+
+    Raises UsageError when something else was asked for, when the folder is not empty or cannot be made, and when it is in one of the
+    repositories, which are only read.
+    """
+    out, text = request.parent, json.dumps(asked, indent=1)
+    if resume and request.is_file():
+        if request.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
+        return
+    for repository in map(Path, repositories):
         if out.resolve().is_relative_to(repository.resolve()):
             raise UsageError(f"{out} is in the repository {repository}, which is only read; give an --out elsewhere")
+    make_writable(require_empty(out))
+    request.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent_train.errors import PhaseFailed
-from codagent_train.files import make_writable, require_empty, require_outside
+from codagent_train.files import begin_folder
 from codagent_train.improve.comparison import read_results
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
@@ -66,7 +66,8 @@ class Improver:
     def run(self, *, resume: bool) -> None:
         """Run all phases. Raises PhaseFailed when a command of a phase fails; what was done stays, and `resume` goes on with it."""
         wanted, out = self._wanted, self._out
-        _begin(wanted, out, resume=resume)
+        asked = asdict(wanted) | {"hours": 0}  # these may differ when it goes on
+        begin_folder(out / REQUEST, asked, wanted.repositories, resume=resume)
         repositories = [str(Path(path).resolve()) for path in wanted.repositories]
         options = [*(("--check", wanted.check) if wanted.check else ()), *(("--sandbox", wanted.sandbox) if wanted.sandbox else ())]
         with self._phase("tasks"):
@@ -176,18 +177,6 @@ def read_times(out: Path) -> dict[str, float]:
     except (OSError, ValueError):
         return {}
     return times
-
-
-def _begin(wanted: Improvement, out: Path, *, resume: bool) -> None:
-    """Write down what is wanted, or compare it with what is there; the hours may differ."""
-    asked = asdict(wanted) | {"hours": 0}
-    if resume and (out / REQUEST).is_file():
-        if json.loads((out / REQUEST).read_text(encoding="utf-8")) != json.loads(json.dumps(asked)):
-            raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
-        return
-    require_outside(out, map(Path, wanted.repositories))
-    make_writable(require_empty(out))
-    (out / REQUEST).write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 
 def write_recipe(wanted: Improvement, out: Path) -> str:

@@ -14,7 +14,7 @@ from random import Random
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
-from codagent_train.files import make_writable, require_empty, require_outside
+from codagent_train.files import begin_folder
 from codagent_train.tasks.bugs.candidates import Bug, find_bugs, is_code
 from codagent_train.tasks.checking import BugChecker, Trial, parse_check
 from codagent_train.tasks.split import SplitBy, split_tasks
@@ -55,7 +55,7 @@ def make_tasks(request: TaskRequest, out: Path, workshop: Workshop, *, resume: b
 
     A repository that no task can be made from is told and left out. Raises UsageError when none is left, or `out` does not fit.
     """
-    _begin(request, out, resume=resume)
+    begin_folder(out / _REQUEST, asdict(request), request.repositories, resume=resume)
     sources = name_repositories([Path(path) for path in request.repositories])
     tasks: list[MadeTask] = []
     refusals: list[CodagentError] = []
@@ -84,18 +84,6 @@ def read_tasks_made(out: Path) -> list[MadeTask]:
         return [MadeTask(**json.loads(line)) for line in (out / TASKS_FILE).read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError, TypeError):
         raise UsageError(f"there are no tasks in {out}; make some: codagent-train tasks REPO --out {out}") from None
-
-
-def _begin(request: TaskRequest, out: Path, *, resume: bool) -> None:
-    """Write the request down, or compare it with the one that is there."""
-    asked = json.dumps(asdict(request), indent=1, default=list)
-    if (file := out / _REQUEST).is_file() and resume:
-        if file.read_text(encoding="utf-8") != asked:
-            raise UsageError(f"{out} was begun with other repositories or options; take those, or give another --out")
-        return
-    require_outside(out, map(Path, request.repositories))
-    make_writable(require_empty(out))
-    file.write_text(asked, encoding="utf-8")
 
 
 def _make_from(name: str, source: Path, request: TaskRequest, out: Path, workshop: Workshop) -> list[MadeTask]:
