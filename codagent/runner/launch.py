@@ -79,7 +79,7 @@ def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> 
 
 def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> Result:
     """Resume a loop where it was broken off, within its limits or those that `flags` raise. Flags may also name another model, sandbox or
-    file of notes. UsageError when the loop is over."""
+    file of notes. UsageError when the loop is over; one that has passed is over when its last notes are written."""
     root, loops, access = launch.root, launch.loops, launch.access
     folder = loops / layout.find_loop(loops, wanted)
     with ExitStack() as stack:
@@ -91,7 +91,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
             spec = replace(spec, notes_file=str(flags["notes"]))
         if spec.session:
             raise UsageError(f"{so_far.id} is a session; `codagent session --resume {so_far.id}` goes on with it")
-        if so_far.end == "passed" or not (spec.iterate or is_resumable(so_far)):
+        if not is_resumable(so_far) and (so_far.end == "passed" or not spec.iterate):
             raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
             raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")

@@ -70,7 +70,7 @@ class LoopKind:
     def command(self, trial: Trial) -> Command | None:
         """Begin, or go on with the first loop that is not at its end."""
         loops = trial.loops()
-        open_ones = [loop for loop in loops if loop.end != "passed" and (self._arguments[0] == "loop" or is_resumable(loop))]
+        open_ones = [loop for loop in loops if is_resumable(loop) or (self._arguments[0] == "loop" and loop.end != "passed")]
         if loops and not open_ones:
             return None
         if open_ones:

@@ -53,6 +53,17 @@ def test_a_loop_whose_model_was_down_goes_on_and_nothing_is_done_twice(codagent,
     assert [len(episode.steps) for episode in record_of(done).episodes] == [2, 1] * 3
 
 
+def test_a_loop_that_passed_when_the_model_went_down_goes_on_with_its_last_notes(codagent, script, repository):
+    passed = codagent(*LOOP, "--model", script([*tries("1"), *attempt("right")]), "--json")
+    assert (passed.returncode, told(passed)["outcome"], record_of(passed).latest_notes) == (0, "passed", "after 1")
+    Path(record_of(passed).model.removeprefix("scripted:")).write_text(json.dumps(tries("1", "right")))
+    done = resumed(codagent, repository)
+    assert (done.returncode, told(done)["outcome"], kinds(record_of(done))) == (0, "passed", WHOLE), done.stderr
+    assert (repository / ".codagent/notes.md").read_text() == "after 2\n"
+    over = resumed(codagent, repository)
+    assert (over.returncode, "is over (passed)" in over.stderr) == (2, True)
+
+
 def test_a_loop_at_a_limit_goes_on_when_that_is_raised(codagent, script, repository):
     items = tries("1", "2", "right")
     stopped = codagent(*LOOP, "--model", script(items), "--iterations", "2", "--json")
