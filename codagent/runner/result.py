@@ -183,7 +183,8 @@ def describe_spent(result: Result) -> str:
     most, used = result.spent, result.used or result.spent
     if used.tokens == most.tokens:
         return f"{most.tokens:,} tokens, {format_usd(most.cost)}"
-    return f"{used.tokens:,} tokens, at most {most.tokens:,}, {format_usd(used.cost)}, at most {format_usd(most.cost)}"
+    money = format_usd(None) if most.cost is None else f"{format_usd(used.cost)}, at most {format_usd(most.cost)}"
+    return f"{used.tokens:,} tokens, at most {most.tokens:,}, {money}"
 
 
 def score(attempt: Episode) -> str:
