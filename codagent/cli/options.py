@@ -40,7 +40,9 @@ def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str
 Repo = Annotated[Path, typer.Option("--repo", metavar="DIR", help="The repository, or a folder in it.", show_default="here")]
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
+    typer.Option(
+        "--model", metavar="NAME", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."
+    ),
 ]
 EffortOption = Annotated[
     Effort | None, typer.Option("--effort", help="How much the model thinks before it answers, if it can.", show_default="the server's own")
@@ -60,19 +62,35 @@ MaxSteps = Annotated[
     int | None, typer.Option("--max-steps", parser=at_least(1), metavar="N", help="Limit of model replies in an attempt.  [default: 50]")
 ]
 MaxTokens = Annotated[
-    int | None, typer.Option("--max-tokens", parser=at_least(1), metavar="N", help="Limit of tokens, sent and received.  [default: 1,000,000]")
+    int | None,
+    typer.Option("--max-tokens", parser=at_least(1), metavar="N", help="Limit of tokens, sent and received.  [default: 1,000,000]"),
 ]
-MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", parser=at_least(1, float), metavar="S", help="Limit of seconds.  [default: 1,800]")]
+MaxSeconds = Annotated[
+    float | None, typer.Option("--max-seconds", parser=at_least(1, float), metavar="S", help="Limit of seconds.  [default: 1,800]")
+]
 MaxUsd = Annotated[
-    float | None, typer.Option("--max-usd", parser=at_least(0.0001, float), metavar="USD", help="Limit of US dollars, if the price is known.  [default: 5]")
+    float | None,
+    typer.Option(
+        "--max-usd", parser=at_least(0.0001, float), metavar="USD", help="Limit of US dollars, if the price is known.  [default: 5]"
+    ),
 ]
 Wait = Annotated[
     float | None,
-    typer.Option("--wait", parser=at_least(0, float), metavar="S", help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]"),
+    typer.Option(
+        "--wait",
+        parser=at_least(0, float),
+        metavar="S",
+        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]",
+    ),
 ]
-Iterations = Annotated[int | None, typer.Option("--iterations", parser=at_least(1), metavar="N", help="Limit of attempts at each task.  [default: 10]")]
+Iterations = Annotated[
+    int | None, typer.Option("--iterations", parser=at_least(1), metavar="N", help="Limit of attempts at each task.  [default: 10]")
+]
 Patience = Annotated[
-    int | None, typer.Option("--patience", parser=at_least(1), metavar="N", help="Stop after so many attempts in a row without progress.  [default: 5]")
+    int | None,
+    typer.Option(
+        "--patience", parser=at_least(1), metavar="N", help="Stop after so many attempts in a row without progress.  [default: 5]"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of the sampling, if the model accepts one.")]
 RecordDir = Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Folder of the records.", show_default=".codagent/loops")]

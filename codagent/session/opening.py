@@ -21,6 +21,7 @@ from codagent.session.turn_workspace import Answered
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
+from codagent.text import count
 from codagent.types import Episode, Loop
 
 
@@ -48,14 +49,17 @@ def begin(options: SessionOptions) -> Session:
 def resume(options: SessionOptions, wanted: str | None, person: Person) -> Session:
     """Prepare to go on with a recorded session; `wanted` None: the latest.
 
-    The model is the record's, unless the person's settings name one. Raises RecordError when there is no such session, and UsageError as
-    `restrict_spec` does.
+    The model and the checks are the record's, unless the person's settings name others. Raises RecordError when there is no such session,
+    and UsageError as `restrict_spec` does.
     """
     so_far = load_session(options.loops, wanted)
     spec, recorded, _ = restrict_spec(so_far, options.loops, person)
+    settings, answered = options.settings, 0
     if is_sealed(so_far, person.secret):
         recorded = replace(recorded, **history.find_choice(so_far))
-    settings, answered = options.settings, 0
+        checks = next((turn.task.checks for turn in reversed(so_far.attempts) if not is_act(turn)), ())
+        judged = {"checks": checks, "protect": recorded.protect, "allow": recorded.allow}
+        settings = replace(settings, **{key: value for key, value in judged.items() if key not in settings.asked})
     if "model" not in settings.asked:
         effort = settings.effort if "effort" in settings.asked else recorded.effort
         settings = replace(settings, model=recorded.model, effort=effort, asked=settings.asked | {"model"})
@@ -69,7 +73,7 @@ def fork(root: Path, loops: Path, so_far: Loop, turn: int, secret: bytes) -> str
     """Make another session of the first `turn` turns of this one, and return its id. Raises UsageError when there are fewer turns."""
     turns = [number for number, episode in enumerate(so_far.episodes, 1) if episode.kind == "solve" and episode.prompt]
     if not 0 < turn <= len(turns):
-        raise UsageError(f"session {so_far.id} has {len(turns)} turns; say which of them the fork begins after")
+        raise UsageError(f"session {so_far.id} has {count(len(turns), 'turn')}; say which of them the fork begins after")
     loop_id = layout.create_loop(loops)
     forked = replace(rename_loop(so_far, loop_id, secret), episodes=so_far.episodes[: turns[turn - 1]])
     history.copy(forked, loops / loop_id / layout.RECORD)

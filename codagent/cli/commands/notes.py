@@ -18,14 +18,23 @@ from codagent.repository import git
 from codagent.runner.spec import is_sealed, notes_file_for
 from codagent.store import layout
 from codagent.store.notes_file import PERSON, NotesFile
+from codagent.text import count
 from codagent.types import Loop
 
 notes = typer.Typer(no_args_is_help=True, help="Show and restore the notes that attempts hand on.", epilog="Example: codagent notes show")
 At = Annotated[
     int | None,
-    typer.Option("--at", parser=options.at_least(0), metavar="K", help="The notes after iteration K; 0 means before the first.", show_default="the last"),
+    typer.Option(
+        "--at",
+        parser=options.at_least(0),
+        metavar="K",
+        help="The notes after iteration K; 0 means before the first.",
+        show_default="the last",
+    ),
 ]
-Before = Annotated[int, typer.Option("--at", parser=options.at_least(0), metavar="K", help="The notes after iteration K; 0 means before the first.")]
+Before = Annotated[
+    int, typer.Option("--at", parser=options.at_least(0), metavar="K", help="The notes after iteration K; 0 means before the first.")
+]
 
 
 @notes.command(epilog="Example: codagent notes show")
@@ -80,6 +89,6 @@ def _after(loop: Loop, at: int | None) -> str:
         return loop.latest_notes
     attempts = len(loop.attempts)
     if at > attempts:
-        raise UsageError(f"loop {loop.id} has {attempts} iterations, not {at}")
+        raise UsageError(f"loop {loop.id} has {count(attempts, 'iteration')}, not {at}")
     past = [episode for episode in loop.episodes if episode.position < at]
     return Loop(loop.id, loop.group, loop.environment, loop.model, loop.start_commit, tuple(past), loop.notes).latest_notes
