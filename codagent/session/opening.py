@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.repository import git
@@ -58,7 +59,7 @@ def resume(options: SessionOptions, wanted: str | None, person: Person) -> Sessi
     if is_sealed(so_far, person.secret):
         recorded = replace(recorded, **history.find_choice(so_far))
         checks = next((turn.task.checks for turn in reversed(so_far.attempts) if not is_act(turn)), ())
-        judged = {"checks": checks, "protect": recorded.protect, "allow": recorded.allow}
+        judged: dict[str, Any] = {"checks": checks, "protect": recorded.protect, "allow": recorded.allow}
         settings = replace(settings, **{key: value for key, value in judged.items() if key not in settings.asked})
     if "model" not in settings.asked:
         effort = settings.effort if "effort" in settings.asked else recorded.effort
