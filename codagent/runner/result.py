@@ -120,6 +120,12 @@ def iterates(loop: Loop) -> bool:
     return isinstance(job, Mapping) and bool(job.get("iterate"))
 
 
+def is_session(loop: Loop) -> bool:
+    """Whether a loop is a session."""
+    job = loop.settings.get("job")
+    return isinstance(job, Mapping) and bool(job.get("session"))
+
+
 def change(loop: Loop) -> tuple[str, str] | None:
     """The commits before and after the best attempt; None when nothing was changed."""
     commit = best(loop)

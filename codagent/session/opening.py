@@ -13,6 +13,7 @@ from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.repository import git
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model
+from codagent.runner.result import is_session
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, is_sealed, rename_loop, restrict_spec
 from codagent.session import history
@@ -104,12 +105,6 @@ def list_sessions(loops: Path) -> Iterator[tuple[Loop, tuple[Episode, ...]]]:
             turns = tuple(episode for episode in loop.attempts if not is_act(episode))
             if is_session(loop) and turns:
                 yield loop, turns
-
-
-def is_session(loop: Loop) -> bool:
-    """Whether a loop is a session."""
-    job = loop.settings.get("job")
-    return isinstance(job, dict) and bool(job.get("session"))
 
 
 def _make_runner(options: SessionOptions, answered: int) -> Runner:

@@ -18,9 +18,8 @@ from codagent.cli.terminal.paint import paint
 from codagent.cli.terminal.progress import format_tokens
 from codagent.repository import git
 from codagent.repository.attempts import describe_checks
-from codagent.runner.result import describe_end, describe_outcome
+from codagent.runner.result import describe_end, describe_outcome, is_session
 from codagent.session.conversation import is_act
-from codagent.session.opening import is_session
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import strip_controls
 from codagent.types import Episode, Loop, Message
