@@ -4,7 +4,7 @@
     ├── UsageError            2   wrong usage, wrong file, unknown model, unknown price with a money limit
     ├── ModelError            4   endpoint down, refused or out of quota
     │   ├── RequestRefused        the server refused what the request says, before it did any work
-    │   ├── NotReached            no request has arrived at the server
+    │   ├── NotServed             the server did no work: no request arrived, or it refused the key or the name
     │   ├── Refusal               the model, or a filter around it, refuses to answer; the attempt ends
     │   └── ContextOverflow       the request was too long for the model; the agent shortens it and asks again
     ├── SandboxError          5   engine missing, image missing, container gone
@@ -46,7 +46,7 @@ class RequestRefused(ModelError):
     pass
 
 
-class NotReached(ModelError):
+class NotServed(ModelError):
     pass
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -23,10 +24,25 @@ from codagent.types import Effort
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
 
+
+def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    """Return the parser of an option that takes a number of at least `least`."""
+
+    def parse(text: str) -> float:
+        with suppress(ValueError, OverflowError):
+            if (number := kind(text)) >= least:
+                return number
+        raise typer.BadParameter(f"{text!r} is not a {'whole number' if kind is int else 'number'} of at least {least:g}")
+
+    return parse
+
+
 Repo = Annotated[Path, typer.Option("--repo", metavar="DIR", help="The repository, or a folder in it.", show_default="here")]
 Model = Annotated[
     str | None,
-    typer.Option("--model", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."),
+    typer.Option(
+        "--model", metavar="NAME", help="The model: embedded[:NAME], gguf:FILE, adapter:RUN, http://HOST:PORT/v1#NAME, or a litellm name."
+    ),
 ]
 EffortOption = Annotated[
     Effort | None, typer.Option("--effort", help="How much the model thinks before it answers, if it can.", show_default="the server's own")
@@ -43,22 +59,38 @@ Allow = Annotated[
     list[str] | None, typer.Option("--allow", metavar="GLOB", help="Files whose suspicious changes do not prevent a pass. Repeatable.")
 ]
 MaxSteps = Annotated[
-    int | None, typer.Option("--max-steps", min=1, metavar="N", help="Limit of model replies in an attempt.  [default: 50]")
+    int | None, typer.Option("--max-steps", parser=at_least(1), metavar="N", help="Limit of model replies in an attempt.  [default: 50]")
 ]
 MaxTokens = Annotated[
-    int | None, typer.Option("--max-tokens", min=1, metavar="N", help="Limit of tokens, sent and received.  [default: 1,000,000]")
+    int | None,
+    typer.Option("--max-tokens", parser=at_least(1), metavar="N", help="Limit of tokens, sent and received.  [default: 1,000,000]"),
 ]
-MaxSeconds = Annotated[float | None, typer.Option("--max-seconds", min=1, metavar="S", help="Limit of seconds.  [default: 1,800]")]
+MaxSeconds = Annotated[
+    float | None, typer.Option("--max-seconds", parser=at_least(1, float), metavar="S", help="Limit of seconds.  [default: 1,800]")
+]
 MaxUsd = Annotated[
-    float | None, typer.Option("--max-usd", min=0.0001, metavar="USD", help="Limit of US dollars, if the price is known.  [default: 5]")
+    float | None,
+    typer.Option(
+        "--max-usd", parser=at_least(0.0001, float), metavar="USD", help="Limit of US dollars, if the price is known.  [default: 5]"
+    ),
 ]
 Wait = Annotated[
     float | None,
-    typer.Option("--wait", min=0, metavar="S", help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]"),
+    typer.Option(
+        "--wait",
+        parser=at_least(0, float),
+        metavar="S",
+        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]",
+    ),
 ]
-Iterations = Annotated[int | None, typer.Option("--iterations", min=1, metavar="N", help="Limit of attempts at each task.  [default: 10]")]
+Iterations = Annotated[
+    int | None, typer.Option("--iterations", parser=at_least(1), metavar="N", help="Limit of attempts at each task.  [default: 10]")
+]
 Patience = Annotated[
-    int | None, typer.Option("--patience", min=1, metavar="N", help="Stop after so many attempts in a row without progress.  [default: 5]")
+    int | None,
+    typer.Option(
+        "--patience", parser=at_least(1), metavar="N", help="Stop after so many attempts in a row without progress.  [default: 5]"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of the sampling, if the model accepts one.")]
 RecordDir = Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Folder of the records.", show_default=".codagent/loops")]

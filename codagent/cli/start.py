@@ -111,7 +111,7 @@ def complete_arguments(args: Sequence[str], commands: Sequence[str], own: set[st
         return ["session", *args]
     if first in _ASKS:
         return [*rest[:1], _ASKS[first]] if first == "help" else [_ASKS[first]]
-    if " " not in first and not first.startswith("-"):
+    if len(first.split()) == 1 and not first.startswith("-"):
         near = get_close_matches(first, (*commands, *_ASKS), n=1)
         if near or all(word.startswith("-") for word in rest):
             hint = f"did you mean `codagent {near[0]}`?" if near else "`codagent --help` lists the commands,"

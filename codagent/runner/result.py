@@ -120,6 +120,12 @@ def iterates(loop: Loop) -> bool:
     return isinstance(job, Mapping) and bool(job.get("iterate"))
 
 
+def is_session(loop: Loop) -> bool:
+    """Whether a loop is a session."""
+    job = loop.settings.get("job")
+    return isinstance(job, Mapping) and bool(job.get("session"))
+
+
 def change(loop: Loop) -> tuple[str, str] | None:
     """The commits before and after the best attempt; None when nothing was changed."""
     commit = best(loop)
@@ -183,7 +189,8 @@ def describe_spent(result: Result) -> str:
     most, used = result.spent, result.used or result.spent
     if used.tokens == most.tokens:
         return f"{most.tokens:,} tokens, {format_usd(most.cost)}"
-    return f"{used.tokens:,} tokens, at most {most.tokens:,}, {format_usd(used.cost)}, at most {format_usd(most.cost)}"
+    money = format_usd(None) if most.cost is None else f"{format_usd(used.cost)}, at most {format_usd(most.cost)}"
+    return f"{used.tokens:,} tokens, at most {most.tokens:,}, {money}"
 
 
 def score(attempt: Episode) -> str:

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.repository import git
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model
+from codagent.runner.result import is_session
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, is_sealed, rename_loop, restrict_spec
 from codagent.session import history
@@ -21,6 +23,7 @@ from codagent.session.turn_workspace import Answered
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
+from codagent.text import count
 from codagent.types import Episode, Loop
 
 
@@ -48,14 +51,17 @@ def begin(options: SessionOptions) -> Session:
 def resume(options: SessionOptions, wanted: str | None, person: Person) -> Session:
     """Prepare to go on with a recorded session; `wanted` None: the latest.
 
-    The model is the record's, unless the person's settings name one. Raises RecordError when there is no such session, and UsageError as
-    `restrict_spec` does.
+    The model and the checks are the record's, unless the person's settings name others. Raises RecordError when there is no such session,
+    and UsageError as `restrict_spec` does.
     """
     so_far = load_session(options.loops, wanted)
     spec, recorded, _ = restrict_spec(so_far, options.loops, person)
+    settings, answered = options.settings, 0
     if is_sealed(so_far, person.secret):
         recorded = replace(recorded, **history.find_choice(so_far))
-    settings, answered = options.settings, 0
+        checks = next((turn.task.checks for turn in reversed(so_far.attempts) if not is_act(turn)), ())
+        judged: dict[str, Any] = {"checks": checks, "protect": recorded.protect, "allow": recorded.allow}
+        settings = replace(settings, **{key: value for key, value in judged.items() if key not in settings.asked})
     if "model" not in settings.asked:
         effort = settings.effort if "effort" in settings.asked else recorded.effort
         settings = replace(settings, model=recorded.model, effort=effort, asked=settings.asked | {"model"})
@@ -69,7 +75,7 @@ def fork(root: Path, loops: Path, so_far: Loop, turn: int, secret: bytes) -> str
     """Make another session of the first `turn` turns of this one, and return its id. Raises UsageError when there are fewer turns."""
     turns = [number for number, episode in enumerate(so_far.episodes, 1) if episode.kind == "solve" and episode.prompt]
     if not 0 < turn <= len(turns):
-        raise UsageError(f"session {so_far.id} has {len(turns)} turns; say which of them the fork begins after")
+        raise UsageError(f"session {so_far.id} has {count(len(turns), 'turn')}; say which of them the fork begins after")
     loop_id = layout.create_loop(loops)
     forked = replace(rename_loop(so_far, loop_id, secret), episodes=so_far.episodes[: turns[turn - 1]])
     history.copy(forked, loops / loop_id / layout.RECORD)
@@ -99,12 +105,6 @@ def list_sessions(loops: Path) -> Iterator[tuple[Loop, tuple[Episode, ...]]]:
             turns = tuple(episode for episode in loop.attempts if not is_act(episode))
             if is_session(loop) and turns:
                 yield loop, turns
-
-
-def is_session(loop: Loop) -> bool:
-    """Whether a loop is a session."""
-    job = loop.settings.get("job")
-    return isinstance(job, dict) and bool(job.get("session"))
 
 
 def _make_runner(options: SessionOptions, answered: int) -> Runner:

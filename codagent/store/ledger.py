@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from codagent.errors import ContextOverflow, LimitReached, NotReached, RecordError, RequestRefused
+from codagent.errors import ContextOverflow, LimitReached, NotServed, RecordError, RequestRefused
 from codagent.protocols import Model, OnText, ignore_text
 from codagent.redaction import Redactor
 from codagent.store import jsonl
@@ -230,7 +230,7 @@ class MeteredModel:
         allowed, reserved = self._ledger.reserve(self._max_tokens(messages, tools), sampling.max_tokens)
         try:
             reply = self._model.reply(messages, tools, replace(sampling, max_tokens=allowed), hear)
-        except (ContextOverflow, NotReached, RequestRefused):  # the server has not read it, so nothing was spent
+        except (ContextOverflow, NotServed, RequestRefused):  # the server did no work, so nothing was spent
             self._ledger.settle(reserved, Spent())
             raise
         self._show.finish()

@@ -32,3 +32,9 @@ def test_a_command_does_not_load_the_code_of_others(name: str, left_out: str) ->
     loaded = subprocess.run([sys.executable, "-c", LOADED, name], capture_output=True, text=True, check=True).stdout.split()
     assert loaded
     assert not [module for module in loaded if left_out in module]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_no_list_of_commands_cuts_what_a_command_does(name: str) -> None:
+    for command in (TABLE[name], *getattr(TABLE[name], "commands", {}).values()):
+        assert len(command.get_short_help_str(200)) <= 66

@@ -45,6 +45,9 @@ def test_1_and_a_traceback_for_a_bug(codagent, script, tmp_path):
         (["run", "x", "--model", "scripted:absent.json"], "absent.json"),
         (["run", "x", "--sandbox", "pyhton"], "did you mean 'python'?"),
         (["models", "pull", "nonsense"], "there is no model 'nonsense'"),
+        (["run", "x", "--max-tokens", "1e3"], "'1e3' is not a whole number of at least 1\n"),
+        (["run", "x", "--max-steps", "0"], "'0' is not a whole number of at least 1\n"),
+        (["run", "x", "--wait", "soon"], "'soon' is not a number of at least 0\n"),
     ],
 )
 def test_2_for_wrong_usage(codagent, script, arguments, said):

@@ -26,6 +26,9 @@ COMMANDS, OWN = ("run", "list", "diff", "show", "session"), {"--version", "--hel
         (["--resume", "1125"], ["session", "--resume", "1125"]),
         (["version"], ["--version"]),
         (["help"], ["--help"]),
+        ([""], ["run", ""]),
+        ([" \n"], ["run", " \n"]),
+        (["fix\nthe\ttest"], ["run", "fix\nthe\ttest"]),
         (["help", "run"], ["run", "--help"]),
         (["-h"], ["-h"]),
         ([], []),  # a test has no terminal

@@ -71,3 +71,9 @@ def test_what_may_have_been_billed_is_told_apart_from_what_was():
     assert told(Spent(1204, 0.1)) == "1,204 tokens, at most 5,427, $0.10, at most $0.50"
     assert told(Spent(5427, 0.5)) == told(None) == "5,427 tokens, $0.50"
     assert told(Spent(0, 0.0, 0)) == "0 tokens, at most 5,427, $0.00, at most $0.50"
+
+
+@pytest.mark.parametrize("used", [Spent(), Spent(1204), Spent(1204, unpriced=2)])
+def test_no_money_is_named_when_a_request_that_broke_off_has_no_known_price(used):
+    result = Result(Loop("a", "a", "repository", "m", "c"), Spent(5427, unpriced=3), 1.0, Path("r"), used)
+    assert describe_spent(result) == f"{used.tokens:,} tokens, at most 5,427, cost unknown"

@@ -39,7 +39,7 @@ class Place:
         if replies is not None:
             file.write_text(json.dumps(replies))
         model = {"model": f"scripted:{file}"} if replies is not None else {}
-        chosen = Settings(**{"sandbox": "local", **model, **settings}, asked=frozenset(model))
+        chosen = Settings(**{"sandbox": "local", **model, **settings}, asked=frozenset({**model, **settings}))
         if display is None:
             display = ProgressLines(live=False)
             display.say = self.said.append

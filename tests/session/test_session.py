@@ -443,3 +443,15 @@ def test_a_turn_that_cannot_be_taken_up_now_is_taken_up_another_time(place, monk
     assert again.ask("what is there?").end == "finished"
     assert work_of(again) == "right\nmore\n"
     assert [turn.task.instruction for turn in again.history.turns] == ["mend it", "what is there?"]
+
+
+CHECKS = {"checks": ("grep -q right answer.txt",), "protect": ("*.txt",), "allow": ("calc.py",)}
+
+
+@pytest.mark.parametrize("named", [{}, {"checks": ("true",)}, {"protect": (), "allow": ()}])
+def test_a_session_goes_on_with_its_checks_unless_the_person_names_others(place, named):
+    session = place.begin("Hello.", **CHECKS)
+    session.ask("hello")
+    session.close()
+    settings = place.resume(session.id, **named).runner.settings
+    assert {key: getattr(settings, key) for key in CHECKS} == CHECKS | named

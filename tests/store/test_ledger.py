@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from codagent.errors import ContextOverflow, LimitReached, RecordError, RequestRefused
+from codagent.errors import ContextOverflow, LimitReached, NotServed, RecordError, RequestRefused
 from codagent.store.ledger import Ledger, MeteredModel, Spent
 from codagent.store.price import Price
 from codagent.types import Limits, Message, Reply, Sampling
@@ -109,7 +109,7 @@ def test_an_interrupted_request_counts_as_spent():
     assert ledger.spent.tokens > 100
 
 
-@pytest.mark.parametrize("refusal", [ContextOverflow, RequestRefused])
+@pytest.mark.parametrize("refusal", [ContextOverflow, RequestRefused, NotServed])
 def test_a_refused_request_costs_nothing(refusal):
     class Small(Writer):
         def reply(self, messages, tools, sampling, on_text=None):

@@ -22,7 +22,7 @@ from codagent.errors import CodagentError, UsageError
 from codagent.session.opening import list_sessions, load_session
 from codagent.settings.settings import McpServer
 from codagent.store import layout
-from codagent.text import first_line
+from codagent.text import count, first_line
 from codagent.types import EFFORTS
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class EditorAgent:
         self._asked += 1
         call = schema.ToolCallUpdate(
             tool_call_id=f"apply-{self._asked}",
-            title=f"Apply the changes to {len(diffs)} files",
+            title=f"Apply the changes to {count(len(diffs), 'file')}",
             kind="edit",
             status="pending",
             content=diffs,

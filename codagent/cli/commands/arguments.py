@@ -22,5 +22,5 @@ def instruction_of(task: str | None) -> str | None:
         return None
     text = sys.stdin.read() if task in (None, "-") else task
     if not text or not text.strip():
-        raise UsageError("the task is empty; say what to do, as in `codagent run 'mend the failing test'`")
+        raise UsageError("the task is empty; say what to do, as in 'mend the failing test'")
     return text.strip()

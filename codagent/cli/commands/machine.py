@@ -51,7 +51,7 @@ def doctor(model: options.Model = None) -> None:
 
 @models.command("list", epilog="Example: codagent models list")
 def models_list() -> None:
-    """List the models that codagent knows, and whether their weights are on this machine."""
+    """List the known models, and which are on this machine."""
     from codagent.models.weights.catalog import ENTRIES
     from codagent.models.weights.download import is_installed
     from codagent.models.weights.llama_adapter import list_adapters

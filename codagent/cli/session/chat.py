@@ -21,7 +21,7 @@ from codagent.runner.spec import Person
 from codagent.session.exchange import follow
 from codagent.session.opening import SessionOptions, begin, resume
 from codagent.session.session import Session
-from codagent.text import first_line, join_names, sanitize
+from codagent.text import count, first_line, join_names, sanitize
 
 LEAVE = None  # in place of a line
 _WORDS = {"exit": "/quit", "quit": "/quit", ":q": "/quit", "help": "/help", "?": "/help"}  # alone in a line
@@ -91,6 +91,7 @@ class Chat:
         """Let the model work on a text; "" lets it go on."""
         if not self.session.is_open:
             self.open()
+        self.view.work("your files are compared with those of the agent")
         if conflicts := follow(self.session):
             self.view.error(f"you and the agent changed the same lines of {join_names(conflicts)}; the agent does not see your edits yet")
         had_work = self.session.history.commit
@@ -134,7 +135,7 @@ class Chat:
         meter.window = self.session.profile.context_tokens
         for turn in history.turns[-3:]:
             self.view.say(f"> {first_line(turn.task.instruction, 100)}")
-        self.view.say(f"session {self.session.id} goes on after {len(history.turns)} turns")
+        self.view.say(f"session {self.session.id} goes on after {count(len(history.turns), 'turn')}")
         self._retry = bool(history.turns) and history.turns[-1].end != "finished"
         if change := history.change():
             self.tell_change(*change)
@@ -159,7 +160,8 @@ class Chat:
         try:
             return act() is not False
         except KeyboardInterrupt:
-            pass  # what was done is ended
+            if not self._typed.leaving:
+                self.view.say("stopped")
         except CodagentError as error:
             self.view.error(str(error))
             self._retry = True

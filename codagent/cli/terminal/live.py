@@ -44,7 +44,7 @@ class Live(ProgressLines):
         super().watch(view)
         self._view = view
         self._iteration, self._scores = 1, ""
-        self._work("")
+        self._work("the start is prepared and checked")
         for episode in view.earlier:
             self._count_episode(episode)
         self._screen = Screen(

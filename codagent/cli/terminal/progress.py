@@ -48,7 +48,8 @@ class ProgressLines:
         """Show the loop of this view from here on."""
         self._describe_progress = view.describe_progress
         self._task = view.earlier[-1].task.id if view.earlier else ""
-        self._count = len(view.earlier[-1].steps) if view.earlier and view.earlier[-1].resumable else 0
+        steps = view.earlier[-1].steps if view.earlier and view.earlier[-1].resumable else ()
+        self._count = sum(step.observation.end != "interrupted" for step in steps)  # one without an answer is done again
 
     def close(self) -> None:
         """End the display."""

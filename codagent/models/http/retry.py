@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
-from codagent.errors import ContextOverflow, ModelError, NotReached, Refusal, RequestRefused
+from codagent.errors import ContextOverflow, ModelError, NotServed, Refusal, RequestRefused
 from codagent.models.http.named_wait import wait_in_headers, wait_in_text
 from codagent.models.http.refusal import is_refusal
 
@@ -51,11 +51,11 @@ class Transient(Exception):
 def retry(act: Callable[[], T], patience: float | Callable[[Transient], float]) -> T:
     """Return what `act` returns; call it again after each Transient.
 
-    `patience` is for how many seconds, or says it after each failure. Raises ModelError when the failures last longer than that, NotReached
+    `patience` is for how many seconds, or says it after each failure. Raises ModelError when the failures last longer than that, NotServed
     when none of the requests has arrived.
     """
     tries, began = 0, 0.0
-    failed: type[ModelError] = NotReached
+    failed: type[ModelError] = NotServed
     while True:
         try:
             return act()
@@ -96,9 +96,9 @@ def _lasting_error(status: int, low: str, short: str, who: str) -> ModelError | 
     if status not in (401, 429) and is_refusal(low):
         return Refusal(f"{who} refused to answer ({status}): {short}; {Refusal.ADVICE}")
     if status in (401, 403):
-        return ModelError(f"{who} refused the key ({status}): {short}; check the API key that is set for it")
+        return NotServed(f"{who} refused the key ({status}): {short}; check the API key that is set for it")
     if status == 404:
-        return ModelError(f"{who} has no such model or path ({status}): {short}; check the model's name")
+        return NotServed(f"{who} has no such model or path ({status}): {short}; check the model's name")
     if status == 402 or (status == 429 and _is_quota_used_up(low)):
         return ModelError(f"{who} is out of quota ({status}): {short}")
     return None

@@ -120,7 +120,7 @@ def find_root(path: Path) -> Path:
             return folder
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
             raise RepositoryError(f"{path} is a bare repository, which has no files to work on; clone it and run there")
-    raise RepositoryError(f"{path} is not in a git repository; run `git init` there first, or name one with --repo")
+    raise RepositoryError(f"{path} is not in a git repository; run `git init` there, name one with --repo, or take `codagent run --no-git`")
 
 
 def is_tracked(root: Path, name: str) -> bool:

@@ -151,3 +151,12 @@ def test_a_server_that_was_never_reached_costs_nothing(codagent):
 def test_a_file_in_the_place_of_an_id_is_answered_with_the_command_that_was_meant(codagent):
     done = codagent("apply", "answer.txt")
     assert (done.returncode, "`codagent apply -- answer.txt` takes only this file" in done.stderr) == (2, True)
+
+
+def test_show_names_each_task_above_its_first_attempt(codagent, script, repository):
+    tasks = "".join(f'[[task]]\ninstruction = "{text}"\nchecks = ["grep -q {text} answer.txt"]\n' for text in ("one", "two", "three"))
+    (repository / "tasks.toml").write_text(tasks)
+    replies = [item for text in ("one", "two", "three") for item in (call("bash", command=f"echo {text} >> answer.txt"), IDLE[0])]
+    assert codagent("loop", "tasks.toml", "--rewrite", "never", "--model", script(replies), *LOCAL).returncode == 0
+    lines = codagent("show").stdout.splitlines()
+    assert [line for line in lines if line.startswith("task: ")] == [f"task:    {text}" for text in ("one", "two", "three")]

@@ -28,6 +28,20 @@ def test_a_difference_is_that_of_the_loop_or_of_one_iteration(codagent, loop, at
     assert codagent("notes", "diff", *at).stdout.splitlines()[-2:] == change
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["notes", "diff", "--at", "1"], "the notes did not change\n"),
+        (["notes", "clear"], "the notes are empty; `codagent notes rollback` puts those back that a loop began with\n"),
+        (["notes", "rollback"], "the notes are put back\n"),
+    ],
+)
+def test_what_was_done_with_the_notes_is_said(codagent, script, command, said):
+    codagent(*LOOP, "--rewrite", "never", "--model", script(attempt("right")))
+    done = codagent(*command)
+    assert (done.returncode, done.stderr) == (0, said)
+
+
 def test_the_way_back_is_to_before_the_loop_or_after_an_iteration(codagent, loop, repository):
     file = repository / ".codagent/notes.md"
     assert codagent("notes", "rollback", "--at", "1").stdout == f"{file}\n"

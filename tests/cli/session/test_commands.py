@@ -242,7 +242,7 @@ def test_checks_are_run_on_the_work(talk):
 def test_a_loop_is_handed_a_task_and_its_result_is_the_work(talk):
     replies = [call("bash", command="echo right > answer.txt"), call("finish", summary="put it right"), "It is right."]
     chat, printed = talk(replies, "/loop make it right", checks=("grep -q right answer.txt",))
-    assert "passed after 1 attempts" in printed
+    assert "passed after 1 attempt;" in printed
     assert chat.session.history.change() is not None
 
 
@@ -274,9 +274,9 @@ def test_cleared_and_summed_up(talk):
 def test_a_fork_and_the_way_back(talk):
     chat, printed = talk(["One.", "Two."], "one?", "two?", "/fork 1", "/resume")
     assert len(chat.session.history.turns) == 1
-    assert "goes on after 1 turns" in printed
+    assert "goes on after 1 turn" in printed
     chat, printed = talk(["One."], "one?", "/fork 7")
-    assert "has 1 turns" in printed
+    assert "has 1 turn;" in printed
 
 
 def test_a_transcript_is_written_and_never_over_another_file(talk, tmp_path):

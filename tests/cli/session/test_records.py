@@ -27,6 +27,8 @@ def test_it_is_listed_shown_and_compared(codagent, session_id):
     assert (row["id"], row["outcome"]) == (session_id, "done")
     shown = codagent("show", session_id)
     assert (shown.returncode, "mend it" in shown.stdout, "Nothing else." in shown.stdout) == (0, True, True)
+    assert "\n════ turn 2\ntask:    anything else?\n" in shown.stdout
+    assert ("\n(The person ran `true` in the sandbox: exit 0)\n" in shown.stdout, "turn 3" in shown.stdout) == (True, False)
     assert "+right" in codagent("diff", session_id).stdout
     report = codagent("report", session_id)
     assert report.returncode == 0, report.stderr

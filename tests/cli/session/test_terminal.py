@@ -89,6 +89,18 @@ def test_a_turn_is_stopped_and_the_session_goes_on(open_session, root):
         assert terminal.read_to_the_end() == 0
 
 
+def test_a_persons_command_is_stopped_and_that_is_said(open_session):
+    with open_session(["Never asked."]) as terminal:
+        terminal.send("!echo begun; sleep 60")
+        terminal.wait_for("! echo begun; sleep 60")
+        terminal.type("\x03")
+        terminal.wait_for("stopped")
+        terminal.send("!echo after")
+        terminal.wait_for("after")
+        terminal.type("\x04")
+        assert terminal.read_to_the_end() == 0
+
+
 def test_what_is_typed_meanwhile_steers_the_next_step(open_session, root):
     with open_session([call("bash", command="sleep 3"), "As you like."]) as terminal:
         terminal.send("work")
@@ -106,7 +118,7 @@ def test_a_killed_session_goes_on_with_its_work(open_session, root):
         wait_for_call(terminal, root, "sleep 60")
         terminal.kill(signal.SIGKILL)
     with open_session([call("bash", command="cat answer.txt"), "So it is."], "--continue") as terminal:
-        terminal.wait_for("goes on after 1 turns")
+        terminal.wait_for("goes on after 1 turn")
         terminal.send("what is there?")
         terminal.wait_for("right")
         terminal.wait_for("So it is.")
@@ -120,7 +132,7 @@ def test_a_session_goes_on_and_is_forked(open_session):
         terminal.wait_for("is kept")
     with open_session(["Two."], "--continue") as terminal:
         terminal.wait_for("> one?")
-        terminal.wait_for("goes on after 1 turns")
+        terminal.wait_for("goes on after 1 turn")
         terminal.send("/fork 1")
         terminal.wait_for("begins after turn 1")
         terminal.send("two?")

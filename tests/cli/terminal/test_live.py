@@ -119,6 +119,14 @@ with Live() as live:
     assert "… thinking about it" in shown
 
 
+def test_the_block_says_what_is_done_before_the_first_attempt():
+    seen = Terminal("""
+with Live() as live:
+    watch(live); draw(live)
+""").finish()
+    assert "the start is prepared and checked · " in seen
+
+
 def test_an_iteration_that_was_broken_off_goes_on_where_it_was():
     terminal = Terminal("""
 with Live() as live:

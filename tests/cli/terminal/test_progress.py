@@ -41,6 +41,16 @@ def test_the_steps_of_an_attempt_that_goes_on_are_counted_on(capsys):
     assert capsys.readouterr().err.startswith("  3  text")
 
 
+@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_a_step_that_got_no_answer_keeps_its_number_when_it_is_done_again(capsys, answered):
+    reply = Reply(Message("assistant", "hm"), "stop", 1, 1, None, None, Sampling(), "m", "")
+    whole, broken = Step(reply, Observation(()), 0.5), Step(reply, Observation((), "interrupted"), 0.0)
+    lines = ProgressLines()
+    lines.watch(LoopView(Limits(), Spent, float, earlier=(attempt(0, ONE, steps=(*[whole] * answered, broken), end="interrupted"),)))
+    lines.on_step(whole)
+    assert capsys.readouterr().err.startswith(f"  {answered + 1}  text")
+
+
 def test_the_end_of_an_attempt_is_told_in_plain_words(capsys):
     lines = ProgressLines()
     lines.on_episode_end(attempt(0, ONE, end="steps", outcome=Outcome(0.5, False, "", ("t.py::test_a",), 2)))

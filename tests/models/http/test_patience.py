@@ -9,7 +9,7 @@ from itertools import cycle
 
 import pytest
 
-from codagent.errors import ModelError, NotReached
+from codagent.errors import ModelError, NotServed
 from codagent.models.http import patience, retry
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import Transient
@@ -90,7 +90,7 @@ def test_a_server_that_never_answered_is_waited_for_only_a_short_while() -> None
         Patience(9).ask("m", failing(GONE, 0.8), ignore_text)
 
 
-@pytest.mark.parametrize(("errors", "kind"), [((GONE,), NotReached), ((GONE, BUSY), ModelError), ((BROKEN,), ModelError)])
+@pytest.mark.parametrize(("errors", "kind"), [((GONE,), NotServed), ((GONE, BUSY), ModelError), ((BROKEN,), ModelError)])
 def test_only_requests_that_never_arrived_are_certain_to_cost_nothing(errors: tuple[Transient, ...], kind: type[ModelError]) -> None:
     tries = cycle(errors)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codagent.errors import LimitReached
+from codagent.errors import LimitReached, NotServed
 from codagent.models.http.patience import Patience
 from codagent.models.http.retry import error_for_status
 from codagent.models.open import ModelOptions, open_model
@@ -150,6 +150,11 @@ def test_no_request_follows_once_nobody_waits() -> None:
         known = len(asked)
         time.sleep(1.5)
         assert len(asked) == known
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_server_that_refuses_the_key_or_the_name_has_done_no_work(status: int) -> None:
+    assert isinstance(error_for_status(status, "no", {}, "it"), NotServed)
 
 
 @pytest.mark.parametrize(("value", "wait"), [("nan", None), ("-3", 0.0), ("inf", float("inf")), ("soon", None), ("", None), ("1.5", 1.5)])

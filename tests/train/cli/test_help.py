@@ -18,7 +18,7 @@ def test_each_command_shows_one_example_that_it_would_take(name):
     first, *words = example.split()
     assert first == name
     command.make_context(name, words)
-    assert len(command.get_short_help_str(200)) <= 70
+    assert len(command.get_short_help_str(200)) <= 63
 
 
 def test_help_loads_nothing_heavy():

@@ -15,6 +15,7 @@ _EXTRA = ("accelerate", "datasets", "gguf", "matplotlib", "peft", "safetensors",
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Example: codagent-train run toy --out toy",

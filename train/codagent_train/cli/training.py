@@ -86,7 +86,7 @@ def run(
 
 
 def recipe(name: Annotated[str | None, typer.Argument(help="Name of a recipe.", show_default="all names")] = None) -> None:
-    """Print a recipe that comes with codagent, to copy and change it."""
+    """Print a recipe to copy, or list the recipes."""
     from codagent_train.recipe.schema import find_recipe, shipped_recipes
 
     print("\n".join(shipped_recipes()) if name is None else find_recipe(name).read_text(encoding="utf-8"), end="" if name else "\n")
@@ -99,7 +99,7 @@ def check(
     out: Annotated[Path, typer.Option(help="Folder of the run, to check its disk.")] = Path(),
     weights: Weights = None,
 ) -> None:
-    """Estimate what a run needs, or list what can be learned from loops.
+    """Estimate what a run needs, or list the loops to learn from.
 
     With a recipe: memory, tokens, disk and time, and an error when the run cannot fit. With folders of recorded loops: what can be learned
     from them, and why some cannot be used.

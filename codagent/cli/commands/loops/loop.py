@@ -50,7 +50,10 @@ RewriteOption = Annotated[
     typer.Option("--rewrite", help="Rewrite the notes after each attempt until the checks pass; or always, between attempts, never."),
 ]
 Group = Annotated[
-    int, typer.Option("--group", min=1, metavar="N", help="Run N loops from the same start. The first that passes ends the others.")
+    int,
+    typer.Option(
+        "--group", parser=options.at_least(1), metavar="N", help="Run N loops from the same start. The first that passes ends the others."
+    ),
 ]
 Continue = Annotated[
     bool, typer.Option("--continue", help="Of several files: resume what was broken off, and do not run again what is over.")
@@ -125,7 +128,9 @@ def loop(
 def branch(
     loop_id: options.LoopId = None,
     *,
-    at: Annotated[int, typer.Option("--at", min=1, metavar="K", help="Start from the files and notes after iteration K.")],
+    at: Annotated[
+        int, typer.Option("--at", parser=options.at_least(1), metavar="K", help="Start from the files and notes after iteration K.")
+    ],
     repo: options.Repo = Path(),
     flags: options.Flags,
     group: Group = 1,

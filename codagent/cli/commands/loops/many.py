@@ -33,14 +33,29 @@ On = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, metavar="N", help="How many loops run at the same time.", show_default="2, or the cluster's CPUs"),
+    typer.Option(
+        "--jobs",
+        parser=options.at_least(1),
+        metavar="N",
+        help="How many loops run at the same time.",
+        show_default="2, or the cluster's CPUs",
+    ),
 ]
 TotalTokens = Annotated[
-    int | None, typer.Option("--total-tokens", min=1, metavar="N", help="Limit of tokens for all loops together.", show_default="none")
+    int | None,
+    typer.Option(
+        "--total-tokens", parser=options.at_least(1), metavar="N", help="Limit of tokens for all loops together.", show_default="none"
+    ),
 ]
 TotalUsd = Annotated[
     float | None,
-    typer.Option("--total-usd", min=0.0001, metavar="USD", help="Limit of US dollars for all loops together.", show_default="none"),
+    typer.Option(
+        "--total-usd",
+        parser=options.at_least(0.0001, float),
+        metavar="USD",
+        help="Limit of US dollars for all loops together.",
+        show_default="none",
+    ),
 ]
 OnEnd = Callable[["LoopJob", Result], None]
 

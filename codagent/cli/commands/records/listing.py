@@ -73,8 +73,11 @@ def clean(
         say(f"removed {loop_id}")
     from codagent.sandbox.docker.reaper import reap
 
-    for name in reap():
+    containers = reap()
+    for name in containers:
         say(f"removed container {name}")
+    if not chosen and not containers:
+        warn("nothing was removed; name a loop of `codagent list`, or --all")
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -18,7 +18,8 @@ from codagent.cli.terminal.paint import paint
 from codagent.cli.terminal.progress import format_tokens
 from codagent.repository import git
 from codagent.repository.attempts import describe_checks
-from codagent.runner.result import describe_end, describe_outcome
+from codagent.runner.result import describe_end, describe_outcome, is_session
+from codagent.session.conversation import is_act
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import strip_controls
 from codagent.types import Episode, Loop, Message
@@ -42,9 +43,17 @@ def _describe_loop(loop: Loop, full: bool) -> Iterator[str]:
     """Yield what a loop said and did: the task first, the outcome last."""
     yield f"task:    {loop.attempts[0].task.instruction}" if loop.attempts else "task:    none was begun"
     yield f"loop:    {loop.id} · {loop.model} · from {loop.start_commit[:12]}"
+    task, number, attempt = loop.attempts[0].task.id if loop.attempts else "", 0, "turn" if is_session(loop) else "iteration"
     for episode in loop.episodes:
+        if attempt == "turn" and is_act(episode):
+            yield f"\n{episode.task.instruction}"
+            continue
+        number += episode.kind == "solve"
         if len(loop.episodes) > 1:
-            yield f"\n════ {'notes after' if episode.kind == 'notes' else 'iteration'} {episode.position + 1}"
+            yield f"\n════ {'notes after' if episode.kind == 'notes' else attempt} {number}"
+        if episode.task.id != task:
+            task = episode.task.id
+            yield f"task:    {episode.task.instruction}"
         yield from _describe_episode(episode, full)
     if loop.attempts:
         yield f"\noutcome: {describe_outcome(loop)}"

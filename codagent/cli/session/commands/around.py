@@ -16,6 +16,7 @@ from codagent.repository import git
 from codagent.repository.attempts import answer_of, best
 from codagent.session.conversation import is_act
 from codagent.store import layout
+from codagent.text import count
 from codagent.types import Loop, Task
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _loop(chat: Chat, text: str) -> None:
         session.act(
             f"(A loop of attempts has worked on this: {text}\nIts outcome: {outcome}. The files are as it left them.)", commit=commit
         )
-    chat.view.say(f"loop {result.loop.id}: {outcome} after {len(result.loop.attempts)} attempts; codagent report {result.loop.id}")
+    chat.view.say(f"loop {result.loop.id}: {outcome} after {count(len(result.loop.attempts), 'attempt')}; codagent report {result.loop.id}")
     if change := session.history.change():
         chat.tell_change(*change)
 

@@ -13,7 +13,7 @@ from codagent.errors import UsageError
 from codagent.runner.model import open_model
 from codagent.session.opening import fork, list_sessions
 from codagent.settings.settings import Settings
-from codagent.text import first_line, format_usd
+from codagent.text import count, first_line, format_usd
 from codagent.types import Effort
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _resume(chat: Chat, wanted: str) -> None:
         chat.switch(wanted)
         return
     for loop, turns in reversed(list(islice(list_sessions(chat.options.loops), _LISTED))):
-        chat.view.say(f"{loop.id}  {len(turns):>3} turns  {first_line(turns[0].task.instruction, 60)}")
+        chat.view.say(f"{loop.id}  {count(len(turns), 'turn'):>9}  {first_line(turns[0].task.instruction, 60)}")
     chat.view.say("/resume ID goes on with one of them")
 
 
