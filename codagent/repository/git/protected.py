@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import read_blobs
+from codagent.repository.git.objects import list_files, read_blobs, split_paths
 from codagent.repository.git.refs import tree_of
-from codagent.repository.git.snapshot import list_files, split_paths
 
 # Paths of tests and of the files beside them. Tests that the agent added stay, and must pass too.
 TESTS = re.compile(r"(^testing/|(^|/)(tests?/|__tests__/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$))", re.IGNORECASE)

@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from codagent.errors import RepositoryError
 from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import split_paths
 
 MAX_UNTRACKED_BYTES = 512 << 20  # a data set that nobody ignored should not be copied into the user's repository
 _ATTEMPTS = 20
@@ -71,23 +71,9 @@ def snapshot(root: Path) -> Snapshot:
     return Snapshot(root, head, made, dirty=True, nested=nested, filtered=filtered)
 
 
-@lru_cache(maxsize=2)  # the start of a loop, which is asked for again and again, and another commit; a list may be long
-def list_files(root: Path, commit: str) -> tuple[str, ...]:
-    """Return the paths in a commit, sorted by byte. Bytes that are not UTF-8 become surrogates.
-
-    `commit` must be a whole id, because the answer is remembered.
-    """
-    return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
-
-
 def list_tracked(root: Path) -> tuple[str, ...]:
     """Return the paths that git tracks now, whatever the work tree holds of them."""
     return tuple(split_paths(Git(root)("ls-files", "-z")))
-
-
-def read_file(root: Path, commit: str, path: str) -> bytes:
-    """Return the content of a file in a commit."""
-    return Git(root)("cat-file", "blob", f"{commit}:{path}")
 
 
 @contextmanager
@@ -98,11 +84,6 @@ def temporary_index(git: Git) -> Iterator[dict[str, str]]:
         if (theirs := git.path("index")).is_file():
             shutil.copy2(theirs, index)  # with its time, from which git knows which files it must read
         yield {"GIT_INDEX_FILE": str(index)}
-
-
-def split_paths(listing: bytes) -> list[str]:
-    """Split a listing of git that ends each path with a zero byte."""
-    return [os.fsdecode(path) for path in listing.split(b"\0") if path]
 
 
 def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:

@@ -18,7 +18,8 @@ from codagent.repository.git.changes.merge import diff_trees, label_markers, mer
 from codagent.repository.git.changes.undo import record_change
 from codagent.repository.git.changes.work_tree import Changes, find_obstacles, is_behind_file, is_file, keep_mode, move_all, staging_folder
 from codagent.repository.git.command import Git
-from codagent.repository.git.snapshot import find_filtered, snapshot, split_paths
+from codagent.repository.git.objects import split_paths
+from codagent.repository.git.snapshot import find_filtered, snapshot
 
 
 def apply(root: Path, base: str, result: str, *, label: str = "", markers: bool = False) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
-from codagent.repository.git.snapshot import read_file
+from codagent.repository.git.objects import read_file
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _KINDS: Mapping[str, Literal["added", "removed"]] = {"A": "added", "D": "removed"}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from codagent.errors import RepositoryError, SandboxError
 from codagent.protocols import Sandbox, ignore_text
-from codagent.repository.git.receive import MAX_PACK_BYTES, receive
 from codagent.repository.git.refs import tree_of
-from codagent.repository.git.transfer import last_line, object_format, pack, unpack
+from codagent.repository.git.transfer.packing import last_line, object_format, pack, unpack
+from codagent.repository.git.transfer.receive import MAX_PACK_BYTES, receive
 from codagent.types import CommandResult
 
 _SECONDS = 300.0

@@ -6,7 +6,7 @@ import pytest
 
 from codagent.errors import SandboxError
 from codagent.repository import git
-from codagent.repository.git.transfer import HISTORY
+from codagent.repository.git.transfer.packing import HISTORY
 
 
 @pytest.fixture
