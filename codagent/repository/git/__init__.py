@@ -29,6 +29,7 @@ from codagent.repository.git.refs import (
     unpublish,
 )
 from codagent.repository.git.snapshot import Snapshot, list_tracked, snapshot
+from codagent.repository.git.submodules import SubmoduleReport, check_submodules, find_submodules
 from codagent.repository.git.transfer.collect import collect_tree
 from codagent.repository.git.transfer.packing import clone_shared, copy_in, make_repository, pack, pack_work
 from codagent.repository.git.transfer.receive import receive
@@ -38,9 +39,11 @@ __all__ = [
     "ChangedFile",
     "Hunk",
     "Snapshot",
+    "SubmoduleReport",
     "Undone",
     "apply",
     "branch_name",
+    "check_submodules",
     "clone_shared",
     "collect_tree",
     "commit",
@@ -48,6 +51,7 @@ __all__ = [
     "diff",
     "find_best",
     "find_root",
+    "find_submodules",
     "forget_applied",
     "has_branch",
     "is_applied",

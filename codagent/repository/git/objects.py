@@ -18,7 +18,7 @@ from pathlib import Path
 from codagent.errors import RepositoryError
 from codagent.repository.git.command import Git
 
-_SUBMODULE = b"160000 "
+SUBMODULE = "160000"  # the mode of a submodule
 
 
 def list_files(root: Path, commit: str) -> tuple[str, ...]:
@@ -46,13 +46,23 @@ def read_entries(git: Git, commit: str, env: Mapping[str, str] | None = None) ->
     """Return the paths of the files in a commit or a tree, and the commits of its submodules by path."""
     entries = git("ls-tree", "-r", "-z", "--full-tree", commit, env=env).split(b"\0")
     pairs = [entry.partition(b"\t")[::2] for entry in entries if entry]
-    links = {os.fsdecode(path): facts.split()[2].decode() for facts, path in pairs if facts.startswith(_SUBMODULE)}
-    return tuple(os.fsdecode(path) for facts, path in pairs if not facts.startswith(_SUBMODULE)), links
+    submodules = {os.fsdecode(path): facts.split()[2].decode() for facts, path in pairs if facts.startswith(SUBMODULE.encode())}
+    return tuple(os.fsdecode(path) for facts, path in pairs if not facts.startswith(SUBMODULE.encode())), submodules
 
 
 @lru_cache(maxsize=4)  # the start of a loop, which is asked for again and again, and what was made of it; a list may be long
 def _list_entries(root: Path, commit: str) -> tuple[tuple[str, ...], Mapping[str, str]]:
     return read_entries(Git(root), commit)
+
+
+def diff_trees(git: Git, a: str, b: str, *globs: str, env: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Return the paths that differ between two commits or trees, each after the facts that `git diff-tree` gives of it, without a colon.
+
+    `globs` are pathspecs; none: all paths. A repository may be configured to hide changes of a submodule, which are listed all the same.
+    """
+    options = ("-r", "-z", "--no-renames", "--ignore-submodules=none")
+    fields = split_paths(git("diff-tree", *options, f"{a}^{{tree}}", f"{b}^{{tree}}", "--", *globs, env=env))
+    return [(facts.removeprefix(":"), path) for facts, path in zip(fields[::2], fields[1::2], strict=True)]
 
 
 def split_paths(listing: bytes) -> list[str]:

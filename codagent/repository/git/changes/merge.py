@@ -10,7 +10,7 @@ from pathlib import Path
 from codagent.files import temporary_folder
 from codagent.repository.git.changes.work_tree import Changes, is_file
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import quote_path, read_blobs, split_paths
+from codagent.repository.git.objects import diff_trees, quote_path, read_blobs, split_paths
 from codagent.repository.git.snapshot import IDENTITY
 
 _LINK, _PROGRAM, _FILE = "120000", "100755", "100644"
@@ -37,13 +37,12 @@ def merge_trees(git: Git, base: str, ours: str, theirs: str, *, renames: bool = 
     return tree.decode(), tuple(dict.fromkeys(split_paths(b"\0".join(conflicts))))
 
 
-def diff_trees(git: Git, a: str, b: str) -> Changes:
+def find_changes(git: Git, a: str, b: str) -> Changes:
     """Return the paths that differ between two trees or commits."""
-    fields = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", f"{a}^{{tree}}", f"{b}^{{tree}}").split(b"\0")
-    pairs = [(status, os.fsdecode(path)) for status, path in zip(fields[:-1:2], fields[1::2], strict=True)]
+    pairs = diff_trees(git, a, b)
     return Changes(
-        written=tuple(path for status, path in pairs if status != b"D"),
-        removed=tuple(path for status, path in pairs if status != b"A"),
+        written=tuple(path for facts, path in pairs if not facts.endswith("D")),
+        removed=tuple(path for facts, path in pairs if not facts.endswith("A")),
     )
 
 
