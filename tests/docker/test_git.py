@@ -67,7 +67,7 @@ def test_nothing_that_is_left_behind_costs_work(sandbox: DockerSandbox, snapshot
     tree = git.collect_tree(sandbox, snapshot.root, snapshot.commit)
     assert tree
     assert git.list_files(snapshot.root, tree) == ("a.txt", "b.txt")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 200
 
 
 IGNORED = "echo b >b.txt; echo build/ >.gitignore; mkdir build"

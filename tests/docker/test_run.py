@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.cli.conftest import CHECK, CODAGENT, FIX, call, codagent, repository, script
+from tests.cli.loops import record_of
 
 pytestmark = pytest.mark.docker
 __all__ = ["codagent", "repository", "script"]
@@ -69,14 +70,15 @@ def test_a_killed_run_leaves_a_whole_record_and_no_container(repository, script,
 
 
 def test_set_up_of_a_repository_runs_once_with_its_tools(codagent, script, repository):
-    (repository / "codagent.toml").write_text('[sandbox]\nsetup = "echo ready > /opt/ready"\n')
+    (repository / "codagent.toml").write_text('[sandbox]\nsetup = "cat /proc/sys/kernel/random/uuid > /opt/ready"\n')
     assert codagent("run", "x", "--model", script(FIX)).returncode == 2
     assert codagent("sandbox", "allow").returncode == 0
     steps = [call("bash", command="cat /opt/ready"), *FIX]
     first = codagent("run", "x", "--model", script(steps), "--check", "cat /opt/ready", "--json")
     assert json.loads(first.stdout)["passed"] is True, first.stderr
     again = codagent("run", "x", "--model", script(steps), "--check", "cat /opt/ready", "--json")
-    assert json.loads(again.stdout)["seconds"] < json.loads(first.stdout)["seconds"] + 5
+    shown = [record_of(done).attempts[0].steps[0].observation.messages[0].content for done in (first, again)]
+    assert shown[0] == shown[1]
     assert "build" not in again.stderr
 
 

@@ -34,7 +34,7 @@ def test_a_command_starts_in_the_workspace_whatever_the_last_one_did(sandbox: Do
 
 
 def test_standard_input_is_empty(sandbox: DockerSandbox) -> None:
-    assert sandbox.run("cat; read line; echo $?", timeout=5).output == "1\n"
+    assert sandbox.run("cat; read line; echo $?", timeout=120).output == "1\n"
 
 
 def test_a_child_left_in_the_background_neither_blocks_nor_mixes_its_output_into_the_next(sandbox: DockerSandbox) -> None:

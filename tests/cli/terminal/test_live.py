@@ -19,6 +19,7 @@ from codagent.store.ledger import Spent
 from codagent.types import Limits, Outcome
 
 BEGIN = """
+import os
 import time
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
@@ -185,8 +186,9 @@ with Live() as live:
 def test_it_follows_the_width_of_the_terminal():
     terminal = Terminal("""
 with Live() as live:
-    watch(live); live.on_episode_start(episode(0)); live.on_text("word " * 50); time.sleep(0.6)
-    live.say("resized"); time.sleep(0.6)
+    watch(live); live.on_episode_start(episode(0)); live.on_text("word " * 50); draw(live)
+    while os.get_terminal_size(0).columns != 30: time.sleep(0.02)
+    draw(live); live.say("resized"); draw(live)
 """)
     terminal.await_text("word")
     terminal.resize(30)

@@ -192,9 +192,9 @@ def test_many_may_grade_at_once(shop, tmp_path):
 
 def test_what_was_cut_short_is_a_failure_and_not_kept(gates, shop, sandboxes):
     began = time.monotonic()
-    outcome = gates.grade(("sleep 60", "true"), shop.start, seconds=0.5)
-    assert time.monotonic() - began < 30
-    assert outcome.failed == ("sleep 60", "true")
+    outcome = gates.grade(("sleep 999", "true"), shop.start, seconds=0.5)
+    assert time.monotonic() - began < 200
+    assert outcome.failed == ("sleep 999", "true")
     assert "no time left" in outcome.feedback
     gates.grade(("sleep 60", "true"), shop.start, seconds=0.5)
     assert sandboxes.opened == 2
