@@ -134,5 +134,5 @@ def test_a_submodule_without_room_is_said(python_sandbox: Definition, snapshot: 
     (snapshot.root / "vendor/data").write_bytes(random.Random(0).randbytes(48 << 20))
     add_submodule(snapshot.root, "vendor")
     small = replace(python_sandbox, memory_mb=256, workspace_mb=32, tmp_mb=32, output_mb=16)
-    with closing(DockerSandbox.start(small, loop="test-git")) as sandbox, pytest.raises(SandboxError, match="did not fit .* workspace_mb"):
+    with closing(DockerSandbox.start(small, loop="test-git")) as sandbox, pytest.raises(SandboxError, match=r"did not fit .* workspace_mb"):
         git.copy_in(sandbox, git.pack(snapshot.root, git.snapshot(snapshot.root).commit))
