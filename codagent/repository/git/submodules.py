@@ -2,8 +2,8 @@
 
 A file of a submodule is read only from objects that lie in the repository's own folders: in `modules` of the git folder, or in the
 submodule's own `.git` folder. A `.git` file, a link or a list of borrowed objects that leads to another place is not followed, because a
-repository of somebody else could name there what the user keeps private. git is never run on the files of a submodule: it would run the
-filters that the submodule's configuration names.
+repository of somebody else could name there what the user keeps private. The repository's git must not look into the files of a submodule:
+it would run the filters that the submodule's configuration names. A Git of the submodule's own does not run them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from codagent.errors import RepositoryError
@@ -100,7 +101,8 @@ def _find_submodules(root: Path, links: Mapping[str, str]) -> Iterator[tuple[lis
             if len(found) > MAX_SUBMODULES:
                 raise RepositoryError(f"{root} has more than {MAX_SUBMODULES:,} submodules, which is too many to be worked on")
             inner = {commit: read_entries(git, commit, env)[1] for commit in here}
-            links = {f"{path}/{name}": link for path, commit in links.items() for name, link in inner.get(commit, {}).items()}
+            below = ((f"{path}/{name}", link) for path, commit in links.items() for name, link in inner.get(commit, {}).items())
+            links = dict(islice(below, MAX_SUBMODULES))
         yield found, env
 
 
