@@ -90,11 +90,11 @@ def _find_submodules(root: Path, links: Mapping[str, str]) -> Iterator[tuple[lis
     Yields them, and the environment variables by which git reads their objects. Raises RepositoryError when there are too many.
     """
     git = Git(root)
-    stores, found = list(_find_stores(git.path("modules"))), []
+    stores, found = _find_stores(git.path("modules")), []
     with temporary_folder() as folder:
         env = {"GIT_OBJECT_DIRECTORY": str(folder)}
         while links:
-            stores += [store for path in links if is_folder_inside(root, path) for store in _find_own_stores(root / path / ".git")]
+            stores += _find_stores(*(root / path / ".git" for path in links if is_folder_inside(root, path)))
             borrow_objects(folder, *stores)
             here = _find_commits(git, links.values(), env)
             found += [Submodule(path, commit, commit in here) for path, commit in links.items()]
@@ -112,21 +112,27 @@ def _find_commits(git: Git, ids: Iterable[str], env: _Env) -> set[str]:
     return {line.split()[0] for line in lines if line.split()[1] == "commit"}
 
 
-def _find_stores(modules: Path) -> Iterator[Path]:
-    """Yield the folders of objects of the submodules whose git folders are in `modules`, at any depth: a name may have slashes."""
-    for folder in sorted(modules.iterdir()) if is_plain_folder(modules) else ():
-        if is_plain_folder(folder):
-            yield from _find_own_stores(folder) if is_plain(folder / "HEAD") else _find_stores(folder)
+def _find_stores(*folders: Path) -> list[Path]:
+    """Return the folders of objects of the git folders at or below `folders`, and of the submodules inside them.
+
+    A git folder whose objects lie elsewhere in part is passed over, and no link is followed.
+    """
+    stores, left = [], [*folders]
+    while left:
+        folder = left.pop()
+        if is_plain_folder(folder) and is_plain(folder / "HEAD"):
+            stores += [(folder / "objects").resolve()] if _has_own_objects(folder) else []
+            left.append(folder / "modules")
+        elif is_plain_folder(folder):
+            left += folder.iterdir()
+    return stores
 
 
-def _find_own_stores(git_folder: Path) -> Iterator[Path]:
-    """Yield the folder of objects in a git folder, unless any of it lies elsewhere, and those of the submodules inside."""
+def _has_own_objects(git_folder: Path) -> bool:
     objects = git_folder / "objects"
-    if is_plain_folder(git_folder) and is_plain_folder(objects):
-        borrows = any(os.path.lexists(objects / "info" / name) for name in ("alternates", "http-alternates"))
-        if not borrows and not any(path.is_symlink() for path in objects.iterdir()):
-            yield objects.resolve()
-        yield from _find_stores(git_folder / "modules")
+    if not is_plain_folder(objects) or any(path.is_symlink() for path in objects.iterdir()):
+        return False
+    return not any(os.path.lexists(objects / "info" / name) for name in ("alternates", "http-alternates"))
 
 
 def _is_edited(root: Path, path: str) -> bool:
