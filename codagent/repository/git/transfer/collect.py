@@ -123,8 +123,8 @@ def collect_tree(
 
     Everything that the agent left running is killed first, if `kill`. The tree has every file that is not ignored, and every file of
     the snapshot that still exists, whatever the agent did with git. What git cannot take stays behind as it was at the snapshot, and
-    `say` is called with its names: repositories inside, files that cannot be read or are too large, names that git refuses. Raises
-    RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
+    `say` is called with its names: repositories inside, files that cannot be read or are too large, names that git refuses. So does what
+    was changed in a submodule. Raises RepositoryError when there is no valid result, SandboxError when collecting it takes too long.
     """
     if kill:
         sandbox.kill_all()
