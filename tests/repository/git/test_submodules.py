@@ -368,17 +368,6 @@ def test_no_program_that_a_submodule_names_is_run(project, sandbox, tmp_path):
     assert not (tmp_path / "caught").exists()
 
 
-def test_folders_without_end_are_no_hindrance(project):
-    deep = project.root / ".git/modules"
-    for _ in range(1500):
-        deep = deep / "d"
-        deep.mkdir()
-    try:
-        assert check_submodules(project.root, git.snapshot(project.root).commit) == SubmoduleReport()
-    finally:
-        subprocess.run(["rm", "-rf", project.root / ".git/modules/d"], check=True)  # Python cannot remove so many
-
-
 def test_too_many_submodules_are_refused(repository, origins):
     link = Repository(origins / "inner").git("rev-parse", "HEAD")
     with pytest.raises(RepositoryError, match="more than 1,000 submodules"):

@@ -131,7 +131,7 @@ def _pack_submodules(root: Path, links: Sequence[Mapping[str, str]], folder: Pat
 def clone_shared(root: Path, folder: Path, commit: str) -> None:
     """Make the repository `folder`, which is missing or empty, and check out `commit` of the repository `root` in it.
 
-    The folders of submodules stay empty; the git folder has what `pack` needs of them. Raises RepositoryError when the commit does not exist (any more).
+    The folders of submodules stay empty; the git folder has what `pack` needs of them. Raises RepositoryError when there is no commit.
     """
     lender = Git(root)
     whole_id = lender.line("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
