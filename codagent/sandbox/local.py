@@ -90,21 +90,20 @@ class LocalSandbox:
         )
 
     def _start(self, command: str, log: Path) -> subprocess.Popen[bytes]:
-        with self._open_log(log) as output:
-            return subprocess.Popen(
-                ["bash", *self._fit_arguments(command)],
-                cwd=self._workspace,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def _open_log(self, log: Path) -> BinaryIO:
         try:
-            return log.open("wb")
+            with log.open("wb") as output:
+                return subprocess.Popen(
+                    ["bash", *self._fit_arguments(command)],
+                    cwd=self._workspace,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         except FileNotFoundError:
+            if self._workspace.exists() and self._output.exists():
+                raise
             raise SandboxError("the sandbox was closed while a command began; start another") from None
 
     def run_attested(self, command: str, *, timeout: float) -> CommandResult:

@@ -27,6 +27,14 @@ def test_a_command_gives_its_exit_code_and_both_its_streams(sandbox: LocalSandbo
     assert (result.exit_code, result.output, result.timed_out) == (3, "out\nerr\n", False)
 
 
+@pytest.mark.parametrize("gone", ['"$PWD"', '"$PWD/../output"', '"$PWD" "$PWD/../output"'])
+def test_a_command_that_begins_while_the_sandbox_is_being_closed_is_no_bug(sandbox: LocalSandbox, gone: str) -> None:
+    with suppress(SandboxError):
+        sandbox.run(f"rm -rf {gone}", timeout=60)  # what `close` does, up to a moment
+    with pytest.raises(SandboxError, match="the sandbox was closed while a command began"):
+        sandbox.run("true", timeout=60)
+
+
 def test_a_verdict_is_reached_as_any_command_runs(sandbox: LocalSandbox) -> None:
     result = sandbox.run_attested("echo out; exit 3", timeout=60)
     assert (result.exit_code, result.output, result.timed_out) == (3, "out\n", False)
