@@ -162,6 +162,11 @@ def first_line(text: str, max_chars: int) -> str:
     return line[:max_chars] + ("…" if rest or len(line) > max_chars else "")
 
 
+def describe_iteration(number: int, tries: int, limit: int) -> str:
+    """Say which iteration of a loop this is. `tries` counts those at its task, of which `limit` are allowed."""
+    return f"iteration {tries} of {limit}" if tries == number else f"iteration {number}, {tries} of {limit} at this task"
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun: `1 step`, `2 steps`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
