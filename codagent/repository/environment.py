@@ -57,7 +57,7 @@ class _Current:
     claim: Claim = Claim()
     written: tuple[str, ...] = ()  # paths that the agent wrote with its tools
     tree: str = ""  # of the work, once it is collected; "": not yet
-    left_behind: str = ""  # a sentence about the files of the work that git ignores; "": there are none, or not collected yet
+    left_behind: str = ""  # sentences about files that are not in the tree; "": there are none, or not collected yet
 
 
 class RepositoryEnvironment:
@@ -150,11 +150,11 @@ class RepositoryEnvironment:
         current = self._now
         if not current.tree:
             root, commit = self._context.root, current.start.commit
-            left_behind = tools.describe_left_behind(current.sandbox, commit, current.written)
-            tree = git.collect_tree(current.sandbox, root, commit, self._context.say) or git.tree_of(root, commit)
-            self._current = current = replace(current, tree=tree, left_behind=left_behind)
-            if left_behind:
-                self._say(left_behind)
+            left = [tools.describe_left_behind(current.sandbox, commit, current.written, git.list_submodules(root, commit))]
+            tree = git.collect_tree(current.sandbox, root, commit, left.append) or git.tree_of(root, commit)
+            self._current = current = replace(current, tree=tree, left_behind="\n".join(filter(None, left)))
+            for sentence in filter(None, left):
+                self._say(sentence)
         return current.tree
 
     def close(self) -> None:
@@ -197,7 +197,8 @@ class RepositoryEnvironment:
 
     def _gather_facts(self, start: Attempt, sandbox: Sandbox, rules: RulesReader, notes: str) -> MessageFacts:
         paths = git.list_files(self._context.root, start.commit)
-        facts = MessageFacts(self._task, paths, rules.read_first(self._context.user_rules), notes=notes)
+        submodules = tuple(git.list_submodules(self._context.root, start.commit))
+        facts = MessageFacts(self._task, paths, rules.read_first(self._context.user_rules), notes=notes, submodules=submodules)
         if self._profile.fill_tokens:
             output, _ = self._run_checks(sandbox)
             shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)

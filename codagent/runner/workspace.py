@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -65,12 +66,34 @@ def take_snapshot(root: Path, display: Display) -> str:
             f"not in the sandbox: {', '.join(taken.nested)}, an untracked repository inside this one; track its files if they are needed"
         )
     if taken.filtered:
-        shown, more = taken.filtered[:_NAMED], len(taken.filtered) - _NAMED
-        names = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
         display.say(
-            f"not in the sandbox as on the disk: {names}; codagent does not run git's filters and takes what git has of these files"
+            f"not in the sandbox as on the disk: {_name_some(taken.filtered)}; codagent does not run git's filters and takes what git has"
+            " of these files"
         )
+    for sentence in _describe_submodules(root, taken.commit):
+        display.say(sentence)
     return taken.commit
+
+
+def _describe_submodules(root: Path, commit: str) -> Iterator[str]:
+    """Yield a sentence for each reason why submodules are not in the sandbox as they are on the disk."""
+    report = git.check_submodules(root, commit)
+    if paths := report.absent:
+        named = paths[:_NAMED] if git.list_submodules(root, commit).keys() >= {*paths} else ["--recursive"]
+        command = shlex.join(["git", "submodule", "update", "--init", *named])
+        yield f"not in the sandbox: the files of {_name_some(paths)}, because these submodules are not checked out; `{command}` gets them"
+    if paths := report.foreign:
+        yield (
+            f"not in the sandbox: the files of {_name_some(paths)}, because the objects of these submodules lie outside of this repository;"
+            " run in a clone that is made with --recurse-submodules"
+        )
+    if paths := report.edited:
+        yield f"not in the sandbox: what is not committed in the submodules {_name_some(paths)}; commit it there if it is needed"
+
+
+def _name_some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def open_sandbox(root: Path, *, name: str | None, say: Callable[[str], None], allow: Allow) -> GateSandbox:
@@ -127,7 +150,9 @@ def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> G
 
     rules = FileRules(settings.protect, settings.allow, around.ask_changes)
     verdicts = layout.verdicts_path(around.loops)
-    return Gates(around.root, start_commit, around.open_sandbox, rules=rules, image=around.image, cache=verdicts)
+    missing = [one.path for one in git.find_submodules(around.root, start_commit) if not one.is_here]
+    image = "\n".join([around.image, *missing])  # a verdict holds as long as the same submodules are there
+    return Gates(around.root, start_commit, around.open_sandbox, rules=rules, image=image, cache=verdicts)
 
 
 def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,10 +69,11 @@ class History:
         return Episode("notes" if kind == "notes" else "solve", len(self.episodes), task, "", ())
 
     def add(self, episode: Episode) -> None:
-        """Write the end of an episode whose start is on record."""
-        self.record.on_episode_end(episode)
-        self._unfinished = False
-        self.loop = replace(self.loop, episodes=(*self.episodes, episode))
+        """Write the end of an episode whose start is on record. A signal that comes meanwhile is heard afterwards."""
+        with _hold_signals():
+            self.record.on_episode_end(episode)
+            self._unfinished = False
+            self.loop = replace(self.loop, episodes=(*self.episodes, episode))
 
     def clear(self) -> None:
         """Write that the conversation is forgotten."""
@@ -101,6 +104,16 @@ class History:
             if not self._unfinished:
                 record.finish("finished")
             record.close()
+
+
+@contextmanager
+def _hold_signals() -> Iterator[None]:
+    """Let the signals that end what is done wait until the end of the `with` block."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def find_choice(loop: Loop) -> dict[str, Any]:

@@ -91,7 +91,9 @@ class TurnWorkspace:
         root, sandbox, profile = self._ready.around.root, self.sandbox, self.profile
         paths = git.list_files(root, self.commit)
         self._rules = RulesReader(sandbox, paths, profile, self._ready.around.say)
-        facts = MessageFacts(task, paths, self._rules.read_first(self._ready.spec.user_rules), earlier=earlier)
+        submodules = tuple(git.list_submodules(root, self.commit))
+        rules = self._rules.read_first(self._ready.spec.user_rules)
+        facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules)
         if profile.fill_tokens:
             output, _ = self._run_checks(task)
             shown = select_files(sandbox, paths, f"{task.instruction}\n{output}", profile.fill_tokens)

@@ -5,6 +5,7 @@
 Each package comes from PyPI with its sources and runs in a virtual environment of its own, on this machine: its tests are run as they are,
 and with the twins of each half. A test counts as doubted when its twin passes, or when it does not pass a second time. That is the worst
 case, in which no test passes at the start of a task; the gate leaves out what is doubted at the start, too. Prints the table of the README.
+The time on the clock means something only on a machine with nothing else to do.
 `--list` names the doubted tests.
 """
 
@@ -18,8 +19,10 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 from codagent.repository.gate.runs import CheckRunner
 from codagent.repository.gate.twins import mix_tests
@@ -41,6 +44,7 @@ PACKAGES = [
 ]
 NEEDED = ["pytest", "hypothesis", "pretend", "freezegun", "simplejson", "cloudpickle", "trio", "tomli_w"]
 REPEATS = 3
+Result = TypeVar("Result")
 
 
 def main() -> None:
@@ -48,32 +52,32 @@ def main() -> None:
     parser.add_argument("packages", nargs="*", default=PACKAGES)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    print("| package | tests that pass | with a working twin | doubted though right | CPU time against pytest alone |")
-    print("|---|---:|---:|---:|---:|")
+    print("| package | tests that pass | with a working twin | doubted though right | time against pytest alone: CPU | clock |")
+    print("|---|---:|---:|---:|---:|---:|")
     totals = [0, 0, 0]
     for package in options.packages:
         with tempfile.TemporaryDirectory() as folder:
-            counts, times, doubted = measure(package, Path(folder))
+            counts, (cpu, clock), doubted = measure(package, Path(folder))
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        print(row(package, *counts, f"{times:.1f} x"), flush=True)
+        print(row(package, *counts, f"{cpu:.1f} x | {clock:.1f} x"), flush=True)
         if options.list:
             print("\n".join(f"    {name}" for name in sorted(doubted)), file=sys.stderr)
-    print(row("all", *totals, ""))
+    print(row("all", *totals, "|"))
 
 
 def row(package: str, passed: int, working: int, doubted: int, times: str) -> str:
     return f"| {package} | {passed:,} | {working / passed:.1%} | {doubted} ({doubted / passed:.2%}) | {times} |"
 
 
-def measure(package: str, folder: Path) -> tuple[tuple[int, int, int], float, set[str]]:
-    """Return how many tests pass, have a working twin, and are doubted; the CPU time as a multiple; and the doubted tests."""
+def measure(package: str, folder: Path) -> tuple[tuple[int, int, int], tuple[float, float], set[str]]:
+    """Return how many tests pass, have a working twin, and are doubted; the times as multiples, CPU and clock; and the doubted tests."""
     root, python = prepare(package, folder)
     start = git(root, "rev-parse", "HEAD")
     check = f"{python} -m pytest -q -p no:cacheprovider -p no:xdist"
     runner = CheckRunner(root, start, LocalSandbox)
     tree = git(root, "rev-parse", "HEAD^{tree}")
-    plain = cpu_seconds(lambda: run_alone(root, check))[0]
-    took, runs = cpu_seconds(lambda: runner.run_with_twins(tree, [check], mix_tests(root, start), math.inf))
+    plain, _ = take_times(lambda: run_alone(root, check))
+    took, runs = take_times(lambda: runner.run_with_twins(tree, [check], mix_tests(root, start), math.inf))
     (run,) = runs
     assert run.tests is not None, run.shown
     if run.tests.unsteady:
@@ -83,7 +87,7 @@ def measure(package: str, folder: Path) -> tuple[tuple[int, int, int], float, se
     passed = {name for name, outcome in run.tests.outcomes.items() if outcome == "passed"}
     working = {name for name in passed if run.tests.twins.get(name) == "failed"}
     doubted = run.tests.agreeing | run.tests.unsteady
-    return (len(passed), len(working - doubted), len(doubted)), took / plain, doubted
+    return (len(passed), len(working - doubted), len(doubted)), (took[0] / plain[0], took[1] / plain[1]), doubted
 
 
 def run_alone(root: Path, check: str) -> None:
@@ -113,12 +117,12 @@ def git(root: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def cpu_seconds(work):  # type: ignore[no-untyped-def]
+def take_times(work: Callable[[], Result]) -> tuple[tuple[float, float], Result]:
+    """Return the seconds of CPU and on the clock that `work` takes, and its result."""
     before = os.times()
     result = work()
     after = os.times()
-    spent = sum(after[place] - before[place] for place in range(4))
-    return spent, result
+    return (sum(after[:4]) - sum(before[:4]), after.elapsed - before.elapsed), result
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from codagent.errors import SandboxError
 from codagent.repository import git
 from codagent.sandbox.definition import Definition
 from codagent.sandbox.docker.sandbox import DockerSandbox
@@ -97,3 +99,40 @@ def test_a_thousand_files_come_out(sandbox: DockerSandbox, snapshot: git.Snapsho
     assert tree
     assert len(git.list_files(snapshot.root, tree)) == 1001
     assert git.read_file(snapshot.root, tree, "d/1000") == b"1000\n"
+
+
+def add_submodule(root: Path, path: str) -> None:
+    """Make the folder `path` a submodule of the repository at `root`."""
+    for folder, *command in (
+        (root / path, "init", "-q"),
+        (root / path, "add", "-A"),
+        (root / path, "commit", "-qm", "x"),
+        (root, "add", "-A"),
+    ):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_submodule_goes_in_and_what_is_done_to_it_stays(sandbox: DockerSandbox, snapshot: git.Snapshot) -> None:
+    root, said = snapshot.root, list[str]()
+    (root / "vendor/it's").mkdir(parents=True)
+    (root / "vendor/it's/value.h").write_text("42\n")
+    add_submodule(root, "vendor/it's")
+    base = git.snapshot(root).commit
+    git.copy_in(sandbox, git.pack(root, base))
+    shown = sandbox.run("cat vendor/*/value.h; touch vendor/*/value.h; git status --short", timeout=30)
+    assert (shown.output, git.collect_tree(sandbox, root, base, said.append), said) == ("42\n", None, [])
+    sandbox.run("rm -r vendor; echo b >b.txt; echo 43 >vendor", timeout=30)
+    tree = git.collect_tree(sandbox, root, base, said.append)
+    assert tree
+    assert git.list_files(root, tree) == ("a.txt", "b.txt")
+    assert git.list_submodules(root, tree) == git.list_submodules(root, base)
+    assert said == ["left behind in the sandbox: vendor/it's; what is in a submodule does not come out"]
+
+
+def test_a_submodule_without_room_is_said(python_sandbox: Definition, snapshot: git.Snapshot) -> None:
+    (snapshot.root / "vendor").mkdir()
+    (snapshot.root / "vendor/data").write_bytes(random.Random(0).randbytes(48 << 20))
+    add_submodule(snapshot.root, "vendor")
+    small = replace(python_sandbox, memory_mb=256, workspace_mb=32, tmp_mb=32, output_mb=16)
+    with closing(DockerSandbox.start(small, loop="test-git")) as sandbox, pytest.raises(SandboxError, match=r"did not fit .* workspace_mb"):
+        git.copy_in(sandbox, git.pack(snapshot.root, git.snapshot(snapshot.root).commit))

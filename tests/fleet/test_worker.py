@@ -88,6 +88,20 @@ def run(options, carry, so_far=None, spec=None):
     return RemoteRunner(options, carry).run(spec, so_far)
 
 
+def test_a_worker_has_the_submodules(options, root):
+    (root / "vendor").mkdir()
+    (root / "vendor/value.h").write_text("42\n")
+    for folder in (root / "vendor", root):
+        for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+            subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    made = options([call("bash", command="cat vendor/value.h >answer.txt; rm -r vendor"), call("finish", summary="x")])
+    loop = run(
+        made, here, spec=replace(spec_for(made), tasks=(Task("t", "x", ("grep -q 42 answer.txt", "grep -q 42 vendor/value.h")),))
+    ).loop
+    assert outcome_label(loop) == "passed"
+    assert git.list_submodules(root, git.find_best(root, loop.id)) == git.list_submodules(root, loop.start_commit)
+
+
 def test_a_loop_elsewhere_equals_one_here(options, root):
     made = options(tries("1", "2", "right"))
     there = run(made, here)

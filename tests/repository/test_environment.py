@@ -361,3 +361,60 @@ def test_many_ignored_files_are_counted(environment):
     made.tree()
     assert said[0].count("out/ in .gitignore") == 10
     assert said[0].endswith("; and 15 more")
+
+
+VALUE = "grep -q 42 vendor/value.h"
+
+
+@pytest.fixture
+def with_submodule(environment, tmp_path):
+    """Makes an environment whose repository has the submodule `vendor`."""
+    inner = tmp_path / "repository/vendor"
+    inner.mkdir()
+    (inner / "value.h").write_text("42\n")
+    for folder, *command in ((inner, "init", "-q"), (inner, "add", "-A"), (inner, "commit", "-qm", "x"), (inner.parent, "add", "-A")):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=folder, check=True, capture_output=True)
+    return environment
+
+
+def test_a_submodule_is_there_for_the_agent_and_for_the_gates(with_submodule):
+    made = with_submodule()
+    _, first = made.reset(Task("t", "put it right", (VALUE, CHECK)), "")
+    assert first.content.endswith("answer.py\nanswer.txt\nSubmodules, which are read only, because changes in them are not kept: vendor")
+    observation = made.step(calls(("bash", {"command": "cat vendor/value.h; echo right >answer.txt"})))
+    assert observation.messages[0].content == "exit 0\n42"
+    assert made.grade().passed
+
+
+CHEATS = ("echo 43 >vendor/value.h", "rm -r vendor; mkdir vendor; echo 43 >vendor/value.h", "rm -r vendor; echo 43 >vendor")
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_check_that_passes_by_a_changed_submodule_fails_and_it_is_said_why(with_submodule, cheat):
+    said = []
+    made = with_submodule(say=said.append)
+    made.reset(Task("t", "put it right", ("grep -q 43 vendor/value.h || grep -q 43 vendor",)), "")
+    made.step(calls(("bash", {"command": cheat}), ("write", {"path": "vendor/new.h", "content": "43"})))
+    outcome = made.grade()
+    assert not outcome.passed
+    assert said[-1].endswith("; what is in a submodule does not come out")
+    assert outcome.feedback.endswith(said[-1])
+
+
+def test_the_submodule_is_there_in_the_next_attempt(with_submodule):
+    made = with_submodule(limits=Limits(iterations=2))
+    for _ in range(2):
+        made.reset(Task("t", "put it right", (VALUE, CHECK)), "")
+        made.step(calls(("bash", {"command": "rm -r vendor; echo >>answer.py"})))
+        made.save_work(made.grade())
+    assert "vendor" not in made.describe_state()
+
+
+def test_an_ignored_file_is_named_beside_one_that_was_written_in_a_submodule(with_submodule):
+    said = []
+    made = with_submodule(files={".gitignore": "*.gen\n"}, say=said.append)
+    made.reset(Task("t", "x"), "")
+    made.step(calls(*(("write", {"path": path, "content": "x"}) for path in ("vendor/a.gen", "b.gen"))))
+    made.tree()
+    left = "left behind in the sandbox: vendor/a.gen; what is in a submodule does not come out"
+    assert said == [f"{IGNORED}b.gen (*.gen in .gitignore, line 1)", left]

@@ -1,5 +1,7 @@
 """What goes between a session's work and the person's files."""
 
+import subprocess
+
 import pytest
 
 from codagent.repository import git
@@ -108,3 +110,30 @@ def test_a_conflict_is_settled_by_another_try_on_the_files_as_they_are(place):
     text, seen = told(session)
     assert (text.startswith("(The person has edited the same lines meanwhile."), "mine" in seen) == (True, True)
     assert (session.history.change(), follow(session)) == (None, ())
+
+
+def test_a_submodule_that_the_person_moves_on_is_seen_beside_the_work(place):
+    vendor = place.root / "vendor"
+    run_git(place.root, "init", "-q", "vendor")
+    commit_file(vendor, "value.h", "42\n")
+    run_git(place.root, "add", "-A")
+    run_git(place.root, "commit", "-qm", "with vendor")
+    cheat = call("bash", command="cat vendor/value.h; echo 43 >vendor/value.h")
+    session = place.begin(cheat, MEND, "Done.", call("bash", command="cat vendor/value.h answer.txt"), "Seen.")
+    session.ask("mend it")
+    assert "left behind in the sandbox: vendor/value.h; what is in a submodule does not come out" in place.said
+    commit_file(vendor, "value.h", "44\n")
+    assert follow(session) == ()
+    assert told(session)[1] == "exit 0\n44\nright"
+    assert accept(session) == ()
+    assert ((place.root / "answer.txt").read_text(), (vendor / "value.h").read_text()) == ("right\n", "44\n")
+
+
+def commit_file(root, path, text):
+    (root / path).write_text(text)
+    run_git(root, "add", "-A")
+    run_git(root, "commit", "-qm", text)
+
+
+def run_git(root, *command):
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=root, check=True, capture_output=True)

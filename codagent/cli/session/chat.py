@@ -6,7 +6,8 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from codagent.cli import signals
@@ -33,6 +34,7 @@ class Typed:
 
     lines: queue.SimpleQueue[str | None]
     busy: bool = False  # whether something is done that Ctrl-C stops
+    stopping: threading.Lock = field(default_factory=threading.Lock)  # held while what is done is stopped, and while it ends
     leaving: bool = False  # whether the person leaves; what waits is not worked on any more
     asking: bool = False  # whether the model works on a turn, and can be told more
 
@@ -158,17 +160,25 @@ class Chat:
     def _guard(self, act: Callable[[], bool | None]) -> bool:
         """Carry something out. An error is printed, Ctrl-C ends it. Returns False when it says that the person leaves."""
         try:
-            return act() is not False
+            try:
+                return act() is not False
+            finally:
+                self._rest()
         except KeyboardInterrupt:
+            self._rest()  # it may have come in the middle of that
             if not self._typed.leaving:
                 self.view.say("stopped")
         except CodagentError as error:
             self.view.error(str(error))
             self._retry = True
-        finally:
-            self._typed.busy = self._typed.asking = False
-            self.view.rest()
         return True
+
+    def _rest(self) -> None:
+        """Note that nothing is done any more. A Ctrl-C that comes at this moment has nothing to stop and is dropped."""
+        while self._typed.busy:
+            with suppress(KeyboardInterrupt), self._typed.stopping:
+                self._typed.busy = self._typed.asking = False
+        self.view.rest()
 
     def _work_on_next(self, screen: Screen | PlainInput) -> bool:
         if isinstance(screen, PlainInput) and self._typed.lines.empty():
@@ -193,9 +203,10 @@ class Chat:
         self._stop()
 
     def _stop(self) -> bool:
-        if self._typed.busy:
-            signal.pthread_kill(self._main, signal.SIGINT)
-        return self._typed.busy
+        with self._typed.stopping:
+            if self._typed.busy:
+                signal.pthread_kill(self._main, signal.SIGINT)
+            return self._typed.busy
 
     def _work_on(self, line: str) -> bool:
         """Work on a line. Returns whether the person stays."""

@@ -24,6 +24,7 @@ from codagent.types import CommandResult, Profile
 
 CHECK_SECONDS = 600.0
 TIMED_OUT = 124  # the exit code of a command that a time limit has ended
+_NO_FILES: Mapping[str, bytes] = {}
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
 
 Job = tuple[Sequence[str], TwinMixture]  # parts of checks, and which of their tests are twins
@@ -37,9 +38,12 @@ class CheckRunner:
     parent: str  # the commit that the sandboxes show as the one before
     open_sandbox: Callable[[], GateSandbox]
 
-    def run(self, tree: str, checks: Sequence[str], deadline: float = math.inf) -> tuple[Run, ...]:
-        """Run the checks, in order. After `deadline`, a value of time.monotonic, those that have not run count as failed."""
-        return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)], deadline)[0]
+    def run(self, tree: str, checks: Sequence[str], deadline: float = math.inf, files: Mapping[str, bytes] = _NO_FILES) -> tuple[Run, ...]:
+        """Run the checks, in order, on a tree with other contents of `files`.
+
+        After `deadline`, a value of time.monotonic, those that have not run count as failed.
+        """
+        return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)], deadline, files)[0]
 
     def run_with_twins(self, tree: str, checks: Sequence[str], mixtures: Mixtures, deadline: float) -> tuple[Run, ...]:
         """Run the checks, and those that are pytest also with twins, each time in fresh sandboxes and side by side."""
@@ -60,14 +64,16 @@ class CheckRunner:
 
     def run_codes(self, tree: str, checks: Sequence[str], files: Mapping[str, bytes], deadline: float) -> list[int]:
         """Run the checks on a tree with other contents of `files`, and return their exit codes."""
-        return [run.exit_code for run in self.run(git.replace_files(self.root, tree, files), checks, deadline)]
+        return [run.exit_code for run in self.run(tree, checks, deadline, files)]
 
     def run_again(self, tree: str, checks: Sequence[str], times: int, deadline: float) -> list[tuple[Run, ...]]:
         """Run the checks several times, each in fresh sandboxes."""
         return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)] * times, deadline)
 
-    def _run_side_by_side(self, tree: str, jobs: Sequence[Job], deadline: float) -> list[tuple[Run, ...]]:
-        packed = self._pack(tree)
+    def _run_side_by_side(
+        self, tree: str, jobs: Sequence[Job], deadline: float, files: Mapping[str, bytes] = _NO_FILES
+    ) -> list[tuple[Run, ...]]:
+        packed = self._pack(tree, files)
         with closing(_Opener(self.open_sandbox)) as opener, ThreadPoolExecutor(len(jobs)) as pool:
             waiting = [pool.submit(_run_parts, opener, packed, *job, deadline) for job in jobs]
             try:
@@ -76,8 +82,10 @@ class CheckRunner:
                 opener.close()  # so that the other threads end
                 raise
 
-    def _pack(self, tree: str) -> bytes:
-        return git.pack(self.root, git.commit(self.root, tree, self.parent, "what the checks run on", trailers={}))
+    def _pack(self, tree: str, files: Mapping[str, bytes]) -> bytes:
+        changed = git.replace_files(self.root, tree, files) if files else tree
+        commit = git.commit(self.root, changed, self.parent, "what the checks run on", trailers={})
+        return git.pack(self.root, commit, submodules=git.list_submodules(self.root, tree))
 
 
 class _Opener:

@@ -10,10 +10,9 @@ from codagent.repository.git.changes.apply import apply, is_applied
 from codagent.repository.git.changes.merge import merge
 from codagent.repository.git.changes.parts import ChangedFile, Hunk, list_changed, select
 from codagent.repository.git.changes.undo import Undone, forget_applied, undo
-from codagent.repository.git.collect import collect_tree
 from codagent.repository.git.command import find_root, is_tracked, private_dir
+from codagent.repository.git.objects import list_files, list_submodules, read_file
 from codagent.repository.git.protected import TESTS, list_modules, protected_tree, read_changes, replace_files
-from codagent.repository.git.receive import receive
 from codagent.repository.git.refs import (
     branch_name,
     commit,
@@ -29,17 +28,22 @@ from codagent.repository.git.refs import (
     unlock,
     unpublish,
 )
-from codagent.repository.git.snapshot import Snapshot, list_files, list_tracked, read_file, snapshot
-from codagent.repository.git.transfer import clone_shared, copy_in, make_repository, pack, pack_work
+from codagent.repository.git.snapshot import Snapshot, list_tracked, snapshot
+from codagent.repository.git.submodules import SubmoduleReport, check_submodules, find_submodules
+from codagent.repository.git.transfer.collect import collect_tree
+from codagent.repository.git.transfer.packing import clone_shared, copy_in, make_repository, pack, pack_work
+from codagent.repository.git.transfer.receive import receive
 
 __all__ = [
     "TESTS",
     "ChangedFile",
     "Hunk",
     "Snapshot",
+    "SubmoduleReport",
     "Undone",
     "apply",
     "branch_name",
+    "check_submodules",
     "clone_shared",
     "collect_tree",
     "commit",
@@ -47,6 +51,7 @@ __all__ = [
     "diff",
     "find_best",
     "find_root",
+    "find_submodules",
     "forget_applied",
     "has_branch",
     "is_applied",
@@ -57,6 +62,7 @@ __all__ = [
     "list_files",
     "list_modules",
     "list_published",
+    "list_submodules",
     "list_tracked",
     "make_repository",
     "merge",

@@ -28,6 +28,8 @@ _SETTINGS = {
     "maintenance.auto": "false",
     "commit.gpgSign": "false",
     "diff.external": "",
+    "diff.submodule": "short",  # the other forms run git in the submodule
+    "submodule.recurse": "false",
     "i18n.commitEncoding": "utf-8",
     "merge.directoryRenames": "false",
 }

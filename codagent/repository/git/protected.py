@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import read_blobs
+from codagent.repository.git.objects import SUBMODULE, diff_trees, list_files, read_blobs
 from codagent.repository.git.refs import tree_of
-from codagent.repository.git.snapshot import list_files, split_paths
 
 # Paths of tests and of the files beside them. Tests that the agent added stay, and must pass too.
 TESTS = re.compile(r"(^testing/|(^|/)(tests?/|__tests__/|test_[^/]*\.\w+$|[^/]*(_test|\.test|\.spec)\.\w+$|conftest\.py$))", re.IGNORECASE)
@@ -36,7 +35,7 @@ _RUNNER = sys.stdlib_module_names | {
     *("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments", "typing_extensions"),
     *("xdist", "execnet"),
 }
-_FILE, _SYMLINK, _SUBMODULE, _NOTHING = "100644", "120000", "160000", "000000"
+_FILE, _SYMLINK, _NOTHING = "100644", "120000", "000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def protected_tree(root: Path, start_commit: str, commit: str, protect: Sequence
     named: set[str] = set()
     if protect:
         globs = (f":(glob){glob}" for glob in protect)
-        named = set(split_paths(git("diff-tree", "-r", "-z", "--no-renames", "--name-only", start_commit, commit, "--", *globs)))
+        named = {path for _, path in diff_trees(git, start_commit, commit, *globs)}
     taken = _taken_modules(list_files(root, start_commit))
     undone = [
         change
@@ -90,7 +89,7 @@ def read_changes(root: Path, before: str, after: str) -> list[tuple[str, bytes, 
     """Return the paths that differ between two trees, and what they were and are. b"" stands for no file, and for a submodule."""
     changes = _changes(root, before, after)
     sides = [side for change in changes for side in ((change.mode_before, change.blob_before), (change.mode, change.blob))]
-    blobs = read_blobs(Git(root), [blob for mode, blob in sides if mode not in (_NOTHING, _SUBMODULE)])
+    blobs = read_blobs(Git(root), [blob for mode, blob in sides if mode not in (_NOTHING, SUBMODULE)])
     return [(change.path, blobs.get(change.blob_before, b""), blobs.get(change.blob, b"")) for change in changes]
 
 
@@ -117,9 +116,7 @@ def _write_tree(git: Git, tree: str, lines: Sequence[str]) -> str:
 
 @lru_cache(maxsize=4)  # the gates ask again and again; a list may be long
 def _changes(root: Path, start_commit: str, commit: str) -> tuple[_Change, ...]:
-    fields = split_paths(Git(root)("diff-tree", "-r", "-z", "--no-renames", start_commit, commit))
-    facts = [entry.removeprefix(":").split(" ") for entry in fields[::2]]
-    return tuple(_Change(path, *entry[:4]) for entry, path in zip(facts, fields[1::2], strict=True))
+    return tuple(_Change(path, *facts.split()[:4]) for facts, path in diff_trees(Git(root), start_commit, commit))
 
 
 def _decides(path: str) -> bool:

@@ -148,7 +148,7 @@ def diff(root: Path, a: str, b: str, *, stat: bool = False, binary: bool = False
     `stat` returns a summary instead. `binary` returns a patch that can also be applied to binary files.
     """
     form = "--stat" if stat else "--binary" if binary else "--patch"
-    plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=none", "--src-prefix=a/", "--dst-prefix=b/")
     return os.fsdecode(Git(root)("diff", *plain, form, a, b, "--"))
 
 

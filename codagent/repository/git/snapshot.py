@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from codagent.errors import RepositoryError
-from codagent.files import temporary_folder
+from codagent.files import is_plain, temporary_folder
 from codagent.repository.git.command import Git
+from codagent.repository.git.objects import split_paths
+from codagent.repository.git.submodules import is_folder_inside
 
 MAX_UNTRACKED_BYTES = 512 << 20  # a data set that nobody ignored should not be copied into the user's repository
 _ATTEMPTS = 20
@@ -49,15 +50,15 @@ def snapshot(root: Path) -> Snapshot:
     `.codagent` and untracked repositories inside are left out. A file under a filter that is not run has the content that the index has of
     it, and is not there when the index lacks it. A file that is removed while the snapshot is made is not there.
 
-    Raises RepositoryError for what codagent cannot work on: submodules, unresolved conflicts, too many untracked bytes, an incomplete
-    partial clone.
+    A submodule stays one, and has the commit that is checked out in it. Raises RepositoryError for what codagent cannot work on: unresolved
+    conflicts, too many untracked bytes, an incomplete partial clone.
     """
     git = Git(root, work_tree=True)
     lines = git("cat-file", "--batch-check=%(objectname)", stdin=b"HEAD^{commit}\nHEAD^{tree}\n").decode().splitlines()
     head, head_tree = (None, None) if lines[0].endswith(" missing") else lines
     with temporary_index(git) as index:
-        _refuse_unsupported(git, index)
-        untracked, filtered = _add_all(git, index)
+        submodules = _list_submodules(git, index)
+        untracked, filtered = _add_all(git, index, submodules)
         tree = git.line("write-tree", "--missing-ok", env=index)
     if git.partial and b"?" in git("rev-list", "--objects", "--no-object-names", "--missing=print", tree):
         raise RepositoryError(
@@ -71,23 +72,9 @@ def snapshot(root: Path) -> Snapshot:
     return Snapshot(root, head, made, dirty=True, nested=nested, filtered=filtered)
 
 
-@lru_cache(maxsize=2)  # the start of a loop, which is asked for again and again, and another commit; a list may be long
-def list_files(root: Path, commit: str) -> tuple[str, ...]:
-    """Return the paths in a commit, sorted by byte. Bytes that are not UTF-8 become surrogates.
-
-    `commit` must be a whole id, because the answer is remembered.
-    """
-    return tuple(split_paths(Git(root)("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)))
-
-
 def list_tracked(root: Path) -> tuple[str, ...]:
     """Return the paths that git tracks now, whatever the work tree holds of them."""
     return tuple(split_paths(Git(root)("ls-files", "-z")))
-
-
-def read_file(root: Path, commit: str, path: str) -> bytes:
-    """Return the content of a file in a commit."""
-    return Git(root)("cat-file", "blob", f"{commit}:{path}")
 
 
 @contextmanager
@@ -100,35 +87,36 @@ def temporary_index(git: Git) -> Iterator[dict[str, str]]:
         yield {"GIT_INDEX_FILE": str(index)}
 
 
-def split_paths(listing: bytes) -> list[str]:
-    """Split a listing of git that ends each path with a zero byte."""
-    return [os.fsdecode(path) for path in listing.split(b"\0") if path]
-
-
-def _refuse_unsupported(git: Git, index: dict[str, str]) -> None:
+def _list_submodules(git: Git, index: dict[str, str]) -> list[str]:
+    """Return the submodules of the index that have a folder. Raises RepositoryError for a file with an unresolved conflict."""
+    submodules = []
     for entry in git("ls-files", "--stage", "-z", env=index).split(b"\0"):
         facts, _, name = entry.partition(b"\t")
         path = os.fsdecode(name)
         if facts.startswith(b"160000"):
-            raise RepositoryError(f"{path} is a submodule, which cannot be worked on; run in the submodule, or in a clone without it")
+            submodules.append(path)
         if facts and not facts.endswith(b" 0"):
             raise RepositoryError(f"{path} has an unresolved merge conflict; resolve it and `git add` it first")
+    return [path for path in submodules if is_folder_inside(git.root, path)]
 
 
-def _add_all(git: Git, index: dict[str, str]) -> tuple[list[str], tuple[str, ...]]:
+def _add_all(git: Git, index: dict[str, str], submodules: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """Add the work tree to the index. Returns the untracked paths, and the files under a filter whose local state was left out.
 
-    git ends with an error when a file vanishes between its listing and its reading. It is then listed again.
+    git ends with an error when a file vanishes between its listing and its reading. It is then listed again. `git add` runs the filters of
+    a submodule, so `git update-index` takes what is checked out there.
     """
     for attempt in range(_ATTEMPTS):
         untracked = split_paths(git("ls-files", "--others", "--exclude-standard", "-z", env=index))
-        pathspecs, filtered = _pathspecs(git, index, untracked)
+        pathspecs, filtered = _pathspecs(git, index, untracked, submodules)
         try:
             git("add", "-A", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=pathspecs, env=index)
             break
         except RepositoryError as error:
             if attempt == _ATTEMPTS - 1 or not _VANISHED.search(str(error)):
                 raise
+    if submodules:
+        git("update-index", "-z", "--stdin", stdin=b"\0".join(map(os.fsencode, submodules)), env=index)
     return untracked, filtered
 
 
@@ -137,7 +125,7 @@ def _find_nested(untracked: list[str]) -> tuple[str, ...]:
     return tuple(path.rstrip("/") for path in untracked if path.endswith("/"))
 
 
-def _pathspecs(git: Git, index: dict[str, str], untracked: list[str]) -> tuple[bytes, tuple[str, ...]]:
+def _pathspecs(git: Git, index: dict[str, str], untracked: list[str], submodules: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
     """Return the pathspecs for `git add`, and the files under a filter whose local state they leave out.
 
     They name only what exists and is not ignored. git refuses a pathspec that names an ignored path, even one that excludes it.
@@ -146,8 +134,8 @@ def _pathspecs(git: Git, index: dict[str, str], untracked: list[str]) -> tuple[b
     ours = {".codagent" for path in untracked if path.startswith(".codagent/")}
     _refuse_too_much(git.root, untracked)
     files = [path for path in untracked if not path.endswith("/") and not path.startswith(".codagent/")]
-    filtered, left_out = _find_unfiltered(git, index, files)
-    excluded = [*nested, *ours, *_find_smudged(git, index), *filtered]
+    filtered, left_out = _find_unfiltered(git, index, files, submodules)
+    excluded = [*nested, *ours, *submodules, *_find_smudged(git, index), *filtered]
     return b"\0".join(map(os.fsencode, [":(top)", *(f":(top,exclude,literal){path}" for path in excluded)])), left_out
 
 
@@ -171,11 +159,11 @@ def _find_drivers(git: Git) -> set[str]:
     return {driver for (driver, _, name), value in parts if name in ("clean", "smudge", "process") and value} - {"lfs"}
 
 
-def _find_unfiltered(git: Git, index: dict[str, str], untracked: list[str]) -> tuple[list[str], tuple[str, ...]]:
+def _find_unfiltered(git: Git, index: dict[str, str], untracked: list[str], submodules: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """Return the existing files under a filter that is not run, and those of them that are untracked or seem to be changed."""
     if not _find_drivers(git):
         return [], ()
-    tracked = split_paths(git("ls-files", "-z", env=index))
+    tracked = sorted({*split_paths(git("ls-files", "-z", env=index))} - {*submodules})
     filtered = [path for path in find_filtered(git, [*tracked, *untracked], index) if os.path.lexists(git.root / path)]
     if not filtered:
         return [], ()
@@ -207,7 +195,7 @@ def _find_smudged(git: Git, index: dict[str, str]) -> list[str]:
         return []
     changed = git("ls-files", "--modified", "-z", env=index)
     facts = split_paths(git("check-attr", "-z", "--stdin", "filter", stdin=changed, env=index))
-    paths = [path for path, driver in zip(facts[::3], facts[2::3], strict=True) if driver == "lfs"]
+    paths = [path for path, driver in zip(facts[::3], facts[2::3], strict=True) if driver == "lfs" and is_plain(git.root / path)]
     return [path for path in paths if _stands_for(git("cat-file", "blob", f":{path}", env=index), git.root / path)]
 
 

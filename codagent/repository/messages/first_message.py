@@ -64,6 +64,7 @@ class MessageFacts:
     files: Mapping[str, bytes] = field(default_factory=dict)  # shown whole, the likeliest first: for models with `fill_tokens`
     checks_output: str = ""  # what the checks print in the attempt's own sandbox
     earlier: str = ""  # what was said and done before in a session, in short; "": nothing
+    submodules: Sequence[str] = ()  # their paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def write_session_message(facts: MessageFacts, profile: Profile) -> str:
     checks = "When files were changed, these checks decide: " + "; ".join(f"`{check}`" for check in facts.task.checks)
     parts = [
         *_rules(facts.rules),
-        MessagePart(list_files(facts.paths)),
+        MessagePart(list_files(facts.paths, facts.submodules)),
         MessagePart(checks if facts.task.checks else ""),
         MessagePart(_earlier(facts.earlier)),
         MessagePart(facts.task.instruction),
@@ -117,7 +118,7 @@ def standard_message(facts: MessageFacts) -> list[MessagePart]:
         MessagePart(f"Task: {task.instruction}"),
         MessagePart(checks if task.checks else ""),
         *_rules(facts.rules),
-        MessagePart(list_files(facts.paths), elastic=True),
+        MessagePart(list_files(facts.paths, facts.submodules), elastic=True),
         MessagePart(str(facts.remaining or "")),
         MessagePart(_gates(facts.feedback), elastic=True),
         MessagePart(attempts, elastic=True),
@@ -128,7 +129,7 @@ def standard_message(facts: MessageFacts) -> list[MessagePart]:
 def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePart]:
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
     shown = [MessagePart(_fence(path, data)) for path, data in reversed(list(facts.files.items()))]
-    files = shown or [MessagePart(list_files(facts.paths), elastic=True)]
+    files = shown or [MessagePart(list_files(facts.paths, facts.submodules), elastic=True)]
     printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
     return [
         *_rules(facts.rules),

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from codagent.protocols import Sandbox
 from codagent.text import BYTES_PER_TOKEN
 
-LISTED_FILES = 60
+LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
 MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
@@ -20,16 +20,11 @@ _TEXTS = (".md", ".rst", ".txt", ".adoc", ".html")  # may quote code, and are no
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
 
-def list_files(paths: Sequence[str]) -> str:
-    """List all files of a small repository. Of a large one, list its folders with their number of files."""
-    if not paths:
-        return "The repository is empty."
-    if len(paths) <= LISTED_FILES:
-        return "Files:\n" + "\n".join(paths)
-    folders = Counter("/".join(PurePosixPath(path).parts[:2][: max(1, path.count("/"))]) if "/" in path else path for path in paths)
-    lines = [f"{folder}/ ({count} files)" if count > 1 else folder for folder, count in sorted(folders.items())[:LISTED_FILES]]
-    more = len(folders) - len(lines)
-    return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
+def list_files(paths: Sequence[str], submodules: Sequence[str] = ()) -> str:
+    """List all files of a small repository. Of a large one, list its folders with their number of files. Submodules come last."""
+    more = f" and {len(submodules) - LISTED_SUBMODULES} more" if len(submodules) > LISTED_SUBMODULES else ""
+    named = f"Submodules, which are read only, because changes in them are not kept: {', '.join(submodules[:LISTED_SUBMODULES])}{more}"
+    return f"{_list_files(paths)}\n{named}" if submodules else _list_files(paths)
 
 
 def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
@@ -50,6 +45,17 @@ def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens:
             chosen.append(path)
             left -= size
     return tuple(chosen)
+
+
+def _list_files(paths: Sequence[str]) -> str:
+    if not paths:
+        return "The repository is empty."
+    if len(paths) <= LISTED_FILES:
+        return "Files:\n" + "\n".join(paths)
+    folders = Counter("/".join(PurePosixPath(path).parts[:2][: max(1, path.count("/"))]) if "/" in path else path for path in paths)
+    lines = [f"{folder}/ ({count} files)" if count > 1 else folder for folder, count in sorted(folders.items())[:LISTED_FILES]]
+    more = len(folders) - len(lines)
+    return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
 
 
 def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from codagent.protocols import Sandbox
 from codagent.text import strip_controls
@@ -28,12 +28,14 @@ rm -f "$GIT_INDEX_FILE"
 """
 
 
-def describe_left_behind(sandbox: Sandbox, start_commit: str, written: Iterable[str]) -> str:
+def describe_left_behind(sandbox: Sandbox, start_commit: str, written: Iterable[str], submodules: Collection[str] = ()) -> str:
     """Name the files that git ignores and that are not caches, each with the rule that ignores it. "": there are none.
 
-    `written` are the paths that the agent wrote with its tools. They come first, and are named wherever they lie.
+    `written` are the paths that the agent wrote with its tools. They come first, and are named wherever they lie, but not in `submodules`,
+    where git does not tell what it ignores.
     """
-    paths = [path for path in map(posixpath.normpath, written) if not path.startswith(("/", "../"))]
+    elsewhere = ("/", "../", *(f"{path}/" for path in submodules))
+    paths = [path for path in map(posixpath.normpath, written) if not path.startswith(elsewhere)]
     script = _LIST.replace("BASE", start_commit).replace("CACHE", _CACHE.pattern).replace("LIMIT", str(_LISTED))
     result = sandbox.run(script.replace("WRITTEN", " ".join(map(shlex.quote, dict.fromkeys(paths)))), timeout=60)
     lines = [line.partition("\t") for line in result.output.splitlines()]

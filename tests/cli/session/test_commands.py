@@ -1,7 +1,10 @@
 """What a person types in a session, without a terminal: commands, files, commands in the sandbox, and bare words."""
 
 import shlex
+import signal
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -46,6 +49,31 @@ def talk(place, capsys):
         return chat, printed
 
     return run
+
+
+def test_a_ctrl_c_as_the_work_ends_stops_nothing_that_follows(place, monkeypatch):
+    view = View(Ink(color=False))
+    options = place.options([], display=view)
+    chat = Chat(options, view, Person(options.settings, SECRET, view.say))
+    kill, killing = signal.pthread_kill, threading.Event()
+
+    def kill_late(thread, number):
+        killing.set()
+        time.sleep(0.1)
+        kill(thread, number)
+
+    monkeypatch.setattr(signal, "pthread_kill", kill_late)
+    stopping = threading.Thread(target=chat.listener().stop)
+
+    def work():
+        stopping.start()
+        killing.wait()
+
+    try:
+        chat.run(Lines(chat.listener()), work)
+        stopping.join()
+    except KeyboardInterrupt:
+        pytest.fail("it came after the work")
 
 
 def told_to_the_model(chat):

@@ -12,7 +12,7 @@ import pytest
 
 from codagent.errors import RepositoryError
 from codagent.repository import git
-from codagent.repository.git.receive import receive
+from codagent.repository.git.transfer.receive import receive
 from codagent.types import CommandResult
 
 

@@ -78,11 +78,25 @@ def test_a_linked_work_tree_has_its_own_index_and_head(repository, tmp_path):
     assert git.snapshot(repository.root).dirty is False
 
 
-def test_a_submodule_is_refused_by_name(repository, tmp_path):
+def test_a_submodule_stays_one(repository, tmp_path):
     repository.git("clone", "-q", ".", str(tmp_path / "other"))
     repository.git("submodule", "add", "-q", str(tmp_path / "other"), "vendor/other")
-    with pytest.raises(RepositoryError, match=r"^vendor/other is a submodule"):
-        git.snapshot(repository.root)
+    commit = git.snapshot(repository.root).commit
+    assert git.list_files(repository.root, commit) == (".gitignore", ".gitmodules", "a.txt", "lib/b.txt")
+    assert git.list_submodules(repository.root, commit) == {"vendor/other": repository.git("rev-parse", "HEAD")}
+
+
+@pytest.mark.parametrize("driver", ["lfs", "other"])
+def test_a_filter_for_every_path_does_not_concern_a_submodule(repository, driver):
+    repository.git("init", "-q", "inner")
+    head = [repository.git("-C", "inner", "commit", "--allow-empty", "-qm", "x"), repository.git("-C", "inner", "rev-parse", "HEAD")][1]
+    repository.git("add", "-A")
+    repository.write(".gitattributes", f"* filter={driver}\n")
+    repository.git("config", f"filter.{driver}.clean", "false")
+    repository.git("-C", "inner", "commit", "--allow-empty", "-qm", "y")
+    taken = git.snapshot(repository.root)
+    assert set(git.list_submodules(repository.root, taken.commit).values()).isdisjoint({head})
+    assert "inner" not in taken.filtered
 
 
 def test_a_merge_conflict_is_refused_by_name(repository):

@@ -127,6 +127,22 @@ def test_a_repository_with_too_many_files_is_refused(tmp_path, monkeypatch):
         make_tasks(request(source), tmp_path / "out", workshop())
 
 
+def test_the_files_of_a_submodule_are_copied(tmp_path):
+    source = write_repository(tmp_path / "source")
+    (source / "vendor").mkdir()
+    (source / "vendor/value.py").write_text("VALUE = 42\n")
+    (source / "vendor/untracked.log").write_text("x")
+    for folder in (source / "vendor", source):
+        for command in (["init", "-q"], ["add", "*.py"], ["add", "."] if folder == source else ["commit", "-qm", "x"]):
+            git_command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command]
+            subprocess.run(git_command, cwd=folder, check=True, capture_output=True)
+    commit = start.copy_repository(source, tmp_path / "copy")
+    assert (tmp_path / "copy/vendor/value.py").read_text() == "VALUE = 42\n"
+    paths = git.list_files(tmp_path / "copy", commit)
+    assert "vendor/value.py" in paths
+    assert "vendor/untracked.log" not in paths
+
+
 def test_a_file_is_not_a_repository(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is not a folder"):

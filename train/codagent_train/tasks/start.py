@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from codagent.errors import RepositoryError, UsageError
+from codagent.files import is_plain_folder
 from codagent.repository import git
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import temporary_index
@@ -22,8 +23,8 @@ _LEFT_OUT = (".git", ".codagent", "__pycache__", ".venv", "venv", "node_modules"
 def copy_repository(source: Path, target: Path) -> str:
     """Make the repository `target` with the files of the folder `source`, unless it is there, and return its commit.
 
-    Of a git repository, what git tracks is copied, as it is on the disk. `source` is only read. Raises UsageError when it is no folder, or
-    has too many files.
+    Of a git repository, what git tracks is copied, as it is on the disk, also of its submodules. `source` is only read. Raises UsageError
+    when it is no folder, or has too many files.
     """
     if not target.is_dir():
         files = _list_sources(source)
@@ -74,7 +75,7 @@ def _list_sources(source: Path) -> list[Path]:
     if not source.is_dir():
         raise UsageError(f"{source} is not a folder; give the folder of a Python repository")
     if (source / ".git").exists():
-        files = [Path(path) for path in git.list_tracked(source.resolve()) if os.path.lexists(source / path)]
+        files = list(_list_tracked(source.resolve()))
     else:
         files = [
             (Path(folder) / name).relative_to(source)
@@ -88,6 +89,15 @@ def _list_sources(source: Path) -> list[Path]:
             f" {MAX_BYTES >> 20} MB: give a package in it that has its own tests"
         )
     return sorted(path for path in files if not (source / path).is_dir() or (source / path).is_symlink())
+
+
+def _list_tracked(root: Path) -> Iterator[Path]:
+    """Yield the paths of a repository that are there, and instead of a submodule that is checked out the paths in it."""
+    for path in map(Path, git.list_tracked(root)):
+        if is_plain_folder(root / path) and (root / path / ".git").exists():
+            yield from (path / inner for inner in _list_tracked(root / path))
+        elif os.path.lexists(root / path):
+            yield path
 
 
 def _commit_all(folder: Path) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from codagent.errors import RepositoryError
 from codagent.files import temporary_folder
-from codagent.repository.git.changes.merge import diff_trees, label_markers, merge_trees
+from codagent.repository.git.changes.merge import find_changes, label_markers, merge_trees
 from codagent.repository.git.changes.undo import record_change
 from codagent.repository.git.changes.work_tree import Changes, find_obstacles, is_behind_file, is_file, keep_mode, move_all, staging_folder
 from codagent.repository.git.command import Git
-from codagent.repository.git.snapshot import find_filtered, snapshot, split_paths
+from codagent.repository.git.objects import split_paths
+from codagent.repository.git.snapshot import find_filtered, snapshot
 
 
 def apply(root: Path, base: str, result: str, *, label: str = "", markers: bool = False) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def apply(root: Path, base: str, result: str, *, label: str = "", markers: bool 
     """
     git = Git(root, work_tree=True)
     now, merged, conflicts = _merge(git, base, result)
-    changes = diff_trees(git, now, merged)
+    changes = find_changes(git, now, merged)
     if (conflicts and not markers) or not changes.paths:
         return conflicts
     with staging_folder(root) as staged:
@@ -52,12 +53,12 @@ def is_applied(root: Path, base: str, result: str) -> bool:
     """Whether the working tree has the change from `base` to `result` already. Raises as `apply` does."""
     git = Git(root, work_tree=True)
     now, merged, conflicts = _merge(git, base, result)
-    return not conflicts and not diff_trees(git, now, merged).paths
+    return not conflicts and not find_changes(git, now, merged).paths
 
 
 def _merge(git: Git, base: str, result: str) -> tuple[str, str, tuple[str, ...]]:
     """Return the tree of the files as they are now, the tree that the merge makes of it, and the paths that could not be merged."""
-    wanted = diff_trees(git, base, result)
+    wanted = find_changes(git, base, result)
     _refuse_filtered(git, wanted, result)
     now = _read_disk(git, snapshot(git.root).commit, wanted)
     return now, *merge_trees(git, base, now, result)

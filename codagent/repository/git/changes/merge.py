@@ -10,8 +10,8 @@ from pathlib import Path
 from codagent.files import temporary_folder
 from codagent.repository.git.changes.work_tree import Changes, is_file
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import read_blobs
-from codagent.repository.git.snapshot import IDENTITY, split_paths
+from codagent.repository.git.objects import diff_trees, quote_path, read_blobs, split_paths
+from codagent.repository.git.snapshot import IDENTITY
 
 _LINK, _PROGRAM, _FILE = "120000", "100755", "100644"
 _OURS, _THEIRS = (re.compile(rb"^" + sign * 7 + rb" [0-9a-f]{40,64}$", re.MULTILINE) for sign in (b"<", b">"))
@@ -37,13 +37,12 @@ def merge_trees(git: Git, base: str, ours: str, theirs: str, *, renames: bool = 
     return tree.decode(), tuple(dict.fromkeys(split_paths(b"\0".join(conflicts))))
 
 
-def diff_trees(git: Git, a: str, b: str) -> Changes:
+def find_changes(git: Git, a: str, b: str) -> Changes:
     """Return the paths that differ between two trees or commits."""
-    fields = git("diff-tree", "-r", "-z", "--no-renames", "--name-status", f"{a}^{{tree}}", f"{b}^{{tree}}").split(b"\0")
-    pairs = [(status, os.fsdecode(path)) for status, path in zip(fields[:-1:2], fields[1::2], strict=True)]
+    pairs = diff_trees(git, a, b)
     return Changes(
-        written=tuple(path for status, path in pairs if status != b"D"),
-        removed=tuple(path for status, path in pairs if status != b"A"),
+        written=tuple(path for facts, path in pairs if not facts.endswith("D")),
+        removed=tuple(path for facts, path in pairs if not facts.endswith("A")),
     )
 
 
@@ -52,7 +51,7 @@ def write_exact_tree(git: Git, folder: Path, paths: Iterable[str]) -> str:
     there = [path for path in paths if is_file(folder / path)]
     links = {path: os.fsencode((folder / path).readlink()) for path in there if (folder / path).is_symlink()}
     files = [path for path in there if path not in links]
-    names = b"".join(_quote(folder / path) + b"\n" for path in files)
+    names = b"".join(quote_path(folder / path) + b"\n" for path in files)
     blobs = dict(zip(files, git.line("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names).split(), strict=True))
     blobs |= {path: git.line("hash-object", "-w", "--stdin", stdin=target) for path, target in links.items()}
     entries = b"".join(f"{_mode(folder / path)} {blob}\t".encode() + os.fsencode(path) + b"\0" for path, blob in blobs.items())
@@ -96,8 +95,3 @@ def _mode(file: Path) -> str:
     if file.is_symlink():
         return _LINK
     return _PROGRAM if file.stat().st_mode & 0o100 else _FILE
-
-
-def _quote(path: Path) -> bytes:
-    """Write a path as git reads it from a list with a path on each line."""
-    return b'"' + os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'

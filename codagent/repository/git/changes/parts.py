@@ -11,7 +11,7 @@ from typing import Literal
 
 from codagent.files import temporary_folder
 from codagent.repository.git.command import Git
-from codagent.repository.git.snapshot import read_file
+from codagent.repository.git.objects import diff_trees, read_file
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _KINDS: Mapping[str, Literal["added", "removed"]] = {"A": "added", "D": "removed"}
@@ -41,11 +41,9 @@ class ChangedFile:
 def list_changed(root: Path, base: str, result: str) -> tuple[ChangedFile, ...]:
     """Return the files that differ between two commits, sorted by path."""
     git = Git(root)
-    fields = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{result}^{{tree}}").split(b"\0")
     changed = []
-    for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
-        before, after, _, _, status = os.fsdecode(facts).removeprefix(":").split()
-        path = os.fsdecode(name)
+    for facts, path in diff_trees(git, base, result):
+        before, after, _, _, status = facts.split()
         hunks = _read_hunks(git, base, result, path) if before in _FILES and after in _FILES else ()
         changed.append(ChangedFile(path, _KINDS.get(status, "changed"), hunks))
     return tuple(changed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codagent.errors import RepositoryError
-from codagent.repository.git.changes.merge import check_out_exactly, diff_trees, list_exact_tree, merge_trees, write_exact_tree
+from codagent.repository.git.changes.merge import check_out_exactly, find_changes, list_exact_tree, merge_trees, write_exact_tree
 from codagent.repository.git.changes.work_tree import Changes, find_obstacles, is_behind_file, keep_mode, move_all, staging_folder
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import IDENTITY
@@ -52,7 +52,7 @@ def undo(root: Path) -> Undone:
     concerned = {path for tree in (applied.before, applied.after) for path in list_exact_tree(git, tree)}
     now = write_exact_tree(git, root, [path for path in concerned if not is_behind_file(root, path, set())])
     merged, conflicts = merge_trees(git, applied.after, now, applied.before, renames=False)
-    changes = diff_trees(git, now, merged)
+    changes = find_changes(git, now, merged)
     if not conflicts and changes.paths:
         conflicts = _write(git, merged, changes, applied.modes)
     if conflicts:

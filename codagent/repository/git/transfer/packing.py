@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from codagent.errors import RepositoryError, SandboxError
 from codagent.files import read_plain, temporary_folder
 from codagent.protocols import Sandbox
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import borrow_objects, object_folder
+from codagent.repository.git.objects import borrow_objects, list_submodules, object_folder
+from codagent.repository.git.submodules import pack_submodules
 from codagent.types import CommandResult
 
 HISTORY = 50  # commits of the history that the agent can see
 _SECONDS = 300.0
 _IN = ".codagent-in.tar"
 _NO_GIT = 127
+_MODULES = "codagent"  # begins the names of folders in `modules` of a git folder
 
 _CONFIG = """\
 [core]
@@ -44,11 +46,21 @@ command -v git >/dev/null && command -v tar >/dev/null || exit {_NO_GIT}
 [ ! -e .git ] && [ ! -L .git ] || rm -rf .git
 mkdir .git && tar --no-same-owner -xf {_IN} -C .git && rm {_IN} || exit 1
 """
-_CHECK_OUT = "git reset -q --hard"
+# The index of each submodule is kept: it tells later which files were changed.
+_CHECK_OUT = f"""
+git reset -q --hard || exit 1
+[ -e .git/submodules/list ] || exit 0
+export GIT_DIR="$PWD/.git" GIT_OBJECT_DIRECTORY="$PWD/.git/modules/{_MODULES}-0/objects" LC_ALL=C number=0
+while IFS= read -r -d '' commit && IFS= read -r -d '' path; do
+    GIT_WORK_TREE="$PWD/$path" GIT_INDEX_FILE="$PWD/.git/submodules/$number" git read-tree --reset -u "$commit" || exit 1
+    number=$((number + 1))
+done <.git/submodules/list
+rm -rf .git/modules
+"""
 
 
 def copy_in(sandbox: Sandbox, packed: bytes) -> None:
-    """Check out a commit, as `pack` returned it, in the sandbox's empty workspace, on the branch `work`.
+    """Check out a commit, as `pack` returned it, in the sandbox's empty workspace, on the branch `work`, and the submodules as plain files.
 
     Raises SandboxError when the sandbox has no room or lacks git or tar.
     """
@@ -70,13 +82,15 @@ def unpack(sandbox: Sandbox, packed: bytes, *, then: str = "") -> None:
         raise SandboxError(f"the repository could not be checked out in the sandbox: {last_line(result)}")
 
 
-def pack(root: Path, commit: str, also: Sequence[str] = ()) -> bytes:
+def pack(root: Path, commit: str, also: Sequence[str] = (), *, submodules: Mapping[str, str] | None = None) -> bytes:
     """Return a tar file that becomes .git in a sandbox: the commit with its latest history, packed, and the commits `also` with theirs.
 
-    The pack comes with its index, because making an index takes long.
+    The packs come with their indexes, because making an index takes long. A pack of its own has the files of the submodules that are on
+    this machine. `submodules` are those of the commit, as `list_submodules` returns them; None: they are listed here.
     """
     git = Git(root)
     commits = tuple(dict.fromkeys((commit, *also)))
+    links = list_submodules(root, commit) if submodules is None else submodules
     boundary = _boundary(git, commits)
     texts = {
         "HEAD": "ref: refs/heads/work\n",
@@ -93,6 +107,9 @@ def pack(root: Path, commit: str, also: Sequence[str] = ()) -> bytes:
         git("pack-objects", *pack_options, f"{folder}/pack/pack", stdin=wanted.encode(), env=env)
         for file in sorted((folder / "pack").iterdir()):
             tar.add(file, f"objects/pack/{file.name}")
+        texts["submodules/list"] = _pack_submodules(root, [links, *(list_submodules(root, one) for one in also)], parent / "modules")
+        if (parent / "modules").exists():
+            tar.add(parent / "modules", "modules")
         for name, text in texts.items():
             if text:
                 member = tarfile.TarInfo(name)
@@ -101,16 +118,27 @@ def pack(root: Path, commit: str, also: Sequence[str] = ()) -> bytes:
     return archive.getvalue()
 
 
+def _pack_submodules(root: Path, links: Sequence[Mapping[str, str]], folder: Path) -> str:
+    """Pack the submodules of several commits in `folder`. Returns those of the first: commit and path, each before a zero byte."""
+    text = ""
+    for number, wanted in enumerate(links):
+        if wanted and wanted not in links[:number]:
+            here = pack_submodules(root, wanted, folder / f"{_MODULES}-{number}")
+            text = text if number else "".join(f"{one.commit}\0{one.path}\0" for one in here)
+    return text
+
+
 def clone_shared(root: Path, folder: Path, commit: str) -> None:
     """Make the repository `folder`, which is missing or empty, and check out `commit` of the repository `root` in it.
 
-    Raises RepositoryError when the commit does not exist (any more).
+    The folders of submodules stay empty; the git folder has what `pack` needs of them. Raises RepositoryError when there is no commit.
     """
     lender = Git(root)
-    lender.line("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    whole_id = lender.line("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
     folder.mkdir(parents=True, exist_ok=True)
     Git(root)("init", "--quiet", "--template=", str(folder))
     borrow_objects(folder / ".git/objects", lender.path("objects").resolve())
+    _pack_submodules(root, [list_submodules(root, whole_id)], folder / ".git/modules")
     Git(folder, work_tree=True)("checkout", "--quiet", "--detach", commit)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from codagent.errors import SandboxError
 from codagent.repository import git
-from codagent.repository.git.transfer import HISTORY
+from codagent.repository.git.transfer.packing import HISTORY
 
 
 @pytest.fixture
@@ -145,6 +145,7 @@ LEFT = {
     "an attribute that is too long": ("head -c 3000 /dev/zero | tr '\\0' a >.gitattributes", ".gitattributes"),
     "an address that is an option": ("printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = -x\\n' >.gitmodules", ".gitmodules"),
     "a file that is too large": ("truncate -s 300M core", "core"),
+    "files whose names end within a character": ("truncate -s 300M $'core\\xe9' $'core\\xe9x'", "core\ufffd, core\ufffdx"),
 }
 
 

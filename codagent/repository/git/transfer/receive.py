@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from codagent.errors import RepositoryError
 from codagent.repository.git.command import Git
-from codagent.repository.git.objects import move_file, object_folder
+from codagent.repository.git.objects import SUBMODULE, diff_trees, move_file, object_folder
 
 MAX_PACK_BYTES = 256 << 20
 MAX_UNPACKED_BYTES = 1 << 30
@@ -20,8 +21,8 @@ _OFFSET_DELTA, _REFERENCE_DELTA = 6, 7
 def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
     """Add the pack's objects to the repository at `root`.
 
-    `tree` must be complete with them, must not write paths that mean something to git, and must not contain new repositories. Raises
-    RepositoryError otherwise, and OSError when the disk is full.
+    `tree` must be complete with them, must not write paths that mean something to git, must not contain new repositories, and must have the
+    submodules of `base`. Raises RepositoryError otherwise, and OSError when the disk is full.
     """
     if len(pack) > MAX_PACK_BYTES:
         raise RepositoryError(f"the result is larger than {MAX_PACK_BYTES >> 20} MB and was refused")
@@ -32,7 +33,7 @@ def receive(root: Path, base: str, tree: str, pack: bytes) -> None:
         env = {"GIT_OBJECT_DIRECTORY": str(quarantine)}
         try:
             git("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={MAX_PACK_BYTES}", stdin=pack, env=env)
-            changes = git("diff-tree", "-r", "-z", "--no-renames", f"{base}^{{tree}}", f"{tree}^{{tree}}", env=env)
+            changes = diff_trees(git, base, tree, env=env)
         except RepositoryError as error:
             if "No space left" in str(error) or "quota exceeded" in str(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(objects)) from error
@@ -100,11 +101,12 @@ def _inflate(view: memoryview, at: int, size: int) -> tuple[bytes, int]:
     return start, at
 
 
-def _refuse_forbidden(changes: bytes) -> None:
-    fields = changes.split(b"\0")
-    for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
-        path = os.fsdecode(name)
-        if facts.split(b" ")[1] == b"160000":
+def _refuse_forbidden(changes: Iterable[tuple[str, str]]) -> None:
+    for facts, path in changes:
+        before, after = facts.split()[:2]
+        if before == SUBMODULE:
+            raise RepositoryError(f"what came out of the sandbox was refused: it changes the submodule {path}")
+        if after == SUBMODULE:
             raise RepositoryError(
                 f"the agent left a git repository in {path}, which cannot be carried out; it is best kept out of the work tree"
             )

@@ -1,0 +1,1 @@
+"""Commits into a sandbox or another repository, and the work back from there."""
