@@ -54,9 +54,14 @@ def escape_controls(text: str) -> str:
     return sanitize(text.replace("\r\n", "\n").replace("\r", "\\r").replace("\x1b", "\\x1b"))
 
 
+def escape_name(name: str) -> str:
+    """Return a foreign name in one line: its line ends are escaped, too, so that it cannot look like a sentence of its own."""
+    return escape_controls(name).replace("\n", "\\n")
+
+
 def join_names(names: Iterable[str], most: int = 20) -> str:
-    """List foreign names in a sentence, at most so many. No name can look like a sentence of its own: its line ends are escaped, too."""
-    listed = [escape_controls(name).replace("\n", "\\n") for name in names]
+    """List foreign names in a sentence, at most so many, each as `escape_name` returns it."""
+    listed = [escape_name(name) for name in names]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 
@@ -160,6 +165,11 @@ def first_line(text: str, max_chars: int) -> str:
     """Take the first line of a text, at most `max_chars` of it, and mark with "…" that there is more."""
     line, _, rest = text.strip().partition("\n")
     return line[:max_chars] + ("…" if rest or len(line) > max_chars else "")
+
+
+def describe_iteration(number: int, tries: int, limit: int) -> str:
+    """Say which iteration of a loop this is. `tries` counts those at its task, of which `limit` are allowed."""
+    return f"iteration {tries} of {limit}" if tries == number else f"iteration {number}, {tries} of {limit} at this task"
 
 
 def count(number: int, noun: str) -> str:

@@ -15,6 +15,7 @@ from codagent.cli.commands.allow import allow_servers
 from codagent.cli.terminal.output import say, warn
 from codagent.errors import UsageError
 from codagent.repository import git
+from codagent.settings.settings import LOCAL
 from codagent.store import layout
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def open_session(repo: Path, record: Path | None, seed: int | None, flags: dict[
     chat, screen = _open_chat(root, loops, settings, flags, seed)
     if resumed is None:
         say(f"codagent {__version__} · ask, or say what to do; /help lists the commands, /quit leaves")
-        say("The agent works in a sandbox. Your files change when you type /apply, and /undo takes that back.")
+        place = "on a copy" if settings.sandbox == LOCAL else "in a sandbox"
+        say(f"The agent works {place}. Your files change when you type /apply, and /undo takes that back.")
 
     def start() -> None:
         from codagent.runner.model import say_which_model

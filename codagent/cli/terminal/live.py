@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
-from codagent.text import escape_undecodable, format_usd, strip_controls
+from codagent.text import describe_iteration, escape_undecodable, format_usd, strip_controls
 from codagent.types import Episode, Limits, Message, Outcome, Reply
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Live(ProgressLines):
         self._screen: live.Live | None = None
         self._view = LoopView(Limits(), Spent, float)
         self._iteration, self._scores = 1, ""
+        self._first = 0  # the position of the first attempt at the task
         self._prompt_tokens = self._cached_tokens = 0
 
     def watch(self, view: LoopView) -> None:
@@ -44,6 +45,7 @@ class Live(ProgressLines):
         super().watch(view)
         self._view = view
         self._iteration, self._scores = 1, ""
+        self._first = next((episode.position for episode in view.earlier if episode.task.id == self._task), 0)
         self._work("the start is prepared and checked")
         for episode in view.earlier:
             self._count_episode(episode)
@@ -71,6 +73,8 @@ class Live(ProgressLines):
         self._console.print(Text(escape_undecodable(strip_controls(line))), soft_wrap=True)
 
     def on_episode_start(self, episode: Episode) -> None:
+        if episode.task.id != self._task:
+            self._first = episode.position
         self._iteration = episode.position + 1
         super().on_episode_start(episode)
 
@@ -99,7 +103,7 @@ class Live(ProgressLines):
         from rich.text import Text
 
         lines = [
-            f"iteration {self._iteration} of {self._view.limits.iterations}  {self._scores[-40:]}",
+            f"{describe_iteration(self._iteration, self._iteration - self._first, self._view.limits.iterations)}  {self._scores[-40:]}",
             format_usage(
                 self._view.limits, self._view.spent(), self._view.seconds_left(), self._cached_tokens / max(1, self._prompt_tokens)
             ),

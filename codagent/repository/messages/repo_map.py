@@ -9,7 +9,7 @@ from math import log
 from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
-from codagent.text import BYTES_PER_TOKEN
+from codagent.text import BYTES_PER_TOKEN, escape_name
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
@@ -51,11 +51,11 @@ def _list_files(paths: Sequence[str]) -> str:
     if not paths:
         return "The repository is empty."
     if len(paths) <= LISTED_FILES:
-        return "Files:\n" + "\n".join(paths)
+        return "Files:\n" + "\n".join(map(escape_name, paths))
     folders = Counter("/".join(PurePosixPath(path).parts[:2][: max(1, path.count("/"))]) if "/" in path else path for path in paths)
     lines = [f"{folder}/ ({count} files)" if count > 1 else folder for folder, count in sorted(folders.items())[:LISTED_FILES]]
     more = len(folders) - len(lines)
-    return f"{len(paths):,} files:\n" + "\n".join(lines) + (f"\n… and {more} more" if more else "")
+    return f"{len(paths):,} files:\n" + "\n".join(map(escape_name, lines)) + (f"\n… and {more} more" if more else "")
 
 
 def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float]) -> list[str]:

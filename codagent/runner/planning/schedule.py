@@ -15,6 +15,7 @@ from codagent.runner.display import LoopView
 from codagent.runner.planning.stop import Iteration, progress, verdict
 from codagent.runner.spec import LoopSpec
 from codagent.store.ledger import Ledger
+from codagent.text import describe_iteration
 from codagent.types import Episode, Limits, Loop, Task
 
 
@@ -58,7 +59,8 @@ class UntilPassed:
                 history = self._history(loop, task)
                 if not history[-1].asked:
                     break
-                return f"iteration {len(history)} of {self._limits.iterations}: {progress(history, start)[1]}"
+                number = describe_iteration(loop.attempts[-1].position + 1, len(history), self._limits.iterations)
+                return f"{number}: {progress(history, start)[1]}"
         return ""
 
     def _starts(self, loop: Loop) -> list[tuple[Task, str]]:

@@ -89,6 +89,14 @@ def test_a_turn_is_stopped_and_the_session_goes_on(open_session, root):
         assert terminal.read_to_the_end() == 0
 
 
+def test_no_sandbox_is_claimed_where_commands_run_on_this_machine(open_session):
+    with open_session([]) as terminal:
+        terminal.wait_for("The agent works on a copy.")
+        terminal.wait_for("does not isolate")
+        terminal.type("\x04")
+        assert terminal.read_to_the_end() == 0
+
+
 def test_a_persons_command_is_stopped_and_that_is_said(open_session):
     with open_session(["Never asked."]) as terminal:
         terminal.send("!echo begun; sleep 60")

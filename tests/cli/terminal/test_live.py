@@ -119,6 +119,18 @@ with Live() as live:
     assert "… thinking about it" in shown
 
 
+def test_the_iterations_at_one_of_several_tasks_are_counted_apart():
+    terminal = Terminal("""
+with Live() as live:
+    watch(live, earlier=[episode(0, 0.3), episode(1, 1.0)])
+    for position in (2, 3):
+        live.on_episode_start(Episode("solve", position, Task("other", "another"), "", (), ()))
+    live.on_text("on"); draw(live)
+""")
+    seen = terminal.finish()
+    assert "iteration 4, 2 of 9 at this task  ▃●" in screen(seen[: seen.rindex("… on") + 4])
+
+
 def test_the_block_says_what_is_done_before_the_first_attempt():
     seen = Terminal("""
 with Live() as live:

@@ -76,12 +76,14 @@ def test_each_iteration_is_told_with_whether_it_was_progress():
     assert planned(solve(0, ONE, "a1", 0.5))[1] == ["iteration 1 of 3: progress: files were changed"]
     assert planned(solve(0, ONE, "s1", 0.5))[1] == ["iteration 1 of 3: no progress: the files are as they were at the start"]
     first_of_two = planned(solve(0, ONE, "a1", 1.0), solve(1, TWO, "b1", 0.0))[1]
-    assert first_of_two == ["iteration 1 of 3: progress: files were changed"]
+    assert first_of_two == ["iteration 2, 1 of 3 at this task: progress: files were changed"]
 
 
 def test_a_task_starts_where_the_best_attempt_at_the_one_before_ended():
     before = [solve(0, ONE, "a1", 0.5, failed=("x",)), solve(1, ONE, "b1", 0.1), solve(2, ONE, "c1", 0.2)]
-    assert planned(*before, solve(3, TWO, "a2", 0.0))[1] == ["iteration 1 of 3: no progress: the files are as they were at the start"]
+    assert planned(*before, solve(3, TWO, "a2", 0.0))[1] == [
+        "iteration 4, 1 of 3 at this task: no progress: the files are as they were at the start"
+    ]
 
 
 def test_notes_count_with_the_iteration_that_they_follow():

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from codagent.errors import UsageError
 from codagent.types import Message, Sampling
 from codagent_train.environments.frozenlake.words import VOCABULARY
-from codagent_train.policy.load import choose_dtype, load_policy
+from codagent_train.policy.load import can_find_hub, choose_dtype, load_policy
 from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import BatchConfig, PolicyConfig, ReplyConfig, read_recipe
 from codagent_train.run_dir import checkpoints, metrics
@@ -221,3 +221,17 @@ def test_a_run_is_evaluated_from_its_folder(run, tmp_path):
     assert done.stderr.splitlines()[-1] == "codagent-train: run@1 on easy, 2 tasks, with the untrained model's notes: 0 of 6 loops played"
     (read,) = json.loads(file.read_text())
     assert (read["player"], read["setting"]["notes"], len(read["reward"])) == ("run@1", "frozen", 2)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "proxy", "found"),
+    [("http://127.0.0.1:9", "", True), ("http://nowhere.invalid", "", False), ("http://nowhere.invalid", "http://127.0.0.1:9", True)],
+)
+def test_a_hub_without_an_address_is_not_asked_for_weights(monkeypatch, endpoint, proxy, found):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    if proxy:
+        monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    assert can_find_hub() == found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from codagent.errors import UsageError
 from codagent_train.environments import keycode
@@ -116,6 +119,15 @@ def _make_processor(words: Sequence[str]) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=Words(WordLevel(ids, unk_token=words[-1])), pad_token=words[-1], eos_token=words[-1])
 
 
+def can_find_hub() -> bool:
+    """Whether the host of the hub has an address, or a proxy may know one."""
+    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    try:
+        return bool(getproxies() or socket.getaddrinfo(host, None))
+    except OSError:
+        return False
+
+
 def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, tokenizer_only: bool = False) -> Policy:
     """Load a model from a folder or from the hub; for the folder of an adapter, its base with the adapter on it.
 
@@ -129,12 +141,14 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
     with refuse_unreadable(f"the {kind} {config.weights} cannot be loaded", "see `codagent-train import`"):
         if is_adapter(Path(config.weights)):
             read_lora_config(Path(config.weights))  # transformers would load parts of an adapter that this refuses
-        processor = AutoTokenizer.from_pretrained(config.weights, trust_remote_code=False)
+        # without a network, the library would try for a minute
+        settings = {"trust_remote_code": False, "local_files_only": kind == "model" and not can_find_hub()}
+        processor = AutoTokenizer.from_pretrained(config.weights, **settings)
         if tokenizer_only:
             base = read_base(Path(config.weights)) if is_adapter(Path(config.weights)) else config.weights
-            model, generation = None, GenerationConfig.from_pretrained(base)
+            model, generation = None, GenerationConfig.from_pretrained(base, local_files_only=settings["local_files_only"])
         else:
-            model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, **settings)
             generation = model.generation_config
     if vocabulary := find_vocabulary(processor.get_vocab()):
         return Policy(model, vocabulary, processor, vocabulary.ends)
