@@ -43,7 +43,8 @@ def test_every_slash_command_answers_in_a_terminal(tmp_path):
     script = tmp_path / "script.json"
     change = call("bash", command="sed -i '5s/.*/A/; 30s/.*/B/; 55s/.*/C/' long.txt")
     script.write_text(json.dumps([change, "Changed.", "It would be easy."]))
-    with Terminal(root, tmp_path, "session", "--sandbox", "local", "--check", "true", "--model", f"scripted:{script}") as terminal:
+    command = ("session", "--sandbox", "local", "--check", "true", "--model", f"scripted:{script}")
+    with Terminal(root, tmp_path, *command, columns=250) as terminal:  # the path of the script breaks no answer in two
         for typed, answer in ANSWERS:
             terminal.send(typed)
             terminal.wait_for(answer, seconds=60)
