@@ -209,6 +209,7 @@ def _execute(root: Path, args: tuple[str, ...], env: Mapping[str, str], stdin: b
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
+                start_new_session=True,  # a signal to all processes of a terminal ends codagent by its own way, and no git before that
             )
         except GitCommandNotFound as error:
             if not root.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,8 @@ def test_the_paths_of_a_linked_work_tree_are_right_also_in_a_folder_with_a_line_
     assert Git(linked).path("objects") == moved / ".git/objects"
     assert Git(linked).path("index") == moved / ".git/worktrees/linked/index"
     assert Git(moved).path("info/exclude") == moved / ".git/info/exclude"
+
+
+def test_a_signal_to_all_processes_of_a_terminal_does_not_reach_git(repository):
+    told = Git(repository.root)("-c", "alias.session=!cut -d' ' -f6 /proc/self/stat", "session")
+    assert int(told) != os.getsid(0)
