@@ -116,14 +116,18 @@ def is_resumable(loop: Loop) -> bool:
 
 def iterates(loop: Loop) -> bool:
     """Whether attempts follow each other until the checks pass, as in `codagent loop`; in a run there is one."""
-    job = loop.settings.get("job")
-    return isinstance(job, Mapping) and bool(job.get("iterate"))
+    return _is_asked(loop, "iterate")
 
 
 def is_session(loop: Loop) -> bool:
     """Whether a loop is a session."""
+    return _is_asked(loop, "session")
+
+
+def _is_asked(loop: Loop, name: str) -> bool:
+    """Whether the command that began the loop asked for this."""
     job = loop.settings.get("job")
-    return isinstance(job, Mapping) and bool(job.get("session"))
+    return isinstance(job, Mapping) and bool(job.get(name))
 
 
 def change(loop: Loop) -> tuple[str, str] | None:

@@ -24,12 +24,14 @@ from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.ledger import Ledger
 from codagent.store.notes_file import NotesFile
+from codagent.text import join_names
 from codagent.types import Episode, Loop, Profile, Step
 
 if TYPE_CHECKING:
     from codagent.repository.gate import Gates
 
 _NAMED = 10  # files in a sentence
+_name_some = partial(join_names, most=_NAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,6 @@ def _describe_submodules(root: Path, commit: str) -> Iterator[str]:
         )
     if paths := report.edited:
         yield f"not in the sandbox: what is not committed in the submodules {_name_some(paths)}; commit it there if it is needed"
-
-
-def _name_some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def open_sandbox(root: Path, *, name: str | None, say: Callable[[str], None], allow: Allow) -> GateSandbox:

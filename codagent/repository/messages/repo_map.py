@@ -9,7 +9,7 @@ from math import log
 from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
-from codagent.text import BYTES_PER_TOKEN, escape_name
+from codagent.text import BYTES_PER_TOKEN, escape_name, join_names
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
@@ -22,8 +22,7 @@ _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|stru
 
 def list_files(paths: Sequence[str], submodules: Sequence[str] = ()) -> str:
     """List all files of a small repository. Of a large one, list its folders with their number of files. Submodules come last."""
-    more = f" and {len(submodules) - LISTED_SUBMODULES} more" if len(submodules) > LISTED_SUBMODULES else ""
-    named = f"Submodules, which are read only, because changes in them are not kept: {', '.join(submodules[:LISTED_SUBMODULES])}{more}"
+    named = f"Submodules, which are read only, because changes in them are not kept: {join_names(submodules, LISTED_SUBMODULES)}"
     return f"{_list_files(paths)}\n{named}" if submodules else _list_files(paths)
 
 

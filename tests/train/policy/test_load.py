@@ -233,5 +233,5 @@ def test_a_hub_without_an_address_is_not_asked_for_weights(monkeypatch, endpoint
         monkeypatch.delenv(name.upper(), raising=False)
     if proxy:
         monkeypatch.setenv("https_proxy", proxy)
-    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
     assert can_find_hub() == found

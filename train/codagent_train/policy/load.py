@@ -121,7 +121,9 @@ def _make_processor(words: Sequence[str]) -> Any:
 
 def can_find_hub() -> bool:
     """Whether the host of the hub has an address, or a proxy may know one."""
-    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname
     try:
         return bool(getproxies() or socket.getaddrinfo(host, None))
     except OSError:
