@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from codagent.cli.numbers import at_least
 from codagent.cli.terminal.output import warn
 from codagent.cli.user_files import load_calling, load_choices, secret, user_dir, weights_dir
 from codagent.repository import git
@@ -23,18 +23,6 @@ from codagent.types import Effort
 
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
-
-
-def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
-    """Return the parser of an option that takes a number of at least `least`."""
-
-    def parse(text: str) -> float:
-        with suppress(ValueError, OverflowError):
-            if (number := kind(text)) >= least:
-                return number
-        raise typer.BadParameter(f"{text!r} is not a {'whole number' if kind is int else 'number'} of at least {least:g}")
-
-    return parse
 
 
 Repo = Annotated[Path, typer.Option("--repo", metavar="DIR", help="The repository, or a folder in it.", show_default="here")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -77,17 +78,18 @@ class SandboxFactory:
 class SandboxPool:
     """The sandboxes of one loop. The first one is started immediately."""
 
-    def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], GateSandbox], loop_id: str, *, ahead: bool = False) -> None:
-        """Start the first sandbox in a thread of `executor`. With `ahead`, each `open` also starts the sandbox of the next `open`."""
+    def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], GateSandbox], loop_id: str, *, ahead: int = 0) -> None:
+        """Start the first sandbox in a thread of `executor`. From the first `open` on, `ahead` more are started before they are needed."""
         self._executor, self._start, self._loop_id, self._ahead = executor, start, loop_id, ahead
         self._lock = Lock()
         self._opened: list[GateSandbox] = []
-        self._next: Future[GateSandbox] | None = executor.submit(start, loop_id)
+        self._ready = deque([executor.submit(start, loop_id)])
 
     def open(self) -> GateSandbox:
         """Return a fresh sandbox, waiting for it if it is still being started. Raises SandboxError when it does not start."""
         with self._lock:
-            upcoming, self._next = self._next, self._executor.submit(self._start, self._loop_id) if self._ahead else None
+            upcoming = self._ready.popleft() if self._ready else None
+            self._ready.extend(self._executor.submit(self._start, self._loop_id) for _ in range(self._ahead - len(self._ready)))
         sandbox = upcoming.result() if upcoming else self._start(self._loop_id)
         self._opened.append(sandbox)
         return sandbox
@@ -99,8 +101,9 @@ class SandboxPool:
                 sandbox.close()
 
     def close(self) -> None:
-        """Close the sandbox that was started ahead and never opened."""
+        """Close the sandboxes that were started ahead and never opened."""
         with self._lock:
-            upcoming, self._next = self._next, None
-        if upcoming is not None and upcoming.exception() is None:
-            upcoming.result().close()
+            unopened, self._ready = self._ready, deque()
+        for upcoming in unopened:
+            if upcoming.exception() is None:
+                upcoming.result().close()

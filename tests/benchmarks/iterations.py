@@ -1,6 +1,7 @@
 """What a loop costs beside its model and its checks: a scripted model, a check that does nothing, in Docker.
 
-Seconds for each iteration more; turns per second of loops side by side, in all; and memory for each loop more.
+Seconds for each iteration more, also when the check is the repository's tests, which run with twins, beside what these tests take alone;
+turns per second of loops side by side, in all; and memory for each loop more.
 
 .venv/bin/python tests/benchmarks/iterations.py [--runs 3] [--loops 8]
 """
@@ -15,13 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samples import check_out
 
+from codagent.repository import git
+from codagent.sandbox.definition import load_definition
+from codagent.sandbox.docker.sandbox import DockerSandbox
+
 CODAGENT = Path(sys.executable).parent / "codagent"
+TESTS = "python3 -m pytest -q"
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         repository = check_out("intervals", Path(name) / "repository")
         loop(repository, 1)
-        ones = [loop(repository, 1) for _ in range(given.runs)]
-        elevens = [loop(repository, 11) for _ in range(given.runs)]
-        more = [(long.seconds - short.seconds) / 10 for short, long in zip(ones, elevens, strict=True)]
-        print(f"an iteration more: {statistics.median(more):.3f} s ({min(more):.3f} to {max(more):.3f})")
+        for check in ("false", TESTS):
+            ones = [loop(repository, 1, check=check) for _ in range(given.runs)]
+            elevens = [loop(repository, 11, check=check) for _ in range(given.runs)]
+            more = [(long.seconds - short.seconds) / 10 for short, long in zip(ones, elevens, strict=True)]
+            print(f"an iteration more, {check}: {sum_up(more)}")
+        print(f"the tests alone, in a running container: {sum_up([time_tests(repository) for _ in range(given.runs)])}")
         several = [loop(repository, 3, steps=30, count=given.loops) for _ in range(given.runs)]
         alone = [loop(repository, 3, steps=30) for _ in range(given.runs)]
         turns = [run.turns / run.seconds for run in several]
@@ -51,12 +61,27 @@ def main() -> None:
         print(f"memory: {one:.0f} MB for one loop, {(all_ - one) / (given.loops - 1):.1f} MB for each more")
 
 
-def loop(repository: Path, iterations: int, *, steps: int = 2, count: int = 1) -> Run:
+def sum_up(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.3f} s ({min(seconds):.3f} to {max(seconds):.3f})"
+
+
+def time_tests(repository: Path) -> float:
+    """Return the seconds that the tests take in a container that is already there."""
+    with closing(DockerSandbox.start(load_definition("python"), loop="iterations")) as sandbox:
+        for file in git.list_files(repository, "HEAD"):
+            sandbox.write(file, git.read_file(repository, "HEAD", file))
+        began = time.monotonic()
+        result = sandbox.run(TESTS, timeout=60)
+        assert result.exit_code == 1, result
+        return time.monotonic() - began
+
+
+def loop(repository: Path, iterations: int, *, steps: int = 2, count: int = 1, check: str = "false") -> Run:
     """Loops of so many iterations, each of so many steps."""
     script = repository.parent / "script.json"
     script.write_text(json.dumps([item for number in range(iterations) for item in _attempt(number, steps)]))
     flags = ["--iterations", iterations, "--patience", 99, "--group", count, "--jobs", count, "--all", "--max-tokens", 100_000_000]
-    command = [CODAGENT, "loop", "x", "--check", "false", "--model", f"scripted:{script}", "--json", *flags]
+    command = [CODAGENT, "loop", "x", "--check", check, "--model", f"scripted:{script}", "--json", *flags]
     began = time.monotonic()
     running = subprocess.Popen(
         [str(word) for word in command], cwd=repository, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

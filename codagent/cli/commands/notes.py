@@ -11,6 +11,7 @@ import typer
 
 from codagent.cli import options, user_files
 from codagent.cli.commands.records.stored import load_stored
+from codagent.cli.numbers import at_least
 from codagent.cli.terminal.output import say, warn, write
 from codagent.cli.terminal.paint import paint
 from codagent.errors import UsageError
@@ -26,14 +27,14 @@ At = Annotated[
     int | None,
     typer.Option(
         "--at",
-        parser=options.at_least(0),
+        parser=at_least(0),
         metavar="K",
         help="The notes after iteration K; 0 means before the first.",
         show_default="the last",
     ),
 ]
 Before = Annotated[
-    int, typer.Option("--at", parser=options.at_least(0), metavar="K", help="The notes after iteration K; 0 means before the first.")
+    int, typer.Option("--at", parser=at_least(0), metavar="K", help="The notes after iteration K; 0 means before the first.")
 ]
 
 

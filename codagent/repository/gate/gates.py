@@ -76,7 +76,7 @@ class Gates:
                 outcome = self._compare(tree, kept, undone, checks, deadline)
                 if outcome.passed or self._cache.is_own(key):
                     return replace(outcome, kept=not self._cache.is_own(key))
-            runs = self._runner.run_with_twins(tree, checks, self._mixtures, deadline)
+            runs = self._runner.run_with_twins(tree, checks, lambda: self._mixtures, deadline)
             if at_start:
                 _refuse_missing(runs)
                 self._refuse_deaf(tree, runs, checks, deadline)
@@ -171,8 +171,8 @@ class Gates:
         tree = git.tree_of(self._root, self._start)
         key = self._key(tree, [*checks, *(["twins"] if twins else [])])
         if key not in self._at_start:
-            mixtures = self._mixtures if twins else Mixtures()
-            runs = (known or {}).get(tree) or self._runner.run_with_twins(tree, checks, mixtures, deadline)
+            mix = (lambda: self._mixtures) if twins else Mixtures
+            runs = (known or {}).get(tree) or self._runner.run_with_twins(tree, checks, mix, deadline)
             if any(run.cut for run in runs):
                 return runs
             self._at_start[key] = runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -23,6 +23,7 @@ from codagent.text import format_result
 from codagent.types import CommandResult, Profile
 
 CHECK_SECONDS = 600.0
+_MOST_JOBS = 3  # that run side by side
 TIMED_OUT = 124  # the exit code of a command that a time limit has ended
 _NO_FILES: Mapping[str, bytes] = {}
 _BRIEF = Profile(output_lines=60, output_bytes=6_000)
@@ -45,19 +46,27 @@ class CheckRunner:
         """
         return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)], deadline, files)[0]
 
-    def run_with_twins(self, tree: str, checks: Sequence[str], mixtures: Mixtures, deadline: float) -> tuple[Run, ...]:
-        """Run the checks, and those that are pytest also with twins, each time in fresh sandboxes and side by side."""
+    def run_with_twins(self, tree: str, checks: Sequence[str], mix: Callable[[], Mixtures], deadline: float) -> tuple[Run, ...]:
+        """Run the checks, and those that are pytest also with twins, each time in fresh sandboxes and side by side.
+
+        `mix` returns the twins. It is called while the checks already run as they are.
+        """
         parts = split_checks(checks)
         known = [parse_pytest(part) is not None for part in parts]
-        if not mixtures.halves or not any(known):
-            runs = self.run(tree, checks, deadline)
+
+        def list_jobs() -> Iterator[Job]:
+            yield parts, NO_TWINS
+            if any(known) and (mixtures := mix()).halves:
+                yield from _mix(parts, known, mixtures)
+
+        runs, *twins = self._run_side_by_side(tree, list_jobs(), deadline)
+        mixtures = mix()
+        if not twins:
             # A command may turn out to call pytest, and pytest may turn out to run doctests.
             known = [run.tests is not None and bool(mixtures.halves or run.tests.doctests) for run in runs]
             if not any(known):
                 return runs
             twins = self._run_side_by_side(tree, _mix(parts, known, mixtures), deadline)
-        else:
-            runs, *twins = self._run_side_by_side(tree, [(parts, NO_TWINS), *_mix(parts, known, mixtures)], deadline)
         return tuple(
             _add_twins(run, [one[place] for one in twins], mixtures) if place < len(twins[0]) else run for place, run in enumerate(runs)
         )
@@ -71,12 +80,12 @@ class CheckRunner:
         return self._run_side_by_side(tree, [(split_checks(checks), NO_TWINS)] * times, deadline)
 
     def _run_side_by_side(
-        self, tree: str, jobs: Sequence[Job], deadline: float, files: Mapping[str, bytes] = _NO_FILES
+        self, tree: str, jobs: Iterable[Job], deadline: float, files: Mapping[str, bytes] = _NO_FILES
     ) -> list[tuple[Run, ...]]:
         packed = self._pack(tree, files)
-        with closing(_Opener(self.open_sandbox)) as opener, ThreadPoolExecutor(len(jobs)) as pool:
-            waiting = [pool.submit(_run_parts, opener, packed, *job, deadline) for job in jobs]
+        with closing(_Opener(self.open_sandbox)) as opener, ThreadPoolExecutor(_MOST_JOBS) as pool:
             try:
+                waiting = [pool.submit(_run_parts, opener, packed, *job, deadline) for job in jobs]
                 return [one.result() for one in waiting]
             except BaseException:
                 opener.close()  # so that the other threads end

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import sys
+from contextlib import closing
 
 import pytest
 
-from codagent.repository.gate.pytest_run import read_journal, summarise_journal
+from codagent.repository.gate.commands.pytest_command import parse_pytest
+from codagent.repository.gate.pytest_run import read_journal, run_tests, summarise_journal
+from codagent.sandbox.local import LocalSandbox
 
 KEY = b"key"
 
@@ -66,6 +70,67 @@ def test_a_test_passes_only_when_its_call_did_and_nothing_failed():
 )
 def test_a_runner_is_trusted_when_its_canaries_do_as_they_must(canaries, trusted):
     assert summarise_journal([collected("a"), report("a", "call", "passed"), *canaries]).trusted is trusted
+
+
+CLASSES = """
+import unittest
+
+class TestFirst:
+    def test_one(self): pass
+    def test_two(self): pass
+    class TestInner:
+        def test_three(self): pass
+    def test_four(self): pass
+
+class TestSecond(unittest.TestCase):
+    def test_five(self): pass
+    def test_six(self): pass
+
+def test_seven(): pass
+def test_eight(): pass
+"""
+
+
+class OpenSandbox(LocalSandbox):
+    """A sandbox that keeps the journal of the judge."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def read(self, path):
+        data = super().read(path)
+        self.events = [json.loads(line.partition(b" ")[2]) for line in data.splitlines()]
+        return data
+
+
+@pytest.fixture
+def sandbox():
+    with closing(OpenSandbox()) as opened:
+        yield opened
+
+
+def run_source(sandbox, source):
+    sandbox.write("test_all.py", source.encode())
+    command = parse_pytest(f"{sys.executable} -m pytest -q -p no:cacheprovider")
+    assert command is not None
+    return run_tests(sandbox, command, seconds=60)[1]
+
+
+@pytest.mark.parametrize("source", [CLASSES, CLASSES.partition("def test_seven")[0], CLASSES.partition("class TestSecond")[0]])
+def test_every_canary_runs_among_tests_in_classes(sandbox, source):
+    report = run_source(sandbox, source)
+    canaries = [event for event in sandbox.events if event["kind"] == "canary"]
+    assert len(canaries) >= 4
+    assert [(one["setup"], one["call"]) for one in canaries] == [("passed", one["want"]) for one in canaries]
+    assert report.trusted
+    assert set(report.outcomes.values()) == {"passed"}
+
+
+@pytest.mark.parametrize("patched", ["sys, '_getframe'", "sys, 'settrace'", "os, 'fsdecode'", "json, 'dumps'"])
+def test_a_test_may_fail_while_the_interpreter_is_patched(sandbox, patched):
+    source = f"import json, os, sys\ndef test_one(monkeypatch):\n    monkeypatch.delattr({patched})\n    assert 0\ndef test_two(): pass\n"
+    assert run_source(sandbox, source).outcomes == {"test_all.py::test_one": "failed", "test_all.py::test_two": "passed"}
 
 
 def test_a_journal_without_lines_has_no_report():

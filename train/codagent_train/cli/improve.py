@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from codagent.cli.numbers import at_least
 from codagent_train.cli.say import say
 
 
@@ -17,11 +18,11 @@ def improve(
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     *,
     model: Annotated[str, typer.Option(help="The model to improve, embedded:NAME.")] = "embedded:qwen2.5-coder-0.5b",
-    hours: Annotated[float, typer.Option(min=0.01, help="Hours that loops and training may take.")] = 3.0,
-    count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most.")] = 60,
-    group: Annotated[int, typer.Option(min=2, help="Loops at each task for training.")] = 4,
-    iterations: Annotated[int, typer.Option(min=1, help="Attempts at each held-out task.")] = 4,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 20,
+    hours: Annotated[float, typer.Option(parser=at_least(0.01, float), metavar="H", help="Hours that loops and training may take.")] = 3.0,
+    count: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Tasks of each repository, at most.")] = 60,
+    group: Annotated[int, typer.Option(parser=at_least(2), metavar="N", help="Loops at each task for training.")] = 4,
+    iterations: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Attempts at each held-out task.")] = 4,
+    steps: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Steps of training.")] = 20,
     check: Annotated[
         str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
     ] = "",

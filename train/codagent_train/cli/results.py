@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from codagent.cli.numbers import at_least
 from codagent.errors import UsageError
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
@@ -35,7 +36,9 @@ def eval_(
         typer.Option(help="Recipe or run that says how the weights are asked, and on which device.", show_default="the run's own"),
     ] = None,
     level: Annotated[str | None, typer.Option(help="small, easy or hard.", show_default="the recipe's")] = None,
-    tasks: Annotated[int | None, typer.Option(min=1, help="Tasks in a pack.", show_default="the recipe's")] = None,
+    tasks: Annotated[
+        int | None, typer.Option(parser=at_least(1), metavar="N", help="Tasks in a pack.", show_default="the recipe's")
+    ] = None,
     packing: Annotated[
         Literal["cod", "ralph"] | None,
         typer.Option(help="cod: different tasks; ralph: the first task again and again.", show_default="cod"),
@@ -47,8 +50,8 @@ def eval_(
     all_settings: Annotated[
         bool, typer.Option("--all", help="Play all settings: easy and hard, 4 and 8 tasks, both packings. Other options choose among them.")
     ] = False,
-    packs: Annotated[int, typer.Option(min=2, help="Number of test packs in each setting.")] = 100,
-    loops: Annotated[int, typer.Option(min=1, help="Loops over each pack, each with its own seed.")] = 1,
+    packs: Annotated[int, typer.Option(parser=at_least(2), metavar="N", help="Number of test packs in each setting.")] = 100,
+    loops: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Loops over each pack, each with its own seed.")] = 1,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results to a file.", show_default=False)] = None,
     on: On = None,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from codagent.cli.numbers import at_least
 from codagent.protocols import GateSandbox
 from codagent_train.cli.say import say
 
@@ -27,7 +28,9 @@ def tasks(
     ],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     *,
-    count: Annotated[int, typer.Option(min=1, help="Tasks of each repository, at most; or packs of the domain.")] = 20,
+    count: Annotated[
+        int, typer.Option(parser=at_least(1), metavar="N", help="Tasks of each repository, at most; or packs of the domain.")
+    ] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the choice of bugs.")] = 0,
     split: Annotated[
         Literal["auto", "repository", "module"],
@@ -39,7 +42,7 @@ def tasks(
         str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
     ] = "",
     sandbox: Annotated[str | None, typer.Option(help="Name of the sandbox; `local` has no isolation.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Sandboxes side by side.")] = 2,
+    jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Sandboxes side by side.")] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
 ) -> None:
     """Make tasks for `codagent loop` out of repositories.

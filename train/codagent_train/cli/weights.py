@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from codagent.cli.numbers import at_least
 from codagent_train.cli import library_logging
 from codagent_train.cli.say import say
 
@@ -61,7 +62,7 @@ def serve(
     ],
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(parser=at_least(0, most=65535), metavar="N", help="Port to listen on; 0 takes a free one.")] = 0,
     engine: Annotated[
         Literal["local", "vllm"] | None,
         typer.Option(help="local: this process; vllm: starts `vllm serve`.", show_default="vllm if it and a GPU are there, else local"),

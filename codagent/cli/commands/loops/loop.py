@@ -18,6 +18,7 @@ from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, op
 from codagent.cli.commands.loops.request import find_files, find_root, read_request, read_request_file
 from codagent.cli.commands.loops.task_files import CrowdOptions, Places, run_files
 from codagent.cli.commands.records.outcome import finish
+from codagent.cli.numbers import at_least
 from codagent.cli.terminal.event_stream import EventStream
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
@@ -52,7 +53,7 @@ RewriteOption = Annotated[
 Group = Annotated[
     int,
     typer.Option(
-        "--group", parser=options.at_least(1), metavar="N", help="Run N loops from the same start. The first that passes ends the others."
+        "--group", parser=at_least(1), metavar="N", help="Run N loops from the same start. The first that passes ends the others."
     ),
 ]
 Continue = Annotated[
@@ -128,9 +129,7 @@ def loop(
 def branch(
     loop_id: options.LoopId = None,
     *,
-    at: Annotated[
-        int, typer.Option("--at", parser=options.at_least(1), metavar="K", help="Start from the files and notes after iteration K.")
-    ],
+    at: Annotated[int, typer.Option("--at", parser=at_least(1), metavar="K", help="Start from the files and notes after iteration K.")],
     repo: options.Repo = Path(),
     flags: options.Flags,
     group: Group = 1,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from codagent.cli import options, signals
+from codagent.cli.numbers import at_least
 from codagent.cli.terminal.event_stream import print_event
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
@@ -35,7 +36,7 @@ Jobs = Annotated[
     int | None,
     typer.Option(
         "--jobs",
-        parser=options.at_least(1),
+        parser=at_least(1),
         metavar="N",
         help="How many loops run at the same time.",
         show_default="2, or the cluster's CPUs",
@@ -43,15 +44,13 @@ Jobs = Annotated[
 ]
 TotalTokens = Annotated[
     int | None,
-    typer.Option(
-        "--total-tokens", parser=options.at_least(1), metavar="N", help="Limit of tokens for all loops together.", show_default="none"
-    ),
+    typer.Option("--total-tokens", parser=at_least(1), metavar="N", help="Limit of tokens for all loops together.", show_default="none"),
 ]
 TotalUsd = Annotated[
     float | None,
     typer.Option(
         "--total-usd",
-        parser=options.at_least(0.0001, float),
+        parser=at_least(0.0001, float),
         metavar="USD",
         help="Limit of US dollars for all loops together.",
         show_default="none",

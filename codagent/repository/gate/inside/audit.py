@@ -7,10 +7,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from os.path import realpath
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+get_frame = sys._getframe  # as it is now: a test may replace it for a while
 Listener = Callable[[str, "tuple[Any, ...]", FrameType], None]  # an event, its arguments, and the frame that caused it
 
 
@@ -19,7 +21,7 @@ class Workspace:
 
     def __init__(self, folder: str, tests: str) -> None:
         """`tests` is a pattern for the paths of tests."""
-        self._folder, self._tests = os.path.realpath(folder) + os.sep, re.compile(tests, re.IGNORECASE)
+        self._folder, self._tests = realpath(folder) + os.sep, re.compile(tests, re.IGNORECASE)
 
     def locate(self, file: object) -> str:
         """Return the path of a file in the workspace; "" for a file that is elsewhere."""
@@ -28,7 +30,7 @@ class Workspace:
 
     def contains(self, folder: str) -> bool:
         """Whether a folder is the workspace, or in it."""
-        return (os.path.realpath(folder) + os.sep).startswith(self._folder)
+        return (realpath(folder) + os.sep).startswith(self._folder)
 
     def is_test(self, path: str) -> bool:
         """Whether a path of the workspace is that of a test, or of a file beside one."""
@@ -68,9 +70,12 @@ class Audit:
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         listeners = self._listeners.get(event)
         if listeners and not self._paused:
-            with self.pause():
+            self._paused = True  # without the cost of `pause`: a session has a hundred thousand events
+            try:
                 for listener in listeners:
-                    listener(event, arguments, sys._getframe(1))
+                    listener(event, arguments, get_frame(1))
+            finally:
+                self._paused = False
 
 
 def list_frames(frame: FrameType | None) -> Iterator[FrameType]:

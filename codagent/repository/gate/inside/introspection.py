@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterable
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from .audit import Audit, Workspace, list_frames
+from .audit import Audit, Workspace, get_frame, list_frames
 
 _EVENTS = {
     *("sys._getframe", "sys._current_frames", "sys._current_exceptions", "sys.settrace", "sys.setprofile", "sys.addaudithook"),
@@ -53,12 +52,12 @@ class Introspection:
                 value = super().__getattribute__(name)
                 if name == "__dict__" or not (name.startswith("__") or _may_be_taken(value)):
                     with audit.pause():
-                        look(sys._getframe(1), "the module of a test")
+                        look(get_frame(1), "the module of a test")
                 return value
 
             def __dir__(self) -> Iterable[str]:
                 with audit.pause():
-                    look(sys._getframe(1), "the module of a test")
+                    look(get_frame(1), "the module of a test")
                 return super().__dir__()
 
         for module in modules:

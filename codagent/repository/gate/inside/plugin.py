@@ -61,7 +61,7 @@ class Gate:
     def pytest_collection_finish(self, session: Any) -> None:
         self._watch.introspection.guard({module.obj for item in session.items if (module := item.getparent(pytest.Module))})
         self._watch.check_shadowed()
-        fit = [item.nodeid for item in session.items if item.getparent(pytest.Module)]
+        fit = [item.nodeid for item, before in zip(session.items, [None, *session.items]) if _may_follow(before, item)]  # noqa: B905
         self._places = {*fit[:1], *fit[-1:], *secrets.SystemRandom().sample(fit, min(_PLACES, len(fit)))}
         files = {item.nodeid.partition("::")[0]: self._workspace.locate(item.path) for item in session.items}
         doctests = shift_doctests(session.items, self._orders["salt"], self._orders["half"])
@@ -100,6 +100,12 @@ class Gate:
             self._journal("canary", want=want, setup=outcomes.get("setup"), call=outcomes.get("call"))
 
 
+def _may_follow(before: Any, item: Any) -> bool:
+    """Whether a test of the module of `item` can be run between two tests: not when both are in a class, which then stays set up."""
+    shared = set(before.listchain() if before else ()) & set(item.listchain())
+    return bool(item.getparent(pytest.Module)) and not any(isinstance(node, pytest.Class) for node in shared)
+
+
 def _make_canaries(near: Any) -> list[tuple[str, Any]]:
     """Return one test that must fail and one that must pass, in the module of the test `near` and with similar names."""
     module = near.getparent(pytest.Module)
@@ -107,9 +113,9 @@ def _make_canaries(near: Any) -> list[tuple[str, Any]]:
 
 
 def _make_canary(module: Any, like: str, want: str) -> Any:
-    def test() -> None:
-        if want == "failed":
-            raise AssertionError(f"assert {secrets.randbelow(100)} == {100 + secrets.randbelow(100)}")
-
-    words = re.findall(r"[a-z]{3,}", like) or ["case"]
-    return pytest.Function.from_parent(module, name=f"test_{secrets.choice(words)}_{secrets.token_hex(2)}", callobj=test)
+    name = f"test_{secrets.choice(re.findall(r'[a-z]{3,}', like) or ['case'])}_{secrets.token_hex(2)}"
+    failure = f"raise AssertionError('assert {secrets.randbelow(100)} == {100 + secrets.randbelow(100)}')"
+    made: dict[str, Any] = {}
+    # A function without a source costs pytest little to show when it fails.
+    exec(f"def {name}():\n    {failure if want == 'failed' else 'pass'}", made)  # noqa: S102
+    return pytest.Function.from_parent(module, name=name, callobj=made[name])

@@ -9,11 +9,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from inspect import CO_VARARGS, CO_VARKEYWORDS
+from os import fsdecode
+from os.path import realpath
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .audit import Audit, Workspace, list_frames
+from .audit import Audit, Workspace, get_frame, list_frames
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _HISTORY = re.compile(r"(^|[\s/'\"])\.?git([\s/'\"]|$)")
@@ -57,7 +59,7 @@ class Reading:
         """Return what is read when `path` is opened; "" when it is nothing of the tests."""
         if not isinstance(path, (str, bytes)):
             return ""
-        text = os.path.realpath(os.fsdecode(path))
+        text = realpath(fsdecode(path))
         if self._workspace.locate(text).startswith(f".git{os.sep}"):
             return "the history"
         try:
@@ -90,9 +92,9 @@ def hide_answers(workspace: Workspace) -> None:
 
     def getlines(filename: str, module_globals: dict[str, Any] | None = None) -> list[str]:
         lines = read_lines(filename, module_globals)
-        if not workspace.is_test(workspace.locate(os.path.realpath(filename))):
+        if not workspace.is_test(workspace.locate(realpath(filename))):
             return lines
-        for each in list_frames(sys._getframe(1)):
+        for each in list_frames(get_frame(1)):
             name = each.f_code.co_filename
             if (path := workspace.locate(name)) and not workspace.is_test(path):
                 return [line if "raise " in line else _LITERAL.sub("...", line) for line in lines]
@@ -119,7 +121,7 @@ class DataReading:
     def _note_open(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> None:  # noqa: ARG002 - as of every listener
         if not isinstance(arguments[0], (str, bytes)):
             return
-        file = os.path.realpath(os.fsdecode(arguments[0]))
+        file = realpath(fsdecode(arguments[0]))
         path = self._workspace.locate(file)
         if not path or path.endswith((".py", ".pyc")) or not (self._workspace.is_test(path) or _EXPECTED.search(path)):
             return
@@ -137,8 +139,8 @@ class DataReading:
 
     def _was_told(self, frame: FrameType, file: str) -> bool:
         """Whether the function of a frame was told of a file, by what it was given, the command line, or the working directory."""
-        given = [os.path.realpath(text) for text in _list_given(frame)]
-        exact = map(os.path.realpath, [*sys.argv, *os.environ.values()])
+        given = [realpath(text) for text in _list_given(frame)]
+        exact = map(realpath, [*sys.argv, *os.environ.values()])
         folders = [*given, *({str(Path.cwd())} - {self._folder})]
         return file in given or file in exact or any(file.startswith(folder + os.sep) for folder in folders)
 
@@ -157,4 +159,4 @@ def _list_given(frame: FrameType) -> Iterator[str]:
     owned = (getattr(value, "__dict__", None) for value in values)
     values += [part for attributes in owned if isinstance(attributes, dict) for part in attributes.values()]
     values += [part for value in values if isinstance(value, (list, tuple, dict)) for part in value]
-    yield from (os.fsdecode(value) for value in values if isinstance(value, (str, bytes, os.PathLike)))
+    yield from (fsdecode(value) for value in values if isinstance(value, (str, bytes, os.PathLike)))

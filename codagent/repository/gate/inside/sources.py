@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
+from os.path import realpath
 from typing import Any
 
 from .audit import Workspace
@@ -29,23 +29,20 @@ class Sources:
         source_to_code = SourceFileLoader.source_to_code
 
         def compile_other(loader: Any, data: Any, path: Any, **options: Any) -> Any:
-            return source_to_code(loader, self.parse(data, path) if self._find(path) else data, path, **options)
+            return source_to_code(loader, self.parse(path) or data, path, **options)
 
         SourceFileLoader.source_to_code = compile_other  # type: ignore[method-assign, assignment]
 
-    def parse(self, source: bytes, path: object) -> ast.Module:
-        """Return the syntax tree of what stands in the place of a file; `source` is what the file has."""
-        found = self._find(path)
-        if found is None:
-            return ast.parse(source)
-        tree = ast.parse(found[0])
+    def parse(self, path: object) -> ast.Module | None:
+        """Return the syntax tree of what stands in the place of a file. Returns None when nothing does."""
+        text, lines = self._sources.get(self._workspace.locate(realpath(str(path))), ("", []))
+        if not text:
+            return None
+        tree = ast.parse(text)
         statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-        if len(statements) == len(found[1]):
-            _move(tree, 1, dict(zip(statements, found[1])))  # noqa: B905 - Python 3.9
+        if len(statements) == len(lines):
+            _move(tree, 1, dict(zip(statements, lines)))  # noqa: B905 - Python 3.9
         return tree
-
-    def _find(self, path: object) -> tuple[str, list[int]] | None:
-        return self._sources.get(self._workspace.locate(os.path.realpath(str(path))))
 
 
 def find_half(salt: str, test: str) -> int:

@@ -44,18 +44,22 @@ class Watch:
         DataReading(self.report_look, self._workspace).watch(self._audit)
         hide_answers(self._workspace)
         self.introspection.watch()
-        rewrite_asserts = rewrite.rewrite_asserts
+        rewrite_asserts, read_compiled = rewrite.rewrite_asserts, rewrite._read_pyc
 
         def check_and_rewrite(mod: ast.Module, source: bytes, module_path: str | None = None, config: Any = None) -> None:
             name = self._workspace.locate(module_path)
             if name and self._digests.get(name) != hashlib.sha256(source).digest():
                 self.report(name, "was written while the tests ran")
-            mod.body = self._sources.parse(source, module_path).body
+            if twins := self._sources.parse(module_path):
+                mod.body = twins.body
             rewrite_asserts(mod, source, module_path, config)
+
+        def read_installed(source: Any, *others: Any, **options: Any) -> Any:  # those of the workspace were not checked
+            return None if self._workspace.contains(str(source)) else read_compiled(source, *others, **options)
 
         self._sources.install()
         rewrite.rewrite_asserts = check_and_rewrite
-        rewrite._read_pyc = lambda *_, **__: None  # compiled modules were not checked, so they are compiled again
+        rewrite._read_pyc = read_installed
         self._originals = [
             (owner, {k: v for k, v in vars(owner).items() if callable(v)}) for owner in (builtins, unittest.TestCase, pytest)
         ]

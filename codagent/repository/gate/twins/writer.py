@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,9 +51,12 @@ def write_twins(
         tree = ast.parse(source)
     except _PARSER_ERRORS:
         return None
+    tests = list(_find_tests(tree, ""))
+    if not tests:
+        return Written(TwinSource(source, []), frozenset(), frozenset())
     known = replace(known, imported=frozenset(_imported_names(tree, modules)))
     twins: dict[str, bool] = {}
-    for name, function in _find_tests(tree, ""):
+    for name, function in tests:
         if chosen(function.name):
             twins[name] = _write_twin(function, known, inverse) and twins.get(name, True)
     place = _after_imports_of_the_future(tree)
@@ -210,6 +214,7 @@ def _after_imports_of_the_future(tree: ast.Module) -> int:
     return len(tree.body)
 
 
+@functools.lru_cache(maxsize=1)  # both halves of a file have the same
 def _inlined(known: Known) -> list[ast.stmt]:
     """Return the code of `inline` with the values of `known`, and with names that begin with its prefix."""
     tree = ast.parse(_INLINE.read_text())
