@@ -11,7 +11,7 @@ from codagent.cli.numbers import at_least
 from codagent.errors import UsageError
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
-from codagent_train.cli.say import say
+from codagent_train.cli.say import say, show_markdown
 from codagent_train.cli.training import On
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def eval_(
     library_logging.silence_libraries()
     with open_rollout(on) as play:
         for report in evaluate(target, chosen, EvalSize(packs, loops), say=say, opener=open_target, play=play):
-            print(("\n" if reports else "") + tables.to_markdown(report), flush=True)
+            show_markdown(("\n" if reports else "") + tables.to_markdown(report))
             reports.append(report)
             if json:
                 tables.write_json(json, reports)
@@ -110,7 +110,7 @@ def _eval_matrix(file: Path, *, json: Path | None, png: Path | None, on: str | N
             if json:
                 write_text(json, matrix_json(cells, reachable))
     for column, tops in reachable.items():
-        print(column_table(column, [cell for cell in cells if cell.column == column], tops), end="\n\n")
+        show_markdown(column_table(column, [cell for cell in cells if cell.column == column], tops) + "\n")
     if png:
         draw_matrix(cells, reachable, png)
 

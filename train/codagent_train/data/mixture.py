@@ -10,6 +10,7 @@ from random import Random
 from msgspec import structs
 
 from codagent.agent.loop import NotesIO
+from codagent.text import count
 from codagent.types import Loop
 from codagent_train.data.redo import NOBODY, Operator, Redo, find_redoable
 from codagent_train.data.replay import Replay
@@ -80,4 +81,5 @@ def describe_uses(folders: Sequence[Path]) -> str:
     """Describe, in lines for a person, what recorded loops can be used for beside replay."""
     attempts, notes = count_examples(folders)
     tasks = len(find_redoable(folders)[0])
-    return f"redo     {tasks} tasks that can be done again\nimitate  {attempts} attempts and {notes} notes worth imitating"
+    redo, imitate = count(tasks, "task"), count(attempts, "attempt")
+    return f"redo     {redo} that can be done again\nimitate  {imitate} and {notes} notes worth imitating"

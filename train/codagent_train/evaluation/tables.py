@@ -19,10 +19,10 @@ def to_markdown(report: Report) -> str:
     heads = [f"position {position}" for position in positions]
     rows = [
         ["reward", *map(format_estimate, report.reward)],
-        ["reward, all that was seen carried", *map(format_estimate, ceilings.reward)],
-        ["reward, mapping known", *_repeat(ceilings.known_mapping, positions)],
+        ["reward, best play that forgets nothing", *map(format_estimate, ceilings.reward)],
+        ["reward, best play that knows the mapping", *_repeat(ceilings.known_mapping, positions)],
         ["success", *map(format_estimate, report.success)],
-        ["success, all that was seen carried", *map(format_estimate, ceilings.success)],
+        ["success, best play that forgets nothing", *map(format_estimate, ceilings.success)],
         ["success, best play without notes", *_repeat(ceilings.no_notes, positions)],
         ["success, random play", *_repeat(ceilings.chance, positions)],
         ["notes tell the mapping", *(format_estimate(accuracy.whole) for accuracy in report.notes)],
