@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from codagent.store.record import load
@@ -35,6 +36,14 @@ def script_of(number):
     return items
 
 
+@dataclass(frozen=True)
+class Running:
+    """A command, and the file of what it says."""
+
+    process: subprocess.Popen
+    said: Path
+
+
 class Bench:
     """A repository and task files."""
 
@@ -56,7 +65,10 @@ class Bench:
     def start(self, record, *words):
         limits = ("--iterations", "3", "--max-tokens", str(MAX_TOKENS), "--total-tokens", str(MAX_TOKENS * self.count))
         command = [CODAGENT, "loop", f"{self.tasks}/", "--sandbox", self.sandbox, "--record", str(record), "--json", *limits, *words]
-        return subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        said = self.tasks.parent / f"{record.name}.txt"
+        with said.open("w") as stderr:  # a pipe that nobody reads would be full after some hundred loops
+            process = subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        return Running(process, said)
 
     def records(self, record):
         return sorted(record.rglob("record.jsonl"))
@@ -73,15 +85,15 @@ class Bench:
         return loop.end, ends, branch.stdout
 
 
-def finish(process):
+def finish(running):
     """Wait for a command, and return its object, its seconds from now, and what it said."""
     began = time.monotonic()
-    out, said = process.communicate(timeout=3000)
+    out, _ = running.process.communicate(timeout=3000)
     try:
         told = json.loads(out) if out.strip() else {}
     except ValueError:
         raise SystemExit(f"not JSON: {out[:1500]}") from None
-    return told, time.monotonic() - began, said
+    return told, time.monotonic() - began, running.said.read_text()
 
 
 def start_cluster(nodes=3):
@@ -95,8 +107,8 @@ def count_ended(bench, record):
     return sum(b'\n{"end":' in file.read_bytes() for file in bench.records(record))
 
 
-def wait_until_ended(bench, record, process, wanted):
-    while count_ended(bench, record) < wanted and process.poll() is None:
+def wait_until_ended(bench, record, running, wanted):
+    while count_ended(bench, record) < wanted and running.process.poll() is None:
         time.sleep(0.2)
 
 
@@ -130,12 +142,12 @@ def run_kill(folder, count, sandbox):
     print(f"--jobs 3: {seconds:.0f} s, {sum_up(local)}", flush=True)
     cluster, nodes = start_cluster()
     try:
-        process = bench.start(folder / "ray", "--jobs", "3", "--on", f"ray://{cluster.address}")
-        wait_until_ended(bench, folder / "ray", process, count // 3)
+        running = bench.start(folder / "ray", "--jobs", "3", "--on", f"ray://{cluster.address}")
+        wait_until_ended(bench, folder / "ray", running, count // 3)
         ended = {file: file.read_bytes() for file in bench.records(folder / "ray") if b'\n{"end":' in file.read_bytes()}
         cluster.remove_node(nodes[0], allow_graceful=False)
         print(f"a node was killed when {len(ended)} loops had ended", flush=True)
-        there, seconds, said = finish(process)
+        there, seconds, said = finish(running)
         lost = [line for line in said.splitlines() if "worker was lost" in line]
         print(f"ray: {seconds:.0f} s more, exit {there.get('exit_code')}, {sum_up(there)}, lost and taken up: {len(lost)}", flush=True)
         touched = [file for file, data in ended.items() if file.read_bytes() != data]
@@ -150,12 +162,12 @@ def run_interrupt(folder, count, sandbox):
     cluster, _ = start_cluster()
     try:
         words = ("--jobs", "3", "--on", f"ray://{cluster.address}")
-        process = bench.start(folder / "ray", *words)
-        wait_until_ended(bench, folder / "ray", process, count // 3)
-        process.send_signal(signal.SIGINT)
-        _, seconds, _ = finish(process)
+        running = bench.start(folder / "ray", *words)
+        wait_until_ended(bench, folder / "ray", running, count // 3)
+        running.process.send_signal(signal.SIGINT)
+        _, seconds, _ = finish(running)
         left = count_containers(bench, folder / "ray")
-        print(f"Ctrl-C: ended after {seconds:.1f} s with exit {process.returncode}, containers left: {left}", flush=True)
+        print(f"Ctrl-C: ended after {seconds:.1f} s with exit {running.process.returncode}, containers left: {left}", flush=True)
         there, _, said = finish(bench.start(folder / "ray", *words, "--continue"))
         print(f"--continue: exit {there.get('exit_code')}, {sum_up(there)}")
         local, _, _ = finish(bench.start(folder / "local", "--jobs", "3"))
@@ -170,25 +182,25 @@ def run_tiny(folder, count, sandbox):
     cluster, _ = start_cluster()
     words = ("--jobs", "3", "--on", f"ray://{cluster.address}", "--iterations", "1", "--rewrite", "never")
     try:
-        process = bench.start(folder / "ray", *words)
-        watch_memory(bench, folder / "ray", process, [count // 10 * tenth for tenth in range(1, 6)])
-        process.kill()
-        process.communicate()
+        running = bench.start(folder / "ray", *words)
+        watch_memory(bench, folder / "ray", running, [count // 10 * tenth for tenth in range(1, 6)])
+        running.process.kill()
+        running.process.communicate()
         print(f"driver killed when {count_ended(bench, folder / 'ray')} had ended", flush=True)
-        process = bench.start(folder / "ray", *words, "--continue")
-        watch_memory(bench, folder / "ray", process, [count // 10 * tenth for tenth in range(6, 11)])
-        there, _, said = finish(process)
+        running = bench.start(folder / "ray", *words, "--continue")
+        watch_memory(bench, folder / "ray", running, [count // 10 * tenth for tenth in range(6, 11)])
+        there, _, said = finish(running)
         print(f"exit {there.get('exit_code')}, {sum_up(there)}, records {len(bench.records(folder / 'ray'))}", said[-300:])
     finally:
         cluster.shutdown()
 
 
-def watch_memory(bench, record, process, marks):
+def watch_memory(bench, record, running, marks):
     """Print the driver's memory as loops end."""
     for mark in marks:
-        wait_until_ended(bench, record, process, mark)
-        status = Path(f"/proc/{process.pid}/status")
-        if process.poll() is None:
+        wait_until_ended(bench, record, running, mark)
+        status = Path(f"/proc/{running.process.pid}/status")
+        if running.process.poll() is None:
             rss = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS"))
             print(f"{mark} loops ended: driver {int(rss) // 1024} MB", flush=True)
 
