@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # what a loop needs when its sandbox is being started is impo
     from codagent.store.ledger import Ledger
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SANDBOXES_OF_TESTS = 3  # the tests as they are, and with the twins of each half
+_AHEAD = 3  # the sandboxes that a loop keeps ready: its tests run in so many, as they are and with the twins of each half
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Runner:
         start_sandbox = partial(self._start_sandbox, on_output=display.on_output)
         with (
             self._hold_folder(folder),
-            closing(SandboxPool(self._pool, start_sandbox, spec.loop_id, ahead=_count_ahead(spec))) as sandboxes,
+            closing(SandboxPool(self._pool, start_sandbox, spec.loop_id, ahead=_AHEAD if spec.iterate else 0)) as sandboxes,
             closing(self._open_servers(spec, so_far, display)) as servers,
         ):
             spec, packed = self._take_snapshot(spec)
@@ -239,11 +239,6 @@ class Runner:
             yield
         finally:
             self._running.remove(running)
-
-
-def _count_ahead(spec: LoopSpec) -> int:
-    """Return how many sandboxes are started before they are needed: in a loop, those in which its tests and their twins run."""
-    return 0 if not spec.iterate else _SANDBOXES_OF_TESTS if any(task.checks for task in spec.tasks) else 1
 
 
 def _close_model(opening: Future[OpenedModel]) -> None:

@@ -121,6 +121,8 @@ class Keeper:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(1)
+            except KeyboardInterrupt:
+                raise SandboxError("the sandbox is gone, and the steps of this turn were not repeated to their end") from None
 
     def _grade(self, tree: str) -> Outcome:
         return self._open_gates().grade(self._checks, tree, seconds=self._ready.around.ledger.seconds_until_end)

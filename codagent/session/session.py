@@ -72,6 +72,7 @@ class Session:
             workspace = stack.enter_context(closing(TurnWorkspace(ready, history.commit, self._on_answer)))
             model = MeteredModel(ready.opened.model, around.ledger, self._display.on_text)
             keeper = Keeper(ready, runner.settings, workspace, history)
+            stack.callback(setattr, self, "_opened", None)
             self._opened = _Opened(ready, workspace, history, around.ledger.limits, model, keeper)
             ledger = around.ledger
             self._display.watch(LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left))
@@ -207,7 +208,6 @@ class Session:
     def close(self) -> None:
         """Close the sandbox and the record. A session without a turn leaves nothing behind."""
         self._stack.close()
-        self._opened = None
 
     @property
     def _now(self) -> _Opened:
@@ -236,7 +236,7 @@ class Session:
         """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
 
         A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
-        Raises SandboxError when its work cannot be brought out; it stays unfinished then.
+        Raises SandboxError when its work cannot be brought out, and KeyboardInterrupt; it stays unfinished then.
         """
         now = self._now
         if episode.commit is None:

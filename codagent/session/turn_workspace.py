@@ -6,6 +6,7 @@ import difflib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from codagent.errors import SandboxError
@@ -81,9 +82,11 @@ class TurnWorkspace:
         """The sandbox, opened now if there is none. Raises SandboxError when it does not start."""
         if self._sandbox is None:
             root, ready = self._ready.around.root, self._ready
-            self._sandbox = sandbox = ready.around.open_sandbox()
-            git.copy_in(sandbox, ready.packed if self.commit == ready.spec.begin else git.pack(root, self.commit))
-            self._base = self.commit
+            with ExitStack() as undo:  # files that did not come in whole must never count as work
+                sandbox = undo.enter_context(closing(ready.around.open_sandbox()))
+                git.copy_in(sandbox, ready.packed if self.commit == ready.spec.begin else git.pack(root, self.commit))
+                undo.pop_all()
+            self._sandbox, self._base = sandbox, self.commit
         return self._sandbox
 
     def write_first_message(self, task: Task, earlier: str) -> str:
@@ -111,8 +114,7 @@ class TurnWorkspace:
         return self._prompt
 
     def step(self, message: Message) -> Observation:
-        """Answer the calls of a reply; a reply without a call ends the turn. A person who interrupts ends it, too, and every call has its
-        answer."""
+        """Answer the calls of a reply. One without a call ends the turn, and so does a person who interrupts; every call has its answer."""
         if not message.tool_calls:
             return answer_text(message.content, checked=False)
         answers: list[Message] = []
@@ -141,7 +143,7 @@ class TurnWorkspace:
     def replay(self, steps: Sequence[Step]) -> None:
         """Repeat in the sandbox what recorded steps did, without telling anybody. What was interrupted is not repeated.
 
-        What a person types meanwhile waits for the next step that is none of these.
+        What a person types meanwhile waits. When this ends early, the sandbox is closed: half of the steps are no work.
         """
         done = [step for step in steps if step.observation.end != "interrupted"]
         self._ready.around.toolbox.servers.expect(done)
@@ -150,7 +152,11 @@ class TurnWorkspace:
         self.typed.clear()
         try:
             for step in done:
-                self.step(step.reply.message)
+                if self.step(step.reply.message).end == "interrupted":
+                    raise KeyboardInterrupt
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._on_answer = listener
             self.typed.extendleft(reversed(typed))

@@ -419,30 +419,56 @@ def refuse(_):
     raise SandboxError("the engine is gone")
 
 
-@pytest.mark.parametrize("moment", ["opened", "between two steps", "collected"])
+@pytest.mark.parametrize("moment", ["opened", "its files come in", "between two steps", "collected"])
+@pytest.mark.parametrize("error", [SandboxError("the engine is gone"), KeyboardInterrupt()], ids=["gone", "stopped"])
 @pytest.mark.parametrize("failures", [1, 2])
-def test_a_turn_that_cannot_be_taken_up_now_is_taken_up_another_time(place, monkeypatch, moment, failures):
+def test_a_turn_that_cannot_be_taken_up_now_is_taken_up_another_time(place, monkeypatch, moment, error, failures):
     session = place.begin(MEND, call("bash", command="echo more >> answer.txt"), "Done.")
     session.ask("mend it")
     session.close()
     path = place.loops / session.id / layout.RECORD
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[: 2 + 6]))  # killed before its end was written
+
+    def fail(*_):
+        raise error
+
     for _ in range(failures):
-        with monkeypatch.context() as gone:
-            gone.setattr(keeping, "_ENGINE_S", 0.0)
+        with monkeypatch.context() as broken:
+            broken.setattr(keeping, "_ENGINE_S", 0.0)
             if moment == "opened":
-                gone.setattr(TurnWorkspace, "sandbox", property(refuse))
+                broken.setattr(TurnWorkspace, "sandbox", property(fail))
+            elif moment == "its files come in":
+                broken.setattr(git, "copy_in", fail)
             else:
-                gone.setattr(TurnWorkspace, "collect" if moment == "collected" else "_read_target", lambda *_: refuse(_))
+                broken.setattr(TurnWorkspace, "collect" if moment == "collected" else "_read_target", fail)
             again = place.resume(session.id, replies=[])
-            with pytest.raises(SandboxError, match="the engine is gone"):
+            with pytest.raises(type(error)):
                 again.open()
+            assert not again.is_open
             again.close()
     again = place.resume(session.id, replies=["So."])
     assert again.ask("what is there?").end == "finished"
     assert work_of(again) == "right\nmore\n"
     assert [turn.task.instruction for turn in again.history.turns] == ["mend it", "what is there?"]
+
+
+def test_files_that_did_not_come_in_whole_are_no_work(place, monkeypatch):
+    session = place.begin(MEND, "Done.", MEND, "Well.", "Yes.")
+    first = session.ask("mend it")
+    session.discard()
+    copy_in = git.copy_in
+
+    def stop(sandbox, packed):
+        copy_in(sandbox, packed)
+        sandbox.run("rm answer.txt", timeout=9)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(git, "copy_in", stop)
+        with pytest.raises(KeyboardInterrupt):
+            session.run_command("cat answer.txt")
+    assert git.list_files(place.root, session.ask("and now?").commit) == git.list_files(place.root, first.commit)
 
 
 CHECKS = {"checks": ("grep -q right answer.txt",), "protect": ("*.txt",), "allow": ("calc.py",)}
