@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from codagent.errors import ContextOverflow, ModelError, NotServed, Refusal, RequestRefused
 from codagent.models.http.named_wait import wait_in_headers, wait_in_text
 from codagent.models.http.refusal import is_refusal
+from codagent.models.tool_calls.fallback import refuses_tools
 
 PATIENCE_S = 20.0
 RETRY_AFTER_CAP_S = 60.0
@@ -78,6 +79,9 @@ def error_for_status(status: int, body: str, headers: Mapping[str, str], who: st
     """Translate an HTTP status of 300 or more, and the text of its answer, into an error."""
     low = body.lower()
     short = " ".join(body.split())[:300]
+    refused = RequestRefused(f"{who} refused the request ({status}): {short}")
+    if refuses_tools(low):  # with whatever status
+        return refused
     if lasting := _lasting_error(status, low, short, who):
         return lasting
     if status in (408, 409, 425, 429) or status >= 500:
@@ -86,7 +90,7 @@ def error_for_status(status: int, body: str, headers: Mapping[str, str], who: st
         message = f"{who} keeps failing ({status}): {short}; try again later"
         quoted = _QUOTED.search(body)
         return Transient(message, wait, kind=_kind_of(status, low), says=(quoted[1] if quoted else short)[:200] or f"status {status}")
-    return RequestRefused(f"{who} refused the request ({status}): {short}")
+    return refused
 
 
 def _lasting_error(status: int, low: str, short: str, who: str) -> ModelError | None:

@@ -17,6 +17,7 @@ from codagent.models.servers.openai_api import sampling_fields, stop_reason
 from codagent.models.servers.refused_fields import RefusedFields
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
 from codagent.models.servers.server_facts import choose_ollama_window, find_ollama_window
+from codagent.models.tool_calls.fallback import fall_back_to_text
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.provider_data import add_piece, join_thinking, pack, pick_call_keys, pick_fields
 from codagent.models.tool_calls.thoughts import remove_thoughts
@@ -63,6 +64,7 @@ class LiteLLM:
     def name(self) -> str:
         return self._model
 
+    @fall_back_to_text
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         chat, functions, schema = encode(self._calling, messages, tools)
         chat = json.loads(replace_unencodable(json.dumps(chat, ensure_ascii=False)).encode(errors="replace"))  # litellm fails on surrogates

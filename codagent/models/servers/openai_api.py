@@ -18,6 +18,7 @@ from codagent.models.http.retry import Transient
 from codagent.models.servers.chat_answer import ChatAnswer
 from codagent.models.servers.refused_fields import RefusedFields, find_room
 from codagent.models.servers.request_options import NO_OPTIONS, RequestOptions
+from codagent.models.tool_calls.fallback import fall_back_to_text
 from codagent.models.tool_calls.formats import decode, encode, find_shown_files
 from codagent.models.tool_calls.thoughts import remove_thoughts
 from codagent.protocols import OnText, ignore_text
@@ -74,6 +75,7 @@ class OpenAIModel:
         """How many tokens the server says that a prompt and its reply may have. None: it does not say, or it cannot be reached."""
         return self._connection.get().facts.window
 
+    @fall_back_to_text
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         if not self._gives_back:
             messages = _without_provider_data(messages)
