@@ -138,6 +138,15 @@ def test_the_table_has_a_column_for_each_position_and_a_row_for_each_measure():
     )
 
 
+def test_answers_of_no_valid_form_are_told():
+    played = solved(EASY, 3)
+    lost = rolled(EASY, played[0].pack, ["well"] * 20)
+    report = make_report("solver", EASY, [replace(played[0], loops=(lost,)), *played[1:]])
+    assert report.formless == 4
+    assert to_markdown(report).endswith("\n\n4 of 12 attempts ended because an answer had no valid form.")
+    assert "valid form" not in to_markdown(make_report("solver", EASY, played))
+
+
 def test_json_says_the_same():
     found = make_report("solver", EASY, solved(EASY, 4))
     (read,) = json.loads(to_json([found]))

@@ -79,6 +79,7 @@ class Report:
     packs: int
     loops: int  # that were played to their end
     broken_off: int  # other loops, which no number of this report counts
+    formless: int  # attempts that ended with an answer that has no valid form
     reward: tuple[Estimate, ...]
     success: tuple[Estimate, ...]
     gain: Estimate  # reward at the last position less that at the first, in the same pack
@@ -102,6 +103,7 @@ def make_report(player: str, setting: Setting, results: Sequence[PackResult]) ->
         packs=len(complete),
         loops=loops,
         broken_off=sum(len(result.loops) for result in results) - loops,
+        formless=sum("form" in outcome.failed for by_pack in attempts for episodes in by_pack for outcome in _outcomes(episodes)),
         reward=tuple(map(mean_interval, reward)),
         success=tuple(map(share_interval, success)),
         gain=mean_interval([last - first for first, last in zip(reward[0], reward[-1], strict=True)]),

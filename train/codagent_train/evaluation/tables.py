@@ -33,6 +33,8 @@ def to_markdown(report: Report) -> str:
     if report.broken_off:
         title += f", {report.broken_off} more broken off"
     gain = f"Reward at the last position less that at the first: {format_estimate(report.gain)} (± is half of a 95 % interval over packs)."
+    if report.formless:
+        gain += f"\n\n{report.formless:,} of {report.loops * len(positions):,} attempts ended because an answer had no valid form."
     return "\n".join([title, "", format_row(["", *heads]), format_row(["---"] * (len(heads) + 1)), *map(format_row, rows), "", gain])
 
 
