@@ -28,6 +28,14 @@ def wait_until_they_sleep(*all_seconds: int) -> None:
         time.sleep(0.02)
 
 
+def wait_until_none_sleeps(*all_seconds: int) -> None:
+    """Wait until none of these commands runs: one that was killed is there until the kernel has ended it."""
+    deadline = time.monotonic() + 60
+    while any(map(sleeps, all_seconds)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def run_past_its_limit(run: Callable[..., CommandResult], command: str) -> CommandResult:
     """Run a command that prints and then sleeps, with a limit of half a second, or a longer one where the machine is too slow to print."""
     for seconds in (0.5, 2.0, 8.0, 32.0):

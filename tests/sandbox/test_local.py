@@ -13,7 +13,7 @@ import pytest
 from codagent.errors import SandboxError
 from codagent.sandbox.docker.channel import MAX_OUTPUT
 from codagent.sandbox.local import LocalSandbox
-from tests.sleepers import run_past_its_limit, sleeps, unique_seconds, wait_until_they_sleep
+from tests.sleepers import run_past_its_limit, sleeps, unique_seconds, wait_until_none_sleeps, wait_until_they_sleep
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_what_commands_left_running_is_killed_also_outside_of_its_session(sandbo
     sandbox.run(f"sleep {first} & setsid sleep {second} & disown -a; echo $!", timeout=60)
     wait_until_they_sleep(first, second)
     sandbox.kill_all()
-    assert [sleeps(first), sleeps(second)] == [False, False]
+    wait_until_none_sleeps(first, second)
     assert sandbox.run("echo on", timeout=60).output == "on\n"
 
 
@@ -96,7 +96,8 @@ def test_closing_kills_what_commands_left_running_and_nothing_of_another_sandbox
     sandbox.run(f"setsid sleep {own} &", timeout=60)
     wait_until_they_sleep(its, own)
     other.close()
-    assert [sleeps(its), sleeps(own)] == [False, True]
+    wait_until_none_sleeps(its)
+    assert sleeps(own)
 
 
 @pytest.mark.parametrize("command", ["sleep 1000", "setsid sleep 1000; sleep 1000", "trap '' HUP TERM; while true; do sleep 1; done"])

@@ -91,8 +91,7 @@ class EditorAgent:
     async def close_session(self, session_id: str, **_: Any) -> schema.CloseSessionResponse:
         held = self._find(session_id)
         del self._sessions[session_id]
-        await held.stop()
-        await held.do(held.close)
+        await held.end()
         return schema.CloseSessionResponse()
 
     async def set_config_option(self, config_id: str, session_id: str, value: str | bool, **_: Any) -> acp.SetSessionConfigOptionResponse:

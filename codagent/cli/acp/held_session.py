@@ -49,6 +49,12 @@ class HeldSession:
         while self._doing and self._stopped:
             self.session.interrupt()
             await asyncio.sleep(_STOP_EVERY_S)
+        self._stopped = False  # what comes now is not stopped
+
+    async def end(self) -> None:
+        """Stop what is done, and close the session and its model."""
+        await self.stop()
+        await self.do(self._close)
 
     def ask(self, text: str) -> Episode:
         """Let the model work on a text, with the person's edits since the last time."""
@@ -72,8 +78,7 @@ class HeldSession:
         self.session.set_model(settings, partial(open_model, settings, self.options.access, say=self.stream.say))
         self.options = replace(self.options, settings=settings)
 
-    def close(self) -> None:
-        """Close the session and its model."""
+    def _close(self) -> None:
         self.session.close()
         self.session.runner.close()
 

@@ -93,6 +93,7 @@ def test_no_sandbox_is_claimed_where_commands_run_on_this_machine(open_session):
     with open_session([]) as terminal:
         terminal.wait_for("The agent works on a copy.")
         terminal.wait_for("does not isolate")
+        terminal.wait_for(READY)  # below what was said
         terminal.type("\x04")
         assert terminal.read_to_the_end() == 0
 

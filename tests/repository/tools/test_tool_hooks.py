@@ -8,7 +8,7 @@ from codagent.errors import UsageError
 from codagent.repository.tools.tool_hooks import Hooks
 from codagent.settings.hooks import Hook, describe_brought
 from codagent.types import ToolCall
-from tests.sleepers import sleeps, unique_seconds
+from tests.sleepers import unique_seconds, wait_until_none_sleeps
 
 BASH = ToolCall("1", "bash", '{"command": "rm -rf x"}')
 WRITE = ToolCall("2", "write", '{"path": "a.py", "content": "x"}')
@@ -70,7 +70,7 @@ def test_a_hook_that_takes_too_long_is_killed_with_what_it_started(answer, tmp_p
     first, second = unique_seconds(), unique_seconds()
     text, done = answer(before(f"sleep {first} & sleep {second}", timeout=0.5))
     assert (done, "took longer than 0.5 s" in text) == (False, True)
-    assert [sleeps(first), sleeps(second)] == [False, False]
+    wait_until_none_sleeps(first, second)
 
 
 @pytest.mark.parametrize(
