@@ -403,6 +403,20 @@ def test_the_steps_of_a_turn_whose_sandbox_is_gone_are_repeated_in_another(place
     assert "the steps of this turn are repeated" in "\n".join(place.said)
 
 
+def test_a_person_who_stops_the_repetition_is_told_that_the_work_of_the_turn_is_gone(place, monkeypatch):
+    session = place.begin(MEND, "Done.", call("bash", command="echo new > new.txt"), "Gone.")
+    first = session.ask("mend it")
+    workspace = session._now.workspace
+    workspace._on_answer = lambda _: (workspace.sandbox.close(), monkeypatch.setattr(TurnWorkspace, "replay", stop))
+    second = session.ask("more")
+    assert (second.end, second.commit) == ("sandbox", first.commit)
+    assert "were not repeated to their end" in second.cause
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_turn_without_a_sandbox_keeps_what_was_kept_last(place, monkeypatch):
     session = place.begin(MEND, "Done.", call("bash", command="echo new > new.txt"), "Gone.")
     first = session.ask("mend it")

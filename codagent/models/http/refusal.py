@@ -1,4 +1,4 @@
-"""Which words of providers mean that the model, or a filter around it, refuses to answer."""
+"""Which words of providers mean that the model, or a filter around it, refuses to answer, or that it can be offered no tools."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ _PHRASES = (
     "data_inspection_failed",
     "content exists risk",
 )
+# As Ollama, OpenRouter, vLLM, llama.cpp and `codagent-train serve` say it.
+_NO_TOOLS = re.compile(
+    r"not support (?:tools?\b|function calling)|support tool use|requires --(?:enable-auto-tool-choice|jinja)|shows it no tools"
+)
 
 
 def find_refusal(finish: str | None, message: Mapping[str, Any]) -> str:
@@ -49,6 +53,11 @@ def find_refusal(finish: str | None, message: Mapping[str, Any]) -> str:
 def is_refusal(text: str) -> bool:
     """Whether the text of an error, in lower case, says that a filter refused the request or the answer."""
     return any(phrase in text for phrase in _PHRASES)
+
+
+def refuses_tools(text: str) -> bool:
+    """Whether the text of an error says that the model can be offered no tools."""
+    return bool(_NO_TOOLS.search(text.lower()))
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

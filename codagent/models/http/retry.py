@@ -9,8 +9,7 @@ from typing import Literal, TypeVar
 
 from codagent.errors import ContextOverflow, ModelError, NotServed, Refusal, RequestRefused
 from codagent.models.http.named_wait import wait_in_headers, wait_in_text
-from codagent.models.http.refusal import is_refusal
-from codagent.models.tool_calls.fallback import refuses_tools
+from codagent.models.http.refusal import is_refusal, refuses_tools
 
 PATIENCE_S = 20.0
 RETRY_AFTER_CAP_S = 60.0

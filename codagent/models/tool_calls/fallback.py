@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 from codagent.errors import RequestRefused
+from codagent.models.http.refusal import refuses_tools
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Message, Reply, Sampling, Tool
 
 ReplyMethod = TypeVar("ReplyMethod", bound=Callable[..., Reply])
-# As Ollama, OpenRouter, vLLM, llama.cpp and `codagent-train serve` say it.
-_REFUSALS = re.compile(
-    r"not support (?:tools?\b|function calling)|support tool use|requires --(?:enable-auto-tool-choice|jinja)|shows it no tools"
-)
-
-
-def refuses_tools(text: str) -> bool:
-    """Whether the text of an error says that the model can be offered no tools."""
-    return bool(_REFUSALS.search(text.lower()))
 
 
 def fall_back_to_text(reply: ReplyMethod) -> ReplyMethod:
