@@ -8,9 +8,10 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.types import Profile, Sampling, Tokens
-from codagent_train.evaluation import notes_conditions
+from codagent_train.evaluation import loops, notes_conditions
+from codagent_train.evaluation.loops import LOOPS_AT_ONCE
 from codagent_train.evaluation.report import SETTINGS, Setting
-from codagent_train.evaluation.runner import LOOPS_AT_ONCE, EvalSession, EvalSize, choose_settings, evaluate
+from codagent_train.evaluation.runner import EvalSession, EvalSize, choose_settings, evaluate
 from codagent_train.evaluation.target import EvalTarget
 from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import read_recipe
@@ -112,6 +113,16 @@ def test_frozen_notes_are_those_of_the_untrained_model():
         "base on easy, 4 tasks: 0 of 8 loops played",
         "trained on easy, 4 tasks, with the untrained model's notes: 0 of 8 loops played",
     ]
+
+
+def test_progress_is_told_while_loops_run(monkeypatch):
+    monkeypatch.setattr(loops, "SAY_SECONDS", 0.0)
+    said = []
+    reported(EASY, say=said.append)
+    first, *others = said
+    assert first == "trained on easy, 4 tasks: 0 of 8 loops played"
+    assert others[0] == f"{first}, and 1 answer in those that run"
+    assert len(others) > 50
 
 
 def test_the_first_task_is_played_alike_whoever_wrote_the_notes():

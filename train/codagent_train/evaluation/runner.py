@@ -20,6 +20,7 @@ from codagent.types import Loop, Profile
 from codagent_train.environments.make import LEVELS, make_pack, vocabulary_of
 from codagent_train.environments.packs import Pack, seed_of
 from codagent_train.evaluation import notes_conditions
+from codagent_train.evaluation.loops import Say, play_loops
 from codagent_train.evaluation.notes_conditions import NotesByPack
 from codagent_train.evaluation.report import SETTINGS, Notes, PackResult, Report, Setting, make_report
 from codagent_train.evaluation.target import EvalTarget, untrained_target
@@ -30,9 +31,6 @@ from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
-LOOPS_AT_ONCE = 128  # so many loops are played side by side, each in its own thread
-
-Say = Callable[[str], None]
 OpenTarget = Callable[[EvalTarget], tuple[Sampler, Profile]]  # loads the weights; the profile is how an agent uses them
 
 
@@ -113,11 +111,8 @@ class EvalSession:
         for number, carries in notes_by_pack.items():
             packs[number], pack_specs = self._specs(setting, number, carries)
             specs += pack_specs
-        loops: list[Loop] = []
-        for first in range(0, len(specs), LOOPS_AT_ONCE):
-            self._say(f"{self._target.name} on {setting}: {first} of {len(specs)} loops played")
-            loops += map(_without_messages, self._play(self._sampler, specs[first : first + LOOPS_AT_ONCE]))
-        rest = iter(loops)
+        name = f"{self._target.name} on {setting}"
+        rest = play_loops(self._play, self._sampler, specs, _without_messages, self._say, name)
         return [PackResult(number, packs[number], tuple(islice(rest, len(carries)))) for number, carries in notes_by_pack.items()]
 
     def _specs(self, setting: Setting, number: int, carries: Sequence[NotesIO]) -> tuple[Pack, list[RolloutSpec]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +11,10 @@ from codagent.types import FinishReason, Message, Reply, Sampling, Tokens, Tool
 from codagent_train.policy.chat_text import CALLING, parse_reply, render_messages
 from codagent_train.policy.tokenizer import Ids, Tokenizer
 from codagent_train.rollout.engines.engine import CompletionStream, Engine, open_stream
+
+
+def _ignore() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Sampler:
     tokenizer: Tokenizer
     policy: str  # the name of the weights, for records
     temperature: float = 1.0  # of all replies
+    on_reply: Callable[[], None] = _ignore  # is called after each reply
 
     def sample_replies(self, requests: Sequence[SampleRequest]) -> list[Reply]:
         """Sample a reply to each request, all in one batch, from the whole distribution. Raises what the engine raises."""
@@ -73,6 +78,7 @@ class Sampler:
         message = parse_reply(text, request.messages, request.tools, cut=cut)
         stop: FinishReason = "length" if cut else "tool_calls" if message.tool_calls else "stop"
         policy = f"{self.policy} {CALLING}" if request.tools else self.policy
+        self.on_reply()
         return Reply(message, stop, len(tokens.prompt_ids), len(ids), 0.0, tokens, sampling, policy, text)
 
 

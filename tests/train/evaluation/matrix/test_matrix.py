@@ -69,7 +69,7 @@ def test_rows_are_the_untrained_weights_and_then_the_checkpoint(filled):
         ("steered@7", "control-hard, 3 tasks"),
         ("steered@7", "control-hard, 3 tasks, Ralph"),
     ]
-    assert said[0] == "base on control-hard, 3 tasks: own, 40 packs"
+    assert said[0] == "base on control-hard, 3 tasks: own: 0 of 40 loops played"
     assert set(cells[2].conditions) == set(CONDITIONS)
     assert set(cells[0].conditions) == set(CONDITIONS) - {"untrained"}
 

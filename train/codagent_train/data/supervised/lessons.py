@@ -29,7 +29,8 @@ TRUE = 0.8  # share of facts in the given notes that are true, beside those that
 OTHER = 0.3  # share of words without a fact in the given notes that say something else
 WRITTEN = 0.4  # share of lessons at whose end notes are written
 AT_RANDOM = 0.15  # share of answers that are given at random; these are not imitated
-_KEPT, _QUOTED, _BLANK = 0.2, 0.3, 0.15  # shares of written notes: the old ones, words that were read, nothing; all others are random facts
+# Shares of written notes: the old facts and words that were read, only words that were read, nothing. All others are random facts.
+_KEPT, _QUOTED, _BLANK = 0.2, 0.3, 0.15
 
 
 class Lessons:
@@ -109,11 +110,13 @@ class _TeacherModel:
     def _write(self, notes: Sequence[str], told: Sequence[str]) -> list[str]:
         """Return notes that were not chosen for truth or use. None says the same twice."""
         draw, how = self._draw, self._draw.random()
+        notable = set(self._vocabulary.notable)
+        read = list(dict.fromkeys(word for word in (*notes, *told) if word in notable))
         if how < _KEPT:
-            return draw.sample(notes, NOTES_WORDS)
+            kept = [word for word in read if word in notes and word in self._teacher.facts]
+            return draw.sample(written := _draw_words(draw, [word for word in read if word not in kept], kept), len(written))
         if how < _KEPT + _QUOTED:
-            notable = set(self._vocabulary.notable)
-            return _draw_words(draw, list(dict.fromkeys(word for word in (*notes, *told) if word in notable)))
+            return _draw_words(draw, read)
         if how < _KEPT + _QUOTED + _BLANK:
             return [NOTHING] * NOTES_WORDS
         return [NOTHING if draw.random() < OTHER else word for word in _draw_words(draw, self._teacher.facts)]
@@ -123,9 +126,9 @@ def _words_of(messages: Sequence[Message]) -> list[str]:
     return [word for message in messages for word in message.content.split()]
 
 
-def _draw_words(draw: Random, words: Sequence[str]) -> list[str]:
-    """Draw as many different words as notes have. Where there are fewer, `NOTHING` fills the place of the others."""
-    drawn = draw.sample(words, min(NOTES_WORDS, len(words)))
+def _draw_words(draw: Random, words: Sequence[str], kept: Sequence[str] = ()) -> list[str]:
+    """Return `kept` and as many different words as notes then have place for. `NOTHING` fills the places for which there is no word."""
+    drawn = [*kept, *draw.sample(words, min(NOTES_WORDS - len(kept), len(words)))]
     return drawn + [NOTHING] * (NOTES_WORDS - len(drawn))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from codagent_train.environments.make import make_environment_pack
 from codagent_train.evaluation.ceilings import rewards_by_player
+from codagent_train.evaluation.loops import Say
 from codagent_train.evaluation.matrix.cells import Cell, measure_cell
 from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedPacks, shuffle_packs
 from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition, MatrixConfig
@@ -15,7 +16,6 @@ from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.run_dir.weights_ref import resolve
 
-Say = Callable[[str], None]
 OpenSampler = Callable[[EvalTarget], Sampler]  # loads the weights
 
 
@@ -29,12 +29,12 @@ def fill_matrix(matrix: MatrixConfig, *, say: Say, opener: OpenSampler, play: Ro
     bases = {target.untrained: untrained_target(target) for target in targets if target.untrained}
     notes: dict[tuple[str, str], PlayedPacks] = {}  # that the untrained weights wrote, by their name and the column
     for untrained, base in bases.items():
-        for column, played in _play_row(MatrixPlayer(opener(base), base.recipe, play), base.name, matrix, {}, say):
+        for column, played in _play_row(MatrixPlayer(opener(base), base.recipe, play, say), matrix, {}):
             notes[str(untrained), str(column)] = played.get("own", {})
             yield measure_cell(f"{base.name} (untrained)", str(column), played)
     for target in targets:
         given = {str(column): notes.get((str(target.untrained), str(column)), {}) for column in matrix.columns}
-        for column, played in _play_row(MatrixPlayer(opener(target), target.recipe, play), target.name, matrix, given, say):
+        for column, played in _play_row(MatrixPlayer(opener(target), target.recipe, play, say), matrix, given):
             yield measure_cell(target.name, str(column), played)
 
 
@@ -48,14 +48,13 @@ def reachable_by_column(matrix: MatrixConfig) -> dict[str, Reachable]:
 
 
 def _play_row(
-    player: MatrixPlayer, name: str, matrix: MatrixConfig, untrained_notes: dict[str, PlayedPacks], say: Say
+    player: MatrixPlayer, matrix: MatrixConfig, untrained_notes: dict[str, PlayedPacks]
 ) -> Iterator[tuple[ColumnConfig, dict[Condition, PlayedPacks]]]:
     """Play all columns with one checkpoint. `untrained_notes` are by column."""
     size = matrix.packs, matrix.loops
     for column in matrix.columns:
         played: dict[Condition, PlayedPacks] = {}
         for condition in sorted(matrix.conditions, key=lambda condition: condition != "own"):  # the others are given its notes
-            say(f"{name} on {column}: {condition}, {matrix.packs} packs")
             given: PlayedPacks = {}
             if condition == "shuffled":
                 given = shuffle_packs(column, played.get("own") or player.play(column, size, "own", {}))

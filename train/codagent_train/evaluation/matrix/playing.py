@@ -12,12 +12,13 @@ from functools import partial
 from statistics import fmean
 
 from codagent.agent.loop import NotesIO
-from codagent.protocols import Environment
+from codagent.protocols import Environment, ignore_text
 from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Episode, Loop, Profile
 from codagent_train.data.credit import episode_rewards
 from codagent_train.environments.make import hidden_part, make_environment_pack
 from codagent_train.environments.packs import seed_of
+from codagent_train.evaluation.loops import Say, play_loops
 from codagent_train.evaluation.matrix.raw_history import RawHistory
 from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition
 from codagent_train.recipe.schema import Recipe
@@ -25,7 +26,6 @@ from codagent_train.rollout.rollout import Rollout, rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import RolloutSpec, agent_profile, open_in_memory
 
-LOOPS_AT_ONCE = 128
 _HISTORY_SHARE = 2  # a raw history may fill one part in so many of the context
 
 
@@ -52,6 +52,7 @@ class MatrixPlayer:
     sampler: Sampler
     recipe: Recipe
     play_loops: Rollout = rollout
+    say: Say = ignore_text  # gets lines of progress
 
     def play(self, column: ColumnConfig, size: tuple[int, int], condition: Condition, sources: PlayedPacks) -> PlayedPacks:
         """Play `size` packs and loops. `sources` holds the loops whose notes are given, for the conditions that give notes."""
@@ -65,13 +66,11 @@ class MatrixPlayer:
         ]
         if condition == "raw":
             specs = [_with_history(spec) for spec in specs]
-        loops: list[Loop] = []
-        for first in range(0, len(specs), LOOPS_AT_ONCE):
-            loops += self.play_loops(self.sampler, specs[first : first + LOOPS_AT_ONCE])
         played: dict[int, list[PlayedLoop]] = {}
+        loops = play_loops(self.play_loops, self.sampler, specs, _summarise, self.say, f"{self.sampler.policy} on {column}: {condition}")
         for spec, loop in zip(specs, loops, strict=True):
-            if episode_rewards(loop):
-                played.setdefault(int(spec.loop.group), []).append(_summarise(loop))
+            if loop:
+                played.setdefault(int(spec.loop.group), []).append(loop)
         return {number: tuple(loops) for number, loops in played.items()}
 
 
@@ -121,7 +120,10 @@ def _with_history(spec: RolloutSpec) -> RolloutSpec:
     return replace(spec, environment=partial(open_in_memory, open_with_history))
 
 
-def _summarise(loop: Loop) -> PlayedLoop:
+def _summarise(loop: Loop) -> PlayedLoop | None:
+    """Return what is kept of a loop; None for one that was broken off."""
+    if not episode_rewards(loop):
+        return None
     attempts, rewrites = loop.attempts, [episode for episode in loop.episodes if episode.kind == "notes"]
     outcomes = [episode.outcome for episode in attempts if episode.outcome]
     return PlayedLoop(
