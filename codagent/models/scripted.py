@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,14 @@ from codagent.protocols import OnText, ignore_text
 from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
 
-_Cue = tuple[Reply, tuple[Message, ...] | None]  # a reply and the context that it needs; None: any context
+_MOST_SECONDS = 3600.0  # that a reply may take
+
+
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    reply: Reply
+    context: tuple[Message, ...] | None = None  # that the reply needs; None: any context
+    seconds: float = 0.0  # that the model takes
 
 
 class Scripted:
@@ -27,7 +36,7 @@ class Scripted:
     @classmethod
     def from_file(cls, file: Path, *, answered: int = 0) -> Scripted:
         """Read a script: a JSON list of texts and of objects {"content": …, "calls": [{"name": …, "arguments": {…}}]}.
-        An object with a "refusal", the category, is a refusal.
+        An object with a "refusal", the category, is a refusal. One with "seconds" takes so long.
 
         `answered` is how many of its replies are skipped, because an earlier process used them. Raises UsageError for any other file.
         """
@@ -53,7 +62,7 @@ class Scripted:
 
         Where the recorded context had been shortened, ContextOverflow makes the agent shorten it again.
         """
-        return cls([(step.reply, step.context) for step in steps], name=name)
+        return cls([_Cue(step.reply, step.context) for step in steps], name=name)
 
     @property
     def name(self) -> str:
@@ -63,19 +72,27 @@ class Scripted:
         del tools, sampling
         if self._next == len(self._replies):
             raise ModelError(f"the script of {self._name} has ended after {self._next} replies")
-        reply, context = self._replies[self._next]
-        if context is not None and messages != context:
+        cue = self._replies[self._next]
+        if cue.context is not None and messages != cue.context:
             raise ContextOverflow(f"reply {self._next + 1} of {self._name} was given to a shorter context")
         self._next += 1
-        on_text(reply.raw)
-        return reply
+        time.sleep(cue.seconds)
+        on_text(cue.reply.raw)
+        return cue.reply
 
     def close(self) -> None:
         pass
 
 
 def _read_script(items: Sequence[Any]) -> list[_Cue]:
-    return [(_read_reply(item, at), None) for at, item in enumerate(items)]
+    return [_Cue(_read_reply(item, at), seconds=_read_seconds(item)) for at, item in enumerate(items)]
+
+
+def _read_seconds(item: Any) -> float:
+    seconds = 0.0 if isinstance(item, str) else float(item.get("seconds", 0))
+    if not 0 <= seconds < _MOST_SECONDS:
+        raise ValueError(f"seconds are {seconds:g}, and must be from 0 to {_MOST_SECONDS:g}")
+    return seconds
 
 
 def _read_reply(item: Any, at: int) -> Reply:

@@ -3,7 +3,10 @@
 Seconds for each iteration more, also when the check is the repository's tests, which run with twins, beside what these tests take alone;
 turns per second of loops side by side, in all; and memory for each loop more.
 
-.venv/bin/python tests/benchmarks/iterations.py [--runs 3] [--loops 8]
+With --reply-seconds the model takes so long for each reply, and the iterations are told without that time: what codagent does while the
+model works then costs nothing, as with a real one.
+
+.venv/bin/python tests/benchmarks/iterations.py [--runs 3] [--loops 8] [--reply-seconds 0]
 """
 
 from __future__ import annotations
@@ -43,14 +46,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--loops", type=int, default=8)
+    parser.add_argument("--reply-seconds", type=float, default=0.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         repository = check_out("intervals", Path(name) / "repository")
         loop(repository, 1)
         for check in ("false", TESTS):
-            ones = [loop(repository, 1, check=check) for _ in range(given.runs)]
-            elevens = [loop(repository, 11, check=check) for _ in range(given.runs)]
-            more = [(long.seconds - short.seconds) / 10 for short, long in zip(ones, elevens, strict=True)]
+            ones = [loop(repository, 1, check=check, reply_seconds=given.reply_seconds) for _ in range(given.runs)]
+            elevens = [loop(repository, 11, check=check, reply_seconds=given.reply_seconds) for _ in range(given.runs)]
+            of_model = 3 * given.reply_seconds
+            more = [(long.seconds - short.seconds) / 10 - of_model for short, long in zip(ones, elevens, strict=True)]
             print(f"an iteration more, {check}: {sum_up(more)}")
         print(f"the tests alone, in a running container: {sum_up([time_tests(repository) for _ in range(given.runs)])}")
         several = [loop(repository, 3, steps=30, count=given.loops) for _ in range(given.runs)]
@@ -76,10 +81,10 @@ def time_tests(repository: Path) -> float:
         return time.monotonic() - began
 
 
-def loop(repository: Path, iterations: int, *, steps: int = 2, count: int = 1, check: str = "false") -> Run:
+def loop(repository: Path, iterations: int, *, steps: int = 2, count: int = 1, check: str = "false", reply_seconds: float = 0.0) -> Run:
     """Loops of so many iterations, each of so many steps."""
     script = repository.parent / "script.json"
-    script.write_text(json.dumps([item for number in range(iterations) for item in _attempt(number, steps)]))
+    script.write_text(json.dumps([{**item, "seconds": reply_seconds} for number in range(iterations) for item in _attempt(number, steps)]))
     flags = ["--iterations", iterations, "--patience", 99, "--group", count, "--jobs", count, "--all", "--max-tokens", 100_000_000]
     command = [CODAGENT, "loop", "x", "--check", check, "--model", f"scripted:{script}", "--json", *flags]
     began = time.monotonic()
@@ -98,7 +103,8 @@ def loop(repository: Path, iterations: int, *, steps: int = 2, count: int = 1, c
 def _attempt(number: int, steps: int) -> list[Any]:
     calls = [("bash", {"command": f"echo {number} {step} > touched.txt"}) for step in range(steps - 1)]
     done = ("finish", {"summary": "done"})
-    return [*({"calls": [{"name": name, "arguments": arguments}]} for name, arguments in [*calls, done]), f"<notes>{number}</notes>"]
+    notes = {"content": f"<notes>{number}</notes>"}
+    return [*({"calls": [{"name": name, "arguments": arguments}]} for name, arguments in [*calls, done]), notes]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,15 @@ def test_a_script_is_played_and_its_end_is_said(tmp_path: Path) -> None:
         model.reply(ASK, (), Sampling())
 
 
-@pytest.mark.parametrize("text", ["{", "5", "[5]", '[{"calls": [{}]}]'])
+def test_a_reply_may_take_time(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([{"content": "hello", "seconds": 0.2}]))
+    began = time.monotonic()
+    assert open_model(f"scripted:{script}").reply(ASK, (), Sampling()).message.content == "hello"
+    assert time.monotonic() - began >= 0.2
+
+
+@pytest.mark.parametrize("text", ["{", "5", "[5]", '[{"calls": [{}]}]', '[{"seconds": -1}]', '[{"seconds": NaN}]', '[{"seconds": "long"}]'])
 def test_what_is_no_script_is_refused(tmp_path: Path, text: str) -> None:
     script = tmp_path / "script.json"
     script.write_text(text)
