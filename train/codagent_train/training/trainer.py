@@ -63,7 +63,9 @@ def train(
     """
     trainer = Trainer(recipe, policy, out, on_step=on_step, operator=operator)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    checkpoints.remove_unfinished(out)
+    PartialState().wait_for_everyone()  # at its end, each process still looks for checkpoints there
+    if PartialState().is_main_process:
+        checkpoints.remove_unfinished(out)
 
 
 class Trainer(ResumingTrainer):

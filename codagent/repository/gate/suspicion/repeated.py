@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from codagent.repository.gate.suspicion.reach import Change, parse
 
-_TRIVIAL = tuple(map(repr, (0, 1, -1, "", None)))
+TRIVIAL = tuple(map(repr, (0, 1, -1, "", None)))
 _MANY = 2  # so many cases are no chance
 _SHARE = 0.5  # the least share of the literals that are of repeated cases
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -30,13 +30,13 @@ Case = tuple[str, ...]  # the literals of the arguments and of what is expected,
 
 def read_cases(source: bytes) -> Iterator[Case]:
     """Yield the cases that a test file has as literals: in comparisons, and in the rows of parametrisations."""
-    yield from (_as_case([*arguments, want]) for _, arguments, want in _list_cases(parse(source)))
+    yield from (_as_case([*arguments, want]) for _, arguments, want in list_cases(parse(source)))
 
 
 def read_answers(source: bytes) -> Iterator[Case]:
     """Yield the numbers that a test file expects of each function that has several cases, in the order of the tests."""
     answers: dict[str, list[ast.expr]] = {}
-    for name, _, want in _list_cases(parse(source)):
+    for name, _, want in list_cases(parse(source)):
         answers.setdefault(name, []).append(want)
     listed = (_as_case(wanted) for wanted in answers.values() if len(wanted) >= _MANY)
     yield from (case for case in listed if all(map(_NUMBER.fullmatch, case)))
@@ -50,12 +50,12 @@ def find_repeated(changes: Iterable[Change], cases: frozenset[Case], answers: fr
         for literals, branches, line in _read_groups(path, now):
             repeated = _find_cases(literals, branches, cases) - named
             are_most = sum(map(len, repeated)) >= _SHARE * len(literals)
-            if len(repeated) >= _MANY and are_most and any(case[-1] not in _TRIVIAL for case in repeated):
+            if len(repeated) >= _MANY and are_most and any(case[-1] not in TRIVIAL for case in repeated):
                 lines.append(f"{path}:{line}: repeats {len(repeated)} cases of the tests")
                 named |= repeated
         listed = {tuple(literals) for literals, _ in _list_tables(path, before)}
         for literals, line in _list_tables(path, now):
-            if (table := tuple(literals)) in answers - listed and not set(table) <= set(_TRIVIAL):
+            if (table := tuple(literals)) in answers - listed and not set(table) <= set(TRIVIAL):
                 lines.append(f"{path}:{line}: lists what the tests expect")
     return lines
 
@@ -83,7 +83,7 @@ def _list_tables(path: str, data: bytes) -> Iterator[tuple[list[str], int]]:
     tree = parse(data) if path.endswith(".py") else None
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, _TABLES) and _are_literals(node):
-            yield list(_list_literals(node)), node.lineno
+            yield list(list_literals(node)), node.lineno
 
 
 def _list_groups(tree: ast.AST | None) -> Iterator[tuple[list[str], list[Case], int]]:
@@ -94,10 +94,10 @@ def _list_groups(tree: ast.AST | None) -> Iterator[tuple[list[str], list[Case], 
     for node in reversed(list(ast.walk(tree)) if tree else []):
         if isinstance(node, (*_FUNCTIONS, *_TABLES, ast.Module, ast.ClassDef)):
             branches = [case for part in ast.walk(node) for case in _branches(part)] if isinstance(node, _FUNCTIONS) else []
-            yield list(_list_literals(node, whole=isinstance(node, _FUNCTIONS))), branches, getattr(node, "lineno", 1)
+            yield list(list_literals(node, whole=isinstance(node, _FUNCTIONS))), branches, getattr(node, "lineno", 1)
 
 
-def _list_literals(node: ast.AST, *, whole: bool = True) -> Iterator[str]:
+def list_literals(node: ast.AST, *, whole: bool = True) -> Iterator[str]:
     """Yield the literals of a node in their order, the numbers in a text one by one. Not `whole`: without those of functions in it."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         yield f"-{ast.unparse(node.operand)}"
@@ -113,7 +113,7 @@ def _list_literals(node: ast.AST, *, whole: bool = True) -> Iterator[str]:
         elif isinstance(node, ast.Assign):
             parts = [*node.targets, node.value]
         is_text = [isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) for part in parts]
-        yield from (text for part, skip in zip(parts, is_text, strict=True) if not skip for text in _list_literals(part, whole=whole))
+        yield from (text for part, skip in zip(parts, is_text, strict=True) if not skip for text in list_literals(part, whole=whole))
 
 
 def _branches(node: ast.AST) -> Iterator[Case]:
@@ -127,7 +127,7 @@ def _branches(node: ast.AST) -> Iterator[Case]:
             yield _as_case([number, value])
 
 
-def _list_cases(tree: ast.AST | None) -> Iterator[tuple[str, list[ast.expr], ast.expr]]:
+def list_cases(tree: ast.AST | None) -> Iterator[tuple[str, list[ast.expr], ast.expr]]:
     """Yield the cases of a test file in their order: what is called, or the line of a table, the arguments, and what is expected."""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.expr)] if tree else []
     for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)):
@@ -147,7 +147,7 @@ def _case_of(first: ast.expr, second: ast.expr) -> Iterator[tuple[str, list[ast.
 
 
 def _as_case(nodes: Iterable[ast.expr]) -> Case:
-    return tuple(text for node in nodes for text in _list_literals(node))
+    return tuple(text for node in nodes for text in list_literals(node))
 
 
 def _are_literals(*nodes: ast.expr) -> bool:
