@@ -16,6 +16,7 @@ run() { # nonce log command
     # A subshell first, so that the memory killer takes commands before this shell; a session of its own, so that job control is clean.
     (echo 1000 >/proc/self/oom_score_adj; exec setsid bash -c "$3") </dev/null >>"$2" 2>&1
     show "$1" "$2" $?
+    tidy "$2" 0
 }
 
 clear_way() { # log: earlier commands may have closed its folder, or put something in its place; starts no process where all is well
@@ -23,7 +24,7 @@ clear_way() { # log: earlier commands may have closed its folder, or put somethi
     [[ ! -e $1 && ! -L $1 ]] || rm -rf -- "$1"
 }
 
-show() { # nonce log code
+show() { # nonce log code; starts no process for a short output: where a fork bomb has used them up, this shell would end
     local size=0 text
     if [[ ! -f $2 ]]; then # the command has put something else in the log's place; to open a pipe could take forever
         answer "$1" "$3" 0
@@ -41,7 +42,7 @@ show() { # nonce log code
         fi
     fi
     printf '\n%s\n' "$1"
-    tidy "$2" "$size"
+    ((!size)) || tidy "$2" "$size"
 }
 
 tidy() { # log size; called after an answer, so that nobody waits for it; often enough for programs in the background that still write

@@ -85,6 +85,7 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
         "frozenlake",
         "imitate",
         "lake",
+        "lake-further",
         "learn",
         "lessons",
         "local",
