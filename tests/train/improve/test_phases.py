@@ -35,10 +35,22 @@ def test_a_phase_that_fails_says_so_and_what_was_done_stays(tmp_path, capfd):
         Improver(WANTED, tmp_path / "out", lines.append).run(resume=False)
     assert failed.value.exit_code == 2
     assert "is not a folder" in capfd.readouterr().err
-    assert lines == ["tasks: 0 minutes passed, at most 1 left"]
+    assert lines == ["tasks: 0 minutes passed, at most 1 minute left"]
     assert read_times(tmp_path / "out").keys() == {"tasks"}
     with pytest.raises(UsageError, match="not empty"):
         Improver(WANTED, tmp_path / "out", lines.append).run(resume=False)
+
+
+def test_what_earlier_commands_took_counts(tmp_path, capfd):
+    out, lines = tmp_path / "out", []
+    with pytest.raises(PhaseFailed):
+        Improver(WANTED, out, lines.append).run(resume=False)
+    (out / "times.json").write_text(json.dumps({"tasks": 30.0, "train": 20.0}))
+    with pytest.raises(PhaseFailed):
+        Improver(replace(WANTED, hours=0.05), out, lines.append).run(resume=True)
+    assert lines[1] == "tasks: 1 minute passed, at most 2 minutes left"
+    assert 30 < read_times(out)["tasks"] < 130
+    assert capfd.readouterr().err
 
 
 def test_the_exit_code_is_that_of_the_command_that_failed(tmp_path, monkeypatch, capfd):

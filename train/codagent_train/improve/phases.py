@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 
 from codagent.errors import UsageError
+from codagent.text import count
 from codagent_train.errors import PhaseFailed
 from codagent_train.files import begin_folder
 from codagent_train.improve.comparison import read_results
@@ -61,7 +62,6 @@ class Improver:
 
     def __init__(self, wanted: Improvement, out: Path, say: Callable[[str], None]) -> None:
         self._wanted, self._out, self._say = wanted, out.absolute(), say
-        self._began = time.monotonic()
 
     def run(self, *, resume: bool) -> None:
         """Run all phases. Raises PhaseFailed when a command of a phase fails; what was done stays, and `resume` goes on with it."""
@@ -101,7 +101,7 @@ class Improver:
                     self._say(f"{phase}: the time is over after {number - 1} of {len(files)} tasks")
                     break
                 left = max(0.0, deadline - time.monotonic())
-                self._say(f"{phase}: task {number} of {len(files)}, {left / 60:.0f} minutes left of this phase")
+                self._say(f"{phase}: task {number} of {len(files)}, {_minutes(left)} left of this phase")
                 self._loop(file, model, phase, options, done)
 
     def _loop(self, file: Path, model: str, phase: str, options: Sequence[str], done: Path) -> None:
@@ -152,15 +152,15 @@ class Improver:
         return text
 
     def _share(self, phase: str) -> float:
-        """Return the seconds that a phase may take."""
-        return 3600 * self._wanted.hours * _SHARES[phase]
+        """Return the seconds that a phase may still take."""
+        return max(0.0, 3600 * self._wanted.hours * _SHARES[phase] - read_times(self._out).get(phase, 0.0))
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        """Tell that a phase begins, and add the seconds that it took to those of earlier commands."""
-        passed = time.monotonic() - self._began
+        """Tell that a phase begins, and add the seconds that it took to those that were kept, also of earlier commands."""
+        passed = sum(read_times(self._out).values())
         left = max(0.0, 3600 * self._wanted.hours - passed)
-        self._say(f"{name}: {passed / 60:.0f} minutes passed, at most {left / 60:.0f} left")
+        self._say(f"{name}: {_minutes(passed)} passed, at most {_minutes(left)} left")
         began = time.monotonic()
         try:
             yield
@@ -168,6 +168,10 @@ class Improver:
             times = read_times(self._out)
             times[name] = times.get(name, 0.0) + time.monotonic() - began
             (self._out / TIMES).write_text(json.dumps(times, indent=1), encoding="utf-8")
+
+
+def _minutes(seconds: float) -> str:
+    return count(round(seconds / 60), "minute")
 
 
 def read_times(out: Path) -> dict[str, float]:
