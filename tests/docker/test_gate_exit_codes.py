@@ -89,6 +89,14 @@ def test_a_fork_bomb_of_a_check_does_not_turn_the_next_into_a_pass(sandbox: Dock
     assert sandbox.run_attested("exit 8", timeout=60).exit_code == 8
 
 
+def test_a_short_output_is_read_where_every_process_is_taken(sandbox: DockerSandbox) -> None:
+    sandbox.run("true", timeout=60)
+    taking = "perl -e 'while (1) { my $p = fork; sleep 1000 if defined $p && !$p; select(undef, undef, undef, 0.002) unless defined $p }'"
+    assert sandbox.run_attested(f"{taking} & sleep 3; exit 4", timeout=60).exit_code == 4
+    result = sandbox.run_attested("echo seven; exit 7", timeout=60)
+    assert (result.exit_code, result.output) == (7, "seven\n")
+
+
 def test_a_log_that_cannot_be_written_fails_the_command(sandbox: DockerSandbox) -> None:
     assert sandbox.run_attested("mkdir /output/000002.log", timeout=60).exit_code == 0
     assert sandbox.run_attested("true", timeout=60).exit_code == 1
