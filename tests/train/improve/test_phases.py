@@ -24,7 +24,7 @@ def test_the_shipped_recipe_fits():
 def test_a_recipe_leaves_out_what_the_records_have_nothing_for(tmp_path):
     recipe = tomllib.loads(write_recipe(WANTED, tmp_path))
     assert (recipe["records"]["folders"], recipe["sources"]["imitate"]) == (["records/record"], 0)
-    assert (recipe["learning"]["steps"], recipe["learning"]["save_every"]) == (3, 3)
+    assert (recipe["learning"]["steps"], recipe["learning"]["save_every"]) == (3, 1)
     (tmp_path / "recipe.toml").write_text(write_recipe(WANTED, tmp_path))
     assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
 

@@ -187,7 +187,7 @@ def write_recipe(wanted: Improvement, out: Path) -> str:
     """Return the recipe `local` for the records of this folder. Sources that the records have nothing for are left out."""
     text = resources.files("codagent_train.recipe").joinpath("shipped/local.toml").read_text(encoding="utf-8")
     passed = any(result.later for result in read_results(out / "records" / "record").values())
-    changes = {"folders": '["records/record"]', "steps": str(wanted.steps), "save_every": str(max(1, min(5, wanted.steps)))}
+    changes = {"folders": '["records/record"]', "steps": str(wanted.steps)}
     for key, value in (changes if passed else changes | {"imitate": "0"}).items():
         text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
     return text
