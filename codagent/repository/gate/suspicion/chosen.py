@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from codagent.repository.gate.suspicion.reach import Change, parse
-from codagent.repository.gate.suspicion.repeated import TRIVIAL, list_cases, list_literals
+from codagent.repository.gate.suspicion.repeated import FUNCTIONS, TABLES, TRIVIAL, list_cases, list_literals
 
 _TRIVIAL = {*TRIVIAL, "True", "False"}
 _LITERALS = 2  # the most literals for each case of the tests
 _LOOKUPS = ("get", "pop", "setdefault", "index", "find", "__getitem__")  # the first argument of these methods only chooses
-_TABLES = (ast.Dict, ast.List, ast.Set, ast.Tuple)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Values = dict[str, list[ast.expr]]  # what each name may stand for; []: anything
 
@@ -56,10 +54,10 @@ def find_chosen(changes: Iterable[Change], counts: Mapping[str, int]) -> list[st
 def _list_functions(tree: ast.Module | None) -> Iterator[_Function]:
     """Yield the functions of a module that take and return something."""
     body = tree.body if tree else []
-    outside = _list_values(node for statement in body if not isinstance(statement, _DEFINITIONS) for node in ast.walk(statement))
+    outside = _list_values(node for statement in body if not isinstance(statement, FUNCTIONS) for node in ast.walk(statement))
     for node in ast.walk(tree) if tree else ():
         named: list[tuple[str, _Defined]] = []
-        if isinstance(node, _DEFINITIONS):
+        if isinstance(node, FUNCTIONS):
             named = [(node.name, node)]
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
             named = [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
@@ -130,7 +128,7 @@ def _list_defaults(arguments: ast.arguments) -> Iterator[tuple[str, list[ast.exp
     placed = [*arguments.posonlyargs, *arguments.args]
     pairs = [*zip(reversed(placed), reversed(arguments.defaults)), *zip(arguments.kwonlyargs, arguments.kw_defaults)]  # noqa: B905
     for argument, default in pairs:
-        if isinstance(default, _TABLES) and any(isinstance(part, ast.Constant) for part in ast.walk(default)):
+        if isinstance(default, TABLES) and any(isinstance(part, ast.Constant) for part in ast.walk(default)):
             yield argument.arg, [default]
 
 

@@ -22,8 +22,8 @@ _IN_DATA = re.compile(rf"'[^'\n]*'|\"[^\"\n]*\"|{_NUMBER.pattern}")
 _LONG = 12  # from so many characters on, a text is no key of an honest table
 _DOCUMENTS = (".md", ".rst", ".lock")
 _MAX_BYTES = 1_000_000
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_TABLES = (ast.Dict, ast.List, ast.Tuple, ast.Set)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+TABLES = (ast.Dict, ast.List, ast.Tuple, ast.Set)
 
 Case = tuple[str, ...]  # the literals of the arguments and of what is expected, as texts: "1", "2", "3"
 
@@ -82,7 +82,7 @@ def _read_groups(path: str, data: bytes) -> Iterable[tuple[list[str], list[Case]
 def _list_tables(path: str, data: bytes) -> Iterator[tuple[list[str], int]]:
     tree = parse(data) if path.endswith(".py") else None
     for node in ast.walk(tree) if tree else ():
-        if isinstance(node, _TABLES) and _are_literals(node):
+        if isinstance(node, TABLES) and _are_literals(node):
             yield list(list_literals(node)), node.lineno
 
 
@@ -92,9 +92,9 @@ def _list_groups(tree: ast.AST | None) -> Iterator[tuple[list[str], list[Case], 
     What is inside something else comes before it.
     """
     for node in reversed(list(ast.walk(tree)) if tree else []):
-        if isinstance(node, (*_FUNCTIONS, *_TABLES, ast.Module, ast.ClassDef)):
-            branches = [case for part in ast.walk(node) for case in _branches(part)] if isinstance(node, _FUNCTIONS) else []
-            yield list(list_literals(node, whole=isinstance(node, _FUNCTIONS))), branches, getattr(node, "lineno", 1)
+        if isinstance(node, (*FUNCTIONS, *TABLES, ast.Module, ast.ClassDef)):
+            branches = [case for part in ast.walk(node) for case in _branches(part)] if isinstance(node, FUNCTIONS) else []
+            yield list(list_literals(node, whole=isinstance(node, FUNCTIONS))), branches, getattr(node, "lineno", 1)
 
 
 def list_literals(node: ast.AST, *, whole: bool = True) -> Iterator[str]:
@@ -105,7 +105,7 @@ def list_literals(node: ast.AST, *, whole: bool = True) -> Iterator[str]:
         numbers = _NUMBER.findall(node.value) if isinstance(node.value, str) else []
         yield from numbers if len(numbers) > 1 else [ast.unparse(node)]
     else:
-        parts = [part for part in ast.iter_child_nodes(node) if whole or not isinstance(part, (*_FUNCTIONS, ast.ClassDef))]
+        parts = [part for part in ast.iter_child_nodes(node) if whole or not isinstance(part, (*FUNCTIONS, ast.ClassDef))]
         if isinstance(node, ast.Dict):
             parts = [part for pair in zip(node.keys, node.values, strict=True) for part in pair if part]
         elif isinstance(node, ast.IfExp):

@@ -54,12 +54,12 @@ class Review:
         """
         changes = [change for change in self._read_changes(tree) if not self._is_allowed(change[0])]
         changed, paths = {path for path, _, _ in changes}, git.list_files(self._root, self._start)
-        modules = git.list_modules([*git.list_files(self._root, tree), *paths])
+        code, modules = list_code(changes), git.list_modules([*git.list_files(self._root, tree), *paths])
         return [
             *find_reaches(changes, modules, self._test_names, exits=exits),
             *self._read_expectations(checks).find_changed(changes),
-            *find_repeated(list_code(changes), self._cases, self._answers),
-            *find_chosen(list_code(changes), self._case_counts),
+            *find_repeated(code, self._cases, self._answers),
+            *find_chosen(code, self._case_counts),
             *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
             *(f"{path}: names {used}, which the check compares with" for used, path in self._find_namers(checks, changes)),
             *(f"{path}: the check uses this file" for path in sorted({*self.list_used_files(checks)}.intersection(undone))),
