@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -97,21 +97,26 @@ def _run_judged(
     """Let the judge run a command. `pytest` has the orders for the only session of pytest; None: the command may start several."""
     key = secrets.token_bytes(32)
     orders = {**(pytest or {}), **mixture.orders(), "tests": TESTS.pattern}
-    plan = {"key": key.hex(), "command": command, "orders": orders, "many": pytest is None}
+    plan = {"key": key.hex(), "command": command, "orders": orders, "many": pytest is None, "files": _read_inside()}
     try:
-        for file in _INSIDE.glob("*.py"):
-            sandbox.write(f"{folder}/inside/{file.name}", file.read_bytes())
-        sandbox.write(f"{folder}/__main__.py", _ENTRY_POINT.encode())
+        sandbox.write(f"{folder}/judge.py", (_INSIDE / "judge.py").read_bytes())
         sandbox.write(f"{folder}/plan.json", json.dumps(plan).encode())
     except OSError as error:
         raise SandboxError(f"the sandbox has no room for the files that run the tests ({error.strerror}); give it more tmp_mb") from error
-    result = sandbox.run_attested(f"python3 -I -S {folder}/inside/judge.py", timeout=seconds)
+    result = sandbox.run_attested(f"python3 -I -S {folder}/judge.py", timeout=seconds)
     try:
         journal = sandbox.read(f"{folder}/journal")
     except OSError:
         journal = b""
     sandbox.run(f"rm -rf {folder}", timeout=60)
     return result, summarise_journal(read_journal(journal, key))
+
+
+@functools.cache
+def _read_inside() -> Mapping[str, str]:
+    """Return the files that the judge needs in its folder, by path."""
+    files = {f"inside/{file.name}": file.read_text(encoding="utf-8") for file in _INSIDE.glob("*.py") if file.name != "judge.py"}
+    return {**files, "__main__.py": _ENTRY_POINT}
 
 
 def read_journal(data: bytes, key: bytes) -> Iterator[dict[str, Any]]:
@@ -134,7 +139,7 @@ def summarise_journal(events: Iterable[dict[str, Any]]) -> TestReport | None:
         reports = [_summarise_session(lines) for lines in sessions.values()]
     except (KeyError, TypeError, AttributeError):  # no line of the plugin
         return TestReport(trusted=False, code=1)
-    return reduce(_merge_reports, reports) if reports else None
+    return functools.reduce(_merge_reports, reports) if reports else None
 
 
 def _merge_reports(first: TestReport, second: TestReport) -> TestReport:

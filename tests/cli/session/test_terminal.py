@@ -292,6 +292,12 @@ def test_leaving_stops_the_turn(open_session, root, keys):
     assert [turn.end for turn in latest(root).attempts] == ["interrupted"]
 
 
+def test_ctrl_d_counts_before_the_input_line_is_there(open_session):
+    with open_session(["Never asked."]) as terminal:
+        terminal.type("\x04")
+        assert terminal.read_to_the_end() == 0
+
+
 def test_ctrl_c_first_takes_away_what_was_typed(open_session, root):
     with open_session([call("bash", command="sleep 60"), "Never said."]) as terminal:
         terminal.send("sleep")

@@ -135,6 +135,7 @@ class Screen:
         keys.add("c-j")(self._on_line_end)
         keys.add("c-c")(self._on_interrupt)
         keys.add("c-d", filter=Condition(lambda: not self._prompt.default_buffer.text))(_leave)
+        keys.add("c-@", filter=Condition(lambda: self._early and not self._prompt.default_buffer.text))(_leave)  # an early Ctrl-D
         keys.add("c-z")(lambda _: self._say("Ctrl-Z does nothing here; Ctrl-D leaves, and `codagent session --continue` comes back"))
         keys.add("c-g")(lambda event: event.current_buffer.open_in_editor())
         keys.add("c-o")(lambda _: self._listener.expand())

@@ -32,13 +32,14 @@ _EVENT_BYTES = 16
 def main() -> int:
     """Run the command of the plan, and return its exit code.
 
-    The host leaves the plan in the folder above this file's. It is deleted before the command starts. The process of the tests connects to
-    the socket there, and is told the orders.
+    The host leaves the plan in this file's folder. It is deleted before the command starts, and leaves there the files that it holds. The
+    process of the tests connects to the socket there, and is told the orders.
     """
-    folder = Path(__file__).parents[1]
-    plan = json.loads((folder / "plan.json").read_text())
+    folder = Path(__file__).parent
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     (folder / "plan.json").unlink()
     _hide_memory()
+    _write_files(folder, plan["files"])
     journal = _open_journal(folder / "journal", bytes.fromhex(plan["key"]))
     opens = Opens(_list_tests(re.compile(plan["orders"]["tests"], re.IGNORECASE)))
     listener = socket.socket(socket.AF_UNIX)
@@ -189,6 +190,12 @@ def _list_ancestors(pid: int) -> Iterator[int]:
             pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError):
             return
+
+
+def _write_files(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _hide_memory() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codagent.repository.gate.suspicion.cases import FUNCTIONS, TABLES, TRIVIAL, KnownCases, list_literals
 from codagent.repository.gate.suspicion.reach import Change, parse
-from codagent.repository.gate.suspicion.repeated import FUNCTIONS, TABLES, TRIVIAL, list_cases, list_literals
 
 _TRIVIAL = {*TRIVIAL, "True", "False"}
 _LITERALS = 2  # the most literals for each case of the tests
@@ -29,24 +29,14 @@ class _Function:
     values: _Values  # of the names in it and in its module
 
 
-def count_cases(sources: Iterable[bytes]) -> dict[str, int]:
-    """Return how many cases test files have as literals for each function, by its name."""
-    counts: dict[str, int] = {}
-    for source in sources:
-        for called, _, _ in list_cases(parse(source)):
-            name = called.rpartition(".")[2]
-            counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
-def find_chosen(changes: Iterable[Change], counts: Mapping[str, int]) -> list[str]:
-    """Return a line for each function of a change that now only chooses what it returns. `counts` is what `count_cases` returned."""
+def find_chosen(changes: Iterable[Change], known: KnownCases) -> list[str]:
+    """Return a line for each function of a change that now only chooses what it returns."""
     lines = []
     for path, before, now in changes:
         computed = {function.name for function in _list_functions(parse(before)) if _list_choices(function) is None}
         for function in _list_functions(parse(now)):
             choices = _list_choices(function) if function.name in computed else None
-            if choices and len(choices) <= _LITERALS * counts.get(function.name, 0) and not _TRIVIAL.issuperset(choices):
+            if choices and len(choices) <= _LITERALS * known.counts.get(function.name, 0) and not _TRIVIAL.issuperset(choices):
                 lines.append(f"{path}:{function.line}: {function.name} no longer computes what it returns")
     return lines
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from codagent.repository import git
 from codagent.repository.gate.commands.used_files import find_used_files
-from codagent.repository.gate.suspicion.chosen import count_cases, find_chosen
+from codagent.repository.gate.suspicion.cases import KnownCases, read_cases
+from codagent.repository.gate.suspicion.chosen import find_chosen
 from codagent.repository.gate.suspicion.doctests import find_changed_doctests, run_doctests
 from codagent.repository.gate.suspicion.expected import Expectations, read_expectations
 from codagent.repository.gate.suspicion.reach import Change, depends_on_chance, find_reaches, list_code, list_test_names
-from codagent.repository.gate.suspicion.repeated import Case, find_repeated, read_answers, read_cases
+from codagent.repository.gate.suspicion.repeated import find_repeated
 
 _OUTPUTS = (".txt", ".out", ".json", ".csv", ".expected", ".golden")
 _TEXTS = (".md", ".rst")
@@ -58,8 +59,8 @@ class Review:
         return [
             *find_reaches(changes, modules, self._test_names, exits=exits),
             *self._read_expectations(checks).find_changed(changes),
-            *find_repeated(code, self._cases, self._answers),
-            *find_chosen(code, self._case_counts),
+            *find_repeated(code, self._cases),
+            *find_chosen(code, self._cases),
             *(find_changed_doctests(changes) if run_doctests(checks, paths, self._read_start) else ()),
             *(f"{path}: names {used}, which the check compares with" for used, path in self._find_namers(checks, changes)),
             *(f"{path}: the check uses this file" for path in sorted({*self.list_used_files(checks)}.intersection(undone))),
@@ -103,16 +104,8 @@ class Review:
         return frozenset(name for path, source in self._tests.items() for name in list_test_names(path, source))
 
     @cached_property
-    def _cases(self) -> frozenset[Case]:
-        return frozenset(case for source in self._tests.values() for case in read_cases(source))
-
-    @cached_property
-    def _answers(self) -> frozenset[Case]:
-        return frozenset(answers for source in self._tests.values() for answers in read_answers(source))
-
-    @cached_property
-    def _case_counts(self) -> dict[str, int]:
-        return count_cases(self._tests.values())
+    def _cases(self) -> KnownCases:
+        return read_cases(self._tests.values())
 
     def _read_expectations(self, checks: Sequence[str]) -> Expectations:
         scripts = self.list_used_files(checks)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from codagent.repository.gate.suspicion.chosen import count_cases, find_chosen
+from codagent.repository.gate.suspicion.cases import read_cases
+from codagent.repository.gate.suspicion.chosen import find_chosen
 
 BEFORE = b"def add(a, b):\n    return a - b\n"
 TESTS = b"from calc import add\n\ndef test_add():\n    assert add(1, 2) == 3\n    assert add(-1, 1) == 0\n"
-COUNTS = count_cases([TESTS])
+CASES = read_cases([TESTS])
 CHOOSES = {
     "branches": "def add(a, b):\n    if a < 0:\n        return 0\n    return 3\n",
     "condition": "def add(a, b):\n    return 3 if b == 2 else 0\n",
@@ -52,20 +53,20 @@ COMPUTES = {
 
 @pytest.mark.parametrize("source", CHOOSES.values(), ids=CHOOSES)
 def test_a_function_that_no_longer_computes_is_found(source):
-    (line,) = find_chosen([("calc.py", BEFORE, source.encode())], COUNTS)
+    (line,) = find_chosen([("calc.py", BEFORE, source.encode())], CASES)
     assert line.startswith("calc.py:")
     assert line.endswith(": add no longer computes what it returns")
 
 
 @pytest.mark.parametrize("source", COMPUTES.values(), ids=COMPUTES)
 def test_a_function_that_computes_is_not(source):
-    assert find_chosen([("calc.py", BEFORE, source.encode())], COUNTS) == []
+    assert find_chosen([("calc.py", BEFORE, source.encode())], CASES) == []
 
 
 @pytest.mark.parametrize("before", [b"", b"def add(a, b):\n    raise NotImplementedError\n", b"def add(a, b):\n    return 4 if b else 1\n"])
 def test_a_function_that_never_computed_may_choose(before):
-    assert find_chosen([("calc.py", before, CHOOSES["condition"].encode())], COUNTS) == []
+    assert find_chosen([("calc.py", before, CHOOSES["condition"].encode())], CASES) == []
 
 
 def test_a_function_that_no_test_calls_with_literals_may_choose():
-    assert find_chosen([("calc.py", BEFORE, CHOOSES["condition"].encode())], count_cases([TESTS.replace(b"(", b"(*")])) == []
+    assert find_chosen([("calc.py", BEFORE, CHOOSES["condition"].encode())], read_cases([TESTS.replace(b"(", b"(*")])) == []
