@@ -89,12 +89,24 @@ def test_a_fork_bomb_of_a_check_does_not_turn_the_next_into_a_pass(sandbox: Dock
     assert sandbox.run_attested("exit 8", timeout=60).exit_code == 8
 
 
-def test_a_short_output_is_read_where_every_process_is_taken(sandbox: DockerSandbox) -> None:
+def test_checks_are_run_and_read_where_every_process_is_taken(sandbox: DockerSandbox) -> None:
     sandbox.run("true", timeout=60)
-    taking = "perl -e 'while (1) { my $p = fork; sleep 1000 if defined $p && !$p; select(undef, undef, undef, 0.002) unless defined $p }'"
+    taking = "perl -e 'while (1) { my $p = fork; sleep 1000 if defined $p && !$p; select(undef, undef, undef, 0.0002) unless defined $p }'"
     assert sandbox.run_attested(f"{taking} & sleep 3; exit 4", timeout=60).exit_code == 4
-    result = sandbox.run_attested("echo seven; exit 7", timeout=60)
-    assert (result.exit_code, result.output) == (7, "seven\n")
+    results = [sandbox.run_attested("echo seven; exit 7", timeout=60) for _ in range(20)]
+    assert {(result.exit_code, result.output) for result in results} == {(7, "seven\n")}
+
+
+@pytest.mark.parametrize(("failures", "code", "output"), [(1, 7, ""), (2, 126, "no room for another")])
+def test_a_check_that_the_engine_could_not_start_is_started_again(
+    sandbox: DockerSandbox, monkeypatch: pytest.MonkeyPatch, failures: int, code: int, output: str
+) -> None:
+    """The engine's words are those of an exec for which there was no process. Where all are taken, this happens now and then."""
+    words, inspect = [{"Running": False, "ExitCode": 126, "Pid": 0}] * failures, sandbox._client.exec_inspect
+    monkeypatch.setattr(sandbox._client, "exec_inspect", lambda shell: words.pop() if words else inspect(shell))
+    result = sandbox.run_attested("exit 7", timeout=60)
+    assert result.exit_code == code
+    assert output in result.output
 
 
 def test_a_log_that_cannot_be_written_fails_the_command(sandbox: DockerSandbox) -> None:

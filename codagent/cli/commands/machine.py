@@ -30,7 +30,7 @@ sandbox = typer.Typer(
     no_args_is_help=True, help="Build and check the images that commands run in.", epilog="Example: codagent sandbox check python"
 )
 
-Name = Annotated[str, typer.Argument(help="Name of the sandbox.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the sandbox.")]
 DoctorCheck = tuple[str, Callable[[], str]]
 
 
@@ -97,7 +97,7 @@ def models_use(
 
 
 @models.command("pull", epilog="Example: codagent models pull qwen2.5-coder-1.5b")
-def models_pull(name: Annotated[str, typer.Argument(help="A name that `codagent models list` prints.")]) -> None:
+def models_pull(name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `codagent models list` prints.")]) -> None:
     """Download the weights of a model. An interrupted download is continued."""
     from codagent.models.weights.catalog import ENTRIES, find_entry
     from codagent.models.weights.download import pull, show_progress

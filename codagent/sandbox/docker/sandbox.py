@@ -37,7 +37,9 @@ MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
 # The script becomes the command by exec, so that no process waits for the command, which could change that process. The engine has put the
 # exec into a session of its own already.
 _CHECK_SCRIPT = 'exec </dev/null >>"$1" 2>&1 || exit 1; echo 1000 >/proc/self/oom_score_adj; exec nice -n 10 bash -c "$2"'
+_NOT_STARTED = -1  # in place of an exit code
 _NOTE_SHELL_KILLED = "\n[the sandbox's shell was killed, and all that ran with it; it was opened again]"
+_NOTE_NOT_STARTED = "the check could not be started: what ran before it has left so many processes that there is no room for another"
 _NOTE_OUTPUT_CUT = "\n[the output was longer than the sandbox keeps]"
 
 
@@ -114,20 +116,25 @@ class DockerSandbox:
         """
         if "\0" in command or len(command.encode(errors="surrogateescape")) > MAX_COMMAND:
             return CommandResult(126, f"a check cannot hold a NUL byte, or more than {MAX_COMMAND:,} bytes", timed_out=False, seconds=0.0)
-        log = self._next_log()
+        log, note = self._next_log(), ""
         started = time.monotonic()
-        script = shlex.join(["exec", "bash", "-c", _CHECK_SCRIPT, "check", log, command])
+        script = shlex.join(["exec", "bash", "-c", _CHECK_SCRIPT, "check", log, command]).encode(errors="surrogateescape")
         try:
             with translate_errors("running a check in the sandbox"):
                 shell, self._attested = self._shell.open_another() if self._attested else self._shell.take_spare(), True
-                code = self._run_exec(shell, script.encode(errors="surrogateescape"), started + timeout)
+                code = self._run_exec(shell, script, started + timeout)
+                if code == _NOT_STARTED:
+                    with self._shell.allow_more_processes():
+                        code = self._run_exec(self._shell.open_another(), script, started + timeout)
         except KeyboardInterrupt:
             self._shell.reopen()
             raise
         if code is None:
             self._shell.reopen()
+        if code == _NOT_STARTED:
+            code, note = 126, _NOTE_NOT_STARTED
         answer = self._read_log(log, 124 if code is None else code)
-        return self._build_result(answer, log, "", started, timed_out=code is None)
+        return self._build_result(answer, log, note, started, timed_out=code is None)
 
     def read(self, path: str) -> bytes:
         """Read a regular file of at most MAX_READ bytes. Raises the OSError that reading a local file would raise."""
@@ -164,7 +171,8 @@ class DockerSandbox:
     def _run_exec(self, shell: Exec, script: bytes, deadline: float) -> int | None:
         """Run a script in a shell and return the shell's exit code, as the engine reports it. None: it still ran at the deadline.
 
-        The connection is held open because the engine ends an exec with its connection.
+        _NOT_STARTED: the engine could not start the shell, as where every process is taken. The connection is held open because the engine
+        ends an exec with its connection.
         """
         started = time.monotonic()
         with closing(shell.stream):
@@ -173,12 +181,14 @@ class DockerSandbox:
                 shell.stream.sendall(script + b"\n")
             except TimeoutError:
                 return None
+            except ConnectionError:  # the shell was not started
+                pass
             while (state := self._client.exec_inspect(shell.id))["Running"] or state["ExitCode"] is None:
                 now = time.monotonic()
                 if now > deadline:
                     return None
                 time.sleep(min(0.1, 0.005 + (now - started) / 10))
-        return int(state["ExitCode"])
+        return int(state["ExitCode"]) if state["Pid"] else _NOT_STARTED
 
     def _read_log(self, log: str, code: int) -> Answer:
         """Return the output of a command that has ended. `code` is its exit code, whatever the shell answers."""

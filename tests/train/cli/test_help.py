@@ -22,6 +22,12 @@ def test_each_command_shows_one_example_that_it_would_take(name):
     assert len(command.get_short_help_str(200)) <= 63
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_value_is_named_in_capitals_or_is_one_of_a_list(name):
+    shown = COMMANDS[name].get_help(typer.Context(COMMANDS[name]))
+    assert re.findall(r"<[a-z]+>|(?<!\[)\[(?!required)[a-z]+\]|\{[a-z]+\}", shown) == []
+
+
 def test_help_loads_nothing_heavy():
     loaded = loaded_by("sys.argv = ['codagent-train', '--help']; import codagent_train.cli; codagent_train.cli.main()")
     assert loaded & (HEAVY | {"numpy", "transformers", "safetensors", "matplotlib"}) == set()

@@ -15,9 +15,9 @@ def improve(
     repositories: Annotated[
         list[str], typer.Argument(metavar="REPO...", help="Folders of Python repositories whose tests pass.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
     *,
-    model: Annotated[str, typer.Option(help="The model to improve, embedded:NAME.")] = "embedded:qwen2.5-coder-0.5b",
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model to improve, embedded:NAME.")] = "embedded:qwen2.5-coder-0.5b",
     hours: Annotated[float, typer.Option(parser=at_least(0.01, float), metavar="H", help="Hours that loops and training may take.")] = 3.0,
     count: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Tasks of each repository, at most.")] = 60,
     group: Annotated[int, typer.Option(parser=at_least(2), metavar="N", help="Loops at each task for training.")] = 4,
@@ -26,8 +26,10 @@ def improve(
     check: Annotated[
         str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
     ] = "",
-    sandbox: Annotated[str, typer.Option(help="Name of the sandbox; `local` has no isolation.", show_default="python")] = "",
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    sandbox: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.", show_default="python")
+    ] = "",
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything that is drawn.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
 ) -> None:
     """Improve a local model on tasks out of your repositories.

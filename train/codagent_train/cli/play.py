@@ -15,14 +15,15 @@ TASKS = 4  # in the pack that a person plays
 
 def play(
     environment: Annotated[
-        Literal["frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"], typer.Argument(help="The game.")
+        Literal["frozenlake", "control", "alchemy", "conventions", "terminal", "grid", "pde"],
+        typer.Argument(metavar="GAME", help="The game: frozenlake, control, alchemy, conventions, terminal, grid or pde."),
     ],
-    level: Annotated[str | None, typer.Option(help="Level of the game.", show_default="its first")] = None,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Level of the game.", show_default="its first")] = None,
     hard: Annotated[bool, typer.Option("--hard", help="Short for --level hard.")] = False,
     memory: Annotated[
         bool, typer.Option("--memory", help="Let the game show what it remembers of earlier tasks, as the paper's does.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Number of the pack.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Number of the pack.")] = 0,
 ) -> None:
     """Play four tasks yourself, in few words.
 

@@ -22,7 +22,9 @@ def eval_(
     weights: Annotated[
         str | None,
         typer.Argument(
-            help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.", show_default=False
+            metavar="WEIGHTS",
+            help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -33,9 +35,11 @@ def eval_(
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="With --matrix: also draw a figure.", show_default=False)] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Recipe or run that says how the weights are asked, and on which device.", show_default="the run's own"),
+        typer.Option(
+            metavar="RECIPE", help="Recipe or run that says how the weights are asked, and on which device.", show_default="the run's own"
+        ),
     ] = None,
-    level: Annotated[str | None, typer.Option(help="small, easy or hard.", show_default="the recipe's")] = None,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="small, easy or hard.", show_default="the recipe's")] = None,
     tasks: Annotated[
         int | None, typer.Option(parser=at_least(1), metavar="N", help="Tasks in a pack.", show_default="the recipe's")
     ] = None,
@@ -116,7 +120,7 @@ def _eval_matrix(file: Path, *, json: Path | None, png: Path | None, on: str | N
 
 
 def plot(
-    out: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="File of the picture.", show_default="reward.png in the folder")] = None,
 ) -> None:
     """Draw the rewards of a run.
@@ -134,7 +138,7 @@ def export_data(
     loops: Annotated[
         list[str], typer.Argument(metavar="LOOPS...", help="Folders of recorded loops, or single records.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
 ) -> None:
     """Write recorded loops as data for other trainers.
 

@@ -26,12 +26,12 @@ def tasks(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
     *,
     count: Annotated[
         int, typer.Option(parser=at_least(1), metavar="N", help="Tasks of each repository, at most; or packs of the domain.")
     ] = 20,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of bugs.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the choice of bugs.")] = 0,
     split: Annotated[
         Literal["auto", "repository", "module"],
         typer.Option(
@@ -41,7 +41,7 @@ def tasks(
     check: Annotated[
         str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
     ] = "",
-    sandbox: Annotated[str | None, typer.Option(help="Name of the sandbox; `local` has no isolation.")] = None,
+    sandbox: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.")] = None,
     jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Sandboxes side by side.")] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
 ) -> None:

@@ -27,15 +27,15 @@ On = Annotated[
 
 
 def run(
-    recipe: Annotated[
-        str, typer.Argument(help="A .toml file, or the name of a recipe: toy, smoke, imitate, learn, circle, local, frozenlake, paper.")
-    ],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A .toml file, or a name that `codagent-train recipe` lists.")],
     *,
-    out: Annotated[Path, typer.Option(help="Folder for metrics and checkpoints.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for metrics and checkpoints.")],
     weights: Weights = None,
-    seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed, in place of the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
-    log: Annotated[list[str] | None, typer.Option(help="Also send the metrics to tensorboard or trackio. Repeatable.")] = None,
+    log: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Also send the metrics to tensorboard or trackio. Repeatable.")
+    ] = None,
     on: On = None,
 ) -> None:
     """Train a policy as a recipe says.
@@ -85,7 +85,7 @@ def run(
     exit_if_one_of_several()
 
 
-def recipe(name: Annotated[str | None, typer.Argument(help="Name of a recipe.", show_default="all names")] = None) -> None:
+def recipe(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a recipe.", show_default="all names")] = None) -> None:
     """Print a recipe to copy, or list the recipes."""
     from codagent_train.recipe.schema import find_recipe, shipped_recipes
 
@@ -96,7 +96,7 @@ def check(
     sources: Annotated[
         list[str], typer.Argument(metavar="RECIPE|LOOPS...", help="A recipe, or folders of recorded loops.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the run, to check its disk.")] = Path(),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run, to check its disk.")] = Path(),
     weights: Weights = None,
 ) -> None:
     """Estimate what a run needs, or list the loops to learn from.

@@ -17,8 +17,10 @@ from codagent_train.cli.say import say
 
 
 def import_(
-    source: Annotated[str, typer.Argument(help="A name of `codagent models list`, a .gguf file, a folder, or OWNER/NAME of the hub.")],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A name of `codagent models list`, a .gguf file, a folder, or OWNER/NAME of the hub.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
 ) -> None:
     """Make a folder of weights to train from.
 
@@ -35,7 +37,9 @@ def import_(
 
 
 def export(
-    weights: Annotated[str, typer.Argument(help="A run (its last checkpoint), a checkpoint, an adapter, or a folder of weights.")],
+    weights: Annotated[
+        str, typer.Argument(metavar="WEIGHTS", help="A run (its last checkpoint), a checkpoint, an adapter, or a folder of weights.")
+    ],
     to: Annotated[
         Literal["merged", "gguf", "gguf-adapter", "hub-folder"],
         typer.Option(
@@ -43,7 +47,7 @@ def export(
             " with its base, for adapter:FILE; hub-folder: a folder to upload."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder or file to make.")],
+    out: Annotated[Path, typer.Option(metavar="PATH", help="Folder or file to make.")],
 ) -> None:
     """Write trained weights for use elsewhere."""
     from codagent.models.weights.download import weights_dir
@@ -58,10 +62,13 @@ def export(
 
 def serve(
     weights: Annotated[
-        str, typer.Argument(help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.")
+        str,
+        typer.Argument(
+            metavar="WEIGHTS", help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub."
+        ),
     ],
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(parser=at_least(0, most=65535), metavar="N", help="Port to listen on; 0 takes a free one.")] = 0,
     engine: Annotated[
         Literal["local", "vllm"] | None,
