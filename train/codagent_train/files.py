@@ -31,6 +31,12 @@ def require_empty(out: Path) -> Path:
     return out
 
 
+def require_folder(source: Path) -> None:
+    """Raise UsageError unless `source` is a folder."""
+    if not source.is_dir():
+        raise UsageError(f"{source} is not a folder; give the folder of a Python repository")
+
+
 def make_writable(out: Path) -> None:
     """Make a folder for results, with those above it, unless it exists. Raises UsageError when no file can be written there."""
     with _refuse_place(out):

@@ -11,7 +11,8 @@ from tests.train.command import run_train
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
+SHIPPED = Path(__file__).parents[3] / "train/codagent_train/recipe/shipped"
+TOY = (SHIPPED / "toy.toml").read_text()
 
 
 @pytest.fixture
@@ -78,22 +79,13 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(run_train("recipe", "toy").stdout)
     assert file.read_text() == TOY
-    assert run_train("recipe").stdout.split() == [
-        "circle",
-        "control",
-        "control-lessons",
-        "frozenlake",
-        "imitate",
-        "lake",
-        "lake-further",
-        "learn",
-        "lessons",
-        "local",
-        "mixed",
-        "mixed-lessons",
-        "paper",
-        "smoke",
-        "toy",
-    ]
     refused = run_train("recipe", "absent")
     assert (refused.returncode, "one of circle, control" in refused.stderr) == (2, True)
+
+
+def test_the_recipes_are_listed_with_what_they_are_for():
+    lines = run_train("recipe").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(path.stem for path in SHIPPED.iterdir())
+    described = {name: text.strip() for name, _, text in (line.partition(" ") for line in lines)}
+    assert described["toy"] == "A two-layer model with random weights learns to pass a secret on in its notes"
+    assert all(10 < len(text) < 200 and "\n" not in text for text in described.values())

@@ -175,6 +175,9 @@ def test_the_command_says_what_it_lacks(tmp_path):
     done = evaluated(save_weights(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"codagent-train: {tmp_path} is not from a run; say with --recipe")
+    done = evaluated("toy")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("codagent-train: toy is no folder on this machine, so it would be a name on the hub; say with --recipe")
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_played(tmp_path):

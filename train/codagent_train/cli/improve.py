@@ -38,12 +38,15 @@ def improve(
     """
     from codagent.errors import UsageError
     from codagent.models.weights.catalog import find_entry
+    from codagent_train.files import require_folder
     from codagent_train.improve.page import PAGE, write_page
     from codagent_train.improve.phases import Improvement, Improver
 
     kind, _, name = model.partition(":")
     if kind != "embedded" or find_entry(name) is None:
         raise UsageError(f"{model} cannot be improved here; give embedded:NAME, with a name of `codagent models list`")
+    for path in repositories:
+        require_folder(Path(path))
     folders = tuple(str(Path(path).resolve()) for path in repositories)
     wanted = Improvement(folders, model, hours, count, group, iterations, steps, sandbox, seed, check)
     Improver(wanted, out, say).run(resume=resume)

@@ -87,9 +87,14 @@ def run(
 
 def recipe(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a recipe.", show_default="all names")] = None) -> None:
     """Print a recipe to copy, or list the recipes."""
-    from codagent_train.recipe.schema import find_recipe, shipped_recipes
+    from codagent_train.recipe.schema import describe_recipe, find_recipe, shipped_recipes
 
-    print("\n".join(shipped_recipes()) if name is None else find_recipe(name).read_text(encoding="utf-8"), end="" if name else "\n")
+    if name is not None:
+        print(find_recipe(name).read_text(encoding="utf-8"), end="")
+        return
+    names = shipped_recipes()
+    for each in names:
+        print(f"{each:{max(map(len, names))}}  {describe_recipe(each)}")
 
 
 def check(

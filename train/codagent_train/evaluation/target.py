@@ -39,7 +39,9 @@ def find_target(weights: WeightsRef, *, recipe_name: str | None = None) -> EvalT
     """
     run = weights.run
     if run is None and recipe_name is None:
-        raise UsageError(f"{weights.location} is not from a run; say with --recipe how to ask it: frozenlake, smoke, a file, or a run")
+        is_here = Path(weights.location).is_absolute()  # else it is a name on the hub
+        what = "is not from a run" if is_here else "is no folder on this machine, so it would be a name on the hub"
+        raise UsageError(f"{weights.location} {what}; say with --recipe how to ask it: frozenlake, smoke, a file, or a run")
     return EvalTarget(weights, _read_recipe(recipe_name or str(run)), checkpoints.load_recipe(run).policy.weights if run else None)
 
 

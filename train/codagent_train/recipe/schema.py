@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -173,6 +175,12 @@ def find_recipe(name: str) -> Path:
 def shipped_recipes() -> Sequence[str]:
     """List the recipes that come with codagent."""
     return sorted(entry.name.removesuffix(".toml") for entry in resources.files(__package__).joinpath("shipped").iterdir())
+
+
+def describe_recipe(name: str) -> str:
+    """Say what a recipe is for: the first sentence of its file, or what stands before a colon in it."""
+    comment = itertools.takewhile(lambda line: line.startswith("#"), find_recipe(name).read_text(encoding="utf-8").splitlines())
+    return re.split(r"[.:](?:\s|$)", " ".join(line.removeprefix("#").strip() for line in comment), maxsplit=1)[0]
 
 
 def _find_problems(recipe: Recipe) -> Iterator[str]:

@@ -64,7 +64,8 @@ def make_tasks(request: TaskRequest, out: Path, workshop: Workshop, *, resume: b
             tasks += _make_from(name, sources[name], request, out, workshop)
         except (UsageError, RecordError) as error:
             refusals.append(error)
-            workshop.say(f"no tasks from {name}: {error}")
+            if len(sources) > 1:
+                workshop.say(f"no tasks from {name}: {error}")
     if not tasks:
         reason = refusals[-1] if refusals else "give a repository with more code, or with tests that notice a bug in it"
         raise UsageError(f"no task was made: {reason}")

@@ -13,7 +13,7 @@ from codagent.files import is_plain_folder
 from codagent.repository import git
 from codagent.repository.git.command import Git
 from codagent.repository.git.snapshot import temporary_index
-from codagent_train.files import atomic_output
+from codagent_train.files import atomic_output, require_folder
 
 MAX_FILES, MAX_BYTES = 2_000, 64 << 20
 _BRANCH = "refs/heads/main"
@@ -72,8 +72,7 @@ def name_repositories(sources: list[Path]) -> dict[str, Path]:
 
 
 def _list_sources(source: Path) -> list[Path]:
-    if not source.is_dir():
-        raise UsageError(f"{source} is not a folder; give the folder of a Python repository")
+    require_folder(source)
     if (source / ".git").exists():
         files = list(_list_tracked(source.resolve()))
     else:
