@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from codagent.sandbox.images.image import build
 from tests.fork_server import ForkServer
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_LONG = ("tests/train", "tests/docker/test_circle.py")  # minutes
 
 # A background job of a shell ignores SIGINT, and so would every command that a test starts and interrupts. `nohup` does it with SIGHUP. The
 # suite goes on to ignore that, but a command that it starts does not ignore what is handled here.
@@ -30,9 +33,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class FileScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/train" if nodeid.startswith("tests/train/") else nodeid.split("::", 1)[0]
+            return _place(nodeid)
 
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
     return FileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that all workers end at about the same time: a few long tests, then the files with many."""
+    sizes = Counter(_place(item.nodeid) for item in items)
+    items.sort(key=lambda item: ((place := _place(item.nodeid)) not in _LONG, -sizes[place]))
+
+
+def _place(nodeid: str) -> str:
+    return "tests/train" if nodeid.startswith("tests/train/") else nodeid.split("::", 1)[0]
 
 
 @pytest.fixture(scope="session")

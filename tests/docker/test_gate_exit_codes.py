@@ -85,7 +85,7 @@ def test_killing_the_shell_changes_neither_the_code_nor_what_comes_after(sandbox
 
 def test_a_fork_bomb_of_a_check_does_not_turn_the_next_into_a_pass(sandbox: DockerSandbox) -> None:
     assert sandbox.run_attested("perl -e 'fork while 1' & sleep 1; exit 4", timeout=5).exit_code in (4, 124)
-    assert sandbox.run_attested("exit 7", timeout=60).exit_code in (7, 124, 126)
+    assert sandbox.run_attested("exit 7", timeout=60).exit_code in (7, 124)
     assert sandbox.run_attested("exit 8", timeout=60).exit_code == 8
 
 
@@ -97,7 +97,7 @@ def test_checks_are_run_and_read_where_every_process_is_taken(sandbox: DockerSan
     assert {(result.exit_code, result.output) for result in results} == {(7, "seven\n")}
 
 
-@pytest.mark.parametrize(("failures", "code", "output"), [(1, 7, ""), (2, 126, "no room for another")])
+@pytest.mark.parametrize(("failures", "code", "output"), [(1, 7, ""), (2, 126, "could not start the check")])
 def test_a_check_that_the_engine_could_not_start_is_started_again(
     sandbox: DockerSandbox, monkeypatch: pytest.MonkeyPatch, failures: int, code: int, output: str
 ) -> None:

@@ -39,7 +39,7 @@ MAX_COMMAND = 100_000  # bytes; the kernel takes 128 KiB in one argument
 _CHECK_SCRIPT = 'exec </dev/null >>"$1" 2>&1 || exit 1; echo 1000 >/proc/self/oom_score_adj; exec nice -n 10 bash -c "$2"'
 _NOT_STARTED = -1  # in place of an exit code
 _NOTE_SHELL_KILLED = "\n[the sandbox's shell was killed, and all that ran with it; it was opened again]"
-_NOTE_NOT_STARTED = "the check could not be started: what ran before it has left so many processes that there is no room for another"
+_NOTE_NOT_STARTED = "the engine could not start the check"
 _NOTE_OUTPUT_CUT = "\n[the output was longer than the sandbox keeps]"
 
 
@@ -111,8 +111,9 @@ class DockerSandbox:
         """Run a command as `run` does, but by an exec of its own. The exit code is what the engine reports.
 
         For the first command this is the spare shell, which is up already. Any later one gets a fresh exec, which costs some 50 ms, because
-        the command before may have changed the processes that were there. The output comes through the long-lived shell, so a program of
-        the sandbox can forge it. The exit code does not.
+        the command before may have changed the processes that were there. Where it has left so many that the engine cannot start another
+        one, they are killed first. The output comes through the long-lived shell, so a program of the sandbox can forge it. The exit code
+        does not.
         """
         if "\0" in command or len(command.encode(errors="surrogateescape")) > MAX_COMMAND:
             return CommandResult(126, f"a check cannot hold a NUL byte, or more than {MAX_COMMAND:,} bytes", timed_out=False, seconds=0.0)
@@ -124,8 +125,8 @@ class DockerSandbox:
                 shell, self._attested = self._shell.open_another() if self._attested else self._shell.take_spare(), True
                 code = self._run_exec(shell, script, started + timeout)
                 if code == _NOT_STARTED:
-                    with self._shell.allow_more_processes():
-                        code = self._run_exec(self._shell.open_another(), script, started + timeout)
+                    self._shell.reopen()
+                    code = self._run_exec(self._shell.take_spare(), script, started + timeout)
         except KeyboardInterrupt:
             self._shell.reopen()
             raise

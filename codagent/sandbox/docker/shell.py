@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -106,15 +106,6 @@ class Shell:
         self.check_open()
         return self._open()
 
-    @contextmanager
-    def allow_more_processes(self, factor: int = 4) -> Iterator[None]:
-        """Raise the limit of processes within the block, so that the engine can start one where all that may be are there."""
-        set_pids_limit(self._client, self._container, self._definition.pids * factor)
-        try:
-            yield
-        finally:
-            set_pids_limit(self._client, self._container, self._definition.pids)
-
     def peek(self, log: str) -> Generator[str]:
         """Yield the end of an output as it is each time, by a shell of its own. For a thread of its own.
 
@@ -174,9 +165,12 @@ class Shell:
         if self._spare:
             yield self._spare.stream, _SPARE_PATIENCE
         yield self._open().stream, _PATIENCE
-        for factor in (4, 16):
-            with self.allow_more_processes(factor):
+        try:
+            for factor in (4, 16):
+                set_pids_limit(self._client, self._container, self._definition.pids * factor)
                 yield self._open().stream, _PATIENCE
+        finally:
+            set_pids_limit(self._client, self._container, self._definition.pids)
 
 
 def _read_chunks(stream: BinaryIO) -> Iterator[bytes]:
