@@ -44,6 +44,45 @@ def test_a_signal_that_python_would_drop_ends_the_command(number, code, moment):
     assert (done.returncode, done.stderr) == (code, "")
 
 
+IMPORTING = """
+import importlib, signal, sys, threading, time
+from codagent.cli import signals
+signals.listen()
+main, over, interrupts = threading.main_thread().ident, threading.Event(), 0
+
+def load(*names):
+    for name in names:
+        sys.modules.pop(name, None)
+        importlib.import_module(name)
+
+def load_until_over():
+    while not over.is_set(): load("colorsys", "sched")
+
+def interrupt_until_over():
+    while not over.wait(0.001): signal.pthread_kill(main, signal.SIGINT)
+
+threads = [threading.Thread(target=act, daemon=True) for act in (load_until_over, interrupt_until_over)]
+for thread in threads: thread.start()
+while interrupts < 300:
+    try:
+        while True: load("bisect", "keyword")
+    except KeyboardInterrupt:
+        interrupts += 1
+over.set()
+try:
+    time.sleep(0.5)
+except KeyboardInterrupt:
+    pass
+for thread in threads: thread.join(20)
+print([thread.is_alive() for thread in threads])
+"""
+
+
+def test_interrupts_keep_no_other_thread_from_importing():
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[False, False]\n", "")
+
+
 def test_another_error_that_python_drops_is_told_as_ever():
     program = BEGIN.format(number=0) + "Thing.end = lambda self: 1 / 0; thing = Thing(); del thing; print('on')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
