@@ -48,7 +48,7 @@ IMPORTING = """
 import importlib, signal, sys, threading, time
 from codagent.cli import signals
 signals.listen()
-main, over, interrupts = threading.main_thread().ident, threading.Event(), 0
+main, ready, over, interrupts = threading.main_thread().ident, threading.Event(), threading.Event(), 0
 
 def load(*names):
     for name in names:
@@ -59,20 +59,21 @@ def load_until_over():
     while not over.is_set(): load("colorsys", "sched")
 
 def interrupt_until_over():
-    while not over.wait(0.001): signal.pthread_kill(main, signal.SIGINT)
+    while ready.wait() and not over.is_set():
+        ready.clear()
+        time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
 
 threads = [threading.Thread(target=act, daemon=True) for act in (load_until_over, interrupt_until_over)]
 for thread in threads: thread.start()
 while interrupts < 300:
     try:
+        ready.set()
         while True: load("bisect", "keyword")
     except KeyboardInterrupt:
         interrupts += 1
 over.set()
-try:
-    time.sleep(0.5)
-except KeyboardInterrupt:
-    pass
+ready.set()
 for thread in threads: thread.join(20)
 print([thread.is_alive() for thread in threads])
 """
