@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # what a loop needs when its sandbox is being started is impo
     from codagent.store.ledger import Ledger
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_AHEAD = 3  # the sandboxes that a loop keeps ready: its tests run in so many, as they are and with the twins of each half
+_AHEAD = 4  # the sandboxes that a loop keeps ready: its tests run in three, as they are and with the twins of each half; one to go on in
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,8 @@ class Runner:
             loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
             hooks = Hooks(self.settings.hooks, self.root, spec.loop_id, folder / layout.RECORD)
             ask = None if spec.session else self._ask_changes  # on a session's terminal, the person types already
-            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, Toolbox(hooks, servers), ask)
+            toolbox, judged_in = Toolbox(hooks, servers), sandboxes.open_for_verdict
+            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, toolbox, ask, judged_in)
             yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
 
     def change_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> OpenedModel:

@@ -46,6 +46,7 @@ class Surroundings:
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind
     toolbox: Toolbox = Toolbox()  # a replay has no hooks and no servers
     ask_changes: Callable[[Sequence[str]], bool] | None = None  # asks a person whether suspicious changes may be; None: nobody is there
+    open_for_verdict: Callable[[], GateSandbox] | None = None  # gives a sandbox to the gates; None: `open_sandbox` does
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> G
     verdicts = layout.verdicts_path(around.loops)
     missing = [one.path for one in git.find_submodules(around.root, start_commit) if not one.is_here]
     image = "\n".join([around.image, *missing])  # a verdict holds as long as the same submodules are there
-    return Gates(around.root, start_commit, around.open_sandbox, rules=rules, image=image, cache=verdicts)
+    open_sandbox = around.open_for_verdict or around.open_sandbox
+    return Gates(around.root, start_commit, open_sandbox, rules=rules, image=image, cache=verdicts)
 
 
 def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:

@@ -79,17 +79,27 @@ class SandboxPool:
     """The sandboxes of one loop. The first one is started immediately."""
 
     def __init__(self, executor: ThreadPoolExecutor, start: Callable[[str], GateSandbox], loop_id: str, *, ahead: int = 0) -> None:
-        """Start the first sandbox in a thread of `executor`. From the first `open` on, `ahead` more are started before they are needed."""
+        """Start the first sandbox in a thread of `executor`. Each `open` starts what lacks of `ahead` more."""
         self._executor, self._start, self._loop_id, self._ahead = executor, start, loop_id, ahead
         self._lock = Lock()
         self._opened: list[GateSandbox] = []
         self._ready = deque([executor.submit(start, loop_id)])
 
     def open(self) -> GateSandbox:
-        """Return a fresh sandbox, waiting for it if it is still being started. Raises SandboxError when it does not start."""
+        """Return a fresh sandbox, waiting for it if it is still being started. Those that are needed later are started meanwhile.
+
+        Raises SandboxError when it does not start.
+        """
+        return self._open(self._ahead)
+
+    def open_for_verdict(self) -> GateSandbox:
+        """Return a fresh sandbox as `open` does, and start no other one meanwhile, which would slow down the tests in it."""
+        return self._open(0)
+
+    def _open(self, ahead: int) -> GateSandbox:
         with self._lock:
             upcoming = self._ready.popleft() if self._ready else None
-            self._ready.extend(self._executor.submit(self._start, self._loop_id) for _ in range(self._ahead - len(self._ready)))
+            self._ready.extend(self._executor.submit(self._start, self._loop_id) for _ in range(ahead - len(self._ready)))
         sandbox = upcoming.result() if upcoming else self._start(self._loop_id)
         self._opened.append(sandbox)
         return sandbox

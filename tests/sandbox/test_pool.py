@@ -37,3 +37,22 @@ def test_so_many_are_started_and_all_are_closed(ahead: int, opened: int, started
         assert len(rooms) == started
         assert [room.closed for room in rooms if room not in given] == [True] * (started - opened)
         assert not any(cast(Room, room).closed for room in given)
+
+
+def test_a_verdict_takes_what_is_ready_and_starts_no_more_than_it_needs() -> None:
+    started: list[str] = []
+
+    def start(loop: str) -> GateSandbox:
+        started.append(loop)
+        return cast(GateSandbox, Room())
+
+    with ThreadPoolExecutor() as executor, closing(SandboxPool(executor, start, "loop", ahead=2)) as pool:
+        pool.open()
+        pool.open_for_verdict()
+        pool.open_for_verdict()
+        executor.submit(int).result()
+        assert len(started) == 3
+        pool.open_for_verdict()
+        assert len(started) == 4
+        pool.open()
+    assert len(started) == 7
