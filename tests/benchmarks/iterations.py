@@ -3,10 +3,10 @@
 Seconds for each iteration more, also when the check is the repository's tests, which run with twins, beside what these tests take alone;
 turns per second of loops side by side, in all; and memory for each loop more.
 
-With --reply-seconds the model takes so long for each reply, and the iterations are told without that time: what codagent does while the
-model works then costs nothing, as with a real one.
+The model takes --reply-seconds for each reply, and the iterations are told without that time: what codagent does while the model works
+costs nothing then, as with a real one.
 
-.venv/bin/python tests/benchmarks/iterations.py [--runs 3] [--loops 8] [--reply-seconds 0]
+.venv/bin/python tests/benchmarks/iterations.py [--runs 3] [--loops 8] [--reply-seconds 0.5]
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--loops", type=int, default=8)
-    parser.add_argument("--reply-seconds", type=float, default=0.0)
+    parser.add_argument("--reply-seconds", type=float, default=0.5)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         repository = check_out("intervals", Path(name) / "repository")
