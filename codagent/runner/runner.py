@@ -133,8 +133,8 @@ class Runner:
             loop = so_far or new_loop(spec, model.model.name, self.settings, effective, image=image, secret=self._secret)
             hooks = Hooks(self.settings.hooks, self.root, spec.loop_id, folder / layout.RECORD)
             ask = None if spec.session else self._ask_changes  # on a session's terminal, the person types already
-            toolbox, judged_in = Toolbox(hooks, servers), sandboxes.open_for_verdict
-            around = Surroundings(self.root, self.loops, sandboxes.open, image, ledger, display.say, toolbox, ask, judged_in)
+            ways = (sandboxes.open, sandboxes.open_for_verdict)
+            around = Surroundings(self.root, self.loops, *ways, image, ledger, display.say, Toolbox(hooks, servers), ask)
             yield Prepared(spec, loop, model, effective.profile, around, packed, sandboxes)
 
     def change_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> OpenedModel:

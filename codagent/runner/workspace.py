@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,13 +40,13 @@ class Surroundings:
 
     root: Path  # the repository
     loops: Path  # the folder of its loops; verdicts are kept beside it
-    open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time
+    open_sandbox: Callable[[], GateSandbox]  # gives a fresh, pristine one each time, to work in
+    open_for_verdict: Callable[[], GateSandbox]  # the same, for the gates
     image: str  # names what the sandboxes are made of: verdicts hold for it alone; "": there are no checks
     ledger: Ledger
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind
     toolbox: Toolbox = Toolbox()  # a replay has no hooks and no servers
     ask_changes: Callable[[Sequence[str]], bool] | None = None  # asks a person whether suspicious changes may be; None: nobody is there
-    open_for_verdict: Callable[[], GateSandbox] | None = None  # gives a sandbox to the gates; None: `open_sandbox` does
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,7 @@ def open_gates(around: Surroundings, start_commit: str, settings: Settings) -> G
     verdicts = layout.verdicts_path(around.loops)
     missing = [one.path for one in git.find_submodules(around.root, start_commit) if not one.is_here]
     image = "\n".join([around.image, *missing])  # a verdict holds as long as the same submodules are there
-    open_sandbox = around.open_for_verdict or around.open_sandbox
-    return Gates(around.root, start_commit, open_sandbox, rules=rules, image=image, cache=verdicts)
+    return Gates(around.root, start_commit, around.open_for_verdict, rules=rules, image=image, cache=verdicts)
 
 
 def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earlier: Sequence[Episode] = ()) -> RepositoryEnvironment:
@@ -167,6 +166,6 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
         )
     start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
-    around = Surroundings(where.root, where.loops, partial(start_sandbox, loop.id), start_sandbox.image(), ledger, where.say)
-    around = replace(around, toolbox=Toolbox(servers=McpTools(earlier=where.steps)))
+    open_sandbox, toolbox = partial(start_sandbox, loop.id), Toolbox(servers=McpTools(earlier=where.steps))
+    around = Surroundings(where.root, where.loops, open_sandbox, open_sandbox, start_sandbox.image(), ledger, where.say, toolbox)
     return open_workspace(spec, settings, around, profile or recorded_profile, earlier=earlier)

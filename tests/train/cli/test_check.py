@@ -11,8 +11,7 @@ from tests.train.command import run_train
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-SHIPPED = Path(__file__).parents[3] / "train/codagent_train/recipe/shipped"
-TOY = (SHIPPED / "toy.toml").read_text()
+TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
 
 
 @pytest.fixture
@@ -85,7 +84,23 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
 
 def test_the_recipes_are_listed_with_what_they_are_for():
     lines = run_train("recipe").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(path.stem for path in SHIPPED.iterdir())
+    assert [line.split()[0] for line in lines] == [
+        "circle",
+        "control",
+        "control-lessons",
+        "frozenlake",
+        "imitate",
+        "lake",
+        "lake-further",
+        "learn",
+        "lessons",
+        "local",
+        "mixed",
+        "mixed-lessons",
+        "paper",
+        "smoke",
+        "toy",
+    ]
     described = {name: text.strip() for name, _, text in (line.partition(" ") for line in lines)}
     assert described["toy"] == "A two-layer model with random weights learns to pass a secret on in its notes"
     assert all(10 < len(text) < 200 and "\n" not in text for text in described.values())

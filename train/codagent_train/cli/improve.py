@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from codagent.cli.numbers import at_least
+from codagent_train.cli.options import Check, GoOn, Out
 from codagent_train.cli.say import say
 
 
@@ -15,7 +16,7 @@ def improve(
     repositories: Annotated[
         list[str], typer.Argument(metavar="REPO...", help="Folders of Python repositories whose tests pass.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    out: Out,
     *,
     model: Annotated[str, typer.Option(metavar="NAME", help="The model to improve, embedded:NAME.")] = "embedded:qwen2.5-coder-0.5b",
     hours: Annotated[float, typer.Option(parser=at_least(0.01, float), metavar="H", help="Hours that loops and training may take.")] = 3.0,
@@ -23,14 +24,12 @@ def improve(
     group: Annotated[int, typer.Option(parser=at_least(2), metavar="N", help="Loops at each task for training.")] = 4,
     iterations: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Attempts at each held-out task.")] = 4,
     steps: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Steps of training.")] = 20,
-    check: Annotated[
-        str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
-    ] = "",
+    check: Check = "",
     sandbox: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.", show_default="python")
     ] = "",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything that is drawn.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
+    resume: GoOn = False,
 ) -> None:
     """Improve a local model on tasks out of your repositories.
 

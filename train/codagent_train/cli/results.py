@@ -11,22 +11,15 @@ from codagent.cli.numbers import at_least
 from codagent.errors import UsageError
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
+from codagent_train.cli.options import WEIGHTS_ARGUMENT, On, Out
 from codagent_train.cli.say import say, show_markdown
-from codagent_train.cli.training import On
 
 if TYPE_CHECKING:
     from codagent_train.evaluation.report import Report
 
 
 def eval_(
-    weights: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="WEIGHTS",
-            help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: Annotated[str | None, WEIGHTS_ARGUMENT] = None,
     *,
     matrix: Annotated[
         Path | None,
@@ -138,7 +131,7 @@ def export_data(
     loops: Annotated[
         list[str], typer.Argument(metavar="LOOPS...", help="Folders of recorded loops, or single records.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    out: Out,
 ) -> None:
     """Write recorded loops as data for other trainers.
 

@@ -12,6 +12,7 @@ import typer
 
 from codagent.cli.numbers import at_least
 from codagent.protocols import GateSandbox
+from codagent_train.cli.options import Check, GoOn, Out
 from codagent_train.cli.say import say
 
 _HOUSES = "conventions"  # in place of repositories: packs of tasks that share the rules of a house
@@ -26,7 +27,7 @@ def tasks(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    out: Out,
     *,
     count: Annotated[
         int, typer.Option(parser=at_least(1), metavar="N", help="Tasks of each repository, at most; or packs of the domain.")
@@ -38,12 +39,10 @@ def tasks(
             help="What the held-out tasks have of their own: their repositories or their modules.", show_default="by what there is"
         ),
     ] = "auto",
-    check: Annotated[
-        str, typer.Option(metavar="CMD", help="The pytest command that runs the tests.", show_default="python -m pytest -q")
-    ] = "",
+    check: Check = "",
     sandbox: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.")] = None,
     jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Sandboxes side by side.")] = 2,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder that an earlier command began.")] = False,
+    resume: GoOn = False,
 ) -> None:
     """Make tasks for `codagent loop` out of repositories.
 

@@ -12,18 +12,11 @@ import typer
 
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
+from codagent_train.cli.options import On, Weights
 from codagent_train.cli.say import say
 
 if TYPE_CHECKING:
     from codagent_train.recipe.schema import Recipe
-
-Weights = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Folder of weights, or their name on the hub.", show_default="those of the recipe")
-]
-
-On = Annotated[
-    str | None, typer.Option("--on", metavar="ray[://HOST:PORT]", help="Play the loops on a Ray cluster.", show_default="this machine")
-]
 
 
 def run(
@@ -93,8 +86,9 @@ def recipe(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name
         print(find_recipe(name).read_text(encoding="utf-8"), end="")
         return
     names = shipped_recipes()
+    width = max(map(len, names))
     for each in names:
-        print(f"{each:{max(map(len, names))}}  {describe_recipe(each)}")
+        print(f"{each:{width}}  {describe_recipe(each)}")
 
 
 def check(

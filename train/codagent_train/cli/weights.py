@@ -13,6 +13,7 @@ import typer
 
 from codagent.cli.numbers import at_least
 from codagent_train.cli import library_logging
+from codagent_train.cli.options import WEIGHTS_ARGUMENT, Out
 from codagent_train.cli.say import say
 
 
@@ -20,7 +21,7 @@ def import_(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A name of `codagent models list`, a .gguf file, a folder, or OWNER/NAME of the hub.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    out: Out,
 ) -> None:
     """Make a folder of weights to train from.
 
@@ -61,12 +62,7 @@ def export(
 
 
 def serve(
-    weights: Annotated[
-        str,
-        typer.Argument(
-            metavar="WEIGHTS", help="A run (its last checkpoint), a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub."
-        ),
-    ],
+    weights: Annotated[str, WEIGHTS_ARGUMENT],
     *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(parser=at_least(0, most=65535), metavar="N", help="Port to listen on; 0 takes a free one.")] = 0,
