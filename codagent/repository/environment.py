@@ -93,7 +93,7 @@ class RepositoryEnvironment:
         sandbox = self._open(start)
         rules = RulesReader(sandbox, git.list_files(self._context.root, start.commit), self._profile, self._say)
         facts = self._gather_facts(start, sandbox, rules, notes)
-        form = answer_form(tuple(facts.files), self._profile) if self._profile.fill_tokens else ""
+        form = answer_form(facts.files, self._profile) if self._profile.fill_tokens else ""
         self._current = _Current(start, sandbox, rules, form)
         return Message("system", prompt(self._profile.prompt)), Message("user", self._write(facts))
 
@@ -202,7 +202,7 @@ class RepositoryEnvironment:
         if self._profile.fill_tokens:
             output, _ = self._run_checks(sandbox)
             shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
-            facts = replace(facts, files={path: sandbox.read(path) for path in shown}, checks_output=output)
+            facts = replace(facts, files=shown, checks_output=output)
         if self._context.limits is None:
             return facts
         feedback = start.outcome.feedback if start.outcome else ""

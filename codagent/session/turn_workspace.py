@@ -100,8 +100,8 @@ class TurnWorkspace:
         if profile.fill_tokens:
             output, _ = self._run_checks(task)
             shown = select_files(sandbox, paths, f"{task.instruction}\n{output}", profile.fill_tokens)
-            facts = replace(facts, files={path: sandbox.read(path) for path in shown}, checks_output=output)
-            self._form = answer_form(tuple(facts.files), profile)
+            facts = replace(facts, files=shown, checks_output=output)
+            self._form = answer_form(facts.files, profile)
         return write_session_message(facts, profile)
 
     def prepare(self, prompt: tuple[Message, ...]) -> None:

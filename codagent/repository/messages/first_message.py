@@ -6,13 +6,13 @@ Works on data alone: what has to be read, run or graded is done before.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from codagent.prompts import prompt
 from codagent.repository import tools
 from codagent.repository.attempts import Attempt, describe_attempts
-from codagent.repository.messages.repo_map import list_files
+from codagent.repository.messages.repo_map import ShownFile, list_files
 from codagent.repository.messages.rules import Rules, describe_rules
 from codagent.store.ledger import Spent
 from codagent.text import format_usd, pytest_summary, truncate_middle, utf8_size
@@ -61,7 +61,7 @@ class MessageFacts:
     attempts: Sequence[Attempt] = ()  # earlier ones at this task
     feedback: str = ""  # what the gates say of the files that the attempt starts from
     notes: str = ""
-    files: Mapping[str, bytes] = field(default_factory=dict)  # shown whole, the likeliest first: for models with `fill_tokens`
+    files: Sequence[ShownFile] = ()  # the likeliest first: for models with `fill_tokens`
     checks_output: str = ""  # what the checks print in the attempt's own sandbox
     earlier: str = ""  # what was said and done before in a session, in short; "": nothing
     submodules: Sequence[str] = ()  # their paths
@@ -128,7 +128,7 @@ def standard_message(facts: MessageFacts) -> list[MessagePart]:
 
 def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePart]:
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
-    shown = [MessagePart(_fence(path, data)) for path, data in reversed(list(facts.files.items()))]
+    shown = [MessagePart(_fence(file)) for file in reversed(facts.files)]
     files = shown or [MessagePart(list_files(facts.paths, facts.submodules), elastic=True)]
     printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
     return [
@@ -147,7 +147,7 @@ def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
     task = facts.task
     if not task.checks and is_question(task.instruction):
         return prompt("question")
-    return f"{prompt('first' if task.checks else 'first_unchecked')} {answer_form(tuple(facts.files), profile)}"
+    return f"{prompt('first' if task.checks else 'first_unchecked')} {answer_form(facts.files, profile)}"
 
 
 def is_question(text: str) -> bool:
@@ -157,14 +157,16 @@ def is_question(text: str) -> bool:
     return bool(_ASKS.match(asked)) or (not polite and text.rstrip().endswith("?"))
 
 
-def answer_form(shown: Sequence[str], profile: Profile) -> str:
+def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
     """Describe how the answer should look: a function where all shown files are Python and the model may give one, else a whole file.
 
     The function is asked for in a ```python block, which small models have seen most of. Of several files the likeliest is named, because
     a small model copies what stands there word for word.
     """
-    function = tools.DEFINE in tools.select_tools(profile) and all(path.endswith(".py") for path in shown)
-    what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0] if shown else 'PATH'}")
+    function = tools.DEFINE in tools.select_tools(profile) and all(file.path.endswith(".py") for file in shown)
+    what, block = (
+        ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0].path if shown else 'PATH'}")
+    )
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
@@ -196,10 +198,9 @@ def _earlier(text: str) -> str:
     return f"What was said and done before, in short:\n{text}" if text else ""
 
 
-def _fence(path: str, data: bytes) -> str:
-    text = data.decode(errors="replace")
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", text, re.MULTILINE)), default=0))
-    return f"{path}:\n{fence}\n{text.rstrip()}\n{fence}"
+def _fence(file: ShownFile) -> str:
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", file.text, re.MULTILINE)), default=0))
+    return f"{'' if file.whole else 'Parts of '}{file.path}:\n{fence}\n{file.text.rstrip()}\n{fence}"
 
 
 def _join(texts: Sequence[str]) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import log
 from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
-from codagent.text import BYTES_PER_TOKEN, escape_name, join_names
+from codagent.repository.messages.excerpt import excerpt_python
+from codagent.text import BYTES_PER_TOKEN, escape_name, join_names, utf8_size
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
 MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
+_NOT_FAILED = re.compile(r"^(SKIPPED|XFAIL|XPASS|PASSED)\b.*$", re.MULTILINE)  # lines of pytest that name other tests than those that fail
 _TEXTS = (".md", ".rst", ".txt", ".adoc", ".html")  # may quote code, and are not what a task wants changed
 _DEFINITION = r"^[[:space:]]*(async )?(export )?(def|class|function|func|fn|struct|interface) +[A-Za-z_][A-Za-z0-9_]*"
 
@@ -26,23 +29,37 @@ def list_files(paths: Sequence[str], submodules: Sequence[str] = ()) -> str:
     return f"{_list_files(paths)}\n{named}" if submodules else _list_files(paths)
 
 
-def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[str, ...]:
-    """Return the files that `about` (the task and the checks' output) is most likely about, best first, as many as fit whole.
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A file as the first message shows it."""
 
-    Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
+    path: str
+    text: str
+    whole: bool = True  # False: the text has parts of it
+
+
+def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[ShownFile, ...]:
+    """Return the files that `about` (the task and the checks' output) is most likely about, best first, as many as fit.
+
+    Of a Python file that does not fit whole, parts are shown. Tests are left out unless there is nothing else: the checks' output already
+    shows the part of them that matters.
     """
+    about = _NOT_FAILED.sub("", about)
     defined = _find_definitions(sandbox)
     ranked = _rank(paths, about, defined, _score_content(sandbox, about, [path for path in paths if path in defined]))
     left = max_tokens * BYTES_PER_TOKEN
     chosen = []
     for path in ranked[:MOST_FILES]:
         try:
-            size = len(sandbox.read(path))
+            text = sandbox.read(path).decode(errors="replace")
         except OSError:
             continue
-        if size <= left:
-            chosen.append(path)
-            left -= size
+        file = ShownFile(path, text)
+        if utf8_size(text) > left:
+            file = ShownFile(path, excerpt_python(path, text, about, left) if path.endswith(".py") else "", whole=False)
+        if file.text or file.whole:
+            chosen.append(file)
+            left -= utf8_size(file.text)
     return tuple(chosen)
 
 
@@ -60,16 +77,21 @@ def _list_files(paths: Sequence[str]) -> str:
 def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float]) -> list[str]:
     """Order the files that define something and are likely: those whose names are named, and those with most of the words in their text."""
     words = set(re.findall(r"[A-Za-z_]\w+", about))
-    score = {path: _score(path, about, words, defined[path]) + content.get(path, 0.0) for path in paths if path in defined}
-    sources = {path: points for path, points in score.items() if not _TEST.search(path)} or score
-    best = max(sources.values(), default=0)
-    likely = [path for path, points in sources.items() if points and (points >= best / 2 or content.get(path, 0.0) >= MOST_OF_IT)]
-    return sorted(likely, key=lambda path: -score[path])
+    named = {path: _score(path, about, words, defined[path]) for path in paths if path in defined}
+    total = {path: score + content.get(path, 0.0) for path, score in named.items()}
+    sources = [path for path, score in total.items() if score and not _TEST.search(path)] or [
+        path for path, score in total.items() if score
+    ]
+    most_named = max((named[path] for path in sources), default=0)
+    least = most_named / 2 if most_named else max((total[path] for path in sources), default=0.0) / 2
+    scores = named if most_named else total
+    likely = [path for path in sources if scores[path] >= least > 0 or content.get(path, 0.0) >= MOST_OF_IT]
+    return sorted(likely, key=lambda path: -total[path])
 
 
 def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
     """Score a file: 4 if `about` has its path, 3 if it names its test, 2 if it has a similar word, 1 for each of its definitions named."""
-    stem = PurePosixPath(path).stem
+    stem = PurePosixPath(path).stem.strip("_")
     test = re.compile(rf"test_{re.escape(stem)}\b|\b{re.escape(stem)}(_test|\.test|\.spec)\b")
     alike = len(stem) > 3 and any(word.lower().startswith(stem.lower()[:-1]) for word in words)
     return 4 * (path in about) + 3 * bool(test.search(about)) + 2 * alike + len(words & defined)

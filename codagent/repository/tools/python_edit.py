@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-PythonDefinition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+from codagent.repository.python_source import PythonDefinition, find_definitions, parse_python, split_python, start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +22,22 @@ class _Change:
 def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     """Put each definition of `new` in the place of the definition with the same name in `old`. Returns the file and the names replaced.
 
-    A class in `new` that lacks methods replaces only the methods that it has. A function that is a method in `old` replaces that method.
-    Imports and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring included, it replaces
-    the whole file. What is put into `old` has the line ends of its first line. Raises SyntaxError when either text is not Python.
+    A class in `new` that lacks anything, its docstring too, replaces only the methods that it has. A function that is a method in `old`
+    replaces that method. Imports and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring
+    included, it replaces the whole file. What is put into `old` has the line ends of its first line. Raises SyntaxError when either text is
+    not Python.
     """
     new = new.replace("\r\n", "\n")
-    before, after = _parse(old), _parse(new)
+    before, after = parse_python(old), parse_python(new)
     names = _names(after.body)
-    has_docstring = ast.get_docstring(after) or not ast.get_docstring(before)
-    if has_docstring and set(_names(before.body)) <= set(names) and _other_names(before.body) <= _other_names(after.body):
+    if _has_all_of(before, after):
         return new, tuple(names)
     changes = list(_changes(before.body, after.body, old, new))
     methods = {name: method for name, method in _unique_methods(before).items() if name not in _names(before.body)}
-    changes += [_replacement(methods[node.name], node, new) for node in _definitions(after.body) if node.name in methods]
+    changes += [_replacement(methods[node.name], node, new) for node in find_definitions(after.body) if node.name in methods]
     existing = {*_names(before.body), *methods}
     changes += _additions(before.body, after.body, existing, new)
-    lines, end = _split_lines(old), "\r\n" if "\r\n" in old.partition("\n")[0] + old.partition("\n")[1] else "\n"
+    lines, end = split_python(old), "\r\n" if "\r\n" in old.partition("\n")[0] + old.partition("\n")[1] else "\n"
     for change in sorted(changes, key=lambda change: change.start, reverse=True):
         lines[change.start : change.end] = [change.text.replace("\n", end)]
     return "".join(lines), tuple(name for name in names if name in existing)
@@ -46,29 +45,28 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
 
 def list_definitions(text: str) -> tuple[str, ...]:
     """Return the names of a file's functions and classes. Raises SyntaxError when the text is not Python."""
-    return tuple(_names(_parse(text).body))
+    return tuple(_names(parse_python(text).body))
 
 
-def _parse(text: str) -> ast.Module:
-    """Parse Python. Raises SyntaxError also for an expression that is nested too deeply for the parser."""
-    try:
-        return ast.parse(text)
-    except (RecursionError, MemoryError):
-        raise SyntaxError("an expression in it is nested too deeply") from None
+def _has_all_of(before: ast.Module | ast.ClassDef, after: ast.Module | ast.ClassDef) -> bool:
+    """Return whether `after` has each definition and each other name of `before`, and a docstring if `before` has one."""
+    has_docstring = ast.get_docstring(after) is not None or ast.get_docstring(before) is None
+    definitions = set(_names(before.body)) <= set(_names(after.body))
+    return has_docstring and definitions and _other_names(before.body) <= _other_names(after.body)
 
 
 def _changes(before: Sequence[ast.stmt], after: Sequence[ast.stmt], old: str, new: str) -> Iterator[_Change]:
-    theirs = {node.name: node for node in _definitions(before)}
-    for node in _definitions(after):
+    theirs = {node.name: node for node in find_definitions(before)}
+    for node in find_definitions(after):
         target = theirs.get(node.name)
-        if isinstance(node, ast.ClassDef) and isinstance(target, ast.ClassDef) and not set(_names(target.body)) <= set(_names(node.body)):
+        if isinstance(node, ast.ClassDef) and isinstance(target, ast.ClassDef) and not _has_all_of(target, node):
             yield from _changes(target.body, node.body, old, new)
         elif target:
             yield _replacement(target, node, new)
 
 
 def _replacement(target: PythonDefinition, node: PythonDefinition, new: str) -> _Change:
-    return _Change(_start(target), target.end_lineno or target.lineno, _indent(_source(node, new), " " * target.col_offset))
+    return _Change(start_of(target), target.end_lineno or target.lineno, _indent(_source(node, new), " " * target.col_offset))
 
 
 def _additions(before: Sequence[ast.stmt], after: Sequence[ast.stmt], existing: set[str], new: str) -> Iterator[_Change]:
@@ -91,7 +89,7 @@ def _is_at_top(node: ast.stmt) -> bool:
 
 def _unique_methods(tree: ast.Module) -> dict[str, PythonDefinition]:
     """Return the methods by name, without those whose name occurs in several classes."""
-    methods = [method for node in tree.body if isinstance(node, ast.ClassDef) for method in _definitions(node.body)]
+    methods = [method for node in tree.body if isinstance(node, ast.ClassDef) for method in find_definitions(node.body)]
     return {method.name: method for method in methods if sum(method.name == other.name for other in methods) == 1}
 
 
@@ -104,27 +102,14 @@ def _other_names(body: Sequence[ast.stmt]) -> set[str]:
     }
 
 
-def _definitions(body: Sequence[ast.stmt]) -> Iterator[PythonDefinition]:
-    return (node for node in body if isinstance(node, PythonDefinition))
-
-
 def _names(body: Sequence[ast.stmt]) -> list[str]:
-    return [node.name for node in _definitions(body)]
-
-
-def _start(node: PythonDefinition) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+    return [node.name for node in find_definitions(body)]
 
 
 def _source(node: PythonDefinition, text: str) -> str:
-    lines = _split_lines(text)[_start(node) : node.end_lineno]
+    lines = split_python(text)[start_of(node) : node.end_lineno]
     return textwrap.dedent("".join(lines).removesuffix("\n")) + "\n"
 
 
 def _indent(text: str, prefix: str) -> str:
-    return "".join(prefix + line if line.strip() else line for line in _split_lines(text))
-
-
-def _split_lines(text: str) -> list[str]:
-    """Split Python as its parser does: at LF, CR LF and CR, and not at a form feed or at the separators of Unicode."""
-    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+    return "".join(prefix + line if line.strip() else line for line in split_python(text))

@@ -2,15 +2,17 @@
 
 import pytest
 
+from codagent.models.tool_calls.formats import find_shown_files
 from codagent.prompts import prompt
 from codagent.repository.messages.first_message import MessageFacts, small_model_message
-from codagent.types import Profile, Task
+from codagent.repository.messages.repo_map import ShownFile
+from codagent.types import Message, Profile, Task
 
 SMALL = Profile(calling="text", tools=("define", "write", "finish"), fill_tokens=2000)
 
 
 def closing(instruction, *, checks=()):
-    facts = MessageFacts(Task("t", instruction, checks), ["a.py"], files={"a.py": b"def f(): ...\n"})
+    facts = MessageFacts(Task("t", instruction, checks), ["a.py"], files=[ShownFile("a.py", "def f(): ...\n")])
     return small_model_message(facts, SMALL)[-1].text
 
 
@@ -31,3 +33,10 @@ def test_a_task_is_told_the_form_of_its_answer(task):
 
 def test_with_checks_also_a_question_wants_a_change():
     assert closing("Can you mend f?", checks=("true",)).startswith(prompt("first"))
+
+
+def test_a_file_shown_in_parts_is_called_so_and_its_path_ends_the_line():
+    facts = MessageFacts(Task("t", "Mend f.", ()), ["a.py"], files=[ShownFile("a.py", "def f(): ...\n", whole=False)])
+    shown = small_model_message(facts, SMALL)[4].text
+    assert shown.startswith("Parts of a.py:\n```\ndef f(): ...\n```")
+    assert find_shown_files([Message("user", shown)]) == ("a.py",)

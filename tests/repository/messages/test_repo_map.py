@@ -20,6 +20,10 @@ def add(sandbox, **files):
     return tuple(sandbox.run("git ls-files", timeout=60).output.split())
 
 
+def select_paths(sandbox, paths, about, max_tokens):
+    return tuple(file.path for file in select_files(sandbox, paths, about, max_tokens))
+
+
 def test_the_file_whose_test_fails_and_that_defines_what_is_named_comes_alone(sandbox):
     paths = add(
         sandbox,
@@ -28,25 +32,47 @@ def test_the_file_whose_test_fails_and_that_defines_what_is_named_comes_alone(sa
         tests__test_summary="def test_median(): ...\n",
     )
     about = "the median is wrong\nFAILED tests/test_summary.py::test_median"
-    assert select_files(sandbox, paths, about, 1000) == ("pkg/summary.py",)
+    assert select_paths(sandbox, paths, about, 1000) == ("pkg/summary.py",)
 
 
 def test_files_that_are_likely_too_come_after_the_likeliest(sandbox):
     paths = add(sandbox, pkg__merge="def merge(xs): ...\n", pkg__gaps="def gaps(xs): ...\n", pkg__clock="def now(): ...\n")
-    assert select_files(sandbox, paths, "pkg/gaps.py: merge fails\ntests/test_merge.py", 1000) == ("pkg/gaps.py", "pkg/merge.py")
+    assert select_paths(sandbox, paths, "pkg/gaps.py: merge fails\ntests/test_merge.py", 1000) == ("pkg/gaps.py", "pkg/merge.py")
 
 
-def test_a_file_that_does_not_fit_whole_is_left_out(sandbox):
-    paths = add(sandbox, big="def target(): ...\n" + "# more\n" * 1000, small="def target(): ...\n")
-    assert select_files(sandbox, paths, "target is wrong", 100) == ("small.py",)
+def test_a_file_that_does_not_fit_whole_is_shown_in_parts(sandbox):
+    add(sandbox, big="def target(): ...\n" + "# more\n" * 1000, small="def target(): ...\n")
+    sandbox.write("big.js", b"function target() {}\n" * 1000)
+    sandbox.run("git add -A", timeout=60)
+    shown = select_files(sandbox, ("big.js", "big.py", "small.py"), "target is wrong", 100)
+    assert [(file.path, file.whole) for file in shown] == [("big.py", False), ("small.py", True)]
+    assert shown[0].text.startswith("def target(): ...\n\n# …")
+
+
+def test_a_private_module_is_found_by_its_test(sandbox):
+    paths = add(sandbox, pkg___parse="def read(): ...\n", pkg__parts="def show(): ...\n")
+    assert select_paths(sandbox, paths, "FAILED tests/test_parse.py::test_it", 1000) == ("pkg/_parse.py",)
+
+
+def test_a_test_that_was_skipped_names_no_file(sandbox):
+    paths = add(sandbox, pkg__mean="def mean(): ...\n", pkg__clock="def now(): ...\n")
+    about = "SKIPPED [1] tests/test_clock.py:7: no clock\nFAILED tests/test_mean.py::test_it"
+    assert select_paths(sandbox, paths, about, 1000) == ("pkg/mean.py",)
+
+
+def test_a_file_that_is_named_half_as_often_comes_second_whatever_the_texts_say(sandbox):
+    texts = {f"pkg__other{n}": f"def f{n}(): ...\n" for n in range(5)}
+    paths = add(sandbox, pkg__split="def pick(): ...\n# what is empty was divided\n", pkg__row="def cons(): ...\n", **texts)
+    about = "pkg/split.py\nFAILED tests/test_row.py - what is empty was divided"
+    assert select_paths(sandbox, paths, about, 1000) == ("pkg/split.py", "pkg/row.py")
 
 
 def test_tests_come_only_where_there_is_nothing_else(sandbox):
-    assert select_files(sandbox, add(sandbox, test_a="def test_target(): ...\n"), "test_target fails", 100) == ("test_a.py",)
+    assert select_paths(sandbox, add(sandbox, test_a="def test_target(): ...\n"), "test_target fails", 100) == ("test_a.py",)
 
 
 def test_nothing_named_is_nothing_shown(sandbox):
-    assert select_files(sandbox, add(sandbox, a="def target(): ...\n"), "hello", 100) == ()
+    assert select_paths(sandbox, add(sandbox, a="def target(): ...\n"), "hello", 100) == ()
 
 
 def test_where_no_name_is_named_the_text_decides(sandbox):
@@ -57,13 +83,13 @@ def test_where_no_name_is_named_the_text_decides(sandbox):
         pkg__spec="def read(text): ...\n",
     )
     about = "Which exception is raised when steps need each other in a circle?"
-    assert select_files(sandbox, paths, about, 1000) == ("pkg/errors.py",)
+    assert select_paths(sandbox, paths, about, 1000) == ("pkg/errors.py",)
 
 
 def test_a_word_that_all_files_have_says_less_than_a_rare_one(sandbox):
     texts = {f"pkg__f{n}": f"def f{n}(): return 'value of the list'\n" for n in range(6)}
     paths = add(sandbox, **texts, pkg__odd="def odd(): return 'a stale entry of the list'\n")
-    assert select_files(sandbox, paths, "why does the list keep a stale value?", 1000)[0] == "pkg/odd.py"
+    assert select_paths(sandbox, paths, "why does the list keep a stale value?", 1000)[0] == "pkg/odd.py"
 
 
 def test_a_file_with_most_of_the_words_comes_beside_one_that_is_named(sandbox):
@@ -74,24 +100,24 @@ def test_a_file_with_most_of_the_words_comes_beside_one_that_is_named(sandbox):
         pkg__tree="def walk(root): ...\n",
     )
     about = "Which function makes a regular expression of a rule?"
-    assert select_files(sandbox, paths, about, 1000) == ("pkg/rules.py", "pkg/pattern.py")
+    assert select_paths(sandbox, paths, about, 1000) == ("pkg/rules.py", "pkg/pattern.py")
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/cache.rst", "CACHE.TXT"])
 def test_a_text_that_quotes_code_is_no_source(sandbox, name):
     sandbox.write(name, b"The cache:\n\ndef get(key): ...\n")
     paths = add(sandbox, pkg__lru="def get(key): ...\n")
-    assert select_files(sandbox, paths, f"get is wrong; {name} says what the cache should do", 1000) == ("pkg/lru.py",)
+    assert select_paths(sandbox, paths, f"get is wrong; {name} says what the cache should do", 1000) == ("pkg/lru.py",)
 
 
 def test_what_names_say_is_not_outweighed_by_text(sandbox):
     paths = add(sandbox, pkg__mean="def mean(xs): ...\n", pkg__long="def other(): ...\n# the mean of the values of a list is wrong here\n")
-    assert select_files(sandbox, paths, "mean gives wrong values of a list", 1000)[0] == "pkg/mean.py"
+    assert select_paths(sandbox, paths, "mean gives wrong values of a list", 1000)[0] == "pkg/mean.py"
 
 
 @pytest.mark.parametrize("about", ["it's $(touch /tmp/x) `a` 'quoted words' ü ß", "((((", "* + ? [a-z] \\d{4,}", ""])
 def test_a_task_is_never_a_command_or_a_pattern(sandbox, about):
-    assert select_files(sandbox, add(sandbox, a="def target(): ...\n"), about, 100) == ()
+    assert select_paths(sandbox, add(sandbox, a="def target(): ...\n"), about, 100) == ()
 
 
 def test_a_small_repository_is_listed_and_a_large_one_counted():

@@ -105,3 +105,23 @@ def test_a_method_with_a_separator_in_a_string_keeps_it():
 def test_lines_of_a_file_with_long_line_ends_stay_long():
     old = "def f():\r\n    return 1\r\n\r\n\r\ndef g():\r\n    return 2\r\n"
     assert redefine(old, "import os\n\n\ndef f():\n    return 3\n")[0] == "import os\r\n" + old.replace("1", "3")
+
+
+CLASS = 'class A:\n    """Says what it is."""\n\n    size = 3\n\n    def f(self):\n        return 1\n'
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        "class A:\n    def f(self):\n        return 2\n",
+        'class A:\n    """It."""\n    def f(self):\n        return 2\n',
+        "class A:\n    size = 3\n    def f(self):\n        return 2\n",
+    ],
+)
+def test_a_class_that_lacks_the_docstring_or_an_attribute_loses_neither(new):
+    assert redefine(f"import os\n\n{CLASS}", new)[0] == f"import os\n\n{CLASS.replace('return 1', 'return 2')}"
+
+
+def test_a_class_with_everything_replaces_the_class():
+    new = CLASS.replace("size = 3", "size = 4")
+    assert redefine(f"import os\n\n{CLASS}", new)[0] == f"import os\n\n{new}"

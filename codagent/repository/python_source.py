@@ -1,0 +1,32 @@
+"""Reads Python without running it: its definitions, and where they stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+PythonDefinition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def parse_python(text: str) -> ast.Module:
+    """Parse Python. Raises SyntaxError also for an expression that is nested too deeply for the parser."""
+    try:
+        return ast.parse(text)
+    except (RecursionError, MemoryError):
+        raise SyntaxError("an expression in it is nested too deeply") from None
+
+
+def find_definitions(body: Sequence[ast.stmt]) -> Iterator[PythonDefinition]:
+    """Yield the functions and classes of a body, not those within them."""
+    return (node for node in body if isinstance(node, PythonDefinition))
+
+
+def start_of(node: ast.stmt) -> int:
+    """Return the first line of a statement, counted from 0, with its decorators."""
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]) - 1
+
+
+def split_python(text: str) -> list[str]:
+    """Split Python into lines as its parser does: at LF, CR LF and CR, and not at a form feed or at the separators of Unicode."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
