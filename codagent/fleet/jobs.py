@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -101,15 +102,20 @@ class RecordedLoops:
     """The loops on record, by what they work on. The latest counts."""
 
     def __init__(self, loops: Path) -> None:
-        self._ids: dict[tuple[tuple[Task, ...], bool], str] = {}
+        self._specs: defaultdict[tuple[tuple[Task, ...], bool], list[LoopSpec]] = defaultdict(list)
         for loop_id in layout.list_loops(loops):
             with suppress(RecordError, RepositoryError):  # a damaged record is nobody's
                 spec, _, _ = spec_of(load(loops / loop_id / layout.RECORD))
-                self._ids[spec.tasks, spec.iterate] = loop_id
+                self._specs[spec.tasks, spec.iterate].append(replace(spec, loop_id=loop_id))
 
     def find(self, pattern: LoopSpec) -> str:
         """Return the id of the latest loop with the same tasks. "": there is none."""
-        return self._ids.get((pattern.tasks, pattern.iterate), "")
+        return next((spec.loop_id for spec in reversed(self._specs[pattern.tasks, pattern.iterate])), "")
+
+    def find_group(self, pattern: LoopSpec) -> list[LoopSpec]:
+        """Return the loops of the latest group with the same tasks and as many members. []: there is none."""
+        alike = [spec for spec in self._specs[pattern.tasks, pattern.iterate] if spec.members == pattern.members]
+        return [spec for spec in alike if spec.group == alike[-1].group]
 
 
 def is_over(loop: Loop) -> bool:

@@ -24,7 +24,8 @@ def find_definitions(body: Sequence[ast.stmt]) -> Iterator[PythonDefinition]:
 
 def start_of(node: ast.stmt) -> int:
     """Return the first line of a statement, counted from 0, with its decorators."""
-    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]) - 1
+    decorators = node.decorator_list if isinstance(node, PythonDefinition) else []
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
 
 
 def split_python(text: str) -> list[str]:

@@ -15,9 +15,9 @@ from typing import Any
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.runner.display import Display
 from codagent.runner.executor import Executor, LocalExecutor, LoopRunner, RunnerOptions
-from codagent.runner.model import Access, find_target, open_model, say_which_model, worst_case
+from codagent.runner.model import Access, open_model, say_which_model, takes_memory, worst_case
 from codagent.runner.result import exit_code, is_resumable
-from codagent.runner.spec import LoopSpec, Person, Result, restrict_spec
+from codagent.runner.spec import LoopSpec, OpenedModel, Person, Result, restrict_spec, seed_of_member
 from codagent.runner.workspace import take_snapshot
 from codagent.settings.settings import Settings
 from codagent.store import layout
@@ -29,7 +29,7 @@ from codagent.types import Limits, Profile, Task
 
 Flags = Mapping[str, Any]
 Member = tuple[LoopRunner, LoopSpec, Display]
-_SHARED = ("embedded", "gguf", "adapter")  # models that are opened once, for all loops of a group
+OpenModel = Callable[..., OpenedModel]  # is called as `runner.model.open_model`
 
 
 def _agree(_: str) -> bool:
@@ -51,10 +51,12 @@ class LaunchOptions:
     all_: bool = False  # every loop runs to its end, also after one has passed
     confirm: Callable[[str], bool] = _agree  # asks the person a question; True where nobody can be asked
     executor: Executor = field(default_factory=LocalExecutor)
+    open_model: OpenModel = open_model
 
 
 def start(launch: LaunchOptions, pattern: LoopSpec, notes_file: Path | None) -> list[Result]:
-    """Run loops after `pattern`. Each has notes of its own when there are several, or when another loop writes `notes_file`.
+    """Run loops after `pattern`, which may name the group that they belong to. Each has notes of its own when there are several, or when
+    another loop writes `notes_file`.
 
     `notes_file` None: the notes of `pattern` are what each loop starts with.
     """
@@ -100,7 +102,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         if spec.notes_file and not stack.enter_context(_hold_notes_lock(Path(spec.notes_file), display)):
             spec = replace(spec, notes_file=str(folder / "notes.md"))
         answered = sum(len(episode.steps) for episode in so_far.episodes)
-        opening = partial(open_model, settings, access, recorded_profile, answered=answered, say=display.say)
+        opening = partial(launch.open_model, settings, access, recorded_profile, answered=answered, say=display.say)
         options = RunnerOptions(root, settings, loops, display, opening, access, recorded_profile)
         return stack.enter_context(closing(launch.executor.make_runner(options))).run(spec, so_far)
 
@@ -115,7 +117,14 @@ def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: 
         raise UsageError(f"loop {origin.id} has no iteration {at} to start from; it has {len(attempts)}")
     until = [episode for episode in origin.episodes if episode.position < at]
     tasks = spec.tasks[[task.id for task in spec.tasks].index(attempts[at - 1].task.id) :]
-    branch = replace(spec, tasks=tasks, begin=str(attempts[at - 1].commit), notes=replace(origin, episodes=tuple(until)).latest_notes)
+    branch = replace(
+        spec,
+        group="",
+        members=1,
+        tasks=tasks,
+        begin=str(attempts[at - 1].commit),
+        notes=replace(origin, episodes=tuple(until)).latest_notes,
+    )
     return replace(settings, limits=_raise_limits(settings.limits, flags)), branch
 
 
@@ -172,20 +181,21 @@ def _read_notes(launch: LaunchOptions, notes_file: Path, tasks: Sequence[Task], 
 def _members(launch: LaunchOptions, pattern: LoopSpec, display: Display, stack: ExitStack, shared: Path | None) -> Iterator[Member]:
     """Yield a runner, a spec and a display for each loop. A model that takes much memory is opened once, for all loops."""
     settings, access = launch.settings, launch.access
-    opening = partial(open_model, settings, access, at_once=min(launch.count, launch.at_once), say=display.say)
+    opening = partial(launch.open_model, settings, access, at_once=min(launch.count, launch.at_once), say=display.say)
 
     def make_runner() -> LoopRunner:
         options = RunnerOptions(launch.root, settings, launch.loops, display, opening, access)
         return stack.enter_context(closing(launch.executor.make_runner(options)))
 
-    shared_runner = make_runner() if launch.count == 1 or find_target(settings).startswith(_SHARED) else None
+    shared_runner = make_runner() if launch.count == 1 or takes_memory(settings) else None
     ids = sorted(layout.create_loop(launch.loops) for _ in range(launch.count))  # so that the order of records is that of their seeds
     for loop_id in ids:
         stack.callback(layout.remove_unrecorded, launch.loops / loop_id)  # when the loop never begins
     for number, loop_id in enumerate(ids):
         file = shared if shared and launch.count == 1 else launch.loops / loop_id / "notes.md"
-        seed = None if pattern.seed is None else pattern.seed + 100_000 * number
-        spec = replace(pattern, loop_id=loop_id, group=ids[0], members=launch.count, notes_file=str(file), seed=seed)
+        seed = seed_of_member(pattern.seed, number)
+        group, size = pattern.group or ids[0], max(pattern.members, launch.count)
+        spec = replace(pattern, loop_id=loop_id, group=group, members=size, notes_file=str(file), seed=seed)
         member_display = display if launch.count == 1 else launch.member(f"{number + 1}: ")
         yield shared_runner or make_runner(), spec, member_display
 

@@ -21,6 +21,8 @@ from codagent.types import Calling, Profile, Task
 if TYPE_CHECKING:
     from codagent.sandbox.pool import Allow
 
+_IN_PROCESS = ("embedded", "gguf", "adapter")
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -134,6 +136,11 @@ def open_model(
 def find_target(settings: Settings) -> str:
     """Return where the model that the settings name is: its full name or its address. Raises UsageError when there is no such model."""
     return _describe(settings).url
+
+
+def takes_memory(settings: Settings) -> bool:
+    """Return whether the model runs in this process, so that loops share it. Raises UsageError when there is no such model."""
+    return find_target(settings).startswith(_IN_PROCESS)
 
 
 def find_price(settings: Settings) -> Price | None:

@@ -71,6 +71,11 @@ class Result:
     used: Spent | None = None  # the part of `spent` that is certain; None: all of it
 
 
+def seed_of_member(seed: int | None, number: int) -> int | None:
+    """Return the seed of a loop of a group, which are numbered from 0."""
+    return None if seed is None else seed + 100_000 * number
+
+
 def effective_limits(settings: Settings, ready: OpenedModel, seed: int | None) -> EffectiveLimits:
     """Fit limits and profile to each other. Raises UsageError for a limit of money when no price is known."""
     limits = settings.limits

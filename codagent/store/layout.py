@@ -74,10 +74,15 @@ def verdicts_path(loops: Path) -> Path:
     return loops.parent / "verdicts.jsonl"
 
 
+def new_id() -> str:
+    """Return an id for a loop or a group of loops."""
+    return f"{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
 def create_loop(loops: Path) -> str:
     """Make the folder of a new loop, and return the loop's id. Ids sort by time."""
     while True:
-        loop_id = f"{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        loop_id = new_id()
         try:
             (loops / loop_id).mkdir()
         except FileExistsError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli import options, user_files
-from codagent.cli.commands.loops.many import Crowd, Jobs, On, TotalTokens, TotalUsd, open_executor, refuse_unknown_price
+from codagent.cli.commands.loops.many import Crowd, Jobs, On, TotalTokens, TotalUsd, open_crowd, refuse_unknown_price
 from codagent.cli.terminal.output import warn
 from codagent.repository import git
 from codagent.runner.result import UNFINISHED, change
@@ -62,8 +62,7 @@ def bench(
             patch = git.diff(job.launch.root, *changed, binary=True) if changed else ""
             predictions.add(job.name, result.loop.model, patch)
 
-    with open_executor(on, jobs) as (executor, at_once):
-        crowd = Crowd(executor, at_once, FleetBudget(total_tokens, total_usd))
+    with open_crowd(on, jobs, FleetBudget(total_tokens, total_usd)) as crowd:
         members = [_make_job(crowd, item, root, record, flags, seed) for item, root in left]
         refuse_unknown_price([job.launch.settings for job in members], total_usd)
         endings = crowd.run(members, predict)
@@ -93,4 +92,4 @@ def _make_job(crowd: Crowd, instance: Instance, root: Path, record: Path | None,
         user_rules=user_files.read_user_rules(),
     )
     launch = crowd.launch(instance.instance_id, root, loops, settings)
-    return LoopJob(instance.instance_id, launch, pattern, options.person(warn, flags), flags, crowd.find_recorded(loops, pattern))
+    return LoopJob(instance.instance_id, launch, pattern, options.person(warn, flags), flags, crowd.recorded(loops).find(pattern))

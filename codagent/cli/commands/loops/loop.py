@@ -99,9 +99,11 @@ def loop(
 
     pattern = LoopSpec("", "", (), iterate=True, rewrite=rewrite, start=from_, seed=seed)
     if files := [] if resume else find_files(task or ()):
-        if group > 1 or notes or dry_run:
-            raise UsageError("--group, --notes and --dry-run are for one task; give them with one task file")
-        crowd = CrowdOptions(on, jobs, total_tokens, total_usd, continue_, json_, stream_json)
+        if notes or dry_run:
+            raise UsageError("--notes and --dry-run are for one task; give them with one task file")
+        if group > 1 and not all_:
+            raise UsageError("with several task files, --group needs --all: there, no loop of a group ends the others")
+        crowd = CrowdOptions(on, group, jobs, total_tokens, total_usd, continue_, json_, stream_json)
         run_files(files, pattern, flags, Places(repo, record), crowd)
     if continue_ or total_tokens or total_usd:
         raise UsageError("--continue, --total-tokens and --total-usd are for several task files; --resume ID continues one loop")

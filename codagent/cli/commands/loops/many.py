@@ -18,7 +18,7 @@ from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, UsageError
 from codagent.runner.result import KEYS, describe_outcome, describe_spent, summary
-from codagent.runner.spec import LoopSpec, Result
+from codagent.runner.spec import Result
 from codagent.settings.settings import Settings
 from codagent.text import format_usd
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from codagent.fleet.jobs import LoopJob, RecordedLoops
     from codagent.runner.executor import Executor
     from codagent.runner.launch import LaunchOptions
+    from codagent.runner.shared_models import SharedModels
 
 On = Annotated[
     str | None,
@@ -73,6 +74,15 @@ def open_executor(on: str | None, jobs: int | None) -> Iterator[tuple[Executor, 
         yield executor, jobs or executor.slots
 
 
+@contextmanager
+def open_crowd(on: str | None, jobs: int | None, budget: FleetBudget) -> Iterator[Crowd]:
+    """Open what runs the loops of a command within `budget`, and the models that they share. `on` None: they run here."""
+    from codagent.runner.shared_models import SharedModels
+
+    with open_executor(on, jobs) as (executor, at_once), closing(SharedModels(at_once)) as models:
+        yield Crowd(executor, at_once, budget, models)
+
+
 def refuse_unknown_price(all_settings: Sequence[Settings], usd: float | None) -> None:
     """Raise UsageError when a limit of money for all loops cannot hold, because the price of a model is not known."""
     from codagent.runner.model import find_price
@@ -102,6 +112,7 @@ class Crowd:
     executor: Executor
     at_once: int
     budget: FleetBudget
+    models: SharedModels  # those that run in this process
     said: set[str] = field(default_factory=set)  # the sentences that were shown
     _recorded: dict[Path, RecordedLoops] = field(default_factory=dict)
 
@@ -110,13 +121,14 @@ class Crowd:
         from codagent.runner.launch import LaunchOptions
 
         display = JobLines(name, self.said)
-        return LaunchOptions(root, loops, settings, options.access(settings.model), display, lambda _: display, executor=self.executor)
+        access = options.access(settings.model)
+        return LaunchOptions(root, loops, settings, access, display, lambda _: display, executor=self.executor, open_model=self.models.open)
 
-    def find_recorded(self, loops: Path, pattern: LoopSpec) -> str:
-        """Return the id of the latest loop in the folder `loops` with the tasks of `pattern`. "": there is none."""
+    def recorded(self, loops: Path) -> RecordedLoops:
+        """Return what is on record in the folder `loops`, as it was when it was asked first."""
         from codagent.fleet.jobs import RecordedLoops
 
-        return self._recorded.setdefault(loops, self._recorded.get(loops) or RecordedLoops(loops)).find(pattern)
+        return self._recorded.setdefault(loops, self._recorded.get(loops) or RecordedLoops(loops))
 
     def run(self, jobs: Sequence[LoopJob], on_end: OnEnd = lambda _job, _result: None) -> Endings:
         """Run the loops. `on_end` hears of each that has a result, as it ends."""

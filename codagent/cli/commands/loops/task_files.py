@@ -1,4 +1,4 @@
-"""`codagent loop` on several task files: each is a loop of its own, with notes of its own."""
+"""`codagent loop` on several task files: each is a loop of its own, or a group of loops, with notes of its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from codagent.cli import options, user_files
-from codagent.cli.commands.loops.many import Crowd, open_executor, refuse_unknown_price
+from codagent.cli.commands.loops.many import Crowd, open_crowd, refuse_unknown_price
 from codagent.cli.commands.loops.request import find_root, read_request, read_request_file
 from codagent.cli.terminal.output import warn
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.runner.spec import LoopSpec
+from codagent.runner.spec import LoopSpec, seed_of_member
+from codagent.store import layout
 
 if TYPE_CHECKING:
     from codagent.fleet.jobs import LoopJob
@@ -31,6 +32,7 @@ class CrowdOptions:
     """How the loops of a command run."""
 
     on: str | None  # None: on this machine
+    group: int  # so many loops run at each file
     jobs: int | None
     total_tokens: int | None
     total_usd: float | None
@@ -46,10 +48,9 @@ def run_files(files: Sequence[Path], pattern: LoopSpec, flags: dict[str, Any], p
     names = [path.stem for path in files]
     if len(set(names)) < len(names):
         names = [str(path) for path in files]
-    with open_executor(chosen.on, chosen.jobs) as (executor, at_once):
-        crowd = Crowd(executor, at_once, FleetBudget(chosen.total_tokens, chosen.total_usd))
+    with open_crowd(chosen.on, chosen.jobs, FleetBudget(chosen.total_tokens, chosen.total_usd)) as crowd:
         maker = JobMaker(crowd, pattern, flags, places, again=chosen.continue_)
-        members = [maker.make(name, path) for name, path in zip(names, files, strict=True)]
+        members = [job for name, path in zip(names, files, strict=True) for job in maker.make(name, path, chosen.group)]
         refuse_unknown_price([job.launch.settings for job in members], chosen.total_usd)
         endings = crowd.run(members)
     endings.finish(json_=chosen.json_, stream=chosen.stream)
@@ -64,18 +65,37 @@ class JobMaker:
         self._pattern = replace(pattern, user_rules=user_files.read_user_rules())
         self._starts: dict[Path, str] = {}
 
-    def make(self, name: str, path: Path) -> LoopJob:
-        """Make the job of a task file. Raises UsageError when the file or the command lacks something."""
+    def make(self, name: str, path: Path, size: int) -> list[LoopJob]:
+        """Make the jobs of a task file, a group of `size`. Raises UsageError when the file or the command lacks something."""
         from codagent.fleet.jobs import LoopJob
 
         file = read_request_file(str(path))
         root = find_root(self._places.repo, file)
         tasks, settings = read_request(file, root, self._flags)
         loops = options.loops_dir(root, self._places.record, make=True)
-        pattern = replace(self._pattern, tasks=tasks, start_commit=file.start or self._find_start(root))
-        recorded = self._crowd.find_recorded(loops, pattern) if self._again else ""
+        pattern = replace(self._pattern, tasks=tasks, start_commit=file.start or self._find_start(root), members=size)
         resuming = {key: value for key, value in self._flags.items() if key not in ("checks", "protect", "allow")}
-        return LoopJob(name, self._crowd.launch(name, root, loops, settings), pattern, options.person(warn, resuming), resuming, recorded)
+        person = options.person(warn, resuming)
+        jobs = []
+        for number, (member, recorded) in enumerate(self._find_members(loops, pattern), 1):
+            called = name if size == 1 else f"{name} ({number} of {size})"
+            jobs.append(LoopJob(called, self._crowd.launch(called, root, loops, settings), member, person, resuming, recorded))
+        return jobs
+
+    def _find_members(self, loops: Path, pattern: LoopSpec) -> list[tuple[LoopSpec, str]]:
+        """Return what each loop of a group is to do, and the id of its record. "": it begins."""
+        if pattern.members == 1:
+            return [(pattern, self._crowd.recorded(loops).find(pattern) if self._again else "")]
+        seeds = [seed_of_member(pattern.seed, number) for number in range(pattern.members)]
+        before = self._crowd.recorded(loops).find_group(pattern) if self._again else []
+        left = before if {spec.seed for spec in before} <= set(seeds) else []
+        group = left[0].group if left else layout.new_id()
+        members = []
+        for seed in seeds:
+            found = next((spec for spec in left if spec.seed == seed), None)
+            left = [spec for spec in left if spec is not found]
+            members.append((replace(pattern, group=group, seed=seed), found.loop_id if found else ""))
+        return members
 
     def _find_start(self, root: Path) -> str:
         from codagent.runner.workspace import take_snapshot

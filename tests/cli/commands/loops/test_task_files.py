@@ -1,6 +1,7 @@
 """`codagent loop` on several task files, and on a folder of them."""
 
 import json
+import shutil
 
 import pytest
 
@@ -63,6 +64,36 @@ def test_what_is_over_is_counted_and_what_was_broken_off_goes_on(codagent, scrip
     assert len(loops(repository)) == 4  # without --continue, they begin anew
 
 
+def test_each_file_is_a_group_of_loops(codagent, script, repository, tasks):
+    words = ("loop", str(tasks / "one.toml"), str(tasks / "two.toml"), *LOCAL, "--group", "2", "--all", "--jobs", "3", "--seed", "5")
+    done = codagent(*words, "--model", script(FIX), "--rewrite", "never", "--json")
+    assert [loop["name"] for loop in told(done)["loops"]] == ["one (1 of 2)", "one (2 of 2)", "two (1 of 2)", "two (2 of 2)"], done.stderr
+    groups = {}
+    for loop in loops(repository):
+        job = loop.settings["job"]
+        assert (job["group"], job["members"]) == (loop.group, 2)
+        groups.setdefault((loop.group, loop.attempts[0].task.instruction), set()).add(job["seed"])
+    assert sorted((task, seeds) for (_, task), seeds in groups.items()) == [("mend one", {5, 100_005}), ("mend two", {5, 100_005})]
+
+
+def test_a_group_goes_on_with_those_that_were_broken_off_or_never_began(codagent, script, repository, tasks):
+    words = ("loop", str(tasks / "one.toml"), str(tasks / "two.toml"), *LOCAL, "--group", "3", "--all", "--rewrite", "never", "--json")
+    model = script(FIX)
+    assert codagent(*words, "--model", model).returncode == 0
+    first, second = [loop for loop in loops(repository) if loop.attempts[0].task.instruction == "mend two"][:2]
+    record = repository / f".codagent/loops/{first.id}/record.jsonl"
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:4]))
+    shutil.rmtree(repository / f".codagent/loops/{second.id}")
+    before = {loop.id: loop.group for loop in loops(repository)}
+    done = codagent(*words, "--model", model, "--continue")
+    after = {loop.id: loop.group for loop in loops(repository)}
+    assert (done.returncode, len(after)) == (0, 6), done.stderr
+    assert before.items() <= after.items()
+    assert list(after.values()).count(first.group) == 3
+    more = codagent(*words, "--model", model, "--continue", "--seed", "3")
+    assert (more.returncode, len(loops(repository))) == (0, 12), more.stderr  # with other seeds, it is another group
+
+
 def test_limits_hold_for_all_together(codagent, script, repository, tasks):
     words = ("loop", f"{tasks}/", "--check", CHECK, "--jobs", "3", "--model", script(tries("1", "2", "right")), *LOCAL, "--json")
     done = codagent(*words, "--total-tokens", "2000", "--max-tokens", "100000")
@@ -75,7 +106,7 @@ def test_limits_hold_for_all_together(codagent, script, repository, tasks):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--group", "2"), "are for one task"),
+        (("--group", "2"), "--group needs --all"),
         (("--notes", "n.md"), "are for one task"),
         (("--on", "spark"), "--on spark is not known"),
         (("--on", "ray://nowhere"), "--on ray://nowhere is not known"),
