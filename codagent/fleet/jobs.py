@@ -13,6 +13,7 @@ from codagent.errors import CodagentError, RecordError, RepositoryError
 from codagent.fleet.budget import FleetBudget
 from codagent.runner.executor import Executor
 from codagent.runner.launch import Flags, LaunchOptions, resume, start
+from codagent.runner.result import is_over
 from codagent.runner.spec import LoopSpec, Person, Result, spec_of
 from codagent.store import layout
 from codagent.store.ledger import Spent, read_spent
@@ -116,11 +117,6 @@ class RecordedLoops:
         """Return the loops of the latest group with the same tasks and as many members. []: there is none."""
         alike = [spec for spec in self._specs[pattern.tasks, pattern.iterate] if spec.members == pattern.members]
         return [spec for spec in alike if spec.group == alike[-1].group]
-
-
-def is_over(loop: Loop) -> bool:
-    """Whether a loop came to its end or to a limit. A loop that a failure or a person broke off is not over."""
-    return loop.end not in ("model", "sandbox", "interrupted", None)
 
 
 def _read_result(folder: Path, loop: Loop, spent: Spent) -> Result:

@@ -114,6 +114,11 @@ def is_resumable(loop: Loop) -> bool:
     return not loop.episodes or loop.episodes[-1].resumable
 
 
+def is_over(loop: Loop) -> bool:
+    """Whether a loop came to its end or to a limit. A loop that a failure or a person broke off is not over."""
+    return loop.end not in ("model", "sandbox", "interrupted", None)
+
+
 def iterates(loop: Loop) -> bool:
     """Whether attempts follow each other until the checks pass, as in `codagent loop`; in a run there is one."""
     return _is_asked(loop, "iterate")

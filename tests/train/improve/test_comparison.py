@@ -4,7 +4,7 @@ import pytest
 
 from codagent.store.record import Record
 from codagent.types import Episode, Loop, Message, Observation, Outcome, Reply, Sampling, Step, Task, ToolCall
-from codagent_train.improve.comparison import TaskResult, compare, mean_of, read_results
+from codagent_train.improve.comparison import LoopResult, compare, mean_of, measure_loops, read_results
 from codagent_train.improve.page import describe_difference
 from codagent_train.intervals import Estimate
 
@@ -25,30 +25,36 @@ def attempt(position, reward, *calls):
     return Episode("solve", position, Task("shop-0001", "mend it"), "", (), steps, "finished", outcome=Outcome(reward, reward == 1.0, ""))
 
 
-@pytest.fixture
-def results(tmp_path):
-    loop = Loop("l", "l", "repository", "m", "c")
-    with_record = tmp_path / "records" / "shop-0001" / "loops" / "l" / "record.jsonl"
-    with_record.parent.mkdir(parents=True)
-    record = Record(with_record, loop)
-    for episode in (attempt(0, 0.4, False, True), attempt(1, 1.0, True, True)):
+def write_loop(folder, name, end, *attempts):
+    file = folder / "loops" / name / "record.jsonl"
+    file.parent.mkdir(parents=True)
+    record = Record(file, Loop(name, name, "repository", "m", "c"))
+    for episode in attempts:
         record.on_episode_start(Episode("solve", episode.position, episode.task, "", ()))
         for step in episode.steps:
             record.on_reply(step.reply, None)
             record.on_step(step)
         record.on_episode_end(episode)
-    record.finish("passed")
+    record.finish(end)
     record.close()
-    return read_results(tmp_path / "records")
 
 
-def test_a_task_has_its_first_attempt_all_of_them_and_the_answers_without_code(results):
-    assert results == {"shop-0001": TaskResult(0.0, 1.0, 0.4, 0.25, 20)}
+def test_a_task_has_its_first_attempt_all_of_them_and_the_answers_without_code(tmp_path):
+    write_loop(tmp_path, "l", "passed", attempt(0, 0.4, False, True), attempt(1, 1.0, True, True))
+    assert read_results(tmp_path) == {"shop-0001": LoopResult("shop-0001", 0.0, 1.0, 0.4, 0.25, 20)}
+
+
+def test_each_loop_of_a_group_counts_and_one_that_was_broken_off_does_not(tmp_path):
+    write_loop(tmp_path, "a", "passed", attempt(0, 1.0, True))
+    write_loop(tmp_path, "b", "iterations", attempt(0, 0.2, True))
+    write_loop(tmp_path, "c", "interrupted", attempt(0, 0.3, True))
+    write_loop(tmp_path, "d", "iterations")
+    assert [result.reward for result in measure_loops(tmp_path)] == [1.0, 0.2]
 
 
 def test_a_difference_is_paired_by_task():
-    before = {name: TaskResult(0.0, 0.0, 0.5, 0.0, 1) for name in "abc"}
-    after = {name: TaskResult(float(name == "a"), 1.0, 0.5, 0.0, 1) for name in "abd"}
+    before = {name: LoopResult(name, 0.0, 0.0, 0.5, 0.0, 1) for name in "abc"}
+    after = {name: LoopResult(name, float(name == "a"), 1.0, 0.5, 0.0, 1) for name in "abd"}
     assert compare(before, after, "first").mean == 0.5
     assert compare(before, after, "reward") == Estimate(0.0, 0.0)
     assert compare(before, {"a": after["a"]}, "first") is None

@@ -10,8 +10,10 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent_train.errors import PhaseFailed
+from codagent_train.improve.commands import MAIN, run_command
+from codagent_train.improve.comparison import measure_loops
 from codagent_train.improve.page import write_page
-from codagent_train.improve.phases import MAIN, Improvement, Improver, read_times, write_recipe
+from codagent_train.improve.phases import Improvement, Improver, read_times, write_recipe
 from codagent_train.recipe.schema import Recipe, read_recipe
 
 WANTED = Improvement(("/nowhere/at/all",), "embedded:smollm2-135m", 0.01, 2, steps=3)
@@ -94,3 +96,63 @@ def test_a_page_without_results_claims_nothing(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "There are too few held-out tasks" in page
     assert "embedded:smollm2-135m, before and after" in page
+
+
+@pytest.fixture
+def improver(tmp_path):
+    """An Improver with two training tasks and a scripted model that solves them, and the lines that it says."""
+    out, lines = tmp_path / "out", []
+    repository = tmp_path / "shop"
+    repository.mkdir()
+    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "one"]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    (out / "tasks" / "train").mkdir(parents=True)
+    for name in ("shop-0001", "shop-0002"):
+        text = f'repository = "{repository}"\n[[task]]\nid = "{name}"\ninstruction = "mend {name}"\nchecks = ["test -e mended"]\n'
+        (out / "tasks" / "train" / f"{name}.toml").write_text(text)
+    return Improver(replace(WANTED, hours=1.0, sandbox="local"), out, lines.append), lines, out
+
+
+def script(out, *commands):
+    calls = [{"calls": [{"name": "bash", "arguments": {"command": command}}]} for command in commands]
+    (out / "script.json").write_text(json.dumps([*calls, {"calls": [{"name": "finish", "arguments": {"summary": "x"}}]}]))
+    return f"scripted:{out / 'script.json'}"
+
+
+def test_groups_of_loops_run_at_all_tasks_and_are_not_run_again(improver):
+    work, lines, out = improver
+    options = ("--group", "2", "--all", "--iterations", "1")
+    work.run_loops("record", "train", script(out, "touch mended"), options, size=2)
+    results = measure_loops(out / "records" / "record")
+    assert sorted((result.task, result.first) for result in results) == [("shop-0001", 1.0)] * 2 + [("shop-0002", 1.0)] * 2
+    assert lines[1] == "record: 0 of 4 loops ended, 27 minutes left of this phase"
+    work.run_loops("record", "train", "scripted:/nowhere", options, size=2)
+    assert lines[-1] == "record: 4 of 4 loops ended, 27 minutes left of this phase"
+
+
+def test_the_time_of_a_phase_ends_and_with_more_time_it_goes_on(improver, tmp_path):
+    work, lines, out = improver
+    (out / "times.json").write_text(json.dumps({"record": 27 * 60 - 4.0}))
+    model = script(out, f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; touch mended")
+    work.run_loops("record", "train", model, ("--iterations", "1"))
+    assert lines[-1] == "record: the time is over after 0 of 2 loops"
+    (tmp_path / "go").touch()
+    (out / "times.json").write_text("{}")
+    work.run_loops("record", "train", model, ("--iterations", "1"))
+    assert [result.first for result in measure_loops(out / "records" / "record")] == [1.0, 1.0]
+    assert len(list((out / "records").glob("**/record.jsonl"))) == 2
+
+
+def test_a_phase_without_time_begins_nothing(improver):
+    work, lines, out = improver
+    (out / "times.json").write_text(json.dumps({"record": 27 * 60.0}))
+    work.run_loops("record", "train", "scripted:/nowhere", ())
+    assert lines[-1] == "record: 0 of 2 loops ended, 0 minutes left of this phase"
+
+
+def test_how_far_a_command_is_is_told_while_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("codagent_train.improve.commands._TELL_S", 0.05)
+    told = []
+    with pytest.raises(PhaseFailed, match="`codagent branch` ended with 2"):
+        run_command("codagent", "branch", folder=tmp_path, tell=lambda: told.append(1))
+    assert told

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from codagent.runner.result import is_over
 from codagent.store.record import load
 from codagent.types import Episode, Loop
 from codagent_train.intervals import Estimate, mean_interval
 
 
 @dataclass(frozen=True, slots=True)
-class TaskResult:
-    """How a model did at one task."""
+class LoopResult:
+    """How a model did in a loop that came to its end or to a limit."""
 
+    task: str  # its id
     first: float  # 1.0: it passed at the first attempt
     later: float  # 1.0: it passed at some attempt
     reward: float  # of the first attempt
@@ -31,30 +33,32 @@ MEASURES: Mapping[str, str] = {
 }
 
 
-def read_results(folder: Path) -> dict[str, TaskResult]:
-    """Read the records below `folder`, and return the results by the ids of the tasks. A loop without an attempt is left out."""
-    results = {}
-    for file in sorted(folder.glob("**/record.jsonl")):
-        loop = load(file)
-        if loop.attempts:
-            results[loop.attempts[0].task.id] = _measure(loop)
-    return results
+def measure_loops(folder: Path) -> list[LoopResult]:
+    """Measure the loops on record below `folder`. One that was broken off is left out; it goes on when its command is given again."""
+    loops = (load(file) for file in sorted(folder.glob("**/record.jsonl")))
+    return [_measure(loop) for loop in loops if loop.attempts and is_over(loop)]
 
 
-def compare(before: Mapping[str, TaskResult], after: Mapping[str, TaskResult], measure: str) -> Estimate | None:
+def read_results(folder: Path) -> dict[str, LoopResult]:
+    """Return the result of the latest loop at each task, by the ids of the tasks."""
+    return {result.task: result for result in measure_loops(folder)}
+
+
+def compare(before: Mapping[str, LoopResult], after: Mapping[str, LoopResult], measure: str) -> Estimate | None:
     """Estimate the difference of a measure, after less before, over the tasks that both did. None: these are fewer than two."""
     both = sorted(before.keys() & after.keys())
     return mean_interval([getattr(after[task], measure) - getattr(before[task], measure) for task in both]) if len(both) > 1 else None
 
 
-def mean_of(results: Mapping[str, TaskResult], measure: str) -> float | None:
+def mean_of(results: Mapping[str, LoopResult], measure: str) -> float | None:
     return fmean(getattr(result, measure) for result in results.values()) if results else None
 
 
-def _measure(loop: Loop) -> TaskResult:
+def _measure(loop: Loop) -> LoopResult:
     attempts = loop.attempts
     steps = [step for attempt in attempts for step in attempt.steps]
-    return TaskResult(
+    return LoopResult(
+        task=attempts[0].task.id,
         first=float(_passed(attempts[:1])),
         later=float(_passed(attempts)),
         reward=attempts[0].outcome.reward if attempts[0].outcome else 0.0,

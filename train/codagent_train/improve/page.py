@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
-from codagent_train.improve.comparison import MEASURES, TaskResult, compare, mean_of, read_results
+from codagent_train.improve.comparison import MEASURES, LoopResult, compare, mean_of, measure_loops, read_results
 from codagent_train.improve.phases import ADAPTER, Improvement, read_times
 from codagent_train.intervals import Estimate
 
@@ -22,7 +22,7 @@ def write_page(wanted: Improvement, out: Path) -> str:
     from jinja2 import Environment
 
     before, after = (read_results(out / "records" / phase) for phase in ("before", "after"))
-    recorded = read_results(out / "records" / "record")
+    recorded = measure_loops(out / "records" / "record")
     first = compare(before, after, "first")
     verdict = describe_difference(first)
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
@@ -32,8 +32,8 @@ def write_page(wanted: Improvement, out: Path) -> str:
         tasks=len(before.keys() & after.keys()),
         rows=[_row(before, after, measure) for measure in MEASURES],
         repositories=", ".join(wanted.repositories),
-        trained_tasks=len(recorded),
-        tokens=f"{sum(result.tokens for result in recorded.values()):,}",
+        trained_tasks=len({result.task for result in recorded}),
+        tokens=f"{sum(result.tokens for result in recorded):,}",
         times=[(name, f"{seconds / 60:.1f} minutes") for name, seconds in read_times(out).items()],
         curve=_draw_curve(out),
         adapter=out / ADAPTER,
@@ -55,7 +55,7 @@ def describe_difference(first: Estimate | None) -> str:
     return f"It is not shown that the adapter solves more held-out tasks at the first attempt: {interval}."
 
 
-def _row(before: Mapping[str, TaskResult], after: Mapping[str, TaskResult], measure: str) -> dict[str, str]:
+def _row(before: Mapping[str, LoopResult], after: Mapping[str, LoopResult], measure: str) -> dict[str, str]:
     difference = compare(before, after, measure)
     shown = f"{difference.mean:+.2f} ± {difference.margin:.2f}" if difference else "-"
     return {
@@ -66,7 +66,7 @@ def _row(before: Mapping[str, TaskResult], after: Mapping[str, TaskResult], meas
     }
 
 
-def _task_row(task: str, before: TaskResult, after: TaskResult) -> dict[str, Any]:
+def _task_row(task: str, before: LoopResult, after: LoopResult) -> dict[str, Any]:
     words = {0.0: "failed", 1.0: "passed"}
     return {
         "id": task,

@@ -11,7 +11,7 @@ from codagent.cli import options, user_files
 from codagent.cli.commands.loops.many import Crowd, Jobs, On, TotalTokens, TotalUsd, open_crowd, refuse_unknown_price
 from codagent.cli.terminal.output import warn
 from codagent.repository import git
-from codagent.runner.result import UNFINISHED, change
+from codagent.runner.result import UNFINISHED, change, is_over
 from codagent.runner.spec import LoopSpec, Result
 from codagent.text import count
 from codagent.types import Task
@@ -45,7 +45,6 @@ def bench(
     Give the same command again to go on where it stopped. Without --check, each instance is attempted once.
     """
     from codagent.fleet.budget import FleetBudget
-    from codagent.fleet.jobs import is_over
     from codagent.fleet.swe_bench import Predictions, find_clone, read_instances
 
     instances = read_instances(file)

@@ -53,7 +53,10 @@ RewriteOption = Annotated[
 Group = Annotated[
     int,
     typer.Option(
-        "--group", parser=at_least(1), metavar="N", help="Run N loops from the same start. The first that passes ends the others."
+        "--group",
+        parser=at_least(1),
+        metavar="N",
+        help="Run N loops from the same start, at each file. The first that passes ends the others.",
     ),
 ]
 Continue = Annotated[
