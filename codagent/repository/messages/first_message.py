@@ -158,12 +158,13 @@ def is_question(text: str) -> bool:
 
 
 def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
-    """Describe how the answer should look: a function where all shown files are Python and the model may give one, else a whole file.
+    """Describe how the answer should look: a function where all shown files are Python, or one is shown in parts, else a whole file.
 
     The function is asked for in a ```python block, which small models have seen most of. Of several files the likeliest is named, because
     a small model copies what stands there word for word.
     """
-    function = tools.DEFINE in tools.select_tools(profile) and all(file.path.endswith(".py") for file in shown)
+    of_functions = all(file.path.endswith(".py") for file in shown) or any(not file.whole for file in shown)
+    function = tools.DEFINE in tools.select_tools(profile) and of_functions
     what, block = (
         ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0].path if shown else 'PATH'}")
     )

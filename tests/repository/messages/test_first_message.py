@@ -4,7 +4,7 @@ import pytest
 
 from codagent.models.tool_calls.formats import find_shown_files
 from codagent.prompts import prompt
-from codagent.repository.messages.first_message import MessageFacts, small_model_message
+from codagent.repository.messages.first_message import MessageFacts, answer_form, small_model_message
 from codagent.repository.messages.repo_map import ShownFile
 from codagent.types import Message, Profile, Task
 
@@ -40,3 +40,9 @@ def test_a_file_shown_in_parts_is_called_so_and_its_path_ends_the_line():
     shown = small_model_message(facts, SMALL)[4].text
     assert shown.startswith("Parts of a.py:\n```\ndef f(): ...\n```")
     assert find_shown_files([Message("user", shown)]) == ("a.py",)
+
+
+def test_where_a_file_is_shown_in_parts_nobody_is_asked_for_the_whole():
+    part, script = ShownFile("a.py", "def f(): ...\n", whole=False), ShownFile("b.js", "let b\n")
+    assert "```python" in answer_form([part, script], SMALL)
+    assert "```write b.js" in answer_form([script], SMALL)
