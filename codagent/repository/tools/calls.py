@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from codagent.protocols import Sandbox
@@ -144,12 +145,16 @@ def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     return _put(sandbox, path, file, changed) or f"ok {path}: {report}"
 
 
-def _write(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
+def _write(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    """Write a file. A model that may give definitions may have seen only parts of a Python file, or lose some: what it lacks stays."""
     path = arguments["path"]
     try:
         file = parse_text(sandbox.read(path))
     except OSError:  # there is none, or writing will tell
         file = TextFile("")
+    else:
+        if path.endswith(".py") and DEFINE in select_tools(profile) and _is_python(file.text):
+            return _define(sandbox, arguments, profile)
     content = file.match_line_ends(arguments["content"])
     return _put(sandbox, path, file, content) or f"ok wrote {path} ({len(split_lines(content)):,} lines)"
 
@@ -163,6 +168,12 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     except (SyntaxError, ValueError) as error:
         return f"error: {path} or its new part is not Python ({error})"
     return _put(sandbox, path, file, file.match_line_ends(text)) or f"ok {path}: defined {', '.join(names) or 'what was not there'}"
+
+
+def _is_python(text: str) -> bool:
+    with suppress(SyntaxError, ValueError):
+        return bool(list_definitions(text))
+    return False
 
 
 def _put(sandbox: Sandbox, path: str, file: TextFile, text: str) -> str:

@@ -187,6 +187,23 @@ def test_define_replaces_a_function_and_keeps_the_rest(sandbox):
     assert use(sandbox, "define", profile, path="m.py", content="def f(:").startswith("error: m.py or its new part is not Python")
 
 
+@pytest.mark.parametrize(
+    ("old", "written"),
+    [
+        ("def f(): ...\n\n\ndef g():\n    return 1\n", "def f(): ...\n\n\ndef g():\n    return 2\n"),  # what it lacks stays
+        ("def g(:\n", "def g():\n    return 2\n"),  # nothing of it can be kept
+        ("LIMIT = 3\n", "def g():\n    return 2\n"),
+    ],
+)
+def test_a_model_that_may_define_loses_no_function_by_a_write(sandbox, old, written):
+    sandbox.write("m.py", old.encode())
+    profile = Profile(tools=("define", "write", "finish"))
+    assert use(sandbox, "write", profile, path="m.py", content="def g():\n    return 2\n").startswith("ok ")
+    assert sandbox.read("m.py").decode() == written
+    assert use(sandbox, "write", path="m.py", content="x = 1\n") == "ok wrote m.py (1 lines)"  # any other model means what it says
+    assert sandbox.read("m.py") == b"x = 1\n"
+
+
 def test_define_finds_the_only_file_that_has_the_function(sandbox):
     profile = Profile(tools=("define",))
     sandbox.run("git init -q", timeout=60)
