@@ -101,7 +101,7 @@ def _render(parts: Sequence[_Part], lines: Sequence[str]) -> str:
             at = part.owner.end_of_head
         owner, first = part.owner, lines[part.start]
         indent = first[: len(first) - len(first.lstrip())]
-        shown += [*_gap(lines[at : part.start], indent), *lines[part.start : part.end]]
+        shown += [*_gap(lines[at : part.start], indent), *lines[max(at, part.start) : part.end]]  # statements may share a line
         at = part.end
     return "".join([*shown, *_gap(lines[at:])])
 

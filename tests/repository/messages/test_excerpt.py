@@ -80,6 +80,10 @@ def test_a_constant_that_is_used_is_a_part():
     assert "RATE = 0.2\n" in show("test_tax fails: tax(1) gives 0.2")
 
 
+def test_statements_that_share_a_line_are_shown_once():
+    assert show("LOW(1) HIGH(1)", text="LOW = 1; HIGH = 2\n") == "LOW = 1; HIGH = 2\n"
+
+
 def test_what_is_much_less_likely_is_left_out():
     about = "FAILED test_gross\n>       return net + tax(net)\nE   TypeError\nshop/prices.py:13: TypeError\nodd"
     assert "def odd" not in show(about)
