@@ -51,6 +51,20 @@ def test_weights_that_are_nowhere_are_a_usage_error(tmp_path):
     assert "nothing cannot be loaded" in done.stderr
 
 
+def test_a_run_goes_on_from_the_last_checkpoint_of_another_run(tmp_path):
+    recipe, first, second = tmp_path / "short.toml", tmp_path / "first", tmp_path / "second"
+    recipe.write_text(TOY.replace("steps = 150", "steps = 1").replace("packs = 16", "packs = 2"))
+    assert run(recipe, "--out", first).returncode == 0
+    done = run(recipe, "--out", second, "--weights", first, "--seed", 7)
+    assert (done.returncode, done.stdout) == (0, f"{second}/checkpoint-1\n"), done.stderr
+    config = json.loads((second / "run.json").read_text())
+    assert str(first / "checkpoint-1") in json.dumps(config)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "run.json").write_text((first / "run.json").read_text())
+    done = run(recipe, "--out", tmp_path / "third", "--weights", tmp_path / "empty")
+    assert (done.returncode, "checkpoint" in done.stderr, (tmp_path / "third").exists()) == (2, True, False), done.stderr
+
+
 def test_a_run_that_leads_nowhere_has_an_exit_code_of_its_own_and_keeps_its_last_good_checkpoint(tmp_path):
     recipe, out = tmp_path / "wild.toml", tmp_path / "out"
     wild = TOY.replace("learning_rate = 1e-3", "learning_rate = 1e15").replace("save_every = 50", "save_every = 1")

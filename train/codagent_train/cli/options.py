@@ -9,7 +9,12 @@ import typer
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to make.")]
 Weights = Annotated[
-    str | None, typer.Option(metavar="DIR", help="Folder of weights, or their name on the hub.", show_default="those of the recipe")
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="A run (its last checkpoint), a folder of weights, or their name on the hub.",
+        show_default="those of the recipe",
+    ),
 ]
 WEIGHTS_ARGUMENT = typer.Argument(
     metavar="WEIGHTS",

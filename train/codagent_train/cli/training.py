@@ -43,7 +43,8 @@ def run(
     from codagent_train.rollout.ray_rollout import open_rollout
     from codagent_train.run_dir import checkpoints, loggers
 
-    config = read_recipe(recipe, seed=checkpoints.load_seed(out) if resume and seed is None else seed, weights=weights)
+    seed = checkpoints.load_seed(out) if resume and seed is None else seed
+    config = read_recipe(recipe, seed=seed, weights=_find_weights(weights))
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes
     log_to = log if log and first else ()
     loggers.check_loggers(log_to)
@@ -119,10 +120,18 @@ def check(
             say("no group has a signal to learn from: record some with `codagent loop TASK --check CMD --group 4 --all --rewrite always`,")
             say("with a model that gives tokens, such as `embedded` or `adapter:DIR`, and a task that it passes sometimes")
         return
-    config = read_recipe(name, weights=weights)
+    config = read_recipe(name, weights=_find_weights(weights))
     model = require_size(config.policy.weights)
     print(estimate.describe(config, model, out))
     estimate.check_fits(config, model, out)
+
+
+def _find_weights(weights: str | None) -> str | None:
+    """Return the folder that `--weights` means: a run stands for its last checkpoint. Raises UsageError for a run without one."""
+    from codagent_train.run_dir import checkpoints
+    from codagent_train.run_dir.weights_ref import resolve
+
+    return resolve(weights).location if weights and checkpoints.is_run(Path(weights)) else weights
 
 
 def _fits(recipe: Recipe, out: Path) -> None:
