@@ -1,6 +1,7 @@
 """`codagent-train run`, as a person runs it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from tests.train.command import run_train
 
 pytestmark = pytest.mark.usefixtures("hushed")
 
-TOY = (Path(__file__).parents[3] / "train/codagent_train/recipe/shipped/toy.toml").read_text()
+SHIPPED = Path(__file__).parents[3] / "train/codagent_train/recipe/shipped"
+TOY = (SHIPPED / "toy.toml").read_text()
 
 
 def run(*arguments):
@@ -52,13 +54,15 @@ def test_weights_that_are_nowhere_are_a_usage_error(tmp_path):
 
 
 def test_a_run_goes_on_from_the_last_checkpoint_of_another_run(tmp_path):
-    recipe, first, second = tmp_path / "short.toml", tmp_path / "first", tmp_path / "second"
-    recipe.write_text(TOY.replace("steps = 150", "steps = 1").replace("packs = 16", "packs = 2"))
-    assert run(recipe, "--out", first).returncode == 0
+    first, second = tmp_path / "first", tmp_path / "second"
+    for name in ("lessons", "lake"):
+        text = re.sub(r"\nsteps = \d+", "\nsteps = 1", (SHIPPED / f"{name}.toml").read_text())
+        (tmp_path / f"{name}.toml").write_text(re.sub(r"\npacks = \d+", "\npacks = 2", text))
+    lessons, recipe = tmp_path / "lessons.toml", tmp_path / "lake.toml"
+    assert run(lessons, "--out", first).returncode == 0
     done = run(recipe, "--out", second, "--weights", first, "--seed", 7)
     assert (done.returncode, done.stdout) == (0, f"{second}/checkpoint-1\n"), done.stderr
-    config = json.loads((second / "run.json").read_text())
-    assert str(first / "checkpoint-1") in json.dumps(config)
+    assert str(first / "checkpoint-1") in (second / "run.json").read_text()
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "run.json").write_text((first / "run.json").read_text())
     done = run(recipe, "--out", tmp_path / "third", "--weights", tmp_path / "empty")
