@@ -155,6 +155,7 @@ class Profile:
     tools: tuple[str, ...] = ()  # names it is offered; empty: all
     steps: int | None = None  # an episode is no longer than this, whatever the limits say
     memory: int | None = None  # how many of its latest steps it is asked with; None: all, while they fit
+    goes_on: bool = False  # with a `memory` of 0: once from a reply of words alone, which did nothing
     sampling: Sampling = Sampling()
     context_tokens: int = 128_000
     fill_tokens: int = 0  # how much of the files and check output is shown up front

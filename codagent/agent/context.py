@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import takewhile
 
 from codagent.errors import ModelError
 from codagent.text import BYTES_PER_TOKEN, count_bytes, truncate_middle
@@ -20,8 +21,9 @@ SHORT_LINES, SHORT_BYTES = 10, 600
 class Context:
     """The request to come, as `messages`; it grows by one step at a time."""
 
-    def __init__(self, prompt: tuple[Message, ...], memory: int | None = None) -> None:
-        self._prompt, self._memory = prompt, memory
+    def __init__(self, prompt: tuple[Message, ...], memory: int | None = None, *, goes_on: bool = False) -> None:
+        """`memory` and `goes_on` are those of a Profile."""
+        self._prompt, self._memory, self._goes_on = prompt, memory, goes_on
         self._steps: list[tuple[Message, ...]] = []
         self._shortened = 0  # steps before this one have short answers
         self._summarised = 0  # steps before this one are a line each
@@ -46,8 +48,9 @@ class Context:
         messages = (step.reply.message, *step.observation.messages)
         self._steps.append(messages)
         if self.forgets:
-            kept = self._steps[len(self._steps) - (self._memory or 0) :]
+            kept = self._steps[len(self._steps) - (self._memory or 0) :] or self._find_unfinished()
             self._messages = [*self._prompt, *(message for step in kept for message in step)]
+            self._counted, self._fresh_bytes = 0, sum(count_bytes(message) for message in self._messages)
             return
         self._messages.extend(messages)
         self._counted = step.reply.total_tokens
@@ -70,6 +73,15 @@ class Context:
             raise ModelError("the task does not fit into the model's context; take a model with a longer one, or a shorter task")
         self._messages = self._render()
         self._counted, self._fresh_bytes = 0, sum(count_bytes(message) for message in self._messages)
+
+    def _find_unfinished(self) -> list[tuple[Message, ...]]:
+        """Return the latest step if its reply has only words, so that the model can go on from them. After the second such in a row, it
+        begins anew, after the third it goes on again.
+        """
+        if not self._goes_on:
+            return []
+        words = sum(1 for _ in takewhile(lambda step: not step[0].tool_calls, reversed(self._steps)))
+        return self._steps[-1:] if words % 2 else []
 
     def _render(self) -> list[Message]:
         messages = list(self._prompt)

@@ -68,6 +68,31 @@ def test_a_model_without_memory_is_asked_with_the_prompt_alone_each_time():
     assert (context.messages, context.forgets) == (PROMPT, True)
 
 
+def say(text):
+    reply = Reply(Message("assistant", text), "stop", 100, 10, None, None, Sampling(), "p", "")
+    return Step(reply, Observation((Message("user", "Then write it."),)), 0.1)
+
+
+def test_a_model_without_memory_goes_on_once_from_words_that_did_nothing():
+    context, steps = Context(PROMPT, memory=0, goes_on=True), [say("one"), say("two"), say("three"), step(4), say("five")]
+    kept = [True, False, True, False, True]
+    for one, goes_on in zip(steps, kept, strict=True):
+        context.add(one)
+        said = (one.reply.message, *one.observation.messages)
+        assert context.messages == (PROMPT + said if goes_on else PROMPT)
+        assert context.forgets
+    context.shrink()  # a step that does not fit is shortened as any other
+    assert context.messages[: len(PROMPT)] == PROMPT
+
+
+def test_the_words_that_are_kept_count():
+    context = Context(PROMPT, memory=0, goes_on=True)
+    context.add(say("x" * 3000))
+    assert context.overflows(1000, Sampling(max_tokens=50))
+    context.add(say("y"))
+    assert not context.overflows(1000, Sampling(max_tokens=50))
+
+
 def test_a_short_memory_holds_the_latest_steps():
     context, steps = Context(PROMPT, memory=1), [step(1), step(2)]
     context.add(steps[0])

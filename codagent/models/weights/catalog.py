@@ -42,8 +42,8 @@ def _parts(stem: str, version: str, count: int) -> tuple[Package, ...]:
 
 
 # A small model that sees its first mistake repeats it word for word. It solves more tasks from a fresh start. So it remembers no step: it
-# gets the same complete prompt a few times, and each time it writes a whole function, until the checks pass. Without checks, its first
-# function or answer is its last.
+# gets the same complete prompt a few times, and each time it writes a whole function, until the checks pass. Where it only says what is to
+# be done, it is asked once to go on. Without checks, its first function or answer is its last.
 # The whole distribution is sampled from, so that recorded replies can be trained on.
 _SMALL = Profile(
     prompt="small",
@@ -51,6 +51,7 @@ _SMALL = Profile(
     tools=("define", "write", "finish"),
     steps=5,
     memory=0,
+    goes_on=True,
     sampling=Sampling(temperature=0.7, top_p=1.0, top_k=0, max_tokens=800),
     context_tokens=8192,
     fill_tokens=2000,
