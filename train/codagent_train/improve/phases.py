@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,6 @@ REQUEST, TIMES = "improve.json", "times.json"
 ADAPTER = "adapter.gguf"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
 _SHARES = {"before": 0.15, "record": 0.45, "train": 0.25, "after": 0.15}  # of the hours
-_SLOTS = 4  # loops that ask the model side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Improver:
             if tell() >= wanted or not self._share(phase):
                 return
             sandbox = ("--sandbox", self._wanted.sandbox) if self._wanted.sandbox else ()
-            command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_SLOTS), "--continue", "--rewrite", "never")
+            command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_count_slots()), "--continue", "--rewrite", "never")
             places = ("--seed", str(self._wanted.seed), *sandbox, "--record", str(records), "--json")
             try:
                 run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=self._share(phase), tell=tell)
@@ -136,6 +136,11 @@ class Improver:
             times = read_times(self._out)
             times[name] = times.get(name, 0.0) + time.monotonic() - began
             (self._out / TIMES).write_text(json.dumps(times, indent=1), encoding="utf-8")
+
+
+def _count_slots() -> int:
+    """Return how many loops ask the model side by side: on few cores, so many that one asks while the checks of another run."""
+    return min(8, max(2, os.cpu_count() or 1))
 
 
 def _minutes(seconds: float) -> str:
