@@ -5,7 +5,7 @@
 NAME is an embedded model, FILE.gguf an adapter for it that `codagent-train export --to gguf-adapter` wrote, and DIR its weights as
 `codagent-train import` wrote them, which transformers serve. The prompt is a sample's: its files, its task, the form of the answer. Every
 way is opened, asked once by each loop so that the prompt is read, and then asked in rounds. "sure" is the share of tokens whose recorded
-probability is exactly 1: where speculation is on, llama.cpp gives the tokens that it foresaw no probability of their own.
+probability is exactly 1. It should be the same in all ways of the same weights; where it is not, the records are not those of the policy.
 """
 
 from __future__ import annotations
