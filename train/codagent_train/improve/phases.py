@@ -87,8 +87,8 @@ class Improver:
             if tell() >= wanted or not self._share(phase):
                 return
             sandbox = ("--sandbox", self._wanted.sandbox) if self._wanted.sandbox else ()
-            command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_count_slots()), "--continue", "--rewrite", "never")
-            places = ("--seed", str(self._wanted.seed), *sandbox, "--record", str(records), "--json")
+            command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_count_slots()), "--continue")
+            places = ("--rewrite", "never", "--seed", str(self._wanted.seed), *sandbox, "--record", str(records), "--json")
             try:
                 run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=self._share(phase), tell=tell)
             except TimeoutError:
