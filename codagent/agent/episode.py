@@ -45,7 +45,7 @@ def run_episode(agent: Agent, environment: Environment, episode: Episode) -> Epi
     end: End | None = "passed" if environment.passes and not episode.steps else None
     cause = ALREADY if end else ""
     try:
-        context = Context(episode.prompt, agent.profile.memory, goes_on=agent.profile.goes_on and episode.kind == "solve")
+        context = Context(episode.prompt, agent.profile.memory, goes_on=agent.profile.goes_on)
         for step in steps:
             _answer(environment, step.reply, agent.profile)
             context.add(step)

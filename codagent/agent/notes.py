@@ -36,7 +36,7 @@ def rewrite_notes(agent: Agent, episode: Episode, solved: Episode, account: str,
     profile = agent.profile
     writing = Rewrite(solved, account, profile, prompter)
     sampling = replace(profile.sampling, max_tokens=min(profile.sampling.max_tokens, profile.notes_tokens + THINKING_TOKENS))
-    writer = replace(agent, profile=replace(profile, steps=ATTEMPTS, sampling=sampling))
+    writer = replace(agent, profile=replace(profile, steps=ATTEMPTS, sampling=sampling, goes_on=False))
     episode = run_episode(writer, writing, episode)
     return replace(episode, outcome=writing.grade(), notes_after=writing.notes)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 from codagent.protocols import Model, OnText, ignore_text
 from codagent.runner.model import Access, find_price, find_profile, find_target, open_model, takes_memory
@@ -20,24 +20,18 @@ class SharedModels:
         self._at_once, self._lock = at_once, Lock()
         self._kept: dict[tuple[str, int], Model] = {}
 
-    def open(
-        self,
-        settings: Settings,
-        access: Access,
-        profile: Profile | None = None,
-        *,
-        answered: int = 0,
-        at_once: int = 1,
-        say: Callable[[str], None] = ignore_text,
-    ) -> OpenedModel:
-        """Open the model that the settings name, as `open_model` does, or hand out the one that is open. From any thread."""
+    def open(self, settings: Settings, access: Access, profile: Profile | None = None, **rest: Any) -> OpenedModel:
+        """Open the model that the settings name, as `open_model` does, whose options `rest` are; or hand out the one that is open.
+
+        From any thread.
+        """
         if not takes_memory(settings):
-            return open_model(settings, access, profile, answered=answered, at_once=at_once, say=say)
+            return open_model(settings, access, profile, **rest)
         chosen = profile or find_profile(settings, access)
         key = (find_target(settings), chosen.context_tokens)
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = open_model(settings, access, chosen, at_once=self._at_once, say=say).model
+                self._kept[key] = open_model(settings, access, chosen, **{**rest, "at_once": self._at_once}).model
             return OpenedModel(_Lent(self._kept[key]), chosen, find_price(settings))
 
     def close(self) -> None:

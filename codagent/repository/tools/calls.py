@@ -153,7 +153,7 @@ def _write(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     except OSError:  # there is none, or writing will tell
         file = TextFile("")
     else:
-        if path.endswith(".py") and DEFINE in select_tools(profile) and _is_python(file.text):
+        if path.endswith(".py") and DEFINE in select_tools(profile) and _has_definitions(file.text):
             return _define(sandbox, arguments, profile)
     content = file.match_line_ends(arguments["content"])
     return _put(sandbox, path, file, content) or f"ok wrote {path} ({len(split_lines(content)):,} lines)"
@@ -170,7 +170,8 @@ def _define(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
     return _put(sandbox, path, file, file.match_line_ends(text)) or f"ok {path}: defined {', '.join(names) or 'what was not there'}"
 
 
-def _is_python(text: str) -> bool:
+def _has_definitions(text: str) -> bool:
+    """Return whether a text is Python with functions or classes."""
     with suppress(SyntaxError, ValueError):
         return bool(list_definitions(text))
     return False

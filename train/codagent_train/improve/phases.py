@@ -76,7 +76,8 @@ class Improver:
         """Run a group of `size` loops at each task of a part, several tasks side by side, until the share of the time is over."""
         with self._phase(phase):
             files, records = list_task_files(self._out / "tasks", part), self._out / "records" / phase
-            deadline, wanted = time.monotonic() + self._share(phase), len(files) * size
+            share, wanted = self._share(phase), len(files) * size
+            deadline = time.monotonic() + share
 
             def tell() -> int:
                 ended = len(measure_loops(records))
@@ -84,13 +85,13 @@ class Improver:
                 self._say(f"{phase}: {ended} of {count(wanted, 'loop')} ended, {left} left of this phase")
                 return ended
 
-            if tell() >= wanted or not self._share(phase):
+            if tell() >= wanted or not share:
                 return
             sandbox = ("--sandbox", self._wanted.sandbox) if self._wanted.sandbox else ()
             command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_count_slots()), "--continue")
             places = ("--rewrite", "never", "--seed", str(self._wanted.seed), *sandbox, "--record", str(records), "--json")
             try:
-                run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=self._share(phase), tell=tell)
+                run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=share, tell=tell)
             except TimeoutError:
                 self._say(f"{phase}: the time is over after {len(measure_loops(records))} of {count(wanted, 'loop')}")
 
