@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,9 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     """Put each definition of `new` in the place of the definition with the same name in `old`. Returns the file and the names replaced.
 
     A class in `new` that lacks anything, its docstring too, replaces only the methods that it has. A function that is a method in `old`
-    replaces that method. Imports and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring
-    included, it replaces the whole file. What is put into `old` has the line ends of its first line. Raises SyntaxError when either text is
-    not Python.
+    replaces that method; of a property, the part with the same decorators. A function that lacks its docstring keeps the old one. Imports
+    and definitions that `old` lacks are added. If `new` has everything that `old` has, imports and docstring included, it replaces the
+    whole file. What is put into `old` has the line ends of its first line. Raises SyntaxError when either text is not Python.
     """
     new = new.replace("\r\n", "\n")
     before, after = parse_python(old), parse_python(new)
@@ -33,9 +34,10 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     if _has_all_of(before, after):
         return new, tuple(names)
     changes = list(_changes(before.body, after.body, old, new))
-    methods = {name: method for name, method in _unique_methods(before).items() if name not in _names(before.body)}
-    changes += [_replacement(methods[node.name], node, new) for node in find_definitions(after.body) if node.name in methods]
-    existing = {*_names(before.body), *methods}
+    existing = set(_names(before.body))
+    for owner, methods in _find_owners(before, after):
+        changes += _changes(owner.body, methods, old, new)
+        existing |= set(_names(methods))
     changes += _additions(before.body, after.body, existing, new)
     lines, end = split_python(old), "\r\n" if "\r\n" in old.partition("\n")[0] + old.partition("\n")[1] else "\n"
     for change in sorted(changes, key=lambda change: change.start, reverse=True):
@@ -56,17 +58,52 @@ def _has_all_of(before: ast.Module | ast.ClassDef, after: ast.Module | ast.Class
 
 
 def _changes(before: Sequence[ast.stmt], after: Sequence[ast.stmt], old: str, new: str) -> Iterator[_Change]:
-    theirs = {node.name: node for node in find_definitions(before)}
-    for node in find_definitions(after):
-        target = theirs.get(node.name)
+    targets = {_find_namesake(before, node): node for node in find_definitions(after)}
+    for target, node in targets.items():
         if isinstance(node, ast.ClassDef) and isinstance(target, ast.ClassDef) and not _has_all_of(target, node):
             yield from _changes(target.body, node.body, old, new)
         elif target:
-            yield _replacement(target, node, new)
+            yield _replacement(target, node, old, new)
 
 
-def _replacement(target: PythonDefinition, node: PythonDefinition, new: str) -> _Change:
-    return _Change(start_of(target), target.end_lineno or target.lineno, _indent(_source(node, new), " " * target.col_offset))
+def _find_namesake(body: Sequence[ast.stmt], node: PythonDefinition) -> PythonDefinition | None:
+    """Return the definition with the same name. Of several it is the last with the same decorators, or arguments, or at all."""
+    alike = [other for other in find_definitions(body) if other.name == node.name]
+    for describe in (_describe_decorators, _describe_arguments):
+        alike = [other for other in alike if describe(other) == describe(node)] or alike
+    return alike[-1] if alike else None
+
+
+def _describe_decorators(node: PythonDefinition) -> list[str]:
+    return [ast.unparse(decorator) for decorator in node.decorator_list]
+
+
+def _describe_arguments(node: PythonDefinition) -> str:
+    return "" if isinstance(node, ast.ClassDef) else ast.unparse(node.args)
+
+
+def _replacement(target: PythonDefinition, node: PythonDefinition, old: str, new: str) -> _Change:
+    lines = split_python(_indent(_source(node, new), " " * target.col_offset))
+    keeps = not isinstance(node, ast.ClassDef) and ast.get_docstring(node) is None and _begins_line(node.body[0], split_python(new))
+    if keeps and (docstring := _find_docstring(target, split_python(old))):
+        at = start_of(node.body[0]) - start_of(node)
+        indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+        while not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#"):
+            at -= 1
+        lines.insert(at, f"{indent}{docstring}")
+    return _Change(start_of(target), target.end_lineno or target.lineno, "".join(lines))
+
+
+def _find_docstring(target: PythonDefinition, lines: Sequence[str]) -> str:
+    """Return the lines of a definition's docstring. "": it has none, or something else stands on them."""
+    first, *rest = target.body
+    if ast.get_docstring(target) is None or not _begins_line(first, lines) or (rest and not _begins_line(rest[0], lines)):
+        return ""
+    return "".join(lines[first.lineno - 1 : first.end_lineno]).replace("\r\n", "\n").lstrip()
+
+
+def _begins_line(node: ast.stmt, lines: Sequence[str]) -> bool:
+    return not lines[node.lineno - 1].encode()[: node.col_offset].strip()
 
 
 def _additions(before: Sequence[ast.stmt], after: Sequence[ast.stmt], existing: set[str], new: str) -> Iterator[_Change]:
@@ -87,10 +124,14 @@ def _is_at_top(node: ast.stmt) -> bool:
     return docstring or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
 
 
-def _unique_methods(tree: ast.Module) -> dict[str, PythonDefinition]:
-    """Return the methods by name, without those whose name occurs in several classes."""
-    methods = [method for node in tree.body if isinstance(node, ast.ClassDef) for method in find_definitions(node.body)]
-    return {method.name: method for method in methods if sum(method.name == other.name for other in methods) == 1}
+def _find_owners(before: ast.Module, after: ast.Module) -> Iterator[tuple[ast.ClassDef, Sequence[PythonDefinition]]]:
+    """Yield each class with the functions of `after` that are methods of it, and of no other class."""
+    classes = [node for node in before.body if isinstance(node, ast.ClassDef)]
+    counts = Counter(name for owner in classes for name in set(_names(owner.body)))
+    top = set(_names(before.body))
+    for owner in classes:
+        own = {name for name in _names(owner.body) if counts[name] == 1 and name not in top}
+        yield owner, [node for node in find_definitions(after.body) if node.name in own]
 
 
 def _other_names(body: Sequence[ast.stmt]) -> set[str]:

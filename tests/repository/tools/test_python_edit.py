@@ -1,3 +1,5 @@
+import textwrap
+
 import pytest
 
 from codagent.repository.tools.python_edit import redefine
@@ -125,3 +127,104 @@ def test_a_class_that_lacks_the_docstring_or_an_attribute_loses_neither(new):
 def test_a_class_with_everything_replaces_the_class():
     new = CLASS.replace("size = 3", "size = 4")
     assert redefine(f"import os\n\n{CLASS}", new)[0] == f"import os\n\n{new}"
+
+
+DOCUMENTED = '''class Box:
+    def get(self, key):
+        """Return one.
+
+            Deep lines
+  and shallow ones stay as they are.
+        """
+        return 1
+
+    def put(self, key): ...
+
+
+async def wait(
+    seconds,
+):
+    "Wait."
+    return seconds
+
+
+def short(): "Does nothing."
+'''
+
+
+@pytest.mark.parametrize(
+    ("new", "before", "after"),
+    [
+        ("def get(self, key):\n    # two\n\n    return 2\n", "        return 1", "        # two\n\n        return 2"),
+        ("class Box:\n    def get(self, key):\n        return 2\n", "return 1", "return 2"),
+        ("async def wait(\n    seconds,\n):\n    return 0\n", "return seconds", "return 0"),
+        ('async def wait(\n    seconds,\n):\n    "Wait long."\n    return seconds\n', "Wait.", "Wait long."),
+        (
+            "async def wait(\n    seconds): return 0\n",
+            'async def wait(\n    seconds,\n):\n    "Wait."\n    return seconds',
+            "async def wait(\n    seconds): return 0",
+        ),
+        ("def short():\n    return 0\n", 'def short(): "Does nothing."', "def short():\n    return 0"),
+        (
+            "async def wait(seconds): return 0\n",
+            'async def wait(\n    seconds,\n):\n    "Wait."\n    return seconds',
+            "async def wait(seconds): return 0",
+        ),
+    ],
+    ids=[
+        "a comment first",
+        "in a class",
+        "on many lines",
+        "another docstring",
+        "a docstring behind the signature",
+        "a body behind the signature",
+        "a body behind the end of a signature",
+    ],
+)
+def test_a_function_without_a_docstring_keeps_the_old_one(new, before, after):
+    old = f"import os\n\n\n{DOCUMENTED}"
+    assert redefine(old, new)[0] == old.replace(before, after)
+
+
+def test_a_docstring_that_is_kept_has_the_indent_of_the_new_body_and_the_line_ends_of_the_file():
+    old = 'import os\n\n\ndef first(x):\n    """One."""\n    return x\n'.replace("\n", "\r\n")
+    assert redefine(old, "def first(x):\n  return 0\n")[0] == old.replace('    """One."""', '  """One."""').replace(
+        "    return x", "  return 0"
+    )
+
+
+PROPERTY = '''class Box:
+    """Holds."""
+
+    @property
+    def full(self):
+        return self.size > 9
+
+    @full.setter
+    def full(self, value):
+        self.size = value
+
+
+class Bag:
+    """Holds less."""
+'''
+
+
+@pytest.mark.parametrize("form", ["{}", "class Box:\n{}"], ids=["alone", "in its class"])
+@pytest.mark.parametrize(
+    ("new", "before", "after"),
+    [
+        ("@property\ndef full(self):\n    return 1\n", "return self.size > 9", "return 1"),
+        ("@full.setter\ndef full(self, value):\n    self.size = 1\n", "self.size = value", "self.size = 1"),
+        (
+            "def full(self):\n    return 1\n",
+            "    @property\n    def full(self):\n        return self.size > 9",
+            "    def full(self):\n        return 1",
+        ),
+        ("@property\ndef full(self):\n    return 0\n\n@property\ndef full(self):\n    return 1\n", "return self.size > 9", "return 1"),
+    ],
+    ids=["getter", "setter", "by its arguments", "twice"],
+)
+def test_of_a_property_the_right_part_is_replaced(form, new, before, after):
+    new = form.format(textwrap.indent(new, "    " if "class" in form else ""))
+    assert redefine(PROPERTY, new)[0] == PROPERTY.replace(before, after)

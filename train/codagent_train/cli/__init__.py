@@ -53,6 +53,7 @@ def codagent_train() -> None:
 
 _EXAMPLES: dict[Callable[..., None], str] = {
     tasks.tasks: "codagent-train tasks my-repository --out tasks",
+    tasks.repair: "codagent-train repair tasks --record repairs",
     improve.improve: "codagent-train improve my-repository --out improved",
     training.run: "codagent-train run toy --out toy",
     training.recipe: "codagent-train recipe smoke",

@@ -1,4 +1,4 @@
-"""`codagent-train tasks`: make tasks out of repositories."""
+"""`codagent-train tasks` and `repair`: make tasks out of repositories, and record how they are repaired."""
 
 from __future__ import annotations
 
@@ -61,6 +61,29 @@ def tasks(
     make_tasks(request, out, Workshop(sandbox_opener(sandbox, say), jobs, say), resume=resume)
     for part in PARTS:
         print(f"{out / part}: {len(list_task_files(out, part))} tasks")
+
+
+def repair(
+    made: Annotated[Path, typer.Argument(metavar="TASKS", help="Folder that `codagent-train tasks` made.", show_default=False)],
+    *,
+    record: Annotated[Path, typer.Option("--record", metavar="DIR", help="Folder of the records.")],
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="The model that is to learn from it: the prompts are those that it gets.")
+    ] = "embedded:qwen2.5-coder-0.5b",
+    sandbox: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.")] = None,
+    jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Loops side by side.")] = 2,
+) -> None:
+    """Record how the tasks for training are repaired, for the source `imitate`.
+
+    No model is asked: the answer is the code as it was before the bug. A task that is on record is not done again.
+    """
+    from codagent.repository.setups import AllowedSetups, allowed_file
+    from codagent.runner.model import Access
+    from codagent_train.data.supervised.repairs import RepairRequest, record_repairs
+
+    access = Access(allow=AllowedSetups(allowed_file(os.environ)))
+    passed, tasks = record_repairs(RepairRequest(made, record, model, sandbox, jobs), access, say)
+    print(f"{record}: {passed} of {tasks} tasks repaired")
 
 
 def sandbox_opener(name: str | None, tell: Callable[[str], None]) -> Callable[[Path], GateSandbox]:

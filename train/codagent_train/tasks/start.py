@@ -16,7 +16,7 @@ from codagent.repository.git.snapshot import temporary_index
 from codagent_train.files import atomic_output, require_folder
 
 MAX_FILES, MAX_BYTES = 2_000, 64 << 20
-_BRANCH = "refs/heads/main"
+SOURCE = "refs/heads/main"  # of a copy: the code without a bug
 _LEFT_OUT = (".git", ".codagent", "__pycache__", ".venv", "venv", "node_modules", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 
 
@@ -33,7 +33,7 @@ def copy_repository(source: Path, target: Path) -> str:
                 (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source / path, unfinished / path, follow_symlinks=False)
             _commit_all(unfinished)
-    return Git(target).line("rev-parse", "--verify", _BRANCH)
+    return Git(target).line("rev-parse", "--verify", SOURCE)
 
 
 def commit_bug(root: Path, commit: str, path: str, data: bytes, *, task_id: str) -> str:
@@ -104,4 +104,4 @@ def _commit_all(folder: Path) -> None:
     repository = Git(folder, work_tree=True)
     repository("add", "--all", "--force", ".")
     commit = git.commit(folder, repository.line("write-tree"), None, "the repository", trailers={})
-    repository("update-ref", _BRANCH, commit)
+    repository("update-ref", SOURCE, commit)

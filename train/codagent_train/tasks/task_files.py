@@ -37,7 +37,7 @@ def write_instruction(failing: Mapping[str, str]) -> str:
 
 def write_task_file(out: Path, task: MadeTask) -> Path:
     """Write the file of a task into the folder of its part, and return its path."""
-    file = out / task.part / f"{task.id}.toml"
+    file = find_task_file(out, task)
     file.parent.mkdir(parents=True, exist_ok=True)
     instruction = _escape(write_instruction(task.failing), '"""')
     lines = [
@@ -51,6 +51,10 @@ def write_task_file(out: Path, task: MadeTask) -> Path:
     ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
+
+
+def find_task_file(out: Path, task: MadeTask) -> Path:
+    return out / task.part / f"{task.id}.toml"
 
 
 def list_task_files(out: Path, part: TaskSplit) -> Sequence[Path]:

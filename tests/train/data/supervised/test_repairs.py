@@ -1,0 +1,117 @@
+"""Repairs of made tasks, recorded in the local sandbox."""
+
+import pytest
+
+from codagent.errors import UsageError
+from codagent.repository import git
+from codagent.repository.tools.python_edit import redefine
+from codagent.runner.model import Access
+from codagent.store.record import load
+from codagent_train.data.supervised.imitation import iter_imitable
+from codagent_train.data.supervised.repairs import RepairRequest, record_repairs, write_repair
+from codagent_train.tasks.start import SOURCE, commit_bug, copy_repository
+from codagent_train.tasks.task_files import MadeTask
+from tests.train.tasks.test_generate import made  # noqa: F401 - a fixture
+
+WHOLE = '''\
+import os
+
+
+class Box:
+    """Holds."""
+
+    size = 3
+
+    @property
+    def full(self):
+        """Whether no more fits."""
+        if self.size > 9:
+            return True
+        return False
+
+    @full.setter
+    def full(self, value):
+        """Fill it."""
+        self.size = 9 if value else 0
+
+
+async def wait(
+    seconds,
+):
+    """Wait."""
+
+    # no longer than it must
+    return seconds + 1
+
+
+def short(): return 1
+'''
+
+
+def make_task(tmp_path, broken, function, whole=WHOLE):
+    source = tmp_path / "shop"
+    source.mkdir()
+    (source / "box.py").write_text(whole, newline="")
+    root = tmp_path / "made"
+    commit = copy_repository(source, root)
+    start = commit_bug(root, commit, "box.py", broken.encode(), task_id="shop-0001")
+    return root, MadeTask("shop-0001", "train", "shop", start, "", "box.py", function, "", {})
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "function", "said"),
+    [
+        ("> 9", ">= 9", "Box.full", "In `Box.full`, `if self.size >= 9:` must be `if self.size > 9:`."),
+        ("9 if value", "0 if value", "Box.full", "In `Box.full`, `self.size = 0 if value else 0` must be `self.size = 9 if value else 0`."),
+        (
+            "        if self.size > 9:\n            return True\n",
+            "",
+            "Box.full",
+            "In `Box.full`, `if self.size > 9: return True` is missing.",
+        ),
+        ("seconds + 1", "seconds - 1", "wait", "In `wait`, `return seconds - 1` must be `return seconds + 1`."),
+        ("return 1", "return 2", "short", "In `short`, `def short(): return 2` must be `def short(): return 1`."),
+        ("    return seconds", "    seconds = 0\n    return seconds", "wait", "In `wait`, `seconds = 0` must not be there."),
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_repair_says_what_is_wrong_and_gives_back_the_file(right, wrong, function, said, ends, tmp_path):
+    whole = WHOLE.replace("\n", ends)
+    root, task = make_task(tmp_path, WHOLE.replace(right, wrong).replace("\n", ends), function, whole)
+    answer = write_repair(root, task)
+    begin, code = answer.removesuffix("```").split("\n\n```python\n")
+    assert begin == said
+    assert '"""' not in code
+    assert redefine(git.read_file(root, task.start, "box.py").decode(), code)[0] == git.read_file(root, SOURCE, "box.py").decode()
+
+
+def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_path):  # noqa: F811
+    out, tasks, _ = made
+    wanted, lines = RepairRequest(out, tmp_path, "embedded:qwen2.5-coder-0.5b", "local"), []
+    train = [task for task in tasks if task.part == "train"]
+    assert record_repairs(wanted, Access(), lines.append) == (len(train), len(train))
+    loops = [load(file) for file in tmp_path.glob("**/record.jsonl")]
+    assert sorted(loop.attempts[0].task.id for loop in loops) == [task.id for task in train]
+    for loop in loops:
+        (attempt,) = iter_imitable(loop)
+        (step,) = attempt.steps
+        assert (loop.end, loop.model, step.reply.tokens) == ("passed", "repairs", None)
+        assert "An answer without the block changes nothing." in attempt.prompt[-1].content  # as the embedded model is asked
+        assert step.reply.message.content.startswith("In `")
+    assert record_repairs(wanted, Access(), lines.append) == (len(train), len(train))
+    assert len(list(tmp_path.glob("**/record.jsonl"))) == len(train)
+    assert not lines
+
+
+def test_what_does_not_pass_is_told(made, tmp_path, monkeypatch):  # noqa: F811
+    out, _, _ = made
+    monkeypatch.setattr("codagent_train.data.supervised.repairs.write_repair", lambda *_: "It is fine.")
+    lines = []
+    passed, tasks = record_repairs(RepairRequest(out, tmp_path, "embedded:qwen2.5-coder-0.5b", "local"), Access(), lines.append)
+    assert (passed, len(lines)) == (0, tasks)
+    assert all("is not repaired: " in line for line in lines)
+
+
+def test_what_cannot_be_repaired_is_refused(made, tmp_path):  # noqa: F811
+    with pytest.raises(UsageError, match="there are no tasks in"):
+        record_repairs(RepairRequest(tmp_path, tmp_path, "embedded", "local"), Access(), print)

@@ -1,0 +1,149 @@
+"""Records how made tasks are repaired, for `imitate`: an agent that knows the code before the bug works on them, under the usual gates.
+
+Its prompts are those of the model that is to learn from it. What it says does not pass unless the checks do.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from codagent.errors import CodagentError
+from codagent.fleet.budget import FleetBudget
+from codagent.fleet.jobs import LoopJob, RecordedLoops, run_jobs
+from codagent.protocols import OnText, ignore_text
+from codagent.repository import git
+from codagent.repository.python_source import find_definitions, parse_python, split_python, start_of
+from codagent.runner.display import SilentDisplay
+from codagent.runner.executor import Executor, LocalExecutor
+from codagent.runner.launch import LaunchOptions
+from codagent.runner.model import Access, find_profile
+from codagent.runner.spec import LoopSpec, OpenedModel, Person, Result
+from codagent.settings.layers import make_layer, merge_layers, read_layer
+from codagent.settings.settings import Settings
+from codagent.settings.task_file import read_tasks
+from codagent.store import layout
+from codagent.store.price import Price
+from codagent.text import BYTES_PER_TOKEN
+from codagent.types import Message, Profile, Reply, Sampling, Tool
+from codagent_train.policy.chat_text import parse_reply
+from codagent_train.tasks.generate import read_tasks_made
+from codagent_train.tasks.start import SOURCE
+from codagent_train.tasks.task_files import MadeTask, find_task_file
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRequest:
+    """What is to be repaired, and how it is recorded."""
+
+    made: Path  # the folder of the tasks; those for training are repaired
+    records: Path  # the folder of the records
+    model: str  # whose prompts and whose form of an answer the loops have, embedded:NAME
+    sandbox: str | None = None  # its name; None: the usual one
+    jobs: int = 2  # loops side by side
+
+
+def record_repairs(request: RepairRequest, access: Access, say: Callable[[str], None]) -> tuple[int, int]:
+    """Record a loop for each task; return how many passed, and how many there are. A loop that is on record is not begun again.
+
+    `say` hears why a task was not repaired. Raises UsageError when there are no tasks, and for a model that does not exist.
+    """
+    executor, ends = LocalExecutor(), list[str]()
+
+    def hear(job: LoopJob, ended: Result | CodagentError) -> None:
+        ends.append(str(ended.loop.end if isinstance(ended, Result) else ended))
+        if ends[-1] != "passed":
+            say(f"{job.name} is not repaired: {ends[-1]}")
+        if len(ends) % 10 == 0:
+            say(f"{ends.count('passed')} tasks repaired so far")
+
+    jobs = _make_jobs(request, access, executor, say)
+    run_jobs(jobs, executor, FleetBudget(None, None), at_once=request.jobs, on_end=hear)
+    return ends.count("passed"), len(ends)
+
+
+def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: Callable[[str], None]) -> Iterator[LoopJob]:
+    display, recorded = SilentDisplay(), dict[Path, RecordedLoops]()
+    for task in read_tasks_made(request.made):
+        if task.part != "train":
+            continue
+        root = request.made / "repositories" / task.repository
+        chosen = make_layer({"sandbox": request.sandbox, "model": request.model, "iterations": 1}, name=lambda key: f"--{key}")
+        settings = merge_layers(read_layer(root / "codagent.toml", repository=True), chosen)
+        loops = layout.make_loops_dir(layout.home_dir(root, request.records))
+        opening = partial(_open_repairer, write_repair(root, task))
+        launch = LaunchOptions(root, loops, settings, access, display, lambda _: display, executor=executor, open_model=opening)
+        pattern = LoopSpec("", "", read_tasks(find_task_file(request.made, task)).tasks, iterate=True, start_commit=task.start)
+        known = recorded.setdefault(loops, recorded.get(loops) or RecordedLoops(loops))
+        yield LoopJob(task.id, launch, pattern, Person(settings, b"", say), recorded=known.find(pattern))
+
+
+def write_repair(root: Path, task: MadeTask) -> str:
+    """Return an answer that undoes the bug of a task: what is wrong in a sentence or two, and the function as it was, in a block.
+
+    A method stands in its class, without the rest of the class. `root` is the repository of the task.
+    """
+    broken, whole = (split_python(git.read_file(root, commit, task.path).decode()) for commit in (task.start, SOURCE))
+    changes = [change for change in SequenceMatcher(None, broken, whole, autojunk=False).get_opcodes() if change[0] != "equal"]
+    said = " ".join(_describe(broken[first:last], whole[start:end]) for _, first, last, start, end in changes)
+    place = changes[0][3] if changes else 0
+    return f"In `{task.function}`, {said}\n\n```python\n{_cut_out(whole, task.function.split('.'), place)}\n```"
+
+
+def _describe(wrong: Sequence[str], right: Sequence[str]) -> str:
+    if not wrong:
+        return f"{_quote(right)} is missing."
+    return f"{_quote(wrong)} must be {_quote(right)}." if right else f"{_quote(wrong)} must not be there."
+
+
+def _quote(lines: Sequence[str]) -> str:
+    return f"`{' '.join(' '.join(lines).split())}`"
+
+
+def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
+    """Return a definition out of the lines of a file, without its docstring, which the tool `define` keeps.
+
+    Of several with the same name it is the last that begins before line `place`.
+    """
+    body: Any = parse_python("".join(lines)).body
+    *classes, name = names
+    for class_name in classes:
+        body = next(node for node in find_definitions(body) if node.name == class_name).body
+    found = [node for node in find_definitions(body) if node.name == name]
+    node = next((node for node in reversed(found) if start_of(node) <= place), found[0])
+    first, *rest = node.body
+    kept, start = list(lines[start_of(node) : node.end_lineno]), start_of(node)
+    end = first.end_lineno or first.lineno
+    if ast.get_docstring(node) is not None and rest and first.lineno > node.lineno and start_of(rest[0]) >= end:
+        del kept[start_of(first) - start : end - start]
+    text = textwrap.dedent("".join(kept)).replace("\r\n", "\n").strip("\n")
+    for class_name in reversed(classes):
+        text = f"class {class_name}:\n{textwrap.indent(text, '    ')}"
+    return text
+
+
+def _open_repairer(answer: str, settings: Settings, access: Access, profile: Profile | None = None, **_: object) -> OpenedModel:
+    return OpenedModel(_Repairer(answer), profile or find_profile(settings, access), Price(0.0, 0.0))
+
+
+class _Repairer:
+    """A Model that always gives the same answer."""
+
+    name = "repairs"
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
+        del sampling, on_text
+        message, size = parse_reply(self._answer, messages, tools, cut=False), len(self._answer) // BYTES_PER_TOKEN + 1
+        return Reply(message, "tool_calls" if message.tool_calls else "stop", 1, size, 0.0, None, Sampling(), self.name, self._answer)
+
+    def close(self) -> None:
+        pass
