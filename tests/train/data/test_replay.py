@@ -10,7 +10,7 @@ from codagent.errors import UsageError
 from codagent_train.data.replay import Replay, policy_aliases
 from codagent_train.recipe.schema import RecordsConfig, read_recipe
 from codagent_train.run_dir.weights_ref import resolve
-from tests.train.data.records.recordings import PLAIN, write
+from tests.train.data.records.recordings import PLAIN, reply, write
 from tests.train.doubles.weights import save_weights
 
 
@@ -63,3 +63,14 @@ def test_records_may_call_the_weights_by_where_they_lie_by_their_run_and_by_what
     start = resolve(smoke.policy.weights)
     assert policy_aliases(start, tmp_path / "run") == (str(tmp_path / "weights"), "run", "tiny#00")
     assert policy_aliases(resolve("some/model"), tmp_path / "run") == ("some/model", "run")
+
+
+def test_loops_of_an_adapter_are_replayed_by_the_training_that_goes_on_with_it(smoke, tmp_path):
+    checkpoint = tmp_path / "taught" / "checkpoint-20"
+    save_weights(checkpoint)
+    (tmp_path / "taught" / "run.json").write_text("{}")
+    for name in "ef":
+        said = [reply(policy="taught@20 text")]
+        write(tmp_path / "loops", name, 0.0, *said, loop=replace(PLAIN, group="i", start_commit="i"))
+    going_on = structs.replace(smoke, policy=structs.replace(smoke.policy, weights=str(checkpoint)))
+    assert drawn(going_on, tmp_path / "run", [0, 1]) == [["e", "f"], ["e", "f"]]

@@ -23,11 +23,19 @@ def test_the_shipped_recipe_fits():
     assert isinstance(read_recipe("local"), Recipe)
 
 
-def test_a_recipe_leaves_out_what_the_records_have_nothing_for(tmp_path):
-    recipe = tomllib.loads(write_recipe(WANTED, tmp_path))
-    assert (recipe["records"]["folders"], recipe["sources"]["imitate"]) == (["records/record"], 0)
+@pytest.mark.parametrize(
+    ("run", "folders", "sources"),
+    [
+        ("taught", ["records/repair"], {"play": 0, "replay": 0, "imitate": 2}),
+        ("run", ["records/record", "records/repair"], {"play": 1, "replay": 2, "imitate": 2}),
+    ],
+)
+def test_a_run_has_its_own_records_and_sources(run, folders, sources, tmp_path):
+    text = write_recipe(WANTED, run)
+    recipe = tomllib.loads(text)
+    assert (recipe["records"]["folders"], recipe["sources"]) == (folders, sources)
     assert (recipe["learning"]["steps"], recipe["learning"]["save_every"]) == (3, 1)
-    (tmp_path / "recipe.toml").write_text(write_recipe(WANTED, tmp_path))
+    (tmp_path / "recipe.toml").write_text(text)
     assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
 
 
@@ -125,14 +133,14 @@ def test_groups_of_loops_run_at_all_tasks_and_are_not_run_again(improver):
     work.run_loops("record", "train", script(out, "touch mended"), options, size=2)
     results = measure_loops(out / "records" / "record")
     assert sorted((result.task, result.first) for result in results) == [("shop-0001", 1.0)] * 2 + [("shop-0002", 1.0)] * 2
-    assert lines[1] == "record: 0 of 4 loops ended, 27 minutes left of this phase"
+    assert lines[1] == "record: 0 of 4 loops ended, 15 minutes left of this phase"
     work.run_loops("record", "train", "scripted:/nowhere", options, size=2)
-    assert lines[-1] == "record: 4 of 4 loops ended, 27 minutes left of this phase"
+    assert lines[-1] == "record: 4 of 4 loops ended, 15 minutes left of this phase"
 
 
 def test_the_time_of_a_phase_ends_and_with_more_time_it_goes_on(improver, tmp_path):
     work, lines, out = improver
-    (out / "times.json").write_text(json.dumps({"record": 27 * 60 - 4.0}))
+    (out / "times.json").write_text(json.dumps({"record": 15 * 60 - 4.0}))
     model = script(out, f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; touch mended")
     work.run_loops("record", "train", model, ("--iterations", "1"))
     assert lines[-1] == "record: the time is over after 0 of 2 loops"
@@ -145,7 +153,7 @@ def test_the_time_of_a_phase_ends_and_with_more_time_it_goes_on(improver, tmp_pa
 
 def test_a_phase_without_time_begins_nothing(improver):
     work, lines, out = improver
-    (out / "times.json").write_text(json.dumps({"record": 27 * 60.0}))
+    (out / "times.json").write_text(json.dumps({"record": 15 * 60.0}))
     work.run_loops("record", "train", "scripted:/nowhere", ())
     assert lines[-1] == "record: 0 of 2 loops ended, 0 minutes left of this phase"
 

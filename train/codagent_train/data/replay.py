@@ -23,8 +23,9 @@ class Replay:
     def __init__(self, recipe: Recipe, out: Path, *, vocabulary_size: int) -> None:
         """`out` is the folder of the run. Replies with a token id of `vocabulary_size` or above are not used."""
         self._recipe = recipe
-        aliases = policy_aliases(resolve(recipe.policy.weights), out)
-        self._target = TargetPolicy(aliases, None, recipe.records.max_staleness, vocabulary_size)
+        start = resolve(recipe.policy.weights)
+        began = "" if start.step is None else start.name
+        self._target = TargetPolicy(policy_aliases(start, out), None, recipe.records.max_staleness, vocabulary_size, began)
         self._groups: Sequence[Sequence[Loop]] = ()
 
     def groups(self, packs: Sequence[int], step: int) -> dict[int, list[Loop]]:

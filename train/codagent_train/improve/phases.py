@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent.text import count
+from codagent_train.data.records.scan import scan
 from codagent_train.files import begin_folder
 from codagent_train.improve.commands import run_command
 from codagent_train.improve.comparison import measure_loops
@@ -22,9 +23,15 @@ from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
 
 REQUEST, TIMES = "improve.json", "times.json"
-ADAPTER = "adapter.gguf"
+TAUGHT, RUN = "taught", "run"  # what learned from repairs, and what went on from there with its own loops
+TAUGHT_ADAPTER, ADAPTER = "taught.gguf", "adapter.gguf"
+REPAIRS, RECORDS = "records/repair", "records/record"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
-_SHARES = {"before": 0.15, "record": 0.45, "train": 0.25, "after": 0.15}  # of the hours
+_SHARES = {"before": 0.2, "teach": 0.2, "record": 0.25, "train": 0.15, "after": 0.2}  # of the hours
+_SOURCES: Mapping[str, Mapping[str, str]] = {
+    TAUGHT: {"folders": f'["{REPAIRS}"]', "play": "0", "replay": "0"},
+    RUN: {"folders": f'["{RECORDS}", "{REPAIRS}"]'},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +55,38 @@ class Improver:
 
     def __init__(self, wanted: Improvement, out: Path, say: Callable[[str], None]) -> None:
         self._wanted, self._out, self._say = wanted, out.absolute(), say
+        self._sandbox = ("--sandbox", wanted.sandbox) if wanted.sandbox else ()
 
     def run(self, *, resume: bool) -> None:
         """Run all phases. Raises PhaseFailed when a command of a phase fails; what was done stays, and `resume` goes on with it."""
         wanted, out = self._wanted, self._out
         asked = asdict(wanted) | {"hours": 0}  # these may differ when it goes on
         begin_folder(out / REQUEST, asked, wanted.repositories, resume=resume)
-        repositories = [str(Path(path).resolve()) for path in wanted.repositories]
-        options = [*(("--check", wanted.check) if wanted.check else ()), *(("--sandbox", wanted.sandbox) if wanted.sandbox else ())]
         with self._phase("tasks"):
-            if not (out / "tasks" / "tasks.jsonl").is_file():
-                limits = ("--count", str(wanted.count), "--seed", str(wanted.seed), *options, "--resume")
-                self._train("tasks", *repositories, "--out", "tasks", *limits)
+            self._make_tasks()
         with self._phase("import"):
             if not (out / "base").is_dir():
                 self._train("import", wanted.model.partition(":")[2], "--out", "base")
         self._evaluate("before", wanted.model)
-        self.run_loops("record", "train", wanted.model, ("--group", str(wanted.group), "--all", "--iterations", "1"), size=wanted.group)
+        with self._phase("repair"):
+            self._train("repair", "tasks", "--record", REPAIRS, "--model", wanted.model, *self._sandbox)
+        with self._phase("teach"):
+            self._learn(TAUGHT, TAUGHT_ADAPTER, "teach")
+        options = ("--group", str(wanted.group), "--all", "--iterations", "1")
+        self.run_loops("record", "train", self._export(TAUGHT, TAUGHT_ADAPTER), options, size=wanted.group)
         with self._phase("train"):
-            self._learn()
-        with self._phase("export"):
-            if not (out / ADAPTER).is_file():
-                self._train("export", "run", "--to", "gguf-adapter", "--out", ADAPTER)
-        self._evaluate("after", f"adapter:{out / ADAPTER}")
+            if measure_loops(out / RECORDS) and scan([out / RECORDS]).groups:
+                self._learn(RUN, ADAPTER, "train", "--weights", TAUGHT)
+            else:
+                self._say("train: no group of loops has ended, so the adapter stays as it learned from repairs")
+        self._evaluate("after", self._export(RUN if checkpoints.is_run(out / RUN) else TAUGHT, ADAPTER))
+
+    def _make_tasks(self) -> None:
+        wanted = self._wanted
+        if not (self._out / "tasks" / "tasks.jsonl").is_file():
+            repositories = [str(Path(path).resolve()) for path in wanted.repositories]
+            limits = ("--count", str(wanted.count), "--seed", str(wanted.seed), *(("--check", wanted.check) if wanted.check else ()))
+            self._train("tasks", *repositories, "--out", "tasks", *limits, *self._sandbox, "--resume")
 
     def run_loops(self, phase: str, part: TaskSplit, model: str, options: Sequence[str], *, size: int = 1) -> None:
         """Run a group of `size` loops at each task of a part, several tasks side by side, until the share of the time is over."""
@@ -87,9 +103,8 @@ class Improver:
 
             if tell() >= wanted or not share:
                 return
-            sandbox = ("--sandbox", self._wanted.sandbox) if self._wanted.sandbox else ()
             command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_count_slots()), "--continue")
-            places = ("--rewrite", "never", "--seed", str(self._wanted.seed), *sandbox, "--record", str(records), "--json")
+            places = ("--rewrite", "never", "--seed", str(self._wanted.seed), *self._sandbox, "--record", str(records), "--json")
             try:
                 run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=share, tell=tell)
             except TimeoutError:
@@ -98,24 +113,31 @@ class Improver:
     def _evaluate(self, phase: str, model: str) -> None:
         self.run_loops(phase, "held-out", model, ("--iterations", str(self._wanted.iterations)))
 
-    def _learn(self) -> None:
-        """Train on the records. When the share of the time is over, the training is stopped and its last checkpoint is taken."""
-        run = self._out / "run"
+    def _learn(self, name: str, adapter: str, phase: str, *options: str) -> None:
+        """Train the run `name`, unless its adapter was written. When the share of the time is over, its last checkpoint is taken."""
+        if (self._out / adapter).is_file():
+            return
+        run = self._out / name
         last = checkpoints.find_latest(run) if checkpoints.is_run(run) else None
         if last and checkpoints.step_of(last) >= self._wanted.steps:
             return
-        if not measure_loops(self._out / "records" / "record"):
-            raise UsageError("the time is over before a loop at a training task has ended; give more --hours and go on with --resume")
-        (self._out / "recipe.toml").write_text(write_recipe(self._wanted, self._out), encoding="utf-8")
+        (self._out / f"{name}.toml").write_text(write_recipe(self._wanted, name), encoding="utf-8")
         resume = ("--resume",) if last else ()
         try:
-            self._train("run", "recipe.toml", "--out", "run", *resume, seconds=self._share("train"))
+            self._train("run", f"{name}.toml", "--out", name, *options, *resume, seconds=self._share(phase))
         except TimeoutError:
             if checkpoints.find_latest(run) is None:
                 raise UsageError(
                     "the time is over before training has written a checkpoint; give more --hours and go on with --resume"
                 ) from None
-            self._say("train: the time is over; the last checkpoint is taken")
+            self._say(f"{phase}: the time is over; the last checkpoint is taken")
+
+    def _export(self, run: str, file: str) -> str:
+        """Write the adapter of a run for llama.cpp, unless it is there, and return the model that uses it."""
+        with self._phase("export"):
+            if not (self._out / file).is_file():
+                self._train("export", run, "--to", "gguf-adapter", "--out", file)
+        return f"adapter:{self._out / file}"
 
     def _train(self, *arguments: str, seconds: float = math.inf) -> None:
         run_command("codagent-train", *arguments, folder=self._out, seconds=seconds)
@@ -157,11 +179,9 @@ def read_times(out: Path) -> dict[str, float]:
     return times
 
 
-def write_recipe(wanted: Improvement, out: Path) -> str:
-    """Return the recipe `local` for the records of this folder. Sources that the records have nothing for are left out."""
+def write_recipe(wanted: Improvement, run: str) -> str:
+    """Return the recipe `local` with the records and the sources of a run."""
     text = resources.files("codagent_train.recipe").joinpath("shipped/local.toml").read_text(encoding="utf-8")
-    passed = any(result.later for result in measure_loops(out / "records" / "record"))
-    changes = {"folders": '["records/record"]', "steps": str(wanted.steps)}
-    for key, value in (changes if passed else changes | {"imitate": "0"}).items():
+    for key, value in {**_SOURCES[run], "steps": str(wanted.steps)}.items():
         text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
     return text

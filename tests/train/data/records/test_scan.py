@@ -156,6 +156,21 @@ def test_what_training_begins_with_is_its_version_0(tmp_path):
     assert [len(scan([tmp_path], TargetPolicy(("tiny#00",), version, 4)).groups) for version in (0, 4, 5)] == [1, 1, 0]
 
 
+def test_a_checkpoint_that_training_begins_with_is_its_version_0_and_other_steps_of_that_run_are_other_weights(tmp_path):
+    for name, step in (("a", 20), ("b", 20), ("c", 19), ("d", 19)):
+        write(
+            tmp_path,
+            name,
+            float(name in "ac"),
+            reply(policy=f"taught@{step} text"),
+            loop=replace(PLAIN, group=str(step), start_commit=str(step)),
+        )
+    target = TargetPolicy(("run",), 0, 4, start="taught@20")
+    found = scan([tmp_path], target)
+    assert (ids(found), refused(found)) == ([["a", "b"]], [("loop", "c", "another model"), ("loop", "d", "another model")])
+    assert [len(scan([tmp_path], replace(target, version=version)).groups) for version in (4, 5)] == [1, 0]
+
+
 def test_what_was_found_is_told_in_lines(tmp_path):
     write(tmp_path, "a", 1.0, reply(), reply(tokens=None))
     write(tmp_path, "b", 0.0, reply(), reply(tokens=None))

@@ -31,6 +31,7 @@ class TargetPolicy:
     version: int | None = None  # how many training steps it has taken; None: replies of all versions are used
     max_staleness: int = 0  # how many steps older than `version` a reply may be
     vocabulary_size: int | None = None  # larger ids are of another tokenizer; None: not checked
+    start: str = ""  # how records name the checkpoint that training begins with, RUN@STEP; "": it begins with no checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,11 @@ def _loop_rejection(loop: Loop, target: TargetPolicy | None) -> str:
         return "not graded"
     if not all(outcome and -1 <= outcome.reward <= 1 for outcome in outcomes):
         return "a reward outside -1 to 1"
-    weights = {parse_policy(reply.policy).weights for reply in all_replies(loop)}
+    replies = all_replies(loop)
+    weights = {parse_policy(reply.policy).weights for reply in replies}
     if len(weights) != 1:
         return "several models" if weights else "no replies"
-    return "another model" if target and not weights <= set(target.weights) else ""
+    return "another model" if target and any(_version_of(reply, target) is None for reply in replies) else ""
 
 
 def _comparable_groups(state: _Scan, target: TargetPolicy | None) -> Iterator[tuple[Loop, ...]]:
@@ -200,15 +202,23 @@ def _keep_tokens_where(loop: Loop, keep: Callable[[Reply], bool]) -> Loop:
 
 
 def _reply_rejection(reply: Reply, target: TargetPolicy) -> str:
-    """Return why the target cannot learn from a reply that is trainable as such; "" when it can.
-
-    Weights without a version in the record count as version 0, with which training begins.
-    """
+    """Return why the target cannot learn from a reply that is trainable as such; "" when it can."""
     size, tokens = target.vocabulary_size, reply.tokens
     if size is not None and tokens and max(tokens.prompt_ids + tokens.completion_ids) >= size:
         return "ids of another tokenizer"
-    behind = 0 if target.version is None else target.version - (parse_policy(reply.policy).version or 0)
+    behind = 0 if target.version is None else target.version - (_version_of(reply, target) or 0)
     return "" if 0 <= behind <= target.max_staleness else "stale"
+
+
+def _version_of(reply: Reply, target: TargetPolicy) -> int | None:
+    """Return how many steps of the target's training had been taken when it gave a reply. None: other weights gave it.
+
+    Weights without a version in the record count as version 0, with which training begins.
+    """
+    parsed = parse_policy(reply.policy)
+    if f"{parsed.weights}@{parsed.version}" == target.start:
+        return 0
+    return (parsed.version or 0) if parsed.weights in target.weights else None
 
 
 def _cohort_key(file: Path, group: str) -> tuple[Path, str]:

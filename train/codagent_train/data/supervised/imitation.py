@@ -49,7 +49,8 @@ class Imitation:
     def _read_examples(self) -> list[Loop]:
         recipe = self._recipe
         folders = [Path(folder) for folder in recipe.records.folders]
-        aliases = policy_aliases(resolve(recipe.policy.weights), self._out)
+        start = resolve(recipe.policy.weights)
+        aliases = (*policy_aliases(start, self._out), parse_policy(start.name).weights)
         examples, rejections = find_examples(folders, self._tokenizer, aliases, context_tokens=recipe.replies.context_tokens)
         if not examples:
             raise UsageError(f"no record in {', '.join(recipe.records.folders)} has anything to imitate: {join_reasons(rejections)}")
