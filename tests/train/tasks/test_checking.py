@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from codagent.errors import UsageError
@@ -49,6 +51,19 @@ def test_a_bug_makes_a_task_when_a_few_tests_fail_by_it_and_no_other_changes(run
 
 def test_a_bug_that_hangs_makes_no_task():
     assert judge_bug(CommandResult(124, "", timed_out=True, seconds=10.0), report(a="failed"), BASE) == "hangs"
+
+
+@pytest.mark.parametrize(
+    ("path", "why", "wanted"),
+    [
+        ("shop/errors.py", "reads a test", "task"),  # as it does without the bug, to show a traceback
+        ("shop/errors.py", "ends the run", "breaks the run"),
+        ("shop/prices.py", "reads a test", "breaks the run"),
+    ],
+)
+def test_what_is_suspicious_without_the_bug_does_not_count(path, why, wanted):
+    base = replace(BASE, suspicious={"shop/errors.py": "reads a test"})
+    assert judge_bug(RESULT, replace(report(a="failed"), suspicious={path: why}), base) == wanted
 
 
 def test_an_excerpt_has_the_line_of_the_test_and_the_error_and_no_line_of_the_code():

@@ -7,7 +7,7 @@ import re
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from codagent.errors import UsageError
@@ -44,6 +44,7 @@ class Baseline:
 
     outcomes: Mapping[str, str]  # of each test
     seconds: float  # of a processor, that a run may take
+    suspicious: Mapping[str, str] = field(default_factory=dict)  # what is done without a bug, and is suspicious all the same
 
 
 class BugChecker:
@@ -64,7 +65,8 @@ class BugChecker:
         if first.outcomes != second.outcomes:
             name = next(name for name in {**first.outcomes, **second.outcomes} if first.outcomes.get(name) != second.outcomes.get(name))
             raise UsageError(f"its tests do not end the same way twice, first {name}")
-        return Baseline(first.outcomes, max(_LEAST_S, _FACTOR * max(result.seconds, again.seconds)))
+        seconds = max(_LEAST_S, _FACTOR * max(result.seconds, again.seconds))
+        return Baseline(first.outcomes, seconds, {**first.suspicious, **second.suspicious})
 
     def try_bug(self, path: str, data: bytes, base: Baseline) -> Trial:
         """Run the tests with another content of one file, which is put back afterwards."""
@@ -136,7 +138,7 @@ def judge_bug(result: CommandResult, report: TestReport, base: Baseline) -> Verd
     if (
         report.code is None
         or report.uncollected
-        or report.suspicious
+        or not report.suspicious.items() <= base.suspicious.items()
         or not report.trusted
         or report.outcomes.keys() != base.outcomes.keys()
     ):
