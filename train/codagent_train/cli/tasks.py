@@ -73,7 +73,7 @@ def repair(
     sandbox: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.")] = None,
     jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Loops side by side.")] = 2,
 ) -> None:
-    """Record how the tasks for training are repaired, for the source `imitate`.
+    """Record repairs of the tasks for training, for `imitate`.
 
     No model is asked: the answer is the code as it was before the bug. A task that is on record is not done again.
     """
