@@ -50,10 +50,17 @@ def make_branch(session: Session) -> str:
 
 
 def undo(session: Session) -> git.Undone:
-    """Take back what was applied last. What this session had applied is to be accepted again. Raises RepositoryError as `git.undo`."""
-    undone = git.undo(session.runner.root)
+    """Take back what was applied last. What this session had applied is to be accepted again. Raises RepositoryError as `git.undo`.
+
+    What the person has edited since the last turn is still to be brought into the work afterwards.
+    """
+    root = session.runner.root
+    before = git.snapshot(root).commit
+    undone = git.undo(root)
     if undone.label == session.id and not undone.conflicts:
-        session.act(_UNDONE, accepted=git.snapshot(session.runner.root).commit)
+        now, accepted = git.snapshot(root).commit, session.history.accepted
+        tree, conflicts = git.merge(root, before, accepted, now)
+        session.act(_UNDONE, accepted=now if conflicts else git.commit(root, tree, accepted, "taken back", trailers={}))
     return undone
 
 

@@ -46,6 +46,22 @@ def test_what_was_taken_back_is_offered_again_and_the_work_stays(place):
     assert "right" in told(session)[1]
 
 
+@pytest.mark.parametrize("followed", [False, True], ids=["since the last turn", "that the agent has"])
+def test_edits_beside_what_is_taken_back_are_no_work_of_the_agent(followed, place):
+    session = place.begin(MEND, "Done.", LOOK, "Seen.")
+    session.ask("mend it")
+    accept(session)
+    (place.root / "other.txt").write_text("mine\n")
+    if followed:
+        assert follow(session) == ()
+    undo(session)
+    assert follow(session) == ()
+    assert [file.path for file in git.list_changed(place.root, *session.history.change())] == ["answer.txt"]
+    assert told(session)[1] == "exit 0\nright\nmine"
+    assert accept(session) == ()
+    assert ((place.root / "answer.txt").read_text(), (place.root / "other.txt").read_text()) == ("right\n", "mine\n")
+
+
 def test_edits_of_the_person_are_seen_beside_the_work(place):
     session = place.begin(MEND, "Done.", LOOK, "Seen.")
     session.ask("mend it")
