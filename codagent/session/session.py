@@ -65,16 +65,17 @@ class Session:
         folder.mkdir(exist_ok=True)  # it was removed when an earlier try failed
         with ExitStack() as stack:
             ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
-            self._spec, around = ready.spec, ready.around
-            history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=self._so_far is not None)
+            self._spec, hooks, ledger, resumed = ready.spec, ready.around.toolbox.hooks, ready.around.ledger, self._so_far is not None
+            end = {"reason": "closed", "id": self.id}
+            stack.enter_context(hooks.around(lambda: end | {"tokens": ledger.spent.tokens}, self._display.say, resumed=resumed))
+            history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=resumed)
             stack.callback(history.close)
             unfinished = history.take_unfinished()
             workspace = stack.enter_context(closing(TurnWorkspace(ready, history.commit, self._on_answer)))
-            model = MeteredModel(ready.opened.model, around.ledger, self._display.on_text)
+            model = MeteredModel(ready.opened.model, ledger, self._display.on_text)
             keeper = Keeper(ready, runner.settings, workspace, history)
             stack.callback(setattr, self, "_opened", None)
-            self._opened = _Opened(ready, workspace, history, around.ledger.limits, model, keeper)
-            ledger = around.ledger
+            self._opened = _Opened(ready, workspace, history, ledger.limits, model, keeper)
             self._display.watch(LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left))
             if unfinished:
                 self._take_up(unfinished)

@@ -1,5 +1,6 @@
 """Sessions without a terminal: turns, what a person does beside them, and records that go on."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from codagent.session.conversation import STOPPED
 from codagent.session.history import copy
 from codagent.session.opening import begin, fork, load_session
 from codagent.session.turn_workspace import TurnWorkspace
+from codagent.settings.hooks import Hook
 from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
@@ -238,6 +240,41 @@ def test_edits_are_shown_as_patches(place):
     session = place.begin(MEND, call("write", path="new.py", content="x = 1\n"), READ, "Done.")
     session.ask("go")
     assert [answered.patch.splitlines()[-1:] for answered in place.answers] == [["+right"], ["+x = 1"], []]
+
+
+def test_the_hooks_of_start_and_end_run_once_in_a_session(place, tmp_path):
+    hooks = (Hook("SessionStart", f"cat >> {tmp_path}/start; echo >> {tmp_path}/start"), Hook("SessionEnd", f"cat > {tmp_path}/end"))
+    session = place.begin("Hello.", "Again.", hooks=hooks)
+    session.ask("hello")
+    session.ask("again")
+    assert not (tmp_path / "end").exists()
+    session.close()
+    (start,) = map(json.loads, (tmp_path / "start").read_text().splitlines())
+    assert (start["source"], start["session_id"], start["transcript_path"]) == (
+        "startup",
+        session.id,
+        str(place.loops / session.id / "record.jsonl"),
+    )
+    end = json.loads((tmp_path / "end").read_text())
+    assert (end["hook_event_name"], end["reason"], end["tokens"] > 0) == ("SessionEnd", "closed", True)
+    again = place.resume(replies=["Hello."], hooks=hooks)
+    again.open()
+    assert [json.loads(line)["source"] for line in (tmp_path / "start").read_text().splitlines()] == ["startup", "resume"]
+
+
+def test_a_hook_that_refuses_lets_no_session_begin(place):
+    session = place.begin("Hello.", hooks=(Hook("SessionStart", "echo not today >&2; exit 2"),))
+    with pytest.raises(UsageError, match="a hook refused to begin: not today"):
+        session.ask("hello")
+    assert not session.is_open
+    assert list(place.loops.glob("*/record.jsonl")) == []
+
+
+def test_a_hook_of_the_end_that_fails_is_told(place):
+    session = place.begin("Hello.", hooks=(Hook("SessionEnd", "exit 1"),))
+    session.ask("hello")
+    session.close()
+    assert place.said[-1] == "a hook at the end failed: `exit 1` failed with exit 1"
 
 
 def test_each_turn_has_the_limits_of_a_run(place):

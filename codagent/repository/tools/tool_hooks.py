@@ -10,11 +10,11 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from codagent.errors import UsageError
 from codagent.settings.hooks import Hook, HookEvent
@@ -47,10 +47,19 @@ class Hooks:
             return f"{text}\n\nA hook on the person's machine says: {reason}"
         return text
 
-    def start(self) -> None:
+    def start(self, *, source: Literal["startup", "resume"] = "startup") -> None:
         """Run the hooks of the start. Raises UsageError when one of them refuses or fails."""
-        if reason := self._run("SessionStart", "", {"source": "startup"}):
+        if reason := self._run("SessionStart", "", {"source": source}):
             raise UsageError(f"a hook refused to begin: {reason}")
+
+    @contextmanager
+    def around(self, describe: Callable[[], Mapping[str, Any]], say: Callable[[str], None], *, resumed: bool) -> Iterator[None]:
+        """Run the hooks of the start, and after the block those of the end, which also get what `describe` returns. `say` hears what went
+        wrong then. Raises as `start` does. A block that raises has no end."""
+        self.start(source="resume" if resumed else "startup")
+        yield
+        if trouble := self.end(describe()):
+            say(f"a hook at the end failed: {trouble}")
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Run the hooks of the end, which also get `facts`. Returns what went wrong; "": nothing."""
