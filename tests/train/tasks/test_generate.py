@@ -91,6 +91,19 @@ def test_a_command_that_was_stopped_goes_on_and_ends_the_same(made, tmp_path):
     resumed = make_tasks(request(source), again, workshop(), resume=True)
     assert [(task.id, task.path, task.failing) for task in resumed] == [(task.id, task.path, task.failing) for task in tasks]
     assert read_tasks_made(again) == resumed
+    assert trials.read_text().splitlines(keepends=True)[:2] == lines[:2]
+
+
+def test_what_was_tried_is_not_tried_again(made, tmp_path):
+    out, tasks, source = made
+    again = Path(shutil.copytree(out, tmp_path / "again", symlinks=True))
+    before = (again / "trials" / "shop.jsonl").read_text()
+
+    def open_nothing(_: Path):
+        pytest.fail("a sandbox is opened")
+
+    assert make_tasks(request(source), again, Workshop(open_nothing, 2, print), resume=True) == tasks
+    assert (again / "trials" / "shop.jsonl").read_text() == before
 
 
 def test_a_folder_that_was_begun_otherwise_is_refused(made):

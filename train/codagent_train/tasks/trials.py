@@ -99,7 +99,8 @@ def _read(file: Path) -> dict[str, Trial]:
         for line in jsonl.read_lines(file):
             try:
                 value, _ = jsonl.parse(line, 0)
-                trials[value.pop("bug")] = Trial(**value)
+                bug = value.pop("bug")
+                trials[bug] = Trial(**value)
             except (ValueError, KeyError, TypeError):
                 continue
     return trials
