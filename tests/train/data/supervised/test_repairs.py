@@ -1,5 +1,7 @@
 """Repairs of made tasks, recorded in the local sandbox."""
 
+from pathlib import Path
+
 import pytest
 
 from codagent.errors import UsageError
@@ -85,8 +87,10 @@ def test_a_repair_says_what_is_wrong_and_gives_back_the_file(right, wrong, funct
     assert redefine(git.read_file(root, task.start, "box.py").decode(), code)[0] == git.read_file(root, SOURCE, "box.py").decode()
 
 
-def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_path):  # noqa: F811
+def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_path, monkeypatch):  # noqa: F811
     out, tasks, _ = made
+    monkeypatch.chdir(out.parent)
+    out = Path(out.name)  # as a person names it
     wanted, lines = RepairRequest(out, tmp_path, "embedded:qwen2.5-coder-0.5b", "local"), []
     train = [task for task in tasks if task.part == "train"]
     assert record_repairs(wanted, Access(), lines.append) == (len(train), len(train))
