@@ -87,6 +87,14 @@ def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
     return "".join([*head, f"[… {gap:,} lines, {total - kept_bytes:,} bytes left out …]\n", *tail])
 
 
+_MORE = "(more of the output is in "
+
+
+def find_log(result: str) -> str:
+    """Return the file of the sandbox that has the whole output of a command, from its result as the model reads it. "": there is none."""
+    return result.partition("\n")[0].partition(_MORE)[2].removesuffix(")")
+
+
 def format_result(result: CommandResult, profile: Profile) -> str:
     """Return a command's result as the model reads it."""
     text = sanitize(result.output)
@@ -95,7 +103,7 @@ def format_result(result: CommandResult, profile: Profile) -> str:
     if result.timed_out:
         status += " (killed at its time limit, with all that it had started)"
     if result.log and (result.omitted_bytes or short != text):
-        status += f" (more of the output is in {result.log})"
+        status += f" {_MORE}{result.log})"
     return f"{status}\n{short}".rstrip("\n")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 
 from codagent.agent.episode import Agent, run_episode
@@ -19,7 +19,7 @@ from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure
 from codagent.session.turn_workspace import Answered, TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.store.ledger import MeteredModel, Spent
+from codagent.store.ledger import MeteredModel
 from codagent.text import join_names
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
 
@@ -66,8 +66,9 @@ class Session:
         with ExitStack() as stack:
             ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
             self._spec, hooks, ledger, resumed = ready.spec, ready.around.toolbox.hooks, ready.around.ledger, self._so_far is not None
-            end = {"reason": "closed", "id": self.id}
-            stack.enter_context(hooks.around(lambda: end | {"tokens": ledger.spent.tokens}, self._display.say, resumed=resumed))
+            stack.enter_context(
+                hooks.around(lambda: {"reason": "closed", "tokens": ledger.spent.tokens}, self._display.say, resumed=resumed)
+            )
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=resumed)
             stack.callback(history.close)
             unfinished = history.take_unfinished()
@@ -88,11 +89,6 @@ class Session:
     @property
     def profile(self) -> Profile:
         return self._now.workspace.profile
-
-    @property
-    def spent(self) -> Spent:
-        """What the session has cost so far."""
-        return self._now.ready.around.ledger.spent
 
     @property
     def is_open(self) -> bool:
@@ -159,6 +155,12 @@ class Session:
         result = workspace.run(command)
         self.act(workspace.format_run(command, result))
         return result
+
+    def read_output(self, log: str) -> str:
+        """Read a file in which the sandbox keeps the output of a command. "": it has it no more."""
+        with suppress(OSError, SandboxError):
+            return self._now.workspace.sandbox.read(log).decode(errors="replace")
+        return ""
 
     def check(self) -> Outcome | None:
         """Let the gates judge the work as it is. None: there are no checks."""

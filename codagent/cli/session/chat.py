@@ -22,7 +22,7 @@ from codagent.runner.spec import Person
 from codagent.session.exchange import follow
 from codagent.session.opening import SessionOptions, begin, resume
 from codagent.session.session import Session
-from codagent.text import count, first_line, join_names, sanitize
+from codagent.text import count, find_log, first_line, join_names, sanitize
 
 LEAVE = None  # in place of a line
 _WORDS = {"exit": "/quit", "quit": "/quit", ":q": "/quit", "help": "/help", "?": "/help"}  # alone in a line
@@ -112,13 +112,14 @@ class Chat:
         self.view.say(f"{last.strip()} · /diff, /apply or /discard")
 
     def expand(self, number: str) -> None:
-        """Print the whole output of a call; "": of the latest."""
+        """Print the whole output of a call, or how it changed a file; "": of the latest."""
         outputs = self.view.outputs
         index = int(number) if number.isdecimal() else len(outputs)
         if not 0 < index <= len(outputs):
             self.view.error(f"there is no output {number or 'so far'}; each cut output says its number")
             return
-        self.view.print(clean(outputs[index - 1]))
+        log = find_log(outputs[index - 1])
+        self.view.print(clean(sanitize(log and self.session.read_output(log)) or outputs[index - 1]))
 
     def switch(self, loop_id: str | None) -> None:
         """Leave this session and go on with another; None: the latest."""

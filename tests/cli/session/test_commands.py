@@ -334,6 +334,19 @@ def test_output_is_cut_and_expanded(talk):
     assert "there is no output 9" in printed
 
 
+def test_a_long_edit_is_expanded_to_all_its_lines(talk):
+    text = "".join(f"line {number}\n" for number in range(40))
+    _, printed = talk([call("write", path="new.txt", content=text), "Written."], "write it", "/expand 1")
+    assert "more lines; /expand 1 shows all" in printed
+    assert printed.count("+line 39\n") == 1
+    assert printed.count("+line 0\n") == 2
+
+
+def test_output_that_was_cut_for_the_model_is_expanded_to_all_its_lines(talk):
+    _, printed = talk([call("bash", command="seq 10001 13000"), "Many."], "count", "/expand")
+    assert (printed.count("11500"), printed.count("12000"), "lines left out" in printed) == (1, 1, False)
+
+
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b]0;title\x07\x1b[2Jred\u202e \x9b31m"
 
 

@@ -37,7 +37,7 @@ class View:
         self._columns: Callable[[], int] = lambda: 200
         self._redraw: Callable[[], None] = lambda: None
         self._redraw_soon = self._redraw
-        self.outputs: list[str] = []  # of all calls, in full, for `/expand`
+        self.outputs: list[str] = []  # of all calls, as the model reads them, or their patches, for `/expand`
         self._stream, self._thought = MarkdownStream(), ""
         self._output = ""  # the end of what the command that runs has printed
         self._doing, self._began = "", 0.0
@@ -138,7 +138,7 @@ class View:
     def on_answer(self, answered: Answered) -> None:
         """Print a call that is done: what was called, how it ended, the last lines of its output, or how it changed a file."""
         self._calls = [call for call in self._calls if call.id != answered.call.id]
-        self.outputs.append(answered.answer)
+        self.outputs.append(answered.patch or answered.answer)
         number = len(self.outputs)
         self.print(summarize_call(answered, self.ink, self._columns()))
         for line in describe_call(answered, self.ink, number):
