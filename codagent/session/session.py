@@ -66,9 +66,7 @@ class Session:
         with ExitStack() as stack:
             ready = stack.enter_context(runner.prepare(self._spec, self._so_far, self._display))
             self._spec, hooks, ledger, resumed = ready.spec, ready.around.toolbox.hooks, ready.around.ledger, self._so_far is not None
-            stack.enter_context(
-                hooks.around(lambda: {"reason": "closed", "tokens": ledger.spent.tokens}, self._display.say, resumed=resumed)
-            )
+            stack.enter_context(hooks.around(lambda: ledger.spent, self._display.say, resumed=resumed))
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=resumed)
             stack.callback(history.close)
             unfinished = history.take_unfinished()
@@ -169,8 +167,7 @@ class Session:
     def discard(self) -> None:
         """Go back to the files that were accepted last."""
         self.open()
-        told = "(The person has discarded your changes, those since the last that were accepted.)"
-        self.act(told, commit=self.history.accepted)
+        self.act("(The person has discarded your changes, those since the last that were accepted.)", commit=self.history.accepted)
 
     def clear(self) -> None:
         """Forget the conversation. The work stays."""

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from codagent.errors import UsageError
 from codagent.settings.hooks import Hook, HookEvent
+from codagent.store.ledger import Spent
 from codagent.text import parse_json, sanitize
 from codagent.types import ToolCall
 
@@ -53,12 +54,14 @@ class Hooks:
             raise UsageError(f"a hook refused to begin: {reason}")
 
     @contextmanager
-    def around(self, describe: Callable[[], Mapping[str, Any]], say: Callable[[str], None], *, resumed: bool) -> Iterator[None]:
-        """Run the hooks of the start, and after the block those of the end, which also get what `describe` returns. `say` hears what went
-        wrong then. Raises as `start` does. A block that raises has no end."""
+    def around(self, spent: Callable[[], Spent], say: Callable[[str], None], *, resumed: bool) -> Iterator[None]:
+        """Run the hooks of the start, and those of the end after the block, which is a session. `say` hears what went wrong then.
+
+        A block that raises has no end. Raises as `start` does.
+        """
         self.start(source="resume" if resumed else "startup")
         yield
-        if trouble := self.end(describe()):
+        if trouble := self.end({"reason": "closed", "tokens": spent().tokens, "usd": spent().cost}):
             say(f"a hook at the end failed: {trouble}")
 
     def end(self, facts: Mapping[str, Any]) -> str:
