@@ -16,7 +16,7 @@ from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.runner.display import Display
 from codagent.runner.executor import Executor, LocalExecutor, LoopRunner, RunnerOptions
 from codagent.runner.model import Access, open_model, say_which_model, takes_memory, worst_case
-from codagent.runner.result import exit_code, is_resumable
+from codagent.runner.result import exit_code, is_resumable, outcome_label
 from codagent.runner.spec import LoopSpec, OpenedModel, Person, Result, restrict_spec, seed_of_member
 from codagent.runner.workspace import take_snapshot
 from codagent.settings.settings import Settings
@@ -94,7 +94,7 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         if spec.session:
             raise UsageError(f"{so_far.id} is a session; `codagent session --resume {so_far.id}` goes on with it")
         if not is_resumable(so_far) and (so_far.end == "passed" or not spec.iterate):
-            raise UsageError(f"loop {so_far.id} is over ({so_far.end}); there is nothing to go on with")
+            raise UsageError(f"loop {so_far.id} is over ({outcome_label(so_far)}); there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
             raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")
         settings = replace(settings, limits=_raise_limits(settings.limits, flags))

@@ -98,12 +98,12 @@ def load_session(loops: Path, wanted: str | None) -> Loop:
 
 
 def list_sessions(loops: Path) -> Iterator[tuple[Loop, tuple[Episode, ...]]]:
-    """Yield the recorded sessions that have turns, with these; the latest first. A damaged record is left out."""
+    """Yield the recorded sessions in which something was done, with their turns; the latest first. A damaged record is left out."""
     for loop_id in reversed(layout.list_loops(loops)):
         with suppress(CodagentError):
             loop = load(loops / loop_id / layout.RECORD)
             turns = tuple(episode for episode in loop.attempts if not is_act(episode))
-            if is_session(loop) and turns:
+            if is_session(loop) and loop.attempts:
                 yield loop, turns
 
 

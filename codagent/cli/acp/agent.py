@@ -132,10 +132,11 @@ class EditorAgent:
             told = await _answer(held.do(lambda: run_line(held.session, text)))
             held.stream.tell(told or "Stopped.")
             return acp.PromptResponse(stop_reason="end_turn" if told else "cancelled")
+        had_work = held.session.is_open and held.session.history.commit
         turn = await _answer(held.do(lambda: held.ask(text)))
         if turn is None:
             return acp.PromptResponse(stop_reason="cancelled")
-        if turn.end != "interrupted":
+        if turn.end != "interrupted" and held.session.history.commit != had_work:
             await self._offer(held)
         if turn.end in ("model", "sandbox", "repository"):
             raise acp.RequestError(-32603, turn.cause or f"ended: {turn.end}")
@@ -192,7 +193,7 @@ class EditorAgent:
         for loop, turns in list_sessions(loops):
             at = (loops / loop.id / layout.RECORD).stat().st_mtime
             updated = datetime.fromtimestamp(at, UTC).isoformat()
-            title = first_line(turns[0].task.instruction, 80)
+            title = first_line(turns[0].task.instruction, 80) if turns else loop.id
             described.append(schema.SessionInfo(session_id=loop.id, cwd=cwd, title=title, updated_at=updated))
         return described
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from codagent.cli import options, user_files
 from codagent.cli.commands.allow import allow
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
-from codagent.errors import CodagentError, SandboxError, UsageError
+from codagent.errors import CodagentError, RepositoryError, SandboxError, UsageError
 from codagent.files import expand_user
 from codagent.protocols import Model
 from codagent.repository.git import find_root
@@ -166,6 +167,10 @@ def _image() -> str:
 
 
 def _default_model() -> str:
+    _, environment, _ = options.read_user_layers()
+    with suppress(RepositoryError):  # there may be no repository here
+        if not environment.model and (chosen := user_files.load_choices().get(str(find_root(Path())))):
+            return f"{chosen}, by `codagent models use` in this repository"
     settings = options.read_user_settings()
     return settings.model if "model" in settings.asked else f"{settings.model}, because none is named; --model or CODAGENT_MODEL names one"
 

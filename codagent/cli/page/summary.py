@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codagent.runner.result import is_session
 from codagent.store.codec import decode
 from codagent.types import Episode, Limits, Loop
 
@@ -69,10 +70,15 @@ class IterationSummary:
 
 
 def summarize_iterations(loop: Loop) -> tuple[IterationSummary, ...]:
-    """Summarize each attempt of the loop, in order. A commit that an earlier attempt made is not a change of a later one."""
+    """Summarize each attempt of the loop, in order, or each turn of a session.
+
+    A commit that an earlier attempt made is not a change of a later one.
+    """
     rewrites = {episode.position: episode for episode in loop.episodes if episode.kind == "notes"}
     seen, summaries = {loop.start_commit}, []
     for attempt in loop.attempts:
+        if is_session(loop) and not attempt.prompt:  # what the person did
+            continue
         summaries.append(IterationSummary(attempt, rewrites.get(attempt.position), _commit_pair(attempt.commit, seen)))
         seen.add(attempt.commit or "")
     return tuple(summaries)

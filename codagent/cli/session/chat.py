@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from codagent.cli import signals
 from codagent.cli.session.input.screen import Listener, PlainInput, Screen
@@ -51,13 +50,13 @@ class Chat:
         self._typed = Typed(queue.SimpleQueue())
         self._main = threading.main_thread().ident or 0
         self._retry = False  # whether an empty line lets the model go on
+        self._branch = self._read_branch()  # as it was when something was done last
 
     def listener(self) -> Listener:
         """Return who hears the input line."""
         return Listener(self._hear, self._stop, self._leave, lambda: self.expand(""))
 
-    @cached_property
-    def _branch(self) -> list[str]:
+    def _read_branch(self) -> list[str]:
         name = Git(self.options.root)("symbolic-ref", "--short", "-q", "HEAD", codes=(0, 1)).decode(errors="replace").strip()
         return [f"branch {name}"] if name else []
 
@@ -125,7 +124,7 @@ class Chat:
         """Leave this session and go on with another; None: the latest."""
         other = resume(self.options, loop_id, self._person)
         self.close()
-        self._session = other
+        self._session, self.planning = other, False
         self.options = replace(self.options, settings=other.runner.settings)
         self.open()
         self.show_resumed()
@@ -179,6 +178,7 @@ class Chat:
         while self._typed.busy:
             with suppress(KeyboardInterrupt), self._typed.stopping:
                 self._typed.busy = self._typed.asking = False
+        self._branch = self._read_branch()
         self.view.rest()
 
     def _work_on_next(self, screen: Screen | PlainInput) -> bool:
@@ -191,7 +191,8 @@ class Chat:
         text = text.strip()
         if shown.strip():
             self.view.print(self.view.ink("bold", "> ") + clean(shown.strip()))
-        if self._typed.asking and text and not text.startswith(("/", "!")) and text.lower() not in _WORDS:
+        is_text = text and not text.startswith(("/", "!")) and text.lower() not in _WORDS
+        if self._typed.asking and is_text and self.session.profile.memory is None:  # a model without memory would not see it
             self.session.type_ahead(text)
             self.view.say("it is told after this step")
         else:

@@ -169,6 +169,7 @@ def test_what_is_not_accepted_stays_in_the_sandbox(connect, root, answer):
             assert (root / "answer.txt").read_text() == "wrong\n"
             await ask(connection, session, "what is there?")
             told = editor.of("tool_call_update")[-1].content[0].content.text
+            assert len(editor.questions) == 1  # nothing was changed since
             await ask(connection, session, "/discard other.txt")
             await ask(connection, session, "/apply")
             applied = (root / "answer.txt").read_text()

@@ -137,6 +137,8 @@ def test_a_run_becomes_the_model_of_one_repository_and_is_forgotten_again(codage
     asked = codagent("loop", "mend it", "--check", "true", "--dry-run")
     assert f"model:      {model}" in asked.stdout
     assert f"model:      {model}" not in codagent("loop", "mend it", "--check", "true", "--dry-run", "--model", "embedded").stdout
+    assert f"{model}, by `codagent models use` in this repository" in codagent("doctor").stdout
+    assert f"{model}, by" not in codagent("doctor", CODAGENT_MODEL="embedded").stdout
     assert codagent("models", "use", "--forget").returncode == 0
     assert json.loads(choices.read_text()) == {}
 

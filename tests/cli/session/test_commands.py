@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -261,6 +262,36 @@ def test_a_plan_reads_until_go(talk, place):
     assert chat.planning is False
 
 
+def test_a_plan_ends_with_its_session(talk):
+    chat, _ = talk(["Hello.", "My plan."], "hello", "/plan mend it", "/fork 1")
+    assert (chat.planning, "plan: type go" in chat.status()) == (False, False)
+
+
+def test_an_own_command_goes_before_a_shortened_one(talk, place):
+    own = place.root / ".codagent" / "commands"
+    own.mkdir(parents=True)
+    (own / "re.md").write_text("Read it again.")
+    chat, _ = talk(["Read."], "/re")
+    assert told_to_the_model(chat)[-1].endswith("Read it again.")
+
+
+def test_the_branch_in_the_footer_is_the_one_that_is_checked_out(talk, place):
+    chat, _ = talk(["Hello."], "hello", "!true")
+    assert chat.status().endswith("branch main")
+    subprocess.run(["git", "switch", "-qc", "other"], cwd=place.root, check=True)
+    chat._guard(lambda: True)
+    assert chat.status().endswith("branch other")
+
+
+@pytest.mark.parametrize("memory", [None, 0])
+def test_what_is_typed_ahead_is_told_to_a_model_that_remembers(talk, memory):
+    chat, _ = talk(["Hello."], "hello")
+    chat._typed.asking = True
+    chat.session._now.workspace.profile = replace(chat.session.profile, memory=memory)
+    chat.listener().line("and more", "and more")
+    assert (chat.session.take_untold(), chat._typed.lines.empty()) == (("and more", True) if memory is None else ("", False))
+
+
 def test_checks_are_run_on_the_work(talk):
     _, printed = talk(DONE, "/check", "mend it", "/check", checks=("grep -q right answer.txt",))
     assert "the checks do not pass: grep -q right answer.txt" in printed
@@ -271,6 +302,7 @@ def test_a_loop_is_handed_a_task_and_its_result_is_the_work(talk):
     replies = [call("bash", command="echo right > answer.txt"), call("finish", summary="put it right"), "It is right."]
     chat, printed = talk(replies, "/loop make it right", checks=("grep -q right answer.txt",))
     assert "passed after 1 attempt;" in printed
+    assert not layout.notes_path(chat.options.loops).exists()  # a loop that has passed needs no notes
     assert chat.session.history.change() is not None
 
 

@@ -7,17 +7,18 @@ import shlex
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from codagent.cli import options
+from codagent.cli import options, user_files
 from codagent.cli.commands.records.pick import ask, pick
 from codagent.cli.commands.records.stored import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.errors import RepositoryError, UsageError
 from codagent.repository import git
+from codagent.runner.spec import is_sealed, spec_of
 from codagent.text import join_names
 
 _ALL, _CHOOSE, _NOTHING = "y", "c", "n"
@@ -133,7 +134,7 @@ def _settle(stored: StoredLoop, wanted: str, conflicts: Sequence[str], repo: Pat
     task = stored.loop.attempts[-1].task
     branch = git.branch_name(loop_id)
     if not sys.stdin.isatty():
-        again = f"codagent run {shlex.quote(task.instruction)}"
+        again = shlex.join(["codagent", "run", task.instruction, *(word for check in task.checks for word in ("--check", check))])
         raise RepositoryError(
             f"nothing was changed: you and codagent changed the same lines of {names}; `codagent apply {loop_id} --markers` writes both "
             f"versions, `git merge {branch}` merges by hand, and `{again}` does the task on your files as they are now"
@@ -148,7 +149,20 @@ def _settle(stored: StoredLoop, wanted: str, conflicts: Sequence[str], repo: Pat
     elif answer == "r":
         from codagent.cli.commands.run import run_task
 
-        run_task(repo, task.instruction, {"checks": list(task.checks)}, record=record)
+        run_task(repo, task.instruction, _find_flags(stored), record=record)
+
+
+def _find_flags(stored: StoredLoop) -> dict[str, Any]:
+    """Return the options by which a task is run as its record was, unless the person's own settings say otherwise.
+
+    A record that was not made here chooses its checks only, and what these see as it was.
+    """
+    settings, asked = spec_of(stored.loop)[1], options.read_user_settings().asked
+    flags: dict[str, Any] = {"checks": list(stored.loop.attempts[-1].task.checks), "protect": list(settings.protect)}
+    if is_sealed(stored.loop, user_files.secret()):
+        made_with = {"model": settings.model, "sandbox": settings.sandbox, "allow": list(settings.allow)}
+        flags |= {key: value for key, value in made_with.items() if key not in asked}
+    return flags
 
 
 def _tell(stored: StoredLoop, conflicts: Sequence[str], *, whole: bool) -> None:

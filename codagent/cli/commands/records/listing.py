@@ -17,7 +17,7 @@ from codagent.cli import options
 from codagent.cli.terminal.output import say, warn
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
-from codagent.runner.result import cost, iterations, outcome_label, short_model
+from codagent.runner.result import cost, is_session, iterations, outcome_label, short_model
 from codagent.store import layout
 from codagent.store.lock import Lock
 from codagent.store.record import load
@@ -114,7 +114,7 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
         facts = {
             "group": loop.group,
             "model": loop.model,
-            "iterations": iterations(loop),
+            "iterations": sum(bool(attempt.prompt) for attempt in attempts) if is_session(loop) else iterations(loop),
             "outcome": outcome,
             "task": task,
             "usd": cost(loop),

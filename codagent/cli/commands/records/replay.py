@@ -14,8 +14,9 @@ from codagent.cli.commands.allow import allowed_setups
 from codagent.cli.commands.records.stored import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
+from codagent.errors import UsageError
 from codagent.repository import git
-from codagent.runner.result import UNFINISHED
+from codagent.runner.result import UNFINISHED, is_session
 from codagent.runner.spec import spec_of
 from codagent.settings.settings import Settings
 from codagent.types import Episode, Step
@@ -36,6 +37,10 @@ def replay(
     The recorded replies are given to the same code in a fresh sandbox. Times and addresses may differ.
     """
     stored = load_stored(repo, record, loop_id)
+    if is_session(stored.loop):
+        raise UsageError(
+            f"{stored.loop.id} is a session; runs and loops are replayed, `codagent session --resume {stored.loop.id}` goes on with it"
+        )
     progress = ProgressLines()
     own = options.read_user_settings(sandbox=sandbox)
     attempts = stored.loop.attempts

@@ -16,19 +16,21 @@ QUIT = "quit"
 
 
 def run_command(chat: Chat, line: str) -> bool:
-    """Carry out a line without its slash. Returns whether the person stays. A name may be shortened while it is clear."""
+    """Carry out a line without its slash. Returns whether the person stays. A name may be shortened while it is clear, and
+    is no command of the person's own."""
     name, _, rest = line.strip().partition(" ")
     if name in (QUIT, "exit", "q"):
         return False
     if name in ("help", "?", ""):
         _help(chat)
         return True
-    if command := _find(name):
+    text = "" if name in commands() else custom.read_command(chat.options.root, name, rest.strip())
+    if text:
+        chat.ask(text)
+    elif command := _find(name):
         if rest.strip() and not command.arguments:
             raise UsageError(f"/{command.name} takes nothing after it, so nothing was done")
         command.run(chat, rest.strip())
-    elif text := custom.read_command(chat.options.root, name, rest.strip()):
-        chat.ask(text)
     else:
         near = difflib.get_close_matches(name, describe_all(chat), 1)
         meant = f"; did you mean /{near[0]}?" if near else ";"

@@ -109,7 +109,7 @@ def _resume(chat: Chat, wanted: str) -> None:
         chat.switch(wanted)
         return
     for loop, turns in reversed(list(islice(list_sessions(chat.options.loops), _LISTED))):
-        chat.view.say(f"{loop.id}  {count(len(turns), 'turn'):>9}  {first_line(turns[0].task.instruction, 60)}")
+        chat.view.say(f"{loop.id}  {count(len(turns), 'turn'):>9}  {first_line(turns[0].task.instruction, 60) if turns else '-'}")
     chat.view.say("/resume ID goes on with one of them")
 
 

@@ -123,6 +123,20 @@ def test_the_task_is_run_again_on_the_files_as_they_are(repository, conflict, sc
     assert (code, "all is well" in shown) == (0, True), shown
 
 
+def test_the_task_is_run_again_as_it_was_run(codagent, repository, loop, script):
+    codagent("apply")
+    replies = [call("bash", command="sed -i 's/^7$/7 changed/' list.txt"), call("finish", summary="all is well")]
+    made = codagent("run", "change it", "--model", script(replies), "--check", "test -e list.txt", "--protect", "*.md", *LOCAL)
+    assert made.returncode == 0, made.stderr
+    (repository / "list.txt").write_text(text(1, 15, 29).replace("7\n", "7 mine\n", 1))
+    assert "`codagent run 'change it' --check 'test -e list.txt'`" in codagent("apply").stderr
+    code, shown = typed(repository, "y\nr\n", "apply")
+    assert (code, "all is well" in shown) == (0, True), shown
+    first = max((repository / ".codagent/loops").glob("*/record.jsonl"), key=lambda path: path.stat().st_mtime).open().readline()
+    settings = json.loads(first)["loop"]["settings"]
+    assert (settings["sandbox"], settings["protect"]) == ("local", ["*.md"])
+
+
 def test_an_edit_in_the_same_place_is_named_by_undo(codagent, repository, loop):
     codagent("apply")
     (repository / "list.txt").write_text(text(1, 15, 29).replace("15 changed", "15 mine"))
