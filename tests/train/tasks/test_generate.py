@@ -106,6 +106,15 @@ def test_what_was_tried_is_not_tried_again(made, tmp_path):
     assert (again / "trials" / "shop.jsonl").read_text() == before
 
 
+def test_a_start_stays_as_long_as_its_files_are_the_same(tmp_path):
+    root = tmp_path / "shop"
+    commit = start.copy_repository(write_repository(tmp_path / "source"), root)
+    first, again, other = (
+        start.commit_bug(root, commit, "stock.py", data, task_id="shop-0001") for data in (b"a = 1\n", b"a = 1\n", b"a = 2\n")
+    )
+    assert (first, git.read_file(root, other, "stock.py")) == (again, b"a = 2\n")
+
+
 def test_a_folder_that_was_begun_otherwise_is_refused(made):
     out, _, source = made
     with pytest.raises(UsageError, match="other repositories or options"):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from codagent.errors import RepositoryError, UsageError
@@ -39,19 +40,18 @@ def copy_repository(source: Path, target: Path) -> str:
 def commit_bug(root: Path, commit: str, path: str, data: bytes, *, task_id: str) -> str:
     """Return the commit that a task starts from: the tree of `commit` with another content of one file, and no parent.
 
-    Nothing in it leads to the code without the bug. A ref keeps it; a commit that this ref names already is returned.
+    Nothing in it leads to the code without the bug. A ref keeps it; a commit of the same files that this ref names already is returned.
     """
     repository, ref = Git(root), f"refs/tasks/{task_id}"
-    try:
-        return repository.line("rev-parse", "--verify", "--quiet", ref)
-    except RepositoryError:
-        pass
     with temporary_index(repository) as index:
         repository("read-tree", commit, env=index)
         mode = repository.line("ls-files", "--stage", "--", f":(literal){path}", env=index).split()[0]
         blob = repository.line("hash-object", "-w", "--stdin", stdin=data)
         repository("update-index", "--cacheinfo", f"{mode},{blob},{path}", env=index)
         tree = repository.line("write-tree", env=index)
+    with suppress(RepositoryError):  # there may be no such ref
+        if repository.line("rev-parse", "--verify", "--quiet", f"{ref}^{{tree}}") == tree:
+            return repository.line("rev-parse", "--verify", ref)
     made = git.commit(root, tree, None, "the repository", trailers={})
     repository("update-ref", ref, made)
     return made

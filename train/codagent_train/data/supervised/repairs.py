@@ -74,7 +74,9 @@ def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: 
         if task.part != "train":
             continue
         root = (request.made / "repositories" / task.repository).resolve()
-        chosen = make_layer({"sandbox": request.sandbox, "model": request.model, "iterations": 1}, name=lambda key: f"--{key}")
+        chosen = make_layer(
+            {"sandbox": request.sandbox, "model": request.model, "iterations": 1, "max_steps": 1}, name=lambda key: f"--{key}"
+        )
         settings = merge_layers(read_layer(root / "codagent.toml", repository=True), chosen)
         loops = layout.make_loops_dir(layout.home_dir(root, request.records))
         opening = partial(_open_repairer, write_repair(root, task))
