@@ -16,8 +16,8 @@ from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, claim_of, parse_claim, verdict_label
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
-from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
+from codagent.repository.messages.shown import gather_shown
 from codagent.repository.tools.toolbox import Toolbox
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
@@ -200,8 +200,7 @@ class RepositoryEnvironment:
         submodules = tuple(git.list_submodules(self._context.root, start.commit))
         facts = MessageFacts(self._task, paths, rules.read_first(self._context.user_rules), notes=notes, submodules=submodules)
         if self._profile.fill_tokens:
-            output, _ = self._run_checks(sandbox)
-            shown = select_files(sandbox, paths, f"{self._task.instruction}\n{output}", self._profile.fill_tokens)
+            output, shown = gather_shown(sandbox, paths, self._task, self._profile, seconds_left=lambda: self._context.ledger.seconds_left)
             facts = replace(facts, files=shown, checks_output=output)
         if self._context.limits is None:
             return facts

@@ -14,8 +14,8 @@ from codagent.protocols import Sandbox
 from codagent.repository import git, tools
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, write_session_message
-from codagent.repository.messages.repo_map import select_files
 from codagent.repository.messages.rules import RulesReader
+from codagent.repository.messages.shown import gather_shown
 from codagent.runner.runner import Prepared
 from codagent.text import escape_controls, format_result, parse_json
 from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
@@ -98,8 +98,8 @@ class TurnWorkspace:
         rules = self._rules.read_first(self._ready.spec.user_rules)
         facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules)
         if profile.fill_tokens:
-            output, _ = self._run_checks(task)
-            shown = select_files(sandbox, paths, f"{task.instruction}\n{output}", profile.fill_tokens)
+            ledger = self._ready.around.ledger
+            output, shown = gather_shown(sandbox, paths, task, profile, seconds_left=lambda: ledger.seconds_left)
             facts = replace(facts, files=shown, checks_output=output)
             self._form = answer_form(facts.files, profile)
         return write_session_message(facts, profile)

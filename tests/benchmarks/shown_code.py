@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from codagent.models.open import profile_for
+from codagent.repository.gate.suspects import find_suspects, weigh
 from codagent.repository.messages.repo_map import select_files
 from codagent.sandbox.local import LocalSandbox
 from codagent.text import truncate_middle
@@ -39,7 +40,8 @@ def shows_bug(root: Path, row: dict[str, str]) -> bool:
         output = sandbox.run(check, timeout=300).output
         output = truncate_middle(output, max_lines=PROFILE.output_lines, max_bytes=PROFILE.output_bytes)
         paths = sandbox.run("git ls-files", timeout=60).output.split()
-        files = select_files(sandbox, paths, f"{task['instruction']}\n{output}", PROFILE.fill_tokens)
+        suspicions = weigh(find_suspects(sandbox, [check]))
+        files = select_files(sandbox, paths, f"{task['instruction']}\n{output}", PROFILE.fill_tokens, suspicions)
     name = row["function"].split(".")[-1]
     shown = any(file.path == row["path"] and f"def {name}(" in file.text for file in files)
     print(f"{row['id']}  {row['path']} {row['function']}: {'shown' if shown else 'not shown'}", flush=True)

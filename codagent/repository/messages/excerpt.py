@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from codagent.repository.python_source import PythonDefinition, find_definitions, parse_python, split_python, start_of
@@ -23,6 +23,7 @@ _RUN_BY_USE = ("__init__", "__new__", "__call__", "__post_init__")  # methods th
 _SHORT = 3  # characters of a name
 _MOST_PARTS = 40
 _MOST_BYTES = 1_000_000  # of a file that is parsed
+NONE: Mapping[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ class _About:
     lines: frozenset[int]  # of the file, from 1
 
 
-def excerpt_python(path: str, text: str, about: str, max_bytes: int) -> str:
+def excerpt_python(path: str, text: str, about: str, max_bytes: int, suspicions: Mapping[int, int] = NONE) -> str:
     """Return the parts of the file `path` that `about` is about, as many as fit, in their order, with `# …` where something is left out.
 
+    `suspicions` have a score for the functions that begin in these lines, from 1.
     "": none is named or fits, or the text is not Python, or very long.
     """
     if len(text) > _MOST_BYTES:
@@ -74,10 +76,10 @@ def excerpt_python(path: str, text: str, about: str, max_bytes: int) -> str:
     except (SyntaxError, ValueError):
         return ""
     lines, said = split_python(text), _read_about(path, about)
-    parts = [replace(part, score=_score(part, lines, said)) for part in _list_parts(tree)]
+    parts = [replace(part, score=_score(part, lines, said) + _suspect(part, suspicions)) for part in _list_parts(tree)]
     used = frozenset().union(*(part.uses for part in parts if part.score >= _IS_LIKELY))
     parts = [replace(part, score=part.score or int(bool(part.full_names & used))) for part in parts]
-    least = max((part.score for part in parts), default=0) * _LEAST_SHARE
+    least = 0.0 if suspicions else max((part.score for part in parts), default=0) * _LEAST_SHARE
     return _choose([part for part in parts if part.score and part.score >= least], lines, max_bytes)
 
 
@@ -148,6 +150,10 @@ def _score(part: _Part, lines: Sequence[str], said: _About) -> int:
     numbered = any(part.start < line <= part.end for line in said.lines)
     named = max((_score_member(name, part.owner, said) for name in part.names), default=0)
     return 3 * min(quoted, _MOST_QUOTED) + 3 * numbered + named
+
+
+def _suspect(part: _Part, suspicions: Mapping[int, int]) -> int:
+    return max((score for line, score in suspicions.items() if part.start < line <= part.end), default=0)
 
 
 def _score_member(name: str, owner: _Class | None, said: _About) -> int:

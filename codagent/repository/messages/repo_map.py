@@ -15,6 +15,7 @@ from codagent.text import BYTES_PER_TOKEN, escape_name, join_names, utf8_size
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
+NO_SUSPECTS: Mapping[str, Mapping[int, int]] = {}
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
 MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
@@ -38,15 +39,18 @@ class ShownFile:
     whole: bool = True  # False: the text has parts of it
 
 
-def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int) -> tuple[ShownFile, ...]:
+def select_files(
+    sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int, suspicions: Mapping[str, Mapping[int, int]] = NO_SUSPECTS
+) -> tuple[ShownFile, ...]:
     """Return the files that `about` (the task and the checks' output) is most likely about, best first, as many as fit.
 
-    Of a Python file that does not fit whole, parts are shown. Tests are left out unless there is nothing else: the checks' output already
-    shows the part of them that matters.
+    `suspicions` have a weight for functions that may have the bug, by path and first line. Of a Python file that does not fit whole, parts
+    are shown. Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
     """
     about = _NOT_FAILED.sub("", about)
     defined = _find_definitions(sandbox)
-    ranked = _rank(paths, about, defined, _score_content(sandbox, about, [path for path in paths if path in defined]))
+    content = _score_content(sandbox, about, [path for path in paths if path in defined])
+    ranked = _rank(paths, about, defined, content, {path: max(weights.values()) for path, weights in suspicions.items()})
     left = max_tokens * BYTES_PER_TOKEN
     chosen = []
     for path in ranked[:MOST_FILES]:
@@ -56,7 +60,9 @@ def select_files(sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens:
             continue
         file = ShownFile(path, text)
         if utf8_size(text) > left:
-            file = ShownFile(path, excerpt_python(path, text, about, left) if path.endswith(".py") else "", whole=False)
+            file = ShownFile(
+                path, excerpt_python(path, text, about, left, suspicions.get(path, {})) if path.endswith(".py") else "", whole=False
+            )
         if file.text or file.whole:
             chosen.append(file)
             left -= utf8_size(file.text)
@@ -74,8 +80,13 @@ def _list_files(paths: Sequence[str]) -> str:
     return f"{len(paths):,} files:\n" + "\n".join(map(escape_name, lines)) + (f"\n… and {more} more" if more else "")
 
 
-def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float]) -> list[str]:
-    """Order the files that define something and are likely: those whose names are named, and those with most of the words in their text."""
+def _rank(
+    paths: Sequence[str], about: str, defined: Mapping[str, set[str]], content: Mapping[str, float], suspicions: Mapping[str, int]
+) -> list[str]:
+    """Order the files that define something and are likely.
+
+    These are files with suspects, the likeliest first, then those whose names are named, and those with most of the words in their text.
+    """
     words = set(re.findall(r"[A-Za-z_]\w+", about))
     named = {path: _score(path, about, words, defined[path]) for path in paths if path in defined}
     total = {path: score + content.get(path, 0.0) for path, score in named.items()}
@@ -86,7 +97,8 @@ def _rank(paths: Sequence[str], about: str, defined: Mapping[str, set[str]], con
     least = most_named / 2 if most_named else max((total[path] for path in sources), default=0.0) / 2
     scores = named if most_named else total
     likely = [path for path in sources if scores[path] >= least > 0 or content.get(path, 0.0) >= MOST_OF_IT]
-    return sorted(likely, key=lambda path: -total[path])
+    likely += [path for path in suspicions if path not in likely and path in defined]
+    return sorted(likely, key=lambda path: (-suspicions.get(path, 0), -total[path]))
 
 
 def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:

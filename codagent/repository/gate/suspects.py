@@ -1,0 +1,77 @@
+"""Finds where a bug is likely: in functions that tests run when they fail, and seldom when they pass.
+
+The measure is Ochiai's: failed / sqrt(all failures * (failed + passed)), with the tests that run a function. It says 1 of a function that
+every failing test runs and no passing one does.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+from codagent.protocols import Sandbox
+from codagent.repository.gate.commands.pytest_command import parse_pytest
+from codagent.repository.git import TESTS
+
+SECONDS = 30.0  # that the tests may take when they are traced; without an end there are no suspects
+MOST_WEIGHT = 8  # a function that a task names weighs about 4
+_MOST = 20
+_MOST_BYTES = 4_000_000
+_TRACED = Path(__file__).with_name("traced_pytest.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A function that may have the bug."""
+
+    path: str
+    line: int  # its first, from 1
+    score: float  # 0..1
+
+
+def find_suspects(sandbox: Sandbox, checks: Sequence[str], *, seconds: float = SECONDS) -> tuple[Suspect, ...]:
+    """Run the first check that is a pytest command once more, traced, and return the likeliest functions, the best first.
+
+    (): no check is one, no test fails, or the run has no end within `seconds`. Tests themselves are left out.
+    """
+    pytest = next(filter(None, map(parse_pytest, checks)), None)
+    if pytest is None:
+        return ()
+    folder = f"/tmp/{secrets.token_hex(8)}"  # noqa: S108 - a path in the sandbox
+    try:
+        sandbox.write(f"{folder}/__main__.py", _TRACED.read_bytes())
+        sandbox.run(pytest.run(folder), timeout=seconds)
+        data = sandbox.read(f"{folder}/ran.json")
+    except OSError:
+        return ()
+    finally:
+        sandbox.run(f"rm -rf {folder}", timeout=60)
+    return _rank(data) if len(data) <= _MOST_BYTES else ()
+
+
+def weigh(suspects: Sequence[Suspect]) -> Mapping[str, Mapping[int, int]]:
+    """Return how much each suspect counts beside what a text names, up to `MOST_WEIGHT` for the likeliest, by path and line."""
+    weights: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    for suspect in suspects:
+        weights[suspect.path][suspect.line] = round(MOST_WEIGHT * suspect.score / suspects[0].score)
+    return weights
+
+
+def _rank(data: bytes) -> tuple[Suspect, ...]:
+    """Read what the sandbox has left, which anything there may have written."""
+    try:
+        content = json.loads(data)
+        failures = int(content["failures"])
+        suspects = [
+            Suspect(str(path), int(line), failed / sqrt(failures * (failed + passed)))
+            for path, line, failed, passed in content["ran"]
+            if 0 < failed <= failures and passed >= 0 and not TESTS.search(str(path))
+        ]
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
+        return ()
+    return tuple(sorted(suspects, key=lambda suspect: (-suspect.score, suspect.path, suspect.line))[:_MOST])

@@ -1,0 +1,141 @@
+"""Which functions failing tests run, in the local sandbox."""
+
+import sys
+
+import pytest
+
+from codagent.repository.gate.suspects import MOST_WEIGHT, Suspect, find_suspects, weigh
+from codagent.repository.messages.shown import gather_shown
+from codagent.sandbox.local import LocalSandbox
+from codagent.types import Profile, Task
+
+CHECK = f"{sys.executable} -m pytest -q"
+SHOP = """\
+import threading
+
+
+class Shop:
+    def __init__(self):
+        self.prices = [1, 2]
+
+    @property
+    def total(self):
+        return add(self.prices)
+
+    def count(self):
+        return len(self.prices)
+
+
+def add(prices):
+    return sum(prices) + 1
+
+
+def in_a_thread(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def never():
+    pass
+"""
+TEST = """\
+import pytest
+from lib.shop import Shop, in_a_thread
+
+
+def test_total():
+    assert Shop().total == 3
+
+
+def test_count():
+    assert Shop().count() == 2
+
+
+def test_of_a_thread():
+    found = []
+    in_a_thread(lambda: found.append(Shop().total))
+    assert found == [3]
+
+
+def test_skipped():
+    Shop().count()
+    pytest.skip("not here")
+
+
+@pytest.mark.xfail
+def test_that_may_fail():
+    Shop().count()
+    pytest.xfail("not yet")
+"""
+
+
+@pytest.fixture
+def sandbox():
+    local = LocalSandbox()
+    for path, text in (("lib/__init__.py", ""), ("lib/shop.py", SHOP), ("tests/test_shop.py", TEST)):
+        local.write(path, text.encode())
+    local.run("git init -q && git add -A", timeout=60)
+    yield local
+    local.close()
+
+
+def names(suspects):
+    lines = SHOP.splitlines()
+    return [(lines[suspect.line].strip() if "@" in lines[suspect.line - 1] else lines[suspect.line - 1].strip()) for suspect in suspects]
+
+
+@pytest.mark.parametrize("check", [CHECK, f"cd . && timeout 60 {CHECK} tests | tail -5"])
+def test_what_only_failing_tests_run_comes_first(sandbox, check):
+    suspects = find_suspects(sandbox, ["true", check])
+    assert names(suspects) == ["def total(self):", "def add(prices):", "def __init__(self):", "def in_a_thread(work):"]
+    assert [round(suspect.score, 2) for suspect in suspects] == [1.0, 1.0, 0.82, 0.71]
+    assert {suspect.path for suspect in suspects} == {"lib/shop.py"}
+    assert "??" not in sandbox.run("git status --porcelain | grep -v __pycache__ | grep -v .pytest_cache", timeout=60).output
+
+
+def test_nothing_of_it_stays(sandbox, monkeypatch, tmp_path):
+    monkeypatch.setattr("codagent.repository.gate.suspects.secrets.token_hex", lambda _: f"..{tmp_path}/traced")
+    assert find_suspects(sandbox, [CHECK])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_are_measured_by_the_likeliest():
+    suspects = [Suspect("a.py", 3, 0.4), Suspect("b.py", 9, 0.2), Suspect("a.py", 1, 0.01)]
+    assert weigh(suspects) == {"a.py": {3: MOST_WEIGHT, 1: 0}, "b.py": {9: MOST_WEIGHT / 2}}
+    assert weigh([]) == {}
+
+
+def test_where_nothing_can_be_traced_there_are_no_suspects(sandbox):
+    assert find_suspects(sandbox, ["make test"]) == ()
+    assert find_suspects(sandbox, [f"{CHECK} -k count"]) == ()
+    assert find_suspects(sandbox, [f"{CHECK} --no-such-option"]) == ()
+    sandbox.write("tests/test_slow.py", b"import time\n\n\ndef test_slow():\n    time.sleep(60)\n")
+    assert find_suspects(sandbox, [CHECK], seconds=3) == ()
+
+
+@pytest.mark.parametrize(
+    "left", ["", "[]", '{"failures": 0, "ran": [["a.py", 1, 1, 0]]}', '{"failures": 2, "ran": [["a.py"]]}', '{"failures": 2, "ran": 7}']
+)
+def test_what_the_repository_writes_in_place_of_the_counts_does_no_harm(sandbox, monkeypatch, left):
+    monkeypatch.setattr(sandbox, "read", lambda _: left.encode())
+    assert find_suspects(sandbox, [CHECK]) == ()
+
+
+def test_a_function_that_no_output_names_is_shown(sandbox):
+    filler = "".join(f"\n\ndef other_{number}(value):\n    return value * {number}  # {'x' * 60}\n" for number in range(200))
+    sandbox.write("lib/shop.py", (SHOP + filler).encode())
+    task = Task("t", "tests/test_shop.py::test_total fails", (CHECK,))
+    profile = Profile(fill_tokens=500)
+    output, (shown, *_) = gather_shown(sandbox, ("lib/shop.py", "tests/test_shop.py"), task, profile, seconds_left=lambda: 100.0)
+    assert ("assert 4 == 3" in output, shown.path, shown.whole) == (True, "lib/shop.py", False)
+    assert "return sum(prices) + 1" in shown.text
+    assert "def never" not in shown.text
+
+
+def test_where_the_checks_pass_nothing_is_traced(sandbox, monkeypatch):
+    monkeypatch.setattr("codagent.repository.gate.suspects.find_suspects", lambda *_, **__: pytest.fail("it is traced"))
+    output, _ = gather_shown(
+        sandbox, ("lib/shop.py",), Task("t", "do it", (f"{CHECK} -k count",)), Profile(fill_tokens=500), seconds_left=lambda: 9.0
+    )
+    assert "exit 0" in output
