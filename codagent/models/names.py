@@ -27,7 +27,7 @@ _NEAR = 3  # names that an error suggests
 def resolve_name(name: str) -> str:
     """Return the full name of a model. A name that says already where its model is comes back unchanged.
 
-    A bare name is one of the catalogue, or of litellm's table, and only for the latter litellm is imported. Raises UsageError for any other
+    A bare name is one of the catalogue, or of litellm's table, which is read without importing litellm. Raises UsageError for any other
     bare name, with the nearest names that are known, and for an address that is none or has a key in it, which a record would keep.
     """
     if name.startswith(("http://", "https://")):
@@ -36,9 +36,9 @@ def resolve_name(name: str) -> str:
         return name
     if catalog.find_entry(name):
         return f"embedded:{name}"
-    from codagent.models.servers.litellm_table import load
+    from codagent.models.servers.litellm_table import read_table
 
-    table: Mapping[str, Mapping[str, Any]] = load().model_cost
+    table = read_table()
     if provider := _find_maker(name, table):
         return f"{provider}/{name}"
     known = {entry.name: f"embedded:{entry.name}" for entry in catalog.ENTRIES} | _list_bare_names(table)

@@ -6,6 +6,8 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent.models.names import resolve_name
+from codagent.models.servers import litellm_table
+from tests.test_imports import loaded_by
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,27 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["http://[::1]:8000/v1#m", "https://host/v1/@me/x#a@b?c", "http://host"])
 def test_an_address_without_a_key_stays_as_it_is(address: str) -> None:
     assert resolve_name(address) == address
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "gpt4o"])
+def test_a_bare_name_does_not_import_litellm(name: str) -> None:
+    """Its import takes seconds, which a person without a key waits for nothing."""
+    loaded = loaded_by(f"""
+import contextlib
+from codagent.errors import UsageError
+from codagent.models.names import resolve_name
+from codagent.models.servers import litellm_table
+from tests.test_imports import loaded_by
+with contextlib.suppress(UsageError):
+    resolve_name({name!r})
+""")
+    assert not {module for module in loaded if module.partition(".")[0] == "litellm"}
+
+
+def test_without_its_file_the_table_is_that_of_litellm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(litellm_table, "_TABLE", "gone.json")
+    litellm_table.read_table.cache_clear()
+    try:
+        assert litellm_table.read_table()["gpt-4o"]["litellm_provider"] == "openai"
+    finally:
+        litellm_table.read_table.cache_clear()

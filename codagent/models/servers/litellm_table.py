@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from codagent.errors import UsageError
 from codagent.store.price import Price
 from codagent.types import EFFORTS, Effort, Profile
 
+_TABLE = "model_prices_and_context_window_backup.json"
 _FREE = Price(0.0, 0.0)
 _LONG = 16_384  # tokens of a reply of a model that thinks
 _TIER = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost|output_cost_per_token)(?:_above_(\d+)k_tokens)?")
@@ -35,6 +40,17 @@ def load() -> Any:
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm
+
+
+@cache
+def read_table() -> Mapping[str, Mapping[str, Any]]:
+    """Read the table from litellm's package. Where it lies elsewhere, litellm is imported, which takes seconds."""
+    spec = find_spec("litellm")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        with suppress(OSError, ValueError):
+            table: Mapping[str, Mapping[str, Any]] = json.loads((Path(folder) / _TABLE).read_text(encoding="utf-8"))
+            return table
+    return load().model_cost  # type: ignore[no-any-return]
 
 
 def find_entry(model: str) -> Mapping[str, Any]:
