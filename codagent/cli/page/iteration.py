@@ -42,7 +42,7 @@ def prepare_section(iteration: IterationSummary, diff: Diff) -> Section:
     return Section(
         iteration,
         claim=claim_of(attempt),
-        end=describe_end(attempt.end, attempt.cause, checked=bool(attempt.task.checks)),
+        end=describe_end(attempt.end, attempt.cause),
         patch=parse_patch(raw) if iteration.change and not error else None,
         patch_error=error,
         patch_is_long=is_long(raw),

@@ -25,7 +25,7 @@ def draw_png(loop: Loop, file: Path) -> None:
     axes = figure.subplots()
     axes.plot([p.number for p in points], [p.score for p in points], "o-", color="#57606a", markerfacecolor="white")
     axes.plot([p.number for p in passed], [p.score for p in passed], "o", color="#1a7f37", label="passed")
-    axes.set(xlabel="iteration", ylabel="gate score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(iterations)) + 0.5))
+    axes.set(xlabel="iteration", ylabel="score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(iterations)) + 0.5))
     title = escape_undecodable(strip_controls(f"{loop.id} · {loop.model} · {describe_verdict(iterations)}"))
     axes.set_title(title, fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

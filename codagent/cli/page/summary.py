@@ -11,11 +11,11 @@ from codagent.store.codec import decode
 from codagent.types import Episode, Limits, Loop
 
 _ENDS = {
-    "passed": "Every gate passed.",
+    "passed": "Every check passes.",
     "iterations": "All iterations were used.",
     "stalled": "The last iterations brought no progress.",
     "blocked": "The agent says again and again that something stands in its way.",
-    "finished": "The agent asked for the gates.",
+    "finished": "The agent said that it was done.",
     "repeated": "The same call and the same answer came again and again.",
     "silent": "The model stopped calling tools.",
     "refused": "The model, or a filter around it, refused to answer.",
@@ -122,22 +122,17 @@ def describe_verdict(iterations: Sequence[IterationSummary]) -> str:
 def explain_end(loop: Loop, iterations: Sequence[IterationSummary]) -> str:
     """Say why the loop ended and, if no attempt passed, what the best score was."""
     cause = loop.episodes[-1].cause if loop.episodes and loop.episodes[-1].end == loop.end else ""
-    checked = any(iteration.attempt.task.checks for iteration in iterations)
-    sentences = [describe_end(loop.end, cause, checked=checked) if loop.end else "It has not ended, or it was killed."]
+    sentences = [describe_end(loop.end, cause) if loop.end else "It has not ended, or it was killed."]
     scores = [(iteration.score, -iteration.number) for iteration in iterations if iteration.score is not None]
     if scores and not any(iteration.passed for iteration in iterations):
         score, number = max(scores)
-        sentences.append(f"The best gate score was {score:.2f} of 1, in iteration {-number}.")
+        sentences.append(f"The best score was {score:.2f} of 1, in iteration {-number}.")
     return " ".join(sentences)
 
 
-def describe_end(end: str | None, cause: str, *, checked: bool) -> str:
-    """Turn the word for an end into a sentence, and add the sentence with its cause. "" as `cause`: there is none.
-
-    `checked` says whether there are checks, which an agent that finishes asks for.
-    """
-    sentence = _ENDS.get(end or "", f"It ended: {end}.") if checked or end != "finished" else "The agent said that it was done."
-    return f"{sentence} {cause}".rstrip()
+def describe_end(end: str | None, cause: str) -> str:
+    """Turn the word for an end into a sentence, and add the sentence with its cause. "" as `cause`: there is none."""
+    return f"{_ENDS.get(end or '', f'It ended: {end}.')} {cause}".rstrip()
 
 
 def _commit_pair(commit: str | None, seen: set[str]) -> tuple[str, str] | None:

@@ -77,8 +77,8 @@ def read(told, **more):
 def test_the_verdict_and_the_numbers_come_first():
     told = loop(solve(0, 0.5), notes(0, "", "a"), solve(1, 1.0), limits={"iterations": 9, "tokens": 5000, "usd": 2.0}, job=ITERATES)
     text = read(told)
-    first = text[: text.index("Gate score")]
-    for part in ("mend the parser", "Passed Every gate passed.", "iterations 2 of 9", "3,000 of 5,000", "$0.75 of $2.00", "1 min 30 s"):
+    first = text[: text.index("Score by")]
+    for part in ("mend the parser", "Passed Every check passes.", "iterations 2 of 9", "3,000 of 5,000", "$0.75 of $2.00", "1 min 30 s"):
         assert part in first
     assert "model model start 000000000000 branch codagent/id1" in first
     assert "and keep its name" in first
@@ -88,12 +88,12 @@ def test_the_verdict_and_the_numbers_come_first():
 @pytest.mark.parametrize(
     ("end", "episodes", "told"),
     [
-        ("iterations", (solve(0, 0.2), solve(1, 0.5), solve(2, 0.5)), "were used. The best gate score was 0.50 of 1, in iteration 2."),
+        ("iterations", (solve(0, 0.2), solve(1, 0.5), solve(2, 0.5)), "were used. The best score was 0.50 of 1, in iteration 2."),
         ("stalled", (solve(0, 0.0),), "Not passed The last iterations brought no progress."),
         ("model", (solve(0, 0.0, end="model", cause="the endpoint is down"),), "The model could not go on. the endpoint is down"),
         (None, (solve(0, 0.0),), "Not passed It has not ended, or it was killed."),
         ("iterations", (solve(0, 0.0, end="steps", cause="no more"),), "Not passed All iterations were used. The best"),
-        ("finished", (solve(0, None),), "Not judged The agent asked for the gates."),
+        ("finished", (solve(0, None),), "Not judged The agent said that it was done."),
         ("tokens", (solve(0, 1.0), solve(1, 0.0, task=Task("u", "more"))), "1 of 2 tasks passed The token limit was reached."),
         ("interrupted", (), "Nothing was done It was interrupted."),
     ],
@@ -106,7 +106,7 @@ def test_a_run_without_checks_names_no_gates_and_no_number_of_iterations():
     text = read(loop(solve(0, None, task=Task("t", "mend it")), end="finished", limits={"iterations": 10}))
     assert "Not judged The agent said that it was done." in text
     assert "iterations 1 time" in text
-    assert "asked for the gates" not in text
+    assert "gates" not in text
 
 
 def test_a_loop_without_a_branch_names_none():
@@ -133,7 +133,7 @@ def test_scores_are_points_and_a_pass_is_marked():
 def test_an_iteration_tells_steps_end_gates_change_and_notes():
     steps = (step(), step("finish", '{"summary": "did it", "blocked": "no key"}', end="finished"))
     text = read(loop(solve(0, 0.5, commit=COMMITS[1], steps=steps, cause="out of patience"), notes(0, "old", "old\nnew")))
-    parts = ["Iteration 1 0.50 of 1", "The agent says: did it", "In its way, it says: no key", "asked for the gates. out of patience"]
+    parts = ["Iteration 1 0.50 of 1", "The agent says: did it", "In its way, it says: no key", "said that it was done. out of patience"]
     parts += ["bash ls exit 0 30.0 s", "1 did not pass: test_x", "1 failed", "diff --git", "What it noted old +new"]
     positions = [text.index(part) for part in parts]
     assert positions == sorted(positions)

@@ -40,8 +40,8 @@ def test_a_line_says_what_a_loop_does(member):
 @pytest.mark.parametrize(
     ("outcomes", "end", "line"),
     [
-        ([Outcome(0.5, False, "")], Stop("iterations"), "2: iteration 1  ▅  ended: iterations"),
-        ([Outcome(0.0, False, ""), Outcome(1.0, True, "")], Stop("passed"), "2: iteration 2  ▁●  ended: passed"),
+        ([Outcome(0.5, False, "")], Stop("iterations"), "2: iteration 1  ▅  stopped: all iterations are used up"),
+        ([Outcome(0.0, False, ""), Outcome(1.0, True, "")], Stop("passed"), "2: iteration 2  ▁●  every check passes"),
         ([None], TASK, "2: iteration 1  ·  waiting"),
     ],
 )
@@ -54,4 +54,4 @@ def test_a_line_has_the_scores_and_the_end(member, outcomes, end, line):
 
 def test_a_loop_that_was_stopped_says_so(member):
     member.on_episode_end(Episode("solve", 0, TASK, "", (), end="interrupted"))
-    assert member.line() == "2: iteration 1    ended: interrupted"
+    assert member.line() == "2: iteration 1    interrupted"

@@ -42,7 +42,7 @@ def show(
 def _describe_loop(loop: Loop, full: bool) -> Iterator[str]:
     """Yield what a loop said and did: the task first, the outcome last."""
     yield f"task:    {loop.attempts[0].task.instruction}" if loop.attempts else "task:    none was begun"
-    yield f"loop:    {loop.id} · {loop.model} · from {loop.start_commit[:12]}"
+    yield f"{'session' if is_session(loop) else 'loop'}:".ljust(9) + f"{loop.id} · {loop.model} · from {loop.start_commit[:12]}"
     task, number, attempt = loop.attempts[0].task.id if loop.attempts else "", 0, "turn" if is_session(loop) else "iteration"
     for episode in loop.episodes:
         if attempt == "turn" and is_act(episode):

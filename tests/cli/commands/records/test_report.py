@@ -47,7 +47,7 @@ def test_the_command_writes_the_page_beside_the_record(kept, capsys):
     assert capsys.readouterr().out == f"{written}\n"
     text = written.read_text(encoding="utf-8")
     assert '<span class="removed">-old = 1\n</span><span class="added">+fresh = 1\n</span>' in text
-    assert "Every gate passed." in text
+    assert "Every check passes." in text
 
 
 def test_the_page_names_the_branch_when_there_is_one(kept):
