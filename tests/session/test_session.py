@@ -120,6 +120,18 @@ def test_compaction_keeps_the_latest_steps_and_never_parts_a_call_from_its_answe
     assert asked == [message.tool_call_id for message in turn.prompt if message.role == "tool"]
 
 
+def test_a_conversation_that_grows_too_long_is_summed_up_by_itself(place):
+    session = place.begin("x" * 300_000, "It was about x.", "Here I am.")  # 100,000 tokens of 128,000
+    session.ask("write a lot")
+    turn = session.ask("are you there?")
+    assert "the conversation is long; it goes on with a summary of what was said so far" in place.said
+    assert [episode.kind for episode in session.history.episodes] == ["solve", "notes", "solve"]
+    first = turn.prompt[1].content
+    assert ("It was about x." in first, "Be brief." in first) == (True, True)
+    assert sum(len(message.content) for message in turn.prompt) < 250_000
+    assert turn.steps[0].reply.message.content == "Here I am."
+
+
 def test_a_summary_that_does_not_come_is_replaced_by_the_turns_in_short(place):
     session = place.begin("Blue.", call("bash", command="ls"), call("bash", command="ls"), "Yes.")
     session.ask("what colour?")

@@ -280,6 +280,41 @@ def test_a_server_that_dies_and_comes_back(root, tmp_path):
             terminal.wait_for("I am here.")
 
 
+def test_the_latest_output_is_shown_in_full(open_session):
+    with open_session([call("bash", command="seq 101 130"), "Thirty."]) as terminal:
+        terminal.send("count")
+        terminal.wait_for("Thirty.")
+        terminal.type("\x0f")  # Ctrl-O
+        terminal.wait_for("exit 0\n101\n102\n")
+
+
+def test_a_text_is_written_in_the_editor_and_over_several_lines(open_session, root, tmp_path):
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nprintf "from the editor" > "$1"\n')
+    editor.chmod(0o755)
+    with open_session(["One.", "Two."], EDITOR=str(editor), VISUAL="") as terminal:
+        terminal.wait_for(READY)
+        terminal.type("\x07")  # Ctrl-G
+        terminal.wait_for("from the editor")
+        terminal.send("")
+        terminal.wait_for("One.")
+        terminal.send("first\\")
+        terminal.send("second")
+        terminal.wait_for("Two.")
+    assert [turn.task.instruction for turn in latest(root).attempts] == ["from the editor", "first\nsecond"]
+
+
+def test_what_was_typed_before_comes_back_in_the_same_repository(open_session, root):
+    for reply in ("One.", "Two."):
+        with open_session([reply]) as terminal:
+            terminal.wait_for(READY)
+            terminal.send("the first words" if reply == "One." else "\x1b[A\x1b[A")  # the up arrow, over /quit
+            terminal.wait_for(reply)
+            terminal.send("/quit")
+            assert terminal.read_to_the_end() == 0
+    assert latest(root).attempts[0].task.instruction == "the first words"
+
+
 @pytest.mark.parametrize("keys", ["\x03\x03", "\x04"])
 def test_leaving_stops_the_turn(open_session, root, keys):
     with open_session([call("bash", command="sleep 60"), "Never said."]) as terminal:
