@@ -138,6 +138,14 @@ def test_groups_of_loops_run_at_all_tasks_and_are_not_run_again(improver):
     assert lines[-1] == "record: 4 of 4 loops ended, 15 minutes left of this phase"
 
 
+def test_a_single_task_is_run_and_goes_on_like_many(improver):
+    work, _, out = improver
+    (out / "tasks" / "train" / "shop-0002.toml").unlink()
+    for _ in range(2):
+        work.run_loops("record", "train", script(out, "touch mended"), ("--group", "2", "--all", "--iterations", "1"), size=2)
+    assert [result.task for result in measure_loops(out / "records" / "record")] == ["shop-0001"] * 2
+
+
 def test_the_time_of_a_phase_ends_and_with_more_time_it_goes_on(improver, tmp_path):
     work, lines, out = improver
     (out / "times.json").write_text(json.dumps({"record": 15 * 60 - 4.0}))

@@ -91,8 +91,8 @@ class Improver:
     def run_loops(self, phase: str, part: TaskSplit, model: str, options: Sequence[str], *, size: int = 1) -> None:
         """Run a group of `size` loops at each task of a part, several tasks side by side, until the share of the time is over."""
         with self._phase(phase):
-            files, records = list_task_files(self._out / "tasks", part), self._out / "records" / phase
-            share, wanted = self._share(phase), len(files) * size
+            tasks, records = len(list_task_files(self._out / "tasks", part)), self._out / "records" / phase
+            share, wanted = self._share(phase), tasks * size
             deadline = time.monotonic() + share
 
             def tell() -> int:
@@ -103,7 +103,7 @@ class Improver:
 
             if tell() >= wanted or not share:
                 return
-            command = ("loop", *map(str, files), "--model", model, *options, "--jobs", str(_count_slots()), "--continue")
+            command = ("loop", f"tasks/{part}/", "--model", model, *options, "--jobs", str(_count_slots()), "--continue")
             places = ("--rewrite", "never", "--seed", str(self._wanted.seed), *self._sandbox, "--record", str(records), "--json")
             try:
                 run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=share, tell=tell)
