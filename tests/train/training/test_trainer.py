@@ -3,11 +3,13 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from msgspec import structs
-from transformers import AutoTokenizer
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codagent.errors import UsageError
 from codagent.types import Tokens
@@ -20,6 +22,7 @@ from codagent_train.rollout.rollout import rollout
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import group_specs
 from codagent_train.run_dir import metrics
+from codagent_train.run_dir.weights_ref import read_base, read_rank
 from codagent_train.training.logprobs import IGNORED
 from codagent_train.training.microbatch import pad_samples
 from codagent_train.training.trainer import Trainer, train
@@ -182,3 +185,26 @@ def test_an_adapter_of_which_nothing_would_be_trained_is_refused(small, adapters
     bare = structs.replace(small, policy=structs.replace(small.policy, weights=str(weights)))
     with pytest.raises(UsageError, match="is an adapter, whose own weights are not trained; set `lora_rank`"):
         Trainer(bare, load_policy(bare.policy, seed=0), tmp_path)
+
+
+def test_a_run_that_begins_with_an_adapter_goes_on_with_that_adapter(small, adapters, folder, tmp_path):
+    start = Path(shutil.copytree(adapters[0], tmp_path / "adapter"))
+    AutoTokenizer.from_pretrained(folder).save_pretrained(start)
+    going_on = structs.replace(
+        small,
+        policy=structs.replace(small.policy, weights=str(start), lora_rank=read_rank(start)),
+        learning=structs.replace(small.learning, learning_rate=1e-4),
+    )
+    policy = load_policy(going_on.policy, seed=0, to_train=True)
+    ids = torch.tensor([[4, 6, 1, 3]])
+    with torch.inference_mode():
+        assert torch.equal(policy.model(ids).logits, AutoModelForCausalLM.from_pretrained(start)(ids).logits)
+    train(going_on, policy, tmp_path / "run")
+    before, after = (load_file(folder / "adapter_model.safetensors") for folder in (start, max((tmp_path / "run").glob("checkpoint-*"))))
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in before)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert read_base(max((tmp_path / "run").glob("checkpoint-*"))) == read_base(start)
+    other = structs.replace(going_on.policy, lora_rank=read_rank(start) + 1)
+    with pytest.raises(UsageError, match=r"has the rank \d+, and the recipe \d+; set lora_rank = "):
+        load_policy(other, seed=0, to_train=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from codagent_train.files import refuse_unreadable
 from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
 from codagent_train.recipe import schema
-from codagent_train.run_dir.weights_ref import is_adapter, read_base
+from codagent_train.run_dir.weights_ref import is_adapter, read_base, read_rank
 
 MOST_WORDS = 128  # that a small model reads and writes at a time
 _NO_THINKING = "{%- set enable_thinking = false -%}"  # the name that the chat templates of Qwen3 and others know
@@ -58,10 +58,25 @@ def load_policy(config: schema.PolicyConfig, *, seed: int, vocabulary: Vocabular
         if config.weights == schema.RANDOM
         else load_pretrained(config, to_train=to_train)
     )
+    if to_train and config.lora_rank and is_adapter(Path(config.weights)):
+        return replace(policy, model=_open_adapter(policy.model, config))
     if config.layers and not config.lora_rank:
         policy.model.requires_grad_(False)
         policy.model.get_decoder().layers[-config.layers :].requires_grad_(True)
     return policy
+
+
+def _open_adapter(base: Any, config: schema.PolicyConfig) -> Any:
+    """Put the adapter that a recipe begins with on its base, to train it on. Its layers are those that it has.
+
+    Raises UsageError when it has another rank than the recipe.
+    """
+    from peft import PeftModel
+
+    folder = Path(config.weights)
+    if (rank := read_rank(folder)) != config.lora_rank:
+        raise UsageError(f"the adapter {folder} has the rank {rank}, and the recipe {config.lora_rank}; set lora_rank = {rank} in [policy]")
+    return PeftModel.from_pretrained(base, folder, is_trainable=True)
 
 
 def make_small(vocabulary: Vocabulary) -> Policy:
@@ -150,7 +165,9 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
             base = read_base(Path(config.weights)) if is_adapter(Path(config.weights)) else config.weights
             model, generation = None, GenerationConfig.from_pretrained(base, local_files_only=settings["local_files_only"])
         else:
-            model = AutoModelForCausalLM.from_pretrained(config.weights, dtype=dtype, **settings)
+            goes_on = to_train and config.lora_rank and is_adapter(Path(config.weights))  # the adapter itself is put on later
+            place = read_base(Path(config.weights)) if goes_on else config.weights
+            model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **settings)
             generation = model.generation_config
     if vocabulary := find_vocabulary(processor.get_vocab()):
         return Policy(model, vocabulary, processor, vocabulary.ends)
@@ -177,10 +194,10 @@ def choose_dtype(config: schema.PolicyConfig, *, to_train: bool) -> Any:
 
 
 def make_lora_config(config: schema.PolicyConfig, model: Any) -> Any:
-    """Return the settings of the LoRA adapter that is trained; None when the recipe trains the weights themselves."""
-    from peft import LoraConfig
+    """Return the settings of the LoRA adapter that is made; None when the recipe trains the weights themselves, or goes on with one."""
+    from peft import LoraConfig, PeftModel
 
-    if not config.lora_rank:
+    if not config.lora_rank or isinstance(model, PeftModel):
         return None
     skipped = range(model.config.get_text_config().num_hidden_layers)[: -config.layers]  # empty when `layers` is 0: all layers are trained
     return LoraConfig(

@@ -77,8 +77,7 @@ class Trainer(ResumingTrainer):
         packs = recipe.batch.packs * recipe.learning.steps
         if not recipe.policy.lora_rank and not any(parameter.requires_grad for parameter in policy.model.parameters()):
             raise UsageError(
-                f"{recipe.policy.weights} is an adapter, whose own weights are not trained; "
-                "set `lora_rank` in [policy] to train another on it"
+                f"{recipe.policy.weights} is an adapter, whose own weights are not trained; set `lora_rank` in [policy] to train it on"
             )
         super().__init__(
             model=policy.model,
