@@ -9,7 +9,7 @@ from codagent.errors import UsageError
 from codagent_train.cli import main
 from codagent_train.recipe.schema import read_recipe
 from codagent_train.run_dir import checkpoints
-from codagent_train.run_dir.weights_ref import WeightsRef, resolve
+from codagent_train.run_dir.weights_ref import WeightsRef, name_base, resolve
 from tests.train.doubles.weights import save_adapter, save_weights
 
 GIVE = "give a run, a checkpoint, an adapter, a folder of weights, or OWNER/NAME of the hub"
@@ -192,3 +192,9 @@ def test_all_commands_refuse_a_wrong_input_with_the_same_sentence(make, run, tmp
         with pytest.raises(SystemExit) as ended:
             main()
         assert (ended.value.code, capsys.readouterr()) == (2, ("", f"codagent-train: {refused.value}\n"))
+
+
+def test_the_base_of_an_adapter_is_named_and_other_weights_are_their_own(tmp_path):
+    assert name_base(str(save_adapter(tmp_path / "adapter", base="/some/base"))) == "/some/base"
+    assert name_base(str(save_weights(tmp_path / "whole"))) == str(tmp_path / "whole")
+    assert name_base("some/model") == "some/model"

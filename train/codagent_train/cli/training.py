@@ -108,6 +108,7 @@ def check(
     from codagent_train.data.records.scan import scan
     from codagent_train.policy.size.config_size import require_size
     from codagent_train.recipe.schema import read_recipe, shipped_recipes
+    from codagent_train.run_dir.weights_ref import name_base
     from codagent_train.training import estimate
 
     name = sources[0] if len(sources) == 1 else None
@@ -121,7 +122,7 @@ def check(
             say("with a model that gives tokens, such as `embedded` or `adapter:DIR`, and a task that it passes sometimes")
         return
     config = read_recipe(name, weights=_find_weights(weights))
-    model = require_size(config.policy.weights)
+    model = require_size(name_base(config.policy.weights))
     print(estimate.describe(config, model, out))
     estimate.check_fits(config, model, out)
 
@@ -138,9 +139,10 @@ def _fits(recipe: Recipe, out: Path) -> None:
     """Raise UsageError when the run cannot fit. Say it when this is not known, and when weights have to be downloaded first."""
     from codagent_train.policy.size.config_size import size_by_config
     from codagent_train.policy.size.model_size import model_size
+    from codagent_train.run_dir.weights_ref import name_base
     from codagent_train.training import estimate
 
-    weights = recipe.policy.weights
+    weights = name_base(recipe.policy.weights)
     here = model_size(weights)
     if model := here or size_by_config(weights):
         estimate.check_fits(recipe, model, out)

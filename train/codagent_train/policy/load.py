@@ -19,7 +19,7 @@ from codagent_train.files import refuse_unreadable
 from codagent_train.policy.lora import read_lora_config
 from codagent_train.policy.tokenizer import ChatTokenizer, Tokenizer
 from codagent_train.recipe import schema
-from codagent_train.run_dir.weights_ref import is_adapter, read_base, read_rank
+from codagent_train.run_dir.weights_ref import is_adapter, name_base, read_rank
 
 MOST_WORDS = 128  # that a small model reads and writes at a time
 _NO_THINKING = "{%- set enable_thinking = false -%}"  # the name that the chat templates of Qwen3 and others know
@@ -162,11 +162,12 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
         settings = {"trust_remote_code": False, "local_files_only": kind == "model" and not can_find_hub()}
         processor = AutoTokenizer.from_pretrained(config.weights, **settings)
         if tokenizer_only:
-            base = read_base(Path(config.weights)) if is_adapter(Path(config.weights)) else config.weights
-            model, generation = None, GenerationConfig.from_pretrained(base, local_files_only=settings["local_files_only"])
+            model, generation = (
+                None,
+                GenerationConfig.from_pretrained(name_base(config.weights), local_files_only=settings["local_files_only"]),
+            )
         else:
-            goes_on = to_train and config.lora_rank and is_adapter(Path(config.weights))  # the adapter itself is put on later
-            place = read_base(Path(config.weights)) if goes_on else config.weights
+            place = name_base(config.weights) if to_train and config.lora_rank else config.weights  # the adapter is put on it later
             model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **settings)
             generation = model.generation_config
     if vocabulary := find_vocabulary(processor.get_vocab()):

@@ -79,6 +79,11 @@ def read_base(folder: Path) -> str:
     return base
 
 
+def name_base(weights: str) -> str:
+    """Return the full model that a text names; of an adapter, the one that it belongs to. Raises UsageError as `read_base` does."""
+    return read_base(Path(weights)) if is_adapter(Path(weights)) else weights
+
+
 def read_rank(folder: Path) -> int:
     """Read the rank of a LoRA adapter. Raises UsageError when its configuration has none."""
     try:
