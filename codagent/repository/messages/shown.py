@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from codagent.protocols import Sandbox
 from codagent.repository.messages.repo_map import ShownFile, select_files
 from codagent.types import Profile, Task
+
+QUICK_S = 15.0  # traced, tests take up to three times as long
 
 
 def gather_shown(
@@ -14,11 +17,13 @@ def gather_shown(
 ) -> tuple[str, tuple[ShownFile, ...]]:
     """Run the checks of the task in the agent's sandbox, and return what they print and the likeliest of the files, best first.
 
-    Where tests fail, they run once more, and it is noted which functions run in them.
+    Where tests fail within `QUICK_S`, they run once more, and it is noted which functions run in them.
     """
     from codagent.repository.gate import try_checks
     from codagent.repository.gate.suspects import SECONDS, find_suspects, weigh
 
+    began = time.monotonic()
     output, passed = try_checks(sandbox, task.checks, profile, seconds_left=seconds_left)
-    suspects = () if passed else find_suspects(sandbox, task.checks, seconds=min(SECONDS, seconds_left()))
+    quick = time.monotonic() - began < QUICK_S
+    suspects = find_suspects(sandbox, task.checks, seconds=min(SECONDS, seconds_left())) if quick and not passed else ()
     return output, select_files(sandbox, paths, f"{task.instruction}\n{output}", profile.fill_tokens, weigh(suspects))

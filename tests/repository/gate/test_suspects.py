@@ -133,9 +133,10 @@ def test_a_function_that_no_output_names_is_shown(sandbox):
     assert "def never" not in shown.text
 
 
-def test_where_the_checks_pass_nothing_is_traced(sandbox, monkeypatch):
+@pytest.mark.parametrize(("check", "quick"), [(f"{CHECK} -k count", 15.0), (CHECK, 0.0)], ids=["they pass", "they take long"])
+def test_where_the_checks_pass_or_take_long_nothing_is_traced(sandbox, monkeypatch, check, quick):
+    monkeypatch.setattr("codagent.repository.messages.shown.QUICK_S", quick)
     monkeypatch.setattr("codagent.repository.gate.suspects.find_suspects", lambda *_, **__: pytest.fail("it is traced"))
-    output, _ = gather_shown(
-        sandbox, ("lib/shop.py",), Task("t", "do it", (f"{CHECK} -k count",)), Profile(fill_tokens=500), seconds_left=lambda: 9.0
-    )
-    assert "exit 0" in output
+    task = Task("t", "do it", (check,))
+    output, _ = gather_shown(sandbox, ("lib/shop.py",), task, Profile(fill_tokens=500), seconds_left=lambda: 9.0)
+    assert "passed" in output
