@@ -17,7 +17,7 @@ def unique_seconds() -> int:
 
 def sleeps(seconds: int) -> bool:
     """Whether a process of this machine is the command `sleep SECONDS`."""
-    return any(_read(file) == f"sleep\0{seconds}\0".encode() for file in Path("/proc").glob("[0-9]*/cmdline"))
+    return any(_read(file) == f"sleep\0{seconds}\0".encode() for file in (folder / "cmdline" for folder in Path("/proc").glob("[0-9]*")))
 
 
 def wait_until_they_sleep(*all_seconds: int) -> None:

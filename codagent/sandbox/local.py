@@ -166,10 +166,10 @@ class LocalSandbox:
         """Return the ids of the processes that commands have started and that still run."""
         home = b"HOME=" + os.fsencode(self._environment["HOME"])
         pids = []
-        for file in Path("/proc").glob("[0-9]*/environ"):
+        for name in filter(str.isdecimal, os.listdir("/proc")):
             with suppress(OSError):  # a process of another user, or one that has just ended
-                if home in file.read_bytes().split(b"\0"):
-                    pids.append(int(file.parent.name))
+                if home in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    pids.append(int(name))
         return pids
 
 

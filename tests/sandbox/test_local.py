@@ -114,7 +114,7 @@ def test_nothing_is_left_when_codagent_is_killed_while_a_command_runs(command: s
 
 
 def read_environments() -> Iterator[bytes]:
-    for file in Path("/proc").glob("[0-9]*/environ"):
+    for file in (folder / "environ" for folder in Path("/proc").glob("[0-9]*")):
         with suppress(OSError):
             yield file.read_bytes()
 
@@ -127,3 +127,10 @@ def test_a_path_that_no_file_can_have_is_an_os_error(sandbox: LocalSandbox) -> N
     for use in (lambda: sandbox.read("a\0b"), lambda: sandbox.write("a\0b", b"x")):
         with pytest.raises(OSError, match="Invalid argument"):
             use()
+
+
+def test_a_process_that_has_just_ended_does_not_end_the_search_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the list of /proc and a look at it, processes end."""
+    with closing(LocalSandbox()) as sandbox:
+        monkeypatch.setattr(os, "listdir", lambda _: ["4194305", "self", "version", str(os.getpid())])
+        assert sandbox._list_processes() == []

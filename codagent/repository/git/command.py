@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -62,6 +63,7 @@ _STRAY = (
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 )
+_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _NO_GIT = "git cannot be started; install git 2.38 or later"
 # A custom merge program is replaced by `false`, which reports a conflict; the others are replaced by nothing.
 _DRIVERS = {
@@ -87,8 +89,13 @@ class Git:
         self._settings: Mapping[str, str] = _build_environment(_disarm_drivers(self.config))
 
     def __call__(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> bytes:
-        """Run git with `args` and return its output. Raises RepositoryError when the exit code is not one of `codes`."""
+        """Run git with `args` and return its output. Raises RepositoryError when the exit code is not one of `codes`.
+
+        A signal that ends all processes of a command may reach git first. KeyboardInterrupt is raised then, so that the work goes on later.
+        """
         code, output, errors = _execute(self.root, args, {**self._settings, **(env or {})}, stdin)
+        if -code in _ENDING:
+            raise KeyboardInterrupt
         if code not in codes:
             raise RepositoryError(_explain_failure(self.root, args[0], errors, code))
         return output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from codagent.errors import RepositoryError
 from codagent.repository import git
+from codagent.repository.git import command
 from codagent.repository.git.command import Git
 
 
@@ -77,3 +79,15 @@ def test_the_paths_of_a_linked_work_tree_are_right_also_in_a_folder_with_a_line_
 def test_a_signal_to_all_processes_of_a_terminal_does_not_reach_git(repository):
     told = Git(repository.root)("-c", "alias.session=!cut -d' ' -f6 /proc/self/stat", "session")
     assert int(told) != os.getsid(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_ends_git_ends_the_command_too(repository, monkeypatch, number):
+    """A terminal that is closed sends one to all processes of a command, and git may end first."""
+    opened = Git(repository.root)
+    monkeypatch.setattr(command, "_execute", lambda *_: (-number, b"", ""))
+    with pytest.raises(KeyboardInterrupt):
+        opened("status")
+    monkeypatch.setattr(command, "_execute", lambda *_: (-signal.SIGSEGV, b"", ""))
+    with pytest.raises(RepositoryError, match="exit code -11"):
+        opened("status")
