@@ -166,10 +166,10 @@ class LocalSandbox:
         """Return the ids of the processes that commands have started and that still run."""
         home = b"HOME=" + os.fsencode(self._environment["HOME"])
         pids = []
-        for name in filter(str.isdecimal, os.listdir("/proc")):
-            with suppress(OSError):  # a process of another user, or one that has just ended
-                if home in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                    pids.append(int(name))
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):  # a process of another user, or one that has just ended; or no process
+                if home in (folder / "environ").read_bytes().split(b"\0"):
+                    pids.append(int(folder.name))
         return pids
 
 

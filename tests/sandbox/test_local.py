@@ -132,5 +132,7 @@ def test_a_path_that_no_file_can_have_is_an_os_error(sandbox: LocalSandbox) -> N
 def test_a_process_that_has_just_ended_does_not_end_the_search_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the list of /proc and a look at it, processes end."""
     with closing(LocalSandbox()) as sandbox:
-        monkeypatch.setattr(os, "listdir", lambda _: ["4194305", "self", "version", str(os.getpid())])
+        found = [Path("/proc/4194305"), Path("/proc/version"), Path("/proc/self"), Path(f"/proc/{os.getpid()}")]
+        monkeypatch.setattr(Path, "iterdir", lambda _: iter(found))
         assert sandbox._list_processes() == []
+        monkeypatch.undo()
