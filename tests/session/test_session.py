@@ -274,6 +274,16 @@ def test_the_hooks_of_start_and_end_run_once_in_a_session(place, tmp_path):
     assert [json.loads(line)["source"] for line in (tmp_path / "start").read_text().splitlines()] == ["startup", "resume"]
 
 
+def test_a_session_with_a_persons_commands_only_goes_on(place):
+    session = place.begin()
+    session.run_command("echo right > answer.txt")
+    session.close()
+    again = place.resume(replies=["Hello."])
+    assert again.id == session.id
+    again.ask("hello")
+    assert work_of(again) == "right\n"
+
+
 def test_a_hook_that_refuses_lets_no_session_begin(place):
     session = place.begin("Hello.", hooks=(Hook("SessionStart", "echo not today >&2; exit 2"),))
     with pytest.raises(UsageError, match="a hook refused to begin: not today"):

@@ -22,16 +22,21 @@ def session_id(repository, tmp_path):
     return session.id
 
 
-def test_it_is_listed_shown_and_compared(codagent, session_id):
+def test_it_is_listed_shown_and_compared(codagent, session_id, repository):
     (row,) = json.loads(codagent("list", "--json").stdout)
-    assert (row["id"], row["outcome"]) == (session_id, "done")
+    assert (row["id"], row["outcome"], row["iterations"]) == (session_id, "done", 2)  # a person's command is no turn
     shown = codagent("show", session_id)
     assert (shown.returncode, "mend it" in shown.stdout, "Nothing else." in shown.stdout) == (0, True, True)
     assert "\n════ turn 2\ntask:    anything else?\n" in shown.stdout
     assert ("\n(The person ran `true` in the sandbox: exit 0)\n" in shown.stdout, "turn 3" in shown.stdout) == (True, False)
     assert "+right" in codagent("diff", session_id).stdout
     report = codagent("report", session_id)
-    assert report.returncode == 0, report.stderr
+    page = (repository / ".codagent/loops" / session_id / "report.html").read_text()
+    assert (report.returncode, "2 turns" in page, "tasks passed" in page, "The person ran" in page) == (0, True, False, False), (
+        report.stderr
+    )
+    replayed = codagent("replay", session_id)
+    assert (replayed.returncode, f"{session_id} is a session" in replayed.stderr) == (2, True)
 
 
 def test_it_is_applied_and_taken_back(codagent, session_id, repository):
