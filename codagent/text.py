@@ -28,6 +28,7 @@ _CONTROL = re.compile(
 )
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udc7f\udd00-\udfff]")  # a pair, or one that stands for no byte
 _MAX_NESTING, _MAX_DIGITS = 100, 300  # of JSON that a model wrote; the digits fit into a float
+_MORE = "(more of the output is in "
 _INFORMATIVE = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
 
@@ -85,9 +86,6 @@ def truncate_middle(text: str, *, max_lines: int, max_bytes: int) -> str:
     kept_bytes = sum(utf8_size(line) for line in head + tail)
     gap = len(lines) - len(head) - len(tail)
     return "".join([*head, f"[… {gap:,} lines, {total - kept_bytes:,} bytes left out …]\n", *tail])
-
-
-_MORE = "(more of the output is in "
 
 
 def find_log(result: str) -> str:

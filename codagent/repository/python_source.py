@@ -28,6 +28,19 @@ def start_of(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
 
 
+def find_docstring(node: PythonDefinition, lines: Sequence[str]) -> range:
+    """Return which lines a definition's docstring has, counted from 0. An empty range: it has none, or more stands on them."""
+    first, *rest = node.body
+    if ast.get_docstring(node) is None or not all(begins_line(each, lines) for each in (first, *rest[:1])):
+        return range(0)
+    return range(first.lineno - 1, first.end_lineno or first.lineno)
+
+
+def begins_line(node: ast.stmt, lines: Sequence[str]) -> bool:
+    """Return whether nothing stands before a statement on its line."""
+    return not lines[node.lineno - 1].encode()[: node.col_offset].strip()
+
+
 def split_python(text: str) -> list[str]:
     """Split Python into lines as its parser does: at LF, CR LF and CR, and not at a form feed or at the separators of Unicode."""
     return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)

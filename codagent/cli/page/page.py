@@ -9,8 +9,8 @@ from codagent.cli.page.chart import lay_out_scores, lay_out_tokens
 from codagent.cli.page.iteration import Diff, format_duration, format_money, prepare_section
 from codagent.cli.page.patch import is_long, truncate_patch
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
-from codagent.runner.result import is_session, iterates
-from codagent.text import count, escape_undecodable, first_argument, first_line, strip_controls
+from codagent.runner.result import iterates
+from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import Loop
 
 
@@ -20,8 +20,7 @@ def render_page(loop: Loop, *, diff: Diff, branch: str) -> str:
     `diff` returns the patch between two commits, or raises RepositoryError. `branch` is where the best work of the loop lies; "": nowhere.
     """
     iterations = summarize_iterations(loop)
-    verdict = count(len(iterations), "turn") if is_session(loop) else describe_verdict(iterations)
-    usage, limits = sum_usage(loop.episodes), read_limits(loop)
+    verdict, usage, limits = describe_verdict(loop, iterations), sum_usage(loop.episodes), read_limits(loop)
     return (
         make_environment()
         .get_template("page.html")

@@ -26,7 +26,7 @@ def draw_png(loop: Loop, file: Path) -> None:
     axes.plot([p.number for p in points], [p.score for p in points], "o-", color="#57606a", markerfacecolor="white")
     axes.plot([p.number for p in passed], [p.score for p in passed], "o", color="#1a7f37", label="passed")
     axes.set(xlabel="iteration", ylabel="score", ylim=(-0.05, 1.05), xlim=(0.5, max(1, len(iterations)) + 0.5))
-    title = escape_undecodable(strip_controls(f"{loop.id} · {loop.model} · {describe_verdict(iterations)}"))
+    title = escape_undecodable(strip_controls(f"{loop.id} · {loop.model} · {describe_verdict(loop, iterations)}"))
     axes.set_title(title, fontsize=10, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.3)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codagent.runner.result import is_session
+from codagent.session.conversation import is_act
 from codagent.store.codec import decode
+from codagent.text import count
 from codagent.types import Episode, Limits, Loop
 
 _ENDS = {
@@ -77,7 +79,7 @@ def summarize_iterations(loop: Loop) -> tuple[IterationSummary, ...]:
     rewrites = {episode.position: episode for episode in loop.episodes if episode.kind == "notes"}
     seen, summaries = {loop.start_commit}, []
     for attempt in loop.attempts:
-        if is_session(loop) and not attempt.prompt:  # what the person did
+        if is_session(loop) and is_act(attempt):
             continue
         summaries.append(IterationSummary(attempt, rewrites.get(attempt.position), _commit_pair(attempt.commit, seen)))
         seen.add(attempt.commit or "")
@@ -104,8 +106,10 @@ def read_limits(loop: Loop) -> Limits | None:
         return None
 
 
-def describe_verdict(iterations: Sequence[IterationSummary]) -> str:
-    """Say in a few words whether the work is accepted."""
+def describe_verdict(loop: Loop, iterations: Sequence[IterationSummary]) -> str:
+    """Say in a few words whether the work is accepted; of a session, how many turns it has."""
+    if is_session(loop):
+        return count(len(iterations), "turn")
     passed: dict[str, bool] = {}  # by task
     for iteration in iterations:
         task_id = iteration.attempt.task.id

@@ -89,12 +89,9 @@ class Git:
         self._settings: Mapping[str, str] = _build_environment(_disarm_drivers(self.config))
 
     def __call__(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, codes: tuple[int, ...] = (0,)) -> bytes:
-        """Run git with `args` and return its output. Raises RepositoryError when the exit code is not one of `codes`.
-
-        A signal that ends all processes of a command may reach git first. KeyboardInterrupt is raised then, so that the work goes on later.
-        """
+        """Run git with `args` and return its output. Raises RepositoryError when the exit code is not one of `codes`."""
         code, output, errors = _execute(self.root, args, {**self._settings, **(env or {})}, stdin)
-        if -code in _ENDING:
+        if -code in _ENDING:  # it was for all processes of the command, which can go on later
             raise KeyboardInterrupt
         if code not in codes:
             raise RepositoryError(_explain_failure(self.root, args[0], errors, code))

@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from codagent.repository.python_source import PythonDefinition, find_definitions, parse_python, split_python, start_of
 from codagent.text import utf8_size
@@ -23,7 +24,7 @@ _RUN_BY_USE = ("__init__", "__new__", "__call__", "__post_init__")  # methods th
 _SHORT = 3  # characters of a name
 _MOST_PARTS = 40
 _MOST_BYTES = 1_000_000  # of a file that is parsed
-NONE: Mapping[int, int] = {}
+NO_SUSPECTS: Mapping[Any, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class _About:
     lines: frozenset[int]  # of the file, from 1
 
 
-def excerpt_python(path: str, text: str, about: str, max_bytes: int, suspicions: Mapping[int, int] = NONE) -> str:
+def excerpt_python(path: str, text: str, about: str, max_bytes: int, suspicions: Mapping[int, int] = NO_SUSPECTS) -> str:
     """Return the parts of the file `path` that `about` is about, as many as fit, in their order, with `# …` where something is left out.
 
     `suspicions` have a score for the functions that begin in these lines, from 1.

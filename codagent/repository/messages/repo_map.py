@@ -10,12 +10,11 @@ from math import log
 from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
-from codagent.repository.messages.excerpt import excerpt_python
+from codagent.repository.messages.excerpt import NO_SUSPECTS, excerpt_python
 from codagent.text import BYTES_PER_TOKEN, escape_name, join_names, utf8_size
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
-NO_SUSPECTS: Mapping[str, Mapping[int, int]] = {}
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
 MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
@@ -60,9 +59,8 @@ def select_files(
             continue
         file = ShownFile(path, text)
         if utf8_size(text) > left:
-            file = ShownFile(
-                path, excerpt_python(path, text, about, left, suspicions.get(path, {})) if path.endswith(".py") else "", whole=False
-            )
+            weights = suspicions.get(path, NO_SUSPECTS)
+            file = ShownFile(path, excerpt_python(path, text, about, left, weights) if path.endswith(".py") else "", whole=False)
         if file.text or file.whole:
             chosen.append(file)
             left -= utf8_size(file.text)

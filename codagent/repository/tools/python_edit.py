@@ -8,7 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codagent.repository.python_source import PythonDefinition, find_definitions, parse_python, split_python, start_of
+from codagent.repository.python_source import (
+    PythonDefinition,
+    begins_line,
+    find_definitions,
+    find_docstring,
+    parse_python,
+    split_python,
+    start_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +92,15 @@ def _describe_arguments(node: PythonDefinition) -> str:
 
 def _replacement(target: PythonDefinition, node: PythonDefinition, old: str, new: str) -> _Change:
     lines = split_python(_indent(_source(node, new), " " * target.col_offset))
-    keeps = not isinstance(node, ast.ClassDef) and ast.get_docstring(node) is None and _begins_line(node.body[0], split_python(new))
-    if keeps and (docstring := _find_docstring(target, split_python(old))):
+    keeps = not isinstance(node, ast.ClassDef) and ast.get_docstring(node) is None and begins_line(node.body[0], split_python(new))
+    theirs = split_python(old)
+    if keeps and (docstring := "".join(theirs[at] for at in find_docstring(target, theirs)).replace("\r\n", "\n").lstrip()):
         at = start_of(node.body[0]) - start_of(node)
         indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
         while not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#"):
             at -= 1
         lines.insert(at, f"{indent}{docstring}")
     return _Change(start_of(target), target.end_lineno or target.lineno, "".join(lines))
-
-
-def _find_docstring(target: PythonDefinition, lines: Sequence[str]) -> str:
-    """Return the lines of a definition's docstring. "": it has none, or something else stands on them."""
-    first, *rest = target.body
-    if ast.get_docstring(target) is None or not _begins_line(first, lines) or (rest and not _begins_line(rest[0], lines)):
-        return ""
-    return "".join(lines[first.lineno - 1 : first.end_lineno]).replace("\r\n", "\n").lstrip()
-
-
-def _begins_line(node: ast.stmt, lines: Sequence[str]) -> bool:
-    return not lines[node.lineno - 1].encode()[: node.col_offset].strip()
 
 
 def _additions(before: Sequence[ast.stmt], after: Sequence[ast.stmt], existing: set[str], new: str) -> Iterator[_Change]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from codagent.errors import UsageError
 from codagent.settings.hooks import Hook, HookEvent
@@ -48,9 +48,9 @@ class Hooks:
             return f"{text}\n\nA hook on the person's machine says: {reason}"
         return text
 
-    def start(self, *, source: Literal["startup", "resume"] = "startup") -> None:
+    def start(self, *, resumed: bool = False) -> None:
         """Run the hooks of the start. Raises UsageError when one of them refuses or fails."""
-        if reason := self._run("SessionStart", "", {"source": source}):
+        if reason := self._run("SessionStart", "", {"source": "resume" if resumed else "startup"}):
             raise UsageError(f"a hook refused to begin: {reason}")
 
     @contextmanager
@@ -59,7 +59,7 @@ class Hooks:
 
         A block that raises has no end. Raises as `start` does.
         """
-        self.start(source="resume" if resumed else "startup")
+        self.start(resumed=resumed)
         yield
         if trouble := self.end({"reason": "closed", "tokens": spent().tokens, "usd": spent().cost}):
             say(f"a hook at the end failed: {trouble}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,8 +58,6 @@ def load_policy(config: schema.PolicyConfig, *, seed: int, vocabulary: Vocabular
         if config.weights == schema.RANDOM
         else load_pretrained(config, to_train=to_train)
     )
-    if to_train and config.lora_rank and is_adapter(Path(config.weights)):
-        return replace(policy, model=_open_adapter(policy.model, config))
     if config.layers and not config.lora_rank:
         policy.model.requires_grad_(False)
         policy.model.get_decoder().layers[-config.layers :].requires_grad_(True)
@@ -162,14 +160,14 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
         settings = {"trust_remote_code": False, "local_files_only": kind == "model" and not can_find_hub()}
         processor = AutoTokenizer.from_pretrained(config.weights, **settings)
         if tokenizer_only:
-            model, generation = (
-                None,
-                GenerationConfig.from_pretrained(name_base(config.weights), local_files_only=settings["local_files_only"]),
-            )
+            generation = GenerationConfig.from_pretrained(name_base(config.weights), local_files_only=settings["local_files_only"])
+            model = None
         else:
-            place = name_base(config.weights) if to_train and config.lora_rank else config.weights  # the adapter is put on it later
+            goes_on = to_train and config.lora_rank and is_adapter(Path(config.weights))
+            place = name_base(config.weights) if goes_on else config.weights
             model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **settings)
             generation = model.generation_config
+            model = _open_adapter(model, config) if goes_on else model
     if vocabulary := find_vocabulary(processor.get_vocab()):
         return Policy(model, vocabulary, processor, vocabulary.ends)
     if not processor.chat_template:

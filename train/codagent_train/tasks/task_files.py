@@ -54,6 +54,7 @@ def write_task_file(out: Path, task: MadeTask) -> Path:
 
 
 def find_task_file(out: Path, task: MadeTask) -> Path:
+    """Return the path of the file of a task."""
     return out / task.part / f"{task.id}.toml"
 
 

@@ -18,6 +18,7 @@ from codagent.cli.terminal.output import say, warn
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.result import cost, is_session, iterations, outcome_label, short_model
+from codagent.session.conversation import is_act
 from codagent.store import layout
 from codagent.store.lock import Lock
 from codagent.store.record import load
@@ -109,12 +110,12 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
     try:
         loop = load(record)
         attempts = loop.attempts
-        first = next((attempt for attempt in attempts if attempt.prompt), None)  # what a person did in a session has no prompt
+        first = next((attempt for attempt in attempts if not is_act(attempt)), None)
         outcome, task = outcome_label(loop) if attempts else "not begun", first.task.instruction if first else ""
         facts = {
             "group": loop.group,
             "model": loop.model,
-            "iterations": sum(bool(attempt.prompt) for attempt in attempts) if is_session(loop) else iterations(loop),
+            "iterations": sum(not is_act(attempt) for attempt in attempts) if is_session(loop) else iterations(loop),
             "outcome": outcome,
             "task": task,
             "usd": cost(loop),

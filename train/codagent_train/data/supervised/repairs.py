@@ -5,12 +5,11 @@ Its prompts are those of the model that is to learn from it. What it says does n
 
 from __future__ import annotations
 
-import ast
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from codagent.fleet.budget import FleetBudget
 from codagent.fleet.jobs import LoopJob, RecordedLoops, run_jobs
 from codagent.protocols import OnText, ignore_text
 from codagent.repository import git
-from codagent.repository.python_source import find_definitions, parse_python, split_python, start_of
+from codagent.repository.python_source import find_definitions, find_docstring, parse_python, split_python, start_of
 from codagent.runner.display import SilentDisplay
 from codagent.runner.executor import Executor, LocalExecutor
 from codagent.runner.launch import LaunchOptions
@@ -69,7 +68,7 @@ def record_repairs(request: RepairRequest, access: Access, say: Callable[[str], 
 
 
 def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: Callable[[str], None]) -> Iterator[LoopJob]:
-    display, recorded = SilentDisplay(), dict[Path, RecordedLoops]()
+    display, read_recorded = SilentDisplay(), cache(RecordedLoops)
     for task in read_tasks_made(request.made):
         if task.part != "train":
             continue
@@ -82,8 +81,7 @@ def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: 
         opening = partial(_open_repairer, write_repair(root, task))
         launch = LaunchOptions(root, loops, settings, access, display, lambda _: display, executor=executor, open_model=opening)
         pattern = LoopSpec("", "", read_tasks(find_task_file(request.made, task)).tasks, iterate=True, start_commit=task.start)
-        known = recorded.setdefault(loops, recorded.get(loops) or RecordedLoops(loops))
-        yield LoopJob(task.id, launch, pattern, Person(settings, b"", say), recorded=known.find(pattern))
+        yield LoopJob(task.id, launch, pattern, Person(settings, b"", say), recorded=read_recorded(loops).find(pattern))
 
 
 def write_repair(root: Path, task: MadeTask) -> str:
@@ -119,11 +117,8 @@ def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
         body = next(node for node in find_definitions(body) if node.name == class_name).body
     found = [node for node in find_definitions(body) if node.name == name]
     node = next((node for node in reversed(found) if start_of(node) <= place), found[0])
-    first, *rest = node.body
-    kept, start = list(lines[start_of(node) : node.end_lineno]), start_of(node)
-    end = first.end_lineno or first.lineno
-    if ast.get_docstring(node) is not None and rest and first.lineno > node.lineno and start_of(rest[0]) >= end:
-        del kept[start_of(first) - start : end - start]
+    docstring = find_docstring(node, lines) if len(node.body) > 1 else ()
+    kept = [lines[at] for at in range(start_of(node), node.end_lineno or node.lineno) if at not in docstring]
     text = textwrap.dedent("".join(kept)).replace("\r\n", "\n").strip("\n")
     for class_name in reversed(classes):
         text = f"class {class_name}:\n{textwrap.indent(text, '    ')}"
