@@ -60,7 +60,7 @@ class Gates:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
         A pass is kept for good, a failure for this process: it may have a cause that passes, like a machine under load, so another command
-        judges anew. What a time limit has ended is not kept. Raises SandboxError and RepositoryError, and UsageError for a check that
+        judges anew. Not kept are what a time limit has ended, and a failure by twins, which other gates have drawn otherwise. Raises SandboxError and RepositoryError, and UsageError for a check that
         cannot be run `at_start` of a task, or that passes there whatever the tests say. A person who is there is asked once about each
         file that changed in a suspicious way.
         """
@@ -74,7 +74,7 @@ class Gates:
         with self._cache.lock(key):
             if kept := self._cache.get(key):
                 outcome = self._compare(tree, kept, undone, checks, deadline)
-                if outcome.passed or self._cache.is_own(key):
+                if outcome.passed or (self._cache.is_own(key) and not _are_disputed(kept)):
                     return replace(outcome, kept=not self._cache.is_own(key))
             runs = self._runner.run_with_twins(tree, checks, lambda: self._mixtures, deadline)
             if at_start:
@@ -153,8 +153,7 @@ class Gates:
 
     def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
         start = self._start_runs(checks, deadline, known={tree: runs})
-        disputed = any(run.tests and (run.tests.agreeing or run.tests.unreached or run.tests.unsteady) for run in runs)
-        if disputed and start and git.tree_of(self._root, self._start) != tree:
+        if _are_disputed(runs) and start and git.tree_of(self._root, self._start) != tree:
             start = self._start_runs(checks, deadline, twins=True)
         known = {path for run in start if run.tests for path in run.tests.looks}
         looks = [(path, why) for run in runs if run.tests for path, why in run.tests.looks.items() if path not in known]
@@ -180,6 +179,11 @@ class Gates:
 
     def _key(self, tree: str, checks: Sequence[str]) -> str:
         return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
+
+
+def _are_disputed(runs: Sequence[Run]) -> bool:
+    """Whether tests that passed may not be believed because of their twins, unless it was so at the start."""
+    return any(run.tests and (run.tests.agreeing or run.tests.unreached or run.tests.unsteady) for run in runs)
 
 
 def _are_unsteady(runs: Sequence[Run]) -> bool:

@@ -210,3 +210,32 @@ def test_tests_are_found_as_python_m_finds_them(gates, shop):
     assert START["pyproject.toml"].count("pythonpath") == 0
     bare = gates.grade((PYTEST.replace("-m pytest", "-m pytest --import-mode=append"),), shop.commit({"shop/price.py": SOLVED}))
     assert bare.passed, bare.feedback
+
+
+VERSION = """
+KEYS = ("major", "minor", "patch", "pre", "build")
+class Version(dict):
+    def __eq__(self, other): return all(self[key] == other[key] for key in KEYS if key != "build")
+def parse(text): return Version(zip(KEYS, text.split(".")))
+def bump(number): return number
+"""
+VERSION_TEST = """
+import pytest
+from shop.version import bump, parse
+@pytest.mark.parametrize("expected", [{"major": "1", "minor": "2", "patch": "3", "pre": "4", "build": "5"}])
+def test_parse(expected): assert parse("1.2.3.4.5") == expected
+def test_bump(): assert bump(1) == 2
+"""
+
+
+def test_gates_that_share_a_cache_do_not_mix_up_their_twins(shop, sandboxes, tmp_path, monkeypatch):
+    """A part of what a test expects does not matter here. Not every twin changes it: that is drawn."""
+    from codagent.repository.gate.twins import mixture
+
+    broken = shop.commit({"shop/version.py": VERSION, "tests/test_version.py": VERSION_TEST})
+    solved = VERSION.replace("return number", "return number + 1")
+    repaired = shop.commit({"shop/price.py": SOLVED, "shop/version.py": solved, "tests/test_version.py": VERSION_TEST})
+    for number in (1001, 1000):  # all parts but the first are changed, then all but the last
+        monkeypatch.setattr(mixture.secrets, "randbelow", lambda _, number=number: number - 1000)
+        outcome = Gates(shop.root, broken, sandboxes, cache=tmp_path / "verdicts").grade((PYTEST,), repaired)
+        assert outcome.passed, outcome.feedback
