@@ -95,8 +95,7 @@ def profile_for(spec: str) -> Profile:
     if kind == "gguf":
         return _GGUF
     if kind == "adapter":
-        adapter = find_adapter(spec)
-        return (not isinstance(adapter, str) and adapter.profile) or _ADAPTER
+        return _profile_of_adapter(spec)
     if kind == "scripted":
         return Profile()
     if kind in ("http", "https"):
@@ -114,6 +113,13 @@ def find_adapter(spec: str) -> LlamaAdapter | str:
 
     cache_home = os.environ.get("XDG_CACHE_HOME")
     return llama_adapter.find_adapter(expand_user(spec.partition(":")[2]), weights_dir(cache_home))
+
+
+def _profile_of_adapter(spec: str) -> Profile:
+    from codagent.models.weights.llama_adapter import find_profile
+
+    adapter = find_adapter(spec)
+    return (find_profile(expand_user(spec.partition(":")[2])) if isinstance(adapter, str) else adapter.profile) or _ADAPTER
 
 
 def find_window(model: Model) -> int | None:

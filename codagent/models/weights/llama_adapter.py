@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ SOURCE_KEY = "codagent.base_source"  # a name of the catalogue, or the path of a
 POLICY_KEY = "codagent.policy"  # what records call the trained weights
 TRAINED_KEY = "codagent.trained_on"
 FOLDER = "adapters"  # in the folder of the weights
+_NVIDIA = Path("/dev/nvidiactl")
 _EXPORT = "import sys; sys.argv[0] = 'codagent-train'; from codagent_train.cli import main; main()"
 
 
@@ -70,13 +73,15 @@ def read_adapter(file: Path) -> LlamaAdapter:
 def find_adapter(path: Path, weights: Path) -> LlamaAdapter | str:
     """Return the adapter for llama.cpp that `path` names: such a file, or a run or a checkpoint of the trainer, which is converted once.
 
-    Returns a reason in words when llama.cpp cannot use it. Raises UsageError as `read_adapter` does.
+    Returns a reason in words when llama.cpp cannot use it, or when transformers is faster. Raises UsageError as `read_adapter` does.
     """
     if path.suffix == ".gguf":
         return read_adapter(path)
     checkpoint = _find_checkpoint(path)
     if reason := _unfit(checkpoint):
         return reason
+    if _torch_has_gpu():
+        return "there is a GPU"
     tensors = (checkpoint / "adapter_model.safetensors").stat()
     key = hashlib.sha256(f"{checkpoint} {tensors.st_mtime_ns} {tensors.st_size}".encode()).hexdigest()[:16]
     file = weights / FOLDER / f"{path.resolve().name}-{key}.gguf"
@@ -86,6 +91,15 @@ def find_adapter(path: Path, weights: Path) -> LlamaAdapter | str:
         if ran.returncode:
             return (ran.stderr.strip().splitlines() or ["it cannot be converted"])[-1].removeprefix("codagent-train: ")
     return read_adapter(file)
+
+
+def find_profile(path: Path) -> Profile | None:
+    """Return how the weights at `path` are best worked with: as the model of the catalogue that they, or their base, were imported from.
+
+    None: they were not imported from one.
+    """
+    entry = catalog.find_entry(str(_read_card(_find_checkpoint(path)).get("source", "")))
+    return entry.profile if entry else None
 
 
 def list_adapters(weights: Path) -> list[LlamaAdapter]:
@@ -107,13 +121,32 @@ def _find_checkpoint(path: Path) -> Path:
 
 def _unfit(checkpoint: Path) -> str:
     """Say in words why llama.cpp cannot use a checkpoint; "": nothing is known against it."""
-    try:
-        base = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-        (checkpoint / "adapter_model.safetensors").stat()
-    except (OSError, ValueError, LookupError, TypeError):
+    if _read_base(checkpoint) is None or not (checkpoint / "adapter_model.safetensors").is_file():
         return "it is not an adapter"
+    return "" if _read_card(checkpoint).get("recorded") else "its base was not imported from a GGUF file"
+
+
+def _read_base(checkpoint: Path) -> Path | None:
+    """Return the folder of an adapter's base. None: it is no adapter."""
     try:
-        recorded = json.loads((Path(base) / "codagent.json").read_text(encoding="utf-8"))["recorded"]
+        return Path(json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"])
     except (OSError, ValueError, LookupError, TypeError):
-        recorded = ""
-    return "" if recorded else "its base was not imported from a GGUF file"
+        return None
+
+
+def _read_card(folder: Path) -> dict[str, object]:
+    """Return what the card of imported weights says; of an adapter, that of its base. Empty: there is none."""
+    try:
+        card = json.loads(((_read_base(folder) or folder) / "codagent.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _torch_has_gpu() -> bool:
+    """Whether torch can use an NVIDIA GPU here, as far as can be seen without importing it."""
+    try:
+        built_for_cpu = importlib.metadata.version("torch").endswith("+cpu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return not built_for_cpu and os.environ.get("CUDA_VISIBLE_DEVICES") != "" and _NVIDIA.exists()

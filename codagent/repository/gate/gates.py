@@ -60,9 +60,9 @@ class Gates:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
         A pass is kept for good, a failure for this process: it may have a cause that passes, like a machine under load, so another command
-        judges anew. Not kept are what a time limit has ended, and a failure by twins, which other gates have drawn otherwise. Raises SandboxError and RepositoryError, and UsageError for a check that
-        cannot be run `at_start` of a task, or that passes there whatever the tests say. A person who is there is asked once about each
-        file that changed in a suspicious way.
+        judges anew. Not kept are a failure by twins, which other gates have drawn otherwise, and what a time limit has ended. Raises
+        SandboxError and RepositoryError, and UsageError for a check that cannot be run `at_start` of a task, or that passes there whatever
+        the tests say. A person who is there is asked once about each file that changed in a suspicious way.
         """
         deadline = time.monotonic() + seconds
         outcome = self._grade(checks, commit, deadline, at_start)

@@ -39,6 +39,23 @@ def test_a_run_has_its_own_records_and_sources(run, folders, sources, tmp_path):
     assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
 
 
+def test_on_a_gpu_all_layers_learn_and_the_runs_themselves_are_asked(tmp_path, monkeypatch):
+    wanted, asked = replace(WANTED, device="cuda"), []
+    policy = tomllib.loads(write_recipe(wanted, "run"))["policy"]
+    assert (policy["device"], policy["layers"]) == ("cuda", 0)
+    assert tomllib.loads(write_recipe(WANTED, "run"))["policy"]["device"] == "cpu"
+    work = Improver(wanted, tmp_path, print)
+    for name in ("_train", "_make_tasks", "_learn"):
+        monkeypatch.setattr(work, name, lambda *_, **__: None)
+    monkeypatch.setattr(work, "run_loops", lambda phase, part, model, options, **_: asked.append((phase, model)))
+    work.run(resume=False)
+    assert asked == [
+        ("before", f"adapter:{tmp_path}/base"),
+        ("record", f"adapter:{tmp_path}/taught"),
+        ("after", f"adapter:{tmp_path}/taught"),
+    ]
+
+
 def test_a_phase_that_fails_says_so_and_what_was_done_stays(tmp_path, capfd):
     lines = []
     with pytest.raises(PhaseFailed, match=r"`codagent-train tasks` ended with 2; it says why above. Go on with --resume") as failed:

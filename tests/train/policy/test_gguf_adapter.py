@@ -12,13 +12,18 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from codagent.errors import UsageError
-from codagent.models.open import find_adapter, open_model
+from codagent.models.open import find_adapter, open_model, profile_for
 from codagent.models.weights import llama_adapter
 from codagent.models.weights.embedded import Embedded
 from tests.train.policy.tiny_gguf import PROFILE, one_kind, reply, written
 from tests.train.serving.asking import recomputed
 
 pytestmark = pytest.mark.usefixtures("hushed")
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(llama_adapter, "_NVIDIA", Path("/nowhere"))
 
 
 def distances(tokens, base, adapter=None):
@@ -67,6 +72,20 @@ def test_a_run_is_converted_once_and_opened_in_llama_cpp(imported, tmp_path, mon
     llama_adapter.find_adapter.cache_clear()
     assert find_adapter(spec) == adapter
     assert adapter.file.stat().st_mtime_ns == made
+
+
+@one_kind
+def test_where_there_is_a_gpu_transformers_serves_a_run_as_its_base_is_best_worked_with(imported, tmp_path, monkeypatch):
+    monkeypatch.setattr(llama_adapter, "_NVIDIA", tmp_path)
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.13.0+cu130")
+    run = Path(shutil.copytree(imported / "checkpoint-1", tmp_path / "checkpoint-3"))
+    assert find_adapter(f"adapter:{run}") == "there is a GPU"
+    assert profile_for(f"adapter:{run}").memory is None  # nothing is known of its base
+    base = Path(shutil.copytree(imported / "base", tmp_path / "base"))
+    settings, card = (json.loads(file.read_text()) for file in (run / "adapter_config.json", base / "codagent.json"))
+    (base / "codagent.json").write_text(json.dumps(card | {"source": "smollm2-135m"}))
+    (run / "adapter_config.json").write_text(json.dumps(settings | {"base_model_name_or_path": str(base)}))
+    assert profile_for(f"adapter:{run}") == profile_for(f"adapter:{base}") == profile_for("embedded:smollm2-135m")
 
 
 @one_kind

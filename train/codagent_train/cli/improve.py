@@ -10,6 +10,7 @@ import typer
 from codagent.cli.numbers import at_least
 from codagent_train.cli.options import Check, GoOn, Out
 from codagent_train.cli.say import say
+from codagent_train.recipe.values import DeviceName
 
 
 def improve(
@@ -28,6 +29,7 @@ def improve(
     sandbox: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.", show_default="python")
     ] = "",
+    device: Annotated[DeviceName, typer.Option(help="cuda: loops and training run on a GPU, and all layers learn.")] = "cpu",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything that is drawn.")] = 0,
     resume: GoOn = False,
 ) -> None:
@@ -40,6 +42,7 @@ def improve(
     from codagent_train.files import require_folder
     from codagent_train.improve.page import PAGE, write_page
     from codagent_train.improve.phases import Improvement, Improver
+    from codagent_train.training.hardware import free_memory
 
     kind, _, name = model.partition(":")
     if kind != "embedded" or find_entry(name) is None:
@@ -47,7 +50,9 @@ def improve(
     for path in repositories:
         require_folder(Path(path))
     folders = tuple(str(Path(path).resolve()) for path in repositories)
-    wanted = Improvement(folders, model, hours, count, group, iterations, steps, sandbox, seed, check)
+    wanted = Improvement(folders, model, hours, count, group, iterations, steps, sandbox, seed, check, device)
+    if device == "cuda":
+        free_memory(device)  # says so when there is no GPU
     Improver(wanted, out, say).run(resume=resume)
     say(write_page(wanted, out))
     print(out / PAGE)

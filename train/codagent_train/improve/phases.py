@@ -19,6 +19,7 @@ from codagent_train.data.records.scan import scan
 from codagent_train.files import begin_folder
 from codagent_train.improve.commands import run_command
 from codagent_train.improve.comparison import measure_loops
+from codagent_train.recipe.values import DeviceName
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
 
@@ -28,6 +29,7 @@ TAUGHT_ADAPTER, ADAPTER = "taught.gguf", "adapter.gguf"
 REPAIRS, RECORDS = "records/repair", "records/record"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
 _SHARES = {"before": 0.2, "teach": 0.2, "record": 0.25, "train": 0.15, "after": 0.2}  # of the hours
+_ON_GPU: Mapping[str, str] = {"device": '"cuda"', "layers": "0", "packs": "8", "microbatches": "16"}  # all layers, larger steps
 _SOURCES: Mapping[str, Mapping[str, str]] = {
     TAUGHT: {"folders": f'["{REPAIRS}"]', "play": "0", "replay": "0"},
     RUN: {"folders": f'["{RECORDS}", "{REPAIRS}"]'},
@@ -48,6 +50,11 @@ class Improvement:
     sandbox: str = ""  # its name; "": the usual one
     seed: int = 0
     check: str = ""
+    device: DeviceName = "cpu"  # of loops and training; cuda: the model is served by transformers, and all its layers learn
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device == "cuda"
 
 
 class Improver:
@@ -67,7 +74,7 @@ class Improver:
         with self._phase("import"):
             if not (out / "base").is_dir():
                 self._train("import", wanted.model.partition(":")[2], "--out", "base")
-        self._evaluate("before", wanted.model)
+        self._evaluate("before", f"adapter:{out / 'base'}" if wanted.on_gpu else wanted.model)
         with self._phase("repair"):
             self._train("repair", "tasks", "--record", REPAIRS, "--model", wanted.model, *self._sandbox)
         with self._phase("teach"):
@@ -103,7 +110,16 @@ class Improver:
 
             if tell() >= wanted or not share:
                 return
-            command = ("loop", f"tasks/{part}/", "--model", model, *options, "--jobs", str(_count_slots()), "--continue")
+            command = (
+                "loop",
+                f"tasks/{part}/",
+                "--model",
+                model,
+                *options,
+                "--jobs",
+                str(_count_slots(on_gpu=self._wanted.on_gpu)),
+                "--continue",
+            )
             places = ("--rewrite", "never", "--seed", str(self._wanted.seed), *self._sandbox, "--record", str(records), "--json")
             try:
                 run_command("codagent", *command, *places, folder=self._out, codes=_RAN, seconds=share, tell=tell)
@@ -133,11 +149,11 @@ class Improver:
             self._say(f"{phase}: the time is over; the last checkpoint is taken")
 
     def _export(self, run: str, file: str) -> str:
-        """Write the adapter of a run for llama.cpp, unless it is there, and return the model that uses it."""
+        """Write the adapter of a run for llama.cpp, unless it is there, and return the model that uses it: on a GPU, the run itself."""
         with self._phase("export"):
             if not (self._out / file).is_file():
                 self._train("export", run, "--to", "gguf-adapter", "--out", file)
-        return f"adapter:{self._out / file}"
+        return f"adapter:{self._out / (run if self._wanted.on_gpu else file)}"
 
     def _train(self, *arguments: str, seconds: float = math.inf) -> None:
         run_command("codagent-train", *arguments, folder=self._out, seconds=seconds)
@@ -161,9 +177,13 @@ class Improver:
             (self._out / TIMES).write_text(json.dumps(times, indent=1), encoding="utf-8")
 
 
-def _count_slots() -> int:
-    """Return how many loops ask the model side by side: on few cores, so many that one asks while the checks of another run."""
-    return min(8, max(2, os.cpu_count() or 1))
+def _count_slots(*, on_gpu: bool) -> int:
+    """Return how many loops ask the model side by side: on few cores, so many that one asks while the checks of another run.
+
+    A GPU answers many in the time of one, so there it is the cores for the checks that count.
+    """
+    cores = os.cpu_count() or 1
+    return min(64, 4 * cores) if on_gpu else min(8, max(2, cores))
 
 
 def _minutes(seconds: float) -> str:
@@ -182,6 +202,6 @@ def read_times(out: Path) -> dict[str, float]:
 def write_recipe(wanted: Improvement, run: str) -> str:
     """Return the recipe `local` with the records and the sources of a run."""
     text = resources.files("codagent_train.recipe").joinpath("shipped/local.toml").read_text(encoding="utf-8")
-    for key, value in {**_SOURCES[run], "steps": str(wanted.steps)}.items():
+    for key, value in {**_SOURCES[run], "steps": str(wanted.steps), **(_ON_GPU if wanted.on_gpu else {})}.items():
         text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
     return text

@@ -16,8 +16,7 @@ from codagent.errors import ModelError
 from codagent.types import Sampling
 from codagent_train.files import describe_error
 from codagent_train.policy.tokenizer import Ids
-from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
-from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge
+from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge, count_room
 from codagent_train.serving.adapters import AdapterPool, PoolModel
 
 T = TypeVar("T")
@@ -115,10 +114,11 @@ class Scheduler:
     """Runs a pool's model in a thread of its own, with one batch for each name that requests give.
 
     `max_batch_tokens` bounds the tokens of all batches together: prompts, what may still be drawn, and padding. Requests wait for room.
+    None: what the device has room for.
     """
 
-    def __init__(self, pool: AdapterPool, *, max_batch_tokens: int = MAX_BATCH_TOKENS) -> None:
-        self._pool, self._max_batch_tokens = pool, max_batch_tokens
+    def __init__(self, pool: AdapterPool, *, max_batch_tokens: int | None = None) -> None:
+        self._pool, self._max_batch_tokens = pool, max_batch_tokens or count_room(pool.policy.model)
         self._can_merge = can_merge(pool.policy.model)
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # None: stop
         self._waiting: deque[PendingCompletion] = deque()

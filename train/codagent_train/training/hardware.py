@@ -23,7 +23,7 @@ def free_memory(device: str) -> int:
     import torch
 
     if not torch.cuda.is_available():
-        raise UsageError('the recipe asks for device = "cuda", and torch finds no GPU here; take device = "cpu"')
+        raise UsageError('the device "cuda" is asked for, and torch finds no GPU here; take "cpu"')
     return int(torch.cuda.mem_get_info()[0])
 
 
