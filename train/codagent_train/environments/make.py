@@ -82,6 +82,12 @@ def hidden_part(config: EnvironmentConfig, pack: Pack) -> object:
     return draw_mapping(pack.seed) if config.name == "frozenlake" else pack.seed
 
 
+def write_true_notes(config: EnvironmentConfig, pack: Pack) -> str | None:
+    """Write true notes on what is hidden in a pack. None: for this environment nobody writes them."""
+    write = DOMAINS[config.name].write_true_notes if config.name in DOMAINS else None
+    return write(pack) if write else None
+
+
 def max_turns(config: EnvironmentConfig) -> int:
     """Return the most answers that an attempt can have."""
     if config.name == "keycode":

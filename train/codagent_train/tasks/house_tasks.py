@@ -114,8 +114,7 @@ def _write_pack(out: Path, name: str, seed: int) -> Path:
             "fresh = true",
             f"instruction = {quote(text)}",
         ]
-    kinds = sorted({kind for exercise in exercises for kind in exercise.rules})
     file = out / "packs" / f"{name}.toml"
-    file.with_suffix(".notes.md").write_text(describe_rules(house, kinds) + "\n", encoding="utf-8")
+    file.with_suffix(".notes.md").write_text(describe_rules(house, exercises) + "\n", encoding="utf-8")
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file

@@ -54,7 +54,7 @@ def test_the_tasks_of_a_pack_share_their_rules():
 
 
 def test_true_notes_name_the_rules():
-    assert describe_rules(FIRST, ["error", "whole"]) == "- what cannot be done raises ValueError\n- numbers are rounded down"
+    assert describe_rules(FIRST, [BY_NAME["share"]]) == "- what cannot be done raises ValueError\n- numbers are rounded down"
 
 
 def test_houses_differ():

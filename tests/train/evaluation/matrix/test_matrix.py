@@ -13,7 +13,7 @@ from codagent_train.environments.make import hidden_part, make_environment_pack
 from codagent_train.evaluation.matrix.cells import measure_cell
 from codagent_train.evaluation.matrix.figure import draw_matrix
 from codagent_train.evaluation.matrix.fill import fill_matrix, reachable_by_column
-from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedLoop, shuffle_packs
+from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedLoop, shuffle_packs, true_notes
 from codagent_train.evaluation.matrix.raw_history import RawHistory
 from codagent_train.evaluation.matrix.spec import CONDITIONS, CheckpointConfig, ColumnConfig, MatrixConfig, read_matrix
 from codagent_train.evaluation.matrix.texts import column_table, matrix_json
@@ -70,8 +70,8 @@ def test_rows_are_the_untrained_weights_and_then_the_checkpoint(filled):
         ("steered@7", "control-hard, 3 tasks, Ralph"),
     ]
     assert said[0] == "base on control-hard, 3 tasks: own: 0 of 40 loops played"
-    assert set(cells[2].conditions) == set(CONDITIONS)
-    assert set(cells[0].conditions) == set(CONDITIONS) - {"untrained"}
+    assert set(cells[2].conditions) == set(CONDITIONS) - {"true"}  # nobody writes true notes on control
+    assert set(cells[0].conditions) == set(CONDITIONS) - {"true", "untrained"}
 
 
 def test_notes_and_raw_history_help_and_the_other_conditions_do_not(filled):
@@ -140,10 +140,23 @@ def test_only_the_conditions_that_are_asked_for_are_played(run):
     assert set(cell.conditions) == {"none", "shuffled"}
 
 
-def test_several_loops_over_a_pack_have_their_own_draws_and_are_one_observation(run):
-    class Target:
-        name = "steered"
+class Target:
+    name = "steered"
 
+
+def test_true_notes_are_those_of_the_pack_and_the_same_at_each_task(run):
+    column = ColumnConfig("conventions", tasks=2)
+    notes = true_notes(column, 3)
+    assert [len(set(given)) for (given,) in notes.values()] == [1, 1, 1]
+    assert len(set(notes.values())) == 3
+    matrix = MatrixConfig((CheckpointConfig("some/model", recipe=str(run)),), (column,), packs=3, conditions=("true",))
+    (cell,) = fill_matrix(matrix, say=lambda _: None, opener=open_steering)
+    assert cell.conditions["true"].notes_tokens is None
+    played = MatrixPlayer(open_steering(Target), RECIPE).play(column, (3, 1), "true", notes)
+    assert {number: (loops[0].notes,) for number, loops in played.items()} == notes
+
+
+def test_several_loops_over_a_pack_have_their_own_draws_and_are_one_observation(run):
     played = MatrixPlayer(open_steering(Target), RECIPE).play(COD, (6, 4), "none", {})
     assert {number: len(loops) for number, loops in played.items()} == dict.fromkeys(range(6), 4)
     assert any(len({loop.rewards for loop in loops}) > 1 for loops in played.values())
@@ -237,7 +250,7 @@ def test_a_matrix_is_read_with_its_defaults(tmp_path):
         (
             "packs = 4",
             'packs = 4\nconditions = ["all"]',
-            "conditions must be a list, each one of own, none, raw, shuffled, untrained, not",
+            "conditions must be a list, each one of own, none, raw, shuffled, untrained, true, not",
         ),
         ("[[columns]]", "[[column]]", "unknown key 'column'; did you mean 'columns'?"),
         ("tasks = 3", 'tasks = 3\npacking = "ring"', "packing must be one of cod, ralph, not 'ring'"),

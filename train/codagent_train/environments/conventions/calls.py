@@ -14,6 +14,7 @@ from codagent_train.environments.conventions.house import (
     Exercise,
     House,
     answer,
+    describe_rules,
     draw_arguments,
     draw_exercises,
     draw_house,
@@ -38,6 +39,11 @@ def make_conventions_pack(level: str, wording: Wording, split: Split, number: in
         return describe_calls(exercises[position], draw_arguments(exercises[position], seed), wording)
 
     return name_tasks(f"conventions-{level}", split, number, tasks, describe)
+
+
+def write_true_notes(pack: Pack) -> str:
+    """Write true notes on all rules that the tasks of a pack want."""
+    return describe_rules(draw_house(pack.seed), draw_exercises(pack.seed, len(pack.tasks)))
 
 
 class ConventionsGame:

@@ -145,8 +145,9 @@ def answer(house: House, exercise: Exercise, arguments: Sequence[Any]) -> str:
         return f"raises {type(error).__name__}"
 
 
-def describe_rules(house: House, kinds: Sequence[str]) -> str:
-    """Write true notes on rules of a house."""
+def describe_rules(house: House, exercises: Sequence[Exercise]) -> str:
+    """Write true notes on the rules of a house that the exercises want."""
+    kinds = sorted({kind for exercise in exercises for kind in exercise.rules})
     return "\n".join(f"- {RULES[kind][house[kind]][0]}" for kind in kinds)
 
 

@@ -40,6 +40,7 @@ DOMAINS: Mapping[str, Domain] = {
         best_answers.PLAYERS,
         calls.EXPECTED,
         lambda reply: all(map(calls.has_value, reply.strip().splitlines())),
+        write_true_notes=calls.write_true_notes,
     ),
     "grid": Domain(
         {name: level.rounds[1] for name, level in cost_map.LEVELS.items()},

@@ -11,7 +11,7 @@ from codagent_train.evaluation.matrix.cells import Cell
 from codagent_train.evaluation.matrix.spec import CONDITIONS
 from codagent_train.evaluation.matrix.texts import CONDITION_TEXT, Reachable
 
-_COLOURS = dict(zip(CONDITIONS, ("#0969da", "#57606a", "#1a7f37", "#cf222e", "#8250df"), strict=True))
+_COLOURS = dict(zip(CONDITIONS, ("#0969da", "#57606a", "#1a7f37", "#cf222e", "#8250df", "#bf8700"), strict=True))
 _DASHES = {"scratch": ":", "carry": "--", "known": "-."}  # the players whose rewards are drawn
 
 

@@ -8,7 +8,7 @@ from codagent_train.environments.make import make_environment_pack
 from codagent_train.evaluation.ceilings import rewards_by_player
 from codagent_train.evaluation.loops import Say
 from codagent_train.evaluation.matrix.cells import Cell, measure_cell
-from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedPacks, shuffle_packs
+from codagent_train.evaluation.matrix.playing import GivenNotes, MatrixPlayer, PlayedPacks, shuffle_packs, true_notes, written_notes
 from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition, MatrixConfig
 from codagent_train.evaluation.matrix.texts import Reachable
 from codagent_train.evaluation.target import EvalTarget, find_target, untrained_target
@@ -55,10 +55,12 @@ def _play_row(
     for column in matrix.columns:
         played: dict[Condition, PlayedPacks] = {}
         for condition in sorted(matrix.conditions, key=lambda condition: condition != "own"):  # the others are given its notes
-            given: PlayedPacks = {}
+            given: GivenNotes = {}
             if condition == "shuffled":
-                given = shuffle_packs(column, played.get("own") or player.play(column, size, "own", {}))
+                given = written_notes(shuffle_packs(column, played.get("own") or player.play(column, size, "own", {})))
             elif condition == "untrained":
-                given = untrained_notes.get(str(column), {})
+                given = written_notes(untrained_notes.get(str(column), {}))
+            elif condition == "true":
+                given = true_notes(column, matrix.packs)
             played[condition] = player.play(column, size, condition, given)
         yield column, {condition: packs for condition, packs in played.items() if packs}

@@ -16,7 +16,7 @@ from codagent.protocols import Environment, ignore_text
 from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Episode, Loop, Profile
 from codagent_train.data.credit import episode_rewards
-from codagent_train.environments.make import hidden_part, make_environment_pack
+from codagent_train.environments.make import hidden_part, make_environment_pack, write_true_notes
 from codagent_train.environments.packs import seed_of
 from codagent_train.evaluation.loops import Say, play_loops
 from codagent_train.evaluation.matrix.raw_history import RawHistory
@@ -43,6 +43,7 @@ class PlayedLoop:
 
 
 PlayedPacks = dict[int, tuple[PlayedLoop, ...]]  # by the number of the pack; loops that were broken off are left out
+GivenNotes = dict[int, tuple[tuple[str, ...], ...]]  # by the number of the pack: notes of loops, position by position
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,14 @@ class MatrixPlayer:
     play_loops: Rollout = rollout
     say: Say = ignore_text  # gets lines of progress
 
-    def play(self, column: ColumnConfig, size: tuple[int, int], condition: Condition, sources: PlayedPacks) -> PlayedPacks:
-        """Play `size` packs and loops. `sources` holds the loops whose notes are given, for the conditions that give notes."""
+    def play(self, column: ColumnConfig, size: tuple[int, int], condition: Condition, given: GivenNotes) -> PlayedPacks:
+        """Play `size` packs and loops. `given` holds the notes for the conditions that give notes; packs without are left out."""
         profile = agent_profile(self.recipe, column.config)
         specs = [
             spec
             for number in range(size[0])
             for spec in _pack_specs(
-                self.recipe, column, number, [(profile, io) for io in _notes_of(condition, size[1], sources.get(number))]
+                self.recipe, column, number, [(profile, io) for io in _notes_of(condition, size[1], given.get(number, ()))]
             )
         ]
         if condition == "raw":
@@ -85,13 +86,28 @@ def shuffle_packs(column: ColumnConfig, played: PlayedPacks) -> PlayedPacks:
     return {number: played[other] for number, other in others.items() if other is not None}
 
 
-def _notes_of(condition: Condition, loops: int, source: Sequence[PlayedLoop] | None) -> list[NotesIO]:
+def true_notes(column: ColumnConfig, packs: int) -> GivenNotes:
+    """Return true notes for each pack, the same at each position. Empty where the environment cannot write them."""
+    notes = {}
+    for number in range(packs):
+        text = write_true_notes(column.config, make_environment_pack(column.config, "test", number)[0])
+        if text is not None:
+            notes[number] = ((text,) * column.tasks,)
+    return notes
+
+
+def written_notes(played: PlayedPacks) -> GivenNotes:
+    """Return the notes that loops had."""
+    return {number: tuple(loop.notes for loop in loops) for number, loops in played.items()}
+
+
+def _notes_of(condition: Condition, loops: int, given: Sequence[Sequence[str]]) -> list[NotesIO]:
     """Return when and with what notes each loop of a pack is played."""
     if condition == "own":
         return [NotesIO("between")] * loops
     if condition in ("none", "raw"):
         return [NotesIO("never", lambda _: "")] * loops
-    return [_given_notes(source[member % len(source)].notes) for member in range(loops)] if source else []
+    return [_given_notes(given[member % len(given)]) for member in range(loops)] if given else []
 
 
 def _given_notes(notes: Sequence[str]) -> NotesIO:

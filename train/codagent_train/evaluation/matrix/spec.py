@@ -18,7 +18,8 @@ from codagent_train.recipe.environment_config import (
 
 # own: the notes that the policy writes · none: no notes · raw: all earlier attempts, word for word, in place of notes
 # shuffled: the notes that it wrote in another pack · untrained: the notes that the untrained model wrote in the same pack
-Condition = Literal["own", "none", "raw", "shuffled", "untrained"]
+# true: notes that say all that is hidden, where the environment can write them
+Condition = Literal["own", "none", "raw", "shuffled", "untrained", "true"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 

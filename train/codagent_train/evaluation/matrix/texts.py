@@ -18,6 +18,7 @@ CONDITION_TEXT: Mapping[Condition, str] = {
     "raw": "raw history",
     "shuffled": "notes of other packs",
     "untrained": "the untrained model's notes",
+    "true": "true notes",
 }
 
 

@@ -39,6 +39,7 @@ class Domain:
     has_form: Callable[[str], bool]  # whether an answer in the terse wording has the expected form
     vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)  # of the levels that can be played in words
     make_teacher: Callable[[str, Pack], Teacher] | None = None  # of a level, for the first task of a pack; None: there are no lessons
+    write_true_notes: Callable[[Pack], str] | None = None  # of all that is hidden in a pack; None: nobody writes them
 
 
 def name_tasks(name: str, split: Split, number: int, tasks: int, describe: Callable[[int, int], str]) -> Pack:
