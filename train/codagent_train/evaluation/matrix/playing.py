@@ -88,7 +88,7 @@ def shuffle_packs(column: ColumnConfig, played: PlayedPacks) -> PlayedPacks:
 
 def true_notes(column: ColumnConfig, packs: int) -> GivenNotes:
     """Return true notes for each pack, the same at each position. Empty where the environment cannot write them."""
-    notes = {}
+    notes: GivenNotes = {}
     for number in range(packs):
         text = write_true_notes(column.config, make_environment_pack(column.config, "test", number)[0])
         if text is not None:

@@ -188,8 +188,8 @@ def count_room(model: Any) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token_bytes = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
-    free = torch.cuda.mem_get_info(model.device)[0]
-    return max(MAX_BATCH_TOKENS, free // (_GPU_SHARE * token_bytes))
+    free = int(torch.cuda.mem_get_info(model.device)[0])
+    return max(MAX_BATCH_TOKENS, free // int(_GPU_SHARE * token_bytes))
 
 
 def split_into_batches(lengths: Sequence[int], room: int = MAX_BATCH_TOKENS) -> list[list[int]]:
