@@ -191,7 +191,7 @@ class Runner:
         from codagent.agent.loop import run_loop
         from codagent.runner.planning.schedule import plan_loop
         from codagent.runner.workspace import open_notes, open_workspace
-        from codagent.store.ledger import MeteredModel
+        from codagent.store.metered_model import MeteredModel
         from codagent.store.record import Record
 
         spec, loop, around, packed = ready.spec, ready.loop, ready.around, ready.packed

@@ -19,7 +19,7 @@ from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure
 from codagent.session.turn_workspace import Answered, TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.store.ledger import MeteredModel
+from codagent.store.metered_model import MeteredModel
 from codagent.text import join_names
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
 
@@ -75,7 +75,7 @@ class Session:
             keeper = Keeper(ready, runner.settings, workspace, history)
             stack.callback(setattr, self, "_opened", None)
             self._opened = _Opened(ready, workspace, history, ledger.limits, model, keeper)
-            self._display.watch(LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left))
+            self._display.watch(LoopView.of(ledger))
             if unfinished:
                 self._take_up(unfinished)
             self._stack = stack.pop_all()

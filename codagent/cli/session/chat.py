@@ -131,7 +131,7 @@ class Chat:
 
     def show_resumed(self) -> None:
         """Say what the session that goes on was about."""
-        history, meter = self.session.history, Meter()
+        history, meter = self.session.history, Meter(self.view.meter.broken_off)
         self.view.meter = meter
         meter.recall(history.episodes)
         meter.window = self.session.profile.context_tokens

@@ -14,8 +14,10 @@ from codagent.cli.session.commands import table
 from codagent.cli.session.commands.slash_command import quote_word
 from codagent.cli.session.input.screen import PlainInput
 from codagent.cli.session.view.ink import Ink
+from codagent.cli.session.view.meter import short_number
 from codagent.cli.session.view.view import View
 from codagent.runner.spec import Person
+from codagent.session.opening import begin
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import join_names
@@ -273,6 +275,33 @@ def test_an_own_command_goes_before_a_shortened_one(talk, place):
     (own / "re.md").write_text("Read it again.")
     chat, _ = talk(["Read."], "/re")
     assert told_to_the_model(chat)[-1].endswith("Read it again.")
+
+
+class Interrupted(View):
+    """A person who types Ctrl-C once, in the middle of the first reply."""
+
+    def on_text(self, text):
+        if self.meter.replies == 0 and not self.meter.broken_off().tokens:
+            raise KeyboardInterrupt
+        super().on_text(text)
+
+
+def test_a_reply_that_was_stopped_is_told_apart_in_the_footer_also_after_the_session_goes_on(place):
+    view = Interrupted(Ink(color=False))
+    session = place.keep(begin(place.options(["A long answer.", "A short one."], display=view)))
+    assert session.ask("hello").end == "interrupted"
+    maybe = view.meter.broken_off().tokens
+    assert (maybe > 1_000, view.meter.describe()) == (True, [f"maybe {short_number(maybe)} tokens more"])
+    assert session.ask("").end == "finished"
+    used = view.meter.describe()
+    assert (used[0].endswith("out"), used[-1]) == (True, f"maybe {short_number(maybe)} tokens more")
+    session.close()
+    again = View(Ink(color=False))
+    options = place.options(display=again)
+    chat = Chat(options, again, Person(options.settings, SECRET, again.say))
+    chat.switch(session.id)
+    place.keep(chat.session)
+    assert chat.status().count(f"maybe {short_number(maybe)} tokens more") == 1
 
 
 def test_the_branch_in_the_footer_is_the_one_that_is_checked_out(talk, place):

@@ -74,7 +74,9 @@ class View:
             self.print(render(text, self._columns(), color=self.ink.color))
 
     def watch(self, view: LoopView) -> None:
-        """Show nothing: the meter counts by itself."""
+        """Let the meter ask what replies that broke off may have cost. It counts the others by itself."""
+        if view.broken_off:
+            self.meter.broken_off = view.broken_off
 
     def close(self) -> None:
         self.rest()
