@@ -461,6 +461,30 @@ def test_a_file_is_taken_over_by_the_name_that_is_shown(talk, place, name):
     assert ((place.root / name).read_text(), (place.root / "other.txt").exists()) == ("x\n", False)
 
 
+@pytest.mark.parametrize(("named", "applied"), [("./new/", ["new/a.txt", "new/b.txt"]), (".", ["new/a.txt", "new/b.txt", "top.txt"])])
+def test_a_folder_is_taken_over_as_the_command_takes_it(talk, place, named, applied):
+    command = "mkdir new; echo x | tee new/a.txt new/b.txt > top.txt"
+    talk([call("bash", command=command), "Written."], "write", f"/apply {named}")
+    assert [path for path in ("new/a.txt", "new/b.txt", "top.txt") if (place.root / path).exists()] == applied
+
+
+def test_the_way_out_of_a_conflict_of_a_chosen_file_takes_only_this_file(talk, place, capsys):
+    chat, _ = talk([MEND, call("bash", command="echo x > other.txt"), "Done."], "mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    printed = say(chat, capsys, "/apply ./answer.txt")
+    assert "\n/apply --markers ./answer.txt write both versions into the files" in printed
+    printed = say(chat, capsys, "/apply --markers ./answer.txt")
+    assert "these changes are in your files now, with conflict markers in answer.txt" in printed
+    assert ("<<<<<<<" in (place.root / "answer.txt").read_text(), (place.root / "other.txt").exists()) == (True, False)
+
+
+def say(chat, capsys, line):
+    """Type a line into a session that is open, and return what is printed."""
+    chat.listener().line(line, "")
+    chat.run(Lines(chat.listener()), lambda: None)
+    return capsys.readouterr().out
+
+
 def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):
     chat, _ = talk(["Hello.", call("bash", command="cat mine.txt"), "Seen."], "hello")
     (place.root / "mine.txt").write_text("by hand\n")
