@@ -11,15 +11,16 @@ from typing import Any
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.repository import git
+from codagent.repository.messages.own import NOTHING_OWN, UserInstructions
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model
 from codagent.runner.result import is_session
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, is_sealed, rename_loop, restrict_spec
 from codagent.session import history
+from codagent.session.answered import Answered
 from codagent.session.conversation import is_act
 from codagent.session.session import Session
-from codagent.session.turn_workspace import Answered
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
@@ -38,13 +39,13 @@ class SessionOptions:
     display: Display
     on_answer: Callable[[Answered], None]  # hears each call of a tool when it is done
     seed: int | None = None
-    user_rules: str = ""
+    own: UserInstructions = NOTHING_OWN  # what the person has for agents in all repositories
 
 
 def begin(options: SessionOptions) -> Session:
     """Prepare a fresh session."""
     loop_id = layout.create_loop(options.loops)
-    spec = LoopSpec(loop_id, loop_id, (), session=True, seed=options.seed, user_rules=options.user_rules)
+    spec = LoopSpec(loop_id, loop_id, (), session=True, seed=options.seed).with_own(options.own)
     return Session(_make_runner(options, answered=0), spec, options.display, options.on_answer)
 
 

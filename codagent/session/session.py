@@ -12,11 +12,12 @@ from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
 from codagent.runner.spec import LoopSpec, OpenedModel, effective_limits
+from codagent.session.answered import Answered
 from codagent.session.compaction import sum_up
 from codagent.session.history import History
 from codagent.session.keeping import Keeper
 from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, write_prompt
-from codagent.session.turn_workspace import Answered, TurnWorkspace
+from codagent.session.turn_workspace import TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.metered_model import MeteredModel

@@ -11,6 +11,8 @@ import pytest
 
 from codagent.errors import RecordError, SandboxError, UsageError
 from codagent.repository import git
+from codagent.repository.messages.own import UserInstructions
+from codagent.repository.messages.skills import SkillFile
 from codagent.runner.model import Access, open_model
 from codagent.session import keeping
 from codagent.session.conversation import STOPPED
@@ -554,3 +556,16 @@ def test_a_session_goes_on_with_its_checks_unless_the_person_names_others(place,
     session.close()
     settings = place.resume(session.id, **named).runner.settings
     assert {key: getattr(settings, key) for key in CHECKS} == CHECKS | named
+
+
+def test_a_persons_own_skills_are_in_each_sandbox_of_a_session(place):
+    own = UserInstructions("", (SkillFile("tidy/SKILL.md", "---\nname: tidy\ndescription: Tidies\n---\nFirst this."),))
+    look = call("read", path=".git/codagent-skills/tidy/SKILL.md")
+    session = place.keep(begin(replace(place.options([MEND, "Mended.", look, "Read.", "Summed up.", look, "Read."]), own=own)))
+    session.ask("mend it")
+    session.discard()  # a fresh sandbox
+    assert "First this." in session.ask("read").steps[0].observation.messages[0].content
+    session.compact()
+    turn = session.ask("read")
+    assert "tidy: Tidies (.git/codagent-skills/tidy/SKILL.md)" in turn.prompt[1].content
+    assert "First this." in turn.steps[0].observation.messages[0].content

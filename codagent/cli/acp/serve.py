@@ -74,8 +74,7 @@ def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | N
     from codagent.session.opening import SessionOptions
 
     loops = options.loops_dir(root, None, make=True)
-    access, rules = options.access(settings.model), user_files.read_user_rules()
-    return SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, rules)
+    return SessionOptions(root, loops, settings, options.access(settings.model), stream, stream.on_answer, seed, user_files.read_own())
 
 
 async def _serve(agent: EditorAgent) -> None:

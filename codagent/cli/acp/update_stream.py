@@ -15,7 +15,7 @@ from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.meter import Meter
 from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
 from codagent.types import Episode, Loop, Message, Reply, Step, Task
 
 

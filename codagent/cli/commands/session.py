@@ -96,8 +96,7 @@ def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any
 
     fancy = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "") and sys.stdout.isatty()
     view = View(Ink(color=fancy and options.colour()))
-    access, rules = options.access(settings.model), user_files.read_user_rules()
-    opening = SessionOptions(root, loops, settings, access, view, view.on_answer, seed, rules)
+    opening = SessionOptions(root, loops, settings, options.access(settings.model), view, view.on_answer, seed, user_files.read_own())
     chat = Chat(opening, view, options.person(warn, flags))
     screen: Screen | PlainInput = PlainInput(chat.listener())
     if fancy:

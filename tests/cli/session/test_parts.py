@@ -16,7 +16,7 @@ from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
 from codagent.cli.terminal.paint import fit
 from codagent.protocols import CallText, PromptProgress, Restart, Thought
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
 from codagent.store.ledger import Spent
 from codagent.types import Message, Reply, Sampling, ToolCall
 

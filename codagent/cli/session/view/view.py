@@ -14,7 +14,7 @@ from codagent.cli.terminal.paint import fit
 from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
 from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
 from codagent.text import first_argument, first_line, join_names, sanitize
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, ToolCall
 
