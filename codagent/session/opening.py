@@ -25,7 +25,7 @@ from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import count
-from codagent.types import Episode, Loop
+from codagent.types import Episode, Limits, Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,14 @@ class SessionOptions:
     on_answer: Callable[[Answered], None]  # hears each call of a tool when it is done
     seed: int | None = None
     own: UserInstructions = NOTHING_OWN  # what the person has for agents in all repositories
+    read_limits: Callable[[], Limits] | None = None  # as the person's files name them at that time; None: those of the settings
 
 
 def begin(options: SessionOptions) -> Session:
     """Prepare a fresh session."""
     loop_id = layout.create_loop(options.loops)
     spec = LoopSpec(loop_id, loop_id, (), session=True, seed=options.seed).with_own(options.own)
-    return Session(_make_runner(options, answered=0), spec, options.display, options.on_answer)
+    return _make_session(options, spec, answered=0)
 
 
 def resume(options: SessionOptions, wanted: str | None, person: Person) -> Session:
@@ -67,7 +68,7 @@ def resume(options: SessionOptions, wanted: str | None, person: Person) -> Sessi
         effort = settings.effort if "effort" in settings.asked else recorded.effort
         settings = replace(settings, model=recorded.model, effort=effort, asked=settings.asked | {"model"})
         answered = sum(len(episode.steps) for episode in so_far.episodes)
-    session = Session(_make_runner(replace(options, settings=settings), answered), spec, options.display, options.on_answer)
+    session = _make_session(replace(options, settings=settings), spec, answered)
     session.resume(so_far)
     return session
 
@@ -106,6 +107,12 @@ def list_sessions(loops: Path) -> Iterator[tuple[Loop, tuple[Episode, ...]]]:
             turns = tuple(episode for episode in loop.attempts if not is_act(episode))
             if is_session(loop) and loop.attempts:
                 yield loop, turns
+
+
+def _make_session(options: SessionOptions, spec: LoopSpec, answered: int) -> Session:
+    session = Session(_make_runner(options, answered), spec, options.display, options.on_answer)
+    session.read_limits = options.read_limits or session.read_limits
+    return session
 
 
 def _make_runner(options: SessionOptions, answered: int) -> Runner:

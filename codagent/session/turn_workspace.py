@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 
 from codagent.errors import SandboxError
@@ -18,7 +18,7 @@ from codagent.repository.messages.shown import gather_shown
 from codagent.runner.runner import Prepared
 from codagent.session.answered import Answered, FileChange
 from codagent.text import format_result, parse_json
-from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
+from codagent.types import CommandResult, End, Limits, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
 
 READING = (tools.READ.name, tools.SEARCH.name)  # the tools of a plan
 STOPPED = "error: stopped by the person"
@@ -35,6 +35,7 @@ class TurnWorkspace:
         """`commit` is the work so far, from which the sandbox is opened. `on_answer` hears each call when it is done."""
         self._ready, self._on_answer = ready, on_answer
         self.profile: Profile = ready.profile
+        self.limits: Limits = ready.around.ledger.limits  # of each turn, as the model is told
         self.commit = commit
         self.planning = False  # only tools that read may be called
         self.typed: deque[str] = deque()  # what a person typed meanwhile; it is told between two steps
@@ -72,7 +73,7 @@ class TurnWorkspace:
         self._rules = RulesReader(sandbox, paths, profile, self._ready.around.say)
         submodules = tuple(git.list_submodules(root, self.commit))
         rules = self._rules.read_first(self._ready.spec.own)
-        facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules)
+        facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules, limits=self.limits)
         if profile.fill_tokens:
             ledger = self._ready.around.ledger
             output, shown = gather_shown(sandbox, paths, task, profile, seconds_left=lambda: ledger.seconds_left)
@@ -141,6 +142,12 @@ class TurnWorkspace:
         """Run a command that the person typed."""
         self._touched = True
         return self.sandbox.run(command, timeout=_COMMAND_SECONDS)
+
+    def read_output(self, log: str) -> str:
+        """Read a file in which the sandbox keeps the output of a command. "": it has it no more."""
+        with suppress(OSError, SandboxError):
+            return self.sandbox.read(log).decode(errors="replace")
+        return ""
 
     def format_run(self, command: str, result: CommandResult) -> str:
         """Tell the model what a person's command did."""

@@ -134,6 +134,33 @@ def test_a_conversation_that_grows_too_long_is_summed_up_by_itself(place):
     assert turn.steps[0].reply.message.content == "Here I am."
 
 
+@pytest.mark.parametrize("anew", ["compact", "clear"])
+def test_the_limits_are_read_and_told_anew_with_the_first_messages_and_hold_then(place, anew):
+    summary = ["It was wrong."] if anew == "compact" else []
+    session = place.begin(READ, "Wrong.", *summary, *[READ] * 3, "Never said.")
+    session.read_limits = lambda: Limits(steps=9, tokens=300_000, seconds=90.0, usd=None)
+    first = session.ask("what does it say?").prompt[1].content
+    assert "Each turn has at most 50 steps, 1,000,000 tokens, 1,800 seconds" in first
+    session.read_limits = lambda: Limits(steps=2, tokens=300_000, seconds=90.0, usd=None)
+    getattr(session, anew)()
+    turn = session.ask("and now?")
+    assert "Each turn has at most 2 steps, 300,000 tokens, 90 seconds.\n" in turn.prompt[1].content
+    assert (turn.end, len(turn.steps)) == ("steps", 2)
+
+
+def test_limits_that_cannot_be_read_stay_as_they_are(place):
+    session = place.begin("Hello.", "Greetings.", "Here.")
+
+    def refuse():
+        raise UsageError("codagent.toml: max_steps must be a whole number")
+
+    session.ask("hello")
+    session.read_limits = refuse
+    session.compact()
+    assert place.said[-1] == "the limits stay as they are: codagent.toml: max_steps must be a whole number"
+    assert "Each turn has at most 50 steps" in session.ask("there?").prompt[1].content
+
+
 def test_a_summary_that_does_not_come_is_replaced_by_the_turns_in_short(place):
     session = place.begin("Blue.", call("bash", command="ls"), call("bash", command="ls"), "Yes.")
     session.ask("what colour?")

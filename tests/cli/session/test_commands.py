@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from codagent.cli.options import read_limits
 from codagent.cli.session.chat import Chat
 from codagent.cli.session.commands import table
 from codagent.cli.session.commands.slash_command import quote_word
@@ -491,3 +492,15 @@ def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):
     chat.listener().line("look", "")
     chat.run(Lines(chat.listener()), lambda: None)
     assert "by hand" in chat.session.history.turns[-1].steps[0].observation.messages[0].content
+
+
+def test_the_limits_are_those_of_the_files_as_they_are_now_and_nobody_is_asked(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    config, theirs = tmp_path / "config/codagent/config.toml", place.root / "codagent.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("max_steps = 20\nmax_tokens = 1000\n")
+    theirs.write_text("max_steps = 30\n[[hooks]]\nevent = 'SessionStart'\ncommand = 'true'\n")
+    limits = read_limits(place.root, {"max_tokens": 500}, wait_s=7.0)
+    assert (limits.steps, limits.tokens, limits.wait, capsys.readouterr()) == (20, 500, 7.0, ("", ""))
+    theirs.write_text("max_steps = 10\n")
+    assert read_limits(place.root, {}, wait_s=7.0).steps == 10
