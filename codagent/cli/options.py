@@ -214,9 +214,10 @@ def api_key() -> str | None:
 
 def access(spec: str | None) -> Access:
     """Return what opening the model `spec` needs. None means a model whose way of calling tools is in a record."""
-    from codagent.cli.commands.allow import allowed_setups, ask_about_changes
+    from codagent.cli.commands.allow import allowed_setups, ask_about_calls, ask_about_changes
 
-    return Access(api_key(), weights_dir(), load_calling(spec) if spec else None, secret(), allowed_setups(), ask_about_changes())
+    calling, asks = load_calling(spec) if spec else None, (ask_about_changes(), ask_about_calls())
+    return Access(api_key(), weights_dir(), calling, secret(), allowed_setups(), *asks)
 
 
 def colour() -> bool:

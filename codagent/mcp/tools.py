@@ -6,12 +6,12 @@ import hashlib
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.protocols import ignore_text
 from codagent.settings.settings import McpServer
@@ -28,7 +28,11 @@ MAX_TOOLS = 100  # of all servers together; some providers take no more than 128
 MAX_SCHEMA_BYTES = 64 * 1024  # of one tool
 _MAX_NAME = 64  # characters; providers take no more
 _MAX_DESCRIPTION = 2_000  # characters
+_MAX_SHOWN = 2_000  # characters of the arguments that a person is asked about
 _POLL_S = 0.1
+
+CallAnswer = Literal["once", "always", "no"]
+AskCall = Callable[[str, Callable[[], None]], CallAnswer]  # gets a call in a line, and what to call while it waits, which may raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,22 @@ class McpTools:
     """The tools of the servers of one loop. A server that does not start is told, and its tools are left out."""
 
     def __init__(
-        self, servers: Sequence[McpServer] = (), root: Path = Path(), say: Callable[[str], None] = ignore_text, earlier: Sequence[Step] = ()
+        self,
+        servers: Sequence[McpServer] = (),
+        root: Path = Path(),
+        say: Callable[[str], None] = ignore_text,
+        earlier: Sequence[Step] = (),
+        ask: AskCall | None = None,
     ) -> None:
         """Connect to the servers at once. `root` is the repository. `say` hears which server is not used, and why.
 
-        `earlier` are recorded steps that will be repeated: their calls get the recorded answers, and no server is asked again. Raises
-        UsageError when the SDK is not installed.
+        `earlier` are recorded steps that will be repeated: their calls get the recorded answers, and no server is asked again. `ask` asks
+        a person about calls of servers that want it; None: nobody is there, and such servers are not used. Raises UsageError when the SDK
+        is not installed.
         """
-        self._servers, self._say = tuple(servers), say
+        self._say, self._ask = say, ask
+        self._servers = tuple(self._choose(servers))
+        self._allowed: set[str] = set()  # tools whose calls a person has allowed for good
         self.expect(earlier)
         self._connections: Connections | None = None
         if self._servers:
@@ -82,6 +94,14 @@ class McpTools:
         """Close the connections, and end the servers that were started here."""
         if self._connections:
             self._connections.close()
+
+    def _choose(self, servers: Sequence[McpServer]) -> Iterator[McpServer]:
+        """Yield the servers that may be used."""
+        for server in servers:
+            if server.approval == "ask" and self._ask is None:
+                self._say(f"the MCP server {server.name} is not used: its calls are to be approved, and nobody is asked here")
+            elif server.approval != "never":
+                yield server
 
     @cached_property
     def _known(self) -> dict[str, _Known]:
@@ -115,6 +135,8 @@ class McpTools:
             return f"error: the arguments of {call.name} are not whole or not valid JSON ({error})"
         if not isinstance(arguments, dict):
             return f"error: the arguments of {call.name} are not a JSON object"
+        if not self._may_call(known, arguments, check):
+            return f"error: the person did not allow this call of {call.name}; do not try it again, go on without it"
         assert self._connections
         working = self._connections.call(known.server.name, known.name, arguments, known.server.seconds)
         try:
@@ -125,6 +147,19 @@ class McpTools:
         if failure := working.exception():
             return f"error: the MCP server {known.server.name}: {first_line(str(failure) or type(failure).__name__, 300)}"
         return _write_answer(working.result(), profile)
+
+    def _may_call(self, known: _Known, arguments: Mapping[str, Any], check: Callable[[], None]) -> bool:
+        """Return whether a call may be made. A person is asked, where the server wants that, unless the tool was allowed for good."""
+        name = known.tool.name
+        if known.server.approval == "allow" or name in self._allowed:
+            return True
+        assert self._ask, "the server would not be used"
+        text = escape_controls(json.dumps(arguments, ensure_ascii=False))
+        more = f"… and {len(text) - _MAX_SHOWN:,} characters more" if len(text) > _MAX_SHOWN else ""
+        answer = self._ask(f"{name} {text[:_MAX_SHOWN]}{more}", check)
+        if answer == "always":
+            self._allowed.add(name)
+        return answer != "no"
 
 
 def name_tool(server: str, tool: str) -> str:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,48 @@ def test_only_the_chosen_tools_are_offered(connect):
     assert [tool.name for tool in connect(McpServer("a", sys.executable, (SERVER,), tools=("add", "wait"), without=("wait",))).tools] == [
         "mcp__a__add"
     ]
+
+
+def test_a_call_is_made_only_as_a_person_allows_it(connect, tmp_path):
+    asked, answers = [], ["no", "once", "always"]
+
+    def answer(line, check):
+        check()
+        asked.append(line)
+        return answers.pop(0)
+
+    connected = connect(replace(STDIO, approval="ask"), ask=answer)
+    refused = "error: the person did not allow this call of mcp__demo__note; do not try it again, go on without it"
+    assert ask(connected, "mcp__demo__note", line="first\x1b[2J") == refused
+    assert not (tmp_path / "noted.txt").exists()
+    for line in ("second", "third", "fourth"):
+        assert ask(connected, "mcp__demo__note", line=line).startswith("ok")
+    assert (tmp_path / "noted.txt").read_text() == "second\nthird\nfourth\n"
+    assert asked == [f'mcp__demo__note {{"line": "{line}"}}' for line in ("first\\u001b[2J", "second", "third")]
+    answers.append("no")
+    assert ask(connected, "mcp__demo__add", a=1, b="x" * 5_000).startswith("error: the person did not allow")
+    assert asked[-1].endswith("x… and 3,017 characters more")
+
+
+def test_who_is_asked_may_end_the_wait(connect):
+    def stop(line, check):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(connect(replace(STDIO, approval="ask"), ask=stop), "mcp__demo__add", a=1, b=1)
+
+
+def test_a_server_whose_calls_are_to_be_approved_is_not_started_where_nobody_is_asked(connect, tmp_path):
+    started = McpServer("shy", "bash", ("-c", "touch started"), approval="ask")
+    assert connect(started, replace(started, name="off", approval="never")).tools == ()
+    assert connect.said == ["the MCP server shy is not used: its calls are to be approved, and nobody is asked here"]
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_server_that_is_never_to_be_used_is_not_started_where_somebody_is_asked(connect, tmp_path):
+    never = McpServer("off", "bash", ("-c", "touch started"), approval="never")
+    assert connect(never, ask=lambda *_: "always").tools == ()
+    assert (connect.said, (tmp_path / "started").exists()) == ([], False)
 
 
 def test_large_schemas_and_too_many_tools_are_left_out_and_told(connect, monkeypatch):

@@ -75,7 +75,7 @@ def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | N
     from codagent.session.opening import SessionOptions
 
     loops = options.loops_dir(root, None, make=True)
-    access, own = options.access(settings.model), user_files.read_own()
+    access, own = replace(options.access(settings.model), ask_call=stream.ask_call), user_files.read_own()
     read_limits = partial(options.read_limits, root, flags, wait_s=WAIT_S)
     return SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, own, read_limits)
 

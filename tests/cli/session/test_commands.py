@@ -3,9 +3,11 @@
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,7 @@ from codagent.cli.session.view.meter import short_number
 from codagent.cli.session.view.view import View
 from codagent.runner.spec import Person
 from codagent.session.opening import begin
+from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import join_names
@@ -492,6 +495,45 @@ def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):
     chat.listener().line("look", "")
     chat.run(Lines(chat.listener()), lambda: None)
     assert "by hand" in chat.session.history.turns[-1].steps[0].observation.messages[0].content
+
+
+class Answering(Lines):
+    """Types an answer when a line is read in the middle of a turn."""
+
+    def __init__(self, listener, *answers):
+        super().__init__(listener)
+        self.answers = list(answers)
+
+    def read(self):
+        if self.answers:
+            answer = self.answers.pop(0)
+            self._listener.line(answer, answer)
+        else:
+            super().read()
+
+
+@pytest.mark.parametrize(
+    ("answers", "made", "told"),
+    [
+        (["y", "n"], [True, False], False),
+        (["a"], [True, True], False),
+        (["", "/diff", "y"], [False, True], False),
+        (["use 7", "y"], [False, True], True),
+    ],
+)
+def test_a_person_is_asked_about_the_calls_of_a_server(place, capsys, answers, made, told):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[2] / "mcp/server.py"),), approval="ask")
+    view = View(Ink(color=False))
+    options = place.options([call("mcp__demo__add", a=2, b=3), call("mcp__demo__add", a=2, b=4), "Done."], display=view, servers=(server,))
+    chat = Chat(options, view, Person(options.settings, SECRET, view.say))
+    listener = chat.listener()
+    listener.line("add", "add")
+    chat.run(Answering(listener, *answers), lambda: None)
+    place.keep(chat.session)
+    (turn,) = chat.session.history.turns
+    assert [step.observation.messages[0].content.startswith("ok") for step in turn.steps[:2]] == made
+    assert any(message.content == "use 7" for step in turn.steps for message in step.observation.messages) == told
+    assert 'the model wants to call mcp__demo__add {"a": 2, "b": 3}\nmay this call be made?' in capsys.readouterr().out
 
 
 def test_the_limits_are_those_of_the_files_as_they_are_now_and_nobody_is_asked(place, tmp_path, monkeypatch, capsys):
