@@ -70,6 +70,7 @@ class Session:
             stack.enter_context(hooks.around(lambda: ledger.spent, self._display.say, resumed=resumed))
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=resumed)
             stack.callback(history.close)
+            ready.around.toolbox.servers.recall(history.episodes)
             unfinished = history.take_unfinished()
             workspace = stack.enter_context(closing(TurnWorkspace(ready, history.commit, self._on_answer)))
             model = MeteredModel(ready.opened.model, ledger, self._display.on_text)

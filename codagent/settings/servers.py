@@ -32,6 +32,7 @@ class ServerTable(Table, frozen=True):
     enabled_tools: Texts | None = None
     disabled_tools: Texts | None = None
     approval: Approval | None = None
+    defer: bool | None = None
     timeout: Annotated[float, Meta(gt=0, le=3600, description="seconds, at most an hour")] | None = None
 
 

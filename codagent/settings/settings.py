@@ -44,6 +44,7 @@ class McpServer:
     without: tuple[str, ...] = ()  # tools that are not used
     seconds: float = 60.0  # that a call may take
     approval: Approval = "allow"  # ask: a person is asked before each call; never: the server is not used
+    defer: bool = False  # whether a model has to find the tools by words before it is shown them
     own: bool = True  # the person's; False: the repository's, which the person has allowed
 
 

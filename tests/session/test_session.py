@@ -457,6 +457,17 @@ def test_a_session_uses_servers_and_does_not_ask_them_again_when_it_is_resumed(p
     assert work_of(again) == "right\n"
 
 
+def test_deferred_tools_that_were_found_are_shown_also_when_the_session_goes_on(place):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),), defer=True)
+    session = place.begin(call("mcp__find", query="add"), call("mcp__demo__add", a=2, b=3), "Five.", servers=(server,))
+    turn = session.ask("add")
+    assert turn.steps[1].observation.messages[0].content == "ok\n5"
+    session.close()
+    again = place.resume(session.id, replies=["Yes."], servers=(server,))
+    again.open()
+    assert [tool.name for tool in again._now.workspace.tools][-2:] == ["mcp__find", "mcp__demo__add"]
+
+
 def test_a_plan_calls_no_tool_of_a_server(place, repository):
     server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),))
     session = place.begin(call("mcp__demo__note", line="x"), "Planned.", servers=(server,))

@@ -14,12 +14,12 @@ def test_servers_of_the_users_file(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text(
         '[mcp.here]\ncommand = "server"\nargs = ["-x", ""]\nenv = {A = "b"}\ncwd = "tools"\ntimeout = 5\nenabled_tools = ["a"]\n'
-        'approval = "ask"\n'
+        'approval = "ask"\ndefer = true\n'
         '[mcp.far]\nurl = "https://example.org/mcp"\nheaders = {X = "y"}\ndisabled_tools = ["b"]\n'
     )
     settings = merge_layers(read_layer(file))
     assert settings.servers == (
-        McpServer("here", "server", ("-x", ""), {"A": "b"}, "tools", tools=("a",), seconds=5.0, approval="ask"),
+        McpServer("here", "server", ("-x", ""), {"A": "b"}, "tools", tools=("a",), seconds=5.0, approval="ask", defer=True),
         McpServer("far", url="https://example.org/mcp", headers={"X": "y"}, without=("b",)),
     )
 
