@@ -19,7 +19,7 @@ from codagent.runner.model import Access
 from codagent.runner.spec import Person
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.types import Effort
+from codagent.types import Effort, Limits
 
 if TYPE_CHECKING:
     from codagent.settings.layers import Layer
@@ -136,6 +136,27 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
     """
     from msgspec.structs import replace
 
+    from codagent.settings.layers import Layer, merge_layers
+
+    defaults, user, repository, environment, chosen = _read_layers(root, wait_s, flags, warn)
+    if repository.hooks:
+        from codagent.cli.commands.allow import allow_hooks
+
+        repository = replace(repository, hooks=allow_hooks(root, repository.hooks))
+    return merge_layers(defaults, user, repository, environment, task_file or Layer(), chosen)
+
+
+def read_limits(root: Path, flags: Flags, *, wait_s: float) -> Limits:
+    """Return the limits as `read_settings` does, read anew. Nothing is said, and nobody is asked."""
+    from codagent.settings.layers import merge_layers
+
+    return merge_layers(*_read_layers(root, wait_s, flags, lambda _: None)).limits
+
+
+def _read_layers(root: Path, wait_s: float | None, flags: Flags, say: Callable[[str], None]) -> tuple[Layer, Layer, Layer, Layer, Layer]:
+    """Read the layers: defaults, the user file, the repository's file without the limits that it raises, environment, flags."""
+    from msgspec.structs import replace
+
     from codagent.settings.layers import Layer, lower_limits, merge_layers, read_layer
 
     user, environment, chosen = read_user_layers(**flags)
@@ -143,12 +164,8 @@ def read_settings(root: Path, task_file: Layer | None = None, *, wait_s: float |
     path, defaults = root / "codagent.toml", Layer(wait=wait_s)
     repository, left_out = lower_limits(read_layer(path, repository=True), merge_layers(defaults, user))
     if left_out:
-        warn(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
-    if repository.hooks:
-        from codagent.cli.commands.allow import allow_hooks
-
-        repository = replace(repository, hooks=allow_hooks(root, repository.hooks))
-    return merge_layers(defaults, user, repository, environment, task_file or Layer(), chosen)
+        say(f"{path} may lower your limits, not raise them; ignored: {', '.join(left_out)}")
+    return defaults, user, repository, environment, chosen
 
 
 def read_user_layers(**flags: Any) -> tuple[Layer, Layer, Layer]:
@@ -197,9 +214,10 @@ def api_key() -> str | None:
 
 def access(spec: str | None) -> Access:
     """Return what opening the model `spec` needs. None means a model whose way of calling tools is in a record."""
-    from codagent.cli.commands.allow import allowed_setups, ask_about_changes
+    from codagent.cli.commands.allow import allowed_setups, ask_about_calls, ask_about_changes
 
-    return Access(api_key(), weights_dir(), load_calling(spec) if spec else None, secret(), allowed_setups(), ask_about_changes())
+    calling, asks = load_calling(spec) if spec else None, (ask_about_changes(), ask_about_calls())
+    return Access(api_key(), weights_dir(), calling, secret(), allowed_setups(), *asks)
 
 
 def colour() -> bool:

@@ -7,12 +7,15 @@ import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from codagent.cli.terminal.output import warn
 from codagent.errors import RepositoryError, UsageError
 from codagent.files import expand_user, read_plain, read_table, write_table
 from codagent.types import Calling
+
+if TYPE_CHECKING:
+    from codagent.repository.messages.own import UserInstructions
 
 
 def user_dir(variable: str, default: str) -> Path:
@@ -26,6 +29,14 @@ def user_dir(variable: str, default: str) -> Path:
 def weights_dir() -> Path:
     """Return the folder of the model weights."""
     return user_dir("XDG_CACHE_HOME", ".cache") / "models"
+
+
+def read_own() -> UserInstructions:
+    """Return what the person has for agents in all repositories: `AGENTS.md` and `skills` beside the user file."""
+    from codagent.cli.user_skills import read_user_skills
+    from codagent.repository.messages.own import UserInstructions
+
+    return UserInstructions(read_user_rules(), read_user_skills(user_dir("XDG_CONFIG_HOME", ".config") / "skills"))
 
 
 def read_user_rules() -> str:

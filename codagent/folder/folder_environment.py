@@ -11,6 +11,7 @@ from codagent.protocols import Sandbox, ignore_text
 from codagent.repository import tools
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, write_first_message
+from codagent.repository.messages.own import UserInstructions
 from codagent.repository.messages.rules import RulesReader
 from codagent.repository.tools.calls import MAX_COMMAND_SECONDS
 from codagent.types import End, Message, Observation, Outcome, Profile, Task, Tool
@@ -61,7 +62,7 @@ class FolderEnvironment:
         self._task, self._written = task, ()
         paths = [path.removeprefix("./") for path in context.sandbox.run(_LIST, timeout=60).output.splitlines()]
         self._rules = RulesReader(context.sandbox, paths, profile, context.say)
-        facts = MessageFacts(task, paths, self._rules.read_first(context.user_rules), notes=notes)
+        facts = MessageFacts(task, paths, self._rules.read_first(UserInstructions(context.user_rules)), notes=notes)
         system = prompt("folder" if profile.prompt == "system" else profile.prompt)
         return Message("system", system), Message("user", write_first_message(facts, profile, None))
 

@@ -22,7 +22,8 @@ from codagent.sandbox.pool import SandboxFactory
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.codec import encode
-from codagent.store.ledger import Ledger, MeteredModel
+from codagent.store.ledger import Ledger
+from codagent.store.metered_model import MeteredModel
 from codagent.store.record import Record
 from codagent.text import format_result
 from codagent.types import Loop, Outcome, Profile, Task
@@ -74,7 +75,7 @@ def run_in_folder(
     with closing(open_sandbox()) as sandbox:
         put_files(sandbox, before)
         context = FolderContext(sandbox, partial(_judge, sandbox, open_sandbox, ledger), say=display.say)
-        display.watch(LoopView(limits, lambda: ledger.used, lambda: ledger.seconds_left))
+        display.watch(LoopView.of(ledger))
         result = run_in_sandbox(work, opened, ledger, context, (display,))
         try:
             after = collect_files(sandbox)

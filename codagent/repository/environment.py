@@ -16,6 +16,7 @@ from codagent.repository import git, tools
 from codagent.repository.attempts import Attempt, AttemptHistory, Claim, claim_of, parse_claim, verdict_label
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
+from codagent.repository.messages.own import NOTHING_OWN, UserInstructions
 from codagent.repository.messages.rules import RulesReader
 from codagent.repository.messages.shown import gather_shown
 from codagent.repository.tools.toolbox import Toolbox
@@ -42,7 +43,7 @@ class RepositoryContext:
     start: StartFrom = "best"
     limits: Limits | None = None  # of a Ralph loop, whose attempts are told what is left and what the gates say of their start
     say: Callable[[str], None] = ignore_text  # tells the person what stays behind, what was read and what cannot be read
-    user_rules: str = ""  # the user's own instructions for agents; "": there are none
+    own: UserInstructions = NOTHING_OWN  # what the user has for agents in all repositories
     toolbox: Toolbox = Toolbox()
 
 
@@ -190,15 +191,15 @@ class RepositoryEnvironment:
         return graded
 
     def _open(self, start: Attempt) -> Sandbox:
-        context = self._context
-        sandbox = context.open_sandbox()
+        context, sandbox = self._context, self._context.open_sandbox()
         git.copy_in(sandbox, context.packed if start.commit == context.begin else git.pack(context.root, start.commit))
+        context.own.copy_skills(sandbox)
         return sandbox
 
     def _gather_facts(self, start: Attempt, sandbox: Sandbox, rules: RulesReader, notes: str) -> MessageFacts:
         paths = git.list_files(self._context.root, start.commit)
         submodules = tuple(git.list_submodules(self._context.root, start.commit))
-        facts = MessageFacts(self._task, paths, rules.read_first(self._context.user_rules), notes=notes, submodules=submodules)
+        facts = MessageFacts(self._task, paths, rules.read_first(self._context.own), notes=notes, submodules=submodules)
         if self._profile.fill_tokens:
             output, shown = gather_shown(sandbox, paths, self._task, self._profile, seconds_left=lambda: self._context.ledger.seconds_left)
             facts = replace(facts, files=shown, checks_output=output)

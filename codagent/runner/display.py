@@ -10,7 +10,7 @@ from codagent.protocols import Observer, Stop
 from codagent.types import Episode, Limits, Loop, Message, Reply, Step, Task
 
 if TYPE_CHECKING:
-    from codagent.store.ledger import Spent
+    from codagent.store.ledger import Ledger, Spent
 
 
 def _no_progress(_: Loop) -> str:
@@ -22,11 +22,17 @@ class LoopView:
     """What a display may ask about a loop while it runs."""
 
     limits: Limits
-    spent: Callable[[], Spent]
+    spent: Callable[[], Spent]  # what settled requests took
     seconds_left: Callable[[], float]
     describe_progress: Callable[[Loop], str] = _no_progress  # the latest iteration in a line, "": nothing to say
     earlier: Sequence[Episode] = ()  # the episodes of a loop that is resumed
     loop: Loop | None = None  # as it begins or goes on; None: a session
+    broken_off: Callable[[], Spent] | None = None  # what requests that broke off may have cost beside that; None: it is not known
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> LoopView:
+        """Return what a display may ask about the loop, or the session, of this ledger."""
+        return cls(ledger.limits, lambda: ledger.used, lambda: ledger.seconds_left, broken_off=lambda: ledger.broken_off)
 
 
 class Display(Observer, Protocol):

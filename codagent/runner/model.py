@@ -19,6 +19,7 @@ from codagent.text import first_line, format_usd
 from codagent.types import Calling, Profile, Task
 
 if TYPE_CHECKING:
+    from codagent.mcp.tools import CallAnswer
     from codagent.sandbox.pool import Allow
 
 _IN_PROCESS = ("embedded", "gguf", "adapter")
@@ -35,6 +36,8 @@ class Access:
     allow: Allow = NOTHING_ALLOWED  # what repositories set up for their sandboxes is run only when the user allows it
     ask_changes: Callable[[Callable[[str], None], Sequence[str]], bool] | None = None  # tells a person of suspicious changes, asks
     # whether they may be; None: nobody is there
+    ask_call: Callable[[Callable[[str], None], str, Callable[[], None]], CallAnswer] | None = None  # says a call of an MCP server's tool,
+    # and asks a person whether it may be made, as `AskCall`; None: nobody is there
 
 
 def say_which_model(settings: Settings, access: Access, display: Display) -> None:

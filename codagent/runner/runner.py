@@ -74,7 +74,7 @@ class Runner:
     ) -> None:
         """`open_model` is called in a thread while the first loop is prepared; and again when it failed for an earlier loop."""
         self.root, self.settings, self.display, self.loops = root, settings, display, loops
-        self._secret = access.secret
+        self._secret, self._ask_call = access.secret, access.ask_call
         self._ask_changes = partial(access.ask_changes, display.say) if access.ask_changes else None
         self._pool = ThreadPoolExecutor(thread_name_prefix="codagent")
         self._start_sandbox = SandboxFactory(root, settings, display.say, access.allow)
@@ -165,7 +165,8 @@ class Runner:
 
         servers = [server for server in self.settings.servers if server.own or not spec.iterate]
         last = so_far.episodes[-1] if so_far and so_far.episodes else None
-        return McpTools(servers, self.root, display.say, last.steps if last and last.resumable else ())
+        ask = partial(self._ask_call, display.say) if self._ask_call and not spec.iterate else None
+        return McpTools(servers, self.root, display.say, last.steps if last and last.resumable else (), ask)
 
     def _check_stopped(self) -> None:
         if self._stopped:
@@ -191,7 +192,7 @@ class Runner:
         from codagent.agent.loop import run_loop
         from codagent.runner.planning.schedule import plan_loop
         from codagent.runner.workspace import open_notes, open_workspace
-        from codagent.store.ledger import MeteredModel
+        from codagent.store.metered_model import MeteredModel
         from codagent.store.record import Record
 
         spec, loop, around, packed = ready.spec, ready.loop, ready.around, ready.packed

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from codagent.errors import RecordError, UsageError
 from codagent.protocols import Model
+from codagent.repository.messages.own import UserInstructions
+from codagent.repository.messages.skills import SkillFile
 from codagent.settings.settings import LOCAL, Settings
 from codagent.store import layout
 from codagent.store.codec import decode, encode
@@ -58,6 +60,16 @@ class LoopSpec:
     seed: int | None = None
     members: int = 1  # so many loops of the group were started together
     user_rules: str = ""  # the user's own instructions for agents as the loop began; "": there were none
+    user_skills: tuple[SkillFile, ...] = ()  # the files of the user's own skills, as well
+
+    @property
+    def own(self) -> UserInstructions:
+        """What the user had for agents in all repositories as the loop began."""
+        return UserInstructions(self.user_rules, self.user_skills)
+
+    def with_own(self, own: UserInstructions) -> LoopSpec:
+        """Return the spec with what the user has for agents in all repositories."""
+        return replace(self, user_rules=own.rules, user_skills=tuple(own.skills))
 
 
 @dataclass(frozen=True, slots=True)

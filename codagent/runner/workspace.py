@@ -127,7 +127,7 @@ def open_workspace(
         start=spec.start,
         say=around.say,
         limits=around.ledger.limits if spec.iterate else None,
-        user_rules=spec.user_rules,
+        own=spec.own,
         toolbox=around.toolbox,
     )
     return RepositoryEnvironment(context, profile, earlier)

@@ -52,6 +52,21 @@ class Keeper:
         """
         return self._commit(*self._bring_out(episode))
 
+    def take_up(self, episode: Episode) -> Episode:
+        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
+
+        A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
+        Raises SandboxError when its work cannot be brought out, and KeyboardInterrupt; it stays unfinished then.
+        """
+        if episode.commit is None:
+            self._workspace.replay(episode.steps)
+            episode = self.keep(episode)
+            if episode.end == "sandbox":
+                raise SandboxError(episode.cause)
+        else:
+            self._workspace.commit = episode.commit
+        return replace(episode, end=episode.end or "interrupted")
+
     def join(self, work: str, accepted: str) -> str:
         """Return a commit that keeps both of these, for one ref."""
         return work if work == accepted else git.commit(self._root, git.tree_of(self._root, work), work, "kept", trailers={}, also=accepted)

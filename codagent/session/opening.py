@@ -11,20 +11,21 @@ from typing import Any
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.repository import git
+from codagent.repository.messages.own import NOTHING_OWN, UserInstructions
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model
 from codagent.runner.result import is_session
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, is_sealed, rename_loop, restrict_spec
 from codagent.session import history
+from codagent.session.answered import Answered
 from codagent.session.conversation import is_act
 from codagent.session.session import Session
-from codagent.session.turn_workspace import Answered
 from codagent.settings.settings import Settings
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import count
-from codagent.types import Episode, Loop
+from codagent.types import Episode, Limits, Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,15 @@ class SessionOptions:
     display: Display
     on_answer: Callable[[Answered], None]  # hears each call of a tool when it is done
     seed: int | None = None
-    user_rules: str = ""
+    own: UserInstructions = NOTHING_OWN  # what the person has for agents in all repositories
+    read_limits: Callable[[], Limits] | None = None  # as the person's files name them at that time; None: those of the settings
 
 
 def begin(options: SessionOptions) -> Session:
     """Prepare a fresh session."""
     loop_id = layout.create_loop(options.loops)
-    spec = LoopSpec(loop_id, loop_id, (), session=True, seed=options.seed, user_rules=options.user_rules)
-    return Session(_make_runner(options, answered=0), spec, options.display, options.on_answer)
+    spec = LoopSpec(loop_id, loop_id, (), session=True, seed=options.seed).with_own(options.own)
+    return _make_session(options, spec, answered=0)
 
 
 def resume(options: SessionOptions, wanted: str | None, person: Person) -> Session:
@@ -66,7 +68,7 @@ def resume(options: SessionOptions, wanted: str | None, person: Person) -> Sessi
         effort = settings.effort if "effort" in settings.asked else recorded.effort
         settings = replace(settings, model=recorded.model, effort=effort, asked=settings.asked | {"model"})
         answered = sum(len(episode.steps) for episode in so_far.episodes)
-    session = Session(_make_runner(replace(options, settings=settings), answered), spec, options.display, options.on_answer)
+    session = _make_session(replace(options, settings=settings), spec, answered)
     session.resume(so_far)
     return session
 
@@ -105,6 +107,12 @@ def list_sessions(loops: Path) -> Iterator[tuple[Loop, tuple[Episode, ...]]]:
             turns = tuple(episode for episode in loop.attempts if not is_act(episode))
             if is_session(loop) and loop.attempts:
                 yield loop, turns
+
+
+def _make_session(options: SessionOptions, spec: LoopSpec, answered: int) -> Session:
+    session = Session(_make_runner(options, answered), spec, options.display, options.on_answer)
+    session.read_limits = options.read_limits or session.read_limits
+    return session
 
 
 def _make_runner(options: SessionOptions, answered: int) -> Runner:

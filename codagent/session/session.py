@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from codagent.agent.episode import Agent, run_episode
-from codagent.errors import SandboxError
+from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.runner.display import Display, LoopView
 from codagent.runner.runner import Prepared, Runner
 from codagent.runner.spec import LoopSpec, OpenedModel, effective_limits
+from codagent.session.answered import Answered
 from codagent.session.compaction import sum_up
 from codagent.session.history import History
 from codagent.session.keeping import Keeper
 from codagent.session.prompting import GO_ON, attach_files, is_too_long, measure, write_prompt
-from codagent.session.turn_workspace import Answered, TurnWorkspace
+from codagent.session.turn_workspace import TurnWorkspace
 from codagent.settings.settings import Settings
 from codagent.store import layout
-from codagent.store.ledger import MeteredModel
+from codagent.store.metered_model import MeteredModel
 from codagent.text import join_names
 from codagent.types import CommandResult, Episode, Limits, Loop, Outcome, Profile, Task
 
@@ -33,7 +34,6 @@ class _Opened:
     ready: Prepared
     workspace: TurnWorkspace
     history: History
-    limits: Limits  # of one turn
     model: MeteredModel
     keeper: Keeper
 
@@ -44,6 +44,7 @@ class Session:
     def __init__(self, runner: Runner, spec: LoopSpec, display: Display, on_answer: Callable[[Answered], None]) -> None:
         """Prepare a session. Nothing is opened before it is needed. `on_answer` hears each call of a tool when it is done."""
         self.runner, self._spec, self._display, self._on_answer = runner, spec, display, on_answer
+        self.read_limits: Callable[[], Limits] = lambda: self.runner.settings.limits  # of a turn, as the person's files name them then
         self._stack = ExitStack()
         self._opened: _Opened | None = None
         self._so_far: Loop | None = None
@@ -69,15 +70,16 @@ class Session:
             stack.enter_context(hooks.around(lambda: ledger.spent, self._display.say, resumed=resumed))
             history = History(runner.root, folder / layout.RECORD, ready.loop, resumed=resumed)
             stack.callback(history.close)
+            ready.around.toolbox.servers.recall(history.episodes)
             unfinished = history.take_unfinished()
             workspace = stack.enter_context(closing(TurnWorkspace(ready, history.commit, self._on_answer)))
             model = MeteredModel(ready.opened.model, ledger, self._display.on_text)
             keeper = Keeper(ready, runner.settings, workspace, history)
             stack.callback(setattr, self, "_opened", None)
-            self._opened = _Opened(ready, workspace, history, ledger.limits, model, keeper)
-            self._display.watch(LoopView(ledger.limits, lambda: ledger.spent, lambda: ledger.seconds_left))
+            self._opened = _Opened(ready, workspace, history, model, keeper)
+            self._display.watch(LoopView.of(ledger))
             if unfinished:
-                self._take_up(unfinished)
+                history.add(keeper.take_up(unfinished))
             self._stack = stack.pop_all()
 
     @property
@@ -115,6 +117,7 @@ class Session:
         if is_too_long(now.history.episodes, self.profile, text):
             self._display.say("the conversation is long; it goes on with a summary of what was said so far")
             self.compact()
+            self._renew_limits()
         if self._chosen:
             now.history.choose(self._chosen)
             self._chosen = None
@@ -156,9 +159,7 @@ class Session:
 
     def read_output(self, log: str) -> str:
         """Read a file in which the sandbox keeps the output of a command. "": it has it no more."""
-        with suppress(OSError, SandboxError):
-            return self._now.workspace.sandbox.read(log).decode(errors="replace")
-        return ""
+        return self._now.workspace.read_output(log)
 
     def check(self) -> Outcome | None:
         """Let the gates judge the work as it is. None: there are no checks."""
@@ -173,6 +174,7 @@ class Session:
         """Forget the conversation. The work stays."""
         self.open()
         self.history.clear()
+        self._take_limits()
 
     def compact(self, wish: str = "") -> str:
         """Put a summary in the place of all messages but the latest steps, and return it. "": there was nothing to compact.
@@ -181,6 +183,7 @@ class Session:
         """
         now = self._renew_limits()
         episode = sum_up(self._make_agent(), now.workspace.tools, now.history, wish)
+        self._take_limits()
         return str(self._add(episode).notes_after) if episode else ""
 
     def set_model(self, settings: Settings, open_model: Callable[[], OpenedModel]) -> None:
@@ -190,6 +193,7 @@ class Session:
         opened = self.runner.change_model(settings, open_model)
         if self._opened is not None:
             now = self._opened
+            now.ready = replace(now.ready, opened=opened)
             now.model = MeteredModel(opened.model, now.ready.around.ledger, self._display.on_text)
             now.workspace.profile = effective_limits(settings, opened, self._spec.seed).profile
             self._chosen = settings
@@ -217,8 +221,19 @@ class Session:
     def _renew_limits(self) -> _Opened:
         """Open the session, and allow what the limits of one turn allow, from now on."""
         self.open()
-        self._now.ready.around.ledger.extend(self._now.limits)
+        self._now.ready.around.ledger.extend(self._now.workspace.limits)
         return self._now
+
+    def _take_limits(self) -> None:
+        """Let the next turns have the limits that the person's files name now, because the first messages are about to be written anew."""
+        now = self._now
+        try:
+            settings = replace(self.runner.settings, limits=self.read_limits())
+            held = effective_limits(settings, now.ready.opened, self._spec.seed)
+        except UsageError as error:
+            self._display.say(f"the limits stay as they are: {error}")
+            return
+        now.workspace.limits, now.workspace.profile = held.limits, held.profile
 
     def _make_agent(self) -> Agent:
         now, profile = self._now, self.profile
@@ -231,19 +246,3 @@ class Session:
         self.history.add(episode)
         self._display.on_episode_end(episode)
         return episode
-
-    def _take_up(self, episode: Episode) -> None:
-        """End an episode that was broken off, with its work: the work that is kept, or its steps repeated.
-
-        A call that has no answer is not repeated: it may have taken long, and the model sees that it was interrupted.
-        Raises SandboxError when its work cannot be brought out, and KeyboardInterrupt; it stays unfinished then.
-        """
-        now = self._now
-        if episode.commit is None:
-            now.workspace.replay(episode.steps)
-            episode = now.keeper.keep(episode)
-            if episode.end == "sandbox":
-                raise SandboxError(episode.cause)
-        else:
-            now.workspace.commit = episode.commit
-        self.history.add(replace(episode, end=episode.end or "interrupted"))

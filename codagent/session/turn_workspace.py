@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 
 from codagent.errors import SandboxError
 from codagent.protocols import Sandbox
@@ -17,38 +16,14 @@ from codagent.repository.messages.first_message import MessageFacts, answer_form
 from codagent.repository.messages.rules import RulesReader
 from codagent.repository.messages.shown import gather_shown
 from codagent.runner.runner import Prepared
-from codagent.text import escape_controls, format_result, parse_json
-from codagent.types import CommandResult, End, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
+from codagent.session.answered import Answered, FileChange
+from codagent.text import format_result, parse_json
+from codagent.types import CommandResult, End, Limits, Message, Observation, Outcome, Profile, Step, Task, Tool, ToolCall
 
 READING = (tools.READ.name, tools.SEARCH.name)  # the tools of a plan
 STOPPED = "error: stopped by the person"
 _COMMAND_SECONDS = 1200.0  # of a person's command
 _MAX_DIFF_BYTES = 200_000  # of a file that is compared with what it was
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """A file before and after a call. A text is "" when there is no such file, or it is too long."""
-
-    path: str
-    old: str
-    new: str
-
-    def describe(self) -> str:
-        """Return the change as a unified diff that a terminal can show."""
-        lines = difflib.unified_diff(self.old.splitlines(), self.new.splitlines(), self.path, self.path, n=1, lineterm="")
-        return "\n".join(map(escape_controls, lines))
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A call, what came back for it, and how it changed a file."""
-
-    call: ToolCall
-    answer: str
-    patch: str = ""  # a unified diff; "": no file was written
-    seconds: float = 0.0
-    change: FileChange | None = None  # the same as whole texts
 
 
 class TurnWorkspace:
@@ -60,6 +35,7 @@ class TurnWorkspace:
         """`commit` is the work so far, from which the sandbox is opened. `on_answer` hears each call when it is done."""
         self._ready, self._on_answer = ready, on_answer
         self.profile: Profile = ready.profile
+        self.limits: Limits = ready.around.ledger.limits  # of each turn, as the model is told
         self.commit = commit
         self.planning = False  # only tools that read may be called
         self.typed: deque[str] = deque()  # what a person typed meanwhile; it is told between two steps
@@ -85,6 +61,7 @@ class TurnWorkspace:
             with ExitStack() as undo:  # files that did not come in whole must never count as work
                 sandbox = undo.enter_context(closing(ready.around.open_sandbox()))
                 git.copy_in(sandbox, ready.packed if self.commit == ready.spec.begin else git.pack(root, self.commit))
+                ready.spec.own.copy_skills(sandbox)
                 undo.pop_all()
             self._sandbox, self._base = sandbox, self.commit
         return self._sandbox
@@ -95,8 +72,8 @@ class TurnWorkspace:
         paths = git.list_files(root, self.commit)
         self._rules = RulesReader(sandbox, paths, profile, self._ready.around.say)
         submodules = tuple(git.list_submodules(root, self.commit))
-        rules = self._rules.read_first(self._ready.spec.user_rules)
-        facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules)
+        rules = self._rules.read_first(self._ready.spec.own)
+        facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules, limits=self.limits)
         if profile.fill_tokens:
             ledger = self._ready.around.ledger
             output, shown = gather_shown(sandbox, paths, task, profile, seconds_left=lambda: ledger.seconds_left)
@@ -165,6 +142,12 @@ class TurnWorkspace:
         """Run a command that the person typed."""
         self._touched = True
         return self.sandbox.run(command, timeout=_COMMAND_SECONDS)
+
+    def read_output(self, log: str) -> str:
+        """Read a file in which the sandbox keeps the output of a command. "": it has it no more."""
+        with suppress(OSError, SandboxError):
+            return self.sandbox.read(log).decode(errors="replace")
+        return ""
 
     def format_run(self, command: str, result: CommandResult) -> str:
         """Tell the model what a person's command did."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from codagent.errors import UsageError
-from codagent.settings.settings import McpServer
+from codagent.settings.settings import Approval, McpServer
 from codagent.settings.toml import Table, Text, Texts, parse_table, read_text
 from codagent.settings.trust import Brought
 
@@ -31,6 +31,8 @@ class ServerTable(Table, frozen=True):
     headers: _TextTable | None = None
     enabled_tools: Texts | None = None
     disabled_tools: Texts | None = None
+    approval: Approval | None = None
+    defer: bool | None = None
     timeout: Annotated[float, Meta(gt=0, le=3600, description="seconds, at most an hour")] | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from codagent.types import Calling, Effort, Limits
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from codagent.settings.hooks import Hook
 
 LOCAL = "local"  # the sandbox that does not isolate
+Approval = Literal["ask", "allow", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class McpServer:
     tools: tuple[str, ...] = ()  # the only ones that are used; (): all
     without: tuple[str, ...] = ()  # tools that are not used
     seconds: float = 60.0  # that a call may take
+    approval: Approval = "allow"  # ask: a person is asked before each call; never: the server is not used
+    defer: bool = False  # whether a model has to find the tools by words before it is shown them
     own: bool = True  # the person's; False: the repository's, which the person has allowed
 
 

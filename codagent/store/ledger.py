@@ -6,7 +6,6 @@ resumed goes on with what its file says was spent.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import suppress
@@ -16,15 +15,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from codagent.errors import ContextOverflow, LimitReached, NotServed, RecordError, RequestRefused
-from codagent.protocols import Model, OnText, ignore_text
-from codagent.redaction import Redactor
+from codagent.errors import LimitReached, RecordError
 from codagent.store import jsonl
 from codagent.store.price import Price
-from codagent.text import count_bytes
-from codagent.types import Limits, Message, Reply, Sampling, Tool
+from codagent.types import Limits, Reply
 
-FRAME_TOKENS = 512  # what a provider may add around messages and tools
 _LAST_SECONDS = 2.0  # or a tenth of the limit: for bringing the work home
 _FREE = Price(0.0, 0.0)
 LEAST_REPLY = 16  # tokens; a reply that may not even be this long is not asked for
@@ -84,6 +79,7 @@ class Ledger:
         self._path, self._limits, self._price = path, limits, price
         earlier = _read_spent(path, last_sign) if path and os.path.lexists(path) else _Earlier()
         self.spent, self._unsettled, self._checksum = earlier.spent, earlier.unsettled, earlier.checksum
+        self.broken_off = earlier.unsettled  # what was set aside for requests that broke off, and may have been billed; it never falls
         self._deadline = time.monotonic() + limits.seconds - earlier.seconds
         self._kept_for_gates = min(_LAST_SECONDS, limits.seconds / 10)
         self.interrupted, self._clock = False, time.time() - time.monotonic()  # a clock that nobody sets, begun at the time of day
@@ -140,6 +136,7 @@ class Ledger:
 
         Raises LimitReached when not even a short reply fits into what is left, and as `check_time` does.
         """
+        self.give_up()
         self.check_time()
         allowed = min(max_tokens, self._limits.tokens - self.spent.tokens - prompt_tokens)
         if allowed < LEAST_REPLY:
@@ -156,6 +153,10 @@ class Ledger:
         self._unsettled += reserved
         self._book("reserve", reserved)
         return allowed, reserved
+
+    def give_up(self) -> None:
+        """Count what is set aside as that of a request that broke off. It is part of `spent` still, and no part of `used`."""
+        self.broken_off = self._unsettled
 
     def settle(self, reserved: Spent, used: Spent) -> None:
         """Replace what was set aside by what was used."""
@@ -207,44 +208,3 @@ def _read_spent(path: Path, last_sign: float | None) -> _Earlier:
     except (ValueError, TypeError) as error:
         raise RecordError(f"{path}, line {number}, is damaged ({error}); what was spent is not known, so the loop cannot go on") from None
     return _Earlier(spent, unsettled, seconds + max(0.0, at - opened) + max(0.0, (last_sign or 0.0) - written), last_checksum)
-
-
-class MeteredModel:
-    """A model whose every request goes through the ledger. A reply ends when the loop's time is over, in the middle of a word."""
-
-    def __init__(self, model: Model, ledger: Ledger, on_text: OnText = ignore_text) -> None:
-        """`on_text` hears every reply as it is written, without secrets, and "" while the model waits for its server."""
-        self._model, self._ledger, self._show = model, ledger, Redactor(on_text)
-        self._known: tuple[int, int] = (0, 0)  # a number of first messages, and how many tokens the server counted for them
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
-        def hear(text: str) -> None:
-            self._show(text)
-            on_text(text)
-            self._ledger.check_time()
-
-        allowed, reserved = self._ledger.reserve(self._max_tokens(messages, tools), sampling.max_tokens)
-        try:
-            reply = self._model.reply(messages, tools, replace(sampling, max_tokens=allowed), hear)
-        except (ContextOverflow, NotServed, RequestRefused):  # the server did no work, so nothing was spent
-            self._ledger.settle(reserved, Spent())
-            raise
-        self._show.finish()
-        cost = self._ledger.cost(reply)
-        self._ledger.settle(reserved, Spent(reply.total_tokens - reply.cached_tokens, cost or 0.0, unpriced=int(cost is None)))
-        self._known = (len(messages) + 1, reply.total_tokens)
-        return replace(reply, cost_usd=cost)
-
-    def close(self) -> None:
-        self._model.close()
-
-    def _max_tokens(self, messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> int:
-        """Return a number of tokens that no request passes: what the server counted last time, and one for each byte since then."""
-        count, tokens = self._known
-        if len(messages) <= count:  # another episode, or a shortened context: the server has counted none of it
-            count, tokens = 0, FRAME_TOKENS + sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools)
-        return tokens + sum(count_bytes(message) for message in messages[count:])

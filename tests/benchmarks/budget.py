@@ -24,7 +24,8 @@ from typing import Any
 from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, run_loop
 from codagent.protocols import OnText, ignore_text
-from codagent.store.ledger import Ledger, MeteredModel
+from codagent.store.ledger import Ledger
+from codagent.store.metered_model import MeteredModel
 from codagent.store.price import Price
 from codagent.store.record import Record, load
 from codagent.types import Limits, Loop, Message, Observation, Outcome, Profile, Reply, Sampling, Task, Tool

@@ -3,11 +3,14 @@
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.repository import git
+from codagent.repository.messages.own import UserInstructions
+from codagent.repository.messages.skills import SkillFile
 from codagent.session.opening import begin
 from tests.session.place import Place, call, make_repository
 
@@ -51,3 +54,16 @@ def test_what_a_turn_has_started_still_runs_in_the_next(place):
     session = place.begin(serve, "It runs.", look, "It is alive.", sandbox="python")
     session.ask("start it")
     assert "alive" in session.ask("is it alive?").steps[0].observation.messages[0].content
+
+
+def test_a_persons_own_skills_can_be_read_and_run_and_are_no_work(place):
+    files = (
+        SkillFile("tidy/SKILL.md", "---\nname: tidy\ndescription: Tidies\n---\n"),
+        SkillFile("tidy/run.sh", "#!/bin/sh\necho tidied\n"),
+    )
+    run = call("bash", command="cd .git/codagent-skills/tidy && ./run.sh; echo x >> run.sh; git -C /workspace status --short")
+    options = place.options([run, "Done."], sandbox="python")
+    session = place.keep(begin(replace(options, own=UserInstructions("", files))))
+    answer = session.ask("tidy up").steps[0].observation.messages[0].content
+    assert ("\ntidied\n" in answer, "ermission denied" in answer, "??" in answer) == (True, True, False)
+    assert session.history.change() is None

@@ -5,15 +5,17 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codagent.errors import UsageError
 from codagent.mcp import tools as mcp_tools
+from codagent.mcp.deferred import FIND, find_tools
 from codagent.mcp.tools import McpTools, name_tool
 from codagent.settings.settings import McpServer
-from codagent.types import Message, Observation, Profile, Reply, Sampling, Step, ToolCall
+from codagent.types import Episode, Message, Observation, Profile, Reply, Sampling, Step, Task, Tool, ToolCall
 
 SERVER = str(Path(__file__).with_name("server.py"))
 STDIO = McpServer("demo", sys.executable, (SERVER,))
@@ -125,6 +127,90 @@ def test_only_the_chosen_tools_are_offered(connect):
     assert [tool.name for tool in connect(McpServer("a", sys.executable, (SERVER,), tools=("add", "wait"), without=("wait",))).tools] == [
         "mcp__a__add"
     ]
+
+
+def test_a_call_is_made_only_as_a_person_allows_it(connect, tmp_path):
+    asked, answers = [], ["no", "once", "always"]
+
+    def answer(line, check):
+        check()
+        asked.append(line)
+        return answers.pop(0)
+
+    connected = connect(replace(STDIO, approval="ask"), ask=answer)
+    refused = "error: the person did not allow this call of mcp__demo__note; do not try it again, go on without it"
+    assert ask(connected, "mcp__demo__note", line="first\x1b[2J") == refused
+    assert not (tmp_path / "noted.txt").exists()
+    for line in ("second", "third", "fourth"):
+        assert ask(connected, "mcp__demo__note", line=line).startswith("ok")
+    assert (tmp_path / "noted.txt").read_text() == "second\nthird\nfourth\n"
+    assert asked == [f'mcp__demo__note {{"line": "{line}"}}' for line in ("first\\u001b[2J", "second", "third")]
+    answers.append("no")
+    assert ask(connected, "mcp__demo__add", a=1, b="x" * 5_000).startswith("error: the person did not allow")
+    assert asked[-1].endswith("x… and 3,017 characters more")
+
+
+def test_who_is_asked_may_end_the_wait(connect):
+    def stop(line, check):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(connect(replace(STDIO, approval="ask"), ask=stop), "mcp__demo__add", a=1, b=1)
+
+
+def test_a_server_whose_calls_are_to_be_approved_is_not_started_where_nobody_is_asked(connect, tmp_path):
+    started = McpServer("shy", "bash", ("-c", "touch started"), approval="ask")
+    assert connect(started, replace(started, name="off", approval="never")).tools == ()
+    assert connect.said == ["the MCP server shy is not used: its calls are to be approved, and nobody is asked here"]
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_server_that_is_never_to_be_used_is_not_started_where_somebody_is_asked(connect, tmp_path):
+    never = McpServer("off", "bash", ("-c", "touch started"), approval="never")
+    assert connect(never, ask=lambda *_: "always").tools == ()
+    assert (connect.said, (tmp_path / "started").exists()) == ([], False)
+
+
+def test_deferred_tools_are_found_by_words_and_shown_from_then_on(connect):
+    connected = connect(replace(STDIO, name="open", tools=("add",)), replace(STDIO, defer=True))
+    names = ["mcp__open__add", FIND]
+    assert [tool.name for tool in connected.tools] == names
+    assert connected.tools[1].description.endswith(": demo (6)")
+    found = "ok\nmcp__demo__note: Append a line to a file beside this one's working directory."
+    assert ask(connected, FIND, query="append to a note") == found
+    assert [tool.name for tool in connected.tools] == [*names, "mcp__demo__note"]
+    assert ask(connected, "mcp__demo__add", a=1, b=1) == "ok\n2"  # known by its name
+    assert ask(connected, FIND, query="zebra").startswith("error: no tool fits these words. There are mcp__demo__add, mcp__demo__wait, ")
+    assert connected.find(ToolCall("1", FIND, "[]"), Profile(), lambda: None)() == f"error: the arguments of {FIND} are not a JSON object"
+
+
+def test_tools_that_were_found_are_shown_again_when_the_steps_are_recalled_or_repeated(connect):
+    call = ToolCall("1", FIND, '{"query": "add"}')
+    reply = Reply(Message("assistant", tool_calls=(call,)), "tool_calls", 1, 1, None, None, Sampling(), "p", "")
+    step = Step(reply, Observation((Message("tool", "ok\nmcp__demo__add: Add two numbers.\nmcp__gone__x: y", tool_call_id="1"),)), 0.0)
+    recalled, repeated = connect(replace(STDIO, defer=True)), connect(replace(STDIO, defer=True), earlier=[step])
+    recalled.recall([Episode("solve", 0, Task("t", "x"), "", (), (step,))])
+    assert repeated.find(call, Profile(), lambda: None)() == step.observation.messages[0].content
+    assert [[tool.name for tool in each.tools] for each in (recalled, repeated)] == [[FIND, "mcp__demo__add"]] * 2
+
+
+def test_without_deferred_tools_there_is_nothing_to_find(connect):
+    assert connect(STDIO).find(ToolCall("1", FIND, "{}"), Profile(), lambda: None) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("create an issue", ["create_issue", "readIssue"]),
+        ("issue read", ["readIssue", "create_issue"]),
+        ("wiki", ["list"]),
+        ("list", ["list"]),
+        ("", []),
+    ],
+)
+def test_a_word_in_the_name_weighs_more_than_one_in_the_description(query, found):
+    tools = [Tool("list", "All pages of the wiki", {}), Tool("readIssue", "", {}), Tool("create_issue", "", {})]
+    assert [tool.name for tool in find_tools(query, tools)] == found
 
 
 def test_large_schemas_and_too_many_tools_are_left_out_and_told(connect, monkeypatch):

@@ -11,6 +11,7 @@ from codagent.repository import git
 from codagent.repository.environment import RepositoryContext, RepositoryEnvironment
 from codagent.repository.gate import Gates
 from codagent.repository.messages.answers import FINISH_NOW, NUDGE, UNCHECKED
+from codagent.repository.messages.own import NOTHING_OWN, UserInstructions
 from codagent.sandbox.local import LocalSandbox
 from codagent.store.ledger import Ledger
 from codagent.types import Episode, Limits, Message, Observation, Profile, Task, ToolCall
@@ -30,7 +31,7 @@ def environment(tmp_path):
         subprocess.run(["git", *command], cwd=root, check=True)
     made = []
 
-    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=ignore_text, user_rules=""):
+    def make(profile=None, *, limits=None, start="best", earlier=(), files=None, links=None, say=ignore_text, own=NOTHING_OWN):
         for name, text in (files or {}).items():
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text)
@@ -40,7 +41,7 @@ def environment(tmp_path):
         gates = Gates(root, taken, LocalSandbox)
         ledger = Ledger(None, limits or Limits(), None)
         packed = git.pack(root, taken)
-        place = RepositoryContext(root, taken, taken, packed, LocalSandbox, "loop-1", ledger, lambda: gates, start, limits, say, user_rules)
+        place = RepositoryContext(root, taken, taken, packed, LocalSandbox, "loop-1", ledger, lambda: gates, start, limits, say, own)
         made.append(RepositoryEnvironment(place, profile or Profile(), earlier))
         return made[-1]
 
@@ -227,7 +228,7 @@ class TestLoop:
 
     def test_instructions_that_an_attempt_wrote_make_later_requests_no_longer(self, environment):
         place = environment(
-            Profile(notes_tokens=100), files={"AGENTS.md": "be kind\n"}, limits=Limits(), start="last", user_rules="be quick"
+            Profile(notes_tokens=100), files={"AGENTS.md": "be kind\n"}, limits=Limits(), start="last", own=UserInstructions("be quick")
         )
         first = place.reset(self.TASK, "")[1].content
         place.step(calls(("write", {"path": "AGENTS.md", "content": "be kind\n" * 3000}), ("finish", {"summary": "x"})))
@@ -276,7 +277,7 @@ def test_rules_that_cannot_be_read_are_said_once_and_the_others_are_shown(enviro
 
 
 def test_instructions_come_before_the_files_and_the_users_own_before_those_of_the_repository(environment):
-    made = environment(files={"AGENTS.md": "be kind\n", "pkg/AGENTS.md": "be brief\n"}, user_rules="be quick\n")
+    made = environment(files={"AGENTS.md": "be kind\n", "pkg/AGENTS.md": "be brief\n"}, own=UserInstructions("be quick\n"))
     _, first = made.reset(Task("t", "put it right"), "")
     assert first.content == (
         "Task: put it right\n\n"

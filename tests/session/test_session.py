@@ -11,6 +11,8 @@ import pytest
 
 from codagent.errors import RecordError, SandboxError, UsageError
 from codagent.repository import git
+from codagent.repository.messages.own import UserInstructions
+from codagent.repository.messages.skills import SkillFile
 from codagent.runner.model import Access, open_model
 from codagent.session import keeping
 from codagent.session.conversation import STOPPED
@@ -130,6 +132,33 @@ def test_a_conversation_that_grows_too_long_is_summed_up_by_itself(place):
     assert ("It was about x." in first, "Be brief." in first) == (True, True)
     assert sum(len(message.content) for message in turn.prompt) < 250_000
     assert turn.steps[0].reply.message.content == "Here I am."
+
+
+@pytest.mark.parametrize("anew", ["compact", "clear"])
+def test_the_limits_are_read_and_told_anew_with_the_first_messages_and_hold_then(place, anew):
+    summary = ["It was wrong."] if anew == "compact" else []
+    session = place.begin(READ, "Wrong.", *summary, *[READ] * 3, "Never said.")
+    session.read_limits = lambda: Limits(steps=9, tokens=300_000, seconds=90.0, usd=None)
+    first = session.ask("what does it say?").prompt[1].content
+    assert "Each turn has at most 50 steps, 1,000,000 tokens, 1,800 seconds" in first
+    session.read_limits = lambda: Limits(steps=2, tokens=300_000, seconds=90.0, usd=None)
+    getattr(session, anew)()
+    turn = session.ask("and now?")
+    assert "Each turn has at most 2 steps, 300,000 tokens, 90 seconds.\n" in turn.prompt[1].content
+    assert (turn.end, len(turn.steps)) == ("steps", 2)
+
+
+def test_limits_that_cannot_be_read_stay_as_they_are(place):
+    session = place.begin("Hello.", "Greetings.", "Here.")
+
+    def refuse():
+        raise UsageError("codagent.toml: max_steps must be a whole number")
+
+    session.ask("hello")
+    session.read_limits = refuse
+    session.compact()
+    assert place.said[-1] == "the limits stay as they are: codagent.toml: max_steps must be a whole number"
+    assert "Each turn has at most 50 steps" in session.ask("there?").prompt[1].content
 
 
 def test_a_summary_that_does_not_come_is_replaced_by_the_turns_in_short(place):
@@ -428,6 +457,17 @@ def test_a_session_uses_servers_and_does_not_ask_them_again_when_it_is_resumed(p
     assert work_of(again) == "right\n"
 
 
+def test_deferred_tools_that_were_found_are_shown_also_when_the_session_goes_on(place):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),), defer=True)
+    session = place.begin(call("mcp__find", query="add"), call("mcp__demo__add", a=2, b=3), "Five.", servers=(server,))
+    turn = session.ask("add")
+    assert turn.steps[1].observation.messages[0].content == "ok\n5"
+    session.close()
+    again = place.resume(session.id, replies=["Yes."], servers=(server,))
+    again.open()
+    assert [tool.name for tool in again._now.workspace.tools][-2:] == ["mcp__find", "mcp__demo__add"]
+
+
 def test_a_plan_calls_no_tool_of_a_server(place, repository):
     server = McpServer("demo", sys.executable, (str(Path(__file__).parents[1] / "mcp/server.py"),))
     session = place.begin(call("mcp__demo__note", line="x"), "Planned.", servers=(server,))
@@ -554,3 +594,16 @@ def test_a_session_goes_on_with_its_checks_unless_the_person_names_others(place,
     session.close()
     settings = place.resume(session.id, **named).runner.settings
     assert {key: getattr(settings, key) for key in CHECKS} == CHECKS | named
+
+
+def test_a_persons_own_skills_are_in_each_sandbox_of_a_session(place):
+    own = UserInstructions("", (SkillFile("tidy/SKILL.md", "---\nname: tidy\ndescription: Tidies\n---\nFirst this."),))
+    look = call("read", path=".git/codagent-skills/tidy/SKILL.md")
+    session = place.keep(begin(replace(place.options([MEND, "Mended.", look, "Read.", "Summed up.", look, "Read."]), own=own)))
+    session.ask("mend it")
+    session.discard()  # a fresh sandbox
+    assert "First this." in session.ask("read").steps[0].observation.messages[0].content
+    session.compact()
+    turn = session.ask("read")
+    assert "tidy: Tidies (.git/codagent-skills/tidy/SKILL.md)" in turn.prompt[1].content
+    assert "First this." in turn.steps[0].observation.messages[0].content

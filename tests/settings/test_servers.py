@@ -14,11 +14,12 @@ def test_servers_of_the_users_file(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text(
         '[mcp.here]\ncommand = "server"\nargs = ["-x", ""]\nenv = {A = "b"}\ncwd = "tools"\ntimeout = 5\nenabled_tools = ["a"]\n'
+        'approval = "ask"\ndefer = true\n'
         '[mcp.far]\nurl = "https://example.org/mcp"\nheaders = {X = "y"}\ndisabled_tools = ["b"]\n'
     )
     settings = merge_layers(read_layer(file))
     assert settings.servers == (
-        McpServer("here", "server", ("-x", ""), {"A": "b"}, "tools", tools=("a",), seconds=5.0),
+        McpServer("here", "server", ("-x", ""), {"A": "b"}, "tools", tools=("a",), seconds=5.0, approval="ask", defer=True),
         McpServer("far", url="https://example.org/mcp", headers={"X": "y"}, without=("b",)),
     )
 
@@ -30,6 +31,7 @@ def test_servers_of_the_users_file(tmp_path):
         ('args = ["a"]', "must have either 'command' or 'url'"),
         ('comand = "a"', "unknown key 'comand'; did you mean 'command'?"),
         ('command = "a"\ntimeout = 0', "timeout must be seconds"),
+        ('command = "a"\napproval = "no"', "approval must be"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, table, problem):

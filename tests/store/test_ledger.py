@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from codagent.errors import ContextOverflow, LimitReached, NotServed, RecordError, RequestRefused
-from codagent.store.ledger import Ledger, MeteredModel, Spent
+from codagent.store.ledger import Ledger, Spent
+from codagent.store.metered_model import MeteredModel
 from codagent.store.price import Price
 from codagent.types import Limits, Message, Reply, Sampling
 
@@ -252,3 +253,21 @@ def test_what_is_used_never_falls_and_what_is_set_aside_is_not_used(tmp_path):
     again.settle(reserved, Spent(5))
     third = Ledger(tmp_path / "ledger.jsonl", Limits(tokens=10_000), None)
     assert (third.used.tokens, third.spent.tokens) == (325, 1825)
+
+
+def test_what_requests_that_broke_off_may_have_cost_is_apart_and_never_falls(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl", Limits(tokens=10_000), None)
+    _, reserved = ledger.reserve(1000, 500)
+    seen = [ledger.broken_off.tokens]  # it is under way
+    ledger.settle(reserved, Spent(20))
+    ledger.reserve(1000, 500)
+    ledger.give_up()
+    seen.append(ledger.broken_off.tokens)
+    _, reserved = ledger.reserve(1000, 500)
+    ledger.settle(reserved, Spent(20))
+    ledger.reserve(1000, 500)  # nobody says that it broke off, and another follows
+    ledger.reserve(1000, 500)  # and the process is killed
+    seen.append(ledger.broken_off.tokens)
+    again = Ledger(tmp_path / "ledger.jsonl", Limits(tokens=10_000), None)
+    assert [*seen, again.broken_off.tokens] == [0, 1500, 3000, 4500]
+    assert again.used + again.broken_off == again.spent

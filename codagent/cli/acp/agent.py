@@ -16,6 +16,7 @@ from acp import helpers, schema
 from codagent import __version__
 from codagent.cli.acp.editor_commands import COMMANDS, accept_work, run_line
 from codagent.cli.acp.held_session import HeldSession
+from codagent.cli.acp.permission import Permission
 from codagent.cli.acp.update_stream import UpdateStream
 from codagent.cli.acp.updates import describe_change, describe_past
 from codagent.errors import CodagentError, UsageError
@@ -158,6 +159,7 @@ class EditorAgent:
         held = await _answer(asyncio.to_thread(self._hold, Path(cwd), wanted, own, lambda root: UpdateStream(root, send)))
         session_id = held.session.id
         self._sessions[session_id] = held
+        held.stream.permission = Permission(self._connection, session_id, loop)
         for update in early:
             await self._connection.session_update(session_id, update)
         commands = [schema.AvailableCommand(name=name, description=command.what) for name, command in COMMANDS.items()]

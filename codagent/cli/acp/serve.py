@@ -7,8 +7,9 @@ import os
 import stat
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codagent.cli import options, user_files
 from codagent.cli.commands.allow import allow_servers
@@ -56,7 +57,7 @@ def acp(
         root = git.find_root(cwd)
         settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
         settings = replace(settings, servers=(*settings.servers, *servers))
-        return hold(_prepare(root, settings, make_stream(root), seed), options.person(warn, flags), wanted)
+        return hold(_prepare(root, settings, make_stream(root), seed, flags), options.person(warn, flags), wanted)
 
     asyncio.run(_serve(EditorAgent(hold_session, lambda cwd: options.loops_dir(git.find_root(cwd), None))))
 
@@ -70,12 +71,13 @@ def _is_pipe(descriptor: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | None) -> SessionOptions:
+def _prepare(root: Path, settings: Settings, stream: UpdateStream, seed: int | None, flags: dict[str, Any]) -> SessionOptions:
     from codagent.session.opening import SessionOptions
 
     loops = options.loops_dir(root, None, make=True)
-    access, rules = options.access(settings.model), user_files.read_user_rules()
-    return SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, rules)
+    access, own = replace(options.access(settings.model), ask_call=stream.ask_call), user_files.read_own()
+    read_limits = partial(options.read_limits, root, flags, wait_s=WAIT_S)
+    return SessionOptions(root, loops, settings, access, stream, stream.on_answer, seed, own, read_limits)
 
 
 async def _serve(agent: EditorAgent) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from acp import helpers
 from acp.schema import Cost, UsageUpdate
 
+from codagent.cli.acp.permission import Permission
 from codagent.cli.acp.updates import describe_answer, describe_call, describe_checks
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.meter import Meter
 from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
 from codagent.types import Episode, Loop, Message, Reply, Step, Task
+
+if TYPE_CHECKING:
+    from codagent.mcp.tools import CallAnswer
 
 
 class UpdateStream:
@@ -26,6 +30,7 @@ class UpdateStream:
         """`send` takes an update from any thread."""
         self._root, self._send = root, send
         self.meter = Meter()
+        self.permission: Permission | None = None  # asks the editor; None: the session has no id so far, and calls nothing
         self._calls: deque[str] = deque()  # the ids of calls that have no answer so far
         self._made = 0  # calls so far
         self._streamed = self._summing = False  # whether pieces of the present reply were sent, and whether it is a summary
@@ -36,6 +41,10 @@ class UpdateStream:
     def tell(self, text: str) -> None:
         """Send Markdown as a message of its own."""
         self._send(helpers.update_agent_message_text(clean(text) + "\n\n"))
+
+    def ask_call(self, _: Callable[[str], None], line: str, check: Callable[[], None]) -> CallAnswer:
+        """Ask the editor whether the earliest call without an answer may be made."""
+        return self.permission.ask(self._calls[0], clean(line), check) if self.permission and self._calls else "no"
 
     def watch(self, view: LoopView) -> None:
         """Send nothing: the meter counts by itself."""

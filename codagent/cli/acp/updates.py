@@ -23,8 +23,8 @@ from acp.schema import (
 
 from codagent.cli.session.view.ink import clean
 from codagent.repository import git
+from codagent.session.answered import Answered
 from codagent.session.conversation import is_act
-from codagent.session.turn_workspace import Answered
 from codagent.text import first_argument, first_line, parse_json
 from codagent.types import Episode, Loop, Outcome, ToolCall
 

@@ -19,6 +19,7 @@ from codagent.settings.settings import LOCAL
 from codagent.text import escape_controls, join_names
 
 if TYPE_CHECKING:
+    from codagent.mcp.tools import CallAnswer
     from codagent.repository.setups import AllowedSetups
     from codagent.sandbox.images.setup import Files, Setup
     from codagent.settings.hooks import Hook
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _LISTED = 100  # names of a context that are shown
 _ASKING = Lock()  # loops of a group ask one after another
+HOW_TO_ALLOW = "may this call be made? y: yes; a: yes, and do not ask again about this tool; n: no [y/a/N]"
 
 TaskFileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A task file that brings a set-up.", show_default=False)]
 
@@ -81,6 +83,24 @@ def allowed_setups() -> AllowedSetups:
 def ask_about_changes() -> Callable[[Callable[[str], None], Sequence[str]], bool] | None:
     """Return a function that asks the person on the terminal about suspicious changes. Returns None where no person is."""
     return _ask_about_changes if sys.stdin.isatty() else None
+
+
+def ask_about_calls() -> Callable[[Callable[[str], None], str, Callable[[], None]], CallAnswer] | None:
+    """Return a function that asks the person on the terminal about a call of an MCP server's tool. Returns None where no person is."""
+    return _ask_about_call if sys.stdin.isatty() else None
+
+
+def read_answer(text: str) -> CallAnswer:
+    """Return what a person has typed about a call. What is no clear yes is a no."""
+    word = text.strip().lower()
+    return "once" if word in ("y", "yes") else "always" if word in ("a", "always") else "no"
+
+
+def _ask_about_call(say: Callable[[str], None], line: str, _: Callable[[], None]) -> CallAnswer:
+    with _ASKING:
+        say(f"the model wants to call {line}")
+        say(HOW_TO_ALLOW)
+        return read_answer(sys.stdin.readline())
 
 
 def _ask_about_changes(say: Callable[[str], None], lines: Sequence[str]) -> bool:

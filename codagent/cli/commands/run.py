@@ -92,4 +92,4 @@ def run_task(
 def _spec(runner: Runner, instruction: str, seed: int | None) -> LoopSpec:
     loop_id = layout.create_loop(runner.loops)
     task = Task(loop_id, instruction, runner.settings.checks)
-    return LoopSpec(loop_id, loop_id, (task,), seed=seed, user_rules=user_files.read_user_rules())
+    return LoopSpec(loop_id, loop_id, (task,), seed=seed).with_own(user_files.read_own())

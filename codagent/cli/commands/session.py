@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,8 +97,9 @@ def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any
 
     fancy = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "") and sys.stdout.isatty()
     view = View(Ink(color=fancy and options.colour()))
-    access, rules = options.access(settings.model), user_files.read_user_rules()
-    opening = SessionOptions(root, loops, settings, access, view, view.on_answer, seed, rules)
+    access, own = options.access(settings.model), user_files.read_own()
+    read_limits = partial(options.read_limits, root, flags, wait_s=WAIT_S)
+    opening = SessionOptions(root, loops, settings, access, view, view.on_answer, seed, own, read_limits)
     chat = Chat(opening, view, options.person(warn, flags))
     screen: Screen | PlainInput = PlainInput(chat.listener())
     if fancy:

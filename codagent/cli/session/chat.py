@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from codagent.cli import signals
 from codagent.cli.session.input.screen import Listener, PlainInput, Screen
+from codagent.cli.session.question import Question
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.meter import Meter
 from codagent.cli.session.view.view import View
@@ -42,7 +43,9 @@ class Chat:
     """A session and what is around it. `run` ends when the person leaves."""
 
     def __init__(self, options: SessionOptions, view: View, person: Person) -> None:
-        self.options, self.view = options, view
+        self._question = Question()
+        self.options = replace(options, access=replace(options.access, ask_call=self._question.ask_call))
+        self.view = view
         self._person = person
         self._session: Session | None = None
         self.planning = False
@@ -74,6 +77,7 @@ class Chat:
 
     def run(self, screen: Screen | PlainInput, start: Callable[[], None]) -> None:
         """Carry out `start`, then one line after the other, until the person leaves. Raises KeyboardInterrupt when a signal ends it."""
+        self._question.read = screen.read if isinstance(screen, PlainInput) else None
         self._typed.busy, self._typed.leaving = True, False
         self._guard(start)
         while not signals.was_ended() and self._guard(lambda: self._work_on_next(screen)):
@@ -131,7 +135,7 @@ class Chat:
 
     def show_resumed(self) -> None:
         """Say what the session that goes on was about."""
-        history, meter = self.session.history, Meter()
+        history, meter = self.session.history, Meter(self.view.meter.broken_off)
         self.view.meter = meter
         meter.recall(history.episodes)
         meter.window = self.session.profile.context_tokens
@@ -191,6 +195,8 @@ class Chat:
         text = text.strip()
         if shown.strip():
             self.view.print(self.view.ink("bold", "> ") + clean(shown.strip()))
+        if self._question.take(text):
+            return
         is_text = text and not text.startswith(("/", "!")) and text.lower() not in _WORDS
         if self._typed.asking and is_text and self.session.profile.memory is None:  # a model without memory would not see it
             self.session.type_ahead(text)

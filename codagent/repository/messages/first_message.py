@@ -65,6 +65,7 @@ class MessageFacts:
     checks_output: str = ""  # what the checks print in the attempt's own sandbox
     earlier: str = ""  # what was said and done before in a session, in short; "": nothing
     submodules: Sequence[str] = ()  # their paths
+    limits: Limits | None = None  # of each turn of a session; None: there are no turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def write_session_message(facts: MessageFacts, profile: Profile) -> str:
         *_rules(facts.rules),
         MessagePart(list_files(facts.paths, facts.submodules)),
         MessagePart(checks if facts.task.checks else ""),
+        MessagePart(_describe_limits(facts.limits) if facts.limits else ""),
         MessagePart(_earlier(facts.earlier)),
         MessagePart(facts.task.instruction),
     ]
@@ -193,6 +195,11 @@ def _gates(feedback: str) -> str:
 
 def _notes(notes: str) -> str:
     return f"{prompt('hints')}\n<notes>\n{notes}\n</notes>" if notes else ""
+
+
+def _describe_limits(limits: Limits) -> str:
+    money = "" if limits.usd is None else f", {format_usd(limits.usd)}"
+    return f"Each turn has at most {limits.steps} steps, {limits.tokens:,} tokens, {limits.seconds:,.0f} seconds{money}."
 
 
 def _earlier(text: str) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codagent.protocols import Sandbox
-from codagent.repository.messages.skills import MAX_HEAD_BYTES, describe_skill, find_skills
+from codagent.repository.messages.own import NOTHING_OWN, USER_FOLDER, UserInstructions
+from codagent.repository.messages.skills import MAX_HEAD_BYTES, SKILL_FILE, SkillFile, describe_skill, find_skills, name_skill
 from codagent.sandbox.definition import WORKSPACE
 from codagent.text import BYTES_PER_TOKEN, encode_text, sanitize, utf8_size
 from codagent.types import Profile
@@ -34,7 +35,7 @@ class Rules:
 
     user: str = ""  # the user's own; "": there are none
     files: Mapping[str, str] = field(default_factory=dict)  # text by path, of the files in the root and of what they import
-    skills: Sequence[str] = ()  # a line for each skill of the repository
+    skills: Sequence[str] = ()  # a line for each skill, of the repository first
     nested: Sequence[str] = ()  # paths of the files whose text is shown when a tool touches something in their folder
 
 
@@ -45,29 +46,46 @@ class RulesReader:
         """`paths` are the files of the repository. `say` is told what was read, and what could not be read."""
         self._sandbox, self._paths, self._say = sandbox, frozenset(paths), say
         self._nested = [path for path in paths if "/" in path and posixpath.basename(path) in RULES_FILES]
-        self._skills = [] if profile.fill_tokens else find_skills(paths)
+        self._told_skills = not profile.fill_tokens  # a small model is told of none: it does not read files by itself
         self._folders = {posixpath.dirname(path) for path in self._nested}
         self._left = min(MAX_RULES_BYTES, profile.context_tokens * BYTES_PER_TOKEN // 4)
         self._read: set[str] = set()  # paths
         self._texts: set[str] = set()
+        self._names: dict[str, str] = {}  # of the repository's skills, with the paths of their files
 
-    def read_first(self, user_rules: str) -> Rules:
-        """Read what the first message shows. `user_rules` are the user's own instructions; "": there are none."""
-        user = self._fit("your own AGENTS.md", sanitize(user_rules).strip())
+    def read_first(self, own: UserInstructions = NOTHING_OWN) -> Rules:
+        """Read what the first message shows. `own` is what the person has beside the repository."""
+        user = self._fit("your own AGENTS.md", sanitize(own.rules).strip())
         files = self._read_folder("")
         self._report([*(["your own AGENTS.md"] if user else []), *files])
-        return Rules(user, files, self._read_skills(), self._nested)
+        skills = [*self._read_skills(), *self._describe_own(own.skills)] if self._told_skills else []
+        return Rules(user, files, skills, self._nested)
 
-    def _read_skills(self) -> list[str]:
-        """Return a line for each skill. A small model is told of none: it does not read files by itself."""
-        lines = []
-        for path in self._skills:
+    def _read_skills(self) -> Iterator[str]:
+        """Yield a line for each skill of the repository."""
+        for path in find_skills(self._paths):
             line = describe_skill(path, self._read_text(path, MAX_HEAD_BYTES))
-            if line and (fitting := self._fit(path, line)) == line:
-                lines.append(fitting)
-            elif not line:
+            if line:
+                self._names[name_skill(path)] = path
+                yield from self._fit_line(path, line)
+            else:
                 self._say(f"{path} is no skill: its head lacks a description, or the name of its folder")
-        return lines
+
+    def _describe_own(self, files: Iterable[SkillFile]) -> Iterator[str]:
+        """Yield a line for each skill of the person. The repository's skill of the same name is nearer, so it is offered alone."""
+        for file in files:
+            name, path = name_skill(file.path), f"{USER_FOLDER}/{file.path}"
+            if path != f"{USER_FOLDER}/{name}/{SKILL_FILE}":
+                continue
+            if name in self._names:
+                self._say(f"your own skill {name} is not offered: the repository has another of this name, {self._names[name]}")
+            else:
+                yield from self._fit_line(path, sanitize(describe_skill(path, file.text)))
+
+    def _fit_line(self, path: str, line: str) -> Iterator[str]:
+        """Yield a line if there is room for all of it."""
+        if line and self._fit(path, line) == line:
+            yield line
 
     def extend_answer(self, answer: str, touched: Iterable[str]) -> str:
         """Append to a tool's answer the instructions that are nearest to the paths that it touched, if they were not shown before."""

@@ -21,7 +21,7 @@ from codagent.types import Episode, Limits, Loop, Task
 
 def plan_loop(root: Path, spec: LoopSpec, loop: Loop, ledger: Ledger) -> tuple[NextTask, LoopView]:
     """Return what comes next in the loop, and what its display may ask."""
-    view = LoopView(ledger.limits, lambda: ledger.used, lambda: ledger.seconds_left, earlier=loop.episodes, loop=loop)
+    view = replace(LoopView.of(ledger), earlier=loop.episodes, loop=loop)
     if not spec.iterate:
         return once_each(spec.tasks), view
     schedule = UntilPassed(spec.tasks, ledger.limits, tree_of=partial(git.tree_of, root))

@@ -326,6 +326,28 @@ def test_the_servers_that_an_editor_names_are_used(connect, root):
     assert asyncio.run(talk()).of("tool_call_update")[0].content[0].content.text == "ok\nTEST_A=b"
 
 
+@pytest.mark.parametrize(
+    ("answer", "asked", "told"), [("once", 2, "ok\n5"), ("always", 1, "ok\n5"), ("no", 2, "error: "), (None, 2, "error: ")]
+)
+def test_an_editor_is_asked_about_calls_that_are_to_be_approved(connect, root, tmp_path, answer, asked, told):
+    config = tmp_path / ".config/codagent/config.toml"
+    config.parent.mkdir(parents=True)
+    server = Path(__file__).parents[2] / "mcp/server.py"
+    config.write_text(f'[mcp.demo]\ncommand = "{sys.executable}"\nargs = ["{server}"]\napproval = "ask"\n')
+    add = call("mcp__demo__add", a=2, b=3)
+
+    async def talk():
+        async with connect([add, add, "Done."], answer) as (editor, connection):
+            session = (await connection.new_session(cwd=str(root), mcp_servers=[])).session_id
+            await ask(connection, session, "add")
+        return editor
+
+    editor = asyncio.run(talk())
+    assert [update.content[0].content.text[: len(told)] for update in editor.of("tool_call_update")] == [told] * 2
+    assert [question.title for question in editor.questions] == ['mcp__demo__add {"a": 2, "b": 3}'] * asked
+    assert editor.questions[0].tool_call_id == editor.of("tool_call")[0].tool_call_id
+
+
 @pytest.mark.parametrize("cwd", ["/", "/nowhere"])
 def test_a_folder_without_a_repository_is_refused(connect, cwd):
     async def talk():

@@ -54,6 +54,24 @@ def test_a_repositorys_servers_start_only_when_they_were_allowed(codagent, scrip
     assert not brought.exists()
 
 
+def test_a_call_is_made_when_the_person_says_so_on_a_terminal(codagent, script, repository, own):
+    own.write_text(own.read_text() + 'approval = "ask"\n')
+    for keys, answer in (("y\n", "ok\n5"), ("n\n", "did not allow this call of mcp__demo__add")):
+        config = str(own.parents[1])
+        code, shown = typed(repository, keys, "run", "add", "--model", script(ADD), *LOCAL, XDG_CONFIG_HOME=config)
+        assert (code, 'the model wants to call mcp__demo__add {"a": 2, "b": 3}' in shown) == (0, True), shown
+        assert answer in codagent("show", "--full").stdout
+
+
+@pytest.mark.parametrize("command", [("run",), ("loop", "--iterations", "1", "--check", CHECK)])
+def test_where_nobody_is_asked_a_server_that_wants_it_is_not_used(codagent, script, own, command):
+    own.write_text(own.read_text() + 'approval = "ask"\n')
+    name, *flags = command
+    done = codagent(name, "add", *flags, "--model", script([*ADD, "<notes>\n- none\n</notes>"]), *LOCAL)
+    assert "the MCP server demo is not used: its calls are to be approved, and nobody is asked here\n" in done.stderr
+    assert "there is no tool 'mcp__demo__add'" in codagent("show", "--full").stdout
+
+
 def test_a_replay_asks_no_server(codagent, script, repository, brought):
     typed(repository, "y\n", "run", "note", "--model", script(NOTE), *LOCAL)
     assert "the same: 2 steps" in codagent("replay", "--sandbox", "local").stdout

@@ -3,19 +3,25 @@
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from codagent.cli.options import read_limits
 from codagent.cli.session.chat import Chat
 from codagent.cli.session.commands import table
 from codagent.cli.session.commands.slash_command import quote_word
 from codagent.cli.session.input.screen import PlainInput
 from codagent.cli.session.view.ink import Ink
+from codagent.cli.session.view.meter import short_number
 from codagent.cli.session.view.view import View
 from codagent.runner.spec import Person
+from codagent.session.opening import begin
+from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load
 from codagent.text import join_names
@@ -275,6 +281,33 @@ def test_an_own_command_goes_before_a_shortened_one(talk, place):
     assert told_to_the_model(chat)[-1].endswith("Read it again.")
 
 
+class Interrupted(View):
+    """A person who types Ctrl-C once, in the middle of the first reply."""
+
+    def on_text(self, text):
+        if self.meter.replies == 0 and not self.meter.broken_off().tokens:
+            raise KeyboardInterrupt
+        super().on_text(text)
+
+
+def test_a_reply_that_was_stopped_is_told_apart_in_the_footer_also_after_the_session_goes_on(place):
+    view = Interrupted(Ink(color=False))
+    session = place.keep(begin(place.options(["A long answer.", "A short one."], display=view)))
+    assert session.ask("hello").end == "interrupted"
+    maybe = view.meter.broken_off().tokens
+    assert (maybe > 1_000, view.meter.describe()) == (True, [f"maybe {short_number(maybe)} tokens more"])
+    assert session.ask("").end == "finished"
+    used = view.meter.describe()
+    assert (used[0].endswith("out"), used[-1]) == (True, f"maybe {short_number(maybe)} tokens more")
+    session.close()
+    again = View(Ink(color=False))
+    options = place.options(display=again)
+    chat = Chat(options, again, Person(options.settings, SECRET, again.say))
+    chat.switch(session.id)
+    place.keep(chat.session)
+    assert chat.status().count(f"maybe {short_number(maybe)} tokens more") == 1
+
+
 def test_the_branch_in_the_footer_is_the_one_that_is_checked_out(talk, place):
     chat, _ = talk(["Hello."], "hello", "!true")
     assert chat.status().endswith("branch main")
@@ -432,9 +465,84 @@ def test_a_file_is_taken_over_by_the_name_that_is_shown(talk, place, name):
     assert ((place.root / name).read_text(), (place.root / "other.txt").exists()) == ("x\n", False)
 
 
+@pytest.mark.parametrize(("named", "applied"), [("./new/", ["new/a.txt", "new/b.txt"]), (".", ["new/a.txt", "new/b.txt", "top.txt"])])
+def test_a_folder_is_taken_over_as_the_command_takes_it(talk, place, named, applied):
+    command = "mkdir new; echo x | tee new/a.txt new/b.txt > top.txt"
+    talk([call("bash", command=command), "Written."], "write", f"/apply {named}")
+    assert [path for path in ("new/a.txt", "new/b.txt", "top.txt") if (place.root / path).exists()] == applied
+
+
+def test_the_way_out_of_a_conflict_of_a_chosen_file_takes_only_this_file(talk, place, capsys):
+    chat, _ = talk([MEND, call("bash", command="echo x > other.txt"), "Done."], "mend it")
+    (place.root / "answer.txt").write_text("mine\n")
+    printed = say(chat, capsys, "/apply ./answer.txt")
+    assert "\n/apply --markers ./answer.txt write both versions into the files" in printed
+    printed = say(chat, capsys, "/apply --markers ./answer.txt")
+    assert "these changes are in your files now, with conflict markers in answer.txt" in printed
+    assert ("<<<<<<<" in (place.root / "answer.txt").read_text(), (place.root / "other.txt").exists()) == (True, False)
+
+
+def say(chat, capsys, line):
+    """Type a line into a session that is open, and return what is printed."""
+    chat.listener().line(line, "")
+    chat.run(Lines(chat.listener()), lambda: None)
+    return capsys.readouterr().out
+
+
 def test_an_edit_meanwhile_is_seen_by_the_next_turn(talk, place):
     chat, _ = talk(["Hello.", call("bash", command="cat mine.txt"), "Seen."], "hello")
     (place.root / "mine.txt").write_text("by hand\n")
     chat.listener().line("look", "")
     chat.run(Lines(chat.listener()), lambda: None)
     assert "by hand" in chat.session.history.turns[-1].steps[0].observation.messages[0].content
+
+
+class Answering(Lines):
+    """Types an answer when a line is read in the middle of a turn."""
+
+    def __init__(self, listener, *answers):
+        super().__init__(listener)
+        self.answers = list(answers)
+
+    def read(self):
+        if self.answers:
+            answer = self.answers.pop(0)
+            self._listener.line(answer, answer)
+        else:
+            super().read()
+
+
+@pytest.mark.parametrize(
+    ("answers", "made", "told"),
+    [
+        (["y", "n"], [True, False], False),
+        (["a"], [True, True], False),
+        (["", "/diff", "y"], [False, True], False),
+        (["use 7", "y"], [False, True], True),
+    ],
+)
+def test_a_person_is_asked_about_the_calls_of_a_server(place, capsys, answers, made, told):
+    server = McpServer("demo", sys.executable, (str(Path(__file__).parents[2] / "mcp/server.py"),), approval="ask")
+    view = View(Ink(color=False))
+    options = place.options([call("mcp__demo__add", a=2, b=3), call("mcp__demo__add", a=2, b=4), "Done."], display=view, servers=(server,))
+    chat = Chat(options, view, Person(options.settings, SECRET, view.say))
+    listener = chat.listener()
+    listener.line("add", "add")
+    chat.run(Answering(listener, *answers), lambda: None)
+    place.keep(chat.session)
+    (turn,) = chat.session.history.turns
+    assert [step.observation.messages[0].content.startswith("ok") for step in turn.steps[:2]] == made
+    assert any(message.content == "use 7" for step in turn.steps for message in step.observation.messages) == told
+    assert 'the model wants to call mcp__demo__add {"a": 2, "b": 3}\nmay this call be made?' in capsys.readouterr().out
+
+
+def test_the_limits_are_those_of_the_files_as_they_are_now_and_nobody_is_asked(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    config, theirs = tmp_path / "config/codagent/config.toml", place.root / "codagent.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("max_steps = 20\nmax_tokens = 1000\n")
+    theirs.write_text("max_steps = 30\n[[hooks]]\nevent = 'SessionStart'\ncommand = 'true'\n")
+    limits = read_limits(place.root, {"max_tokens": 500}, wait_s=7.0)
+    assert (limits.steps, limits.tokens, limits.wait, capsys.readouterr()) == (20, 500, 7.0, ("", ""))
+    theirs.write_text("max_steps = 10\n")
+    assert read_limits(place.root, {}, wait_s=7.0).steps == 10

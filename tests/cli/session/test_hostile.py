@@ -16,7 +16,7 @@ from codagent.cli.terminal.paint import paint
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.protocols import PromptProgress, Restart, Thought
 from codagent.repository import git
-from codagent.session.turn_workspace import FileChange
+from codagent.session.answered import FileChange
 from codagent.store import layout
 from codagent.types import Episode, Outcome, Task
 

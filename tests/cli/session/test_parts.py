@@ -16,7 +16,8 @@ from codagent.cli.session.view.meter import Meter, short_number
 from codagent.cli.session.view.view import View
 from codagent.cli.terminal.paint import fit
 from codagent.protocols import CallText, PromptProgress, Restart, Thought
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
+from codagent.store.ledger import Spent
 from codagent.types import Message, Reply, Sampling, ToolCall
 
 TEXT = "A *word*.\n\n```python\nx = 1\n\ny = 2\n```\nAfter.\n\n- a\n- b\n\nEnd"
@@ -111,6 +112,14 @@ def test_the_meter_never_falls_and_an_unknown_cost_is_unknown():
     assert meter.describe()[-1] == "cost unknown"
     meter.count(reply())
     assert (meter.sent, meter.describe()[-1]) == (300, "cost unknown")
+
+
+def test_what_replies_that_broke_off_may_have_cost_stands_apart():
+    meter = Meter(lambda: Spent(5_427, 0.07))
+    assert meter.describe() == ["maybe 5.4k tokens and $0.07 more"]
+    meter.count(reply())
+    assert meter.describe() == ["100 in, 10 out", "$0.01", "maybe 5.4k tokens and $0.07 more"]
+    assert Meter(lambda: Spent(20, unpriced=1)).describe_broken_off() == "maybe 20 tokens more"
 
 
 def answered(name, answer, patch="", argument="x"):

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -278,6 +280,29 @@ def test_a_server_that_dies_and_comes_back(root, tmp_path):
         with serve(Answer("I am here."), port=int(url.rpartition(":")[2].partition("/")[0])):
             terminal.send("")
             terminal.wait_for("I am here.")
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_a_call_that_is_to_be_approved_is_asked_about_and_the_question_can_be_stopped(open_session, tmp_path, term):
+    config = tmp_path / ".config/codagent/config.toml"
+    config.parent.mkdir(parents=True)
+    server = Path(__file__).parents[2] / "mcp/server.py"
+    config.write_text(f'[mcp.demo]\ncommand = "{sys.executable}"\nargs = ["{server}"]\napproval = "ask"\n')
+    add = call("mcp__demo__add", a=2, b=3)
+    with open_session([add, add, "Done."], TERM=term) as terminal:
+        terminal.wait_for(READY if term != "dumb" else "> ")
+        terminal.send("add")
+        terminal.wait_for('the model wants to call mcp__demo__add {"a": 2, "b": 3}')
+        terminal.wait_for("[y/a/N]")
+        terminal.send("y")
+        terminal.wait_for("→ ok")
+        terminal.wait_for("[y/a/N]")
+        terminal.type("\x03")
+        terminal.wait_for("stopped; what was done is kept")
+        terminal.send("go on")
+        terminal.wait_for("Done.")
+        terminal.send("/quit")
+        assert terminal.read_to_the_end() == 0
 
 
 def test_the_latest_output_is_shown_in_full(open_session):

@@ -1,10 +1,13 @@
 """Skills of a repository: which are found, and what the model is told of them."""
 
+from contextlib import closing
+
 import pytest
 
 from codagent.repository.messages.first_message import MessageFacts, write_first_message
+from codagent.repository.messages.own import UserInstructions
 from codagent.repository.messages.rules import RulesReader
-from codagent.repository.messages.skills import MAX_SKILLS, describe_skill, find_skills
+from codagent.repository.messages.skills import MAX_SKILLS, SkillFile, describe_skill, find_skills
 from codagent.sandbox.local import LocalSandbox
 from codagent.types import Profile, Task
 
@@ -56,7 +59,7 @@ def reader(tmp_path):
 
 def test_the_first_message_names_the_skills(reader):
     made, said = reader(Profile())
-    facts = MessageFacts(Task("t", "do it"), [PATH], made.read_first(""))
+    facts = MessageFacts(Task("t", "do it"), [PATH], made.read_first())
     assert f"Skills; read the file of one that fits the task before you begin:\nrelease: Makes a release ({PATH})\n" in write_first_message(
         facts, Profile(), None
     )
@@ -65,4 +68,34 @@ def test_the_first_message_names_the_skills(reader):
 
 def test_a_small_model_is_told_of_none(reader):
     made, said = reader(Profile(fill_tokens=1000))
-    assert (made.read_first("").skills, said) == ([], [])
+    assert (made.read_first().skills, said) == ([], [])
+
+
+def skill(name, what):
+    return SkillFile(f"{name}/SKILL.md", f"---\nname: {name}\ndescription: {what}\n---\n")
+
+
+def test_a_persons_own_skills_are_named_after_those_of_the_repository_which_are_nearer(reader):
+    made, said = reader(Profile())
+    own = UserInstructions("", (skill("release", "Mine"), SkillFile("tidy/scripts/SKILL.md", "x"), skill("tidy", "Tidies \x1b[31mup")))
+    assert made.read_first(own).skills == [
+        f"release: Makes a release ({PATH})",
+        "tidy: Tidies up (.git/codagent-skills/tidy/SKILL.md)",
+    ]
+    assert said[-1] == f"your own skill release is not offered: the repository has another of this name, {PATH}"
+
+
+def test_a_persons_own_skills_are_copied_beside_the_work_and_cannot_be_written():
+    own = UserInstructions("", (skill("tidy", "Tidies"), SkillFile("tidy/scripts/run.sh", "echo tidied")))
+    with closing(LocalSandbox()) as sandbox:
+        sandbox.run("git init -q", timeout=9)
+        own.copy_skills(sandbox)
+        assert sandbox.read(".git/codagent-skills/tidy/SKILL.md").startswith(b"---\nname: tidy\n")
+        assert sandbox.run("bash .git/codagent-skills/tidy/scripts/run.sh; git status --short", timeout=9).output == "tidied\n"
+        assert sandbox.run("find .git/codagent-skills -type f -perm /222", timeout=9).output == ""
+
+
+@pytest.mark.parametrize("path", ["SKILL.md", "/etc/SKILL.md", "../x/SKILL.md", "x/../../y", "x/..", "X/SKILL.md", "x//y", "x/", "x/a\0b"])
+def test_a_path_that_leads_out_of_a_skills_folder_is_refused(path):
+    with pytest.raises(ValueError, match="is no path of a skill's file"):
+        SkillFile(path, "text")

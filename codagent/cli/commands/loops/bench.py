@@ -88,7 +88,6 @@ def _make_job(crowd: Crowd, instance: Instance, root: Path, record: Path | None,
         rewrite="until-passed" if settings.checks else "never",
         start_commit=instance.base_commit,
         seed=seed,
-        user_rules=user_files.read_user_rules(),
-    )
+    ).with_own(user_files.read_own())
     launch = crowd.launch(instance.instance_id, root, loops, settings)
     return LoopJob(instance.instance_id, launch, pattern, options.person(warn, flags), flags, crowd.recorded(loops).find(pattern))

@@ -123,7 +123,7 @@ def loop(
         lines = describe_plan(tasks, settings)
         say(json.dumps({"plan": lines}) if json_ else "\n".join(lines))
         return
-    pattern = replace(pattern, tasks=tasks, user_rules=user_files.read_user_rules(), start_commit=file.start)
+    pattern = replace(pattern, tasks=tasks, start_commit=file.start).with_own(user_files.read_own())
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
         results = start(launch, pattern, notes.resolve() if notes else layout.notes_path(loops))

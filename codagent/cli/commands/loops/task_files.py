@@ -62,7 +62,7 @@ class JobMaker:
     def __init__(self, crowd: Crowd, pattern: LoopSpec, flags: dict[str, Any], places: Places, *, again: bool) -> None:
         """`again`: a loop that is on record is taken up or counted, and not begun a second time."""
         self._crowd, self._flags, self._places, self._again = crowd, flags, places, again
-        self._pattern = replace(pattern, user_rules=user_files.read_user_rules())
+        self._pattern = pattern.with_own(user_files.read_own())
         self._starts: dict[Path, str] = {}
 
     def make(self, name: str, path: Path, size: int) -> list[LoopJob]:

@@ -38,9 +38,7 @@ def _loop(chat: Chat, text: str) -> None:
     session.open()
     begin = session.history.commit
     task = Task("task", text, options.settings.checks)
-    pattern = LoopSpec(
-        "", "", (task,), iterate=True, rewrite="until-passed", start_commit=begin, begin=begin, user_rules=options.user_rules
-    )
+    pattern = LoopSpec("", "", (task,), iterate=True, rewrite="until-passed", start_commit=begin, begin=begin).with_own(options.own)
     display = ProgressLines(live=False)
     launch = LaunchOptions(options.root, options.loops, options.settings, options.access, display, lambda _: display)
     (result,) = start(launch, pattern, layout.notes_path(options.loops))

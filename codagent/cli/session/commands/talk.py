@@ -56,6 +56,8 @@ def _cost(chat: Chat, _: str) -> None:
     meter = chat.view.meter
     cached = f", {meter.cached / meter.sent:.0%} of it from a cache" if meter.cached and meter.sent else ""
     chat.view.say(f"{meter.replies} replies: {meter.sent:,} tokens sent{cached}, {meter.received:,} received, {format_usd(meter.usd)}")
+    if maybe := meter.describe_broken_off():
+        chat.view.say(f"{maybe}: replies broke off, and what their server counted is not known, so this was set aside for them")
 
 
 def _context(chat: Chat, _: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from codagent.cli.session.chat import Chat
 
 _LINES = 60  # of a diff that is shown without being asked for
+_MARKERS = "--markers"
 _WAYS_OUT = {
-    "--markers": "write both versions into the files, between conflict markers",
+    _MARKERS: "write both versions into the files, between conflict markers",
     "--branch": "keep the work on a branch, and merge that by hand",
     "--again": "drop the work, and let the agent do the task on your files as they are now",
 }
@@ -57,31 +59,39 @@ def _apply(chat: Chat, argument: str) -> None:
         chat.ask(f"Do this again, on the files as they are now: {chat.session.history.turns[-1].task.instruction}")
     else:
         chosen = _choose(git.list_changed(chat.options.root, *change), paths) if paths else None
-        _tell_accepted(chat, accept(chat.session, chosen, markers=bool(flags)), markers=bool(flags))
+        conflicts = accept(chat.session, chosen, markers=bool(flags))
+        if conflicts and not flags:
+            _offer_ways_out(chat, conflicts, paths)
+        else:
+            _tell_accepted(chat, conflicts)
 
 
-def _tell_accepted(chat: Chat, conflicts: Sequence[str], *, markers: bool) -> None:
-    """Say what was applied, or what can be done about the paths in conflict."""
-    if conflicts and not markers:
-        chat.view.error(f"nothing was changed: you and the agent changed the same lines of {join_names(conflicts)}. You can say:")
-        for flag, what in _WAYS_OUT.items():
-            chat.view.say(f"  /apply {flag:<10} {what}")
-        return
-    marked = f", with conflict markers in {join_names(conflicts)}" if conflicts else ""
-    chat.view.say(f"these changes are in your files now{marked}; /undo takes them back")
+def _offer_ways_out(chat: Chat, conflicts: Sequence[str], paths: Sequence[str]) -> None:
+    """Say that nothing was applied, and what can be done. Markers go into the `paths` that were to be applied, if such were named."""
+    chat.view.error(f"nothing was changed: you and the agent changed the same lines of {join_names(conflicts)}. You can say:")
+    for flag, what in _WAYS_OUT.items():
+        named = " ".join([flag, *map(quote_word, paths)]) if flag == _MARKERS else flag
+        chat.view.say(f"  /apply {named:<10} {what}")
+
+
+def _tell_accepted(chat: Chat, marked: Sequence[str]) -> None:
+    """Say what was applied. `marked` are the paths that have conflict markers now."""
+    markers = f", with conflict markers in {join_names(marked)}" if marked else ""
+    chat.view.say(f"these changes are in your files now{markers}; /undo takes them back")
     if rest := chat.session.history.change():
         chat.tell_change(*rest)
 
 
 def _choose(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[str, Collection[int] | None]:
-    """Return the parts that the words name: PATH for a whole file or folder, PATH:1,3 for its first and third hunk.
+    """Return the parts that the words name: PATH for a whole file or folder, "." for all, PATH:1,3 for its first and third hunk.
 
     Raises UsageError for a word that names none.
     """
     chosen: dict[str, Collection[int] | None] = {}
     for word in words:
         path, _, numbers = word.rpartition(":") if re.fullmatch(r".+:\d+(,\d+)*", word) else (word, "", "")
-        files = [file for file in changed if file.path == path or file.path.startswith(f"{path.rstrip('/')}/")]
+        path = posixpath.normpath(path)
+        files = [file for file in changed if path == "." or f"{file.path}/".startswith(f"{path}/")]
         hunks = [int(number) - 1 for number in numbers.split(",")] if numbers else None
         if not files or (hunks is not None and not all(0 <= hunk < len(files[0].hunks) for hunk in hunks)):
             raise UsageError(f"{word} is not in the change; it has {join_names(map(_describe_file, changed))}")

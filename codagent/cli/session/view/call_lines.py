@@ -7,7 +7,7 @@ from prompt_toolkit.utils import get_cwidth
 from codagent.cli.session.view.ink import Ink, clean
 from codagent.cli.terminal.paint import fit, paint
 from codagent.repository import tools
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
 from codagent.text import first_argument, first_line
 
 OUTPUT_LINES = 5  # of a command's output that are shown

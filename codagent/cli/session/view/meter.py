@@ -1,7 +1,10 @@
-"""What a session has used so far. Only replies that have come are counted, so no number ever falls."""
+"""What a session has used so far, and apart from it what replies that broke off may have cost. No number ever falls."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from codagent.store.ledger import Spent
 from codagent.text import format_usd
 from codagent.types import Episode, Reply
 
@@ -9,7 +12,9 @@ from codagent.types import Episode, Reply
 class Meter:
     """Tokens and money of all replies, and how full the context is."""
 
-    def __init__(self) -> None:
+    def __init__(self, broken_off: Callable[[], Spent] = Spent) -> None:
+        """`broken_off` tells what was set aside for replies that broke off. They may have been billed."""
+        self.broken_off = broken_off
         self.sent = self.received = self.cached = self.replies = 0
         self.usd: float | None = 0.0  # None: the cost of at least one reply is not known
         self.context = self.window = 0  # tokens; 0: not known so far
@@ -43,7 +48,15 @@ class Meter:
         if self.replies:
             cached = f" ({self.cached / self.sent:.0%} cached)" if self.cached and self.sent else ""
             parts += [f"{short_number(self.sent)} in{cached}, {short_number(self.received)} out", format_usd(self.usd)]
+        if maybe := self.describe_broken_off():
+            parts.append(maybe)
         return parts
+
+    def describe_broken_off(self) -> str:
+        """Say what replies that broke off may have cost beside what is known. "": none did."""
+        lost = self.broken_off()
+        money = f" and {format_usd(lost.usd)}" if lost.usd else ""
+        return f"maybe {short_number(lost.tokens)} tokens{money} more" if lost.tokens else ""
 
 
 def short_number(number: int) -> str:

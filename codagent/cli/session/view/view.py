@@ -14,7 +14,7 @@ from codagent.cli.terminal.paint import fit
 from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
 from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
-from codagent.session.turn_workspace import Answered
+from codagent.session.answered import Answered
 from codagent.text import first_argument, first_line, join_names, sanitize
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, ToolCall
 
@@ -74,7 +74,9 @@ class View:
             self.print(render(text, self._columns(), color=self.ink.color))
 
     def watch(self, view: LoopView) -> None:
-        """Show nothing: the meter counts by itself."""
+        """Let the meter ask what replies that broke off may have cost. It counts the others by itself."""
+        if view.broken_off:
+            self.meter.broken_off = view.broken_off
 
     def close(self) -> None:
         self.rest()
