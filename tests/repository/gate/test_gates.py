@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from codagent.repository import git
 from codagent.repository.gate import Gates
 from codagent.repository.gate.cache import open_cache
+from codagent.repository.gate.runs import CheckRunner
 from codagent.sandbox.local import LocalSandbox
 from tests.repository.gate.conftest import SOLVED, START
 
@@ -210,6 +212,18 @@ def test_tests_are_found_as_python_m_finds_them(gates, shop):
     assert START["pyproject.toml"].count("pythonpath") == 0
     bare = gates.grade((PYTEST.replace("-m pytest", "-m pytest --import-mode=append"),), shop.commit({"shop/price.py": SOLVED}))
     assert bare.passed, bare.feedback
+
+
+def test_a_plugin_that_asks_git_for_a_version_reads_no_tests(shop, tmp_path):
+    """As pytest-benchmark does. git reads files again that are as young as its index."""
+    code = "import subprocess\ndef pytest_sessionfinish(): subprocess.run(['git', 'describe', '--dirty', '--always'])\n"
+    (tmp_path / "asks_git.py").write_text(code)
+    check = f"PYTHONPATH={tmp_path} {PYTEST} -p asks_git"
+    tree = git.tree_of(shop.root, shop.commit({"shop/price.py": SOLVED}))
+    for _ in range(3):  # as it falls out: whether a second passes in between
+        runs = CheckRunner(shop.root, shop.start, LocalSandbox).run(tree, [check])
+        assert runs[0].exit_code == 0, runs[0].shown
+        assert "tests/test_price.py" not in runs[0].tests.suspicious
 
 
 VERSION = """
