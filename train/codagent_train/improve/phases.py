@@ -180,10 +180,9 @@ class Improver:
 def _count_slots(*, on_gpu: bool) -> int:
     """Return how many loops ask the model side by side: on few cores, so many that one asks while the checks of another run.
 
-    A GPU answers many in the time of one, so there it is the cores for the checks that count.
+    A GPU answers many in the time of one, so there only the checks count: those of one loop keep a core busy, and often three.
     """
-    cores = os.cpu_count() or 1
-    return min(64, 4 * cores) if on_gpu else min(8, max(2, cores))
+    return min(64 if on_gpu else 8, max(2, os.cpu_count() or 1))
 
 
 def _minutes(seconds: float) -> str:
