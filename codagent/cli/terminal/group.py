@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codagent.cli.terminal.live import REDRAWS, score_mark
 from codagent.protocols import Stop, ignore_text
 from codagent.runner.display import LoopView
-from codagent.runner.result import ENDS
+from codagent.runner.endings import sentence_of
 from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import ENDS_LOOP, Episode, Loop, Message, Reply, Step, Task
 
@@ -60,11 +60,11 @@ class Member:
         if episode.kind == "solve" and not episode.resumable:
             self._scores += score_mark(episode.outcome)
         if episode.end in ENDS_LOOP:
-            self.doing = ENDS.get(str(episode.end), f"ended: {episode.end}")
+            self.doing = sentence_of(episode.end)
 
     def on_iteration(self, loop: Loop, following: Task | Stop) -> None:  # noqa: ARG002
         if isinstance(following, Stop):
-            self.doing = ENDS.get(following.reason, f"ended: {following.reason}")
+            self.doing = sentence_of(following.reason)
 
 
 class GroupBoard(Member):

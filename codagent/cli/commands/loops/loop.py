@@ -146,7 +146,7 @@ def branch(
     json_: options.Json = False,
     stream_json: options.StreamJson = False,
 ) -> None:
-    """Start loops from another loop's state after iteration K.
+    """Start loops from the state of a loop or run after iteration K.
 
     They begin with its files and its notes, and have its checks.
     """
@@ -156,7 +156,7 @@ def branch(
     loops = options.loops_dir(root, record, make=True)
     loop_id = loop_id or _find_latest_loop(loops)
     settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
-    warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
+    warn(f"branching off {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
         results = start(launch, replace(pattern, seed=seed), None)

@@ -32,7 +32,7 @@ def replay(
     sandbox: options.Sandbox = None,
     record: options.RecordDir = None,
 ) -> None:
-    """Repeat a loop's replies and report the first difference.
+    """Repeat the replies of a run or loop, and report a difference.
 
     The recorded replies are given to the same code in a fresh sandbox. Times and addresses may differ.
     """
