@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from codagent.cli import options, user_files
+from codagent.cli.commands.allow import allow_local
 from codagent.cli.commands.arguments import confirm
 from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, open_executor
 from codagent.cli.commands.loops.request import find_files, find_root, read_request, read_request_file
@@ -115,6 +116,7 @@ def loop(
     if file is None:
         flags = {key: flags[key] for key in options.OF_BRANCH} | {"notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
+        allow_local(root, person.settings)
         with open_executor(on, jobs) as (executor, _):
             resumed = resume_loop(_launch(root, loops, person.settings, executor, stream=stream_json), resume or "", flags, person)
         finish([resumed], json_=json_, stream=stream_json)
@@ -123,6 +125,7 @@ def loop(
         lines = describe_plan(tasks, settings)
         say(json.dumps({"plan": lines}) if json_ else "\n".join(lines))
         return
+    allow_local(root, settings)
     pattern = replace(pattern, tasks=tasks, user_rules=user_files.read_user_rules(), start_commit=file.start)
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
@@ -155,7 +158,9 @@ def branch(
     root = git.find_root(repo)
     loops = options.loops_dir(root, record, make=True)
     loop_id = loop_id or _find_latest_loop(loops)
-    settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
+    person = options.person(warn, flags)
+    allow_local(root, person.settings)
+    settings, pattern = branch_spec(loops, loop_id, at, flags, person)
     warn(f"branching off {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
