@@ -10,7 +10,7 @@ from codagent.cli.page.iteration import Diff, format_duration, format_money, pre
 from codagent.cli.page.patch import is_long, truncate_patch
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
 from codagent.runner.result import iterates, kind_of
-from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
+from codagent.text import count, escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import Loop
 
 
@@ -61,6 +61,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "count": count,
         "cut": truncate_patch,
         "duration": format_duration,
         "first_argument": first_argument,

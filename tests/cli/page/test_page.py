@@ -102,6 +102,12 @@ def test_the_end_is_told_in_plain_words(end, episodes, told):
     assert told in read(loop(*episodes, end=end))
 
 
+def test_one_step_is_one():
+    text = read(loop(solve(0, 1.0, steps=(step(),)), end="passed"))
+    assert "1 step ·" in text
+    assert "1 steps" not in text
+
+
 def test_a_run_without_checks_names_no_gates_and_no_number_of_iterations():
     text = read(loop(solve(0, None, task=Task("t", "mend it")), end="finished", limits={"iterations": 10}))
     assert "Not judged The agent says that it is done." in text
