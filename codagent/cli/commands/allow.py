@@ -85,8 +85,8 @@ def allow_local(root: Path, settings: Settings) -> None:
     if allowed.holds(use):
         return
     warn(
-        "the local sandbox has no isolation: commands of the agent run on this machine, as you. They can read, change and delete your "
-        "files, and use your network."
+        "the local sandbox has no isolation: commands of the agent run on this machine, as you.\n"
+        "They can read, change and delete your files, and use your network."
     )
     warn("go on, and remember that for this repository? [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
