@@ -68,7 +68,7 @@ Wait = Annotated[
         "--wait",
         parser=at_least(0, float),
         metavar="S",
-        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]",
+        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, else 120]",
     ),
 ]
 Iterations = Annotated[

@@ -172,9 +172,7 @@ def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Se
     if spec.loop_id != loop.id or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop.id):
         raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")
     if settings.sandbox == LOCAL and own.sandbox != LOCAL:
-        raise UsageError(
-            f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
-        )
+        raise UsageError(f"{loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may")
     if not sealed and not person.model and own.model != settings.model and not settings.model.startswith("embedded"):
         raise UsageError(f"the record of {loop.id} was not made here and asks for the model {settings.model}; name a model with --model")
     if spec.notes_file and not Path(spec.notes_file).parent.is_dir():  # the repository was moved

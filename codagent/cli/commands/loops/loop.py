@@ -200,13 +200,19 @@ def _launch(
 
 def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
     """Return the display of all loops, and what makes that of one loop of a group. On a terminal they are drawn, else there are lines."""
-    if not sys.stderr.isatty():
-        return ProgressLines(live=alone), lambda prefix: ProgressLines(prefix=prefix)
     if alone:
-        from codagent.cli.terminal.live import Live
+        return _display_one(), lambda prefix: ProgressLines(prefix=prefix)
+    from codagent.cli.terminal.group import GroupBoard, GroupLines
 
-        return Live(), lambda prefix: ProgressLines(prefix=prefix)
-    from codagent.cli.terminal.group import GroupBoard
-
+    if not sys.stderr.isatty():
+        return GroupLines(), lambda prefix: ProgressLines(prefix=prefix)
     board = GroupBoard()
     return board, board.member
+
+
+def _display_one() -> Display:
+    if not sys.stderr.isatty():
+        return ProgressLines()
+    from codagent.cli.terminal.live import Live
+
+    return Live()
