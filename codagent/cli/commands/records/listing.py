@@ -18,14 +18,14 @@ from codagent.cli.terminal.output import say, warn
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
 from codagent.runner.endings import label_of
-from codagent.runner.result import cost, is_session, iterations, outcome_label, short_model
+from codagent.runner.result import cost, is_session, iterations, kind_of, outcome_label, short_model
 from codagent.session.conversation import is_act
 from codagent.store import layout
 from codagent.store.lock import Lock
 from codagent.store.record import load
 from codagent.text import first_line, format_usd, strip_controls
 
-_HEADING = ("id", "outcome", "ended", "attempts", "cost", "model", "task")
+_HEADING = ("id", "kind", "outcome", "ended", "attempts", "cost", "model", "task")
 _WIDTH = 10_000  # columns, where there is no terminal to fit into
 
 
@@ -105,9 +105,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     when = time.strftime("%b %d %H:%M", time.localtime(row["ended"]))
     text = first_line(strip_controls(row.get("error") or row["task"]), _WIDTH)
     if "error" in row:
-        return row["id"], "damaged", when, "", "", "", text
+        return row["id"], "", "damaged", when, "", "", "", text
     cost = "unknown" if row["usd"] is None else format_usd(row["usd"])
-    return row["id"], label_of(row["outcome"]), when, str(row["iterations"]), cost, strip_controls(short_model(row["model"])), text
+    ended = (row["kind"], label_of(row["outcome"]), when)
+    return row["id"], *ended, str(row["iterations"]), cost, strip_controls(short_model(row["model"])), text
 
 
 def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
@@ -119,6 +120,7 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
         first = next((attempt for attempt in attempts if not is_act(attempt)), None)
         outcome, task = outcome_label(loop) if attempts else "not begun", first.task.instruction if first else ""
         facts = {
+            "kind": kind_of(loop),
             "group": loop.group,
             "model": loop.model,
             "iterations": sum(not is_act(attempt) for attempt in attempts) if is_session(loop) else iterations(loop),
@@ -127,5 +129,5 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
             "usd": cost(loop),
         }
     except (RecordError, RepositoryError) as error:
-        facts = {"group": "", "model": "", "iterations": 0, "outcome": "damaged", "task": "", "usd": None, "error": str(error)}
+        facts = {"kind": "", "group": "", "model": "", "iterations": 0, "outcome": "damaged", "task": "", "usd": None, "error": str(error)}
     return {"id": loop_id, "ended": ended, **facts}

@@ -1,6 +1,7 @@
 """The table of `codagent list` has the words of people, and its JSON those of records."""
 
 import json
+import re
 
 from tests.cli.conftest import call
 from tests.cli.loops import LOCAL
@@ -13,6 +14,6 @@ def test_the_table_says_how_each_record_ended(codagent, script):
     idle = [call("finish", summary="no"), "<notes>\n-\n</notes>"] * 3
     codagent("loop", "mend it", "--model", script(idle), "--check", "false", "--patience", "2", *LOCAL)
     told = codagent("list").stdout.splitlines()
-    assert [line.split("  ")[1] for line in told[1:]] == ["out of steps", "failed", "no progress"]
+    assert [re.split("  +", line)[1:3] for line in told[1:]] == [["run", "out of steps"], ["run", "failed"], ["loop", "no progress"]]
     outcomes = [row["outcome"] for row in json.loads(codagent("list", "--json").stdout)]
     assert outcomes == ["steps", "failed", "stalled"]
