@@ -34,6 +34,15 @@ _CODES: Mapping[str, int] = {
 }
 
 
+_RAISED_BY: Mapping[str, str] = {  # the limits that ended a loop, and the options that raise them
+    "stalled": " --patience N",
+    "iterations": " --iterations N",
+    "tokens": " --max-tokens N",
+    "usd": " --max-usd USD",
+    "seconds": " --max-seconds S",
+}
+
+
 def outcome_label(loop: Loop) -> str:
     """The outcome in a word: passed, done (there are no checks), suspicious, failed, or what ended the loop."""
     last = loop.attempts[-1]
@@ -177,7 +186,7 @@ def summary_lines(result: Result) -> list[str]:
         text.append(f"report:  codagent report {loop.id}")
     if code and (iterates(loop) or is_resumable(loop)) and loop.environment == "repository":
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
-        text.append(f"go on:   codagent loop --resume {loop.id}{local}")
+        text.append(f"go on:   codagent loop --resume {loop.id}{local}{_RAISED_BY.get(loop.end or '', '')}")
     return [*text, f"record:  {result.record}"]
 
 
