@@ -68,7 +68,7 @@ Wait = Annotated[
         "--wait",
         parser=at_least(0, float),
         metavar="S",
-        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, 120 in a run]",
+        help="Seconds to ask a failing model again.  [default: 1,800 in a loop, else 120]",
     ),
 ]
 Iterations = Annotated[
@@ -84,7 +84,13 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of t
 RecordDir = Annotated[Path | None, typer.Option("--record", metavar="DIR", help="Folder of the records.", show_default=".codagent/loops")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 StreamJson = Annotated[bool, typer.Option("--stream-json", help="Print what happens as JSON, one object a line; the last has the result.")]
-LoopId = Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a loop, or its start or end.", show_default="the latest")]
+RecordId = Annotated[
+    str | None,
+    typer.Argument(metavar="[ID]", help="Id of a session, run or loop, or the start or end of the id.", show_default="the latest"),
+]
+LoopId = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="Id of a loop or run, or the start or end of the id.", show_default="the latest")
+]
 
 # the options whose values are settings, by the names of the settings' keys
 _SETTINGS = {

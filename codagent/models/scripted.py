@@ -71,7 +71,7 @@ class Scripted:
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         del tools, sampling
         if self._next == len(self._replies):
-            raise ModelError(f"the script of {self._name} has ended after {self._next} replies")
+            raise ModelError(f"the script of {self._name} has ended after {self._next} {'reply' if self._next == 1 else 'replies'}")
         cue = self._replies[self._next]
         if cue.context is not None and messages != cue.context:
             raise ContextOverflow(f"reply {self._next + 1} of {self._name} was given to a shorter context")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Trusted(Protocol):
-    """What is allowed by its content: a set-up, or the hooks of a repository."""
+    """What is allowed by its digest: a set-up, the hooks of a repository, or commands on this machine."""
 
     @property
     def digest(self) -> str: ...

@@ -14,9 +14,10 @@ from typing import Any
 
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.runner.display import Display
+from codagent.runner.endings import sentence_of
 from codagent.runner.executor import Executor, LocalExecutor, LoopRunner, RunnerOptions
 from codagent.runner.model import Access, open_model, say_which_model, takes_memory, worst_case
-from codagent.runner.result import exit_code, is_resumable, outcome_label
+from codagent.runner.result import describe_outcome, exit_code, is_resumable, kind_of
 from codagent.runner.spec import LoopSpec, OpenedModel, Person, Result, restrict_spec, seed_of_member
 from codagent.runner.workspace import take_snapshot
 from codagent.settings.settings import Settings
@@ -94,9 +95,9 @@ def resume(launch: LaunchOptions, wanted: str, flags: Flags, person: Person) -> 
         if spec.session:
             raise UsageError(f"{so_far.id} is a session; `codagent session --resume {so_far.id}` goes on with it")
         if not is_resumable(so_far) and (so_far.end == "passed" or not spec.iterate):
-            raise UsageError(f"loop {so_far.id} is over ({outcome_label(so_far)}); there is nothing to go on with")
+            raise UsageError(f"{kind_of(so_far)} {so_far.id} is over: {describe_outcome(so_far)}; there is nothing to go on with")
         if so_far.end in ("tokens", "seconds", "usd") and flags.get(f"max_{so_far.end}") is None:
-            raise UsageError(f"loop {so_far.id} came to its limit of {so_far.end}; --max-{so_far.end} raises it")
+            raise UsageError(f"{kind_of(so_far)} {so_far.id} {sentence_of(so_far.end)}; --max-{so_far.end} raises it")
         settings = replace(settings, limits=_raise_limits(settings.limits, flags))
         say_which_model(settings, access, display)
         if spec.notes_file and not stack.enter_context(_hold_notes_lock(Path(spec.notes_file), display)):
@@ -114,7 +115,7 @@ def branch_spec(loops: Path, wanted: str | None, at: int, flags: Flags, person: 
     settings, _ = _with_flags(settings, profile, flags)
     attempts = origin.attempts
     if at > len(attempts) or attempts[at - 1].commit is None:
-        raise UsageError(f"loop {origin.id} has no iteration {at} to start from; it has {len(attempts)}")
+        raise UsageError(f"{origin.id} has no iteration {at} to start from; it has {len(attempts)}")
     until = [episode for episode in origin.episodes if episode.position < at]
     tasks = spec.tasks[[task.id for task in spec.tasks].index(attempts[at - 1].task.id) :]
     branch = replace(

@@ -8,6 +8,7 @@ from typing import Any
 from codagent.errors import LimitReached, ModelError, RepositoryError, SandboxError
 from codagent.repository import git
 from codagent.repository.attempts import answer_of, best, describe_checks
+from codagent.runner.endings import sentence_of
 from codagent.runner.spec import Result
 from codagent.text import count, format_usd
 from codagent.types import Episode, Loop
@@ -31,25 +32,14 @@ _CODES: Mapping[str, int] = {
     "stalled": NO_PROGRESS,
     "blocked": NO_PROGRESS,
 }
-ENDS: Mapping[str, str] = {
-    "passed": "every check passes",
-    "done": "done, as the agent says; there were no checks",
-    "failed": "the checks do not pass",
-    "iterations": "stopped: all iterations are used up",
-    "stalled": "stopped: no progress",
-    "blocked": "stopped: only a person can remove what is in the way",
-    "finished": "the agent says that it is done",
-    "repeated": "stopped: the same call got the same answer again and again",
-    "silent": "stopped: the model called no tool",
-    "refused": "stopped: the model, or a filter around it, refused to answer",
-    "steps": "stopped: all steps are used up",
-    "tokens": "stopped: the limit of tokens is reached",
-    "usd": "stopped: the limit of money is reached",
-    "seconds": "stopped: the limit of time is reached",
-    "model": "stopped: the model did not answer",
-    "sandbox": "stopped: the sandbox broke",
-    "repository": "the work could not be brought back",
-    "interrupted": "interrupted",
+
+
+_RAISED_BY: Mapping[str, str] = {  # the limits that ended a loop, and the options that raise them
+    "stalled": " --patience N",
+    "iterations": " --iterations N",
+    "tokens": " --max-tokens N",
+    "usd": " --max-usd USD",
+    "seconds": " --max-seconds S",
 }
 
 
@@ -74,17 +64,17 @@ def describe_outcome(loop: Loop) -> str:
     """Say in a sentence how a loop ended."""
     label, last = outcome_label(loop), loop.attempts[-1]
     if label == "failed" and loop.end == "iterations":
-        return f"{ENDS['failed']}, and the limit of {count(iterations(loop), 'iteration')} is reached"
+        return f"{sentence_of('failed')}, and the limit of {count(iterations(loop), 'iteration')} is reached"
     if label == "failed" and last.outcome is None:
         return describe_end(last)
-    return ENDS.get(label, label)
+    return sentence_of(label)
 
 
 def describe_end(episode: Episode) -> str:
     """Say in a sentence how an episode ended."""
     if episode.end == "steps":
         return f"stopped: {count(len(episode.steps), 'step')} used up"
-    return episode.cause or ENDS.get(str(episode.end), "broken off")
+    return episode.cause or sentence_of(episode.end)
 
 
 def cost(loop: Loop) -> float | None:
@@ -122,6 +112,13 @@ def is_over(loop: Loop) -> bool:
 def iterates(loop: Loop) -> bool:
     """Whether attempts follow each other until the checks pass, as in `codagent loop`; in a run there is one."""
     return _is_asked(loop, "iterate")
+
+
+def kind_of(loop: Loop) -> str:
+    """Return the word that a person has for this record: a session, a run or a loop."""
+    if is_session(loop):
+        return "session"
+    return "loop" if iterates(loop) or "job" not in loop.settings else "run"
 
 
 def is_session(loop: Loop) -> bool:
@@ -189,7 +186,7 @@ def summary_lines(result: Result) -> list[str]:
         text.append(f"report:  codagent report {loop.id}")
     if code and (iterates(loop) or is_resumable(loop)) and loop.environment == "repository":
         local = " --sandbox local" if loop.settings.get("sandbox") == "local" else ""
-        text.append(f"go on:   codagent loop --resume {loop.id}{local}")
+        text.append(f"go on:   codagent loop --resume {loop.id}{local}{_RAISED_BY.get(loop.end or '', '')}")
     return [*text, f"record:  {result.record}"]
 
 

@@ -214,7 +214,7 @@ class Runner:
         try:
             with Lock(folder / layout.LOCK) as lock:
                 if lock.took_over:
-                    self.display.say(f"taken over from {lock.took_over}, which is gone")
+                    self.display.say(f"{lock.took_over} worked on this and is gone; this process goes on")
                 yield
         except OSError as error:
             if not self.root.is_dir():

@@ -184,23 +184,19 @@ def restrict_spec(loop: Loop, loops: Path, person: Person) -> tuple[LoopSpec, Se
     if spec.loop_id != loop.id or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop.id):
         raise RecordError(f"the record of {loop.id} is damaged: its spec is that of {spec.loop_id}")
     if settings.sandbox == LOCAL and own.sandbox != LOCAL:
-        raise UsageError(
-            f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
-        )
+        raise UsageError(f"{loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may")
     if not sealed and not person.model and own.model != settings.model and not settings.model.startswith("embedded"):
-        raise UsageError(
-            f"the record of loop {loop.id} was not made here and asks for the model {settings.model}; name a model with --model"
-        )
+        raise UsageError(f"the record of {loop.id} was not made here and asks for the model {settings.model}; name a model with --model")
     if spec.notes_file and not Path(spec.notes_file).parent.is_dir():  # the repository was moved
         spec = replace(spec, notes_file=str(notes_file_for(loops, loop.id, spec.notes_file)))
     if sealed:
         return spec, settings, profile
     notes_file = str(notes_file_for(loops, loop.id, spec.notes_file))
     if spec.notes_file and spec.notes_file != notes_file:
-        say(f"the record of loop {loop.id} was not made here: its notes are kept in {notes_file}, not in {spec.notes_file}")
+        say(f"the record of {loop.id} was not made here: its notes are kept in {notes_file}, not in {spec.notes_file}")
     limits = _lowest(settings.limits, own.limits)
     if limits != settings.limits:
-        say(f"the record of loop {loop.id} was not made here: its limits are lowered to yours")
+        say(f"the record of {loop.id} was not made here: its limits are lowered to yours")
     return replace(spec, notes_file=notes_file if spec.notes_file else ""), replace(settings, limits=limits), profile
 
 

@@ -161,9 +161,7 @@ def reopen(loop: Loop, where: Reopening, *, profile: Profile | None = None, earl
     """
     spec, settings, recorded_profile = spec_of(loop)
     if settings.sandbox == LOCAL and where.sandbox != LOCAL:
-        raise UsageError(
-            f"loop {loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may"
-        )
+        raise UsageError(f"{loop.id} was run in the local sandbox, whose commands run on this machine; --sandbox local says that they may")
     start_sandbox = SandboxFactory(where.root, settings, where.say, where.allow)
     ledger = Ledger(None, settings.limits, None)
     open_sandbox, toolbox = partial(start_sandbox, loop.id), Toolbox(servers=McpTools(earlier=where.steps))

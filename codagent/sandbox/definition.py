@@ -10,6 +10,7 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from codagent.errors import UsageError
+from codagent.settings.images import suggest_image
 from codagent.settings.layers import SandboxSetup
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, parse_table, read_toml, suggest
 
@@ -59,7 +60,9 @@ def list_sandboxes() -> list[str]:
 def load_definition(name: str) -> Definition:
     """Read a shipped definition. Raises UsageError when no sandbox has this name, or when its file does not fit."""
     if name not in list_sandboxes():
-        raise UsageError(f"unknown sandbox {name!r}; {suggest(name, tuple(list_sandboxes()))}")
+        image = suggest_image(name)
+        hint = f"write in codagent.toml: {image}" if image else suggest(name, tuple(list_sandboxes()))
+        raise UsageError(f"unknown sandbox {name!r}; {hint}")
     path = sandboxes_dir() / name / "sandbox.toml"
     return parse_table({"name": name, **read_toml(path)}, Definition, where=path)
 

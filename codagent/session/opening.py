@@ -14,7 +14,7 @@ from codagent.repository import git
 from codagent.repository.messages.own import NOTHING_OWN, UserInstructions
 from codagent.runner.display import Display
 from codagent.runner.model import Access, open_model
-from codagent.runner.result import is_session
+from codagent.runner.result import is_session, kind_of
 from codagent.runner.runner import Runner
 from codagent.runner.spec import LoopSpec, Person, is_sealed, rename_loop, restrict_spec
 from codagent.session import history
@@ -92,7 +92,7 @@ def load_session(loops: Path, wanted: str | None) -> Loop:
     if wanted is not None:
         loop = load(loops / layout.find_loop(loops, wanted) / layout.RECORD)
         if not is_session(loop):
-            raise UsageError(f"loop {loop.id} is no session; `codagent loop --resume {loop.id}` goes on with it")
+            raise UsageError(f"{loop.id} is a {kind_of(loop)} and no session; `codagent loop --resume {loop.id}` goes on with it")
         return loop
     for loop, _ in list_sessions(loops):
         return loop

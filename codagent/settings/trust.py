@@ -1,4 +1,4 @@
-"""What a repository brings that would run on this machine, as a person allows it once: exactly these commands and files, in this place."""
+"""What a person allows once for a repository: what it brings that would run on this machine, and that commands run here at all."""
 
 from __future__ import annotations
 
@@ -35,3 +35,15 @@ class Brought:
         with suppress(OSError, RepositoryError, ValueError):
             return hashlib.sha256(read_plain((self.root / word).resolve())).hexdigest()
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSandboxUse:
+    """That commands for a repository run on this machine, without isolation."""
+
+    root: Path
+
+    @property
+    def digest(self) -> str:
+        """A hash of where the repository is."""
+        return hashlib.sha256(json.dumps(["local sandbox", str(self.root.resolve())]).encode()).hexdigest()

@@ -123,5 +123,5 @@ def find_loop(loops: Path, wanted: str | None) -> str:
     if matching:
         raise RecordError(f"{wanted!r} may be any of {', '.join(matching)}; give more of it")
     if wanted is None:
-        raise RecordError(f"no loop was recorded in {loops} yet; `codagent run TASK` records one")
-    raise RecordError(f"there is no loop {wanted or repr('')} in {loops}; `codagent list` shows those that there are")
+        raise RecordError(f"nothing is recorded in {loops} yet; `codagent run TASK` records a run")
+    raise RecordError(f"there is no session, run or loop {wanted or repr('')} in {loops}; `codagent list` shows those that there are")

@@ -58,7 +58,7 @@ def _take(path: Path) -> IO[bytes]:
         except BlockingIOError:
             holder = _name(file.read(1_000)) or "another process"
             file.close()
-            raise UsageError(f"loop {path.parent.name} is being worked on by {holder}; wait for it, or stop it") from None
+            raise UsageError(f"{path.parent.name} is being worked on by {holder}; wait for it, or stop it") from None
         except OSError as error:
             file.close()
             raise RepositoryError(f"{path} cannot be locked ({error.strerror}); keep loops and notes on a disk that has locks") from None

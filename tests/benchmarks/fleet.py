@@ -67,7 +67,7 @@ class Bench:
         command = [CODAGENT, "loop", f"{self.tasks}/", "--sandbox", self.sandbox, "--record", str(record), "--json", *limits, *words]
         said = self.tasks.parent / f"{record.name}.txt"
         with said.open("w") as stderr:  # a pipe that nobody reads would be full after some hundred loops
-            process = subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            process = subprocess.Popen(command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
         return Running(process, said)
 
     def records(self, record):

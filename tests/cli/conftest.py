@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from codagent.repository.setups import AllowedSetups
+from codagent.settings.trust import LocalSandboxUse
+
 CODAGENT = Path(sys.executable).parent / "codagent"
+
+
+def allow_local(repository, home):
+    """Answer once and for all that commands may run on this machine for a repository, as a person with this home folder does."""
+    AllowedSetups(Path(home) / ".local/state/codagent/allowed.json").add(LocalSandboxUse(Path(repository)))
 
 
 def call(name, **arguments):

@@ -1,11 +1,14 @@
 """Each command is found by its name, and costs the import of its own code only."""
 
+import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from codagent.cli.start import CommandTable
+from tests.cli.conftest import CODAGENT
 
 TABLE = CommandTable()
 LOADED = """
@@ -38,3 +41,11 @@ def test_a_command_does_not_load_the_code_of_others(name: str, left_out: str) ->
 def test_no_list_of_commands_cuts_what_a_command_does(name: str) -> None:
     for command in (TABLE[name], *getattr(TABLE[name], "commands", {}).values()):
         assert len(command.get_short_help_str(200)) <= 66
+
+
+@pytest.mark.parametrize("name", ["show", "diff", "apply", "list", "clean", "report"])
+def test_what_takes_every_record_says_so(name: str) -> None:
+    wide = os.environ | {"COLUMNS": "200"}
+    told = subprocess.run([CODAGENT, name, "--help"], capture_output=True, text=True, check=True, env=wide).stdout
+    assert re.search(r"session, run (or|and) loop|sessions, runs and loops", told)
+    assert "a loop" not in told

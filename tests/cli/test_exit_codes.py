@@ -136,7 +136,7 @@ def test_7_for_a_damaged_record(codagent, script, repository):
 
 def test_7_when_there_is_no_such_loop(codagent):
     done = codagent("diff", "nonsense")
-    assert (done.returncode, "there is no loop nonsense" in done.stderr) == (7, True)
+    assert (done.returncode, "there is no session, run or loop nonsense" in done.stderr) == (7, True)
 
 
 def test_8_when_a_limit_would_be_passed(codagent, script):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from codagent.runner.result import describe_spent, exit_code, outcome_label
+from codagent.runner.result import describe_spent, exit_code, outcome_label, summary_lines
 from codagent.runner.spec import Result
 from codagent.store.ledger import Spent
 from codagent.types import Episode, Loop, Outcome, Task
@@ -77,3 +77,13 @@ def test_what_may_have_been_billed_is_told_apart_from_what_was():
 def test_no_money_is_named_when_a_request_that_broke_off_has_no_known_price(used):
     result = Result(Loop("a", "a", "repository", "m", "c"), Spent(5427, unpriced=3), 1.0, Path("r"), used)
     assert describe_spent(result) == f"{used.tokens:,} tokens, at most 5,427, cost unknown"
+
+
+@pytest.mark.parametrize(
+    ("end", "flag"), [("stalled", " --patience N"), ("iterations", " --iterations N"), ("usd", " --max-usd USD"), ("interrupted", "")]
+)
+def test_the_command_that_goes_on_names_the_option_that_raises_the_limit(end, flag):
+    attempt = Episode("solve", 0, Task("t", "x"), "", (), (), "finished", "", FAILED)
+    loop = Loop("id", "id", "repository", "m", "start", (attempt,), end=end, settings={"job": {"iterate": True}})
+    lines = summary_lines(Result(loop, Spent(), 1.0, Path("r")))
+    assert f"go on:   codagent loop --resume id{flag}" in lines

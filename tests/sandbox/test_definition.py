@@ -23,6 +23,8 @@ def test_the_shipped_definitions_have_every_protection() -> None:
 def test_an_unknown_sandbox_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'python'"):
         load_definition("pyhton")
+    with pytest.raises(UsageError, match=r'write in codagent.toml: \[sandbox\] image = "node:22"'):
+        load_definition("node")
 
 
 def test_a_repository_chooses_its_image_and_what_is_set_up_in_it() -> None:

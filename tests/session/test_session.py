@@ -357,7 +357,7 @@ def test_a_loop_is_no_session(place):
     loop = load(path)
     path.unlink()
     copy(replace(loop, settings={**loop.settings, "job": {**loop.settings["job"], "session": False}}), path)
-    with pytest.raises(UsageError, match="is no session"):
+    with pytest.raises(UsageError, match=r"is a \w+ and no session"):
         load_session(place.loops, session.id)
     with pytest.raises(RecordError, match="no session to go on with"):
         load_session(place.loops, None)

@@ -101,7 +101,7 @@ def test_a_lock_is_given_back_after_an_error(path):
 def test_what_a_living_process_holds_is_refused_with_its_name(path):
     with process(path) as other:
         assert told(other) == "held None"
-        refused = rf"^loop 1123-1 is being worked on by process {other.pid} \(codagent loop\) since \d{{4}}-.*; wait for it, or stop it$"
+        refused = rf"^1123-1 is being worked on by process {other.pid} \(codagent loop\) since \d{{4}}-.*; wait for it, or stop it$"
         with pytest.raises(UsageError, match=refused), Lock(path):
             pass
         assert path.read_text().startswith(f"process {other.pid} ")

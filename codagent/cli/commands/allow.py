@@ -1,4 +1,4 @@
-"""`codagent sandbox allow`, and the same question when `run` or `loop` needs an answer on a terminal."""
+"""`codagent sandbox allow`, and the questions of commands on a terminal: about set-ups, hooks, servers, and the local sandbox."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import typer
 
 from codagent.cli import options
 from codagent.cli.terminal.output import say, warn
+from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.settings.settings import LOCAL
 from codagent.text import escape_controls, join_names
@@ -71,6 +72,28 @@ def allow_servers(root: Path, settings: Settings) -> Settings:
     if not brought or not _allow(describe_brought_servers(root, brought)):
         return settings
     return replace(settings, servers=(*settings.servers, *brought))
+
+
+def allow_local(root: Path, settings: Settings) -> None:
+    """Ask on a terminal, once for each repository, whether commands may run on this machine, if the settings have the local sandbox.
+
+    Without a terminal nobody is asked. Raises UsageError when the answer is no.
+    """
+    if settings.sandbox != LOCAL or not sys.stdin.isatty():
+        return
+    from codagent.settings.trust import LocalSandboxUse
+
+    allowed, use = allowed_setups(), LocalSandboxUse(root)
+    if allowed.holds(use):
+        return
+    warn(
+        "the local sandbox has no isolation: commands of the agent run on this machine, as you.\n"
+        "They can read, change and delete your files, and use your network."
+    )
+    warn("go on, and remember that for this repository? [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was run; `--sandbox python` runs commands in a container")
+    allowed.add(use)
 
 
 def allowed_setups() -> AllowedSetups:

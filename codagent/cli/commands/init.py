@@ -65,7 +65,10 @@ def write_settings(fits: list[Fit]) -> Iterator[str]:
     yield ""
     yield "# Commands that must exit with 0 for work to be accepted. They run where the agent cannot change them."
     yield f"checks = {json.dumps(fit.checks)}" if fit.checks else '# checks = ["make test"]'
-    yield from (f"# checks of {other.found}, in the image {other.image or 'of the sandbox python'}: {other.checks}" for other in fits[1:])
+    yield from (
+        f"# checks of {other.found}, in the image {other.image or 'of the sandbox python'}: {json.dumps(other.checks)}"
+        for other in fits[1:]
+    )
     yield ""
     yield "# Files that the checks see as they were at the start, whatever the agent does to them. Tests are protected in any case."
     yield '# protect = ["data/**"]'

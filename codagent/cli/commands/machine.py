@@ -32,6 +32,14 @@ sandbox = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the sandbox.")]
+
+
+class _Lacking(str):
+    """Says what is not there, and need not be."""
+
+    __slots__ = ()
+
+
 DoctorCheck = tuple[str, Callable[[], str]]
 
 
@@ -43,7 +51,8 @@ def doctor(model: options.Model = None) -> None:
     well = True
     for name, look in _list_checks(model):
         try:
-            say(f"yes  {name}: {look()}")
+            found = look()
+            say(f"{'-' if isinstance(found, _Lacking) else 'yes':<4} {name}: {found}")
         except CodagentError as error:
             well = False
             say(f"no   {name}: {error}")
@@ -167,31 +176,37 @@ def _image() -> str:
 
 
 def _default_model() -> str:
+    from codagent.models.weights.catalog import DEFAULT, find_entry
+    from codagent.models.weights.download import is_installed
+
     _, environment, _ = options.read_user_layers()
     with suppress(RepositoryError):  # there may be no repository here
         if not environment.model and (chosen := user_files.load_choices().get(str(find_root(Path())))):
             return f"{chosen}, by `codagent models use` in this repository"
     settings = options.read_user_settings()
-    return settings.model if "model" in settings.asked else f"{settings.model}, because none is named; --model or CODAGENT_MODEL names one"
+    if "model" in settings.asked:
+        return settings.model
+    default, named = find_entry(DEFAULT), f"{settings.model}, because none is named; --model or CODAGENT_MODEL names one"
+    if default and not is_installed(default, user_files.weights_dir()):
+        return _Lacking(f"{named}, and `codagent models pull {DEFAULT}` downloads its weights, which are missing")
+    return named
 
 
 def _settings_files() -> str:
     own = user_files.user_dir("XDG_CONFIG_HOME", ".config") / "config.toml"
     files = [file for file in (own, Path("codagent.toml").resolve()) if file.is_file()]
-    return ", ".join(map(str, files)) or f"none; {own} would be yours, and `codagent init` writes one for a repository"
+    return ", ".join(map(str, files)) or _Lacking(f"none; {own} would be yours, and `codagent init` writes one for a repository")
 
 
 def _keys() -> str:
-    return ", ".join(sorted(name for name in os.environ if name.endswith("_API_KEY") and os.environ[name])) or "none is set"
+    return ", ".join(sorted(name for name in os.environ if name.endswith("_API_KEY") and os.environ[name])) or _Lacking("none is set")
 
 
 def _weights() -> str:
     folder = user_files.weights_dir()
     files = sorted(path.name for path in folder.glob("*.gguf"))
-    return (
-        ", ".join(files)
-        or f"none in {folder}; `codagent models pull` downloads them ({shutil.disk_usage(folder.anchor).free / 1e9:.0f} GB free)"
-    )
+    free = f"{shutil.disk_usage(folder.anchor).free / 1e9:.0f} GB free"
+    return ", ".join(files) or _Lacking(f"none in {folder}; `codagent models pull` downloads them ({free})")
 
 
 def _probe(settings: Settings) -> str:

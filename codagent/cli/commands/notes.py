@@ -90,6 +90,6 @@ def _after(loop: Loop, at: int | None) -> str:
         return loop.latest_notes
     attempts = len(loop.attempts)
     if at > attempts:
-        raise UsageError(f"loop {loop.id} has {count(attempts, 'iteration')}, not {at}")
+        raise UsageError(f"{loop.id} has {count(attempts, 'iteration')}, not {at}")
     past = [episode for episode in loop.episodes if episode.position < at]
     return Loop(loop.id, loop.group, loop.environment, loop.model, loop.start_commit, tuple(past), loop.notes).latest_notes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from codagent.cli import options, user_files
-from codagent.cli.commands.allow import allow_servers
+from codagent.cli.commands.allow import allow_local, allow_servers
 from codagent.cli.commands.arguments import instruction_of
 from codagent.cli.commands.session import WAIT_S, open_session
 from codagent.cli.terminal.event_stream import EventStream
@@ -58,6 +58,7 @@ def run(
         from codagent.cli.commands.loops.folder import run_folder
 
         settings = options.read_settings(repo.resolve(), wait_s=WAIT_S, **flags)
+        allow_local(repo, settings)
         run_folder(repo.resolve(), instruction, settings, record=record, seed=seed, json_=json_, stream=stream_json)
     run_task(repo, instruction, flags, record=record, seed=seed, json_=json_, stream=stream_json)
 
@@ -76,7 +77,9 @@ def run_task(
     from codagent.runner.runner import Runner
 
     root = git.find_root(repo)
-    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
+    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
+    allow_local(root, settings)
+    settings = allow_servers(root, settings)
     loops = options.loops_dir(root, record, make=True)
     progress: Display = EventStream() if stream else ProgressLines()
     access = options.access(settings.model)

@@ -12,7 +12,7 @@ import typer
 
 from codagent import __version__
 from codagent.cli import options, user_files
-from codagent.cli.commands.allow import allow_servers
+from codagent.cli.commands.allow import allow_local, allow_servers
 from codagent.cli.terminal.output import say, warn
 from codagent.errors import UsageError
 from codagent.repository import git
@@ -55,7 +55,9 @@ def open_session(repo: Path, record: Path | None, seed: int | None, flags: dict[
     if not sys.stdin.isatty():
         raise UsageError("a session needs a terminal; `codagent run TASK` works without")
     root = git.find_root(repo)
-    settings = allow_servers(root, options.read_settings(root, wait_s=WAIT_S, **flags))
+    settings = options.read_settings(root, wait_s=WAIT_S, **flags)
+    allow_local(root, settings)
+    settings = allow_servers(root, settings)
     loops = options.loops_dir(root, record, make=True)
     chat, screen = _open_chat(root, loops, settings, flags, seed)
     if resumed is None:

@@ -9,8 +9,8 @@ from codagent.cli.page.chart import lay_out_scores, lay_out_tokens
 from codagent.cli.page.iteration import Diff, format_duration, format_money, prepare_section
 from codagent.cli.page.patch import is_long, truncate_patch
 from codagent.cli.page.summary import describe_verdict, explain_end, read_limits, sum_usage, summarize_iterations
-from codagent.runner.result import iterates
-from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
+from codagent.runner.result import iterates, kind_of
+from codagent.text import count, escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import Loop
 
 
@@ -26,6 +26,7 @@ def render_page(loop: Loop, *, diff: Diff, branch: str) -> str:
         .get_template("page.html")
         .render(
             loop_id=loop.id,
+            kind=kind_of(loop),
             title=_find_title(loop),
             verdict=verdict,
             verdict_class={"Passed": "passed", "Not passed": "failed"}.get(verdict, "open"),
@@ -60,6 +61,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "count": count,
         "cut": truncate_patch,
         "duration": format_duration,
         "first_argument": first_argument,
@@ -77,6 +79,6 @@ def _clean(value: object) -> object:
 
 
 def _find_title(loop: Loop) -> str:
-    """Take the first line of the first task, else the id of the loop."""
+    """Take the first line of the first task, else the kind and the id of the record."""
     instruction = loop.episodes[0].task.instruction.strip() if loop.episodes else ""
-    return instruction.partition("\n")[0][:200] or f"loop {loop.id}"
+    return instruction.partition("\n")[0][:200] or f"{kind_of(loop)} {loop.id}"

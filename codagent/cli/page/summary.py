@@ -6,30 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codagent.runner.endings import sentence_of
 from codagent.runner.result import is_session
 from codagent.session.conversation import is_act
 from codagent.store.codec import decode
 from codagent.text import count
 from codagent.types import Episode, Limits, Loop
-
-_ENDS = {
-    "passed": "Every check passes.",
-    "iterations": "All iterations were used.",
-    "stalled": "The last iterations brought no progress.",
-    "blocked": "The agent says again and again that something stands in its way.",
-    "finished": "The agent said that it was done.",
-    "repeated": "The same call and the same answer came again and again.",
-    "silent": "The model stopped calling tools.",
-    "refused": "The model, or a filter around it, refused to answer.",
-    "steps": "The steps of an attempt were used up.",
-    "tokens": "The token limit was reached.",
-    "usd": "The money limit was reached.",
-    "seconds": "The time limit was reached.",
-    "model": "The model could not go on.",
-    "sandbox": "The sandbox broke.",
-    "repository": "The work could not be brought back.",
-    "interrupted": "It was interrupted.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +118,8 @@ def explain_end(loop: Loop, iterations: Sequence[IterationSummary]) -> str:
 
 def describe_end(end: str | None, cause: str) -> str:
     """Turn the word for an end into a sentence, and add the sentence with its cause. "" as `cause`: there is none."""
-    return f"{_ENDS.get(end or '', f'It ended: {end}.')} {cause}".rstrip()
+    sentence = sentence_of(end)
+    return f"{sentence[0].upper()}{sentence[1:]}. {cause}".rstrip()
 
 
 def _commit_pair(commit: str | None, seen: set[str]) -> tuple[str, str] | None:

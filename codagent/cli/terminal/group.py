@@ -1,4 +1,4 @@
-"""The loops of a group on a terminal: a line for each of them, drawn again and again while they run."""
+"""The loops of a group: on a terminal a line for each of them, drawn again and again while they run, else sentences."""
 
 from __future__ import annotations
 
@@ -6,15 +6,29 @@ import threading
 from typing import TYPE_CHECKING
 
 from codagent.cli.terminal.live import REDRAWS, score_mark
+from codagent.cli.terminal.progress import ProgressLines
 from codagent.protocols import Stop, ignore_text
 from codagent.runner.display import LoopView
-from codagent.runner.result import ENDS
+from codagent.runner.endings import sentence_of
 from codagent.text import escape_undecodable, first_argument, first_line, strip_controls
 from codagent.types import ENDS_LOOP, Episode, Loop, Message, Reply, Step, Task
 
 if TYPE_CHECKING:
     from rich import live
     from rich.text import Text
+
+
+class GroupLines(ProgressLines):
+    """Prints the sentences about all loops where there is no terminal. One that each loop says is printed once."""
+
+    def __init__(self) -> None:
+        super().__init__(live=False)
+        self._latest = ""
+
+    def say(self, line: str) -> None:
+        if line != self._latest:
+            self._latest = line
+            super().say(line)
 
 
 class Member:
@@ -60,11 +74,11 @@ class Member:
         if episode.kind == "solve" and not episode.resumable:
             self._scores += score_mark(episode.outcome)
         if episode.end in ENDS_LOOP:
-            self.doing = ENDS.get(str(episode.end), f"ended: {episode.end}")
+            self.doing = sentence_of(episode.end)
 
     def on_iteration(self, loop: Loop, following: Task | Stop) -> None:  # noqa: ARG002
         if isinstance(following, Stop):
-            self.doing = ENDS.get(following.reason, f"ended: {following.reason}")
+            self.doing = sentence_of(following.reason)
 
 
 class GroupBoard(Member):

@@ -14,7 +14,7 @@ from codagent.protocols import Restart, Stop
 from codagent.repository.attempts import describe_checks
 from codagent.runner.display import LoopView
 from codagent.runner.result import describe_end
-from codagent.text import first_argument, first_line, strip_controls
+from codagent.text import count, first_argument, first_line, strip_controls
 from codagent.types import Episode, Loop, Message, Reply, Step, Task
 
 _DRAW_S = 0.1  # between two times that the line that changes is drawn
@@ -169,4 +169,4 @@ def format_step(number: int, step: Step, room: int = _LONGEST) -> str:
 def format_tokens(reply: Reply) -> str:
     """Return how many tokens were sent and received, and how much of what was sent came from the provider's cache, if any did."""
     cached = f", {reply.cached_tokens / reply.prompt_tokens:.0%} cached" if reply.cached_tokens and reply.prompt_tokens else ""
-    return f"{reply.prompt_tokens:,} tokens in, {reply.completion_tokens:,} out{cached}"
+    return f"{count(reply.prompt_tokens, 'token')} in, {reply.completion_tokens:,} out{cached}"

@@ -94,7 +94,8 @@ class HttpClient:
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise ModelError(f"{self.url} is not the address of a server ({_reason(error)})") from error
         except httpx2.HTTPError as error:
-            raise Transient(f"{self.who} closed the connection ({_reason(error)}); is the server running?") from error
+            when = " in the middle of an answer" if "complete message body" in str(error) else f" ({_reason(error)})"
+            raise Transient(f"{self.who} closed the connection{when}; is the server running?") from error
         except ValueError as error:
             raise Transient(f"{self.who} sent something that is not JSON ({error}); is it an OpenAI-compatible server?") from error
 

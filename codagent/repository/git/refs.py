@@ -154,7 +154,7 @@ def diff(root: Path, a: str, b: str, *, stat: bool = False, binary: bool = False
 
 def _ref_prefix(loop_id: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", loop_id):
-        raise UsageError(f"{loop_id!r} is not the id of a loop; `codagent list` shows them")
+        raise UsageError(f"{loop_id!r} is not the id of a session, run or loop; `codagent list` shows them")
     return f"refs/codagent/{loop_id}"
 
 

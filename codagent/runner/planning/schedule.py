@@ -48,7 +48,10 @@ class UntilPassed:
             ends.append(Stop(*end))
             if end[0] == "blocked":
                 break
-        return next((end for end in ends if end.reason != "passed"), ends[-1])
+        failed = next((end for end in ends if end.reason != "passed"), None)
+        if failed is None and len(ends) > 1 and ends[-1].message:
+            return Stop("passed", f"every check of all {len(ends)} tasks passes")
+        return failed or ends[-1]
 
     def describe_progress(self, loop: Loop) -> str:
         """Whether the latest iteration brought the loop on, in a line; "" before the first, and after one that had nothing to do."""

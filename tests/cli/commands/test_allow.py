@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.cli.conftest import CHECK, CODAGENT, FIX, call
+from tests.cli.conftest import CHECK, CODAGENT, FIX, allow_local, call
+from tests.cli.keyboard import typed
 from tests.store.foreign import without_checksums
 
 SETUP = '[sandbox]\nsetup = "pip install -r wanted.txt"\nfiles = ["wanted.txt"]\n'
@@ -148,8 +149,42 @@ def test_the_local_sandbox_sets_nothing_up(shared, alone, script):
 
 @pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 3), (b"\x04", 3)])
 def test_on_a_terminal_it_is_asked_once_whether_suspicious_changes_may_be(repository, tmp_path, script, answer, code):
+    allow_local(repository, tmp_path)
     work = [call("bash", command="echo import atexit > a.py"), *FIX]
     ended, said = answered(repository, tmp_path, answer, "run", "x", "--sandbox", "local", "--model", script(work), "--check", CHECK)
     assert ended == code, said
     assert said.count("may these files change so, for this command? [y/N]") == 1
     assert "a.py:1: reaches for atexit" in said
+
+
+@pytest.mark.parametrize("command", [("run", "x"), ("loop", "x"), ("session",)])
+def test_on_a_terminal_the_local_sandbox_is_asked_about_and_a_no_ends_the_command(repository, tmp_path, script, command):
+    flags = ("--sandbox", "local", "--model", script(FIX), "--check", CHECK)
+    for answer in ("\n", "n\n", "\x04"):
+        code, shown = typed(repository, answer, *command, *flags, XDG_STATE_HOME=str(tmp_path / "state"))
+        assert (code, shown.count("[y/N]"), "nothing was run" in shown) == (REFUSED, 1, True), shown
+    assert not list((repository / ".codagent/loops").glob("*/record.jsonl"))
+
+
+def test_a_yes_to_the_local_sandbox_holds_for_this_repository_and_all_commands(repository, tmp_path, script):
+    flags, state = ("--sandbox", "local", "--check", CHECK), {"XDG_STATE_HOME": str(tmp_path / "state")}
+    code, shown = typed(repository, "y\n", "run", "x", "--model", script(FIX), *flags, **state)
+    assert (code, "can read, change and delete your files" in shown) == (0, True), shown
+    code, shown = typed(repository, "", "loop", "x", "--model", script(FIX), *flags, **state)
+    assert (code, "[y/N]" in shown, "does not isolate" in shown) == (0, False, True), shown
+    _, shown = typed(repository, "", "replay", "--sandbox", "local", **state)
+    assert "[y/N]" not in shown
+    other = tmp_path / "other"
+    subprocess.run(["git", "clone", "-q", repository, other], check=True)
+    assert typed(other, "n\n", "run", "x", "--model", script(FIX), *flags, **state)[0] == REFUSED
+
+
+def test_without_a_terminal_the_local_sandbox_is_named_and_nobody_is_asked(codagent, script):
+    done = codagent("run", "x", "--model", script(FIX), "--check", CHECK, "--sandbox", "local")
+    assert (done.returncode, "does not isolate" in done.stderr, "[y/N]" in done.stderr) == (0, True, False)
+
+
+def test_a_dry_run_in_the_local_sandbox_asks_nothing(repository, tmp_path, script):
+    flags = ("--sandbox", "local", "--model", script(FIX), "--check", CHECK, "--dry-run")
+    code, shown = typed(repository, "", "loop", "x", *flags, XDG_STATE_HOME=str(tmp_path / "state"))
+    assert (code, "[y/N]" in shown) == (0, False), shown

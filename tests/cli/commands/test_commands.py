@@ -131,7 +131,9 @@ def test_doctor_says_what_does_not_work(codagent):
     assert done.returncode == 1
     assert "yes  git: " in done.stdout
     assert "no   docker engine: " in done.stdout
-    assert "yes  default model: embedded, because none is named" in done.stdout
+    for lacking in ("weights: none in", "default model: embedded, because none is named", "settings: none;", "API keys: none is set"):
+        assert f"-    {lacking}" in done.stdout
+    assert "`codagent models pull qwen2.5-coder-1.5b` downloads its weights, which are missing" in done.stdout
     assert "yes  API keys: MY_API_KEY" in codagent("doctor", DOCKER_HOST="unix:///nonexistent.sock", MY_API_KEY="secret-value").stdout
 
 

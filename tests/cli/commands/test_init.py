@@ -56,6 +56,11 @@ def test_the_settings_fit(settings, kind, checks, image, setup):
     assert layer.sandbox.files == (("requirements.txt",) if setup else None)
 
 
+def test_the_checks_of_a_second_language_stand_as_they_would_be_written(settings):
+    _, text = settings({"package.json": '{"scripts": {"test": "node --test"}}', "pkg/thing_test.py": ""})
+    assert '# checks of Node (package.json), in the image node:22: ["npm test"]' in text
+
+
 def test_what_is_commented_out_is_valid_too(settings):
     _, text = settings(FILES["nothing"])
     tomllib.loads("\n".join(line.removeprefix("# ") if " = " in line else line for line in text.splitlines()))

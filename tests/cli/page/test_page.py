@@ -88,23 +88,29 @@ def test_the_verdict_and_the_numbers_come_first():
 @pytest.mark.parametrize(
     ("end", "episodes", "told"),
     [
-        ("iterations", (solve(0, 0.2), solve(1, 0.5), solve(2, 0.5)), "were used. The best score was 0.50 of 1, in iteration 2."),
-        ("stalled", (solve(0, 0.0),), "Not passed The last iterations brought no progress."),
-        ("model", (solve(0, 0.0, end="model", cause="the endpoint is down"),), "The model could not go on. the endpoint is down"),
+        ("iterations", (solve(0, 0.2), solve(1, 0.5), solve(2, 0.5)), "are used up. The best score was 0.50 of 1, in iteration 2."),
+        ("stalled", (solve(0, 0.0),), "Not passed Stopped: no progress."),
+        ("model", (solve(0, 0.0, end="model", cause="the endpoint is down"),), "Stopped: the model did not answer. the endpoint is down"),
         (None, (solve(0, 0.0),), "Not passed It has not ended, or it was killed."),
-        ("iterations", (solve(0, 0.0, end="steps", cause="no more"),), "Not passed All iterations were used. The best"),
-        ("finished", (solve(0, None),), "Not judged The agent said that it was done."),
-        ("tokens", (solve(0, 1.0), solve(1, 0.0, task=Task("u", "more"))), "1 of 2 tasks passed The token limit was reached."),
-        ("interrupted", (), "Nothing was done It was interrupted."),
+        ("iterations", (solve(0, 0.0, end="steps", cause="no more"),), "Not passed Stopped: all iterations are used up. The best"),
+        ("finished", (solve(0, None),), "Not judged The agent says that it is done."),
+        ("tokens", (solve(0, 1.0), solve(1, 0.0, task=Task("u", "more"))), "1 of 2 tasks passed Stopped: the limit of tokens is reached."),
+        ("interrupted", (), "Nothing was done Interrupted."),
     ],
 )  # fmt: skip
 def test_the_end_is_told_in_plain_words(end, episodes, told):
     assert told in read(loop(*episodes, end=end))
 
 
+def test_one_step_is_one():
+    text = read(loop(solve(0, 1.0, steps=(step(),)), end="passed"))
+    assert "1 step ·" in text
+    assert "1 steps" not in text
+
+
 def test_a_run_without_checks_names_no_gates_and_no_number_of_iterations():
     text = read(loop(solve(0, None, task=Task("t", "mend it")), end="finished", limits={"iterations": 10}))
-    assert "Not judged The agent said that it was done." in text
+    assert "Not judged The agent says that it is done." in text
     assert "iterations 1 time" in text
     assert "gates" not in text
 
@@ -133,7 +139,7 @@ def test_scores_are_points_and_a_pass_is_marked():
 def test_an_iteration_tells_steps_end_gates_change_and_notes():
     steps = (step(), step("finish", '{"summary": "did it", "blocked": "no key"}', end="finished"))
     text = read(loop(solve(0, 0.5, commit=COMMITS[1], steps=steps, cause="out of patience"), notes(0, "old", "old\nnew")))
-    parts = ["Iteration 1 0.50 of 1", "The agent says: did it", "In its way, it says: no key", "said that it was done. out of patience"]
+    parts = ["Iteration 1 0.50 of 1", "The agent says: did it", "In its way, it says: no key", "says that it is done. out of patience"]
     parts += ["bash ls exit 0 30.0 s", "1 did not pass: test_x", "1 failed", "diff --git", "What it noted old +new"]
     positions = [text.index(part) for part in parts]
     assert positions == sorted(positions)

@@ -10,7 +10,7 @@ import struct
 import termios
 import time
 
-from tests.cli.conftest import CODAGENT
+from tests.cli.conftest import CODAGENT, allow_local
 
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>78()][0-9A-B]?)")
 
@@ -20,6 +20,7 @@ class Terminal:
 
     def __init__(self, root, home, *arguments, columns=100, lines=30, **environment):
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("CODAGENT_", "XDG_", "NO_COLOR"))}
+        allow_local(root, home)
         env = clean | {"HOME": str(home), "TERM": "xterm-256color"} | environment
         self.raw = b""
         self._lines, self._whole = "", 0  # the whole lines of it without control sequences, and how many bytes they were

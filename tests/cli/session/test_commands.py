@@ -334,7 +334,7 @@ def test_checks_are_run_on_the_work(talk):
 def test_a_loop_is_handed_a_task_and_its_result_is_the_work(talk):
     replies = [call("bash", command="echo right > answer.txt"), call("finish", summary="put it right"), "It is right."]
     chat, printed = talk(replies, "/loop make it right", checks=("grep -q right answer.txt",))
-    assert "passed after 1 attempt;" in printed
+    assert ", 1 attempt: every check passes;" in printed
     assert not layout.notes_path(chat.options.loops).exists()  # a loop that has passed needs no notes
     assert chat.session.history.change() is not None
 

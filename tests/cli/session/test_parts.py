@@ -138,6 +138,8 @@ def test_output_has_its_last_lines_and_an_edit_its_patch():
     ink = Ink(color=False)
     output = "exit 0\n" + "\n".join(map(str, range(9)))
     assert describe_call(answered("bash", output), ink, 3) == ["  … 4 lines before; /expand 3 shows all", *(f"  {n}" for n in range(4, 9))]
+    assert describe_call(answered("bash", output + "\nend"), ink, 3)[0] == "  … 5 lines before; /expand 3 shows all"
+    assert describe_call(answered("bash", "exit 0\n" + "a\n" * 6), ink, 3)[0] == "  … 1 line before; /expand 3 shows all"
     assert describe_call(answered("read", "ok a, lines 1-2 of 2\nsecret"), ink, 1) == []
     patch = "--- a\n+++ a\n@@ -1 +1 @@\n-old\n+new"
     assert describe_call(answered("edit", "ok", patch), ink, 1) == ["  @@ -1 +1 @@", "  -old", "  +new"]

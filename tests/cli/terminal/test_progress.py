@@ -5,7 +5,7 @@ import json
 import pytest
 
 from codagent.cli.terminal.paint import count_columns, take_end
-from codagent.cli.terminal.progress import ProgressLines
+from codagent.cli.terminal.progress import ProgressLines, format_tokens
 from codagent.protocols import PromptProgress, Restart
 from codagent.runner.display import LoopView
 from codagent.store.ledger import Spent
@@ -82,6 +82,11 @@ def test_a_step_takes_one_line_of_the_terminal(monkeypatch, capsys, command):
     lines = capsys.readouterr().err.replace("\r\x1b[K", "").rstrip("\n").split("\n")
     assert max(map(count_columns, lines)) < 90
     assert lines[0].endswith("→ exit 0 · 0.5 s · 1,234 tokens in, 56 out")
+
+
+def test_one_token_is_one():
+    reply = Reply(Message("assistant", "", ()), "stop", 1, 1, None, None, Sampling(), "m", "")
+    assert format_tokens(reply) == "1 token in, 1 out"
 
 
 @pytest.fixture

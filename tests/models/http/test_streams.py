@@ -57,6 +57,13 @@ def test_a_stream_that_breaks_off_is_asked_for_again(broken: str) -> None:
         ask(Plain(broken, kind="text/event-stream"))
 
 
+def test_a_connection_that_closes_in_an_answer_is_told_in_plain_words() -> None:
+    cut = Plain(TEXT, kind="text/event-stream", headers={"content-length": "9999", "connection": "close"})
+    with pytest.raises(ModelError, match="closed the connection in the middle of an answer; is the server running") as told:
+        ask(cut)
+    assert "peer" not in str(told.value)
+
+
 def test_the_chunks_of_a_stream_may_be_cut_anywhere() -> None:
     sent = (TEXT.replace("ok", "é\U0001f600").replace("\n", "\r\n") + DONE).encode()
     for size in (1, 2, 3, 7):

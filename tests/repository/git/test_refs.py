@@ -71,7 +71,7 @@ def test_a_branch_in_the_way_is_named(repository, result):
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "a\ndelete refs/heads/main", "-x", "a/b"])
 def test_a_loop_id_that_could_name_another_ref_is_refused(repository, name):
-    with pytest.raises(UsageError, match="is not the id of a loop"):
+    with pytest.raises(UsageError, match="is not the id of a session, run or loop"):
         git.unpublish(repository.root, name)
 
 

@@ -72,6 +72,11 @@ def test_what_only_a_person_can_remove_ends_the_loop_before_the_next_task():
     assert "the key is missing" in said[-1]
 
 
+def test_the_end_of_several_tasks_is_told_of_them_all():
+    assert planned(solve(0, ONE, "a1", 1.0), solve(1, TWO, "b1", 1.0))[1][-1] == "every check of all 2 tasks passes"
+    assert planned(solve(0, ONE, "a1", 1.0), tasks=(ONE,))[1][-1] == "every check passes after iteration 1"
+
+
 def test_each_iteration_is_told_with_whether_it_was_progress():
     assert planned(solve(0, ONE, "a1", 0.5))[1] == ["iteration 1 of 3: progress: files were changed"]
     assert planned(solve(0, ONE, "s1", 0.5))[1] == ["iteration 1 of 3: no progress: the files are as they were at the start"]

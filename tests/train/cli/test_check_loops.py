@@ -25,7 +25,7 @@ def test_the_command_tells_what_folders_hold_whatever_is_in_them(tmp_path):
     assert done.stdout.splitlines()[-3].startswith("         two/c/record.jsonl: line 1, is damaged")
     assert done.stdout.splitlines()[-2:] == [
         "redo     0 tasks that can be done again",
-        "imitate  1 attempt and 0 notes worth imitating",
+        "imitate  1 attempt and 0 rewrites of notes that are worth imitating",
     ]
 
 

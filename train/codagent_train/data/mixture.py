@@ -82,4 +82,4 @@ def describe_uses(folders: Sequence[Path]) -> str:
     attempts, notes = count_examples(folders)
     tasks = len(find_redoable(folders)[0])
     redo, imitate = count(tasks, "task"), count(attempts, "attempt")
-    return f"redo     {redo} that can be done again\nimitate  {imitate} and {notes} notes worth imitating"
+    return f"redo     {redo} that can be done again\nimitate  {imitate} and {count(notes, 'rewrite')} of notes that are worth imitating"

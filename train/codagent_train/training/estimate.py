@@ -188,7 +188,7 @@ def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
     if free:
         step_seconds = estimate_seconds(recipe, model, expected)
         took = timedelta(seconds=ceil(step_seconds * steps))
-        time = f"about {took} for {steps:,} steps, {step_seconds:.2g} s each, for the arithmetic alone"
+        time = f"about {took} for {steps:,} steps, {step_seconds:,.{0 if step_seconds >= 10 else 1}f} s each, for the arithmetic alone"
     lines = (
         ("model", f"{model.parameters:,} parameters, {trained:,} trained"),
         ("tokens", f"a step about {expected.read:,} read, {expected.written:,} written, {expected.trained:,} learned from"),

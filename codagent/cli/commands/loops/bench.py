@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codagent.cli import options, user_files
+from codagent.cli.commands.allow import allow_local
 from codagent.cli.commands.loops.many import Crowd, Jobs, On, TotalTokens, TotalUsd, open_crowd, refuse_unknown_price
 from codagent.cli.terminal.output import warn
 from codagent.repository import git
@@ -49,6 +50,7 @@ def bench(
 
     instances = read_instances(file)
     roots = [find_clone(repos, instance) for instance in instances]
+    allow_local(repos, options.read_user_settings(**flags))
     predictions = Predictions(out)
     left = [(item, root) for item, root in zip(instances, roots, strict=True) if item.instance_id not in predictions.done]
     if done := len(instances) - len(left):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from codagent.cli import options, user_files
+from codagent.cli.commands.allow import allow_local
 from codagent.cli.commands.arguments import confirm
 from codagent.cli.commands.loops.many import Jobs, On, TotalTokens, TotalUsd, open_executor
 from codagent.cli.commands.loops.request import find_files, find_root, read_request, read_request_file
@@ -115,6 +116,7 @@ def loop(
     if file is None:
         flags = {key: flags[key] for key in options.OF_BRANCH} | {"notes": notes.resolve() if notes else None}
         person = options.person(warn, flags)
+        allow_local(root, person.settings)
         with open_executor(on, jobs) as (executor, _):
             resumed = resume_loop(_launch(root, loops, person.settings, executor, stream=stream_json), resume or "", flags, person)
         finish([resumed], json_=json_, stream=stream_json)
@@ -123,6 +125,7 @@ def loop(
         lines = describe_plan(tasks, settings)
         say(json.dumps({"plan": lines}) if json_ else "\n".join(lines))
         return
+    allow_local(root, settings)
     pattern = replace(pattern, tasks=tasks, start_commit=file.start).with_own(user_files.read_own())
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
@@ -146,7 +149,7 @@ def branch(
     json_: options.Json = False,
     stream_json: options.StreamJson = False,
 ) -> None:
-    """Start loops from another loop's state after iteration K.
+    """Start loops from the state of a loop or run after iteration K.
 
     They begin with its files and its notes, and have its checks.
     """
@@ -155,8 +158,10 @@ def branch(
     root = git.find_root(repo)
     loops = options.loops_dir(root, record, make=True)
     loop_id = loop_id or _find_latest_loop(loops)
-    settings, pattern = branch_spec(loops, loop_id, at, flags, options.person(warn, flags))
-    warn(f"branching off loop {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
+    person = options.person(warn, flags)
+    allow_local(root, person.settings)
+    settings, pattern = branch_spec(loops, loop_id, at, flags, person)
+    warn(f"branching off {loop_id} after iteration {at}: {first_line(pattern.tasks[0].instruction, 80)}")
     with open_executor(on, jobs) as (executor, at_once):
         launch = _launch(root, loops, settings, executor, count=group, at_once=at_once, all_=all_, stream=stream_json)
         results = start(launch, replace(pattern, seed=seed), None)
@@ -195,13 +200,19 @@ def _launch(
 
 def _displays(*, alone: bool) -> tuple[Display, Callable[[str], Display]]:
     """Return the display of all loops, and what makes that of one loop of a group. On a terminal they are drawn, else there are lines."""
-    if not sys.stderr.isatty():
-        return ProgressLines(live=alone), lambda prefix: ProgressLines(prefix=prefix)
     if alone:
-        from codagent.cli.terminal.live import Live
+        return _display_one(), lambda prefix: ProgressLines(prefix=prefix)
+    from codagent.cli.terminal.group import GroupBoard, GroupLines
 
-        return Live(), lambda prefix: ProgressLines(prefix=prefix)
-    from codagent.cli.terminal.group import GroupBoard
-
+    if not sys.stderr.isatty():
+        return GroupLines(), lambda prefix: ProgressLines(prefix=prefix)
     board = GroupBoard()
     return board, board.member
+
+
+def _display_one() -> Display:
+    if not sys.stderr.isatty():
+        return ProgressLines()
+    from codagent.cli.terminal.live import Live
+
+    return Live()

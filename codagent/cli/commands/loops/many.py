@@ -17,6 +17,7 @@ from codagent.cli.terminal.event_stream import print_event
 from codagent.cli.terminal.output import say, warn
 from codagent.cli.terminal.progress import ProgressLines
 from codagent.errors import CodagentError, UsageError
+from codagent.runner.endings import LABEL_WIDTH, label_of
 from codagent.runner.result import KEYS, describe_outcome, describe_spent, summary
 from codagent.runner.spec import Result
 from codagent.settings.settings import Settings
@@ -180,10 +181,11 @@ class Endings:
                 say(json.dumps(result))
             raise typer.Exit(code)
         wide = max(map(len, self._rows), default=4)
-        say(f"{'loop':<{wide}}  {'outcome':<11}  {'tokens':>9}  {'cost':>12}  id")
+        say(f"{'loop':<{wide}}  {'outcome':<{LABEL_WIDTH}}  {'tokens':>9}  {'cost':>12}  id")
         for row in rows:
             tokens = "-" if row["tokens"] is None else f"{row['tokens']:,}"
-            say(f"{row['name']:<{wide}}  {row['outcome']:<11}  {tokens:>9}  {format_usd(row['usd']):>12}  {row['id'] or '-'}")
+            outcome = f"{label_of(row['outcome']):<{LABEL_WIDTH}}"
+            say(f"{row['name']:<{wide}}  {outcome}  {tokens:>9}  {format_usd(row['usd']):>12}  {row['id'] or '-'}")
         passed = sum(not row["exit_code"] for row in rows)
         say(f"\n{told or f'{passed} of {len(rows)} loops passed'}")
         raise typer.Exit(code)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from codagent.cli import options, user_files
+from codagent.cli.commands.allow import allow_local
 from codagent.cli.commands.loops.many import Crowd, open_crowd, refuse_unknown_price
 from codagent.cli.commands.loops.request import find_root, read_request, read_request_file
 from codagent.cli.terminal.output import warn
@@ -72,6 +73,7 @@ class JobMaker:
         file = read_request_file(str(path))
         root = find_root(self._places.repo, file)
         tasks, settings = read_request(file, root, self._flags)
+        allow_local(root, settings)
         loops = options.loops_dir(root, self._places.record, make=True)
         pattern = replace(self._pattern, tasks=tasks, start_commit=file.start or self._find_start(root), members=size)
         resuming = {key: value for key, value in self._flags.items() if key not in ("checks", "protect", "allow")}

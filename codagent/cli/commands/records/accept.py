@@ -48,7 +48,7 @@ class ApplyCommand(TyperCommand):
 
 def apply(
     context: typer.Context,
-    loop_id: options.LoopId = None,
+    loop_id: options.RecordId = None,
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
@@ -60,7 +60,7 @@ def apply(
     The change is merged with yours. On a terminal you can choose files and hunks. `codagent undo` takes it back.
     """
     if loop_id and (repo / loop_id).exists():
-        raise UsageError(f"{loop_id} is a file here, and no id of a loop; `codagent apply -- {shlex.quote(loop_id)}` takes only this file")
+        raise UsageError(f"{loop_id} is a file here, and no id; `codagent apply -- {shlex.quote(loop_id)}` takes only this file")
     stored = load_stored(repo, record, loop_id)
     base, result = stored.change()
     changed = git.list_changed(stored.root, base, result)

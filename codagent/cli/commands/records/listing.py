@@ -17,19 +17,23 @@ from codagent.cli import options
 from codagent.cli.terminal.output import say, warn
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.repository import git
-from codagent.runner.result import cost, is_session, iterations, outcome_label, short_model
+from codagent.runner.endings import label_of
+from codagent.runner.result import cost, is_session, iterations, kind_of, outcome_label, short_model
 from codagent.session.conversation import is_act
 from codagent.store import layout
 from codagent.store.lock import Lock
 from codagent.store.record import load
 from codagent.text import first_line, format_usd, strip_controls
 
-_HEADING = ("id", "outcome", "ended", "attempts", "cost", "model", "task")
+_HEADING = ("id", "kind", "outcome", "ended", "attempts", "cost", "model", "task")
 _WIDTH = 10_000  # columns, where there is no terminal to fit into
 
 
 def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json_: options.Json = False) -> None:
-    """List the loops of a repository, the latest last. A loop whose record is damaged is listed with the reason."""
+    """List the sessions, runs and loops here, the latest last.
+
+    One whose record is damaged is listed with the reason.
+    """
     loops = options.loops_dir(git.find_root(repo), record)
     rows = [_summary_row(loop_id, loops / loop_id / layout.RECORD) for loop_id in layout.list_loops(loops)]
     if json_:
@@ -44,16 +48,18 @@ def list_(*, repo: options.Repo = Path(), record: options.RecordDir = None, json
 
 
 def clean(
-    loop_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Loops to delete.", show_default=False)] = None,
+    loop_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of sessions, runs or loops to delete.", show_default=False)
+    ] = None,
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
-    all_: Annotated[bool, typer.Option("--all", help="Delete every loop of this repository.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Delete every session, run and loop of this repository.")] = False,
 ) -> None:
-    """Delete loops, and containers that a killed run left.
+    """Delete sessions, runs and loops, and containers that were left.
 
-    A loop's branch and its record are deleted with it. A loop that is being worked on is left alone. With --all, applied changes can no
-    longer be taken back.
+    The record and the branch of each are deleted. What is being worked on is left alone. With --all, applied changes can no longer be
+    taken back.
     """
     root = git.find_root(repo)
     loops = options.loops_dir(root, record)
@@ -78,7 +84,7 @@ def clean(
     for name in containers:
         say(f"removed container {name}")
     if not chosen and not containers:
-        warn("nothing was removed; name a loop of `codagent list`, or --all")
+        warn("nothing was removed; name an id of `codagent list`, or --all")
     if exit_code:
         raise typer.Exit(exit_code)
 
@@ -99,9 +105,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     when = time.strftime("%b %d %H:%M", time.localtime(row["ended"]))
     text = first_line(strip_controls(row.get("error") or row["task"]), _WIDTH)
     if "error" in row:
-        return row["id"], row["outcome"], when, "", "", "", text
+        return row["id"], "", "damaged", when, "", "", "", text
     cost = "unknown" if row["usd"] is None else format_usd(row["usd"])
-    return row["id"], row["outcome"], when, str(row["iterations"]), cost, strip_controls(short_model(row["model"])), text
+    ended = (row["kind"], label_of(row["outcome"]), when)
+    return row["id"], *ended, str(row["iterations"]), cost, strip_controls(short_model(row["model"])), text
 
 
 def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
@@ -113,6 +120,7 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
         first = next((attempt for attempt in attempts if not is_act(attempt)), None)
         outcome, task = outcome_label(loop) if attempts else "not begun", first.task.instruction if first else ""
         facts = {
+            "kind": kind_of(loop),
             "group": loop.group,
             "model": loop.model,
             "iterations": sum(not is_act(attempt) for attempt in attempts) if is_session(loop) else iterations(loop),
@@ -121,5 +129,5 @@ def _summary_row(loop_id: str, record: Path) -> dict[str, Any]:
             "usd": cost(loop),
         }
     except (RecordError, RepositoryError) as error:
-        facts = {"group": "", "model": "", "iterations": 0, "outcome": "damaged", "task": "", "usd": None, "error": str(error)}
+        facts = {"kind": "", "group": "", "model": "", "iterations": 0, "outcome": "damaged", "task": "", "usd": None, "error": str(error)}
     return {"id": loop_id, "ended": ended, **facts}

@@ -11,6 +11,7 @@ import typer
 from codagent.cli import signals
 from codagent.cli.terminal.event_stream import print_event
 from codagent.cli.terminal.output import say
+from codagent.runner.endings import LABEL_WIDTH, label_of
 from codagent.runner.result import exit_code, outcome_label, score, summary, summary_lines
 from codagent.runner.spec import Result
 from codagent.text import format_usd
@@ -39,8 +40,8 @@ def finish(results: Sequence[Result], *, json_: bool, stream: bool = False, file
 
 def _score_table(results: Sequence[Result]) -> Iterator[str]:
     """Yield a line for each loop of a group, below a heading. The scores are those of its attempts, 0..1."""
-    yield f"{'loop':<16}  {'outcome':<11}  {'tokens':>9}  {'cost':>12}  scores"
+    yield f"{'loop':<16}  {'outcome':<{LABEL_WIDTH}}  {'tokens':>9}  {'cost':>12}  scores"
     for result in sorted(results, key=lambda result: result.loop.id):
         loop, spent = result.loop, result.spent
-        row = f"{loop.id:<16}  {outcome_label(loop):<11}  {spent.tokens:>9,}  {format_usd(spent.cost):>12}"
+        row = f"{loop.id:<16}  {label_of(outcome_label(loop)):<{LABEL_WIDTH}}  {spent.tokens:>9,}  {format_usd(spent.cost):>12}"
         yield f"{row}  {' '.join(score(attempt) for attempt in loop.attempts)}"

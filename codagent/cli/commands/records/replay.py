@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from codagent.cli import options
-from codagent.cli.commands.allow import allowed_setups
+from codagent.cli.commands.allow import allow_local, allowed_setups
 from codagent.cli.commands.records.stored import StoredLoop, load_stored
 from codagent.cli.terminal.output import say
 from codagent.cli.terminal.progress import ProgressLines
@@ -32,7 +32,7 @@ def replay(
     sandbox: options.Sandbox = None,
     record: options.RecordDir = None,
 ) -> None:
-    """Repeat a loop's replies and report the first difference.
+    """Repeat the replies of a run or loop, and report a difference.
 
     The recorded replies are given to the same code in a fresh sandbox. Times and addresses may differ.
     """
@@ -43,6 +43,7 @@ def replay(
         )
     progress = ProgressLines()
     own = options.read_user_settings(sandbox=sandbox)
+    allow_local(stored.root, own)
     attempts = stored.loop.attempts
     for position in range(len(attempts)):
         difference = next(_differences(stored, attempts, position, progress, own), None)

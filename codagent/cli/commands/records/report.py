@@ -1,4 +1,4 @@
-"""`codagent report`: a loop as a page for the browser, and as a picture of its scores."""
+"""`codagent report`: a session, run or loop as a page for the browser, and as a picture of its scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also dr
 
 
 def report(
-    loop_id: options.LoopId = None,
+    loop_id: options.RecordId = None,
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
@@ -29,7 +29,10 @@ def report(
     png: Png = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Write a loop as one HTML page, and print the page's path."""
+    """Write a session, run or loop as one HTML page.
+
+    The path of the page is printed.
+    """
     from codagent.cli.page import draw_png, render_page
 
     stored = load_stored(repo, record, loop_id)

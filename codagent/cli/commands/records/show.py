@@ -18,7 +18,7 @@ from codagent.cli.terminal.paint import paint
 from codagent.cli.terminal.progress import format_tokens
 from codagent.repository import git
 from codagent.repository.attempts import describe_checks
-from codagent.runner.result import describe_end, describe_outcome, is_session
+from codagent.runner.result import describe_end, describe_outcome, is_session, kind_of
 from codagent.session.conversation import is_act
 from codagent.store.trainable import TEXT_ONLY, prefix_chains, untrainable_reason
 from codagent.text import strip_controls
@@ -26,14 +26,14 @@ from codagent.types import Episode, Loop, Message
 
 
 def show(
-    loop_id: options.LoopId = None,
+    loop_id: options.RecordId = None,
     *,
     repo: options.Repo = Path(),
     record: options.RecordDir = None,
     full: Annotated[bool, typer.Option("--full", help="Print everything in full.")] = False,
     tokens: Annotated[bool, typer.Option("--tokens", help="Print which replies have tokens and can be trained on.")] = False,
 ) -> None:
-    """Print the messages and tool calls of a loop."""
+    """Print the messages and tool calls of a session, run or loop."""
     loop = load_stored(repo, record, loop_id).loop
     lines = _describe_tokens(loop) if tokens else _describe_loop(loop, full)
     show_paged("\n".join(strip_controls(line) for line in lines))
@@ -42,7 +42,7 @@ def show(
 def _describe_loop(loop: Loop, full: bool) -> Iterator[str]:
     """Yield what a loop said and did: the task first, the outcome last."""
     yield f"task:    {loop.attempts[0].task.instruction}" if loop.attempts else "task:    none was begun"
-    yield f"{'session' if is_session(loop) else 'loop'}:".ljust(9) + f"{loop.id} · {loop.model} · from {loop.start_commit[:12]}"
+    yield f"{kind_of(loop)}:".ljust(9) + f"{loop.id} · {loop.model} · from {loop.start_commit[:12]}"
     task, number, attempt = loop.attempts[0].task.id if loop.attempts else "", 0, "turn" if is_session(loop) else "iteration"
     for episode in loop.episodes:
         if attempt == "turn" and is_act(episode):
@@ -59,8 +59,8 @@ def _describe_loop(loop: Loop, full: bool) -> Iterator[str]:
         yield f"\noutcome: {describe_outcome(loop)}"
 
 
-def diff(loop_id: options.LoopId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
-    """Print what a loop changed, as a patch."""
+def diff(loop_id: options.RecordId = None, *, repo: options.Repo = Path(), record: options.RecordDir = None) -> None:
+    """Print what a session, run or loop changed, as a patch."""
     stored = load_stored(repo, record, loop_id)
     if sys.stdout.isatty():
         show_paged(paint(git.diff(stored.root, *stored.change()), color=options.colour()))

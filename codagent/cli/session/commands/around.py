@@ -27,7 +27,7 @@ def _loop(chat: Chat, text: str) -> None:
     """Hand a task to a loop that starts from the work so far, and come back with its result as the work."""
     from codagent.cli.terminal.progress import ProgressLines
     from codagent.runner.launch import LaunchOptions, start
-    from codagent.runner.result import outcome_label
+    from codagent.runner.result import describe_outcome
     from codagent.runner.spec import LoopSpec
 
     options, session = chat.options, chat.session
@@ -42,12 +42,12 @@ def _loop(chat: Chat, text: str) -> None:
     display = ProgressLines(live=False)
     launch = LaunchOptions(options.root, options.loops, options.settings, options.access, display, lambda _: display)
     (result,) = start(launch, pattern, layout.notes_path(options.loops))
-    outcome, commit = outcome_label(result.loop), best(result.loop)
+    outcome, commit = describe_outcome(result.loop), best(result.loop)
     if commit and git.tree_of(options.root, commit) != git.tree_of(options.root, begin):
         session.act(
             f"(A loop of attempts has worked on this: {text}\nIts outcome: {outcome}. The files are as it left them.)", commit=commit
         )
-    chat.view.say(f"loop {result.loop.id}: {outcome} after {count(len(result.loop.attempts), 'attempt')}; codagent report {result.loop.id}")
+    chat.view.say(f"loop {result.loop.id}, {count(len(result.loop.attempts), 'attempt')}: {outcome}; codagent report {result.loop.id}")
     if change := session.history.change():
         chat.tell_change(*change)
 

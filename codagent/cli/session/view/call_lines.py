@@ -8,7 +8,7 @@ from codagent.cli.session.view.ink import Ink, clean
 from codagent.cli.terminal.paint import fit, paint
 from codagent.repository import tools
 from codagent.session.answered import Answered
-from codagent.text import first_argument, first_line
+from codagent.text import count, first_argument, first_line
 
 OUTPUT_LINES = 5  # of a command's output that are shown
 PATCH_LINES = 16  # of an edit
@@ -31,10 +31,10 @@ def describe_call(answered: Answered, ink: Ink, number: int) -> list[str]:
     if answered.patch:
         lines = paint(answered.patch, color=ink.color).split("\n")[2:]  # without the names
         shown = [f"  {line}" for line in lines[:PATCH_LINES]]
-        return [*shown, ink("dim", f"  … {len(lines) - PATCH_LINES} more lines; {more}")] if len(lines) > PATCH_LINES else shown
+        return [*shown, ink("dim", f"  … {count(len(lines) - PATCH_LINES, 'more line')}; {more}")] if len(lines) > PATCH_LINES else shown
     if answered.call.name != tools.BASH.name and not answered.answer.startswith("error"):
         return []
     output = [line for line in clean(answered.answer).split("\n")[1:] if line.strip()]
     shown = [ink("dim", fit(f"  {line}", _COLUMNS)) for line in output[-OUTPUT_LINES:]]
     left_out = len(output) - len(shown)
-    return [ink("dim", f"  … {left_out} lines before; {more}"), *shown] if left_out else shown
+    return [ink("dim", f"  … {count(left_out, 'line')} before; {more}"), *shown] if left_out else shown

@@ -14,6 +14,7 @@ from codagent.cli.terminal.paint import fit
 from codagent.cli.terminal.tail import CHECKING, WAITING, describe_piece
 from codagent.protocols import CallText, PromptProgress, Restart, Stop, Thought
 from codagent.runner.display import LoopView
+from codagent.runner.endings import sentence_of
 from codagent.session.answered import Answered
 from codagent.text import first_argument, first_line, join_names, sanitize
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, ToolCall
@@ -21,7 +22,7 @@ from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, T
 LIVE_LINES = 6  # of what is being written
 _TAIL = 4_000  # characters of it that are looked at
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ENDS = {
+_TURN_ENDS = {
     "interrupted": "stopped; what was done is kept. Say how to go on, or press Enter",
     "steps": "the limit of steps for one turn is reached; Enter goes on",
     "repeated": "the model makes the same call again and again; say what to do differently",
@@ -195,6 +196,6 @@ def _explain_end(episode: Episode) -> str:
     """Say why a turn has ended; "": the model has answered."""
     if episode.end == "finished":
         return ""
-    sentence = _ENDS.get(str(episode.end), "")
+    sentence = _TURN_ENDS.get(str(episode.end), "")
     retry = "; Enter tries again" if episode.end in ("model", "sandbox", "tokens", "seconds", "usd") else ""
-    return sentence or f"{episode.cause or f'ended: {episode.end}'}{retry}"
+    return sentence or f"{episode.cause or sentence_of(episode.end)}{retry}"

@@ -71,7 +71,7 @@ def test_8_at_a_limit(codagent, script, flag, amount, word):
         (["torn.toml"], "torn.toml"),
         (["empty.md"], "empty.md is empty"),
         (["mend it", "--check", "true", "--from", "here"], "'here' is not one of"),
-        (["--resume", "absent"], "there is no loop absent"),
+        (["--resume", "absent"], "there is no session, run or loop absent"),
     ],
 )
 def test_2_for_wrong_usage(codagent, script, repository, arguments, said):

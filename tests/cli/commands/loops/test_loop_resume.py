@@ -38,7 +38,7 @@ def test_a_loop_that_was_broken_off_goes_on_with_its_next_step(codagent, script,
     done = resumed(codagent, repository)
     assert (done.returncode, told(done)["iterations"], kinds(record_of(done))) == (0, 2, WHOLE), done.stderr
     assert [len(episode.steps) for episode in record_of(done).episodes] == [2, 1, 3, 1]
-    assert ("which is gone" in done.stderr) == (number == signal.SIGKILL)
+    assert ("and is gone; this process goes on" in done.stderr) == (number == signal.SIGKILL)
     assert (repository / ".codagent/notes.md").read_text() == "after 2\n"
     assert not (record.parent / "lock").exists()
 
@@ -61,7 +61,7 @@ def test_a_loop_that_passed_when_the_model_went_down_goes_on_with_its_last_notes
     assert (done.returncode, told(done)["outcome"], kinds(record_of(done))) == (0, "passed", WHOLE), done.stderr
     assert (repository / ".codagent/notes.md").read_text() == "after 2\n"
     over = resumed(codagent, repository)
-    assert (over.returncode, "is over (passed)" in over.stderr) == (2, True)
+    assert (over.returncode, "is over: every check passes" in over.stderr) == (2, True)
 
 
 def test_a_loop_at_a_limit_goes_on_when_that_is_raised(codagent, script, repository):
@@ -72,7 +72,7 @@ def test_a_loop_at_a_limit_goes_on_when_that_is_raised(codagent, script, reposit
     assert (done.returncode, told(done)["iterations"]) == (0, 3), done.stderr
     assert told(done)["tokens"] > told(stopped)["tokens"]
     over = resumed(codagent, repository)
-    assert (over.returncode, "is over (passed)" in over.stderr) == (2, True)
+    assert (over.returncode, "is over: every check passes" in over.stderr) == (2, True)
 
 
 def test_tokens_that_were_spent_stay_spent(codagent, script, repository):

@@ -38,7 +38,7 @@ def test_its_record_serves_every_later_command(codagent, script, repository):
     assert ALREADY in codagent("show", loop_id).stdout
     assert [row["outcome"] for row in json.loads(codagent("list", "--json").stdout)] == ["passed"]
     over = codagent("loop", "--resume", loop_id, *LOCAL)
-    assert (over.returncode, f"loop {loop_id} is over (passed)" in over.stderr) == (2, True)
+    assert (over.returncode, f"loop {loop_id} is over: every check passes" in over.stderr) == (2, True)
     again = codagent("branch", loop_id, "--at", "1", *LOCAL, "--json")
     assert (again.returncode, told(again)["iterations"]) == (0, 0), again.stderr
 

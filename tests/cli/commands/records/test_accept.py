@@ -148,8 +148,8 @@ def test_an_edit_in_the_same_place_is_named_by_undo(codagent, repository, loop):
 
 def test_the_list_is_a_table(codagent, repository, loop):
     heading, row = codagent("list").stdout.splitlines()
-    assert heading.split() == ["id", "outcome", "ended", "attempts", "cost", "model", "task"]
-    assert row.startswith(f"{loop}  done     ")
+    assert heading.split() == ["id", "kind", "outcome", "ended", "attempts", "cost", "model", "task"]
+    assert row.startswith(f"{loop}  run   done     ")
     assert row.endswith("  change it")
     assert heading.index("task") == row.index("change it")
     (repository / "answer.txt").unlink()
