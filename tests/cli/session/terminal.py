@@ -28,9 +28,9 @@ class Terminal:
         self._answered = 0
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
+            _set_size(0, columns, lines)
             os.chdir(root)
             os.execve(CODAGENT, [str(CODAGENT), *arguments], env)
-        self.resize(columns, lines)
 
     def __enter__(self):
         return self
@@ -40,7 +40,7 @@ class Terminal:
         self.close()
 
     def resize(self, columns, lines=30):
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        _set_size(self._fd, columns, lines)
 
     def type(self, text):
         os.write(self._fd, text.encode())
@@ -100,9 +100,17 @@ class Terminal:
         except OSError:
             return False
         self.raw += data
-        for _ in range(data.count(b"\x1b[6n")):  # where the cursor is
-            os.write(self._fd, b"\x1b[1;1R")
+        self.react(data)
         return bool(data)
+
+    def react(self, data):
+        """Answer what the command asks the terminal: where the cursor is."""
+        for _ in range(data.count(b"\x1b[6n")):
+            self.type("\x1b[1;1R")
+
+
+def _set_size(fd, columns, lines):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
 def _remove_sequences(raw):

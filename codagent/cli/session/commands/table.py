@@ -56,7 +56,7 @@ def _find(name: str) -> Command | None:
 
 
 def _help(chat: Chat) -> None:
-    ink, rows = chat.view.ink, [("/help", "list the commands"), ("/quit", "leave; /quit, Ctrl-D, or Ctrl-C twice")]
+    rows = [("/help", "list the commands"), ("/quit", "leave; /quit, Ctrl-D, or Ctrl-C twice")]
     rows += [(f"/{command.name} {command.arguments}".rstrip(), command.what) for command in commands().values()]
     rows += [(f"/{name}", "your own, .codagent/commands") for name in custom.list_commands(chat.options.root)]
     rows += [
@@ -67,4 +67,4 @@ def _help(chat: Chat) -> None:
         ("Ctrl-G", "write in your editor"),
         ("Ctrl-O", "show the latest output in full"),
     ]
-    chat.view.print("\n".join(f"  {ink('bold', name.ljust(24))} {what}" for name, what in rows))
+    chat.view.print_rows(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from codagent.cli.session.view.call_lines import describe_call, summarize_call
 from codagent.cli.session.view.ink import Ink, clean, wrap, wrap_words
@@ -20,6 +20,7 @@ from codagent.text import first_argument, first_line, join_names, sanitize
 from codagent.types import Episode, Loop, Message, Outcome, Reply, Step, Task, ToolCall
 
 LIVE_LINES = 6  # of what is being written
+_NAME_COLUMNS = 24  # of names in a list
 _TAIL = 4_000  # characters of it that are looked at
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURN_ENDS = {
@@ -56,6 +57,14 @@ class View:
     def print(self, text: str = "") -> None:
         """Print lines that codagent has painted itself."""
         sys.stdout.write(f"{text}\n")
+
+    def print_rows(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Print names and what each of them is, broken between words where the terminal is narrow."""
+        for name, what in rows:
+            first, *more = wrap_words(what, max(20, self._columns() - _NAME_COLUMNS - 4)).split("\n")
+            self.print(f"  {self.ink('bold', name.ljust(_NAME_COLUMNS))} {first}")
+            for line in more:
+                self.print(" " * (_NAME_COLUMNS + 3) + line)
 
     def say(self, line: str) -> None:
         """Print a sentence of codagent's own."""
