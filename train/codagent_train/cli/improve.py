@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from codagent.cli.numbers import at_least
 from codagent_train.cli.options import Check, GoOn, Out
 from codagent_train.cli.say import say
-from codagent_train.recipe.values import DeviceName
 
 
 def improve(
@@ -29,7 +28,7 @@ def improve(
     sandbox: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.", show_default="python")
     ] = "",
-    device: Annotated[DeviceName, typer.Option(help="cuda: loops and training run on a GPU, and all layers learn.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="cuda: loops and training run on a GPU, and all layers learn.")] = "cpu",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything that is drawn.")] = 0,
     resume: GoOn = False,
 ) -> None:
