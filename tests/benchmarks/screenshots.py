@@ -114,6 +114,7 @@ def open_terminal(lines: int) -> Iterator[tuple[Tmux, Path]]:
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=root, check=True)
         terminal = Tmux(root, home, lines)
         try:
+            terminal.wait_for("$ ")  # else what is typed is echoed twice
             yield terminal, home
         finally:
             terminal.close()
