@@ -97,6 +97,12 @@ class Tmux:
             assert time.monotonic() < deadline, f"{texts} did not appear in:\n{screen}"
             time.sleep(0.1)
 
+    def clear(self) -> None:
+        """Clear the screen, and wait until it has the prompt alone: what is typed before is echoed twice."""
+        self.type("clear")
+        while self("capture-pane", "-p").strip() != "$":
+            time.sleep(0.1)
+
     def close(self) -> None:
         self("kill-server")
 
@@ -114,7 +120,6 @@ def open_terminal(lines: int) -> Iterator[tuple[Tmux, Path]]:
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=root, check=True)
         terminal = Tmux(root, home, lines)
         try:
-            terminal.wait_for("$ ")  # else what is typed is echoed twice
             yield terminal, home
         finally:
             terminal.close()
@@ -145,7 +150,7 @@ def name_model(home: Path, url: str) -> None:
 def show_session(answers: Sequence[Answer]) -> None:
     with serve(*answers) as server, open_terminal(34) as (terminal, home):
         name_model(home, server.url)
-        terminal.type("clear")
+        terminal.clear()
         terminal.type("codagent")
         terminal.wait_for("demo-model")
         terminal.type("what does median do?")
@@ -162,7 +167,7 @@ def show_session(answers: Sequence[Answer]) -> None:
 def show_loop(answers: Sequence[Answer]) -> None:
     with serve(*answers) as server, open_terminal(34) as (terminal, home):
         name_model(home, server.url)
-        terminal.type("clear")
+        terminal.clear()
         terminal.type('codagent loop "median is wrong for an even count" --check "python3 -m pytest -q"')
         terminal.wait_for("record:  ", "codagent: ")
         draw(terminal, "loop", "codagent loop")
