@@ -15,6 +15,7 @@ circle: setup $(VENV)/trainer
 # The suite starts Python hundreds of times, and more processes than a machine has processors: what it imports is compiled before, and
 # torch computes in one thread each.
 test: setup smoke-weights check
+	.ci/tmux
 	$(BIN)/python -m compileall -q codagent train
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 

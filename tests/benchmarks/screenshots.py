@@ -10,11 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +21,11 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from tests.cli.session.tmux import Tmux
 from tests.models.loopback import Answer, serve
 
 IMAGES = Path(__file__).parents[2] / ".github/images"
-CODAGENT = Path(sys.executable).parent / "codagent"
 COLUMNS = 100
-WAIT_S = 120.0
 # dark, as most terminals are
 THEME = TerminalTheme(
     (22, 24, 29),
@@ -74,39 +70,6 @@ LOOP = [
 ]
 
 
-class Tmux:
-    """A terminal that is typed into, and read with its colours."""
-
-    def __init__(self, folder: Path, home: Path, lines: int) -> None:
-        self._socket = f"codagent-{os.getpid()}"
-        path = f"{CODAGENT.parent}:{os.environ['PATH']}"
-        shell = shlex.join(["env", f"HOME={home}", f"PATH={path}", "TERM=xterm-256color", "PS1=$ ", "bash", "--norc", "--noprofile"])
-        self("new-session", "-d", "-x", str(COLUMNS), "-y", str(lines), "-c", str(folder), shell)
-
-    def __call__(self, *arguments: str) -> str:
-        return subprocess.run(["tmux", "-L", self._socket, *arguments], check=True, capture_output=True, text=True).stdout
-
-    def type(self, line: str) -> None:
-        self("send-keys", "-l", line)
-        self("send-keys", "Enter")
-
-    def wait_for(self, *texts: str) -> None:
-        """Wait until one of the texts is on the screen."""
-        deadline = time.monotonic() + WAIT_S
-        while not any(text in (screen := self("capture-pane", "-p")) for text in texts):
-            assert time.monotonic() < deadline, f"{texts} did not appear in:\n{screen}"
-            time.sleep(0.1)
-
-    def clear(self) -> None:
-        """Clear the screen, and wait until it has the prompt alone: what is typed before is echoed twice."""
-        self.type("clear")
-        while self("capture-pane", "-p").strip() != "$":
-            time.sleep(0.1)
-
-    def close(self) -> None:
-        self("kill-server")
-
-
 @contextmanager
 def open_terminal(lines: int) -> Iterator[tuple[Tmux, Path]]:
     """A terminal in a repository that has a bug and a test, with a home of its own."""
@@ -118,11 +81,8 @@ def open_terminal(lines: int) -> Iterator[tuple[Tmux, Path]]:
         (root / "test_stats.py").write_text(TEST)
         for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=root, check=True)
-        terminal = Tmux(root, home, lines)
-        try:
+        with Tmux(root, home, COLUMNS, lines) as terminal:
             yield terminal, home
-        finally:
-            terminal.close()
 
 
 def draw(terminal: Tmux, name: str, title: str) -> None:
