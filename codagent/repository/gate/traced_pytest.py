@@ -1,5 +1,7 @@
 """Runs pytest, and counts in how many tests that failed and that passed each function of the repository ran.
 
+What runs while tests are collected, as when modules are imported, counts as run by all of them.
+
 This file runs in the sandbox as the `__main__.py` of a folder, with the repository's Python and without codagent. It leaves `ran.json`
 beside itself: how many tests failed, and rows of path, first line of the function, and the two counts.
 """
@@ -10,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Generator
+from inspect import CO_OPTIMIZED
 from types import CodeType, FrameType
 from typing import Any
 
@@ -24,7 +27,18 @@ class Tracer:
         self._seen: set[CodeType] = set()
         self._failed: Counter[CodeType] = Counter()
         self._passed: Counter[CodeType] = Counter()
-        self._failures = 0
+        self._imported: set[CodeType] = set()
+        self._failures = self._passes = 0
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_collection(self) -> Generator[None, Any, None]:
+        """Trace the imports."""
+        sys.setprofile(self._note)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+            self._imported = self._seen
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, None]:
@@ -39,17 +53,20 @@ class Tracer:
             threading.setprofile(None)  # None ends it
         error = outcome.excinfo and outcome.excinfo[0]
         if error is None:
+            self._passes += 1
             self._passed.update(self._seen)
         elif not issubclass(error, pytest.skip.Exception | pytest.xfail.Exception):
             self._failures += 1
             self._failed.update(self._seen)
 
     def write(self, file: str) -> None:
-        """Write what ran in tests that failed."""
+        """Write what ran in tests that failed, and before all tests."""
+        counts = dict.fromkeys(self._imported, (self._failures, self._passes))
+        counts |= {code: (count, self._passed[code]) for code, count in self._failed.items() if code not in self._imported}
         rows = [
-            (code.co_filename[len(self._root) :], code.co_firstlineno, count, self._passed[code])
-            for code, count in self._failed.items()
-            if code.co_filename.startswith(self._root) and code.co_name != "<module>"
+            (code.co_filename[len(self._root) :], code.co_firstlineno, *both)
+            for code, both in counts.items()
+            if code.co_filename.startswith(self._root) and code.co_flags & CO_OPTIMIZED  # no module, no class
         ]
         with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123
             json.dump({"failures": self._failures, "ran": rows}, opened)

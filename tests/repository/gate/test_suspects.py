@@ -140,3 +140,15 @@ def test_where_the_checks_pass_or_take_long_nothing_is_traced(sandbox, monkeypat
     task = Task("t", "do it", (check,))
     output, _ = gather_shown(sandbox, ("lib/shop.py",), task, Profile(fill_tokens=500), seconds_left=lambda: 9.0)
     assert "passed" in output
+
+
+def test_a_function_that_runs_as_its_module_is_imported_is_suspected_least(sandbox):
+    sandbox.write(
+        "lib/shop.py", SHOP.replace("def never", "def prepare(prices):\n    prices.append(3)\n\n\nprepare([])\n\n\ndef never").encode()
+    )
+    lines = sandbox.read("lib/shop.py").decode().splitlines()
+    suspects = find_suspects(sandbox, [CHECK])
+    found = [lines[suspect.line - 1] for suspect in suspects]
+    assert "def prepare(prices):" in found
+    assert found.index("def add(prices):") < found.index("def prepare(prices):")
+    assert not [line for line in found if line.startswith("class")]
