@@ -28,7 +28,7 @@ from typing import Any
 
 from codagent_train.environments.make import make_environment_pack, make_teacher
 from codagent_train.evaluation.matrix.cells import measure_cell
-from codagent_train.evaluation.matrix.playing import MatrixPlayer, PlayedLoop, PlayedPacks, shuffle_packs
+from codagent_train.evaluation.matrix.playing import GivenNotes, MatrixPlayer, PlayedLoop, PlayedPacks, shuffle_packs, written_notes
 from codagent_train.evaluation.matrix.spec import ColumnConfig, Condition
 from codagent_train.evaluation.runner import open_target
 from codagent_train.evaluation.target import find_target
@@ -109,9 +109,11 @@ def measure(weights: str, packs: int, effect: Effect, wanted: Wanted, kept: Path
     for column, condition in wanted:
         name = f"{column}, {condition}"
         if name not in figures:
+            given: GivenNotes = {}
             if condition == "shuffled":
                 own = own or player.play(column, (packs, 1), "own", {})
-            played = player.play(column, (packs, 1), condition, shuffle_packs(column, own) if condition == "shuffled" else {})
+                given = written_notes(shuffle_packs(column, own))
+            played = player.play(column, (packs, 1), condition, given)
             own = played if (column, condition) == (effect.column, "own") else own
             cell = measure_cell(weights, str(column), {condition: played}).conditions[condition]
             told = [last_facts(column, number, loop) for number, loops in played.items() for loop in loops]
