@@ -36,22 +36,29 @@ def improve(
 
     Makes tasks, records loops, trains an adapter, compares it with the model on held-out tasks, and writes a page. REPO is only read.
     """
+    from codagent_train.improve.page import PAGE, write_page
+    from codagent_train.improve.phases import Improvement, Improver
+
+    _check_request(model, repositories, device)
+    folders = tuple(str(Path(path).resolve()) for path in repositories)
+    wanted = Improvement(folders, model, hours, count, group, iterations, steps, sandbox, seed, check, device)
+    Improver(wanted, out, say).run(resume=resume)
+    say(write_page(wanted, out))
+    print(out / PAGE)
+
+
+def _check_request(model: str, repositories: list[str], device: str) -> None:
+    """Raise UsageError for a model that is not in the catalogue, a repository that is no folder, and a device that is not there."""
     from codagent.errors import UsageError
     from codagent.models.weights.catalog import find_entry
     from codagent_train.files import require_folder
-    from codagent_train.improve.page import PAGE, write_page
-    from codagent_train.improve.phases import Improvement, Improver
-    from codagent_train.training.hardware import free_memory
 
     kind, _, name = model.partition(":")
     if kind != "embedded" or find_entry(name) is None:
         raise UsageError(f"{model} cannot be improved here; give embedded:NAME, with a name of `codagent models list`")
     for path in repositories:
         require_folder(Path(path))
-    folders = tuple(str(Path(path).resolve()) for path in repositories)
-    wanted = Improvement(folders, model, hours, count, group, iterations, steps, sandbox, seed, check, device)
     if device == "cuda":
+        from codagent_train.training.hardware import free_memory
+
         free_memory(device)  # says so when there is no GPU
-    Improver(wanted, out, say).run(resume=resume)
-    say(write_page(wanted, out))
-    print(out / PAGE)

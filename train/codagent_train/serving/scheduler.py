@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,13 +16,15 @@ from codagent.errors import ModelError
 from codagent.types import Sampling
 from codagent_train.files import describe_error
 from codagent_train.policy.tokenizer import Ids
-from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge, count_room
+from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS
+from codagent_train.rollout.engines.transformers_loop import Completion, CompletionBatch, can_merge
 from codagent_train.serving.adapters import AdapterPool, PoolModel
 
 T = TypeVar("T")
 DrawnToken = tuple[int, float]  # an id, and its natural logprob
 _POLL_S = 0.2  # while nothing comes: how often to look whether the client and the scheduler's thread are still there
 _STOPPED = "the server ends"
+_GPU_SHARE = 8  # one part of so many of the free memory may be keys and values: reading prompts takes several times as much
 
 
 class PendingCompletion:
@@ -118,7 +120,7 @@ class Scheduler:
     """
 
     def __init__(self, pool: AdapterPool, *, max_batch_tokens: int | None = None) -> None:
-        self._pool, self._max_batch_tokens = pool, max_batch_tokens or count_room(pool.policy.model)
+        self._pool, self._max_batch_tokens = pool, max_batch_tokens or _count_room(pool.policy.model)
         self._can_merge = can_merge(pool.policy.model)
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # None: stop
         self._waiting: deque[PendingCompletion] = deque()
@@ -206,3 +208,15 @@ class Scheduler:
             policy = self._pool.policy
             self._batches[name] = _Batch(CompletionBatch(PoolModel(self._pool, name), pad=policy.pad, ends=policy.ends))
         return self._batches[name]
+
+
+def _count_room(model: Any) -> int:
+    """Return for how many tokens a batch may hold keys and values: for more than usual where a GPU has much memory free."""
+    if model.device.type != "cuda":
+        return MAX_BATCH_TOKENS
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    free = int(torch.cuda.mem_get_info(model.device)[0])
+    return max(MAX_BATCH_TOKENS, free // int(_GPU_SHARE * token_bytes))

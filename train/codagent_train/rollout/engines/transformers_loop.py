@@ -20,8 +20,6 @@ from codagent_train.errors import Diverged
 from codagent_train.policy.tokenizer import Ids
 from codagent_train.rollout.engines.engine import MAX_BATCH_TOKENS, BatchStream, CompletionStream
 
-_GPU_SHARE = 8  # one part of so many of the free memory may be keys and values: reading prompts takes several times as much
-
 
 class LocalEngine:
     """An Engine over a causal language model. The model may be trained between two calls and keeps its training or evaluation mode."""
@@ -34,7 +32,7 @@ class LocalEngine:
         tokens: dict[int, Tokens] = {}
         lengths = [len(prompt) + sampling.max_tokens for prompt, sampling in zip(prompts, samplings, strict=True)]
         with evaluating(self._model):
-            for batch in split_into_batches(lengths, count_room(self._model)):
+            for batch in split_into_batches(lengths):
                 done = self._generate([prompts[row] for row in batch], [samplings[row] for row in batch])
                 tokens |= zip(batch, done, strict=True)
         return [tokens[row] for row in range(len(prompts))]
@@ -178,18 +176,6 @@ def _merge(grown: tuple[Tensor, Any], joining: tuple[Tensor, Any]) -> tuple[Tens
         kept.keys = torch.cat([fit(kept.keys), fit(added.keys)])
         kept.values = torch.cat([fit(kept.values), fit(added.values)])
     return torch.cat([functional.pad(mask, (width - mask.shape[1], 0)) for mask, _ in (grown, joining)]), grown[1]
-
-
-def count_room(model: Any) -> int:
-    """Return for how many tokens a batch may hold keys and values: for more than usual where a GPU has much memory free."""
-    if model.device.type != "cuda":
-        return MAX_BATCH_TOKENS
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    token_bytes = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
-    free = int(torch.cuda.mem_get_info(model.device)[0])
-    return max(MAX_BATCH_TOKENS, free // int(_GPU_SHARE * token_bytes))
 
 
 def split_into_batches(lengths: Sequence[int], room: int = MAX_BATCH_TOKENS) -> list[list[int]]:
