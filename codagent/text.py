@@ -29,7 +29,6 @@ _CONTROL = re.compile(
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udc7f\udd00-\udfff]")  # a pair, or one that stands for no byte
 _MAX_NESTING, _MAX_DIGITS = 100, 300  # of JSON that a model wrote; the digits fit into a float
 _MORE = "(more of the output is in "
-_INFORMATIVE = re.compile(r"[$>] |E  |exit \d|_{3,} |FAILED |ERROR |\d+ (failed|passed|error)|    def test")
 
 
 def sanitize(text: str) -> str:
@@ -103,12 +102,6 @@ def format_result(result: CommandResult, profile: Profile) -> str:
     if result.log and (result.omitted_bytes or short != text):
         status += f" {_MORE}{result.log})"
     return f"{status}\n{short}".rstrip("\n")
-
-
-def pytest_summary(output: str) -> str:
-    """Return the lines of a failing pytest run that explain the failure: tests, errors, summary. Other output is returned unchanged."""
-    lines = output.removesuffix("\n").split("\n")
-    return "\n".join(filter(_INFORMATIVE.match, lines)) if any(line.startswith("E  ") for line in lines) else output
 
 
 def count_bytes(message: Message) -> int:

@@ -1,5 +1,3 @@
-import subprocess
-
 import pytest
 
 from codagent.text import (
@@ -11,7 +9,6 @@ from codagent.text import (
     format_usd,
     join_names,
     parse_json,
-    pytest_summary,
     replace_unencodable,
     sanitize,
     strip_controls,
@@ -62,22 +59,6 @@ def test_a_line_of_a_million_characters_takes_no_longer_than_many_short_ones():
 
 def test_an_unfinished_escape_sequence_cannot_swallow_what_a_terminal_prints_next():
     assert "\x1b" not in sanitize("text\x1b[") + sanitize("text\x1b]0;never ended")
-
-
-def test_the_gist_of_a_pytest_run_is_its_asserts_and_errors(tmp_path):
-    (tmp_path / "test_x.py").write_text("def test_sum():\n    noise = 1\n    assert sum([1, 2]) == 4\n")
-    run = subprocess.run(
-        ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    kept = pytest_summary(f"$ pytest\nexit 1\n{run.stdout}")
-    assert kept.splitlines()[:2] == ["$ pytest", "exit 1"]
-    assert ">       assert sum([1, 2]) == 4" in kept
-    assert "FAILED test_x.py::test_sum" in kept
-    assert "noise" not in kept
-
-
-def test_other_output_is_its_own_gist():
-    assert pytest_summary("exit 2\nmake: *** no rule\n") == "exit 2\nmake: *** no rule\n"
 
 
 @pytest.mark.parametrize(

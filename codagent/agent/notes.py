@@ -13,7 +13,8 @@ from dataclasses import replace
 from codagent.agent.episode import Agent, run_episode
 from codagent.prompts import prompt
 from codagent.protocols import NotesPrompter
-from codagent.text import BYTES_PER_TOKEN, encode_text, pytest_summary, sanitize, truncate_middle
+from codagent.pytest_output import summarize_pytest
+from codagent.text import BYTES_PER_TOKEN, encode_text, sanitize, truncate_middle
 from codagent.types import Episode, Message, Observation, Outcome, Profile, Step, Task, Tool
 
 MALFORMED = -0.1  # the reward of an episode that left no notes
@@ -70,13 +71,13 @@ class Rewrite:
             return self._prompter.ask_for_notes(self._solved, max_words=self._max_words, max_bytes=max_bytes)
         room, outcome = self._profile.output_bytes // 3, self._solved.outcome
         small = self._is_small
-        feedback = "nothing, it was not judged" if outcome is None else pytest_summary(outcome.feedback)
+        feedback = "nothing, it was not judged" if outcome is None else outcome.feedback
         parts = {
             "Task": task.instruction,
             "Old notes": "" if small else notes or "none",
             "The attempt": "" if self._profile.memory == 0 else _describe_attempt(self._solved, room),
             "What it changed": self._account,
-            "What the gates say": (small and compare_values(feedback)) or feedback,
+            "What the gates say": (small and compare_values(feedback)) or summarize_pytest(feedback),
             "Reward": f"{outcome.reward:.2f} of 1" if outcome else "",
         }
         text = [f"{name}: {truncate_middle(sanitize(part), max_lines=400, max_bytes=room).strip()}" for name, part in parts.items() if part]

@@ -18,7 +18,7 @@ from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, subtract_spent, write_first_message
 from codagent.repository.messages.own import NOTHING_OWN, UserInstructions
 from codagent.repository.messages.rules import RulesReader
-from codagent.repository.messages.shown import gather_shown
+from codagent.repository.messages.shown import add_shown
 from codagent.repository.tools.toolbox import Toolbox
 from codagent.store.ledger import Ledger
 from codagent.text import BYTES_PER_TOKEN, format_usd, utf8_size
@@ -201,8 +201,7 @@ class RepositoryEnvironment:
         submodules = tuple(git.list_submodules(self._context.root, start.commit))
         facts = MessageFacts(self._task, paths, rules.read_first(self._context.own), notes=notes, submodules=submodules)
         if self._profile.fill_tokens:
-            output, shown = gather_shown(sandbox, paths, self._task, self._profile, seconds_left=lambda: self._context.ledger.seconds_left)
-            facts = replace(facts, files=shown, checks_output=output)
+            facts = add_shown(facts, sandbox, self._profile, seconds_left=lambda: self._context.ledger.seconds_left)
         if self._context.limits is None:
             return facts
         feedback = start.outcome.feedback if start.outcome else ""

@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-PythonDefinition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+PythonFunction = ast.FunctionDef | ast.AsyncFunctionDef
+PythonDefinition = PythonFunction | ast.ClassDef
 
 
 def parse_python(text: str) -> ast.Module:

@@ -14,7 +14,7 @@ from codagent.repository import git, tools
 from codagent.repository.messages.answers import answer_text, comment_write
 from codagent.repository.messages.first_message import MessageFacts, answer_form, write_session_message
 from codagent.repository.messages.rules import RulesReader
-from codagent.repository.messages.shown import gather_shown
+from codagent.repository.messages.shown import add_shown
 from codagent.runner.runner import Prepared
 from codagent.session.answered import Answered, FileChange
 from codagent.text import format_result, parse_json
@@ -76,8 +76,7 @@ class TurnWorkspace:
         facts = MessageFacts(task, paths, rules, earlier=earlier, submodules=submodules, limits=self.limits)
         if profile.fill_tokens:
             ledger = self._ready.around.ledger
-            output, shown = gather_shown(sandbox, paths, task, profile, seconds_left=lambda: ledger.seconds_left)
-            facts = replace(facts, files=shown, checks_output=output)
+            facts = add_shown(facts, sandbox, profile, seconds_left=lambda: ledger.seconds_left)
             self._form = answer_form(facts.files, profile)
         return write_session_message(facts, profile)
 

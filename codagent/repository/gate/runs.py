@@ -12,6 +12,7 @@ from pathlib import Path
 
 from codagent.errors import SandboxError
 from codagent.protocols import GateSandbox, Sandbox
+from codagent.pytest_output import summarize_pytest
 from codagent.repository import git
 from codagent.repository.gate.commands.listed_tests import make_verbose, read_list
 from codagent.repository.gate.commands.program import find_missing_program, never_runs_tests
@@ -19,7 +20,7 @@ from codagent.repository.gate.commands.pytest_command import parse_pytest, split
 from codagent.repository.gate.pytest_run import TestReport, run_tests, run_watched
 from codagent.repository.gate.twins import NO_TWINS, Mixtures, TwinMixture
 from codagent.repository.gate.verdict import Run
-from codagent.text import format_result
+from codagent.text import format_result, sanitize
 from codagent.types import CommandResult, Profile
 
 CHECK_SECONDS = 600.0
@@ -135,11 +136,12 @@ def run_check(sandbox: Sandbox, check: str, *, seconds: float = CHECK_SECONDS) -
 
 
 def try_checks(sandbox: Sandbox, checks: Sequence[str], profile: Profile, *, seconds_left: Callable[[], float]) -> tuple[str, bool]:
-    """Run the checks in the agent's own sandbox, up to the first that fails. Returns what they print, and whether all pass."""
+    """Run the checks in the agent's own sandbox, up to the first that fails. Returns what they print, in short, and whether all pass."""
     output = []
     for check in checks:
         result = run_check(sandbox, check, seconds=seconds_left())
-        output.append(f"$ {check}\n{format_result(result, profile)}")
+        short = replace(result, output=summarize_pytest(sanitize(result.output)))
+        output.append(f"$ {check}\n{format_result(short, profile)}")
         if result.exit_code:
             return "\n".join(output), False
     return "\n".join(output), bool(output)

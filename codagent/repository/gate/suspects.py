@@ -21,6 +21,8 @@ from codagent.repository.git import TESTS
 SECONDS = 30.0  # that the tests may take when they are traced; without an end there are no suspects
 MOST_WEIGHT = 8  # a function that a task names weighs about 4
 _MOST = 20
+_MOST_NAMED = 4
+_LONGEST_NAME = 100
 _MOST_BYTES = 4_000_000
 _TRACED = Path(__file__).with_name("traced_pytest.py")
 
@@ -31,6 +33,7 @@ class Suspect:
 
     path: str
     line: int  # its first, from 1
+    name: str  # with that of its class, where Python tells it; "": it has none that can be shown
     score: float  # 0..1
 
 
@@ -62,14 +65,27 @@ def weigh(suspects: Sequence[Suspect]) -> Mapping[str, Mapping[int, int]]:
     return weights
 
 
+def name_likely(suspects: Sequence[Suspect]) -> tuple[str, ...]:
+    """Return the names of the likeliest functions, the best first. (): so many are as likely as each other that names would not help."""
+    likely = [suspect.name for suspect in suspects if suspect.score >= suspects[0].score / 2]
+    names = tuple(dict.fromkeys(filter(None, likely)))
+    return names if len(names) <= _MOST_NAMED else ()
+
+
+def _read_name(name: str) -> str:
+    """Return the name of the function that a function stands in, or its own."""
+    outer = str(name).partition(".<locals>")[0]
+    return outer if outer.replace(".", "_").isidentifier() and len(outer) <= _LONGEST_NAME else ""
+
+
 def _rank(data: bytes) -> tuple[Suspect, ...]:
     """Read what the sandbox has left, which anything there may have written."""
     try:
         content = json.loads(data)
         failures = int(content["failures"])
         suspects = [
-            Suspect(str(path), int(line), failed / sqrt(failures * (failed + passed)))
-            for path, line, failed, passed in content["ran"]
+            Suspect(str(path), int(line), _read_name(name), failed / sqrt(failures * (failed + passed)))
+            for path, line, name, failed, passed in content["ran"]
             if 0 < failed <= failures and passed >= 0 and not TESTS.search(str(path))
         ]
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):

@@ -3,7 +3,7 @@
 What runs while tests are collected, as when modules are imported, counts as run by all of them.
 
 This file runs in the sandbox as the `__main__.py` of a folder, with the repository's Python and without codagent. It leaves `ran.json`
-beside itself: how many tests failed, and rows of path, first line of the function, and the two counts.
+beside itself: how many tests failed, and rows of path, first line and name of the function, and the two counts.
 """
 
 import json
@@ -29,6 +29,7 @@ class Tracer:
         self._passed: Counter[CodeType] = Counter()
         self._imported: set[CodeType] = set()
         self._failures = self._passes = 0
+        self._printing: FrameType | None = None  # a `__repr__` that pytest has called, to show why a test fails
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_collection(self) -> Generator[None, Any, None]:
@@ -64,7 +65,7 @@ class Tracer:
         counts = dict.fromkeys(self._imported, (self._failures, self._passes))
         counts |= {code: (count, self._passed[code]) for code, count in self._failed.items() if code not in self._imported}
         rows = [
-            (code.co_filename[len(self._root) :], code.co_firstlineno, *both)
+            (code.co_filename[len(self._root) :], code.co_firstlineno, getattr(code, "co_qualname", code.co_name), *both)
             for code, both in counts.items()
             if code.co_filename.startswith(self._root) and code.co_flags & CO_OPTIMIZED  # no module, no class
         ]
@@ -72,8 +73,16 @@ class Tracer:
             json.dump({"failures": self._failures, "ran": rows}, opened)
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
-        if event == "call":
-            self._seen.add(frame.f_code)
+        if self._printing is frame and event == "return":
+            self._printing = None
+        elif event == "call" and self._printing is None:
+            if frame.f_code.co_name == "__repr__" and not self._is_own(frame.f_back):
+                self._printing = frame
+            else:
+                self._seen.add(frame.f_code)
+
+    def _is_own(self, frame: FrameType | None) -> bool:
+        return frame is not None and frame.f_code.co_filename.startswith(self._root)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from codagent.prompts import prompt
-from codagent.text import pytest_summary
 from codagent.types import End, Message, Observation, Profile, Task
 
 NUDGE = "error: no tool was called. Call a tool; when the work is done, call finish."
@@ -34,4 +33,4 @@ def comment_write(task: Task, profile: Profile, answer_form: str, checked: tuple
         return (UNCHECKED, "finished") if profile.memory == 0 else (f"{UNCHECKED} {FINISH_NOW}", None)
     output, passed = checked
     hint = "" if passed else f"\n\n{prompt('again')} {answer_form}"
-    return f"{pytest_summary(output)}{hint}", "finished" if passed else None
+    return f"{output}{hint}", "finished" if passed else None

@@ -12,16 +12,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from codagent.repository.python_source import PythonDefinition, find_definitions, parse_python, split_python, start_of
+from codagent.repository.python_source import (
+    PythonDefinition,
+    PythonFunction,
+    find_definitions,
+    find_docstring,
+    parse_python,
+    split_python,
+    start_of,
+)
 from codagent.text import utf8_size
 
 _LEFT_OUT = "# …"
 _LEAST_QUOTED = 8  # characters of a line that tells where it is from
 _MOST_QUOTED = 2  # lines of a part that count
 _IS_LIKELY = 3  # score of a part from which what it uses counts, too
-_LEAST_SHARE = 0.25  # of the best score
+_LEAST_SHARE, _LEAST_SUSPECT = 0.25, 0.35  # of the best score, without and with suspicions
 _RUN_BY_USE = ("__init__", "__new__", "__call__", "__post_init__")  # methods that run where the class is used
 _SHORT = 3  # characters of a name
+_LONGEST_DOCSTRING = 3  # lines; a longer one is left out, and the tool `define` keeps it
 _MOST_PARTS = 40
 _MOST_BYTES = 1_000_000  # of a file that is parsed
 NO_SUSPECTS: Mapping[Any, Any] = {}
@@ -45,6 +54,7 @@ class _Part:
     names: frozenset[str]  # that it defines
     uses: frozenset[str]
     owner: _Class | None = None
+    docstring: range = range(0)  # its lines that are not shown
     score: int = 0
 
     @property
@@ -77,10 +87,10 @@ def excerpt_python(path: str, text: str, about: str, max_bytes: int, suspicions:
     except (SyntaxError, ValueError):
         return ""
     lines, said = split_python(text), _read_about(path, about)
-    parts = [replace(part, score=_score(part, lines, said) + _suspect(part, suspicions)) for part in _list_parts(tree)]
+    parts = [replace(part, score=_score(part, lines, said) + _suspect(part, suspicions)) for part in _list_parts(tree, lines)]
     used = frozenset().union(*(part.uses for part in parts if part.score >= _IS_LIKELY))
     parts = [replace(part, score=part.score or int(bool(part.full_names & used))) for part in parts]
-    least = 0.0 if suspicions else max((part.score for part in parts), default=0) * _LEAST_SHARE
+    least = max((part.score for part in parts), default=0) * (_LEAST_SUSPECT if suspicions else _LEAST_SHARE)
     return _choose([part for part in parts if part.score and part.score >= least], lines, max_bytes)
 
 
@@ -104,7 +114,8 @@ def _render(parts: Sequence[_Part], lines: Sequence[str]) -> str:
             at = part.owner.end_of_head
         owner, first = part.owner, lines[part.start]
         indent = first[: len(first) - len(first.lstrip())]
-        shown += [*_gap(lines[at : part.start], indent), *lines[max(at, part.start) : part.end]]  # statements may share a line
+        first_line = max(at, part.start)  # statements may share a line
+        shown += [*_gap(lines[at : part.start], indent), *(lines[n] for n in range(first_line, part.end) if n not in part.docstring)]
         at = part.end
     return "".join([*shown, *_gap(lines[at:])])
 
@@ -114,16 +125,16 @@ def _gap(left_out: Sequence[str], indent: str = "") -> list[str]:
     return [f"\n{indent}{_LEFT_OUT}\n\n"] if any(line.strip() for line in left_out) else list(left_out)
 
 
-def _list_parts(tree: ast.Module) -> Iterator[_Part]:
+def _list_parts(tree: ast.Module, lines: Sequence[str]) -> Iterator[_Part]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and list(find_definitions(node.body)):
             owner = _Class(start_of(node), start_of(node.body[0]), node.name)
-            yield from (_part(inner, owner) for inner in node.body)
+            yield from (_part(inner, lines, owner) for inner in node.body)
         elif not isinstance(node, ast.Import | ast.ImportFrom):
-            yield _part(node)
+            yield _part(node, lines)
 
 
-def _part(node: ast.stmt, owner: _Class | None = None) -> _Part:
+def _part(node: ast.stmt, lines: Sequence[str], owner: _Class | None = None) -> _Part:
     every = list(ast.walk(node))
     inner = [node] if isinstance(node, PythonDefinition) else every
     stored = {name.id for name in inner if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
@@ -131,7 +142,9 @@ def _part(node: ast.stmt, owner: _Class | None = None) -> _Part:
     used = {name.id for name in every if isinstance(name, ast.Name)}
     own = {name.attr for name in every if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "self"}
     uses = used | {f"{owner.name}.{name}" for name in own} if owner else used
-    return _Part(start_of(node), node.end_lineno or node.lineno, frozenset(names), frozenset(uses), owner)
+    docstring = find_docstring(node, lines) if isinstance(node, PythonFunction) and len(node.body) > 1 else range(0)
+    hidden = docstring if len(docstring) > _LONGEST_DOCSTRING else range(0)
+    return _Part(start_of(node), node.end_lineno or node.lineno, frozenset(names), frozenset(uses), owner, hidden)
 
 
 def _read_about(path: str, about: str) -> _About:

@@ -15,7 +15,7 @@ from codagent.repository.attempts import Attempt, describe_attempts
 from codagent.repository.messages.repo_map import ShownFile, list_files
 from codagent.repository.messages.rules import Rules, describe_rules
 from codagent.store.ledger import Spent
-from codagent.text import format_usd, pytest_summary, truncate_middle, utf8_size
+from codagent.text import format_usd, truncate_middle, utf8_size
 from codagent.types import Limits, Profile, Task
 
 GATES_BYTES = 4_000
@@ -63,6 +63,7 @@ class MessageFacts:
     notes: str = ""
     files: Sequence[ShownFile] = ()  # the likeliest first: for models with `fill_tokens`
     checks_output: str = ""  # what the checks print in the attempt's own sandbox
+    likely: Sequence[str] = ()  # names of functions that may have the bug, the likeliest first
     earlier: str = ""  # what was said and done before in a session, in short; "": nothing
     submodules: Sequence[str] = ()  # their paths
     limits: Limits | None = None  # of each turn of a session; None: there are no turns
@@ -132,11 +133,13 @@ def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePa
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
     shown = [MessagePart(_fence(file)) for file in reversed(facts.files)]
     files = shown or [MessagePart(list_files(facts.paths, facts.submodules), elastic=True)]
-    printed = f"The checks print:\n```\n{pytest_summary(facts.checks_output)}\n```" if facts.checks_output else ""
+    printed = f"The checks print:\n```\n{facts.checks_output}\n```" if facts.checks_output else ""
+    likely = ", ".join(f"`{name}`" for name in facts.likely)
     return [
         *_rules(facts.rules),
         *files,
         MessagePart(printed, elastic=True),
+        MessagePart(f"Where the bug may be, the likeliest first: {likely}." if likely else ""),
         MessagePart(_notes(facts.notes)),
         MessagePart(_earlier(facts.earlier)),
         MessagePart(f"Task: {facts.task.instruction}"),

@@ -15,6 +15,10 @@ from codagent.text import BYTES_PER_TOKEN, escape_name, join_names, utf8_size
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
 MOST_FILES = 3
+# Where functions are suspected, less is shown: a small model does better with a few likely functions, and reads them sooner.
+SUSPECT_TOKENS = 1_000
+WHOLE_BYTES = 1_500  # of a file that is shown whole
+LEAST_SUSPECT = 0.5  # of the highest weight, for a file to be shown
 MOST_WORDS = 60  # of the task and the checks' output that are searched for
 MOST_OF_IT = 0.5  # score of a text from which its file is likely, whatever its name says
 _TEST = re.compile(r"(^|/)(tests?|spec)(/|_)|(^|/)test_|_test\.|\.spec\.|conftest")
@@ -49,17 +53,18 @@ def select_files(
     about = _NOT_FAILED.sub("", about)
     defined = _find_definitions(sandbox)
     content = _score_content(sandbox, about, [path for path in paths if path in defined])
-    ranked = _rank(paths, about, defined, content, {path: max(weights.values()) for path, weights in suspicions.items()})
-    left = max_tokens * BYTES_PER_TOKEN
+    highest = {path: max(weights.values()) for path, weights in suspicions.items()}
+    least = LEAST_SUSPECT * max(highest.values(), default=0)
+    ranked = [path for path in _rank(paths, about, defined, content, highest) if highest.get(path, 0) >= least or path in about]
+    left = (min(max_tokens, SUSPECT_TOKENS) if suspicions else max_tokens) * BYTES_PER_TOKEN
     chosen = []
     for path in ranked[:MOST_FILES]:
         try:
             text = sandbox.read(path).decode(errors="replace")
         except OSError:
             continue
-        file = ShownFile(path, text)
-        if utf8_size(text) > left:
-            weights = suspicions.get(path, NO_SUSPECTS)
+        file, weights = ShownFile(path, text), suspicions.get(path, NO_SUSPECTS)
+        if utf8_size(text) > min(left, WHOLE_BYTES if weights else left):
             file = ShownFile(path, excerpt_python(path, text, about, left, weights) if path.endswith(".py") else "", whole=False)
         if file.text or file.whole:
             chosen.append(file)

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 from codagent.protocols import Sandbox
-from codagent.repository.messages.repo_map import ShownFile, select_files
-from codagent.types import Profile, Task
+from codagent.repository.messages.first_message import MessageFacts
+from codagent.repository.messages.repo_map import select_files
+from codagent.types import Profile
 
 QUICK_S = 15.0  # traced, tests take up to three times as long
 
 
-def gather_shown(
-    sandbox: Sandbox, paths: Sequence[str], task: Task, profile: Profile, *, seconds_left: Callable[[], float]
-) -> tuple[str, tuple[ShownFile, ...]]:
-    """Run the checks of the task in the agent's sandbox, and return what they print and the likeliest of the files, best first.
+def add_shown(facts: MessageFacts, sandbox: Sandbox, profile: Profile, *, seconds_left: Callable[[], float]) -> MessageFacts:
+    """Run the checks of the task in the agent's sandbox, and add what they print, the likeliest files, best first, and the likeliest names.
 
     Where tests fail within `QUICK_S`, they run once more, and it is noted which functions run in them.
     """
     from codagent.repository.gate import try_checks
-    from codagent.repository.gate.suspects import SECONDS, find_suspects, weigh
+    from codagent.repository.gate.suspects import SECONDS, find_suspects, name_likely, weigh
 
-    began = time.monotonic()
+    task, began = facts.task, time.monotonic()
     output, passed = try_checks(sandbox, task.checks, profile, seconds_left=seconds_left)
     quick = time.monotonic() - began < QUICK_S
     suspects = find_suspects(sandbox, task.checks, seconds=min(SECONDS, seconds_left())) if quick and not passed else ()
-    return output, select_files(sandbox, paths, f"{task.instruction}\n{output}", profile.fill_tokens, weigh(suspects))
+    files = select_files(sandbox, facts.paths, f"{task.instruction}\n{output}", profile.fill_tokens, weigh(suspects))
+    return replace(facts, files=files, checks_output=output, likely=name_likely(suspects))

@@ -1,11 +1,13 @@
 """Which functions failing tests run, in the local sandbox."""
 
+import json
 import sys
 
 import pytest
 
-from codagent.repository.gate.suspects import MOST_WEIGHT, Suspect, find_suspects, weigh
-from codagent.repository.messages.shown import gather_shown
+from codagent.repository.gate.suspects import MOST_WEIGHT, Suspect, find_suspects, name_likely, weigh
+from codagent.repository.messages.first_message import MessageFacts
+from codagent.repository.messages.shown import add_shown
 from codagent.sandbox.local import LocalSandbox
 from codagent.types import Profile, Task
 
@@ -94,6 +96,16 @@ def test_what_only_failing_tests_run_comes_first(sandbox, check):
     assert "??" not in sandbox.run("git status --porcelain | grep -v __pycache__ | grep -v .pytest_cache", timeout=60).output
 
 
+def test_what_runs_only_to_show_a_failure_is_no_suspect(sandbox):
+    methods = "    def __repr__(self):\n        return name()\n\n    def __str__(self):\n        return repr(self)\n"
+    text = f"{methods}\n\ndef name():\n    return 'shop'\n"
+    sandbox.write("lib/shop.py", SHOP.replace("\n\ndef add", f"\n{text}\n\ndef add").encode())
+    sandbox.write("tests/test_shop.py", b"from lib.shop import Shop\n\n\ndef test_it():\n    assert Shop() == 3\n")
+    assert [suspect.name for suspect in find_suspects(sandbox, [CHECK])] == ["Shop.__init__"]
+    sandbox.write("tests/test_shop.py", b"from lib.shop import Shop\n\n\ndef test_it():\n    assert str(Shop()) == 3\n")
+    assert {suspect.name for suspect in find_suspects(sandbox, [CHECK])} == {"Shop.__init__", "Shop.__str__", "Shop.__repr__", "name"}
+
+
 def test_nothing_of_it_stays(sandbox, monkeypatch, tmp_path):
     monkeypatch.setattr("codagent.repository.gate.suspects.secrets.token_hex", lambda _: f"..{tmp_path}/traced")
     assert find_suspects(sandbox, [CHECK])
@@ -101,9 +113,24 @@ def test_nothing_of_it_stays(sandbox, monkeypatch, tmp_path):
 
 
 def test_weights_are_measured_by_the_likeliest():
-    suspects = [Suspect("a.py", 3, 0.4), Suspect("b.py", 9, 0.2), Suspect("a.py", 1, 0.01)]
+    suspects = [Suspect("a.py", 3, "f", 0.4), Suspect("b.py", 9, "g", 0.2), Suspect("a.py", 1, "h", 0.01)]
     assert weigh(suspects) == {"a.py": {3: MOST_WEIGHT, 1: 0}, "b.py": {9: MOST_WEIGHT / 2}}
     assert weigh([]) == {}
+
+
+def test_likely_functions_are_named_unless_there_are_many():
+    suspects = [Suspect("a.py", 3, "C.f", 0.4), Suspect("b.py", 9, "", 0.4), Suspect("c.py", 9, "g", 0.2), Suspect("a.py", 1, "h", 0.1)]
+    assert name_likely(suspects) == ("C.f", "g")
+    assert name_likely([Suspect("a.py", line, f"f{line}", 0.1) for line in range(5)]) == ()
+    assert name_likely([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("f", "f"), ("C.f", "C.f"), ("f.<locals>.g", "f"), ("<lambda>", ""), ("\x1b[0m`", ""), ("f" * 101, ""), (7, "")]
+)
+def test_a_name_from_the_sandbox_is_a_name(sandbox, monkeypatch, name, shown):
+    monkeypatch.setattr(sandbox, "read", lambda _: json.dumps({"failures": 1, "ran": [["a.py", 1, name, 1, 0]]}).encode())
+    assert find_suspects(sandbox, [CHECK])[0].name == shown
 
 
 def test_where_nothing_can_be_traced_there_are_no_suspects(sandbox):
@@ -115,7 +142,8 @@ def test_where_nothing_can_be_traced_there_are_no_suspects(sandbox):
 
 
 @pytest.mark.parametrize(
-    "left", ["", "[]", '{"failures": 0, "ran": [["a.py", 1, 1, 0]]}', '{"failures": 2, "ran": [["a.py"]]}', '{"failures": 2, "ran": 7}']
+    "left",
+    ["", "[]", '{"failures": 0, "ran": [["a.py", 1, "f", 1, 0]]}', '{"failures": 2, "ran": [["a.py"]]}', '{"failures": 2, "ran": 7}'],
 )
 def test_what_the_repository_writes_in_place_of_the_counts_does_no_harm(sandbox, monkeypatch, left):
     monkeypatch.setattr(sandbox, "read", lambda _: left.encode())
@@ -127,8 +155,10 @@ def test_a_function_that_no_output_names_is_shown(sandbox):
     sandbox.write("lib/shop.py", (SHOP + filler).encode())
     task = Task("t", "tests/test_shop.py::test_total fails", (CHECK,))
     profile = Profile(fill_tokens=500)
-    output, (shown, *_) = gather_shown(sandbox, ("lib/shop.py", "tests/test_shop.py"), task, profile, seconds_left=lambda: 100.0)
-    assert ("assert 4 == 3" in output, shown.path, shown.whole) == (True, "lib/shop.py", False)
+    facts = add_shown(MessageFacts(task, ("lib/shop.py", "tests/test_shop.py")), sandbox, profile, seconds_left=lambda: 100.0)
+    shown = facts.files[0]
+    assert ("assert 4 == 3" in facts.checks_output, shown.path, shown.whole) == (True, "lib/shop.py", False)
+    assert facts.likely[:2] == ("Shop.total", "add")
     assert "return sum(prices) + 1" in shown.text
     assert "def never" not in shown.text
 
@@ -138,8 +168,8 @@ def test_where_the_checks_pass_or_take_long_nothing_is_traced(sandbox, monkeypat
     monkeypatch.setattr("codagent.repository.messages.shown.QUICK_S", quick)
     monkeypatch.setattr("codagent.repository.gate.suspects.find_suspects", lambda *_, **__: pytest.fail("it is traced"))
     task = Task("t", "do it", (check,))
-    output, _ = gather_shown(sandbox, ("lib/shop.py",), task, Profile(fill_tokens=500), seconds_left=lambda: 9.0)
-    assert "passed" in output
+    facts = add_shown(MessageFacts(task, ("lib/shop.py",)), sandbox, Profile(fill_tokens=500), seconds_left=lambda: 9.0)
+    assert ("passed" in facts.checks_output or "failed" in facts.checks_output, facts.likely) == (True, ())
 
 
 def test_a_function_that_runs_as_its_module_is_imported_is_suspected_least(sandbox):

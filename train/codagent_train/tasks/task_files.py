@@ -11,6 +11,7 @@ from typing import Literal
 
 TaskSplit = Literal["train", "held-out"]
 PARTS: tuple[TaskSplit, ...] = ("train", "held-out")
+_MOST_TOLD = 3  # tests that fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,9 @@ class MadeTask:
 
 def write_instruction(failing: Mapping[str, str]) -> str:
     """Say what fails as a user would: which test, what it asks for and what comes instead. The place of the bug is not told."""
-    symptoms = "\n\n".join(f"{name} fails" + (f":\n{_indent(text)}" if text else ".") for name, text in failing.items())
+    told = [f"{name} fails" + (f":\n{_indent(text)}" if text else ".") for name, text in failing.items()]
+    more = [f"And {len(told) - _MOST_TOLD} more."] if len(told) > _MOST_TOLD else []
+    symptoms = "\n\n".join([*told[:_MOST_TOLD], *more])
     template = resources.files(__package__).joinpath("prompts/bug.md").read_text(encoding="utf-8")
     return template.strip().format(symptoms=symptoms)
 
