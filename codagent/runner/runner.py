@@ -109,7 +109,7 @@ class Runner:
         self._start_sandbox.read_setup()
         start_sandbox = partial(self._start_sandbox, on_output=display.on_output)
         with (
-            self._hold_folder(folder),
+            self._hold_folder(folder, f"codagent {'session' if spec.session else 'loop'} --resume {spec.loop_id}"),
             closing(SandboxPool(self._pool, start_sandbox, spec.loop_id, ahead=_AHEAD if spec.iterate else 0)) as sandboxes,
             closing(self._open_servers(spec, so_far, display)) as servers,
         ):
@@ -209,8 +209,8 @@ class Runner:
         return loop
 
     @contextmanager
-    def _hold_folder(self, folder: Path) -> Iterator[None]:
-        """Keep other processes out of the loop's folder; remove the folder when no record came to be."""
+    def _hold_folder(self, folder: Path, go_on: str) -> Iterator[None]:
+        """Keep other processes out of the loop's folder; remove the folder when no record came to be. The command `go_on` resumes it."""
         try:
             with Lock(folder / layout.LOCK) as lock:
                 if lock.took_over:
@@ -218,13 +218,13 @@ class Runner:
                 yield
         except OSError as error:
             if not self.root.is_dir():
-                again = f"in its present place, `codagent loop --resume {folder.name}` goes on"
+                again = f"in its present place, `{go_on}` goes on"
                 raise RecordError(f"{self.root} was moved or removed while {folder.name} was worked on; {again}") from error
             if error.errno not in _DISK_FULL:
                 raise
             where = error.filename or f"{folder} or {tempfile.gettempdir()}"
             message = f"the record could not be written: {where}: {error.strerror}"
-            raise RecordError(f"{message}; make room, then `codagent loop --resume {folder.name}`") from error
+            raise RecordError(f"{message}; make room, then `{go_on}`") from error
         finally:
             layout.remove_unrecorded(folder)
             with suppress(RepositoryError):  # the refs of a loop that never began keep a commit and harm nobody

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,14 +78,17 @@ def open_session(repo: Path, record: Path | None, seed: int | None, flags: dict[
     if settings.sandbox_setup:  # a person may be asked whether its set-up may run, while no input line is shown
         _ = chat.session
     screen.start()
-    try:
+    with ExitStack() as leaving:
+        leaving.callback(screen.stop)  # last: before, it would be over what is printed
+        leaving.callback(_close, chat)
         chat.run(screen, start)
-    finally:
-        left = chat.describe_left()
-        chat.close()
-        if left:
-            chat.view.say(left)
-        screen.stop()
+
+
+def _close(chat: Chat) -> None:
+    left = chat.describe_left()
+    chat.close()
+    if left:
+        chat.view.say(left)
 
 
 def _open_chat(root: Path, loops: Path, settings: Settings, flags: dict[str, Any], seed: int | None) -> tuple[Chat, Screen | PlainInput]:

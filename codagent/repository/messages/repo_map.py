@@ -53,9 +53,7 @@ def select_files(
     about = _NOT_FAILED.sub("", about)
     defined = _find_definitions(sandbox)
     content = _score_content(sandbox, about, [path for path in paths if path in defined])
-    highest = {path: max(weights.values()) for path, weights in suspicions.items()}
-    least = LEAST_SUSPECT * max(highest.values(), default=0)
-    ranked = [path for path in _rank(paths, about, defined, content, highest) if highest.get(path, 0) >= least or path in about]
+    ranked = _rank(paths, about, defined, content, {path: max(weights.values()) for path, weights in suspicions.items()})
     left = (min(max_tokens, SUSPECT_TOKENS) if suspicions else max_tokens) * BYTES_PER_TOKEN
     chosen = []
     for path in ranked[:MOST_FILES]:
@@ -89,6 +87,7 @@ def _rank(
     """Order the files that define something and are likely.
 
     These are files with suspects, the likeliest first, then those whose names are named, and those with most of the words in their text.
+    Beside files with suspects there are only those whose path is named, and the likeliest of the others.
     """
     words = set(re.findall(r"[A-Za-z_]\w+", about))
     named = {path: _score(path, about, words, defined[path]) for path in paths if path in defined}
@@ -100,7 +99,12 @@ def _rank(
     least = most_named / 2 if most_named else max((total[path] for path in sources), default=0.0) / 2
     scores = named if most_named else total
     likely = [path for path in sources if scores[path] >= least > 0 or content.get(path, 0.0) >= MOST_OF_IT]
-    likely += [path for path in suspicions if path not in likely and path in defined]
+    if suspicions:
+        least_suspected = LEAST_SUSPECT * max(suspicions.values())
+        suspected = [path for path in suspicions if path in defined and suspicions[path] >= least_suspected]
+        named_by_path = [path for path in likely if path in about]
+        others = sorted((path for path in likely if path not in about), key=lambda path: -total[path])
+        likely = list(dict.fromkeys([*suspected, *named_by_path, *others[:1]]))
     return sorted(likely, key=lambda path: (-suspicions.get(path, 0), -total[path]))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from codagent.repository.python_source import (
     PythonDefinition,
+    PythonFunction,
     begins_line,
     find_definitions,
     find_docstring,
@@ -40,7 +41,7 @@ def redefine(old: str, new: str) -> tuple[str, tuple[str, ...]]:
     before, after = parse_python(old), parse_python(new)
     names = _names(after.body)
     if _has_all_of(before, after):
-        return new, tuple(names)
+        return _restore_docstrings(split_python(new), 0, _pair(before.body, after.body), old, new), tuple(names)
     changes = list(_changes(before.body, after.body, old, new))
     existing = set(_names(before.body))
     for owner, methods in _find_owners(before, after):
@@ -92,15 +93,33 @@ def _describe_arguments(node: PythonDefinition) -> str:
 
 def _replacement(target: PythonDefinition, node: PythonDefinition, old: str, new: str) -> _Change:
     lines = split_python(_indent(_source(node, new), " " * target.col_offset))
-    keeps = not isinstance(node, ast.ClassDef) and ast.get_docstring(node) is None and begins_line(node.body[0], split_python(new))
-    theirs = split_python(old)
-    if keeps and (docstring := "".join(theirs[at] for at in find_docstring(target, theirs)).replace("\r\n", "\n").lstrip()):
-        at = start_of(node.body[0]) - start_of(node)
+    text = _restore_docstrings(lines, start_of(node), _pair([target], [node]), old, new)
+    return _Change(start_of(target), target.end_lineno or target.lineno, text)
+
+
+def _pair(before: Sequence[ast.stmt], after: Sequence[ast.stmt]) -> Iterator[tuple[PythonFunction, PythonFunction]]:
+    """Yield each function and method of `after` with its namesake, in order, the old one first."""
+    for node in find_definitions(after):
+        target = _find_namesake(before, node)
+        if isinstance(target, ast.ClassDef) and isinstance(node, ast.ClassDef):
+            yield from _pair(target.body, node.body)
+        elif isinstance(target, PythonFunction) and isinstance(node, PythonFunction):
+            yield target, node
+
+
+def _restore_docstrings(lines: list[str], first: int, pairs: Iterable[tuple[PythonFunction, PythonFunction]], old: str, new: str) -> str:
+    """Return `lines`, which begin with line `first` of `new`, with the old docstring of each function that has none any more."""
+    lines, theirs, ours = [*lines], split_python(old), split_python(new)
+    for target, node in reversed([*pairs]):
+        docstring = "".join(theirs[at] for at in find_docstring(target, theirs)).replace("\r\n", "\n").lstrip()
+        if not docstring or ast.get_docstring(node) is not None or not begins_line(node.body[0], ours):
+            continue
+        at = start_of(node.body[0]) - first
         indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
         while not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#"):
             at -= 1
         lines.insert(at, f"{indent}{docstring}")
-    return _Change(start_of(target), target.end_lineno or target.lineno, "".join(lines))
+    return "".join(lines)
 
 
 def _additions(before: Sequence[ast.stmt], after: Sequence[ast.stmt], existing: set[str], new: str) -> Iterator[_Change]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -303,6 +304,15 @@ def test_a_call_that_is_to_be_approved_is_asked_about_and_the_question_can_be_st
         terminal.wait_for("Done.")
         terminal.send("/quit")
         assert terminal.read_to_the_end() == 0
+
+
+def test_a_full_disk_names_the_command_that_goes_on(open_session):
+    with open_session(["long " * 50_000]) as terminal:
+        terminal.wait_for(READY)
+        resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))  # as on a disk that is full
+        terminal.send("hello")
+        terminal.wait_for("make room, then `codagent session --resume ")
+        assert terminal.read_to_the_end() == 7
 
 
 def test_the_latest_output_is_shown_in_full(open_session):

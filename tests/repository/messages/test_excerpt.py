@@ -122,3 +122,41 @@ def test_an_excerpt_as_an_answer_changes_nothing():
     shown = show("assert Basket([]).total() == 1")
     assert "bought" not in shown
     assert redefine(MODULE, shown)[0] == MODULE
+
+
+DESCRIBED = '''\
+def short(value):
+    """Halve it."""
+    return value / 2
+
+
+class Scale:
+    def long(self, value):
+        """Double it.
+
+        It is not halved.
+        """
+        return value * 2
+
+    def only(self):
+        """Nothing is done.
+
+        Nothing.
+        """
+'''
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_long_docstring_is_left_out_and_an_answer_without_it_keeps_it(end):
+    text = DESCRIBED.replace("\n", end)
+    shown = show("short(1) long(1) only(1)", text=text)
+    assert ("Halve it" in shown, "Double it" in shown, "Nothing is done" in shown) == (True, False, True)
+    assert f"    def long(self, value):{end}        return value * 2{end}" in shown
+    assert redefine(text, shown)[0].replace("\r\n", "\n") == DESCRIBED
+
+
+def test_much_less_likely_functions_are_not_shown_beside_suspects():
+    lines = MODULE.splitlines()
+    suspicions = {lines.index("def gross(net):") + 1: 8, lines.index("def odd(values):") + 1: 2}
+    shown = excerpt_python("shop/prices.py", MODULE, "it fails", 10_000, suspicions)
+    assert ("def gross" in shown, "def odd" in shown) == (True, False)

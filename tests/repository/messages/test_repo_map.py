@@ -86,6 +86,28 @@ def test_where_no_name_is_named_the_text_decides(sandbox):
     assert select_paths(sandbox, paths, about, 1000) == ("pkg/errors.py",)
 
 
+def test_beside_files_with_suspects_come_those_that_are_named_by_path_and_the_likeliest_other(sandbox):
+    paths = add(
+        sandbox,
+        pkg__core="def solve(): ...\n",
+        pkg__less="def help_it(): ...\n",
+        pkg__table="def table(): ...\ndef row(): ...\ndef column(): ...\n",
+        pkg__word="def row(): ...\n",
+        pkg__whole="def row(): ...\n",
+    )
+    suspects = {"pkg/less.py": {1: 3}, "pkg/core.py": {1: 8}}
+    chosen = select_files(sandbox, paths, "the table lacks a row and a column; see pkg/whole.py", 1000, suspects)
+    assert sorted(file.path for file in chosen) == ["pkg/core.py", "pkg/table.py", "pkg/whole.py"]
+
+
+@pytest.mark.parametrize("suspected", [True, False])
+def test_of_a_file_with_suspects_less_is_shown(sandbox, suspected):
+    filler = "".join(f"\n\ndef other_{number}():\n    return {number}\n" for number in range(60))
+    paths = add(sandbox, pkg__core=f"def solve():\n    return 1\n{filler}")
+    (shown,) = select_files(sandbox, paths, "solve is wrong", 2000, {"pkg/core.py": {1: 8}} if suspected else {})
+    assert (shown.whole, "def solve" in shown.text, "def other_3" in shown.text) == (not suspected, True, not suspected)
+
+
 def test_a_word_that_all_files_have_says_less_than_a_rare_one(sandbox):
     texts = {f"pkg__f{n}": f"def f{n}(): return 'value of the list'\n" for n in range(6)}
     paths = add(sandbox, **texts, pkg__odd="def odd(): return 'a stale entry of the list'\n")
