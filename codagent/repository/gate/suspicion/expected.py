@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
 from codagent.repository.gate.suspicion.reach import Change, parse
@@ -32,12 +33,14 @@ class Expectations:
             if path in self.data and before:
                 lines.append(f"{path}: the tests read this file")
             names = sorted(name for module, name in self.values if module == path)
-            lines += [f"{path}: the tests compare with {n}" for n in names if _definition(before, n) != _definition(now, n)]
+            was, becomes = (parse(before), parse(now)) if names else (None, None)
+            lines += [f"{path}: the tests compare with {n}" for n in names if _definition(was, n) != _definition(becomes, n)]
         return lines
 
 
 def read_expectations(paths: Sequence[str], read: Callable[[str], bytes], scripts: Iterable[str] = ()) -> Expectations:
     """Read what the tests among `paths`, and the scripts that checks run, use."""
+    load = cache(lambda module: parse(read(module)))  # tests take many names from few modules
     known, judges = set(paths), [path for path in {*paths, *scripts} if path.endswith(".py") and (path in scripts or TESTS.search(path))]
     values: set[tuple[str, str]] = set()
     data: set[str] = set()
@@ -46,17 +49,17 @@ def read_expectations(paths: Sequence[str], read: Callable[[str], bytes], script
         tree = parse(read(path))
         if tree is None:
             continue
-        imports = [(module, name) for module, name in _imports(tree, path, known) if module not in scripts]
+        imports = [(module, name) for module, name in dict.fromkeys(_imports(tree, path, known)) if module not in scripts]
         compared, judging = (
             set(_compared_names(tree)),
             {*_parametrising_names(tree), *_comparing_names(tree, {name: module for module, name in imports})},
         )
         values |= {(module, name) for module, star in imports if star == "*" for name in _foreign_names(tree)}
         for module, name in imports:
-            source = read(module)
-            if "pytest" in _imported_roots(source):
+            used = load(module)
+            if "pytest" in _imported_roots(used):
                 helpers.add(module)
-            elif (name.rpartition(".")[2] in compared and _is_value(source, name)) or name in judging or _is_helper(source, name):
+            elif (name.rpartition(".")[2] in compared and _is_value(used, name)) or name in judging or _is_helper(used, name):
                 values.add((module, name))
         if imports or not _RUNNERS.isdisjoint(name.partition("/")[0] for name, _, _ in _import_names(tree, path)):
             data |= _named_data(tree, known)  # a test that runs no code judges the files themselves
@@ -158,24 +161,23 @@ def _named_data(tree: ast.Module, known: set[str]) -> set[str]:
     return listed | {file for file in files if file in names or PurePosixPath(file).name in names}
 
 
-def _imported_roots(source: bytes) -> set[str]:
-    tree = parse(source) or ast.Module([], [])
-    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+def _imported_roots(tree: ast.Module | None) -> set[str]:
+    imports = [node for node in (tree.body if tree else ()) if isinstance(node, (ast.Import, ast.ImportFrom))]
     names = [node.module or "" if isinstance(node, ast.ImportFrom) else alias.name for node in imports for alias in node.names]
     return {name.partition(".")[0] for name in names}
 
 
-def _definitions(source: bytes, name: str) -> list[ast.stmt]:
+def _definitions(tree: ast.Module | None, name: str) -> list[ast.stmt]:
     """Return the statements that define a name of a module, or of a class in it."""
-    body: Sequence[ast.stmt] = (parse(source) or ast.Module([], [])).body
+    body: Sequence[ast.stmt] = tree.body if tree else ()
     owner, _, name = name.rpartition(".")
     if owner:
         body = [statement for node in body if isinstance(node, ast.ClassDef) and node.name == owner for statement in node.body]
     return [node for node in body if name in _defined_names(node)]
 
 
-def _definition(source: bytes, name: str) -> str:
-    return "\n".join(ast.unparse(node) for node in _definitions(source, name))
+def _definition(tree: ast.Module | None, name: str) -> str:
+    return "\n".join(ast.unparse(node) for node in _definitions(tree, name))
 
 
 def _defined_names(node: ast.stmt) -> set[str]:
@@ -185,13 +187,13 @@ def _defined_names(node: ast.stmt) -> set[str]:
     return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
 
 
-def _is_value(source: bytes, name: str) -> bool:
-    return any(not isinstance(node, _DEFINITIONS) for node in _definitions(source, name))
+def _is_value(tree: ast.Module | None, name: str) -> bool:
+    return any(not isinstance(node, _DEFINITIONS) for node in _definitions(tree, name))
 
 
-def _is_helper(source: bytes, name: str) -> bool:
+def _is_helper(tree: ast.Module | None, name: str) -> bool:
     """Whether a name is that of a function that does nothing but compare what it is given."""
-    return any(isinstance(node, _DEFINITIONS) and _compares_arguments(node) for node in _definitions(source, name))
+    return any(isinstance(node, _DEFINITIONS) and _compares_arguments(node) for node in _definitions(tree, name))
 
 
 def _compares_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
