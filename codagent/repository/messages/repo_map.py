@@ -100,12 +100,11 @@ def _rank(
     scores = named if most_named else total
     likely = [path for path in sources if scores[path] >= least > 0 or content.get(path, 0.0) >= MOST_OF_IT]
     if suspicions:
-        least_suspected = LEAST_SUSPECT * max(suspicions.values())
-        suspected = [path for path in suspicions if path in defined and suspicions[path] >= least_suspected]
-        named_by_path = [path for path in likely if path in about]
+        least_weight = LEAST_SUSPECT * max(suspicions.values())
         others = sorted((path for path in likely if path not in about), key=lambda path: -total[path])
-        likely = list(dict.fromkeys([*suspected, *named_by_path, *others[:1]]))
-    return sorted(likely, key=lambda path: (-suspicions.get(path, 0), -total[path]))
+        suspected = {path for path, weight in suspicions.items() if path in defined and weight >= least_weight}
+        likely = [*suspected.union(others[:1], (path for path in likely if path in about))]
+    return sorted(likely, key=lambda path: (-suspicions.get(path, 0), -total[path], path))
 
 
 def _score(path: str, about: str, words: set[str], defined: set[str]) -> int:
