@@ -1,14 +1,16 @@
 """What a run will take, worked out by hand, and what cannot fit."""
 
 from dataclasses import replace
+from math import ceil
 
 import pytest
 from msgspec import structs
 
 from codagent.errors import UsageError
+from codagent_train.data.records.row_lengths import RowLengths
 from codagent_train.policy.size.config_size import require_size
 from codagent_train.policy.size.model_size import TINY, ModelSize
-from codagent_train.recipe.schema import BatchConfig, read_recipe
+from codagent_train.recipe.schema import BatchConfig, SourcesConfig, read_recipe
 from codagent_train.run_dir import checkpoints
 from codagent_train.training import estimate, hardware
 
@@ -43,6 +45,33 @@ def test_a_real_environment_takes_longer_and_half_the_turns_about_half_of_it():
     about, most = estimate.estimate_work(smoke, share=0.5), estimate.estimate_work(smoke)
     assert 100 < about.longest < most.longest < smoke.replies.context_tokens
     assert 0.4 < about.trained / most.trained < 0.7
+
+
+def test_packs_of_records_take_the_rows_that_are_there():
+    mixed = structs.replace(
+        TOY, sources=SourcesConfig(play=1, replay=2, imitate=1), batch=BatchConfig(packs=2, group_size=4, microbatches=2)
+    )
+    all_play, found = estimate.estimate_work(mixed), estimate.estimate_work(mixed, recorded=RowLengths(per_loop=1000, longest=1500))
+    assert (found.read, found.written) == (ceil(all_play.read / 4), ceil(all_play.written / 4))
+    assert found.trained == ceil(all_play.trained / 4 + 8 * 1000 * 3 / 4)
+    assert (found.longest, found.microbatch) == (min(1500, mixed.replies.context_tokens), max(found.longest, ceil(found.trained / 2)))
+    only = structs.replace(mixed, sources=SourcesConfig(play=0, imitate=1))
+    found = estimate.estimate_work(only, recorded=RowLengths(per_loop=1000, longest=1500))
+    assert (found.read, found.written, found.trained) == (0, 0, 8000)
+
+
+def test_the_time_counts_the_layers_that_learn_and_the_type_that_is_computed_with(monkeypatch):
+    asked = []
+    monkeypatch.setattr(hardware, "measure_speed", lambda _device, dtype, _threads, rows: asked.append((dtype, rows)) or 1000.0)
+    deep = ModelSize(10**6, ((10, 10),) * 4, hidden=10, layers=4, vocabulary=100, cached=8, beside=50)
+    work = replace(estimate.estimate_work(TOY), read=0, written=0, trained=100)
+    times = {
+        layers: estimate.estimate_seconds(structs.replace(TOY, policy=structs.replace(TOY.policy, layers=layers, bf16=True)), deep, work)
+        for layers in (0, 1)
+    }
+    multiplied = 4 * 100 + 100 * 10
+    assert times == {0: multiplied * 6 * 100 / 1000, 1: multiplied * 3 * 100 / 1000}
+    assert {dtype for dtype, _ in asked} == {"bfloat16"}
 
 
 def test_all_parameters_have_a_gradient_and_two_moments():

@@ -6,7 +6,7 @@ factors and the share of the head were measured on SmolLM2-135M in float32; they
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from codagent.agent.notes import ATTEMPTS, THINKING_TOKENS
 from codagent.errors import UsageError
 from codagent.text import BYTES_PER_TOKEN
+from codagent_train.data.records.row_lengths import RowLengths, measure_rows
 from codagent_train.environments import keycode
 from codagent_train.environments.make import make_pack, max_turns, vocabulary_of
 from codagent_train.policy.size.model_size import ModelSize
@@ -69,11 +70,11 @@ class EpisodeLength:
     sample: int  # in its training sample
 
 
-def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
+def estimate_work(recipe: Recipe, *, share: float = 1.0, recorded: RowLengths | None = None) -> Work:
     """Estimate the tokens of a step.
 
     `share`, from 0 to 1, is how much of its turns an episode takes and how much of its `max_tokens` a reply. Tokens of text are estimated
-    from its bytes, and rather too high.
+    from its bytes, and rather too high. `recorded` are the rows of the recipe's records; None: it has none, or all packs count as played.
     """
     environment, batch, replies = recipe.environment, recipe.batch, recipe.replies
     turns = max_turns(environment)
@@ -89,7 +90,19 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0) -> Work:
         loops * (environment.tasks * a + (environment.tasks - 1) * b) for a, b in zip(_sums(solve), _sums(notes), strict=True)
     )
     longest = max(solve.sample, notes.sample if environment.tasks > 1 else 0)
-    return Work(read, written, learned, max(longest, ceil(learned / batch.microbatches)), longest, loops)
+    played = Work(read, written, learned, 0, longest, loops)
+    work = _mix(played, recipe, recorded) if recorded else played
+    return replace(work, microbatch=max(work.longest, ceil(work.trained / batch.microbatches)))
+
+
+def _mix(played: Work, recipe: Recipe, recorded: RowLengths) -> Work:
+    """Return the work of a step whose packs are of several sources, by their weights. `played` is that of a step that is all play."""
+    sources = recipe.sources
+    own, shown, kept = sources.play + sources.redo, sources.teacher + sources.lessons, sources.replay + sources.imitate
+    total = own + shown + kept
+    trained = (played.trained * (own + shown) + played.loops * recorded.per_loop * kept) / total
+    longest = max(played.longest if own + shown else 0, min(recorded.longest, recipe.replies.context_tokens) if kept else 0)
+    return Work(ceil(played.read * own / total), ceil(played.written * own / total), ceil(trained), 0, longest, played.loops)
 
 
 def estimate_episode(prompt: int, state: int, reply: int, turns: int, room: int) -> EpisodeLength:
@@ -107,7 +120,7 @@ def estimate_memory(recipe: Recipe, model: ModelSize, step: Work) -> Memory:
     size = 4 if on_cpu else 2  # bytes of a number that is computed with
     masters = 4 if rank == 0 and not on_cpu else 0  # weights that are trained are float32; a GPU computes with copies in bfloat16
     trained = count_trained_parameters(model, recipe.policy) * 4
-    kept = (_KEPT_LORA if rank else _KEPT) * model.outputs * size
+    kept = (_KEPT_LORA if rank else _KEPT) * model.outputs * size * _share_of_layers(model, recipe.policy)
     if not on_cpu:  # gradient checkpointing keeps the inputs of all layers and the outputs of one
         kept = kept / model.layers + model.layers * model.hidden * size
     tile = min(step.microbatch, _TILE_TOKENS) * min(model.vocabulary, _TILE_WORDS) * (4 * _TILES if on_cpu else 8)
@@ -138,25 +151,39 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
     et al. 2020, arXiv 2001.08361).
     """
     device, threads = recipe.policy.device, recipe.policy.threads
-    passes = 4 if recipe.policy.lora_rank else 6
+    passes = 2 + (2 if recipe.policy.lora_rank else 4) * _share_of_layers(model, recipe.policy)
     if device == "cuda":
         passes += 2  # gradient checkpointing repeats the forward pass
+    dtype = "bfloat16" if device == "cuda" or recipe.policy.bf16 else "float32"
     read, written = (0, 0) if recipe.engine.name == "vllm" else (step.read, step.written)
-    wide, narrow = hardware.measure_speed(device, threads, 512), hardware.measure_speed(device, threads, min(step.loops, 512))
-    return model.parameters * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
+    wide, narrow = (hardware.measure_speed(device, dtype, threads, rows) for rows in (512, min(step.loops, 512)))
+    multiplied = sum(out * inputs for out, inputs in model.linears) + model.vocabulary * model.hidden
+    return multiplied * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
 
 
 def count_trained_parameters(model: ModelSize, policy: PolicyConfig) -> int:
     """Count the parameters that are trained: of the adapter, of the last `layers` layers, or all."""
-    share = min(policy.layers, model.layers) / model.layers if policy.layers else 1.0
+    share = _share_of_layers(model, policy)
     if policy.lora_rank:
         return round(share * sum(policy.lora_rank * (out + inputs) for out, inputs in model.linears))
     return round(share * sum(out * inputs for out, inputs in model.linears)) if policy.layers else model.parameters
 
 
+def _share_of_layers(model: ModelSize, policy: PolicyConfig) -> float:
+    return min(policy.layers, model.layers) / model.layers if policy.layers else 1.0
+
+
+def _measure_records(recipe: Recipe) -> RowLengths | None:
+    """Measure the records that a recipe names. None: it learns from none, or they are not there yet."""
+    folders = [Path(folder) for folder in recipe.records.folders]
+    used = recipe.sources.replay + recipe.sources.imitate > 0 and all(folder.exists() for folder in folders)
+    return measure_rows(folders) if used else None
+
+
 def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
     """Raise UsageError, with the numbers, when the memory or the disk is not expected to suffice for a run."""
-    need, free = estimate_memory(recipe, model, estimate_work(recipe, share=EXPECTED)), hardware.free_memory(recipe.policy.device)
+    work = estimate_work(recipe, share=EXPECTED, recorded=_measure_records(recipe))
+    need, free = estimate_memory(recipe, model, work), hardware.free_memory(recipe.policy.device)
     if need.total > free:
         raise UsageError(
             f"the run takes about {format_bytes(need.total)} of memory, and {format_bytes(free)} are free: {_describe_memory(need)};"
@@ -180,7 +207,8 @@ def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
         free = f"of {format_bytes(hardware.free_memory(recipe.policy.device))} free"
     except UsageError:
         free = ""
-    expected, largest = estimate_work(recipe, share=EXPECTED), estimate_work(recipe)
+    recorded = _measure_records(recipe)
+    expected, largest = (estimate_work(recipe, share=share, recorded=recorded) for share in (EXPECTED, 1.0))
     need, worst = estimate_memory(recipe, model, expected), estimate_memory(recipe, model, largest)
     trained = count_trained_parameters(model, recipe.policy)
     disk = f"{checkpoints.count_to_come(out)} times {format_bytes(checkpoint_bytes(recipe, model))} for checkpoints"

@@ -33,7 +33,7 @@ def free_disk(out: Path) -> int:
     return shutil.disk_usage(nearest).free
 
 
-def measure_speed(device: str, threads: int, rows: int) -> float:
+def measure_speed(device: str, dtype: str, threads: int, rows: int) -> float:
     """Measure the operations per second of a matrix product with `rows` rows. Takes `_MEASURED_S` seconds or a little more.
 
     With few rows, the speed is limited by reading the matrix from memory.
@@ -41,9 +41,8 @@ def measure_speed(device: str, threads: int, rows: int) -> float:
     import torch
 
     torch.set_num_threads(threads)
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     width, at_once = _WIDTH[device], _AT_ONCE[device]
-    left, right = (torch.randn(count, width, device=device, dtype=dtype) for count in (rows, width))
+    left, right = (torch.randn(count, width, device=device, dtype=getattr(torch, dtype)) for count in (rows, width))
     times: list[float] = []
     end = time.monotonic() + _MEASURED_S
     while not times or time.monotonic() < end:
