@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from codagent.errors import UsageError
+from codagent.repository import git
 from codagent.session.exchange import accept, undo
+from codagent.session.parts import choose_parts, split_words
 from codagent.session.session import Session
 from codagent.text import join_names
 
@@ -27,16 +30,25 @@ def run_line(session: Session, line: str) -> str:
     if rest.strip() and not COMMANDS[name].hint:
         return f"/{name} takes nothing after it, so nothing was done."
     session.open()
-    return COMMANDS[name].run(session, rest.strip())
+    try:
+        return COMMANDS[name].run(session, rest.strip())
+    except UsageError as error:
+        return f"Nothing was done: {error}."
 
 
-def accept_work(session: Session, _: str = "") -> str:
-    """Apply the work that is not accepted so far to the person's files, and say how that went."""
-    if session.history.change() is None:
+def accept_work(session: Session, wanted: str = "") -> str:
+    """Apply the work that is not accepted so far to the person's files, and say how that went. `wanted` names its parts; "": all of it.
+
+    Raises UsageError for a part that is not there.
+    """
+    change = session.history.change()
+    if change is None:
         return "Nothing was changed that is not accepted already."
-    if conflicts := accept(session):
+    parts = choose_parts(git.list_changed(session.runner.root, *change), split_words(wanted)) if wanted else None
+    if conflicts := accept(session, parts):
         return f"Nothing was applied: you and the agent changed the same lines of {join_names(conflicts)}."
-    return "The changes are in your files now; /undo takes them back."
+    rest = " The rest is not accepted so far." if session.history.change() else ""
+    return f"The changes are in your files now; /undo takes them back.{rest}"
 
 
 def _undo(session: Session, _: str) -> str:
@@ -68,7 +80,7 @@ def _clear(session: Session, _: str) -> str:
 
 
 COMMANDS = {
-    "apply": EditorCommand("take the changes over into your files", accept_work),
+    "apply": EditorCommand("take the changes over into your files", accept_work, "[PATH[:HUNK,…]…]"),
     "undo": EditorCommand("take back what was applied last", _undo),
     "discard": EditorCommand("drop the changes that are not accepted", _discard),
     "check": EditorCommand("run the checks on the work as it is", _check),

@@ -184,6 +184,25 @@ def test_what_is_not_accepted_stays_in_the_sandbox(connect, root, answer):
     assert "/discard takes nothing after it, so nothing was done" in editor.said
 
 
+def test_parts_of_the_work_are_applied(connect, root):
+    wrote = [call("write", path=f"{name}/new.txt", content="new\n") for name in ("one", "two")]
+
+    async def talk():
+        async with connect([MEND, *wrote, "Done."], "not-yet") as (editor, connection):
+            session = (await connection.new_session(cwd=str(root), mcp_servers=[])).session_id
+            await ask(connection, session, "write")
+            await ask(connection, session, "/apply three")
+            await ask(connection, session, "/apply one answer.txt:1")
+            there = [(root / name).exists() for name in ("one/new.txt", "two/new.txt")]
+            await ask(connection, session, "/apply")
+        return editor, there
+
+    editor, there = asyncio.run(talk())
+    assert (there, (root / "answer.txt").read_text(), (root / "two/new.txt").exists()) == ([True, False], "right\n", True)
+    assert "three is not in the change; it has answer.txt, one/new.txt, two/new.txt" in editor.said
+    assert editor.said.count("The rest is not accepted so far.") == 1
+
+
 def test_a_turn_is_cancelled_in_a_command_and_the_session_goes_on(connect, root):
     async def talk():
         async with connect([call("bash", command="echo begun > new.txt; sleep 60"), "I go on."], "not-yet") as (editor, connection):

@@ -14,13 +14,13 @@ import pytest
 from codagent.cli.options import read_limits
 from codagent.cli.session.chat import Chat
 from codagent.cli.session.commands import table
-from codagent.cli.session.commands.slash_command import quote_word
 from codagent.cli.session.input.screen import PlainInput
 from codagent.cli.session.view.ink import Ink
 from codagent.cli.session.view.meter import short_number
 from codagent.cli.session.view.view import View
 from codagent.runner.spec import Person
 from codagent.session.opening import begin
+from codagent.session.parts import quote_word
 from codagent.settings.settings import McpServer
 from codagent.store import layout
 from codagent.store.record import load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,16 +18,3 @@ class Command:
     what: str  # in a few words, for /help
     run: Callable[[Chat, str], None]
     arguments: str = ""  # how they are written; "": there are none
-
-
-def split_words(text: str) -> list[str]:
-    """Split what follows a command at its spaces. Quotes keep a word with spaces together."""
-    try:
-        return shlex.split(text)
-    except ValueError:  # a quotation mark or backslash that stands for itself
-        return text.split()
-
-
-def quote_word(word: str) -> str:
-    """Write a word so that `split_words` returns it."""
-    return word if split_words(word) == [word] else shlex.quote(word)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from codagent.cli.session.commands.slash_command import Command, quote_word, split_words
+from codagent.cli.session.commands.slash_command import Command
 from codagent.cli.session.view.ink import clean
 from codagent.cli.session.view.view import describe_outcome
 from codagent.cli.terminal.paint import paint
-from codagent.errors import UsageError
 from codagent.repository import git
 from codagent.session.exchange import accept, make_branch, start_over, undo
+from codagent.session.parts import choose_parts, quote_word, split_words
 from codagent.text import join_names
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def _diff(chat: Chat, argument: str) -> None:
         return
     root, view, words = chat.options.root, chat.view, split_words(argument)
     if paths := [word for word in words if word != "all"]:
-        change = change[0], git.select(root, *change, _choose(git.list_changed(root, *change), paths))
+        change = change[0], git.select(root, *change, choose_parts(git.list_changed(root, *change), paths))
     view.print(clean(git.diff(root, *change, stat=True)).rstrip("\n"))
     lines = paint(git.diff(root, *change), color=view.ink.color).split("\n")
     if "all" in words or len(lines) <= _LINES:
@@ -58,7 +56,7 @@ def _apply(chat: Chat, argument: str) -> None:
         start_over(chat.session)
         chat.ask(f"Do this again, on the files as they are now: {chat.session.history.turns[-1].task.instruction}")
     else:
-        chosen = _choose(git.list_changed(chat.options.root, *change), paths) if paths else None
+        chosen = choose_parts(git.list_changed(chat.options.root, *change), paths) if paths else None
         conflicts = accept(chat.session, chosen, markers=bool(flags))
         if conflicts and not flags:
             _offer_ways_out(chat, conflicts, paths)
@@ -80,28 +78,6 @@ def _tell_accepted(chat: Chat, marked: Sequence[str]) -> None:
     chat.view.say(f"these changes are in your files now{markers}; /undo takes them back")
     if rest := chat.session.history.change():
         chat.tell_change(*rest)
-
-
-def _choose(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[str, Collection[int] | None]:
-    """Return the parts that the words name: PATH for a whole file or folder, "." for all, PATH:1,3 for its first and third hunk.
-
-    Raises UsageError for a word that names none.
-    """
-    chosen: dict[str, Collection[int] | None] = {}
-    for word in words:
-        path, _, numbers = word.rpartition(":") if re.fullmatch(r".+:\d+(,\d+)*", word) else (word, "", "")
-        path = posixpath.normpath(path)
-        files = [file for file in changed if path == "." or f"{file.path}/".startswith(f"{path}/")]
-        hunks = [int(number) - 1 for number in numbers.split(",")] if numbers else None
-        if not files or (hunks is not None and not all(0 <= hunk < len(files[0].hunks) for hunk in hunks)):
-            raise UsageError(f"{word} is not in the change; it has {join_names(map(_describe_file, changed))}")
-        chosen |= {file.path: hunks for file in files}
-    return chosen
-
-
-def _describe_file(file: git.ChangedFile) -> str:
-    hunks = f" ({len(file.hunks)} hunks)" if len(file.hunks) > 1 else ""
-    return f"{quote_word(file.path)}{hunks}"
 
 
 def _undo(chat: Chat, _: str) -> None:
