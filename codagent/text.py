@@ -172,8 +172,10 @@ def describe_iteration(number: int, tries: int, limit: int) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 step`, `2 steps`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: `1 step`, `2 steps`, `2 replies`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} " + (f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s")
 
 
 def first_argument(call: ToolCall) -> str:

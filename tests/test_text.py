@@ -1,6 +1,7 @@
 import pytest
 
 from codagent.text import (
+    count,
     count_bytes,
     encode_text,
     first_argument,
@@ -175,3 +176,11 @@ def test_a_sequence_without_an_end_hides_no_other_line():
 )
 def test_names_in_a_sentence_are_bounded_and_no_sentences(names, sentence):
     assert join_names(names, 3) == sentence
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [(1, "reply", "1 reply"), (0, "reply", "0 replies"), (2, "key", "2 keys"), (1234, "step", "1,234 steps"), (2, "copy", "2 copies")],
+)
+def test_a_number_comes_with_its_noun(number, noun, said):
+    assert count(number, noun) == said

@@ -11,7 +11,7 @@ from typing import Any
 
 from codagent.errors import ContextOverflow, ModelError, UsageError
 from codagent.protocols import OnText, ignore_text
-from codagent.text import BYTES_PER_TOKEN
+from codagent.text import BYTES_PER_TOKEN, count
 from codagent.types import Message, Reply, Sampling, Step, Tool, ToolCall
 
 _MOST_SECONDS = 3600.0  # that a reply may take
@@ -71,7 +71,7 @@ class Scripted:
     def reply(self, messages: tuple[Message, ...], tools: tuple[Tool, ...], sampling: Sampling, on_text: OnText = ignore_text) -> Reply:
         del tools, sampling
         if self._next == len(self._replies):
-            raise ModelError(f"the script of {self._name} has ended after {self._next} {'reply' if self._next == 1 else 'replies'}")
+            raise ModelError(f"the script of {self._name} has ended after {count(self._next, 'reply')}")
         cue = self._replies[self._next]
         if cue.context is not None and messages != cue.context:
             raise ContextOverflow(f"reply {self._next + 1} of {self._name} was given to a shorter context")

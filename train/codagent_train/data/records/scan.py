@@ -17,6 +17,7 @@ from typing import Any
 
 from codagent.store.codec import encode
 from codagent.store.trainable import parse_policy, untrainable_reason
+from codagent.text import count
 from codagent.types import Loop, Reply, Step
 from codagent_train.data import credit
 from codagent_train.data.records.finder import Rejection, find_record_files, iter_unique
@@ -68,7 +69,7 @@ class ScanResult:
             f"rows     {self.sample_count}, out of {self.trained_replies} replies",
         ]
         counted = Counter((rejection.kind, rejection.reason) for rejection in self.rejections)
-        lines += [f"refused  {count} {_plural(kind, count)}: {reason}" for (kind, reason), count in sorted(counted.items())]
+        lines += [f"refused  {count(number, kind)}: {reason}" for (kind, reason), number in sorted(counted.items())]
         named = [f"         {rejection.where}: {rejection.reason}" for rejection in self.rejections if rejection.kind != "reply"]
         return "\n".join([*lines, *named])
 
@@ -233,7 +234,3 @@ def _read_group_name(file: Path) -> str:
             return str(json.loads(opened.readline())["loop"]["group"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return file.resolve().parent.name
-
-
-def _plural(kind: str, count: int) -> str:
-    return kind if count == 1 else {"reply": "replies"}.get(kind, f"{kind}s")
