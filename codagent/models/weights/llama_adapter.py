@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,7 @@ BASE_KEY = "codagent.base"  # what records call the weights of the base
 SOURCE_KEY = "codagent.base_source"  # a name of the catalogue, or the path of a GGUF file
 POLICY_KEY = "codagent.policy"  # what records call the trained weights
 TRAINED_KEY = "codagent.trained_on"
+ANSWERS_KEY = "codagent.answers"  # a key of `catalog.ANSWERS`
 FOLDER = "adapters"  # in the folder of the weights
 _NVIDIA = Path("/dev/nvidiactl")
 _EXPORT = "import sys; sys.argv[0] = 'codagent-train'; from codagent_train.cli import main; main()"
@@ -36,12 +37,12 @@ class LlamaAdapter:
     source: str  # a name of the catalogue, or the path of a GGUF file
     policy: str  # what records call the weights with the adapter
     trained_on: str  # in a line; "": not known
+    answers: str = ""  # how it learned to answer, a key of `catalog.ANSWERS`; "": as its base
 
     @property
     def profile(self) -> Profile | None:
         """How the base is best worked with. None: it is not in the catalogue."""
-        entry = catalog.find_entry(self.source)
-        return entry.profile if entry else None
+        return _profile_of(self.source, self.answers)
 
     def find_base(self, weights: Path) -> Path:
         """Return the file of the base. `weights` is the folder that `pull` downloads to.
@@ -66,7 +67,7 @@ def read_adapter(file: Path) -> LlamaAdapter:
     if not (texts.get(BASE_KEY) and texts.get(SOURCE_KEY)):
         raise UsageError(f"{file} does not say which base it belongs to; write it with `codagent-train export RUN --to gguf-adapter`")
     policy = texts.get(POLICY_KEY) or name_weights(file)
-    return LlamaAdapter(file, texts[BASE_KEY], texts[SOURCE_KEY], policy, texts.get(TRAINED_KEY, ""))
+    return LlamaAdapter(file, texts[BASE_KEY], texts[SOURCE_KEY], policy, texts.get(TRAINED_KEY, ""), texts.get(ANSWERS_KEY, ""))
 
 
 @cache
@@ -98,8 +99,21 @@ def find_profile(path: Path) -> Profile | None:
 
     None: they were not imported from one.
     """
-    entry = catalog.find_entry(str(_read_card(_find_checkpoint(path)).get("source", "")))
-    return entry.profile if entry else None
+    checkpoint = _find_checkpoint(path)
+    return _profile_of(str(_read_card(checkpoint).get("source", "")), _read_answers(checkpoint))
+
+
+def _profile_of(source: str, answers: str) -> Profile | None:
+    entry = catalog.find_entry(source)
+    return replace(entry.profile, tools=catalog.ANSWERS.get(answers, entry.profile.tools)) if entry else None
+
+
+def _read_answers(checkpoint: Path) -> str:
+    """Return how the run of a checkpoint learned to answer. "": it does not say."""
+    try:
+        return str(json.loads((checkpoint.parent / "run.json").read_text(encoding="utf-8"))["policy"]["answers"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def list_adapters(weights: Path) -> list[LlamaAdapter]:

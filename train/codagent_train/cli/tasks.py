@@ -72,6 +72,9 @@ def repair(
     ] = "embedded:qwen2.5-coder-0.5b",
     sandbox: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.")] = None,
     jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Loops side by side.")] = 2,
+    answers: Annotated[
+        Literal["functions", "edits"], typer.Option(help="Answer in whole functions, or in the lines that change.")
+    ] = "functions",
 ) -> None:
     """Record repairs of the tasks for training, for `imitate`.
 
@@ -82,7 +85,7 @@ def repair(
     from codagent_train.data.supervised.repairs import RepairRequest, record_repairs
 
     access = Access(allow=AllowedSetups(allowed_file(os.environ)))
-    passed, tasks = record_repairs(RepairRequest(made, record, model, sandbox, jobs), access, say)
+    passed, tasks = record_repairs(RepairRequest(made, record, model, sandbox, jobs, answers), access, say)
     print(f"{record}: {passed} of {tasks} tasks repaired")
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from codagent.errors import UsageError
 from codagent.models.weights import catalog
 from codagent.models.weights.embedded import name_weights
-from codagent.models.weights.llama_adapter import BASE_KEY, POLICY_KEY, SOURCE_KEY, TRAINED_KEY
+from codagent.models.weights.llama_adapter import ANSWERS_KEY, BASE_KEY, POLICY_KEY, SOURCE_KEY, TRAINED_KEY
 from codagent.store.codec import decode
 from codagent_train.files import atomic_output, refuse_unreadable, require_empty
 from codagent_train.policy import gguf
@@ -105,6 +105,7 @@ def _gguf_adapter(out: Path, source: WeightsRef, origin: WeightsOrigin, template
         SOURCE_KEY: origin.card.source if origin.entry else str(template.resolve()),
         POLICY_KEY: source.name,
         TRAINED_KEY: describe_training(recipe) if recipe else "",
+        ANSWERS_KEY: recipe.policy.answers if recipe else "",
     }
     with atomic_output(out) as unfinished:
         write_gguf_adapter(unfinished, source.adapter, base=template, facts=facts)

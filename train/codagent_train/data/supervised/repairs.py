@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache, partial
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any
 from codagent.errors import CodagentError
 from codagent.fleet.budget import FleetBudget
 from codagent.fleet.jobs import LoopJob, RecordedLoops, run_jobs
+from codagent.models.weights.catalog import ANSWERS
 from codagent.protocols import OnText, ignore_text
 from codagent.repository import git
 from codagent.repository.python_source import find_definitions, find_docstring, parse_python, split_python, start_of
+from codagent.repository.tools import EDIT
 from codagent.runner.display import SilentDisplay
 from codagent.runner.executor import Executor, LocalExecutor
 from codagent.runner.launch import LaunchOptions
@@ -46,6 +48,7 @@ class RepairRequest:
     model: str  # whose prompts and whose form of an answer the loops have, embedded:NAME
     sandbox: str | None = None  # its name; None: the usual one
     jobs: int = 2  # loops side by side
+    answers: str = "functions"  # a key of `catalog.ANSWERS`
 
 
 def record_repairs(request: RepairRequest, access: Access, say: Callable[[str], None]) -> tuple[int, int]:
@@ -78,22 +81,47 @@ def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: 
         )
         settings = merge_layers(read_layer(root / "codagent.toml", repository=True), chosen)
         loops = layout.make_loops_dir(layout.home_dir(root, request.records))
-        opening = partial(_open_repairer, write_repair(root, task))
+        opening = partial(_open_repairer, write_repair(root, task, request.answers), request.answers)
         launch = LaunchOptions(root, loops, settings, access, display, lambda _: display, executor=executor, open_model=opening)
         pattern = LoopSpec("", "", read_tasks(find_task_file(request.made, task)).tasks, iterate=True, start_commit=task.start)
         yield LoopJob(task.id, launch, pattern, Person(settings, b"", say), recorded=read_recorded(loops).find(pattern))
 
 
-def write_repair(root: Path, task: MadeTask) -> str:
-    """Return an answer that undoes the bug of a task: what is wrong in a sentence or two, and the function as it was, in a block.
+def write_repair(root: Path, task: MadeTask, answers: str = "functions") -> str:
+    """Return an answer that undoes the bug of a task, in a form of `catalog.ANSWERS`. `root` is the repository of the task.
 
-    A method stands in its class, without the rest of the class. `root` is the repository of the task.
+    In functions: what is wrong in a sentence or two, and the function as it was, in a block; a method stands in its class, without the rest
+    of the class. In edits: where the bug is, and the lines that change, with as many around them as make them the only ones in the file.
     """
     broken, whole = (split_python(git.read_file(root, commit, task.path).decode()) for commit in (task.start, SOURCE))
     changes = [change for change in SequenceMatcher(None, broken, whole, autojunk=False).get_opcodes() if change[0] != "equal"]
+    if answers == "edits":
+        edits = [_widen(broken, whole, change[1:]) for change in changes]
+        parts = "\n".join(f"<<<<<<<\n{old}=======\n{new}>>>>>>>" for old, new in edits)
+        return f"The bug is in `{task.function}`.\n\n```{EDIT.name} {task.path}\n{parts}\n```"
     said = " ".join(_describe(broken[first:last], whole[start:end]) for _, first, last, start, end in changes)
     place = changes[0][3] if changes else 0
     return f"In `{task.function}`, {said}\n\n```python\n{_cut_out(whole, task.function.split('.'), place)}\n```"
+
+
+def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, int, int]) -> tuple[str, str]:
+    """Return the lines of a change as they are and as they must be, with lines around them until they stand in the file but once."""
+    first, last, start, end = change
+    file = "".join(broken)
+    above = True
+    while not (old := "".join(broken[first:last]).rstrip("\r\n")).strip() or file.count(old) > 1:
+        if above and first:
+            first, start = first - 1, start - 1
+        elif last < len(broken):
+            last, end = last + 1, end + 1
+        elif not first:
+            break
+        above = not above
+    return _end_lines(broken[first:last]), _end_lines(whole[start:end])
+
+
+def _end_lines(lines: Sequence[str]) -> str:
+    return "".join(line.rstrip("\r\n") + "\n" for line in lines)
 
 
 def _describe(wrong: Sequence[str], right: Sequence[str]) -> str:
@@ -125,8 +153,11 @@ def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
     return text
 
 
-def _open_repairer(answer: str, settings: Settings, access: Access, profile: Profile | None = None, **_: object) -> OpenedModel:
-    return OpenedModel(_Repairer(answer), profile or find_profile(settings, access), Price(0.0, 0.0))
+def _open_repairer(
+    answer: str, answers: str, settings: Settings, access: Access, profile: Profile | None = None, **_: object
+) -> OpenedModel:
+    own = replace(find_profile(settings, access), tools=ANSWERS[answers])
+    return OpenedModel(_Repairer(answer), profile or own, Price(0.0, 0.0))
 
 
 class _Repairer:
