@@ -1,5 +1,7 @@
 """How the first message for a small model ends: with what is wanted, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from codagent.models.tool_calls.formats import find_shown_files
@@ -46,3 +48,6 @@ def test_where_a_file_is_shown_in_parts_nobody_is_asked_for_the_whole():
     part, script = ShownFile("a.py", "def f(): ...\n", whole=False), ShownFile("b.js", "let b\n")
     assert "```python" in answer_form([part, script], SMALL)
     assert "```write b.js" in answer_form([script], SMALL)
+    edits = replace(SMALL, tools=("edit", "finish"))
+    assert "in one ```edit a.py block" in answer_form([part, script], edits)
+    assert "in one ```edit PATH block" in answer_form([], edits)

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
+from msgspec import structs
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
@@ -15,9 +17,12 @@ from codagent.errors import UsageError
 from codagent.models.open import find_adapter, open_model, profile_for
 from codagent.models.weights import llama_adapter
 from codagent.models.weights.embedded import Embedded
+from codagent_train.recipe.schema import read_recipe
+from codagent_train.run_dir.checkpoints import begin_run
 from tests.train.policy.tiny_gguf import PROFILE, one_kind, reply, written
 from tests.train.serving.asking import recomputed
 
+TOY = read_recipe("toy")
 pytestmark = pytest.mark.usefixtures("hushed")
 
 
@@ -86,6 +91,19 @@ def test_where_there_is_a_gpu_transformers_serves_a_run_as_its_base_is_best_work
     (base / "codagent.json").write_text(json.dumps(card | {"source": "smollm2-135m"}))
     (run / "adapter_config.json").write_text(json.dumps(settings | {"base_model_name_or_path": str(base)}))
     assert profile_for(f"adapter:{run}") == profile_for(f"adapter:{base}") == profile_for("embedded:smollm2-135m")
+
+
+@one_kind
+@pytest.mark.parametrize(("answers", "tools"), [("edits", ("edit", "finish")), ("functions", ("define", "write", "finish"))])
+def test_an_adapter_is_asked_as_it_learned_to_answer(imported, tmp_path, monkeypatch, answers, tools):
+    run = Path(shutil.copytree(imported, tmp_path / "run"))
+    begin_run(run, structs.replace(TOY, policy=structs.replace(TOY.policy, weights=str(imported / "base"), answers=answers)))
+    card = json.loads((imported / "base/codagent.json").read_text())
+    adapter = llama_adapter.read_adapter(written(run / "checkpoint-1", tmp_path / "a.gguf", "gguf-adapter"))
+    assert adapter.answers == answers
+    monkeypatch.setattr(llama_adapter, "_read_card", lambda _: card | {"source": "smollm2-135m"})
+    assert replace(adapter, source="smollm2-135m").profile == llama_adapter.find_profile(run)
+    assert llama_adapter.find_profile(run).tools == tools
 
 
 @one_kind

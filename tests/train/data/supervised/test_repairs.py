@@ -1,12 +1,16 @@
 """Repairs of made tasks, recorded in the local sandbox."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from codagent.errors import UsageError
+from codagent.models.tool_calls.fenced import find_calls
 from codagent.repository import git
+from codagent.repository.tools import EDIT
 from codagent.repository.tools.python_edit import redefine
+from codagent.repository.tools.replace import replace_text
 from codagent.runner.model import Access
 from codagent.store.record import load
 from codagent_train.data.supervised.imitation import iter_imitable
@@ -87,6 +91,37 @@ def test_a_repair_says_what_is_wrong_and_gives_back_the_file(right, wrong, funct
     assert redefine(git.read_file(root, task.start, "box.py").decode(), code)[0] == git.read_file(root, SOURCE, "box.py").decode()
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "lines"),
+    [
+        ("> 9", ">= 9", 1),
+        ("        if self.size > 9:\n            return True\n", "", 1),
+        ("    return seconds", "    seconds = 0\n    return seconds", 2),
+        ("            return True", "            return False", 1),
+        ("return False\n", "False\n", 2),  # a part of other lines
+        ("seconds + 1", "seconds - 1", 1),
+        ("import os", "import sys", 1),
+        ("def short(): return 1\n", "def short(): return 2\n", 1),
+        ("> 9:\n            return True\n        return False\n\n    @full.setter", "> 8:\n            return True\n\n    @full.setter", 2),
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_an_edit_gives_the_lines_that_change_as_they_stand_in_the_file_once(right, wrong, lines, ends, tmp_path):
+    whole = WHOLE.replace("\n", ends)
+    assert right in WHOLE
+    root, task = make_task(tmp_path, WHOLE.replace(right, wrong).replace("\n", ends), "Box.full", whole)
+    answer = write_repair(root, task, "edits")
+    assert answer.startswith("The bug is in `Box.full`.\n\n```edit box.py\n<<<<<<<\n")
+    text = git.read_file(root, task.start, "box.py").decode()
+    calls = find_calls(answer, [EDIT])
+    for _, arguments in calls:
+        old = json.loads(arguments)["old"]
+        assert len(old.split("\n")) <= lines
+        text, report = replace_text(text, old, json.loads(arguments)["new"])
+        assert report == "replaced 1 match"
+    assert text == whole
+
+
 def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_path, monkeypatch):  # noqa: F811
     out, tasks, _ = made
     monkeypatch.chdir(out.parent)
@@ -105,6 +140,19 @@ def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_p
     assert record_repairs(wanted, Access(), lines.append) == (len(train), len(train))
     assert len(list(tmp_path.glob("**/record.jsonl"))) == len(train)
     assert not lines
+
+
+def test_the_prompts_ask_for_edits_where_the_answers_are_edits(made, tmp_path):  # noqa: F811
+    out, tasks, _ = made
+    wanted = RepairRequest(out, tmp_path, "embedded:qwen2.5-coder-0.5b", "local", answers="edits")
+    passed, count = record_repairs(wanted, Access(), print)
+    assert passed == count == len([task for task in tasks if task.part == "train"])
+    for file in tmp_path.glob("**/record.jsonl"):
+        loop = load(file)
+        (attempt,) = iter_imitable(loop)
+        assert "what they must be, in one ```edit " in attempt.prompt[-1].content
+        assert [call.name for call in attempt.steps[0].reply.message.tool_calls] == ["edit"]
+        assert loop.settings["profile"]["tools"] == ["edit", "finish"]
 
 
 def test_what_does_not_pass_is_told(made, tmp_path, monkeypatch):  # noqa: F811

@@ -105,11 +105,14 @@ def write_repair(root: Path, task: MadeTask, answers: str = "functions") -> str:
 
 
 def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, int, int]) -> tuple[str, str]:
-    """Return the lines of a change as they are and as they must be, with lines around them until they stand in the file but once."""
+    """Return the lines of a change as they are and as they must be, with lines around them until they stand in the file but once.
+
+    Neither is empty.
+    """
     first, last, start, end = change
     file = "".join(broken)
     above = True
-    while not (old := "".join(broken[first:last]).rstrip("\r\n")).strip() or file.count(old) > 1:
+    while not (old := "".join(broken[first:last]).rstrip("\r\n")).strip() or start == end or file.count(old) > 1:
         if above and first:
             first, start = first - 1, start - 1
         elif last < len(broken):
