@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from codagent.repository.tools.text_file import find_line_end, find_text, set_line_ends
@@ -13,7 +14,8 @@ def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
     """Replace the only occurrence of `old` in `content`. Returns the result and a note; the result is None when nothing was replaced.
 
     Lines are put in with the line ends of the file; where these differ, with the end of the line that is replaced. The last line keeps its
-    newline. If `old` does not occur, lines are compared again with straight quotes and without trailing space.
+    newline. If `old` does not occur, lines are compared again with straight quotes and without trailing space; and then wherever the first
+    line is indented to, where `new` is moved as far as `old`.
     """
     if error := _find_error(content, old, new):
         return None, error
@@ -44,20 +46,46 @@ def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]
     lines, stripped = split_lines(content), re.sub("\r\n", "\n", old).strip("\n")
     alike = [_normalise(line) for line in lines]
     pattern = [_normalise(line) for line in stripped.split("\n")] if stripped else []
-    matches = [at for at in range(len(lines) - len(pattern) + 1) if alike[at : at + len(pattern)] == pattern] if pattern else []
+    matches, wanted, how = _find(alike, pattern), re.sub("\r\n", "\n", new).strip("\n"), "quotes or trailing space"
+    if not matches and any(pattern):
+        matches, how = _find_moved(alike, pattern), "indentation"
+        wanted = _move(wanted, _indent(pattern), _indent(alike[matches[0] :])) if len(matches) == 1 else wanted
     if len(matches) == 1:
         start, end = matches[0], matches[0] + len(pattern)
         ending = _line_end_at(content, sum(map(len, lines[:start])))
         last = ending if lines[end - 1].endswith("\n") else ""
-        wanted = re.sub("\r\n", "\n", new).strip("\n")
         body = wanted.replace("\n", ending) + last if wanted else ""
         changed = _keep_last_newline(content, "".join([*lines[:start], body, *lines[end:]]))
-        return changed, "replaced 1 match (it differed in quotes or trailing space)"
+        return changed, f"replaced 1 match (it differed in {how})"
     if matches:
         return None, f"`old` occurs {len(matches)} times, in lines {', '.join(str(at + 1) for at in matches)}; take more lines around it"
     near = get_close_matches(next((line for line in pattern if line.strip()), ""), alike, n=1, cutoff=0.6)
     hint = f"; the nearest line is {alike.index(near[0]) + 1}: {near[0].strip()[:120]}" if near else ""
     return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
+
+
+def _find(lines: Sequence[str], pattern: Sequence[str]) -> list[int]:
+    """Return where the lines of a pattern stand, if it has any."""
+    return [at for at in range(len(lines) - len(pattern) + 1) if lines[at : at + len(pattern)] == pattern] if pattern else []
+
+
+def _find_moved(lines: Sequence[str], pattern: Sequence[str]) -> list[int]:
+    """Return where the lines of a pattern stand when all of them are indented by more or by less."""
+    begins = [at for at in range(len(lines) - len(pattern) + 1) if lines[at].lstrip() == pattern[0].lstrip()]
+    moved = {at: _move("\n".join(pattern), _indent(pattern), _indent(lines[at:])).split("\n") for at in begins}
+    return [at for at in begins if lines[at : at + len(pattern)] == moved[at]]
+
+
+def _move(text: str, before: str, after: str) -> str:
+    """Indent each line by `after` in place of `before`; one that is indented by less has what is left of `after`."""
+    if before.startswith(after):
+        return re.sub(f"^{before.removeprefix(after)}", "", text, flags=re.MULTILINE)
+    return re.sub(r"^(?=.)", after.removeprefix(before), text, flags=re.MULTILINE) if after.startswith(before) else text
+
+
+def _indent(lines: Sequence[str]) -> str:
+    """Return what the first line is indented by."""
+    return lines[0][: len(lines[0]) - len(lines[0].lstrip())]
 
 
 def _line_end_at(content: str, start: int) -> str:

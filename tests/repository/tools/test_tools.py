@@ -82,10 +82,41 @@ def test_edit_tolerates_quotes_and_trailing_space(content, old, new, result):
     assert tools.replace_text(content, old, new)[0] == result
 
 
+IN_CLASS = "class A:\n    def f(self):\n        if x:\n            return 1\n        return 2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "old", "new", "result"),
+    [
+        (IN_CLASS, "if x:\n    return 1\n", "if y:\n    return 1\n", IN_CLASS.replace("if x", "if y")),  # copied without its indentation
+        (
+            IN_CLASS,
+            "            if x:\n                return 1",
+            "            if y:\n                z()",
+            IN_CLASS.replace("x:\n            return 1", "y:\n            z()"),
+        ),
+        (IN_CLASS, "\treturn 2", "\treturn 3", IN_CLASS),  # tabs for spaces: not the same
+        (
+            IN_CLASS,
+            "def f(self):\n    if x:\n",
+            "def f(self):\n\n    # y\n    if x:\n",
+            IN_CLASS.replace("self):\n", "self):\n\n        # y\n"),
+        ),
+        ("if a:\r\n    b = 1\r\n", "        b = 1\n", "        b = 2\n        c = 3\n", "if a:\r\n    b = 2\r\n    c = 3\r\n"),
+        (IN_CLASS, "      if x:\n        return 1\n", "", IN_CLASS),  # moved by 2 and by 4: not the same
+    ],
+)
+def test_edit_finds_lines_that_are_indented_by_more_or_less(content, old, new, result):
+    changed, report = tools.replace_text(content, old, new)
+    assert (changed or content) == result
+    assert "0 matches" in report if changed is None else report == "replaced 1 match (it differed in indentation)"
+
+
 @pytest.mark.parametrize(
     ("content", "old", "said"),
     [
         ("a\nb\na\n", "a", "occurs 2 times, in lines 1, 3"),
+        ("  a\nb\n    a\n", "      a\n", "occurs 2 times, in lines 1, 3"),
         ("def total(xs):\n", "def totl(xs):", "0 matches); the nearest line is 1: def total(xs):"),
         ("a\n", "", "`old` is empty"),
         ("a\n", "new", "are the same"),
