@@ -72,4 +72,4 @@ def _shorten(failure: Sequence[str], detail: _Detail) -> list[str]:
     errors = [line for line in explains if line.startswith("E")]
     kept = [line for line in explains if not line.startswith("E") or line in errors[: detail.errors]]
     output = [line for line in lines[printed:] if line.strip()]
-    return [header, *code[len(code) - detail.code :][: detail.code], *kept, *output[: detail.printed]]
+    return [header, *code[max(0, len(code) - detail.code) :], *kept, *output[: detail.printed]]

@@ -160,6 +160,11 @@ def format_usd(usd: float | None, *, decimals: int = 2) -> str:
     return f"${usd:,.{decimals}f}"
 
 
+def read_indent(line: str) -> str:
+    """Return what a line is indented by."""
+    return line[: len(line) - len(line.lstrip())]
+
+
 def first_line(text: str, max_chars: int) -> str:
     """Take the first line of a text, at most `max_chars` of it, and mark with "…" that there is more."""
     line, _, rest = text.strip().partition("\n")

@@ -6,6 +6,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from codagent.errors import UsageError
 from codagent.repository import git
@@ -25,11 +26,13 @@ def quote_word(word: str) -> str:
     return word if split_words(word) == [word] else shlex.quote(word)
 
 
-def choose_parts(changed: Sequence[git.ChangedFile], words: Sequence[str]) -> dict[str, Collection[int] | None]:
+def choose_parts(root: Path, change: tuple[str, str], words: Sequence[str]) -> dict[str, Collection[int] | None]:
     """Return the parts that the words name: PATH for a whole file or folder, "." for all, PATH:1,3 for its first and third hunk.
 
-    They are numbers of hunks by path, as `git.select` takes them. Raises UsageError for a word that names none.
+    They are numbers of hunks by path, as `git.select` takes them. `change` is two commits, the one before first. Raises UsageError for a
+    word that names none.
     """
+    changed = git.list_changed(root, *change)
     chosen: dict[str, Collection[int] | None] = {}
     for word in words:
         path, _, numbers = word.rpartition(":") if re.fullmatch(r".+:\d+(,\d+)*", word) else (word, "", "")

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from codagent.errors import UsageError
-from codagent.repository import git
 from codagent.session.exchange import accept, undo
 from codagent.session.parts import choose_parts, split_words
 from codagent.session.session import Session
@@ -44,7 +43,7 @@ def accept_work(session: Session, wanted: str = "") -> str:
     change = session.history.change()
     if change is None:
         return "Nothing was changed that is not accepted already."
-    parts = choose_parts(git.list_changed(session.runner.root, *change), split_words(wanted)) if wanted else None
+    parts = choose_parts(session.runner.root, change, split_words(wanted)) if wanted else None
     if conflicts := accept(session, parts):
         return f"Nothing was applied: you and the agent changed the same lines of {join_names(conflicts)}."
     rest = " The rest is not accepted so far." if session.history.change() else ""

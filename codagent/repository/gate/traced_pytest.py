@@ -67,7 +67,7 @@ class Tracer:
         rows = [
             (code.co_filename[len(self._root) :], code.co_firstlineno, getattr(code, "co_qualname", code.co_name), *both)
             for code, both in counts.items()
-            if code.co_filename.startswith(self._root) and code.co_flags & CO_OPTIMIZED  # no module, no class
+            if self._is_own(code) and code.co_flags & CO_OPTIMIZED  # no module, no class
         ]
         with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123
             json.dump({"failures": self._failures, "ran": rows}, opened)
@@ -76,13 +76,13 @@ class Tracer:
         if self._printing is frame and event == "return":
             self._printing = None
         elif event == "call" and self._printing is None:
-            if frame.f_code.co_name == "__repr__" and not self._is_own(frame.f_back):
+            if frame.f_code.co_name == "__repr__" and not (frame.f_back and self._is_own(frame.f_back.f_code)):
                 self._printing = frame
             else:
                 self._seen.add(frame.f_code)
 
-    def _is_own(self, frame: FrameType | None) -> bool:
-        return frame is not None and frame.f_code.co_filename.startswith(self._root)
+    def _is_own(self, code: CodeType) -> bool:
+        return code.co_filename.startswith(self._root)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from codagent.repository.python_source import (
     split_python,
     start_of,
 )
-from codagent.text import utf8_size
+from codagent.text import read_indent, utf8_size
 
 _LEFT_OUT = "# …"
 _LEAST_QUOTED = 8  # characters of a line that tells where it is from
@@ -112,8 +112,7 @@ def _render(parts: Sequence[_Part], lines: Sequence[str]) -> str:
         if part.owner and part.owner != owner:
             shown += [*_gap(lines[at : part.owner.start]), *lines[part.owner.start : part.owner.end_of_head]]
             at = part.owner.end_of_head
-        owner, first = part.owner, lines[part.start]
-        indent = first[: len(first) - len(first.lstrip())]
+        owner, indent = part.owner, read_indent(lines[part.start])
         first_line = max(at, part.start)  # statements may share a line
         shown += [*_gap(lines[at : part.start], indent), *(lines[n] for n in range(first_line, part.end) if n not in part.docstring)]
         at = part.end

@@ -18,6 +18,7 @@ from codagent.repository.python_source import (
     split_python,
     start_of,
 )
+from codagent.text import read_indent
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _restore_docstrings(lines: list[str], first: int, pairs: Iterable[tuple[Pyth
         if not docstring or ast.get_docstring(node) is not None or not begins_line(node.body[0], ours):
             continue
         at = start_of(node.body[0]) - first
-        indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+        indent = read_indent(lines[at])
         while not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#"):
             at -= 1
         lines.insert(at, f"{indent}{docstring}")

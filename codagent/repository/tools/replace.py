@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from codagent.repository.tools.text_file import find_line_end, find_text, set_line_ends
-from codagent.text import split_lines
+from codagent.text import read_indent, split_lines
 
 
 def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
@@ -49,7 +49,7 @@ def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]
     matches, wanted, how = _find(alike, pattern), re.sub("\r\n", "\n", new).strip("\n"), "quotes or trailing space"
     if not matches and any(pattern):
         matches, how = _find_moved(alike, pattern), "indentation"
-        wanted = _move(wanted, _indent(pattern), _indent(alike[matches[0] :])) if len(matches) == 1 else wanted
+        wanted = _move(wanted, read_indent(pattern[0]), read_indent(alike[matches[0]])) if len(matches) == 1 else wanted
     if len(matches) == 1:
         start, end = matches[0], matches[0] + len(pattern)
         ending = _line_end_at(content, sum(map(len, lines[:start])))
@@ -71,9 +71,9 @@ def _find(lines: Sequence[str], pattern: Sequence[str]) -> list[int]:
 
 def _find_moved(lines: Sequence[str], pattern: Sequence[str]) -> list[int]:
     """Return where the lines of a pattern stand when all of them are indented by more or by less."""
-    begins = [at for at in range(len(lines) - len(pattern) + 1) if lines[at].lstrip() == pattern[0].lstrip()]
-    moved = {at: _move("\n".join(pattern), _indent(pattern), _indent(lines[at:])).split("\n") for at in begins}
-    return [at for at in begins if lines[at : at + len(pattern)] == moved[at]]
+    text, indent = "\n".join(pattern), read_indent(pattern[0])
+    begins = [at for at, line in enumerate(lines) if line.lstrip() == pattern[0].lstrip()]
+    return [at for at in begins if lines[at : at + len(pattern)] == _move(text, indent, read_indent(lines[at])).split("\n")]
 
 
 def _move(text: str, before: str, after: str) -> str:
@@ -81,11 +81,6 @@ def _move(text: str, before: str, after: str) -> str:
     if before.startswith(after):
         return re.sub(f"^{before.removeprefix(after)}", "", text, flags=re.MULTILINE)
     return re.sub(r"^(?=.)", after.removeprefix(before), text, flags=re.MULTILINE) if after.startswith(before) else text
-
-
-def _indent(lines: Sequence[str]) -> str:
-    """Return what the first line is indented by."""
-    return lines[0][: len(lines[0]) - len(lines[0].lstrip())]
 
 
 def _line_end_at(content: str, start: int) -> str:

@@ -123,8 +123,9 @@ def check(
         return
     config = read_recipe(name, weights=_find_weights(weights))
     model = require_size(name_base(config.policy.weights))
-    print(estimate.describe(config, model, out))
-    estimate.check_fits(config, model, out)
+    recorded = estimate.measure_records(config)
+    print(estimate.describe(config, model, out, recorded))
+    estimate.check_fits(config, model, out, recorded)
 
 
 def _find_weights(weights: str | None) -> str | None:
@@ -145,7 +146,7 @@ def _fits(recipe: Recipe, out: Path) -> None:
     weights = name_base(recipe.policy.weights)
     here = model_size(weights)
     if model := here or size_by_config(weights):
-        estimate.check_fits(recipe, model, out)
+        estimate.check_fits(recipe, model, out, estimate.measure_records(recipe))
     else:
         say(f"it is not known whether the run fits: the weights {weights} are not on this machine as safetensors")
     if not here and not Path(weights).exists():

@@ -104,16 +104,19 @@ def _share_of_layers(model: ModelSize, policy: PolicyConfig) -> float:
     return min(policy.layers, model.layers) / model.layers if policy.layers else 1.0
 
 
-def _measure_records(recipe: Recipe) -> RowLengths | None:
+def measure_records(recipe: Recipe) -> RowLengths | None:
     """Measure the records that a recipe names. None: it learns from none, or they are not there yet."""
     folders = [Path(folder) for folder in recipe.records.folders]
     used = recipe.sources.replay + recipe.sources.imitate > 0 and all(folder.exists() for folder in folders)
     return measure_rows(folders) if used else None
 
 
-def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
-    """Raise UsageError, with the numbers, when the memory or the disk is not expected to suffice for a run."""
-    work = estimate_work(recipe, share=EXPECTED, recorded=_measure_records(recipe))
+def check_fits(recipe: Recipe, model: ModelSize, out: Path, recorded: RowLengths | None = None) -> None:
+    """Raise UsageError, with the numbers, when the memory or the disk is not expected to suffice for a run.
+
+    `recorded` is what `measure_records` returned.
+    """
+    work = estimate_work(recipe, share=EXPECTED, recorded=recorded)
     need, free = estimate_memory(recipe, model, work), hardware.free_memory(recipe.policy.device)
     if need.total > free:
         raise UsageError(
@@ -128,17 +131,16 @@ def check_fits(recipe: Recipe, model: ModelSize, out: Path) -> None:
         )
 
 
-def describe(recipe: Recipe, model: ModelSize, out: Path) -> str:
+def describe(recipe: Recipe, model: ModelSize, out: Path, recorded: RowLengths | None = None) -> str:
     """Describe in lines for a person what a run needs. The speed is measured, which takes about a second.
 
-    On a machine without the device of the recipe, the time and the free memory are left out.
+    `recorded` is what `measure_records` returned. On a machine without the device of the recipe, the time and the free memory are left out.
     """
     steps = recipe.learning.steps
     try:
         free = f"of {format_bytes(hardware.free_memory(recipe.policy.device))} free"
     except UsageError:
         free = ""
-    recorded = _measure_records(recipe)
     expected, largest = (estimate_work(recipe, share=share, recorded=recorded) for share in (EXPECTED, 1.0))
     need, worst = estimate_memory(recipe, model, expected), estimate_memory(recipe, model, largest)
     trained = count_trained_parameters(model, recipe.policy)

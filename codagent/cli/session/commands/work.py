@@ -33,7 +33,7 @@ def _diff(chat: Chat, argument: str) -> None:
         return
     root, view, words = chat.options.root, chat.view, split_words(argument)
     if paths := [word for word in words if word != "all"]:
-        change = change[0], git.select(root, *change, choose_parts(git.list_changed(root, *change), paths))
+        change = change[0], git.select(root, *change, choose_parts(root, change, paths))
     view.print(clean(git.diff(root, *change, stat=True)).rstrip("\n"))
     lines = paint(git.diff(root, *change), color=view.ink.color).split("\n")
     if "all" in words or len(lines) <= _LINES:
@@ -56,7 +56,7 @@ def _apply(chat: Chat, argument: str) -> None:
         start_over(chat.session)
         chat.ask(f"Do this again, on the files as they are now: {chat.session.history.turns[-1].task.instruction}")
     else:
-        chosen = choose_parts(git.list_changed(chat.options.root, *change), paths) if paths else None
+        chosen = choose_parts(chat.options.root, change, paths) if paths else None
         conflicts = accept(chat.session, chosen, markers=bool(flags))
         if conflicts and not flags:
             _offer_ways_out(chat, conflicts, paths)

@@ -34,6 +34,7 @@ from codagent.store.price import Price
 from codagent.text import BYTES_PER_TOKEN
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 from codagent_train.policy.chat_text import parse_reply
+from codagent_train.recipe.values import AnswersName
 from codagent_train.tasks.generate import read_tasks_made
 from codagent_train.tasks.start import SOURCE
 from codagent_train.tasks.task_files import MadeTask, find_task_file
@@ -48,7 +49,7 @@ class RepairRequest:
     model: str  # whose prompts and whose form of an answer the loops have, embedded:NAME
     sandbox: str | None = None  # its name; None: the usual one
     jobs: int = 2  # loops side by side
-    answers: str = "functions"  # a key of `catalog.ANSWERS`
+    answers: AnswersName = "functions"
 
 
 def record_repairs(request: RepairRequest, access: Access, say: Callable[[str], None]) -> tuple[int, int]:
@@ -87,7 +88,7 @@ def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: 
         yield LoopJob(task.id, launch, pattern, Person(settings, b"", say), recorded=read_recorded(loops).find(pattern))
 
 
-def write_repair(root: Path, task: MadeTask, answers: str = "functions") -> str:
+def write_repair(root: Path, task: MadeTask, answers: AnswersName = "functions") -> str:
     """Return an answer that undoes the bug of a task, in a form of `catalog.ANSWERS`. `root` is the repository of the task.
 
     In functions: what is wrong in a sentence or two, and the function as it was, in a block; a method stands in its class, without the rest
@@ -157,7 +158,7 @@ def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
 
 
 def _open_repairer(
-    answer: str, answers: str, settings: Settings, access: Access, profile: Profile | None = None, **_: object
+    answer: str, answers: AnswersName, settings: Settings, access: Access, profile: Profile | None = None, **_: object
 ) -> OpenedModel:
     own = replace(find_profile(settings, access), tools=ANSWERS[answers])
     return OpenedModel(_Repairer(answer), profile or own, Price(0.0, 0.0))
