@@ -107,9 +107,12 @@ class AttemptHistory:
         if graded.commit == self._begin.commit and self._begin.outcome is None:
             self._begin = graded
 
-    def add(self, attempt: Attempt) -> None:
+    def add(self, position: int, attempt: Attempt) -> None:
+        """Add the loop's attempt at `position`. It replaces the latest one if that has this position, because its save was interrupted."""
+        if position < self.count:
+            self.attempts.pop()
         self.attempts.append(attempt)
-        self.count += 1
+        self.count = position + 1
 
 
 def best(loop: Loop, task_id: str | None = None) -> str | None:

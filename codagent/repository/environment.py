@@ -51,6 +51,7 @@ class RepositoryContext:
 class _Current:
     """The attempt that is being worked on."""
 
+    position: int  # in the loop
     start: Attempt
     sandbox: Sandbox
     rules: RulesReader
@@ -95,7 +96,7 @@ class RepositoryEnvironment:
         rules = RulesReader(sandbox, git.list_files(self._context.root, start.commit), self._profile, self._say)
         facts = self._gather_facts(start, sandbox, rules, notes)
         form = answer_form(facts.files, self._profile) if self._profile.fill_tokens else ""
-        self._current = _Current(start, sandbox, rules, form)
+        self._current = _Current(self._history.count, start, sandbox, rules, form)
         return Message("system", prompt(self._profile.prompt)), Message("user", self._write(facts))
 
     def step(self, message: Message) -> Observation:
@@ -121,13 +122,12 @@ class RepositoryEnvironment:
     def save_work(self, outcome: Outcome | None) -> str:
         """Bring the work out as a commit and point the loop's branch to the best so far.
 
-        Returns the commit; when nothing was changed, the one that the attempt started from.
+        Returns the commit; when nothing was changed, the one that the attempt started from. It may be called again after an interrupt.
         """
         context, current, spent = self._context, self._now, self._context.ledger.spent
-        position = self._history.count
         trailers = {
             "Codagent-Loop": context.loop_id,
-            "Codagent-Iteration": str(position + 1),
+            "Codagent-Iteration": str(current.position + 1),
             "Codagent-Gates": verdict_label(outcome),
             "Codagent-Cost": f"{spent.tokens} tokens, {format_usd(spent.cost, decimals=4)}",
         }
@@ -135,9 +135,9 @@ class RepositoryEnvironment:
         if (tree := self.tree()) != git.tree_of(context.root, commit):
             message = current.claim.blocked or current.claim.summary or self._task.instruction
             commit = git.commit(context.root, tree, commit, message, trailers=trailers)
-        self._history.add(Attempt(commit, outcome, current.claim))
+        self._history.add(current.position, Attempt(commit, outcome, current.claim))
         if commit != context.start_commit:
-            git.publish(context.root, context.loop_id, position, commit, best=self._history.best.commit)
+            git.publish(context.root, context.loop_id, current.position, commit, best=self._history.best.commit)
         return commit
 
     def describe_state(self) -> str:
@@ -173,7 +173,7 @@ class RepositoryEnvironment:
         earlier, self._earlier = self._earlier, []
         for episode in earlier:
             start = self._grade_start(self._choose_start(episode.task))
-            self._history.add(Attempt(episode.commit or start.commit, episode.outcome, claim_of(episode)))
+            self._history.add(self._history.count, Attempt(episode.commit or start.commit, episode.outcome, claim_of(episode)))
 
     def _choose_start(self, task: Task) -> Attempt:
         """Choose what the next attempt at the task starts from. Another task than before has a start, or begins with the best."""

@@ -149,7 +149,7 @@ def test_checks_are_described_by_numbers_and_names(outcome, said):
 
 def test_a_task_with_a_start_of_its_own_begins_there():
     history = AttemptHistory("start", "best")
-    history.add(Attempt("better", Outcome(0.5, False, "")))
+    history.add(0, Attempt("better", Outcome(0.5, False, "")))
     history.begin_task("own")
     assert history.choose_start().commit == "own"
     history.begin_task()

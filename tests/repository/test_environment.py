@@ -171,6 +171,29 @@ def test_without_checks_nobody_judges_but_the_work_is_kept(environment, tmp_path
     assert place.save_work(None) != git.snapshot(tmp_path / "repository").commit
 
 
+@pytest.mark.parametrize("published", [False, True])
+def test_a_save_that_was_interrupted_is_made_again_at_the_same_position(environment, monkeypatch, tmp_path, published):
+    publish = git.publish
+
+    def interrupt(*given, **named):
+        monkeypatch.setattr(git, "publish", publish)
+        if published:
+            publish(*given, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(git, "publish", interrupt)
+    place = environment()
+    for kept in (0, 1):
+        place.reset(Task("t", "x"), "")
+        place.step(calls(("write", {"path": f"new{kept}", "content": "x"})))
+        if not kept:
+            with pytest.raises(KeyboardInterrupt):
+                place.save_work(None)
+        commit = place.save_work(None)
+        assert list(git.list_published(tmp_path / "repository", "loop-1")) == list(range(kept + 1))
+        assert git.find_best(tmp_path / "repository", "loop-1") == commit
+
+
 class TestLoop:
     """Attempts one after the other."""
 
