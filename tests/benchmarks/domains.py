@@ -29,6 +29,7 @@ CASES = {
         "machine",
         8,
     ): "success: scratch 0.45, carry 0.45 0.80 0.93 0.97 0.99 1.00; reward: carry 0.42 0.76 0.89 0.94, known 0.980",
+    ("terminal", "paper", 4): "success: known 1 (nothing is hidden)",
     ("grid", "small", 4): "reward: blind 0.79, scratch 0.80, carry 0.80 0.89 0.87 0.88, known 0.90",
     ("grid", "train", 4): "reward: blind 0.73, scratch 0.80, carry 0.79 0.87 0.89 0.90, known 0.92",
     ("grid", "eval", 8): "reward: blind 0.73, scratch 0.80, carry at 0, 1, 3, 7: 0.81 0.84 0.90 0.91, known 0.92",

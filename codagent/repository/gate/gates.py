@@ -60,9 +60,9 @@ class Gates:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
 
         A pass is kept for good, a failure for this process: it may have a cause that passes, like a machine under load, so another command
-        judges anew. Not kept are a failure by twins, which other gates have drawn otherwise, and what a time limit has ended. Raises
-        SandboxError and RepositoryError, and UsageError for a check that cannot be run `at_start` of a task, or that passes there whatever
-        the tests say. A person who is there is asked once about each file that changed in a suspicious way.
+        judges anew. What a time limit has ended is not kept. Raises SandboxError and RepositoryError, and UsageError for a check that
+        cannot be run `at_start` of a task, or that passes there whatever the tests say. A person who is there is asked once about each file
+        that changed in a suspicious way.
         """
         deadline = time.monotonic() + seconds
         outcome = self._grade(checks, commit, deadline, at_start)
@@ -74,7 +74,7 @@ class Gates:
         with self._cache.lock(key):
             if kept := self._cache.get(key):
                 outcome = self._compare(tree, kept, undone, checks, deadline)
-                if outcome.passed or (self._cache.is_own(key) and not _are_disputed(kept)):
+                if outcome.passed or self._cache.is_own(key):
                     return replace(outcome, kept=not self._cache.is_own(key))
             runs = self._runner.run_with_twins(tree, checks, lambda: self._mixtures, deadline)
             if at_start:

@@ -12,7 +12,7 @@ LEVELS_OF: dict[str, tuple[str, ...]] = {
     "control": ("easy", "medium", "hard", "noisy"),
     "alchemy": ("tiny", "easy", "hard", "fresh", "hard-fair"),
     "conventions": ("easy",),
-    "terminal": ("machine",),
+    "terminal": ("machine", "paper"),
     "grid": ("small", "train", "eval"),
     "pde": ("train", "eval"),
 }

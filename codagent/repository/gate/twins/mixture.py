@@ -7,6 +7,7 @@ import secrets
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 
 from codagent.repository import git
@@ -105,9 +106,9 @@ def _rewrite_command(check: str, write: _Write) -> str:
 
 
 def mix_tests(root: Path, start_commit: str) -> Mixtures:
-    """Write the twins of the test files of a commit."""
+    """Write the twins of the test files of a commit. This process draws the twins of a source once: many tasks share their tests."""
     modules = git.list_modules(git.list_files(root, start_commit))
-    salt = secrets.token_hex(16)
+    salt = _draw_salt()
     sources: tuple[dict[str, TwinSource], ...] = ({}, {})
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
@@ -127,11 +128,17 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
     return Mixtures(mixed, halves, names)
 
 
-def _write_halves(source: str, salt: str, modules: frozenset[str]) -> list[Written]:
-    """Return a test file twice, with the twins of each half. The list is empty when the source cannot be read."""
+@cache
+def _draw_salt() -> str:
+    return secrets.token_hex(16)
+
+
+@lru_cache(maxsize=512)
+def _write_halves(source: str, salt: str, modules: frozenset[str]) -> tuple[Written, ...]:
+    """Return a test file twice, with the twins of each half. Returns () when the source cannot be read."""
     known = _draw_known()
     written = [write_twins(source, lambda name, half=half: find_half(salt, name) == half, known, modules) for half in HALVES]  # type: ignore[misc]
-    return [made for made in written if made is not None] if all(written) else []
+    return tuple(made for made in written if made is not None) if all(written) else ()
 
 
 def _draw_known() -> Known:

@@ -10,7 +10,7 @@ from codagent_train.environments.domains.control import best_law, control_words,
 from codagent_train.environments.domains.grid import cost_map, navigation, routes
 from codagent_train.environments.domains.pde import discovery, equation, sparse_players
 from codagent_train.environments.domains.shared.domain import Domain
-from codagent_train.environments.domains.terminal import errand_players, errands, machine
+from codagent_train.environments.domains.terminal import errands, levels
 
 DOMAINS: Mapping[str, Domain] = {
     "control": Domain(
@@ -59,10 +59,10 @@ DOMAINS: Mapping[str, Domain] = {
         discovery.has_action,
     ),
     "terminal": Domain(
-        {"machine": machine.TURNS},
-        errands.make_machine_pack,
-        errands.MachineGame,
-        errand_players.PLAYERS,
+        levels.TURNS,
+        levels.make_terminal_pack,
+        levels.open_game,
+        levels.PLAYERS,
         errands.EXPECTED,
         errands.has_command,
     ),
