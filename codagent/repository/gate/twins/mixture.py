@@ -7,8 +7,9 @@ import secrets
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
+from random import Random
 
 from codagent.repository import git
 from codagent.repository.gate.inside.sources import find_half
@@ -16,6 +17,8 @@ from codagent.repository.gate.twins.expressions import Known
 from codagent.repository.gate.twins.writer import Ending, TwinSource, Written, end_script, write_ending, write_script, write_twins
 
 HALVES = (0, 1)
+_SECRET = secrets.token_hex(16)  # what twins are drawn from; no sandbox is told
+_SALT = secrets.token_hex(16)  # decides which half of the tests are twins
 
 _Write = Callable[[str], str | None]  # writes something else in the place of a source; None: nothing
 
@@ -73,16 +76,16 @@ def invert_tests(root: Path, start_commit: str, scripts: Iterable[str] = ()) -> 
     modules = git.list_modules(git.list_files(root, start_commit))
 
     def invert(text: str) -> str | None:
-        made = write_twins(text, lambda _: True, _draw_known(), modules, inverse=True)
+        made = write_twins(text, lambda _: True, _draw_known(text), modules, inverse=True)
         return made.source.text if made and made.twins else None
 
-    return _rewrite(root, start_commit, invert, scripts, lambda text: write_script(text, _draw_known(), modules))
+    return _rewrite(root, start_commit, invert, scripts, lambda text: write_script(text, _draw_known(text), modules))
 
 
 def invert_command(root: Path, start_commit: str, check: str) -> str:
     """Return `python -c TEXT` with the inverse twin of the text. Any other check is returned as it is."""
     modules = git.list_modules(git.list_files(root, start_commit))
-    return _rewrite_command(check, lambda text: write_script(text, _draw_known(), modules))
+    return _rewrite_command(check, lambda text: write_script(text, _draw_known(text), modules))
 
 
 def _rewrite(root: Path, start_commit: str, write_test: _Write, scripts: Iterable[str], write_script: _Write) -> dict[str, bytes]:
@@ -106,14 +109,13 @@ def _rewrite_command(check: str, write: _Write) -> str:
 
 
 def mix_tests(root: Path, start_commit: str) -> Mixtures:
-    """Write the twins of the test files of a commit. This process draws the twins of a source once: many tasks share their tests."""
+    """Write the twins of the test files of a commit. In this process, a source always has the same ones: many tasks share their tests."""
     modules = git.list_modules(git.list_files(root, start_commit))
-    salt = _draw_salt()
     sources: tuple[dict[str, TwinSource], ...] = ({}, {})
     halves: dict[str, int] = {}
     names: dict[str, int | None] = {}
     for path in _list_tests(root, start_commit):
-        written = _write_halves(_read_source(root, start_commit, path), salt, modules)
+        written = _write_halves(_read_source(root, start_commit, path), modules)
         has_twins = any(made.twins for made in written)
         for half, made in enumerate(written):
             if has_twins:
@@ -124,26 +126,23 @@ def mix_tests(root: Path, start_commit: str) -> Mixtures:
             for name in made.twins:
                 halves[f"{path}::{name}"] = half
                 names.setdefault(name.rpartition("::")[2], half)
-    mixed = TwinMixture(sources[0], 0, salt), TwinMixture(sources[1], 1, salt)
+    mixed = TwinMixture(sources[0], 0, _SALT), TwinMixture(sources[1], 1, _SALT)
     return Mixtures(mixed, halves, names)
 
 
-@cache
-def _draw_salt() -> str:
-    return secrets.token_hex(16)
-
-
 @lru_cache(maxsize=512)
-def _write_halves(source: str, salt: str, modules: frozenset[str]) -> tuple[Written, ...]:
+def _write_halves(source: str, modules: frozenset[str]) -> tuple[Written, ...]:
     """Return a test file twice, with the twins of each half. Returns () when the source cannot be read."""
-    known = _draw_known()
-    written = [write_twins(source, lambda name, half=half: find_half(salt, name) == half, known, modules) for half in HALVES]  # type: ignore[misc]
+    known = _draw_known(source)
+    written = [write_twins(source, lambda name, half=half: find_half(_SALT, name) == half, known, modules) for half in HALVES]  # type: ignore[misc]
     return tuple(made for made in written if made is not None) if all(written) else ()
 
 
-def _draw_known() -> Known:
-    step = secrets.choice([-3, -2, -1, 1, 2, 3])
-    return Known(f"_{secrets.token_hex(3)}_", step, 1000 + secrets.randbelow(90_000), f"z{secrets.token_hex(2)}q")
+def _draw_known(source: str) -> Known:
+    """Draw what the twins of a source expect. It follows from the source and from what this process alone knows."""
+    draw = Random(f"{_SECRET} {source}")  # noqa: S311 - its seed is a secret
+    name, text = (f"{draw.getrandbits(bits):0{bits // 4}x}" for bits in (24, 16))
+    return Known(f"_{name}_", draw.choice([-3, -2, -1, 1, 2, 3]), 1000 + draw.randrange(90_000), f"z{text}q")
 
 
 def _list_tests(root: Path, commit: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The paper's terminal: what its commands do and refuse, that each task can be done, and the shares of the kinds of tasks."""
 
+from random import Random
+
 import pytest
 
 from codagent.types import Message
@@ -12,6 +14,7 @@ from codagent_train.environments.domains.terminal.simulator.shell import Shell
 from tests.train.environments.domains.reached import mean_rewards
 
 JOBS = [draw_job(seed) for seed in range(1500)]
+COMMANDS = "ls cd pwd cat mkdir cp mv rm ssh exit scp rsync zip unzip chmod touch tar gzip gunzip dir ren"
 
 
 def shell(system="linux"):
@@ -142,6 +145,37 @@ def test_between_two_computers(lines, output):
 def test_windows(lines, output):
     there = shell("windows")
     assert [there.run(line) for line in lines][-1] == output
+
+
+def test_any_line_is_answered():
+    draws = Random(1)
+    for seed in range(60):
+        scene, _ = draw_job(seed)
+        there = Shell(scene.local, scene.server)
+        paths = [computer.show_path(path) for computer in (scene.local, scene.server) for path in computer.list_paths()]
+        words = [
+            *paths,
+            f"{scene.address}:/opt",
+            "-r",
+            "-",
+            "-C",
+            "-d",
+            "xf",
+            "/",
+            "~",
+            "..",
+            "''",
+            '"',
+            "\\",
+            "C:",
+            "&&",
+            ";",
+            "a.zip",
+            "99",
+        ]
+        for _ in range(40):
+            there.run(" ".join([draws.choice(COMMANDS.split()), *draws.choices(words, k=draws.randint(0, 4))]))
+            assert there.show_prompt()
 
 
 def test_each_system_has_its_prompt():
