@@ -1,7 +1,7 @@
 """Trains a small model from random weights to write and use notes, and prints reward and success by position, beside controls.
 
-    .venv/bin/python tests/benchmarks/notes_effect.py --out DIR [--domain frozenlake|control] [--seeds 0 1 2] [--credits paper own one_sum]
-    .venv/bin/python tests/benchmarks/notes_effect.py --weights RUN_OR_CHECKPOINT... [--domain frozenlake|control] [--packs 1000]
+    .venv/bin/python tests/benchmarks/notes_effect.py --out DIR [--domain NAME] [--seeds 0 1 2] [--credits paper own one_sum]
+    .venv/bin/python tests/benchmarks/notes_effect.py --weights RUN_OR_CHECKPOINT... [--domain NAME] [--packs 1000]
 
 Each seed is `codagent-train run` of the recipe of lessons, and then of own play from its last checkpoint for each credit: "paper", "own"
 and "one_sum" are returns, "leave_one_out" is a baseline, "without_notes" compares notes with play without them, "ralph" repeats the first
@@ -70,6 +70,7 @@ class Effect:
 EFFECTS = {
     "frozenlake": Effect("lessons", "lake", EASY, LONGER),
     "control": Effect("control-lessons", "control", ColumnConfig("control", "hard", "words", 4)),
+    "alchemy": Effect("alchemy-lessons", "alchemy", ColumnConfig("alchemy", "fresh", "words", 4)),
 }
 FIGURES = "figures.json"
 

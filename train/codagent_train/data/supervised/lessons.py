@@ -75,7 +75,7 @@ def draw_notes(draw: Random, teacher: Teacher) -> list[str]:
         if truth != NOTHING and draw.random() < shown:
             notes.append(truth if draw.random() < TRUE else draw.choice(teacher.facts))
         else:
-            notes.append(draw.choice(teacher.asides) if draw.random() < other else NOTHING)
+            notes.append(draw.choice(teacher.asides or [NOTHING]) if draw.random() < other else NOTHING)
     return notes
 
 

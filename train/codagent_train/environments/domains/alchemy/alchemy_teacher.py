@@ -19,9 +19,8 @@ class AlchemyTeacher:
         world = draw_world(LEVELS[level], pack.seed, len(pack.tasks))
         self._bench = open_bench(LEVELS[level], world, 0, pack.tasks[0].seed)
         self._names = name_elements(world, pack.seed, "words")
-        results = [word for word in VOCABULARIES[level].notable if word != NOTHING]
-        self.facts = tuple(word for word in results if not word.endswith("=no"))
-        self.asides = tuple(word for word in results if word.endswith("=no"))
+        self.facts = tuple(word for word in VOCABULARIES[level].notable if word != NOTHING)
+        self.asides = ()
         self._recipes = {self._describe(pair, made): (pair, made) for pair, made in world.recipes.items()}
         self.truths = tuple(self._recipes)
 
