@@ -16,7 +16,7 @@ from codagent_train.environments.frozenlake.words import VOCABULARY
 from codagent_train.environments.make import make_pack, make_teacher, vocabulary_of
 from codagent_train.environments.vocabulary import NO_NOTES, NOTES_WORDS, NOTHING
 from codagent_train.recipe.environment_config import EnvironmentConfig
-from codagent_train.recipe.schema import BatchConfig, read_recipe
+from codagent_train.recipe.schema import BatchConfig, SourcesConfig, read_recipe
 
 RECIPE = read_recipe("lessons")
 DOMAINS = [EnvironmentConfig(*named, "words") for named in (("control", "hard"), ("alchemy", "tiny"), ("alchemy", "fresh"))]
@@ -85,6 +85,14 @@ def test_two_of_five_lessons_end_with_notes_and_random_moves_are_not_imitated(pl
     assert 0.3 < kinds["notes"] / kinds["solve"] < 0.5
     moves = [step.reply for loop in played for step in loop.episodes[0].steps]
     assert 0.1 < sum(not reply.tokens.completion_ids for reply in moves) / len(moves) < 0.2
+
+
+def test_in_a_run_that_also_plays_lessons_write_no_notes_and_are_else_the_same(played):
+    playing = replace(RECIPE, sources=SourcesConfig(play=1, lessons=1))
+    loops = [play_lesson(playing, VOCABULARY, number) for number in range(20)]
+    assert all(len(loop.episodes) == 1 for loop in loops)
+    said, before = ([[step.reply.raw for step in loop.episodes[0].steps] for loop in some] for some in (loops, played[:20]))
+    assert said == before
 
 
 def test_written_notes_do_not_say_the_same_twice(played):

@@ -27,7 +27,7 @@ POOL = 2**15  # a run has so many different lessons, which come again in the sam
 NO_NOTES = 0.25  # share of lessons in which the notes say nothing
 TRUE = 0.8  # share of facts in the given notes that are true, beside those that are true by chance
 OTHER = 0.3  # share of words without a fact in the given notes that say something else
-WRITTEN = 0.4  # share of lessons at whose end notes are written
+WRITTEN = 0.4  # share of lessons at whose end notes are written; none in a run that also plays, which alone teaches it what to write
 AT_RANDOM = 0.15  # share of answers that are given at random; these are not imitated
 # Shares of written notes: the old facts and words that were read, only words that were read, nothing. All others are random facts.
 _KEPT, _QUOTED, _BLANK = 0.2, 0.3, 0.15
@@ -62,7 +62,7 @@ def play_lesson(recipe: Recipe, tokenizer: Tokenizer, number: int) -> Loop:
     notes = " ".join(draw_notes(draw, teacher))
     loop = Loop(f"lesson-{number}", f"lesson-{number}", f"{config.label}-{pack.seed}", "teacher", "", notes=notes)
     agent = Agent(_TeacherModel(tokenizer, vocabulary, teacher, draw), agent_profile(recipe, config))
-    notes_io = NotesIO("always" if draw.random() < WRITTEN else "never")
+    notes_io = NotesIO("always" if draw.random() < WRITTEN and not recipe.sources.play else "never")
     return run_loop(agent, environment, once_each(pack.tasks[:1]), loop=loop, notes_io=notes_io)
 
 
