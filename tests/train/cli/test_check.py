@@ -79,13 +79,14 @@ def test_a_recipe_is_printed_to_be_copied(tmp_path):
     file.write_text(run_train("recipe", "toy").stdout)
     assert file.read_text() == TOY
     refused = run_train("recipe", "absent")
-    assert (refused.returncode, "one of alchemy, alchemy-lessons" in refused.stderr) == (2, True)
+    assert (refused.returncode, "one of alchemy, alchemy-further" in refused.stderr) == (2, True)
 
 
 def test_the_recipes_are_listed_with_what_they_are_for():
     lines = run_train("recipe").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "alchemy",
+        "alchemy-further",
         "alchemy-lessons",
         "circle",
         "control",
