@@ -23,9 +23,9 @@ def draw_job(seed: int) -> tuple[Scene, Job]:
 
 def _job(scene: Scene, side: Side, text: str, checks: Sequence[Check], *commands: str) -> Job:
     """A task on one computer."""
-    where = "on the server" if side == "server" else "on the local computer"
+    where = "On the server" if side == "server" else "On the local computer"
     before = (f"ssh {scene.address}",) if side == "server" else ()
-    return Job(f"{text} ({where})", tuple(checks), (*before, *commands))
+    return Job(f"{where}: {text}", tuple(checks), (*before, *commands))
 
 
 def _pack(scene: Scene, side: Side, folder: Path, archive: Path) -> str:
@@ -69,33 +69,28 @@ def _rename(scene: Scene, side: Side) -> Job:
     path, content = _draw_file(scene, side)
     new = (*path[:-1], scene.take_name())
     checks = Check(side, new, "content", content), Check(side, path, "nothing")
-    return _job(
-        scene,
-        side,
-        f"Rename the file {scene.show(side, path)} to {new[-1]}.",
-        checks,
-        f"mv {scene.show(side, path)} {scene.show(side, new)}",
-    )
+    shown = scene.show(side, path)
+    return _job(scene, side, f"rename the file {shown} to {new[-1]}.", checks, f"mv {shown} {scene.show(side, new)}")
 
 
 def _move(scene: Scene, side: Side) -> Job:
     (path, content), folder = _draw_file(scene, side), scene.draw_other_folder(side)
     checks = Check(side, (*folder, path[-1]), "content", content), Check(side, path, "nothing")
     shown = scene.show(side, path), scene.show(side, folder)
-    return _job(scene, side, "Move the file {} into the folder {}.".format(*shown), checks, "mv {} {}".format(*shown))
+    return _job(scene, side, "move the file {} into the folder {}.".format(*shown), checks, "mv {} {}".format(*shown))
 
 
 def _chmod(scene: Scene, side: Side) -> Job:
     old, new = scene.draws.sample(MODES, 2)
     path = scene.put_file(side, scene.draw_folder(side), mode=old)
     shown = scene.show(side, path)
-    return _job(scene, side, f"Change the mode of the file {shown} to {new}.", [Check(side, path, "mode", new)], f"chmod {new} {shown}")
+    return _job(scene, side, f"change the mode of the file {shown} to {new}.", [Check(side, path, "mode", new)], f"chmod {new} {shown}")
 
 
 def _delete(scene: Scene, side: Side) -> Job:
     path, _ = _draw_file(scene, side)
     shown = scene.show(side, path)
-    return _job(scene, side, f"Delete the file {shown}.", [Check(side, path, "nothing")], f"rm {shown}")
+    return _job(scene, side, f"delete the file {shown}.", [Check(side, path, "nothing")], f"rm {shown}")
 
 
 def _copy(scene: Scene, side: Side) -> Job:
@@ -103,20 +98,20 @@ def _copy(scene: Scene, side: Side) -> Job:
     folder, content = scene.draw_other_folder(side), scene.content_of(side, path)
     checks = [Check(side, one, "content", content) for one in (path, (*folder, path[-1]))]
     shown = scene.show(side, path), scene.show(side, folder)
-    return _job(scene, side, "Copy the file {} into the folder {}.".format(*shown), checks, "cp {} {}".format(*shown))
+    return _job(scene, side, "copy the file {} into the folder {}.".format(*shown), checks, "cp {} {}".format(*shown))
 
 
 def _archive(scene: Scene, side: Side) -> Job:
     folder, packed = scene.draw_packed(side)
     archive = (*folder[:-1], f"{scene.take_folder()}.{scene.draw_ending(side)}")
-    text = f"Pack the folder {scene.show(side, folder)} into the archive {scene.show(side, archive)}."
+    text = f"pack the folder {scene.show(side, folder)} into the archive {scene.show(side, archive)}."
     return _job(scene, side, text, [Check(side, archive, "entries", packed)], _pack(scene, side, folder, archive))
 
 
 def _make_folders(scene: Scene, side: Side) -> Job:
     path = scene.draw_new_folders(side, 4)
     shown = scene.show(side, path)
-    return _job(scene, side, f"Make the folder {shown}, with those above it.", [Check(side, path, "folder")], f"mkdir -p {shown}")
+    return _job(scene, side, f"make the folder {shown}, with those above it.", [Check(side, path, "folder")], f"mkdir -p {shown}")
 
 
 def _pack_and_upload(scene: Scene) -> Job:
