@@ -106,3 +106,8 @@ def read_answer(reply: str) -> str | None:
     """Return what stands between the only pair of answer tags. None: there is not exactly one pair."""
     match = _ANSWER.search(reply) if reply.count("<answer>") == reply.count("</answer>") == 1 else None
     return match[1].strip() if match else None
+
+
+def read_line(reply: str, wording: Wording) -> str | None:
+    """Return the line of an answer: what stands between its tags in the paper's wording, else its first line. None, "": there is none."""
+    return read_answer(reply) if wording == "paper" else reply.strip().split("\n")[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from codagent.types import End, Outcome, Task
 from codagent_train.environments.domains.shared.domain import name_tasks
-from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.turns import Wording, read_line, read_prompt
 from codagent_train.environments.domains.terminal.machine import (
     STEP_COST,
     TURNS,
@@ -79,7 +79,7 @@ class MachineAttempt:
         return "\n".join([*first, f"Step {turn}", *([self._output] if self._output else []), "user@machine:~$"])
 
     def act(self, reply: str) -> End | None:
-        command = read_answer(reply) if self._wording == "paper" else reply.strip().split("\n")[0]
+        command = read_line(reply, self._wording)
         if not command:
             self._malformed = True
             return "finished"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from codagent_train.environments.domains.terminal.simulator.computer import Computer, File, Folder, Form, Path, ShellError
 from codagent_train.environments.domains.terminal.simulator.file_commands import Command
@@ -80,7 +81,7 @@ def _unpack(computer: Computer, path: Path, form: Form, target: Path | None) -> 
 def _gzip(computer: Computer, words: Sequence[str]) -> str:
     for path in map(computer.read_path, words):
         file = computer.get_file(path)
-        computer.write((*path[:-1], f"{path[-1]}.gz"), File(file.content, file.mode, "gzip", file.entries))
+        computer.write((*path[:-1], f"{path[-1]}.gz"), replace(file, form="gzip"))
         computer.remove(path)
     return ""
 
@@ -92,7 +93,7 @@ def _gunzip(computer: Computer, words: Sequence[str]) -> str:
             raise ShellError(f"{computer.show_path(path)}: is not compressed with gzip")
         name = path[-1].removesuffix(".gz")
         form: Form = "tar" if name.endswith(".tar") else "plain"
-        computer.write((*path[:-1], name), File(file.content, file.mode, form, file.entries))
+        computer.write((*path[:-1], name), replace(file, form=form))
         computer.remove(path)
     return ""
 

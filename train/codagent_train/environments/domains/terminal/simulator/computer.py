@@ -129,7 +129,8 @@ class Computer:
             raise ShellError(f"{self.show_path(source)}: cannot go into itself")
         self._check_parent(target)
         for rest, node in taken.items():
-            if isinstance(self._nodes.get((*target, *rest)), File | Folder) and type(self._nodes[(*target, *rest)]) is not type(node):
+            there = self._nodes.get((*target, *rest))
+            if there and type(there) is not type(node):
                 raise ShellError(f"{self.show_path((*target, *rest))}: is in the way")
         self._nodes |= {(*target, *rest): node for rest, node in taken.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codagent.types import End, Outcome, Task
 from codagent_train.environments.domains.shared.domain import name_tasks
-from codagent_train.environments.domains.shared.turns import Wording, read_answer, read_prompt
+from codagent_train.environments.domains.shared.turns import Wording, read_line, read_prompt
 from codagent_train.environments.domains.terminal.simulator.jobs import draw_job
 from codagent_train.environments.domains.terminal.simulator.shell import Shell
 from codagent_train.environments.packs import Pack, Split
@@ -50,7 +50,7 @@ class SimulatorAttempt:
         return "\n".join(filter(None, (turn if self._turn else f"{told}\n{turn}", self._output, self._shell.show_prompt())))
 
     def act(self, reply: str) -> End | None:
-        line = read_answer(reply) if self._wording == "paper" else reply.strip().split("\n")[0]
+        line = read_line(reply, self._wording)
         if not line:
             self._malformed = True
             return "finished"
