@@ -12,7 +12,7 @@ def silence_libraries() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if not sys.stderr.isatty():
         os.environ["TQDM_DISABLE"] = "1"  # transformers shows how far it has read a GGUF file
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of any module: transformers' appear as those of torch, which calls it
     from transformers.utils import logging
 
     logging.set_verbosity_error()

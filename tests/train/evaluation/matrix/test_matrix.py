@@ -119,6 +119,14 @@ def test_tables_and_json_have_all_rows_and_what_can_be_reached(filled):
     assert set(found["reachable"][str(RALPH)]) == set(DOMAINS["control"].players)
 
 
+def test_a_checkpoint_that_cannot_answer_has_one_row():
+    lost = {0: (loop(0.0, 0.0, malformed=True),), 1: (loop(0.0, 0.0, malformed=True),)}
+    half = lost | {1: (loop(0.0, 1.0),)}
+    cells = [measure_cell("lost", "c", {"own": lost, "none": lost}), measure_cell("half", "c", {"own": half, "none": lost})]
+    rows = [line.split(" | ")[0] for line in column_table("c", cells, {}).splitlines()[4:]]
+    assert rows == ["| lost, any notes: every attempt had a malformed answer", "| half, own notes", "| half, no notes"]
+
+
 def test_the_figure_is_drawn(filled, tmp_path):
     reachable, cells, _ = filled
     draw_matrix(cells, reachable, tmp_path / "matrix.png")

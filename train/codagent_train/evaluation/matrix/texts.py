@@ -23,7 +23,10 @@ CONDITION_TEXT: Mapping[Condition, str] = {
 
 
 def column_table(column: str, cells: Sequence[Cell], reachable: Reachable) -> str:
-    """Return the table of a column: reward by position, gains, malformed answers and tokens in each row; and what can be reached."""
+    """Return the table of a column: reward by position, gains, malformed answers and tokens in each row; and what can be reached.
+
+    A checkpoint that cannot answer in this column, whose every attempt had a malformed answer, has one row for all its conditions.
+    """
     positions = range(len(next(iter(cells[0].conditions.values())).reward))
     heads = [
         *(f"{at}" for at in positions),
@@ -34,11 +37,7 @@ def column_table(column: str, cells: Sequence[Cell], reachable: Reachable) -> st
         "tokens a reply",
         "tokens of notes",
     ]
-    rows = [
-        [f"{cell.row}, {CONDITION_TEXT[condition]}", *_numbers(measured)]
-        for cell in cells
-        for condition, measured in cell.conditions.items()
-    ]
+    rows = [row for cell in cells for row in _rows(cell)]
     rows += [[f"without a model: {name}", *(f"{top.mean:.2f}" for top in tops), *[""] * 6] for name, tops in reachable.items()]
     packs = max(measured.packs for cell in cells for measured in cell.conditions.values())
     title = f"**{column}**: reward by position over {packs} packs (± is half of a 95 % interval over packs)"
@@ -49,6 +48,13 @@ def matrix_json(cells: Sequence[Cell], reachable: Mapping[str, Reachable]) -> st
     """Return all cells, and what can be reached in each column."""
     tops = {column: {name: [asdict(top) for top in rewards] for name, rewards in players.items()} for column, players in reachable.items()}
     return json.dumps({"cells": [asdict(cell) for cell in cells], "reachable": tops}, indent=2) + "\n"
+
+
+def _rows(cell: Cell) -> list[list[str]]:
+    first = next(iter(cell.conditions.values()), None)
+    if first and all(measured.malformed.mean == 1 for measured in cell.conditions.values()):
+        return [[f"{cell.row}, any notes: every attempt had a malformed answer", *_numbers(first)]]
+    return [[f"{cell.row}, {CONDITION_TEXT[condition]}", *_numbers(measured)] for condition, measured in cell.conditions.items()]
 
 
 def _numbers(measured: Measured) -> list[str]:

@@ -86,7 +86,7 @@ class SlotStream:
             input_ids=ids,
             attention_mask=mask,
             position_ids=places.clamp(min=0),
-            past_key_values=self._cache,
+            cache=self._cache,
             use_cache=True,
             logits_to_keep=1,
         )

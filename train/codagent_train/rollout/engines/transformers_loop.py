@@ -132,7 +132,7 @@ class CompletionBatch:
             input_ids=ids,
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :],
-            past_key_values=cache,
+            cache=cache,
             use_cache=any(completion.sampling.max_tokens > 1 for completion in completions),
             logits_to_keep=1,
         )
@@ -143,7 +143,7 @@ class CompletionBatch:
         chosen, logprobs = draw(out.logits[:, -1], temperatures, numbers)
         for completion, token, logprob in zip(completions, chosen.tolist(), logprobs.tolist(), strict=True):
             completion.add(token, logprob)
-        return out.past_key_values, chosen[:, None]
+        return out.cache, chosen[:, None]
 
 
 @contextmanager
