@@ -104,7 +104,9 @@ class Rewrite:
         return self.notes
 
     def _form(self) -> str:
-        return self._prompt("rewrite").replace("{words}", str(self._max_words))
+        """Return what notes have to look like. An environment that asks for notes itself has tasks that are not about code."""
+        asked = prompt("rewrite_terse") if self._prompter else self._prompt("rewrite")
+        return asked.replace("{words}", str(self._max_words))
 
     @property
     def _max_words(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,12 +174,28 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
     if not processor.chat_template:
         raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
     if not config.enable_thinking:  # so that whoever uses this tokenizer, or the copy in a checkpoint, asks in the same way
-        processor.chat_template = f"{_NO_THINKING}{processor.chat_template.removeprefix(_NO_THINKING)}"
+        processor.chat_template = processor.chat_template.removeprefix(_NO_THINKING)
+        processor.chat_template = f"{_NO_THINKING}{make_append_only(processor)}"
     if processor.pad_token_id is None:
         processor.pad_token = processor.eos_token
     ends = generation.eos_token_id
     ends = set(ends) if isinstance(ends, list) else {ends}
     return Policy(model, ChatTokenizer(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
+
+
+def make_append_only(processor: Any) -> str:
+    """Return the chat template of a tokenizer, in the variant of trl that shows an earlier reply as it was asked for, where trl has one.
+
+    Qwen3's own template leaves the empty thought out of earlier replies. Then no prompt of an attempt begins with the prompt and the reply
+    before it: each turn is read anew, and trained as a sample of its own. trl's marks for SFT, which llama.cpp does not know, are taken out.
+    """
+    from trl.chat_template_utils import get_training_chat_template
+
+    try:
+        variant = get_training_chat_template(processor)
+    except ValueError:  # a template that trl does not know
+        variant = None
+    return re.sub(r"\{%-? *(?:end)?generation *-?%\}", "", variant or processor.chat_template)
 
 
 def choose_dtype(config: schema.PolicyConfig, *, to_train: bool) -> Any:
