@@ -187,7 +187,7 @@ def make_append_only(processor: Any) -> str:
     """Return the chat template of a tokenizer, in the variant of trl that shows an earlier reply as it was asked for, where trl has one.
 
     Qwen3's own template leaves the empty thought out of earlier replies. Then no prompt of an attempt begins with the prompt and the reply
-    before it: each turn is read anew, and trained as a sample of its own. trl's marks for SFT, which llama.cpp does not know, are taken out.
+    before it: each turn is read anew, and trained as a sample of its own. trl's marks for SFT, unknown to llama.cpp, are taken out.
     """
     from trl.chat_template_utils import get_training_chat_template
 
