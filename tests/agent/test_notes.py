@@ -85,6 +85,9 @@ def test_an_environment_asks_in_its_own_words_and_says_how_much_room_there_is():
         Agent(Scripted.from_items(["no", "<notes>good</notes>"]), profile), Episode("notes", 2, TASK, "old", ()), SOLVED, "", Game()
     )
     assert episode.prompt == (Message("user", "test_a failed, 42 words, 12000 bytes"),)
+    again = episode.steps[0].observation.messages[0].content
+    assert again.startswith("error: there is nothing between <notes> and </notes>. Write the notes anew for the next task")
+    assert "code" not in again  # its tasks are not about code
     assert episode.notes_after == "good"
 
 

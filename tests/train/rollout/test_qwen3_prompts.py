@@ -2,13 +2,11 @@
 
 import re
 from importlib.resources import files
-from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
-from codagent.agent.notes import Rewrite
-from codagent.types import Episode, Message, Profile, Task, Tokens
+from codagent.types import Tokens
 from codagent_train.data.samples import imitation_samples
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import read_recipe
@@ -51,11 +49,11 @@ def played(request, hushed, tmp_path):
     recipe = replace(recipe, policy=policy, batch=replace(recipe.batch, packs=1, group_size=2))
     engine = GivenReplies(loaded.processor)
     specs = group_specs(recipe, [0], step=0, policy="given")[0]
-    return recipe, rollout(Sampler(engine, loaded.tokenizer, "given", 1.0), specs), engine
+    return rollout(Sampler(engine, loaded.tokenizer, "given", 1.0), specs), engine
 
 
 def test_qwen3_is_told_not_to_think_in_each_request(played):
-    _, _, engine = played
+    _, engine = played
     assert len(engine.solve) > 8
     assert len(engine.rewrite) == 6  # two loops of four tasks
     for text in [*engine.solve, *engine.rewrite]:
@@ -63,31 +61,21 @@ def test_qwen3_is_told_not_to_think_in_each_request(played):
 
 
 def test_the_turns_of_an_attempt_are_one_sample(played):
-    _, loops, _ = played
+    loops, _ = played
     episodes = [episode for loop in loops for episode in loop.episodes]
     assert max(len(episode.steps) for episode in episodes) > 2
     assert len(imitation_samples(loops)) == len(episodes)
 
 
 def test_earlier_replies_stand_in_a_request_as_they_were_asked_for(played):
-    _, _, engine = played
+    _, engine = played
     later = next(text for text in engine.solve if text.count(MOVE) == 2)
     assert later.count(f"{NO_THOUGHTS}{MOVE}<|im_end|>\n<|im_start|>user\n") == 2
     assert "generation" not in later
 
 
 def test_a_request_for_notes_is_about_lakes_and_not_about_code(played):
-    _, _, engine = played
+    _, engine = played
     for text in engine.rewrite:
         assert "different but related tasks" in text
         assert not re.search(r"\b(code|checks|files|gates)\b", text)
-
-
-def test_notes_that_are_malformed_are_asked_for_anew_in_words_about_any_task():
-    task = Task("t", "Cross the lake.")
-    prompter = SimpleNamespace(ask_for_notes=lambda solved, **_: (Message("user", "What did you learn?"),))
-    rewriting = Rewrite(Episode("solve", 0, task, "", ()), "", Profile(), prompter)
-    rewriting.reset(task, "")
-    (again,) = rewriting.step(Message("assistant", "I learned much.")).messages
-    assert again.content.startswith("error: there is nothing between <notes> and </notes>. Write the notes anew for the next task")
-    assert "code" not in again.content

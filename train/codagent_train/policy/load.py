@@ -175,7 +175,7 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
         raise UsageError(f"the tokenizer of {config.weights} has no chat template; take an instruction-tuned model")
     if not config.enable_thinking:  # so that whoever uses this tokenizer, or the copy in a checkpoint, asks in the same way
         processor.chat_template = processor.chat_template.removeprefix(_NO_THINKING)
-        processor.chat_template = f"{_NO_THINKING}{make_append_only(processor)}"
+        processor.chat_template = f"{_NO_THINKING}{_make_append_only(processor)}"
     if processor.pad_token_id is None:
         processor.pad_token = processor.eos_token
     ends = generation.eos_token_id
@@ -183,7 +183,7 @@ def load_pretrained(config: schema.PolicyConfig, *, to_train: bool = False, toke
     return Policy(model, ChatTokenizer(processor), processor, frozenset(ends | {processor.eos_token_id}) - {None})
 
 
-def make_append_only(processor: Any) -> str:
+def _make_append_only(processor: Any) -> str:
     """Return the chat template of a tokenizer, in the variant of trl that shows an earlier reply as it was asked for, where trl has one.
 
     Qwen3's own template leaves the empty thought out of earlier replies. Then no prompt of an attempt begins with the prompt and the reply
