@@ -74,3 +74,9 @@ def test_the_lake_asks_about_other_tasks_and_names_its_rules_without_notes(form)
     assert "777" not in user.content
     assert prompt[1].content in user.content
     assert "# Reward\n0.000" in user.content
+
+
+def test_a_last_state_that_the_feedback_repeats_is_not_told_twice():
+    text = asked(outcome=Outcome(0.0, False, "the last state"))
+    assert text.count("the last state") == 1
+    assert text.endswith("# Feedback\nthe last state")

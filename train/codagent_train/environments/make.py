@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -15,6 +15,7 @@ from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.domains.shared.turns import Memory, TurnEnvironment, Wording
 from codagent_train.environments.frozenlake import words
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
+from codagent_train.environments.frozenlake.lake_replies import write_replies
 from codagent_train.environments.frozenlake.lake_teacher import LakeTeacher
 from codagent_train.environments.frozenlake.rules import EASY, HARD, SMALL, draw_mapping
 from codagent_train.environments.frozenlake.wording import BRIEF, PAPER, TERSE, WORDS
@@ -67,6 +68,15 @@ def make_teacher(config: EnvironmentConfig, pack: Pack, environment: Environment
     return make(config.level, pack)
 
 
+def write_best_replies(config: EnvironmentConfig, pack: Pack, environment: Environment) -> Iterator[str]:
+    """Yield the replies of best play in text, one for each request of a loop over the pack in `environment`, notes between the tasks."""
+    if isinstance(environment, FrozenLake):
+        return write_replies(environment)
+    write = DOMAINS[config.name].write_replies
+    assert write
+    return write(_wording_of(config), pack)
+
+
 def choose_environment(recipe: Recipe, split: Split, number: int) -> EnvironmentConfig:
     """Return the environment of a pack. Of a mixed run it is drawn by weight, and is the same whenever the pack is made."""
     if not recipe.mixed_with:
@@ -96,14 +106,17 @@ def max_turns(config: EnvironmentConfig) -> int:
 
 
 def _make_domain_pack(config: EnvironmentConfig, split: Split, number: int, *, tokens: int) -> tuple[Pack, Callable[[], Environment]]:
-    domain = DOMAINS[config.name]
-    wording: Wording = "terse" if config.form == "brief" else config.form
+    domain, wording = DOMAINS[config.name], _wording_of(config)
     pack = domain.make_pack(config.level, wording, split, number, config.tasks)
 
     def open_environment() -> Environment:
         return TurnEnvironment(domain.make_game(config.level, wording, pack), wording, memory=config.memory, tokens=tokens)
 
     return pack, open_environment
+
+
+def _wording_of(config: EnvironmentConfig) -> Wording:
+    return "terse" if config.form == "brief" else config.form
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ def ask_for_notes(prompt: str, rules: str, attempt: Episode, ending: str, *, max
     """Return the request. `prompt` says what notes are good for, and `ending` describes the state after the last action.
 
     A request that would be longer than `max_bytes` leaves out the oldest turns, as many as needed. Nothing else is cut, and the last turn
-    stays, so a very long turn can make a request longer.
+    stays, so a very long turn can make a request longer. An `ending` that the feedback repeats is left out.
     """
     outcome = attempt.outcome
     before = [f"# Rules\n{rules}"] if rules else []
     before.append(f"# Notes so far\n{attempt.notes_before or 'none'}")
-    after = [f"# After the last action\n{ending}"] if ending else []
+    repeated = outcome is not None and outcome.feedback == ending
+    after = [f"# After the last action\n{ending}"] if ending and not repeated else []
     if outcome:
         after += [f"# Reward\n{outcome.reward:.3f}", f"# Feedback\n{outcome.feedback}"]
     turns = describe_turns(attempt)

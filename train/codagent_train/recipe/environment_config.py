@@ -23,6 +23,8 @@ FORMS_OF: dict[str, tuple[str, ...]] = {
     "pde": ("paper",),
 }
 
+TAUGHT = ("frozenlake", "conventions")  # those with a teacher that writes sentences
+
 Packing = Literal["cod", "ralph"]
 Form = Literal["brief", "terse", "paper", "words"]
 Memory = Literal["environment", "notes"]

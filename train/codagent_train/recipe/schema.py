@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 from codagent.errors import UsageError
 from codagent.settings.toml import Amount, Count, Table, Text, Texts, Whole, parse_table, read_toml
 from codagent_train.recipe import values
-from codagent_train.recipe.environment_config import EnvironmentConfig, find_environment_problems
+from codagent_train.recipe.environment_config import TAUGHT, EnvironmentConfig, find_environment_problems
 
 RANDOM = "random"  # in place of weights: a tiny model that knows nothing
 RECORDED = ("replay", "redo", "imitate")  # sources that want recorded loops
@@ -232,7 +232,7 @@ def _find_source_problems(recipe: Recipe) -> Iterator[str]:
             yield f"[sources] {name}: {name} needs recorded loops; name their `folders` in [records]"
         if sources[name] and name != "replay" and recipe.policy.weights == RANDOM:
             yield f"[sources] {name}: a model with random weights cannot read recorded tasks; name its `weights` in [policy]"
-    if recipe.sources.teacher and (recipe.environment.name != "frozenlake" or recipe.environment.form == "words"):
-        yield "[sources] teacher: the teacher plays frozenlake only, and writes sentences"
+    if recipe.sources.teacher and any(each.name not in TAUGHT or each.form == "words" for each in recipe.environments):
+        yield f"[sources] teacher: the teacher plays {' and '.join(TAUGHT)} only, and writes sentences"
     if recipe.sources.lessons and not recipe.in_words:
         yield '[sources] lessons: lessons are in words; set form = "words" in [environment]'

@@ -15,16 +15,17 @@ PART_TOKENS = 2048  # rows go through the model in parts of so many tokens: litt
 
 
 def token_logprobs(
-    model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch.nn.Module, temperatures: Tensor
+    model: Any, ids: Tensor, mask: Tensor, labels: Tensor, *, head: torch.nn.Module, temperatures: Tensor, one_pass: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Compute the natural logprobs of the labels and the entropies in nats, (B, T - 1) float32 each. They are 0 where there is no label.
 
     `ids`, `mask` and `labels` are (B, T) int64, `temperatures` is (B,) float32, and `head` is the model's last layer. The head is applied
     only where there is a label: few tokens of a row are trained, and in a small model the head is as large as all other layers together.
-    Rows of about the same length should stand side by side.
+    Rows of about the same length should stand side by side. With `one_pass`, all rows go through the model together: processes that share
+    a model talk in each pass, and wait forever for one that makes fewer.
     """
     width, results = ids.shape[1], []
-    for rows, longest in _parts(mask.sum(1).tolist()):
+    for rows, longest in _parts(mask.sum(1).tolist(), whole=one_pass):
         part = _part_logprobs(
             model, ids[rows, :longest], mask[rows, :longest], labels[rows, :longest], head=head, temperatures=temperatures[rows]
         )
@@ -33,11 +34,14 @@ def token_logprobs(
     return torch.cat(logprobs), torch.cat(entropies)
 
 
-def _parts(lengths: list[int]) -> Iterator[tuple[slice, int]]:
-    """Yield parts of consecutive rows and the longest length in each. A part has at most `PART_TOKENS` tokens with padding, or one row."""
+def _parts(lengths: list[int], *, whole: bool) -> Iterator[tuple[slice, int]]:
+    """Yield parts of consecutive rows and the longest length in each.
+
+    A part has at most `PART_TOKENS` tokens with padding, or one row, or is the `whole`.
+    """
     first, longest = 0, 0
     for row, length in enumerate(lengths):
-        if row > first and (row + 1 - first) * max(longest, length) > PART_TOKENS:
+        if not whole and row > first and (row + 1 - first) * max(longest, length) > PART_TOKENS:
             yield slice(first, row), longest
             first, longest = row, 0
         longest = max(longest, length)

@@ -167,7 +167,15 @@ class Trainer(ResumingTrainer):
             out = model(input_ids=microbatch.ids, attention_mask=microbatch.mask, labels=microbatch.labels, fused_lm_head=True)
             return out.log_probs, out.entropy
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
-        return token_logprobs(model, microbatch.ids, microbatch.mask, microbatch.labels, head=head, temperatures=microbatch.temperatures)
+        return token_logprobs(
+            model,
+            microbatch.ids,
+            microbatch.mask,
+            microbatch.labels,
+            head=head,
+            temperatures=microbatch.temperatures,
+            one_pass=self.accelerator.num_processes > 1,
+        )
 
     def _log_values(self, values: Mapping[str, float]) -> None:
         """Add values to trl's metrics, which logs the mean of a step's values."""

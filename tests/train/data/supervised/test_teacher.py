@@ -1,17 +1,23 @@
 """Best play to be imitated: it carries from task to task what its notes say, and no more."""
 
 import re
+from statistics import fmean
 
+import pytest
 from msgspec.structs import replace
 
+from codagent.errors import UsageError
 from codagent.types import Loop, Profile
 from codagent_train.data.mixture import packs_by_source
-from codagent_train.data.supervised.teacher import keep_noted, play_as_teacher, teacher_loops, write_notes
-from codagent_train.environments.frozenlake.best_play import ANY_MAPPING, narrow
+from codagent_train.data.supervised.teacher import play_as_teacher, teacher_loops
+from codagent_train.environments.conventions.house import describe_rules, draw_exercises, draw_house
+from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
-from codagent_train.environments.frozenlake.rules import MAPPINGS, SMALL, Lake, Moment, apply_action, draw_mapping
+from codagent_train.environments.frozenlake.lake_replies import write_replies
+from codagent_train.environments.frozenlake.rules import SMALL, draw_mapping
 from codagent_train.environments.frozenlake.wording import BRIEF
 from codagent_train.evaluation.notes_parser import score_notes
+from codagent_train.recipe.environment_config import TAUGHT, EnvironmentConfig
 from codagent_train.recipe.schema import SourcesConfig, read_recipe
 
 RIGHT_FIRST = (1, 0, 2, 3)  # action 1 moves right, 2 down, 3 up, 4 left
@@ -31,31 +37,10 @@ class Letters:
         return "".join(map(chr, ids))
 
 
-def believed(*codes: int) -> int:
-    """What is believed of an open lake of 3 by 3 after these actions from its middle, one at a time."""
-    open_lake, belief = Lake(3, frozenset(), 4, 8, 9), ANY_MAPPING
-    for code in codes:
-        belief = narrow(belief, apply_action(Moment(open_lake, 4), code, RIGHT_FIRST))
-    return belief
-
-
 def lesson(number: int) -> Loop:
     drawn = make_lake_pack(SMALL, "train", number, form=BRIEF)
-    return play_as_teacher(Letters(), FrozenLake(SMALL, drawn.seed, BRIEF), drawn.tasks, Loop("l", "g", "e", "teacher", ""), PROFILE)
-
-
-def test_notes_say_what_is_known_of_each_action():
-    assert write_notes(ANY_MAPPING) == "nothing yet"
-    assert write_notes(believed(1)) == "right 1"
-    assert write_notes(believed(1, 2)) == "right 1, down 2, up or left 3, up or left 4"
-    assert write_notes(believed(1, 2, 3)) == "right 1, down 2, up 3, left 4"
-
-
-def test_what_the_notes_do_not_say_is_forgotten():
-    edge = narrow(ANY_MAPPING, Moment(Lake(3, frozenset(), 1, 8, 9), 1, 1, 1, 1))  # up at the upper edge, and nothing else, leads nowhere
-    assert (write_notes(edge), keep_noted(edge)) == ("up 1", edge)
-    not_up = sum(1 << place for place, ways in enumerate(MAPPINGS) if ways[0] != 2)
-    assert (write_notes(not_up), keep_noted(not_up)) == ("nothing yet", ANY_MAPPING)
+    lakes = FrozenLake(SMALL, drawn.seed, BRIEF)
+    return play_as_teacher(Letters(), lakes, drawn.tasks, write_replies(lakes), Loop("l", "g", "e", "teacher", ""), PROFILE)
 
 
 def test_a_lesson_is_a_loop_whose_notes_are_never_wrong_and_end_up_whole():
@@ -94,3 +79,23 @@ def test_each_pack_has_one_source_by_weight():
     both = packs_by_source(replace(imitate, sources=SourcesConfig(play=3, teacher=1)), range(400))
     assert sorted(both["play"] + both["teacher"]) == list(range(400))
     assert 270 <= len(both["play"]) <= 330
+
+
+def test_the_teacher_of_conventions_writes_true_notes_and_follows_them():
+    imitate = read_recipe("imitate")
+    small = replace(imitate, environment=EnvironmentConfig("conventions"))
+    with pytest.raises(UsageError, match="notes_tokens: the notes of the teacher do not fit"):
+        teacher_loops(small, range(20), Letters())
+    house = replace(small, replies=replace(imitate.replies, notes_tokens=160))
+    loops = [loop for group in teacher_loops(house, range(20), Letters()).values() for loop in group]
+    for loop in loops:
+        rewrites = [episode for episode in loop.episodes if episode.kind == "notes"]
+        assert all(episode.outcome.passed for episode in rewrites)
+        drawn = int(loop.environment.removeprefix("conventions-"))
+        assert rewrites[-1].notes_after == describe_rules(draw_house(drawn), draw_exercises(drawn, 4)[:3])
+    passed = [fmean(loop.episodes[2 * position].outcome.passed for loop in loops) for position in range(4)]
+    assert passed[0] < 0.2 < passed[2] < 0.8 < passed[3]
+
+
+def test_who_has_a_teacher_that_writes_sentences_is_named_where_recipes_are_checked():
+    assert {"frozenlake", *(name for name, domain in DOMAINS.items() if domain.write_replies)} == set(TAUGHT)

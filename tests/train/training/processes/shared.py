@@ -12,6 +12,7 @@ from transformers.trainer_utils import sort_checkpoints
 
 from codagent_train.policy.load import load_policy
 from codagent_train.recipe.schema import BatchConfig, read_recipe
+from codagent_train.training import logprobs
 from codagent_train.training.processes import exit_if_one_of_several
 from codagent_train.training.trainer import train
 
@@ -30,6 +31,7 @@ loaded = load_policy(small.policy, seed=0)
 out = Path(sys.argv[1])
 if os.environ.get("RANK") == "1":
     transformers.trainer.sort_checkpoints = sort_late
+    logprobs.PART_TOKENS = 1  # one process has more rows, or longer ones, than the other
 train(small, loaded, out)
 torch.save(loaded.model.state_dict(), out / f"{os.environ.get('RANK', 'alone')}.pt")
 exit_if_one_of_several()

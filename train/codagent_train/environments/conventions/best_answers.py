@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from codagent.types import Task
 from codagent_train.environments.conventions.calls import ConventionsGame
@@ -10,12 +10,15 @@ from codagent_train.environments.conventions.house import (
     RULES,
     House,
     answer,
+    describe_rules,
     draw_arguments,
     draw_exercises,
     draw_house,
+    find_kinds,
 )
 from codagent_train.environments.domains.shared.domain import PlayPack, Score
 from codagent_train.environments.domains.shared.draws import Draws
+from codagent_train.environments.domains.shared.turns import Wording
 from codagent_train.environments.packs import Pack
 
 _Believe = Callable[[House, set[str], Draws], dict[str, int]]  # the house, the kinds of rules that were seen, draws -> what is believed
@@ -59,6 +62,17 @@ def _score(game: ConventionsGame, task: Task, lines: list[str]) -> Score:
     attempt.act("\n".join(lines))
     outcome = attempt.judge()
     return Score(outcome.reward, outcome.passed)
+
+
+def write_replies(wording: Wording, pack: Pack) -> Iterator[str]:
+    """Yield answers that follow the rules which earlier tasks showed, and between them notes of all rules that were shown."""
+    house, exercises, draws = draw_house(pack.seed), draw_exercises(pack.seed, len(pack.tasks)), Draws(pack.seed + 4)
+    for position, task in enumerate(pack.tasks):
+        if position:
+            yield f"<notes>\n{describe_rules(house, exercises[:position])}\n</notes>"
+        believed, exercise = remember(house, find_kinds(exercises[:position]), draws), exercises[position]
+        lines = "\n".join(answer(believed, exercise, call) for call in draw_arguments(exercise, task.seed))
+        yield f"<answer>\n{lines}\n</answer>" if wording == "paper" else lines
 
 
 PLAYERS: Mapping[str, PlayPack] = {

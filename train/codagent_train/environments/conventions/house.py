@@ -147,8 +147,12 @@ def answer(house: House, exercise: Exercise, arguments: Sequence[Any]) -> str:
 
 def describe_rules(house: House, exercises: Sequence[Exercise]) -> str:
     """Write true notes on the rules of a house that the exercises want."""
-    kinds = sorted({kind for exercise in exercises for kind in exercise.rules})
-    return "\n".join(f"- {RULES[kind][house[kind]][0]}" for kind in kinds)
+    return "\n".join(f"- {RULES[kind][house[kind]][0]}" for kind in sorted(find_kinds(exercises)))
+
+
+def find_kinds(exercises: Sequence[Exercise]) -> set[str]:
+    """Return the kinds of rules that any of the exercises wants."""
+    return {kind for exercise in exercises for kind in exercise.rules}
 
 
 def write_solution(house: House, exercise: Exercise) -> str:

@@ -41,6 +41,7 @@ DOMAINS: Mapping[str, Domain] = {
         calls.EXPECTED,
         lambda reply: all(map(calls.has_value, reply.strip().splitlines())),
         write_true_notes=calls.write_true_notes,
+        write_replies=best_answers.write_replies,
     ),
     "grid": Domain(
         {name: level.rounds[1] for name, level in cost_map.LEVELS.items()},

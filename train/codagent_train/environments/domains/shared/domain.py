@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -40,6 +40,8 @@ class Domain:
     vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)  # of the levels that can be played in words
     make_teacher: Callable[[str, Pack], Teacher] | None = None  # of a level, for the first task of a pack; None: there are no lessons
     write_true_notes: Callable[[Pack], str] | None = None  # of all that is hidden in a pack; None: nobody writes them
+    # Replies of best play in text, one for each request of a loop over a pack, notes between the tasks; None: there is no such teacher.
+    write_replies: Callable[[Wording, Pack], Iterator[str]] | None = None
 
 
 def name_tasks(name: str, split: Split, number: int, tasks: int, describe: Callable[[int, int], str]) -> Pack:
