@@ -52,7 +52,8 @@ def run(
         _fits(config, out)
     with disk_errors(out):
         last = checkpoints.prepare_run(out, config, resume=resume, first=first)
-        say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
+        if first:
+            say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
         done = checkpoints.step_of(last) if last else 0
         with (
@@ -73,8 +74,8 @@ def run(
             allowed = AllowedSetups(allowed_file(os.environ))
             operator = Operator(say, allowed, play) if first else Operator(allow=allowed, play=play)
             train(config, policy, out, last=last, on_step=on_step, operator=operator)
-    print(checkpoints.find_latest(out))
     if first:
+        print(checkpoints.find_latest(out))
         say(_what_next(config, out))
     exit_if_one_of_several()
 

@@ -233,6 +233,7 @@ def make_grpo_config(recipe: Recipe, out: Path) -> GRPOConfig:
         logging_steps=1,
         disable_tqdm=True,
         report_to="none",
+        log_level_replica="error",  # trl would have every process but the first warn
         seed=recipe.seed,
         use_cpu=on_cpu,
         bf16=not on_cpu or recipe.policy.bf16,

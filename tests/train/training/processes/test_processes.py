@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import codagent_train.recipe
+from tests.train.command import TRAIN
+
+SHIPPED = Path(codagent_train.recipe.__file__).with_name("shipped")
 pytestmark = pytest.mark.usefixtures("hushed")
 
 SHARED = Path(__file__).with_name("shared.py")
@@ -19,16 +23,17 @@ ACCELERATED = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_process
 
 
 def finished(*command):
-    """Run Python so, to an end that is good."""
+    """Run Python so, to an end that is good. Returns what it printed."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *command]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as process:
         try:
-            _, said = process.communicate(timeout=240)
+            printed, said = process.communicate(timeout=240)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # the launcher and those that it launched
     assert process.returncode == 0, said
+    return printed, said
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +65,19 @@ def test_two_processes_end_with_the_adapter_of_one(tmp_path):
     assert max(alone[name].abs().max().item() for name in alone if "lora_B" in name) > 0  # it has learned
     finished(*LAUNCHED, SHARED, tmp_path / "two", "4")
     assert max(largest_difference(tmp_path / "two", rank, alone) for rank in (0, 1)) < 1e-5
+
+
+def test_two_processes_say_what_one_says_also_when_they_go_on(tmp_path):
+    text = SHIPPED.joinpath("toy.toml").read_text().replace("packs = 16", "packs = 2").replace("save_every = 50", "save_every = 1")
+    recipe, command = tmp_path / "short.toml", (*LAUNCHED, "--no-python", TRAIN, "run", tmp_path / "short.toml", "--out", tmp_path / "out")
+    for steps, more in ((1, ()), (2, ("--resume",))):
+        recipe.write_text(text.replace("steps = 150", f"steps = {steps}"))
+        printed, said = finished(*command, *more)
+        assert printed == f"{tmp_path}/out/checkpoint-{steps}\n"
+        first, last, following = (line for line in said.splitlines() if "torch" not in line)
+        assert first == f"codagent-train: {recipe}, seed 0, {steps} steps, into {tmp_path}/out"
+        assert last.startswith(f"step {steps} of {steps} · ")
+        assert following.startswith("codagent-train: next: ")
 
 
 def test_torch_shards_all_weights_among_two_processes_and_takes_the_step_of_one():
