@@ -182,7 +182,9 @@ def test_lessons_where_there_are_no_words_are_refused(tmp_path, environment):
 
 def test_a_recipe_that_learns_from_nothing_or_from_a_teacher_who_does_not_play_there_is_refused(tmp_path):
     assert "nothing to learn from" in refused(tmp_path, "[learning]", "[sources]\nplay = 0\n[learning]")
-    assert "[sources] teacher: the teacher plays frozenlake only" in refused(tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]")
+    assert "[sources] teacher: the teacher plays frozenlake and conventions only" in refused(
+        tmp_path, "[learning]", "[sources]\nteacher = 1\n[learning]"
+    )
 
 
 @pytest.mark.parametrize("source", ["replay", "redo", "imitate"])

@@ -26,7 +26,9 @@ def finished(*command):
     """Run Python so, to an end that is good. Returns what it printed."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *command]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
         try:
             printed, said = process.communicate(timeout=240)
         finally:
