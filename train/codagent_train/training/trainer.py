@@ -42,7 +42,7 @@ from codagent_train.rollout.engines.factory import schedule_engines
 from codagent_train.rollout.sampler import Sampler
 from codagent_train.rollout.specs import policy_id
 from codagent_train.run_dir import checkpoints, metrics
-from codagent_train.training.logprobs import IGNORED, token_logprobs
+from codagent_train.training.logprobs import IGNORED, one_pass_logprobs, token_logprobs
 from codagent_train.training.loss import clip_mask, drift, one_sided_loss, token_mean
 from codagent_train.training.microbatch import Microbatch, pad_samples
 from codagent_train.training.resuming import ResumingTrainer
@@ -167,15 +167,8 @@ class Trainer(ResumingTrainer):
             out = model(input_ids=microbatch.ids, attention_mask=microbatch.mask, labels=microbatch.labels, fused_lm_head=True)
             return out.log_probs, out.entropy
         head = self.accelerator.unwrap_model(model).get_output_embeddings()
-        return token_logprobs(
-            model,
-            microbatch.ids,
-            microbatch.mask,
-            microbatch.labels,
-            head=head,
-            temperatures=microbatch.temperatures,
-            one_pass=self.accelerator.num_processes > 1,
-        )
+        compute = token_logprobs if self.accelerator.num_processes == 1 else one_pass_logprobs
+        return compute(model, microbatch.ids, microbatch.mask, microbatch.labels, head=head, temperatures=microbatch.temperatures)
 
     def _log_values(self, values: Mapping[str, float]) -> None:
         """Add values to trl's metrics, which logs the mean of a step's values."""
