@@ -17,6 +17,7 @@ from codagent.protocols import OnText, ignore_text
 from codagent.types import Message, Profile, Reply, Sampling, Tool
 
 _HEAD_BYTES = 16 << 20  # metadata and tokenizer of a GGUF, and more
+KEPT_MB = 512  # for what was read of other prompts than those in use; llama.cpp would keep 8 GB, and a night of attempts fills them
 _BATCH_TOKENS = 512  # of a prompt that are read at once; after each batch, the server tells how much it has read
 _PIECES, _PIECE_BYTES = 64, 64 << 10
 
@@ -84,7 +85,7 @@ def _serve(file: Path, context_tokens: int, at_once: int, adapter: Path | None) 
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
-    params.n_batch = _BATCH_TOKENS
+    params.n_batch, params.cache_ram_mib = _BATCH_TOKENS, KEPT_MB
     params.n_ctx, params.n_parallel = context_tokens * at_once, at_once
     if adapter:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from codagent.models.http.client import HttpClient
 from codagent.models.open import ModelOptions, open_model
 from codagent.models.servers.llama_cpp import Llama
 from codagent.models.servers.openai_api import OpenAIModel
+from codagent.models.weights import embedded
 from codagent.models.weights.catalog import find_entry
 from codagent.models.weights.download import pull, weights_dir
 from codagent.models.weights.embedded import Embedded, fingerprint
@@ -105,6 +107,17 @@ def test_characters_of_several_tokens_leave_no_half_record(model: Embedded) -> N
 def test_a_reply_stops_at_its_longest(model: Embedded) -> None:
     reply = model.reply((Message("user", "Count to one hundred."),), (), Sampling(temperature=0.0, max_tokens=5))
     assert (reply.stop, reply.completion_tokens) == ("length", 5)
+
+
+def test_prompts_that_were_read_do_not_fill_the_memory(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp keeps what it has read, 23 kB for a token of this model, to read it no second time."""
+    monkeypatch.setattr(embedded, "KEPT_MB", 8)
+    model, found = Embedded("embedded:smollm2-135m", weights, profile=Profile(calling="text", context_tokens=1024)), []
+    with closing(model):
+        for number in range(7):
+            model.reply((Message("user", f"{number} two three " * 130),), (), Sampling(temperature=0.0, max_tokens=1))
+            found.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+    assert found[-1] - found[1] < 20  # and five prompts of 400 tokens are 46 MB
 
 
 def test_a_prompt_beyond_the_context_is_an_overflow(model: Embedded) -> None:
