@@ -89,6 +89,7 @@ def _serve(file: Path, context_tokens: int, at_once: int, adapter: Path | None) 
     params.n_ctx, params.n_parallel = context_tokens * at_once, at_once
     if adapter:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    params.cors_origins = ""  # else any page in a browser could ask the model
     params.verbosity = 0  # its log would be printed over the terminal
     params.warmup = params.ui = False
     for threads in (params.cpuparams, params.cpuparams_batch):

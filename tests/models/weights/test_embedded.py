@@ -120,6 +120,11 @@ def test_prompts_that_were_read_do_not_fill_the_memory(weights: Path, monkeypatc
     assert found[-1] - found[1] < 20  # and five prompts of 400 tokens are 46 MB
 
 
+def test_a_page_in_a_browser_cannot_use_it(server: str) -> None:
+    asked = httpx.options(f"{server}/completion", headers={"Origin": "https://page.example", "Access-Control-Request-Method": "POST"})
+    assert asked.headers["access-control-allow-origin"] == ""
+
+
 def test_a_prompt_beyond_the_context_is_an_overflow(model: Embedded) -> None:
     with pytest.raises(ContextOverflow):
         model.reply((Message("user", "word " * 2000),), (), GREEDY)
