@@ -92,6 +92,7 @@ def test_the_recipes_are_listed_with_what_they_are_for():
         "control",
         "control-lessons",
         "frozenlake",
+        "house",
         "imitate",
         "lake",
         "lake-further",
