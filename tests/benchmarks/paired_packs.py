@@ -1,0 +1,51 @@
+"""Plays the same test packs of lakes with two checkpoints and prints success by position, and the difference pack by pack.
+
+    .venv/bin/python tests/benchmarks/paired_packs.py imitated/checkpoint-80 learned/checkpoint-17 [--first 128] [--last 352]
+
+Each margin is half of a 95 % interval over packs. Both have the same seeds, so a difference of pairs is surer than that of means.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from math import sqrt
+from statistics import fmean, stdev
+
+from codagent_train.cli.say import say
+from codagent_train.evaluation.notes_conditions import own_notes
+from codagent_train.evaluation.runner import EvalSession, choose_settings, open_target
+from codagent_train.evaluation.target import find_target
+from codagent_train.run_dir.weights_ref import resolve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before")
+    parser.add_argument("after")
+    parser.add_argument("--first", type=int, default=128)
+    parser.add_argument("--last", type=int, default=352)
+    given = parser.parse_args()
+    before, after = (play(where, given.first, given.last) for where in (given.before, given.after))
+    differences = [[new - old for old, new in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)]
+    for name, packs in (("before", before), ("after", after), ("difference", differences)):
+        print(f"{name:10}", *(describe(position) for position in zip(*packs, strict=True)))
+    print("difference over all positions with notes", describe([fmean(pack[1:]) for pack in differences]))
+
+
+def play(where: str, first: int, last: int) -> list[list[float]]:
+    """Return whether each attempt passed, by pack and position."""
+    target = find_target(resolve(where))
+    (setting,) = choose_settings(target.recipe.environment, {}, notes="own")
+    notes = {number: carries for number, carries in own_notes(last, 1).items() if number >= first}
+    results = EvalSession(target, open_target, say).play(setting, notes)
+    loops = [result.loops[0] for result in results]
+    return [[float(each.outcome.passed) for each in loop.episodes if each.kind == "solve" and each.outcome] for loop in loops]
+
+
+def describe(values: Sequence[float]) -> str:
+    return f"{fmean(values):+.3f} ± {1.96 * stdev(values) / sqrt(len(values)):.3f}"
+
+
+if __name__ == "__main__":
+    main()
