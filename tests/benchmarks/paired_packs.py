@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 
 from codagent_train.cli.say import say
 from codagent_train.evaluation.notes_conditions import own_notes
 from codagent_train.evaluation.runner import EvalSession, choose_settings, open_target
 from codagent_train.evaluation.target import find_target
+from codagent_train.intervals import mean_interval
 from codagent_train.run_dir.weights_ref import resolve
 
 
@@ -44,7 +44,8 @@ def play(where: str, first: int, last: int) -> list[list[float]]:
 
 
 def describe(values: Sequence[float]) -> str:
-    return f"{fmean(values):+.3f} ± {1.96 * stdev(values) / sqrt(len(values)):.3f}"
+    found = mean_interval(values)
+    return f"{found.mean:+.3f} ± {found.margin:.3f}"
 
 
 if __name__ == "__main__":

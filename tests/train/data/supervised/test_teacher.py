@@ -20,7 +20,6 @@ from codagent_train.evaluation.notes_parser import score_notes
 from codagent_train.recipe.environment_config import TAUGHT, EnvironmentConfig
 from codagent_train.recipe.schema import SourcesConfig, read_recipe
 
-RIGHT_FIRST = (1, 0, 2, 3)  # action 1 moves right, 2 down, 3 up, 4 left
 PROFILE = Profile(prompt="terse", notes_tokens=40)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import codagent_train.recipe
+from codagent_train.recipe.schema import find_recipe
 from tests.train.command import TRAIN
 
-SHIPPED = Path(codagent_train.recipe.__file__).with_name("shipped")
 pytestmark = pytest.mark.usefixtures("hushed")
 
 SHARED = Path(__file__).with_name("shared.py")
@@ -70,7 +69,7 @@ def test_two_processes_end_with_the_adapter_of_one(tmp_path):
 
 
 def test_two_processes_say_what_one_says_also_when_they_go_on(tmp_path):
-    text = SHIPPED.joinpath("toy.toml").read_text().replace("packs = 16", "packs = 2").replace("save_every = 50", "save_every = 1")
+    text = find_recipe("toy").read_text().replace("packs = 16", "packs = 2").replace("save_every = 50", "save_every = 1")
     recipe, command = tmp_path / "short.toml", (*LAUNCHED, "--no-python", TRAIN, "run", tmp_path / "short.toml", "--out", tmp_path / "out")
     for steps, more in ((1, ()), (2, ("--resume",))):
         recipe.write_text(text.replace("steps = 150", f"steps = {steps}"))

@@ -15,6 +15,7 @@ from codagent.agent.episode import Agent
 from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Episode, Loop, Message, Observation, Reply, Sampling, Tokens, Tool
+from codagent_train.data.supervised.teacher import make_taught_reply
 from codagent_train.environments.make import choose_environment, make_pack, make_teacher, vocabulary_of
 from codagent_train.environments.packs import seed_of
 from codagent_train.environments.teaching import Teacher
@@ -100,9 +101,7 @@ class _TeacherModel:
                 read = self._tokenizer.encode((*messages, Message("assistant", text)))
                 return Reply(Message("assistant", text), "stop", len(read), 0, 0.0, Tokens(read, (), ()), sampling, self.name, text)
             text = draw.choices(list(weights), list(weights.values()))[0]
-        prompt_ids, ids = self._tokenizer.encode(messages), self._tokenizer.encode_reply(text)
-        tokens = Tokens(prompt_ids, ids, (0.0,) * len(ids))
-        return Reply(Message("assistant", text), "stop", len(prompt_ids), len(ids), 0.0, tokens, sampling, self.name, text)
+        return make_taught_reply(self._tokenizer, messages, text, sampling)
 
     def close(self) -> None:
         pass

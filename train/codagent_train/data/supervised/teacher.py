@@ -57,9 +57,14 @@ class _Teacher:
         text = next(self._replies, None)
         if text is None:
             raise UsageError("[replies] notes_tokens: the notes of the teacher do not fit; take more")
-        prompt_ids, ids = self._tokenizer.encode(messages), self._tokenizer.encode_reply(text)
-        tokens = Tokens(prompt_ids, ids, (0.0,) * len(ids))
-        return Reply(Message("assistant", text), "stop", len(prompt_ids), len(ids), 0.0, tokens, sampling, self.name, text)
+        return make_taught_reply(self._tokenizer, messages, text, sampling)
 
     def close(self) -> None:
         pass
+
+
+def make_taught_reply(tokenizer: Tokenizer, messages: Sequence[Message], text: str, sampling: Sampling) -> Reply:
+    """Return `text` as the reply of a teacher, with the tokens that a model would have read and sampled. Their logprobs are 0."""
+    prompt_ids, ids = tokenizer.encode(messages), tokenizer.encode_reply(text)
+    tokens = Tokens(prompt_ids, ids, (0.0,) * len(ids))
+    return Reply(Message("assistant", text), "stop", len(prompt_ids), len(ids), 0.0, tokens, sampling, "teacher", text)
