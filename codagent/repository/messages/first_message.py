@@ -172,7 +172,8 @@ def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
     """
     of_functions = all(file.path.endswith(".py") for file in shown) or any(not file.whole for file in shown)
     if _edits_alone(profile):
-        return prompt("answer_edit").replace("{path}", shown[0].path if shown else "PATH")
+        path = shown[0].path if shown else "PATH"
+        return prompt("answer_edit").replace("{place}", f"{path} within=FUNCTION" if path.endswith(".py") else path)
     function = tools.DEFINE in tools.select_tools(profile) and of_functions
     what, block = (
         ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0].path if shown else 'PATH'}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from codagent.protocols import Sandbox
 from codagent.repository.tools.python_edit import list_definitions, redefine
-from codagent.repository.tools.replace import replace_text
+from codagent.repository.tools.replace import replace_text, replace_within
 from codagent.repository.tools.text_file import TextFile, parse_text
 from codagent.text import encode_text, escape_controls, format_result, parse_json, replace_unencodable, split_lines, truncate_middle
 from codagent.types import Profile, Tool, ToolCall
@@ -47,6 +47,7 @@ EDIT = _tool(
     "edit",
     "Replace one piece of text in a file. `old` must be copied exactly and occur once; take more lines around it until it does.",
     {"path": "", "old": "", "new": ""},
+    {"within": "function or class of a Python file; `old` need occur once only in it"},
 )
 WRITE = _tool("write", "Create a file, or replace the whole of one.", {"path": "", "content": ""})
 DEFINE = _tool(
@@ -137,9 +138,10 @@ def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
 
 
 def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
-    path = arguments["path"]
+    path, within = arguments["path"], arguments.get("within")
     file = parse_text(sandbox.read(path))
-    changed, report = replace_text(file.text, arguments["old"], arguments["new"])
+    old, new = arguments["old"], arguments["new"]
+    changed, report = replace_within(file.text, within, old, new) if within else replace_text(file.text, old, new)
     if changed is None:
         return f"error: {path}: {report}"
     return _put(sandbox, path, file, changed) or f"ok {path}: {report}"

@@ -49,5 +49,5 @@ def test_where_a_file_is_shown_in_parts_nobody_is_asked_for_the_whole():
     assert "```python" in answer_form([part, script], SMALL)
     assert "```write b.js" in answer_form([script], SMALL)
     edits = replace(SMALL, tools=("edit", "finish"))
-    assert "in one ```edit a.py block" in answer_form([part, script], edits)
+    assert "in one ```edit a.py within=FUNCTION block" in answer_form([part, script], edits)
     assert "in one ```edit PATH block" in answer_form([], edits)

@@ -10,7 +10,7 @@ from codagent.models.tool_calls.fenced import find_calls
 from codagent.repository import git
 from codagent.repository.tools import EDIT
 from codagent.repository.tools.python_edit import redefine
-from codagent.repository.tools.replace import replace_text
+from codagent.repository.tools.replace import replace_within
 from codagent.runner.model import Access
 from codagent.store.record import load
 from codagent_train.data.supervised.imitation import iter_imitable
@@ -99,6 +99,7 @@ def test_a_repair_says_what_is_wrong_and_gives_back_the_file(right, wrong, funct
         ("    return seconds", "    seconds = 0\n    return seconds", 2),
         ("            return True", "            return False", 1),
         ("return False\n", "False\n", 2),  # a part of other lines
+        ("value else 0\n", "value else 9\n", 1),
         ("seconds + 1", "seconds - 1", 1),
         ("import os", "import sys", 1),
         ("def short(): return 1\n", "def short(): return 2\n", 1),
@@ -111,13 +112,13 @@ def test_an_edit_gives_the_lines_that_change_as_they_stand_in_the_file_once(righ
     assert right in WHOLE
     root, task = make_task(tmp_path, WHOLE.replace(right, wrong).replace("\n", ends), "Box.full", whole)
     answer = write_repair(root, task, "edits")
-    assert answer.startswith("The bug is in `Box.full`.\n\n```edit box.py\n<<<<<<<\n")
+    assert answer.startswith("```edit box.py within=Box.full\n<<<<<<<\n")
     text = git.read_file(root, task.start, "box.py").decode()
     calls = find_calls(answer, [EDIT])
     for _, arguments in calls:
-        old = json.loads(arguments)["old"]
+        old, new, within = (json.loads(arguments)[key] for key in ("old", "new", "within"))
         assert len(old.split("\n")) <= lines
-        text, report = replace_text(text, old, json.loads(arguments)["new"])
+        text, report = replace_within(text, within, old, new)
         assert report == "replaced 1 match"
     assert text == whole
 

@@ -21,6 +21,7 @@ from codagent.protocols import OnText, ignore_text
 from codagent.repository import git
 from codagent.repository.python_source import find_definitions, find_docstring, parse_python, split_python, start_of
 from codagent.repository.tools import EDIT
+from codagent.repository.tools.replace import replace_within
 from codagent.runner.display import SilentDisplay
 from codagent.runner.executor import Executor, LocalExecutor
 from codagent.runner.launch import LaunchOptions
@@ -92,40 +93,41 @@ def write_repair(root: Path, task: MadeTask, answers: AnswersName = "functions")
     """Return an answer that undoes the bug of a task, in a form of `catalog.ANSWERS`. `root` is the repository of the task.
 
     In functions: what is wrong in a sentence or two, and the function as it was, in a block; a method stands in its class, without the rest
-    of the class. In edits: where the bug is, and the lines that change, with as many around them as make them the only ones in the file.
+    of the class. In edits: the function, and the lines that change, with as many around them as the tool needs to find them in it.
     """
     broken, whole = (split_python(git.read_file(root, commit, task.path).decode()) for commit in (task.start, SOURCE))
     changes = [change for change in SequenceMatcher(None, broken, whole, autojunk=False).get_opcodes() if change[0] != "equal"]
     if answers == "edits":
-        edits = [_widen(broken, whole, change[1:]) for change in changes]
+        edits = [_widen(broken, whole, change[1:], task.function) for change in changes]
         parts = "\n".join(f"<<<<<<<\n{old}=======\n{new}>>>>>>>" for old, new in edits)
-        return f"The bug is in `{task.function}`.\n\n```{EDIT.name} {task.path}\n{parts}\n```"
+        return f"```{EDIT.name} {task.path} within={task.function}\n{parts}\n```"
     said = " ".join(_describe(broken[first:last], whole[start:end]) for _, first, last, start, end in changes)
     place = changes[0][3] if changes else 0
     return f"In `{task.function}`, {said}\n\n```python\n{_cut_out(whole, task.function.split('.'), place)}\n```"
 
 
-def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, int, int]) -> tuple[str, str]:
-    """Return the lines of a change as they are and as they must be, with lines around them until they stand in the file but once.
+def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, int, int], function: str) -> tuple[str, str]:
+    """Return the lines of a change as they are and as they must be, with lines around them until the tool carries out just this change.
 
     Neither is empty.
     """
     first, last, start, end = change
-    file = "".join(broken)
+    file, wanted = "".join(broken), "".join([*broken[:first], *whole[start:end], *broken[last:]])
     above = True
-    while not (old := "".join(broken[first:last]).rstrip("\r\n")).strip() or start == end or file.count(old) > 1:
-        if above and first:
+    while True:
+        old, new = _join_lines(broken[first:last]), _join_lines(whole[start:end])
+        is_found = old.strip() and start < end and replace_within(file, function, old, new)[0] == wanted
+        if is_found or (not first and last == len(broken)):
+            return f"{old}\n", f"{new}\n"
+        if (above and first) or last == len(broken):
             first, start = first - 1, start - 1
-        elif last < len(broken):
+        else:
             last, end = last + 1, end + 1
-        elif not first:
-            break
         above = not above
-    return _end_lines(broken[first:last]), _end_lines(whole[start:end])
 
 
-def _end_lines(lines: Sequence[str]) -> str:
-    return "".join(line.rstrip("\r\n") + "\n" for line in lines)
+def _join_lines(lines: Sequence[str]) -> str:
+    return "\n".join(line.rstrip("\r\n") for line in lines)
 
 
 def _describe(wrong: Sequence[str], right: Sequence[str]) -> str:
