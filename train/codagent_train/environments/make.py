@@ -35,8 +35,13 @@ VOCABULARIES: dict[tuple[str, str], Vocabulary] = {  # of the environments and l
 
 def make_pack(recipe: Recipe, split: Split, number: int) -> tuple[Pack, Callable[[], Environment]]:
     """Return pack number `number` of a split, and a function that makes a fresh environment for it."""
-    tokens = recipe.replies.asked_tokens or recipe.replies.max_tokens
-    return make_environment_pack(choose_environment(recipe, split, number), split, number, tokens=tokens)
+    return draw_pack(recipe, split, number)[1:]
+
+
+def draw_pack(recipe: Recipe, split: Split, number: int) -> tuple[EnvironmentConfig, Pack, Callable[[], Environment]]:
+    """Like make_pack, but also say first which environment of a mixed run the pack is of."""
+    config, tokens = choose_environment(recipe, split, number), recipe.replies.asked_tokens or recipe.replies.max_tokens
+    return config, *make_environment_pack(config, split, number, tokens=tokens)
 
 
 def make_environment_pack(

@@ -10,7 +10,7 @@ from functools import partial
 from codagent.agent.loop import NotesIO
 from codagent.protocols import Environment
 from codagent.types import Loop, Profile, Sampling, Task
-from codagent_train.environments.make import choose_environment, make_pack
+from codagent_train.environments.make import draw_pack
 from codagent_train.environments.packs import seed_of
 from codagent_train.recipe.environment_config import EnvironmentConfig
 from codagent_train.recipe.schema import Recipe
@@ -42,7 +42,7 @@ def group_specs(recipe: Recipe, packs: Sequence[int], *, step: int, policy: str)
     groups = {}
     for number in packs:
         drawn = recipe.seed * PACK_STRIDE + number
-        config, (pack, environment) = choose_environment(recipe, "train", drawn), make_pack(recipe, "train", drawn)
+        config, pack, environment = draw_pack(recipe, "train", drawn)
         profile, name = agent_profile(recipe, config), f"{config.label}-{pack.seed}"
         group = []
         for member in range(recipe.batch.group_size):

@@ -16,7 +16,7 @@ from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.protocols import OnText, ignore_text
 from codagent.types import Episode, Loop, Message, Observation, Reply, Sampling, Tokens, Tool
 from codagent_train.data.supervised.teacher import make_taught_reply
-from codagent_train.environments.make import choose_environment, make_pack, make_teacher, vocabulary_of
+from codagent_train.environments.make import draw_pack, make_teacher, vocabulary_of
 from codagent_train.environments.packs import seed_of
 from codagent_train.environments.teaching import Teacher
 from codagent_train.environments.vocabulary import NOTES_WORDS, NOTHING, WRITE, Vocabulary
@@ -55,7 +55,7 @@ class Lessons:
 def play_lesson(recipe: Recipe, tokenizer: Tokenizer, number: int) -> Loop:
     """Play a lesson."""
     drawn = recipe.seed * PACK_STRIDE + number
-    config, (pack, open_environment) = choose_environment(recipe, "train", drawn), make_pack(recipe, "train", drawn)
+    config, pack, open_environment = draw_pack(recipe, "train", drawn)
     environment, vocabulary = open_environment(), vocabulary_of(config)
     assert vocabulary
     draw = Random(seed_of("train", "lesson", recipe.seed, number))  # noqa: S311

@@ -12,7 +12,7 @@ from codagent.agent.loop import NotesIO, once_each, run_loop
 from codagent.errors import UsageError
 from codagent.protocols import Environment, OnText, ignore_text
 from codagent.types import Loop, Message, Profile, Reply, Sampling, Task, Tokens, Tool
-from codagent_train.environments.make import choose_environment, make_pack, write_best_replies
+from codagent_train.environments.make import draw_pack, write_best_replies
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.specs import PACK_STRIDE, agent_profile
@@ -29,7 +29,7 @@ def teacher_loops(recipe: Recipe, packs: Sequence[int], tokenizer: Tokenizer) ->
 
 def _play_lesson(recipe: Recipe, lesson: int, tokenizer: Tokenizer) -> Loop:
     number = recipe.seed * PACK_STRIDE + lesson
-    config, (pack, open_environment) = choose_environment(recipe, "train", number), make_pack(recipe, "train", number)
+    config, pack, open_environment = draw_pack(recipe, "train", number)
     environment = open_environment()
     loop = Loop(f"lesson-{lesson}", f"lesson-{lesson}", f"{config.name}-{pack.seed}", "teacher", "")
     replies = write_best_replies(config, pack, environment)
