@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from random import Random
 from threading import Lock
 
 from codagent.errors import RecordError, RepositoryError, UsageError
@@ -25,7 +24,7 @@ from codagent.store import layout
 from codagent.store.codec import encode
 from codagent.types import Loop, Profile, Sampling
 from codagent_train.data.records.finder import Rejection, iter_readable, join_reasons
-from codagent_train.environments.packs import seed_of
+from codagent_train.environments.packs import pick_in_turn, seed_of
 from codagent_train.policy.chat_text import CALLING
 from codagent_train.recipe.schema import Recipe
 from codagent_train.rollout.rollout import Rollout, rollout
@@ -80,8 +79,7 @@ class Redo:
 
     def _group(self, number: int, step: int, policy: str) -> list[RolloutSpec]:
         recipe = self._recipe
-        draw = Random(seed_of("train", "redo", recipe.seed, number))  # noqa: S311
-        recorded = draw.choice(self._recorded)
+        recorded = pick_in_turn(self._recorded, number, "redo", recipe.seed)
         job, _, recorded_profile = spec_of(recorded.loop)
         profile = text_profile(recorded_profile, recipe)
         tasks = tuple(task for task in job.tasks for _ in range(recipe.records.iterations))

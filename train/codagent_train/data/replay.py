@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 from codagent.errors import UsageError
 from codagent.types import Loop
 from codagent_train.data.records.scan import TargetPolicy, drop_stale_tokens, scan
-from codagent_train.environments.packs import seed_of
+from codagent_train.environments.packs import pick_in_turn
 from codagent_train.policy.import_weights import CARD_FILE
 from codagent_train.recipe.schema import Recipe
 from codagent_train.run_dir.weights_ref import WeightsRef, resolve
@@ -29,8 +28,9 @@ class Replay:
         self._groups: Sequence[Sequence[Loop]] = ()
 
     def groups(self, packs: Sequence[int], step: int) -> dict[int, list[Loop]]:
-        """Draw a recorded group for each pack. Replies that are too old for the step have no tokens, so nothing is learned from them.
+        """Give each pack a recorded group. None comes again before all others have come.
 
+        Replies that are too old for the step have no tokens, so nothing is learned from them.
         Raises UsageError when there are packs and no recorded group can be replayed in any step.
         """
         if packs and not self._groups:
@@ -42,8 +42,8 @@ class Replay:
                     " `codagent-train check` lists what they hold"
                 )
         now, seed = replace(self._target, version=step), self._recipe.seed
-        draws = {number: Random(seed_of("train", "replay", seed, number)) for number in packs}  # noqa: S311
-        return {number: [drop_stale_tokens(loop, now) for loop in draw.choice(self._groups)] for number, draw in draws.items()}
+        groups = {number: pick_in_turn(self._groups, number, "replay", seed) for number in packs}
+        return {number: [drop_stale_tokens(loop, now) for loop in group] for number, group in groups.items()}
 
 
 def policy_aliases(start: WeightsRef, out: Path) -> tuple[str, ...]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from random import Random
+from typing import Literal, TypeVar
 
 from codagent.types import Task
 
 Split = Literal["train", "test"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,12 @@ def seed_of(split: Split, *parts: str | int) -> int:
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:7], "big") * 2 + (split == "test")
+
+
+def pick_in_turn(items: Sequence[T], place: int, *name: str | int) -> T:
+    """Return what stands at `place` in an endless row of items for training. No item comes again before all others have come.
+
+    Their order is drawn anew each time that all have come. `name` are the parts of its seed.
+    """
+    again, place = divmod(place, len(items))
+    return Random(seed_of("train", *name, again)).sample(items, len(items))[place]  # noqa: S311

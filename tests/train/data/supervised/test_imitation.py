@@ -167,13 +167,15 @@ def test_examples_are_as_many_as_the_policys_loops_and_the_same_in_every_run(tmp
         sources=schema.SourcesConfig(play=0, imitate=1),
     )
 
-    def drawn():
+    def drawn(*packs):
         sources = Mixture(given, tmp_path, Words(), vocabulary_size=300)
-        return {key: loop.id for key, loop in sources.collect_recorded([4, 5], 0).items()}
+        return {key: loop.id for key, loop in sources.collect_recorded(packs, 0).items()}
 
-    assert list(drawn()) == [("imitate", pack, member) for pack in (4, 5) for member in range(3)]
-    assert drawn() == drawn()
-    assert set(drawn().values()) <= set("abc")
+    assert list(drawn(4, 5)) == [("imitate", pack, member) for pack in (4, 5) for member in range(3)]
+    assert drawn(4, 5) == drawn(4) | drawn(5)
+    orders = ["".join(drawn(pack).values()) for pack in range(20)]
+    assert all(set(order) == set("abc") for order in orders)  # none comes again before all others have come
+    assert len(set(orders)) > 1
 
 
 def test_records_without_anything_to_imitate_are_an_error_that_says_why(tmp_path):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from codagent.errors import UsageError
@@ -21,7 +20,7 @@ from codagent.store.trainable import has_exact_tokens, parse_policy
 from codagent.types import Episode, Loop, Message, Profile, Reply, Step, Tokens, Tool
 from codagent_train.data.records.finder import Rejection, iter_unique, join_reasons
 from codagent_train.data.replay import policy_aliases
-from codagent_train.environments.packs import seed_of
+from codagent_train.environments.packs import pick_in_turn
 from codagent_train.policy.chat_text import render_messages, render_reply
 from codagent_train.policy.tokenizer import Tokenizer
 from codagent_train.recipe.schema import Recipe
@@ -37,14 +36,15 @@ class Imitation:
         self._examples: Sequence[Loop] = ()
 
     def groups(self, packs: Sequence[int]) -> dict[int, list[Loop]]:
-        """Draw for each pack as many examples as the policy would play loops.
+        """Give each pack as many examples as the policy would play loops. None comes again before all others have come.
 
         Raises UsageError when there are packs and no record has anything to imitate.
         """
         if packs and not self._examples:
             self._examples = self._read_examples()
-        draws = {number: Random(seed_of("train", "imitate", self._recipe.seed, number)) for number in packs}  # noqa: S311
-        return {number: [draw.choice(self._examples) for _ in range(self._recipe.batch.group_size)] for number, draw in draws.items()}
+        size, name = self._recipe.batch.group_size, ("imitate", self._recipe.seed)
+        places = {number: range(size * number, size * (number + 1)) for number in packs}
+        return {number: [pick_in_turn(self._examples, place, *name) for place in row] for number, row in places.items()}
 
     def _read_examples(self) -> list[Loop]:
         recipe = self._recipe
