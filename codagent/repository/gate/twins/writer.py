@@ -160,10 +160,11 @@ def _write_twin(function: ast.FunctionDef | ast.AsyncFunctionDef, known: Known, 
         return False
     failed, held = (ast.Name(known.prefix + name, ast.Load()) for name in ("failed", "held"))
     marked = ast.BoolOp(ast.Or(), [failed, held])
-    again = ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise()], [])
+    # A twin that breaks before its first assertion came to none. An inverse one must fail then, so that its exit code tells.
+    ended = ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise()], []) if inverse else ast.Pass()
     function.body = [
         ast.Assign([ast.Name(name.id, ast.Store()) for name in (failed, held)], ast.Constant(False)),
-        ast.Try(body, [ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [again])], [], []),
+        ast.Try(body, [ast.ExceptHandler(ast.Name("BaseException", ast.Load()), None, [ended])], [], []),
         ast.If(held if inverse else failed, [ast.Raise(ast.Name("AssertionError", ast.Load()))], []),
         ast.If(ast.UnaryOp(ast.Not(), marked), [ast.Raise(ast.Name(f"{known.prefix}SkipTest", ast.Load()))], []),
     ]

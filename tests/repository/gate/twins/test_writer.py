@@ -204,6 +204,7 @@ def test_an_object_that_agrees_once_passes_in_a_twin(play, body):
         "import unittest\nif add(1, 2) == 4:\n    assert False",
         "for item in []:\n    assert add(1, 2) == item",
         "for item in []:\n    with pytest.raises(ValueError):\n        fail()",
+        "add(1)\nassert add(1, 2) == 3",  # it breaks before
     ],
 )
 def test_a_twin_that_comes_to_no_assertion_is_skipped(play, body):
