@@ -18,7 +18,7 @@ from .sources import Sources, shift_doctests
 from .watch import Watch
 
 _PLACES = 5  # how many random tests have canaries before them
-_SHOWN = 20  # failures that are shown whole; the others cost little time, also where twins make all tests fail
+_SHOWN = 8  # failures that are shown whole; the others cost little time, also where twins make all tests fail
 
 
 class Gate:
