@@ -10,6 +10,7 @@ import pytest
 
 from codagent.errors import UsageError
 from codagent_train.errors import PhaseFailed
+from codagent_train.improve import phases
 from codagent_train.improve.commands import MAIN, run_command
 from codagent_train.improve.comparison import measure_loops
 from codagent_train.improve.page import write_page
@@ -38,6 +39,15 @@ def test_a_run_has_its_own_records_and_sources(run, folders, sources, tmp_path):
     assert recipe["policy"]["answers"] == "edits"  # as the repairs answer, and as the adapter is asked
     (tmp_path / "recipe.toml").write_text(text)
     assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
+
+
+@pytest.mark.parametrize(("flags", "fast"), [("fpu sse2 avx512_bf16 amx_tile", True), ("fpu sse2 avx512f", False), (None, False)])
+def test_training_computes_in_bfloat16_where_the_processor_does(flags, fast, tmp_path, monkeypatch):
+    info = tmp_path / "cpuinfo"
+    if flags:
+        info.write_text(f"processor : 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(phases, "Path", lambda _: info)
+    assert tomllib.loads(write_recipe(WANTED, "run"))["policy"]["bf16"] is fast
 
 
 def test_on_a_gpu_all_layers_learn_and_the_runs_themselves_are_asked(tmp_path, monkeypatch):

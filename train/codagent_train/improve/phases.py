@@ -30,6 +30,7 @@ REPAIRS, RECORDS = "records/repair", "records/record"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
 _SHARES = {"before": 0.2, "teach": 0.2, "record": 0.25, "train": 0.15, "after": 0.2}  # of the hours
 _ON_GPU: Mapping[str, str] = {"device": '"cuda"', "layers": "0", "packs": "8", "microbatches": "16"}  # all layers, larger steps
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of processors that compute in it: they train in half the time; others take far longer
 _ANSWERS = "edits"  # a small model learns them with fewer tokens, and writes them in a fraction of the time
 _SOURCES: Mapping[str, Mapping[str, str]] = {
     TAUGHT: {"folders": f'["{REPAIRS}"]', "play": "0", "replay": "0"},
@@ -200,9 +201,16 @@ def read_times(out: Path) -> dict[str, float]:
 
 
 def write_recipe(wanted: Improvement, run: str) -> str:
-    """Return the recipe `local` with the records and the sources of a run."""
+    """Return the recipe `local` with the records and the sources of a run, for this machine."""
     text = resources.files("codagent_train.recipe").joinpath("shipped/local.toml").read_text(encoding="utf-8")
-    settings = {**_SOURCES[run], "answers": f'"{_ANSWERS}"', "steps": str(wanted.steps), **(_ON_GPU if wanted.on_gpu else {})}
+    machine = _ON_GPU if wanted.on_gpu else {"bf16": _say_bf16()}
+    settings = {**_SOURCES[run], "answers": f'"{_ANSWERS}"', "steps": str(wanted.steps), **machine}
     for key, value in settings.items():
         text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
     return text
+
+
+def _say_bf16() -> str:
+    """Return, as TOML, whether this processor computes in bfloat16. Only Linux tells."""
+    info = Path("/proc/cpuinfo")
+    return str(info.is_file() and not _BF16_FLAGS.isdisjoint(info.read_text(encoding="utf-8").split())).lower()
