@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from codagent.protocols import ignore_text
 from codagent.text import sanitize
 from codagent_train.cli import library_logging
 from codagent_train.cli.options import On, Weights
@@ -46,14 +47,14 @@ def run(
     seed = checkpoints.load_seed(out) if resume and seed is None else seed
     config = read_recipe(recipe, seed=seed, weights=_find_weights(weights))
     first = os.environ.get("RANK", "0") == "0"  # torchrun numbers the processes
+    tell = say if first else ignore_text
     log_to = log if log and first else ()
     loggers.check_loggers(log_to)
     if first:
         _fits(config, out)
     with disk_errors(out):
         last = checkpoints.prepare_run(out, config, resume=resume, first=first)
-        if first:
-            say(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
+        tell(f"{recipe}, seed {config.seed}, {config.learning.steps} steps, into {out}")
         library_logging.silence_libraries()
         done = checkpoints.step_of(last) if last else 0
         with (
@@ -71,12 +72,11 @@ def run(
                 show(step, values)
                 log_step(step, values)
 
-            allowed = AllowedSetups(allowed_file(os.environ))
-            operator = Operator(say, allowed, play) if first else Operator(allow=allowed, play=play)
+            operator = Operator(tell, AllowedSetups(allowed_file(os.environ)), play)
             train(config, policy, out, last=last, on_step=on_step, operator=operator)
     if first:
         print(checkpoints.find_latest(out))
-        say(_what_next(config, out))
+    tell(_what_next(config, out))
     exit_if_one_of_several()
 
 

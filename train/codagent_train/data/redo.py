@@ -15,7 +15,7 @@ from threading import Lock
 
 from codagent.errors import RecordError, RepositoryError, UsageError
 from codagent.files import temporary_folder
-from codagent.protocols import Environment
+from codagent.protocols import Environment, ignore_text
 from codagent.repository import git
 from codagent.repository.setups import NOTHING_ALLOWED, AllowedSetups
 from codagent.runner.spec import spec_of
@@ -33,15 +33,11 @@ from codagent_train.rollout.specs import RolloutSpec
 _ONE_AT_A_TIME = Lock()  # an image that is missing is built by the first loop that needs it, while the others wait
 
 
-def _ignore(_: str) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Operator:
     """Whoever runs a training, and where."""
 
-    say: Callable[[str], None] = _ignore  # shows them a sentence
+    say: Callable[[str], None] = ignore_text  # shows them a sentence
     allow: AllowedSetups = NOTHING_ALLOWED  # what repositories of records set up for their sandboxes runs only when they have allowed it
     play: Rollout = rollout  # plays the loops, in this process or elsewhere
 
