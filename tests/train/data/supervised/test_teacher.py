@@ -10,7 +10,7 @@ from codagent.errors import UsageError
 from codagent.types import Loop, Profile
 from codagent_train.data.mixture import packs_by_source
 from codagent_train.data.supervised.teacher import play_as_teacher, teacher_loops
-from codagent_train.environments.conventions.house import describe_rules, draw_exercises, draw_house
+from codagent_train.environments.conventions.house import RULES, answer, describe_rules, draw_arguments, draw_exercises, draw_house
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.frozenlake.environment import FrozenLake, make_lake_pack
 from codagent_train.environments.frozenlake.lake_replies import write_replies
@@ -91,7 +91,10 @@ def test_the_teacher_of_conventions_writes_true_notes_and_follows_them():
         rewrites = [episode for episode in loop.episodes if episode.kind == "notes"]
         assert all(episode.outcome.passed for episode in rewrites)
         drawn = int(loop.environment.removeprefix("conventions-"))
-        assert rewrites[-1].notes_after == describe_rules(draw_house(drawn), draw_exercises(drawn, 4)[:3])
+        first, exercises = loop.episodes[0], draw_exercises(drawn, 4)
+        assert rewrites[-1].notes_after == describe_rules(draw_house(drawn), exercises[:3])
+        unknown = [answer(dict.fromkeys(RULES, 0), exercises[0], call) for call in draw_arguments(exercises[0], first.task.seed)]
+        assert first.steps[0].reply.message.content.splitlines() == unknown  # the same guess in all houses
     passed = [fmean(loop.episodes[2 * position].outcome.passed for loop in loops) for position in range(4)]
     assert passed[0] < 0.2 < passed[2] < 0.8 < passed[3]
 
