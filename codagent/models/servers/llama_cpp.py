@@ -24,6 +24,7 @@ from codagent.types import Calling, Message, Reply, Sampling, Tokens, Tool
 
 Json = dict[str, Any]
 _Answer = tuple[str, list[int], list[float], Json]  # text, ids, logprobs, last event
+_ROUND = 1_000  # characters: a text whose last so many are one piece at least four times goes round in circles
 _NEUTRAL = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0}
 
 
@@ -38,13 +39,16 @@ class Llama:
         weights: str,
         calling: Calling = "text",
         patience: Patience | None = None,
+        ends_rounds: bool = False,
     ) -> None:
         """Use the server that `client` is connected to. `weights` names its weights in the policy of each reply.
 
-        `patience` None repeats failing requests for a short while.
+        `patience` None repeats failing requests for a short while. `ends_rounds`: a reply that says the same again and again is cut, as
+        at its longest; small models do not stop by themselves.
         """
         self._client, self._name, self._weights = client, name, weights
         self._calling, self._patience = calling, patience or Patience()
+        self._ends_rounds = ends_rounds
 
     @property
     def name(self) -> str:
@@ -116,6 +120,13 @@ class Llama:
             on_text(event["content"])
             ids += event.get("tokens") or []
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
+            text = "".join(pieces)
             if event["stop"]:
-                return "".join(pieces), ids, logprobs, event
+                return text, ids, logprobs, event
+            if self._ends_rounds and _goes_round(text[-_ROUND:]):
+                return text, ids, logprobs, {"stop_type": "limit", "tokens_predicted": len(ids)}
         raise Transient(f"{self._client.who} closed the connection in the middle of an answer; is the server running?")
+
+
+def _goes_round(end: str) -> bool:
+    return len(end) == _ROUND and any(end[period:] == end[:-period] for period in range(1, _ROUND // 4 + 1))

@@ -41,7 +41,8 @@ class Embedded:
         def start() -> Llama:
             self._server = _serve(file, profile.context_tokens, at_once, adapter and adapter[0])
             client = HttpClient(self._server.listening_address, local=True)
-            return Llama(client, name, weights=adapter[1] if adapter else name_weights(file), calling=profile.calling)
+            weights = adapter[1] if adapter else name_weights(file)
+            return Llama(client, name, weights=weights, calling=profile.calling, ends_rounds=True)
 
         self._llama = Background(start)
 

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -107,6 +108,19 @@ def test_characters_of_several_tokens_leave_no_half_record(model: Embedded) -> N
 def test_a_reply_stops_at_its_longest(model: Embedded) -> None:
     reply = model.reply((Message("user", "Count to one hundred."),), (), Sampling(temperature=0.0, max_tokens=5))
     assert (reply.stop, reply.completion_tokens) == ("length", 5)
+
+
+def test_a_reply_that_says_the_same_again_and_again_is_cut(model: Embedded) -> None:
+    heard: list[str] = []
+    reply = model.reply(
+        (Message("user", "Write a poem of a hundred lines about the sea."),), (), replace(GREEDY, max_tokens=900), heard.append
+    )
+    assert reply.stop == "length"
+    assert 100 < reply.completion_tokens < 600
+    assert reply.tokens is not None
+    assert len(reply.tokens.completion_ids) == len(reply.tokens.logprobs) == reply.completion_tokens
+    assert "".join(text for text in heard if not isinstance(text, PromptProgress)) == reply.message.content
+    assert model.reply(ASK, (), GREEDY).stop == "stop"  # the server is free again
 
 
 def test_prompts_that_were_read_do_not_fill_the_memory(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
