@@ -108,6 +108,7 @@ class Llama:
     def _read_answer(self, body: Json, on_text: OnText) -> _Answer:
         """Read a streamed answer. Returns its text, its token ids, its logprobs and the last event."""
         pieces: list[str] = []
+        end = ""  # of the text, as far as is needed to see whether it goes round
         ids: list[int] = []
         logprobs: list[float] = []
         for event in self._client.stream("/completion", body):
@@ -120,13 +121,13 @@ class Llama:
             on_text(event["content"])
             ids += event.get("tokens") or []
             logprobs += [math.log(token["prob"]) for token in event.get("completion_probabilities") or []]
-            text = "".join(pieces)
             if event["stop"]:
-                return text, ids, logprobs, event
-            if self._ends_rounds and _goes_round(text[-_ROUND:]):
-                return text, ids, logprobs, {"stop_type": "limit", "tokens_predicted": len(ids)}
+                return "".join(pieces), ids, logprobs, event
+            end = (end + event["content"])[-_ROUND:]
+            if self._ends_rounds and _goes_round(end):
+                return "".join(pieces), ids, logprobs, {"stop_type": "limit", "tokens_predicted": len(ids)}
         raise Transient(f"{self._client.who} closed the connection in the middle of an answer; is the server running?")
 
 
 def _goes_round(end: str) -> bool:
-    return len(end) == _ROUND and any(end[period:] == end[:-period] for period in range(1, _ROUND // 4 + 1))
+    return len(end) == _ROUND and any(end.startswith(end[period:]) for period in range(1, _ROUND // 4 + 1))

@@ -170,14 +170,12 @@ def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
     The function is asked for in a ```python block, which small models have seen most of. Of several files the likeliest is named, because
     a small model copies what stands there word for word.
     """
-    of_functions = all(file.path.endswith(".py") for file in shown) or any(not file.whole for file in shown)
+    path = shown[0].path if shown else "PATH"
     if _edits_alone(profile):
-        path = shown[0].path if shown else "PATH"
         return prompt("answer_edit").replace("{place}", f"{path} within=FUNCTION" if path.endswith(".py") else path)
+    of_functions = all(file.path.endswith(".py") for file in shown) or any(not file.whole for file in shown)
     function = tools.DEFINE in tools.select_tools(profile) and of_functions
-    what, block = (
-        ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {shown[0].path if shown else 'PATH'}")
-    )
+    what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {path}")
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
