@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from codagent.errors import CodagentError
 from codagent.fleet.budget import FleetBudget
@@ -19,7 +18,7 @@ from codagent.fleet.jobs import LoopJob, RecordedLoops, run_jobs
 from codagent.models.weights.catalog import ANSWERS
 from codagent.protocols import OnText, ignore_text
 from codagent.repository import git
-from codagent.repository.python_source import find_definitions, find_docstring, parse_python, split_python, start_of
+from codagent.repository.python_source import find_docstring, name_definitions, parse_python, split_python, start_of
 from codagent.repository.tools import EDIT
 from codagent.repository.tools.replace import replace_within
 from codagent.runner.display import SilentDisplay
@@ -145,16 +144,12 @@ def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
 
     Of several with the same name it is the last that begins before line `place`.
     """
-    body: Any = parse_python("".join(lines)).body
-    *classes, name = names
-    for class_name in classes:
-        body = next(node for node in find_definitions(body) if node.name == class_name).body
-    found = [node for node in find_definitions(body) if node.name == name]
+    found = [node for name, node in name_definitions(parse_python("".join(lines)).body) if name == ".".join(names)]
     node = next((node for node in reversed(found) if start_of(node) <= place), found[0])
     docstring = find_docstring(node, lines) if len(node.body) > 1 else ()
     kept = [lines[at] for at in range(start_of(node), node.end_lineno or node.lineno) if at not in docstring]
     text = textwrap.dedent("".join(kept)).replace("\r\n", "\n").strip("\n")
-    for class_name in reversed(classes):
+    for class_name in reversed(names[:-1]):
         text = f"class {class_name}:\n{textwrap.indent(text, '    ')}"
     return text
 
