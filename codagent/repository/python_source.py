@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Sequence
 
 PythonFunction = ast.FunctionDef | ast.AsyncFunctionDef
@@ -16,6 +17,36 @@ def parse_python(text: str) -> ast.Module:
         return ast.parse(text)
     except (RecursionError, MemoryError):
         raise SyntaxError("an expression in it is nested too deeply") from None
+
+
+def find_break(before: str, after: str) -> str:
+    """Say of which Python a text is none any more, why, and in which line. "": it still is one, or it was none before.
+
+    The Python is that of this process; code for a newer one may be none to it.
+    """
+    why = "" if _find_error(before) else _find_error(after)
+    return why and f"Python {sys.version_info.major}.{sys.version_info.minor} ({why})"
+
+
+def _find_error(text: str) -> str:
+    """Say why a text is not Python; "": it is."""
+    try:
+        tree = parse_python(text)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}" if error.lineno else str(error)
+    except ValueError as error:  # a NUL byte
+        return str(error)
+    stray = next((node for node in _walk_outside_functions(tree) if isinstance(node, ast.Return)), None)
+    return f"line {stray.lineno}: 'return' outside function" if stray else ""
+
+
+def _walk_outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt) and not isinstance(child, PythonFunction):
+            yield child
+            yield from _walk_outside_functions(child)
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from _walk_outside_functions(child)
 
 
 def find_definitions(body: Sequence[ast.stmt]) -> Iterator[PythonDefinition]:

@@ -145,6 +145,29 @@ def test_with_checks_a_model_without_memory_is_asked_for_the_form_of_its_answer(
     assert observation.messages[0].content.startswith("Then write the corrected file")
 
 
+def test_each_try_of_a_model_without_memory_begins_with_the_files_that_it_is_shown(environment):
+    def write(path, content):
+        return calls(("write", {"path": path, "content": content}))
+
+    place = environment(replace(SMALL, memory=0))
+    place.reset(Task("t", "answer is wrong", (CHECK,)), "")
+    for path in ("answer.txt", "-made by it", "sub/:(glob)*"):
+        assert place.step(write(path, "worse")).end is None
+    assert place.step(Message("assistant", "I see.")).end is None
+    place.step(calls(("finish", {"summary": "the last try stays"})))
+    files = git.list_files(place._context.root, place.tree())
+    assert files == ("answer.py", "answer.txt", "sub/:(glob)*")
+    assert git.read_file(place._context.root, place.tree(), "answer.txt") == b"wrong\n"
+
+
+def test_a_model_that_remembers_goes_on_from_what_it_wrote(environment):
+    place = environment(SMALL)
+    place.reset(Task("t", "answer is wrong", (CHECK,)), "")
+    for path in ("one.txt", "two.txt"):
+        place.step(calls(("write", {"path": path, "content": "x"})))
+    assert {"one.txt", "two.txt"} <= set(git.list_files(place._context.root, place.tree()))
+
+
 def test_the_gates_judge_a_clean_checkout_of_the_commit(environment):
     place = environment()
     place.reset(Task("t", "x", (CHECK, "test ! -e ignored.pyc", "test $(git log --oneline | wc -l) -ge 2")), "")

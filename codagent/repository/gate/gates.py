@@ -19,6 +19,7 @@ from codagent.repository.gate.cache import Cache, open_cache
 from codagent.repository.gate.commands.listed_tests import lists_tests
 from codagent.repository.gate.commands.program import never_runs_tests
 from codagent.repository.gate.commands.pytest_command import parse_pytest
+from codagent.repository.gate.pytest_run import TestReport
 from codagent.repository.gate.runs import TIMED_OUT, CheckRunner, split_checks
 from codagent.repository.gate.suspicion import FileRules, Review
 from codagent.repository.gate.twins import Mixtures, end_command, end_tests, invert_command, invert_tests, mix_tests
@@ -70,13 +71,14 @@ class Gates:
 
     def _grade(self, checks: Sequence[str], commit: str, deadline: float, at_start: bool) -> Outcome:
         tree, undone = self.review.put_back(checks, commit)
-        key = self._key(tree, checks)
+        untouched = tree == self._start_tree  # twins would be asked about nobody's work
+        key = self._key(tree, [*checks, "at the start"] if untouched else checks)
         with self._cache.lock(key):
             if kept := self._cache.get(key):
                 outcome = self._compare(tree, kept, undone, checks, deadline)
                 if outcome.passed or self._cache.is_own(key):
                     return replace(outcome, kept=not self._cache.is_own(key))
-            runs = self._runner.run_with_twins(tree, checks, lambda: self._mixtures, deadline)
+            runs = self._runner.run_with_twins(tree, checks, Mixtures if untouched else lambda: self._mixtures, deadline)
             if at_start:
                 _refuse_missing(runs)
                 self._refuse_deaf(tree, runs, checks, deadline)
@@ -88,6 +90,10 @@ class Gates:
             if not any(run.exit_code == TIMED_OUT for run in runs):
                 self._cache.put(key, runs, for_others=outcome.passed)
             return outcome
+
+    @cached_property
+    def _start_tree(self) -> str:
+        return git.tree_of(self._root, self._start)
 
     @cached_property
     def _mixtures(self) -> Mixtures:
@@ -121,7 +127,7 @@ class Gates:
         """Return the places of the checks that only have an exit code, which no longer depends on the tests as it did at the start."""
         if all(run.tests or never_runs_tests(run.check) for run in runs):
             return set()
-        start, plain = git.tree_of(self._root, self._start), [place for place, run in enumerate(runs) if run.tests is None]
+        start, plain = self._start_tree, [place for place, run in enumerate(runs) if run.tests is None]
 
         def run_codes(tree: str, written: _Rewritten) -> list[int]:
             files, rewritten = written
@@ -153,7 +159,7 @@ class Gates:
 
     def _compare(self, tree: str, runs: tuple[Run, ...], undone: Sequence[str], checks: Sequence[str], deadline: float) -> Outcome:
         start = self._start_runs(checks, deadline, known={tree: runs})
-        if _are_disputed(runs) and start and git.tree_of(self._root, self._start) != tree:
+        if start and tree != self._start_tree and _are_disputed(runs, start):
             start = self._start_runs(checks, deadline, twins=True)
         known = {path for run in start if run.tests for path in run.tests.looks}
         looks = [(path, why) for run in runs if run.tests for path, why in run.tests.looks.items() if path not in known]
@@ -167,7 +173,7 @@ class Gates:
         lists = any(map(lists_tests, checks)) or any(map(parse_pytest, split_checks(checks)))
         if all(map(never_runs_tests, checks)) or not (lists or self._mixtures.halves):
             return ()
-        tree = git.tree_of(self._root, self._start)
+        tree = self._start_tree
         key = self._key(tree, [*checks, *(["twins"] if twins else [])])
         if key not in self._at_start:
             mix = (lambda: self._mixtures) if twins else Mixtures
@@ -181,9 +187,18 @@ class Gates:
         return hashlib.sha256(json.dumps([tree, list(checks), self._image, _gate_version()]).encode()).hexdigest()
 
 
-def _are_disputed(runs: Sequence[Run]) -> bool:
-    """Whether tests that passed may not be believed because of their twins, unless it was so at the start."""
-    return any(run.tests and (run.tests.agreeing or run.tests.unreached or run.tests.unsteady) for run in runs)
+def _are_disputed(runs: Sequence[Run], start: Sequence[Run]) -> bool:
+    """Whether tests may not be believed because of their twins, or of what was seen beside them, unless it was so at the start."""
+    return any(
+        now.tests.agreeing or now.tests.unreached or now.tests.unsteady or _saw_more(now.tests, before.tests or TestReport())
+        for now, before in zip(runs, start, strict=True)
+        if now.tests
+    )
+
+
+def _saw_more(now: TestReport, before: TestReport) -> bool:
+    """Whether a run with twins has met with something suspicious that the run of the start has not."""
+    return not (now.suspicious.items() <= before.suspicious.items() and now.looks.items() <= before.looks.items())
 
 
 def _are_unsteady(runs: Sequence[Run]) -> bool:

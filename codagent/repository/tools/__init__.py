@@ -16,6 +16,7 @@ from codagent.repository.tools.calls import (
     written_paths,
 )
 from codagent.repository.tools.left_behind import describe_left_behind
+from codagent.repository.tools.put_back import put_back
 from codagent.repository.tools.replace import replace_text
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "WRITING",
     "call",
     "describe_left_behind",
+    "put_back",
     "replace_text",
     "select_tools",
     "touched_paths",

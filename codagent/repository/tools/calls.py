@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from codagent.protocols import Sandbox
+from codagent.repository.python_source import find_break
 from codagent.repository.tools.python_edit import list_definitions, redefine
 from codagent.repository.tools.replace import replace_text, replace_within
 from codagent.repository.tools.text_file import TextFile, parse_text
@@ -137,14 +138,18 @@ def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
     return f"ok {path}, lines {first}-{first + len(chosen) - 1} of {len(lines)}\n{text}".rstrip("\n")
 
 
-def _edit(sandbox: Sandbox, arguments: Arguments, _: Profile) -> str:
+def _edit(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    """Replace a piece of a file. A Python file that is none after it is not written for a small model, which would not come back to it."""
     path, within = arguments["path"], arguments.get("within")
     file = parse_text(sandbox.read(path))
     old, new = arguments["old"], arguments["new"]
     changed, report = replace_within(file.text, within, old, new) if within else replace_text(file.text, old, new)
     if changed is None:
         return f"error: {path}: {report}"
-    return _put(sandbox, path, file, changed) or f"ok {path}: {report}"
+    broken = find_break(file.text, changed) if path.endswith(".py") else ""
+    if broken and profile.tools:
+        return f"error: {path}: nothing was replaced, because the file would not be {broken}"
+    return _put(sandbox, path, file, changed) or f"ok {path}: {report}{f'; the file is not {broken} now' if broken else ''}"
 
 
 def _write(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:

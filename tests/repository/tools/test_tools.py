@@ -251,6 +251,30 @@ def test_lines_are_those_of_git_and_grep(sandbox, mark):
     assert "the nearest line is 4: c = 3" in use(sandbox, "edit", path="f", old="c = 33", new="d")
 
 
+@pytest.mark.parametrize(
+    ("path", "old", "new", "why"),
+    [
+        ("m.py", "    return x", "    return x\n    elif x:", "line 4: invalid syntax"),
+        ("m.py", "    return x", "  return x", "line 3: unindent does not match any outer indentation level"),
+        ("m.py", "    return x\n", "    pass\nif f(1):\n    return None\n", "line 5: 'return' outside function"),
+        ("m.py", "    return x\n", "    pass\nclass C:\n    try:\n        f()\n    except E:\n        return 1\n", "line 8: 'return'"),
+        ("m.py", "    return x", "    return x\n    x = 1", ""),
+        ("py2.py", "print 1", "print 2 2", ""),  # it was none before
+        ("m.txt", "    return x", "    elif", ""),
+    ],
+)
+def test_an_edit_after_which_a_file_is_not_python_is_told_and_not_made_for_a_small_model(sandbox, path, old, new, why):
+    text = "print 1\n" if path == "py2.py" else "def f(x):\n    x += 1\n    return x\n"
+    for profile in (Profile(tools=("edit", "finish")), Profile()):
+        sandbox.write(path, text.encode())
+        said = use(sandbox, "edit", profile, path=path, old=old, new=new)
+        is_made = not (why and profile.tools)
+        assert said.startswith(f"ok {path}: replaced 1 match" if is_made else f"error: {path}: nothing was replaced, because")
+        assert why in said
+        assert ("Python 3" in said) == bool(why)
+        assert (sandbox.read(path) == text.encode()) != is_made
+
+
 def test_define_keeps_the_line_ends_and_the_mark_of_a_file(sandbox):
     profile = Profile(tools=("define",))
     sandbox.write("m.py", b"\xef\xbb\xbfdef f():\r\n    return 1\r\n\r\n\r\ndef g():\r\n    return 2\r\n")
