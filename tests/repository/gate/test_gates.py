@@ -48,7 +48,7 @@ def test_a_solution_passes(gates, shop):
 def test_the_start_is_worth_what_passes_and_is_run_once(gates, shop, sandboxes):
     outcome = gates.grade((PYTEST,), shop.start)
     assert (outcome.reward, outcome.passed, len(outcome.failed)) == (2 / 6, False, 4)
-    assert sandboxes.opened == 3  # as it is, and with the twins of each half
+    assert sandboxes.opened == 1  # without twins: nobody has worked on it
 
 
 def test_canaries_are_not_in_the_output(gates, shop):
