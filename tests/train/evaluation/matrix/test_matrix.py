@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from codagent.errors import UsageError
+from codagent.protocols import ignore_text
 from codagent.types import Message
 from codagent_train.environments.domains.catalogue import DOMAINS
 from codagent_train.environments.domains.shared.turns import TurnEnvironment
@@ -59,6 +60,12 @@ def filled(run):
 
 def last(cell, condition):
     return cell.conditions[condition].reward[-1].mean
+
+
+def test_the_row_of_the_untrained_weights_can_be_left_out(run):
+    matrix = MatrixConfig((CheckpointConfig(str(run)),), (COD,), packs=2, conditions=("own", "untrained"), untrained=False)
+    (cell,) = fill_matrix(matrix, say=ignore_text, opener=open_steering)
+    assert (cell.row, list(cell.conditions)) == ("steered@7", ["own"])
 
 
 def test_rows_are_the_untrained_weights_and_then_the_checkpoint(filled):

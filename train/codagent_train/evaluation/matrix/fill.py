@@ -22,11 +22,11 @@ OpenSampler = Callable[[EvalTarget], Sampler]  # loads the weights
 def fill_matrix(matrix: MatrixConfig, *, say: Say, opener: OpenSampler, play: Rollout = rollout) -> Iterator[Cell]:
     """Yield the cells row by row. `play` plays the loops. The weights that a run began with come before its first checkpoint, once.
 
-    Where they are not known, the condition "untrained" is left out. Raises UsageError when weights or recipes are not there; this is before
-    anything is played.
+    Where they are not known, or not wanted, the condition "untrained" is left out. Raises UsageError when weights or recipes are not there;
+    this is before anything is played.
     """
     targets = [find_target(resolve(row.weights), recipe_name=row.recipe) for row in matrix.checkpoints]
-    bases = {target.untrained: untrained_target(target) for target in targets if target.untrained}
+    bases = {target.untrained: untrained_target(target) for target in targets if target.untrained and matrix.untrained}
     notes: dict[tuple[str, str], PlayedPacks] = {}  # that the untrained weights wrote, by their name and the column
     for untrained, base in bases.items():
         for column, played in _play_row(MatrixPlayer(opener(base), base.recipe, play, say), matrix, {}):

@@ -58,6 +58,7 @@ class MatrixConfig(Table, frozen=True):
     packs: Count = 100  # test packs in each cell: the same in all rows
     loops: Count = 1  # over each pack
     conditions: tuple[Condition, ...] = CONDITIONS
+    untrained: bool = True  # whether there is a row for the weights that a run began with; False: nor is the condition of that name played
 
 
 def read_matrix(file: Path) -> MatrixConfig:
