@@ -52,13 +52,19 @@ def test_packs_of_records_take_the_rows_that_are_there():
     mixed = structs.replace(
         TOY, sources=SourcesConfig(play=1, replay=2, imitate=1), batch=BatchConfig(packs=2, group_size=4, microbatches=2)
     )
-    all_play, found = estimate_work(mixed), estimate_work(mixed, recorded=RowLengths(per_loop=1000, longest=1500))
+    all_play = estimate_work(structs.replace(mixed, sources=SourcesConfig(play=1)))
+    found = estimate_work(mixed, recorded=RowLengths(per_loop=1000, longest=1500))
     assert (found.read, found.written) == (ceil(all_play.read / 4), ceil(all_play.written / 4))
     assert found.trained == ceil(all_play.trained / 4 + 8 * 1000 * 3 / 4)
     assert (found.longest, found.microbatch) == (min(1500, mixed.replies.context_tokens), max(found.longest, ceil(found.trained / 2)))
     only = structs.replace(mixed, sources=SourcesConfig(play=0, imitate=1))
     found = estimate_work(only, recorded=RowLengths(per_loop=1000, longest=1500))
     assert (found.read, found.written, found.trained) == (0, 0, 8000)
+
+
+def test_what_a_teacher_plays_is_learned_from_and_not_sampled():
+    all_play, found = (estimate_work(structs.replace(TOY, sources=SourcesConfig(play=1 - shown, lessons=shown))) for shown in (0, 1))
+    assert (found.read, found.written, found.trained) == (0, 0, all_play.trained)
 
 
 def test_the_time_counts_the_layers_that_learn_and_the_type_that_is_computed_with(monkeypatch):

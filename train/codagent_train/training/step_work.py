@@ -40,7 +40,8 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0, recorded: RowLengths | 
     """Estimate the tokens of a step.
 
     `share`, from 0 to 1, is how much of its turns an episode takes and how much of its `max_tokens` a reply. Tokens of text are estimated
-    from its bytes, and rather too high. `recorded` are the rows of the recipe's records; None: it has none, or all packs count as played.
+    from its bytes, and rather too high. `recorded` are the rows of the recipe's records; None: it has none, or they count like those of
+    play.
     """
     environment, batch, replies = recipe.environment, recipe.batch, recipe.replies
     turns = max_turns(environment)
@@ -57,13 +58,16 @@ def estimate_work(recipe: Recipe, *, share: float = 1.0, recorded: RowLengths | 
     )
     longest = max(solve.sample, notes.sample if environment.tasks > 1 else 0)
     played = Work(read, written, learned, 0, longest, loops)
-    work = _mix(played, recipe, recorded) if recorded else played
+    work = _mix(played, recipe, recorded)
     return replace(work, microbatch=max(work.longest, ceil(work.trained / batch.microbatches)))
 
 
-def _mix(played: Work, recipe: Recipe, recorded: RowLengths) -> Work:
-    """Return the work of a step whose packs are of several sources, by their weights. `played` is that of a step that is all play."""
-    sources = recipe.sources
+def _mix(played: Work, recipe: Recipe, recorded: RowLengths | None) -> Work:
+    """Return the work of a step whose packs are of several sources, by their weights. `played` is that of a step that is all play.
+
+    `recorded` None: recorded loops have the rows of played ones.
+    """
+    sources, recorded = recipe.sources, recorded or RowLengths(played.trained // played.loops, played.longest)
     own, shown, kept = sources.play + sources.redo, sources.teacher + sources.lessons, sources.replay + sources.imitate
     total = own + shown + kept
     trained = (played.trained * (own + shown) + played.loops * recorded.per_loop * kept) / total
