@@ -71,13 +71,16 @@ def test_the_time_counts_the_layers_that_learn_and_the_type_that_is_computed_wit
     asked = []
     monkeypatch.setattr(hardware, "measure_speed", lambda _device, dtype, _threads, rows: asked.append((dtype, rows)) or 1000.0)
     deep = ModelSize(10**6, ((10, 10),) * 4, hidden=10, layers=4, vocabulary=100, cached=8, beside=50)
-    work = replace(estimate_work(TOY), read=0, written=0, trained=100)
+    work = replace(estimate_work(TOY), read=0, written=0, trained=100)  # without replies, the head has nothing to do
     times = {
         layers: estimate.estimate_seconds(structs.replace(TOY, policy=structs.replace(TOY.policy, layers=layers, bf16=True)), deep, work)
         for layers in (0, 1)
     }
-    multiplied = 4 * 100 + 100 * 10
-    assert times == {0: multiplied * 6 * 100 / 1000, 1: multiplied * 3 * 100 / 1000}
+    assert times == {0: 4 * 100 * 6 * 100 / 1000, 1: 4 * 100 * 3 * 100 / 1000}
+    replied = estimate.estimate_seconds(
+        structs.replace(TOY, policy=structs.replace(TOY.policy, bf16=True)), deep, replace(work, written=10)
+    )
+    assert replied == times[0] + 1000 * 6 * 10 / 1000 + (400 + 1000) * 2 * 10 / 1000
     assert {dtype for dtype, _ in asked} == {"bfloat16"}
 
 

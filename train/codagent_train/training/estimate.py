@@ -79,7 +79,7 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
     """Estimate the seconds of the arithmetic of a step, at the speed of this machine, which is measured.
 
     A parameter and a token take 2 operations in the forward pass, 2 for the gradient of the inputs, and 2 for that of the parameter (Kaplan
-    et al. 2020, arXiv 2001.08361).
+    et al. 2020, arXiv 2001.08361). The head, the last layer, takes them for the tokens of replies only.
     """
     device, threads = recipe.policy.device, recipe.policy.threads
     passes = 2 + (2 if recipe.policy.lora_rank else 4) * _share_of_layers(model, recipe.policy)
@@ -88,8 +88,8 @@ def estimate_seconds(recipe: Recipe, model: ModelSize, step: Work) -> float:
     dtype = "bfloat16" if device == "cuda" or recipe.policy.bf16 else "float32"
     read, written = (0, 0) if recipe.engine.name == "vllm" else (step.read, step.written)
     wide, narrow = (hardware.measure_speed(device, dtype, threads, rows) for rows in (512, min(step.loops, 512)))
-    multiplied = sum(out * inputs for out, inputs in model.linears) + model.vocabulary * model.hidden
-    return multiplied * ((2 * read + passes * step.trained) / wide + 2 * written / narrow)
+    layers, head = sum(out * inputs for out, inputs in model.linears), model.vocabulary * model.hidden
+    return layers * (2 * read + passes * step.trained) / wide + head * passes * step.written / wide + (layers + head) * 2 * written / narrow
 
 
 def count_trained_parameters(model: ModelSize, policy: PolicyConfig) -> int:
