@@ -36,6 +36,7 @@ def test_a_run_has_its_own_records_and_sources(run, folders, sources, tmp_path):
     recipe = tomllib.loads(text)
     assert (recipe["records"]["folders"], recipe["sources"]) == (folders, sources)
     assert (recipe["learning"]["steps"], recipe["learning"]["save_every"]) == (3, 1)
+    assert recipe["learning"]["learning_rate"] == (3e-4 if run == "taught" else 1e-4)
     assert recipe["policy"]["answers"] == "edits"  # as the repairs answer, and as the adapter is asked
     (tmp_path / "recipe.toml").write_text(text)
     assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
@@ -161,9 +162,9 @@ def test_groups_of_loops_run_at_all_tasks_and_are_not_run_again(improver):
     work.run_loops("record", "train", script(out, "touch mended"), options, size=2)
     results = measure_loops(out / "records" / "record")
     assert sorted((result.task, result.first) for result in results) == [("shop-0001", 1.0)] * 2 + [("shop-0002", 1.0)] * 2
-    assert lines[1] == "record: 0 of 4 loops ended, 15 minutes left of this phase"
+    assert lines[1] == "record: 0 of 4 loops ended, 9 minutes left of this phase"
     work.run_loops("record", "train", "scripted:/nowhere", options, size=2)
-    assert lines[-1] == "record: 4 of 4 loops ended, 15 minutes left of this phase"
+    assert lines[-1] == "record: 4 of 4 loops ended, 9 minutes left of this phase"
 
 
 def test_a_single_task_is_run_and_goes_on_like_many(improver):
@@ -176,7 +177,7 @@ def test_a_single_task_is_run_and_goes_on_like_many(improver):
 
 def test_the_time_of_a_phase_ends_and_with_more_time_it_goes_on(improver, tmp_path):
     work, lines, out = improver
-    (out / "times.json").write_text(json.dumps({"record": 15 * 60 - 4.0}))
+    (out / "times.json").write_text(json.dumps({"record": 9 * 60 - 4.0}))
     model = script(out, f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; touch mended")
     work.run_loops("record", "train", model, ("--iterations", "1"))
     assert lines[-1] == "record: the time is over after 0 of 2 loops"
@@ -189,7 +190,7 @@ def test_the_time_of_a_phase_ends_and_with_more_time_it_goes_on(improver, tmp_pa
 
 def test_a_phase_without_time_begins_nothing(improver):
     work, lines, out = improver
-    (out / "times.json").write_text(json.dumps({"record": 15 * 60.0}))
+    (out / "times.json").write_text(json.dumps({"record": 9 * 60.0}))
     work.run_loops("record", "train", "scripted:/nowhere", ())
     assert lines[-1] == "record: 0 of 2 loops ended, 0 minutes left of this phase"
 

@@ -23,7 +23,7 @@ def improve(
     count: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Tasks of each repository, at most.")] = 60,
     group: Annotated[int, typer.Option(parser=at_least(2), metavar="N", help="Loops at each task for training.")] = 4,
     iterations: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Attempts at each held-out task.")] = 4,
-    steps: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Steps of training.")] = 20,
+    steps: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Steps of each training, at most.")] = 60,
     check: Check = "",
     sandbox: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.", show_default="python")

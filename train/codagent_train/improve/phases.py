@@ -28,12 +28,13 @@ TAUGHT, RUN = "taught", "run"  # what learned from repairs, and what went on fro
 TAUGHT_ADAPTER, ADAPTER = "taught.gguf", "adapter.gguf"
 REPAIRS, RECORDS = "records/repair", "records/record"
 _RAN = (0, 3, 8, 9)  # exit codes of loops that came to an end of their own
-_SHARES = {"before": 0.2, "teach": 0.2, "record": 0.25, "train": 0.15, "after": 0.2}  # of the hours
+_SHARES = {"before": 0.3, "teach": 0.25, "record": 0.15, "train": 0.15, "after": 0.15}  # of the hours; untaught, a model's answers are long
+_ONE_ANSWER = ("--max-steps", "1")  # in each attempt: so more tasks are worked on in the same time, and each answer has its own outcome
 _ON_GPU: Mapping[str, str] = {"device": '"cuda"', "layers": "0", "packs": "8", "microbatches": "16"}  # all layers, larger steps
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of processors that compute in it: they train in half the time; others take far longer
 _ANSWERS = "edits"  # a small model learns them with fewer tokens, and writes them in a fraction of the time
 _SOURCES: Mapping[str, Mapping[str, str]] = {
-    TAUGHT: {"folders": f'["{REPAIRS}"]', "play": "0", "replay": "0"},
+    TAUGHT: {"folders": f'["{REPAIRS}"]', "play": "0", "replay": "0", "learning_rate": "3e-4"},  # imitation goes on with larger steps
     RUN: {"folders": f'["{RECORDS}", "{REPAIRS}"]'},
 }
 
@@ -48,7 +49,7 @@ class Improvement:
     count: int  # tasks of each repository
     group: int = 4  # loops at each task for training
     iterations: int = 4  # attempts of the evaluation
-    steps: int = 20  # of training
+    steps: int = 60  # of each training, at most
     sandbox: str = ""  # its name; "": the usual one
     seed: int = 0
     check: str = ""
@@ -118,6 +119,7 @@ class Improver:
                 "--model",
                 model,
                 *options,
+                *_ONE_ANSWER,
                 "--jobs",
                 str(_count_slots(on_gpu=self._wanted.on_gpu)),
                 "--continue",
