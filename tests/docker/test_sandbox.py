@@ -153,6 +153,13 @@ def test_the_limit_of_processes_is_judged_right_on_a_slow_machine(python_sandbox
         assert processes_are_limited(sandbox, python_sandbox) == holds
 
 
+def test_more_processors_than_the_engine_has_are_no_limit(python_sandbox: Definition) -> None:
+    from msgspec.structs import replace
+
+    with closing(DockerSandbox.start(replace(python_sandbox, cpus=4096.0), loop="test-many")) as sandbox:
+        assert sandbox.run("nproc", timeout=60).exit_code == 0
+
+
 def test_a_protection_that_is_off_is_off_and_nothing_else(python_sandbox: Definition) -> None:
     from msgspec.structs import replace
 
