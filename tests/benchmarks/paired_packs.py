@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/benchmarks/paired_packs.py imitated/checkpoint-80 learned/checkpoint-17 [--first 128] [--last 352]
 
-With `--against none` the first plays without notes; the two may then be the same weights. Each margin is half of a 95 % interval over packs.
-Both have the same seeds, so a difference of pairs is surer than that of means.
+With `--against none` the first plays without notes; the two may then be the same weights. Each margin is half of a 95 % interval over
+packs. Both have the same seeds, so a difference of pairs is surer than that of means.
 """
 
 from __future__ import annotations
