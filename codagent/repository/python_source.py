@@ -24,8 +24,10 @@ def find_break(before: str, after: str) -> str:
 
     The Python is that of this process; code for a newer one may be none to it.
     """
-    why = "" if _find_error(before) else _find_error(after)
-    return why and f"Python {sys.version_info.major}.{sys.version_info.minor} ({why})"
+    why = _find_error(after)
+    if not why or _find_error(before):
+        return ""
+    return f"Python {sys.version_info.major}.{sys.version_info.minor} ({why})"
 
 
 def _find_error(text: str) -> str:

@@ -55,7 +55,7 @@ class Gates:
         self._runner = CheckRunner(root, start_commit, open_sandbox)
         self.review, self._image = Review(root, start_commit, rules or FileRules()), image
         self._cache = open_cache(cache) if cache else Cache(None)
-        self._at_start: dict[str, tuple[Run, ...]] = {}
+        self._at_start: dict[tuple[tuple[str, ...], bool], tuple[Run, ...]] = {}  # by the checks, and whether they ran with twins
 
     def grade(self, checks: Sequence[str], commit: str, *, seconds: float = math.inf, at_start: bool = False) -> Outcome:
         """Run the checks on `commit`, which may also be a tree. After `seconds`, the checks that have not run count as failed.
@@ -173,8 +173,7 @@ class Gates:
         lists = any(map(lists_tests, checks)) or any(map(parse_pytest, split_checks(checks)))
         if all(map(never_runs_tests, checks)) or not (lists or self._mixtures.halves):
             return ()
-        tree = self._start_tree
-        key = self._key(tree, [*checks, *(["twins"] if twins else [])])
+        tree, key = self._start_tree, (tuple(checks), twins)
         if key not in self._at_start:
             mix = (lambda: self._mixtures) if twins else Mixtures
             runs = (known or {}).get(tree) or self._runner.run_with_twins(tree, checks, mix, deadline)

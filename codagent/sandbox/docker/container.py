@@ -6,6 +6,7 @@ from typing import Any
 
 from codagent.errors import SandboxError
 from codagent.sandbox.definition import ENVIRONMENT, WORKSPACE, Definition
+from codagent.sandbox.docker.engine import count_processors
 from codagent.sandbox.docker.reaper import owner_labels
 
 SETUP_FOLDER = "/setup"
@@ -37,7 +38,7 @@ def create(client: Any, image: str, definition: Definition, loop: str) -> str:
         environment=ENVIRONMENT,
         labels=owner_labels(loop),
         healthcheck={"test": ["NONE"]},
-        host_config=client.create_host_config(**_protections(client, definition), tmpfs=_file_systems(definition, volumes)),
+        host_config=client.create_host_config(**_protections(definition), tmpfs=_file_systems(definition, volumes)),
         use_config_proxy=False,  # a proxy's address may hold a password
     )
     return str(container["Id"])
@@ -59,11 +60,7 @@ def create_for_setup(client: Any, image: str, definition: Definition, script: st
         labels=owner_labels("setup"),
         healthcheck={"test": ["NONE"]},
         host_config=client.create_host_config(
-            network_mode="bridge",
-            cap_drop=["ALL"],
-            cap_add=_SETUP_CAPABILITIES,
-            security_opt=["no-new-privileges"],
-            **_limits(client, definition),
+            network_mode="bridge", cap_drop=["ALL"], cap_add=_SETUP_CAPABILITIES, security_opt=["no-new-privileges"], **_limits(definition)
         ),
     )
     return str(container["Id"])
@@ -75,7 +72,7 @@ def set_pids_limit(client: Any, container: str, limit: int) -> None:
     client.post(url, json={"PidsLimit": limit}, timeout=client.timeout).raise_for_status()
 
 
-def _protections(client: Any, definition: Definition) -> dict[str, Any]:
+def _protections(definition: Definition) -> dict[str, Any]:
     off = definition.off
     return {
         "network_mode": "bridge" if "network" in off else "none",
@@ -83,13 +80,13 @@ def _protections(client: Any, definition: Definition) -> dict[str, Any]:
         "cap_drop": [] if "capabilities" in off else ["ALL"],
         "security_opt": [] if "new_privileges" in off else ["no-new-privileges"],
         "auto_remove": True,
-        **_limits(client, definition),
+        **_limits(definition),
     }
 
 
-def _limits(client: Any, definition: Definition) -> dict[str, Any]:
+def _limits(definition: Definition) -> dict[str, Any]:
     """Return the limits of a container. An engine refuses more processors than it has."""
-    processors = min(definition.cpus, client.info()["NCPU"])
+    processors = min(definition.cpus, count_processors())
     return {
         "mem_limit": f"{definition.memory_mb}m",
         "memswap_limit": f"{definition.memory_mb}m",

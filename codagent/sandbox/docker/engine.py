@@ -63,6 +63,13 @@ def negotiate_version(address: Address) -> str:
         return str(client.api_version)
 
 
+@cache
+def count_processors() -> int:
+    """Return how many processors the engine has. It is asked once, as for its version. Raises SandboxError as `connect` does."""
+    with closing(connect()) as client, translate_errors("asking the docker engine about itself"):
+        return int(client.info()["NCPU"])
+
+
 def _tls(address: Address) -> Any:
     """Return the docker.tls.TLSConfig of a connection; False when it is not encrypted."""
     from docker.tls import TLSConfig

@@ -15,7 +15,7 @@ from typing import Any
 
 from codagent.errors import SandboxError, UsageError
 from codagent.sandbox.definition import Definition, load_definition, sandboxes_dir
-from codagent.sandbox.docker.engine import connect, translate_errors
+from codagent.sandbox.docker.engine import connect, count_processors, translate_errors
 from codagent.sandbox.images.builder import build_image, run_script
 from codagent.sandbox.images.setup import Files, Setup
 from codagent.text import sanitize
@@ -114,7 +114,7 @@ def _build_dockerfile(client: Any, wanted: Definition, setup: Setup, base: str |
     if (image := _find_image(client, tag)) is not None:
         return image
     say(f"building {tag}, once, with network")
-    processors = min(math.ceil(wanted.cpus), client.info()["NCPU"])
+    processors = min(math.ceil(wanted.cpus), count_processors())
     memory = wanted.memory_mb << 20
     limits = {"memory": memory, "memswap": memory, "cpusetcpus": f"0-{processors - 1}"}
     options = {"container_limits": limits, **_base_argument(setup.dockerfile or "", base)}
