@@ -26,6 +26,10 @@ Json = dict[str, Any]
 _Answer = tuple[str, list[int], list[float], Json]  # text, ids, logprobs, last event
 _ROUND = 1_000  # characters: a text whose last so many are one piece at least four times goes round in circles
 _NEUTRAL = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0}
+# For the probability of one token llama.cpp sorts all of the vocabulary, a third of the time of a small model. So a cool sampling asks for
+# the likeliest ones only. What that leaves out had a share of 3e-5 at most (3e-7 in the mean) in 2,350 tokens of the smallest coder at 0.8,
+# which is as exact as the numbers that the server sends.
+_COOL, _LIKELIEST = 0.8, 16_384
 
 
 class Llama:
@@ -101,6 +105,8 @@ class Llama:
             if sampling.top_p is not None or sampling.top_k is not None:
                 body |= _NEUTRAL  # otherwise llama.cpp would add defaults of its own that no record shows
             body |= sampling_fields(sampling, "n_predict") | ({"json_schema": schema} if schema else {})
+            if body.get("top_k") == 0 and body.get("temperature", 1.0) <= _COOL:
+                body["top_k"] = _LIKELIEST
             return prompt_ids, body
         except (KeyError, TypeError, AttributeError) as error:
             raise Transient(f"{self._client.who} does not answer like llama.cpp's server") from error
