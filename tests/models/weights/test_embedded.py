@@ -85,7 +85,7 @@ def test_recorded_sampling_is_all_the_sampling_there_is(model: Embedded, server:
 
 
 @pytest.mark.parametrize("temperature", [0.7, 0.8, 0.9])
-def test_logprobs_are_those_of_the_tempered_distribution_over_the_whole_vocabulary(model: Embedded, server: str, temperature: float) -> None:
+def test_logprobs_are_those_of_the_tempered_distribution(model: Embedded, server: str, temperature: float) -> None:
     """Worked out anew from the model's own log-probabilities of every token, divided by the temperature and normalised."""
     tokens = model.reply(ASK, (), Sampling(temperature=temperature, top_k=0, top_p=1.0, max_tokens=8, seed=5)).tokens
     assert tokens is not None

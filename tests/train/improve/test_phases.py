@@ -14,7 +14,8 @@ from codagent_train.improve import phases
 from codagent_train.improve.commands import MAIN, run_command
 from codagent_train.improve.comparison import measure_loops
 from codagent_train.improve.page import write_page
-from codagent_train.improve.phases import Improvement, Improver, read_times, write_recipe
+from codagent_train.improve.phases import Improvement, Improver, write_recipe
+from codagent_train.improve.times import read_times
 from codagent_train.recipe.schema import Recipe, read_recipe
 
 WANTED = Improvement(("/nowhere/at/all",), "embedded:smollm2-135m", 0.01, 2, steps=3)

@@ -11,7 +11,8 @@ from typing import Any
 
 from codagent.errors import UsageError
 from codagent_train.improve.comparison import MEASURES, LoopResult, compare, mean_of, measure_loops, read_results
-from codagent_train.improve.phases import ADAPTER, Improvement, read_times
+from codagent_train.improve.phases import ADAPTER, Improvement
+from codagent_train.improve.times import read_times
 from codagent_train.intervals import Estimate
 
 PAGE = "report.html"

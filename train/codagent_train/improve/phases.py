@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -19,11 +18,12 @@ from codagent_train.data.records.scan import scan
 from codagent_train.files import begin_folder
 from codagent_train.improve.commands import run_command
 from codagent_train.improve.comparison import measure_loops
+from codagent_train.improve.times import count_seconds, read_times
 from codagent_train.recipe.values import DeviceName
 from codagent_train.run_dir import checkpoints
 from codagent_train.tasks.task_files import TaskSplit, list_task_files
 
-REQUEST, TIMES = "improve.json", "times.json"
+REQUEST = "improve.json"
 TAUGHT, RUN = "taught", "run"  # what learned from repairs, and what went on from there with its own loops
 TAUGHT_ADAPTER, ADAPTER = "taught.gguf", "adapter.gguf"
 REPAIRS, RECORDS = "records/repair", "records/record"
@@ -168,17 +168,12 @@ class Improver:
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        """Tell that a phase begins, and add the seconds that it took to those that were kept, also of earlier commands."""
+        """Tell that a phase begins, and count its seconds."""
         passed = sum(read_times(self._out).values())
         left = max(0.0, 3600 * self._wanted.hours - passed)
         self._say(f"{name}: {_minutes(passed)} passed, at most {_minutes(left)} left")
-        began = time.monotonic()
-        try:
+        with count_seconds(self._out, name):
             yield
-        finally:
-            times = read_times(self._out)
-            times[name] = times.get(name, 0.0) + time.monotonic() - began
-            (self._out / TIMES).write_text(json.dumps(times, indent=1), encoding="utf-8")
 
 
 def _count_slots(*, on_gpu: bool) -> int:
@@ -191,15 +186,6 @@ def _count_slots(*, on_gpu: bool) -> int:
 
 def _minutes(seconds: float) -> str:
     return count(round(seconds / 60), "minute")
-
-
-def read_times(out: Path) -> dict[str, float]:
-    """Return the seconds that each phase has taken so far."""
-    try:
-        times: dict[str, float] = json.loads((out / TIMES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return times
 
 
 def write_recipe(wanted: Improvement, run: str) -> str:
