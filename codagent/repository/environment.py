@@ -219,7 +219,7 @@ class RepositoryEnvironment:
     def _step(self, current: _Current, message: Message) -> Observation:
         if not message.tool_calls:
             return answer_text(message.content, current.answer_form, checked=bool(self._task.checks))
-        tools.put_back(current.sandbox, current.written, message, self._profile)
+        tools.undo_earlier_tries(current.sandbox, current.written, message, self._profile)
         answers: list[Message] = []
         end: End | None = None
         for call in message.tool_calls:

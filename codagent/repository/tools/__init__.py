@@ -15,8 +15,8 @@ from codagent.repository.tools.calls import (
     touched_paths,
     written_paths,
 )
+from codagent.repository.tools.earlier_tries import undo_earlier_tries
 from codagent.repository.tools.left_behind import describe_left_behind
-from codagent.repository.tools.put_back import put_back
 from codagent.repository.tools.replace import replace_text
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
     "WRITING",
     "call",
     "describe_left_behind",
-    "put_back",
     "replace_text",
     "select_tools",
     "touched_paths",
+    "undo_earlier_tries",
     "written_paths",
 ]

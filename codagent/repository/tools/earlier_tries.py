@@ -12,7 +12,7 @@ from codagent.types import Message, Profile
 _PUT_BACK = "git --literal-pathspecs checkout -q --force HEAD -- {path} 2>/dev/null || rm -f -- {path}"
 
 
-def put_back(sandbox: Sandbox, written: Iterable[str], wanted: Message, profile: Profile) -> None:
+def undo_earlier_tries(sandbox: Sandbox, written: Iterable[str], wanted: Message, profile: Profile) -> None:
     """Put the files of earlier tries back when the reply `wanted` wants to write, and remove those that the attempt did not find.
 
     `written` are the paths that the attempt has written with its tools. The last try stays. For a model that remembers, nothing is done.
