@@ -66,6 +66,20 @@ def test_what_is_suspicious_without_the_bug_does_not_count(path, why, wanted):
     assert judge_bug(RESULT, replace(report(a="failed"), suspicious={path: why}), base) == wanted
 
 
+@pytest.mark.parametrize(
+    ("uncollected", "wanted"),
+    [({"tests/test_ipython.py": "skipped"}, "task"), ({}, "breaks the run"), ({"tests/test_ipython.py": "failed"}, "breaks the run")],
+)
+def test_a_file_that_skips_itself_without_the_bug_does_not_count(uncollected, wanted):
+    base = replace(BASE, uncollected={"tests/test_ipython.py": "skipped"})
+    assert judge_bug(RESULT, replace(report(a="failed"), uncollected=uncollected), base) == wanted
+
+
+def test_a_file_that_skips_itself_needs_no_network_because_a_test_names_it():
+    skipped = TestReport({"t.py::a": "passed"}, uncollected={"t.py": "skipped"}, collected=True, code=0)
+    refuse_unfit(CommandResult(0, "URLError is raised by test_url", timed_out=False, seconds=1.0), skipped)
+
+
 def test_an_excerpt_has_the_line_of_the_test_and_the_error_and_no_line_of_the_code():
     assert excerpt(OUTPUT, "tests/test_x.py::test_a") == "assert mend(1) == 2\nTypeError: not so"
     assert excerpt(OUTPUT, "tests/test_x.py::TestB::test_b[1]") == "assert 1 == 2\nassert 1 == 2"

@@ -45,6 +45,7 @@ class Baseline:
     outcomes: Mapping[str, str]  # of each test
     seconds: float  # of a processor, that a run may take
     suspicious: Mapping[str, str] = field(default_factory=dict)  # what is done without a bug, and is suspicious all the same
+    uncollected: Mapping[str, str] = field(default_factory=dict)  # files that skip themselves, as without a package that they need
 
 
 class BugChecker:
@@ -66,7 +67,7 @@ class BugChecker:
             name = next(name for name in {**first.outcomes, **second.outcomes} if first.outcomes.get(name) != second.outcomes.get(name))
             raise UsageError(f"its tests do not end the same way twice, first {name}")
         seconds = max(_LEAST_S, _FACTOR * max(result.seconds, again.seconds))
-        return Baseline(first.outcomes, seconds, {**first.suspicious, **second.suspicious})
+        return Baseline(first.outcomes, seconds, {**first.suspicious, **second.suspicious}, first.uncollected)
 
     def try_bug(self, path: str, data: bytes, base: Baseline) -> Trial:
         """Run the tests with another content of one file, which is put back afterwards."""
@@ -113,14 +114,15 @@ def parse_check(check: str) -> PytestCommand:
 def refuse_unfit(result: CommandResult, report: TestReport) -> None:
     """Raise UsageError when the tests do not pass as they are. The sentence lacks the name of the repository."""
     failed = [name for name, outcome in report.outcomes.items() if outcome == "failed"]
+    unread = [name for name, outcome in report.uncollected.items() if outcome == "failed"]
     errors = re.findall(r"^E +(.*)", result.output, re.MULTILINE)
     lines = [line for line in result.output.splitlines() if "error:" in line.lower()] or result.output.strip().splitlines()
     first_error = (errors or lines or ["pytest says nothing"])[-1][:200].strip()
     if result.timed_out:
         raise UsageError(f"its tests take longer than {_FIRST_S:.0f} s; name a part of them with --check 'python -m pytest -q PATH'")
-    if (failed or report.uncollected) and _NETWORK.search(result.output):
-        raise UsageError(f"its tests need the network, which the sandbox does not have, first {(failed or list(report.uncollected))[0]}")
-    if any(how == "failed" for how in report.uncollected.values()):
+    if (failed or unread) and _NETWORK.search(result.output):
+        raise UsageError(f"its tests need the network, which the sandbox does not have, first {(failed or unread)[0]}")
+    if unread:
         advice = "; have it installed by [sandbox] setup in a codagent.toml" if "No module named" in first_error else ""
         raise UsageError(f"its tests cannot be collected: {first_error}{advice}")
     if failed:
@@ -137,7 +139,7 @@ def judge_bug(result: CommandResult, report: TestReport, base: Baseline) -> Verd
         return "hangs"
     if (
         report.code is None
-        or report.uncollected
+        or report.uncollected != base.uncollected
         or not report.suspicious.items() <= base.suspicious.items()
         or not report.trusted
         or report.outcomes.keys() != base.outcomes.keys()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 
 from codagent.errors import CodagentError, RecordError, UsageError
 from codagent.protocols import GateSandbox
 from codagent.repository import git
+from codagent.text import count
 from codagent_train.files import begin_folder
 from codagent_train.tasks.bugs.candidates import Bug, find_bugs, is_code
 from codagent_train.tasks.checking import BugChecker, Trial, parse_check
@@ -26,6 +27,7 @@ TASKS_FILE = "tasks.jsonl"
 _REQUEST = "request.json"
 _PER_FUNCTION = 2  # tasks, or more where there are few functions
 _TRIES = 40  # bugs for each task, before a repository is given up
+_TELL_S = 30.0
 
 OpenSandbox = Callable[[Path], GateSandbox]  # for the repository in a folder
 
@@ -100,17 +102,17 @@ def _make_from(name: str, source: Path, request: TaskRequest, out: Path, worksho
     packed = git.pack(root, commit)
     trials = Trials(out / "trials" / f"{name}.jsonl", lambda: BugChecker(workshop.open_sandbox(root), packed, check), workshop.jobs)
     with closing(trials):
-        for bug, trial in _accept(list(find_bugs(files, request.seed)), trials, request.count, partial(_report, workshop.say, name)):
+        for bug, trial in _accept(list(find_bugs(files, request.seed)), trials, request.count, _Teller(workshop.say, name)):
             task_id = f"{name}-{len(tasks) + 1:04}"
             start = commit_bug(root, commit, bug.path, bug.data() or b"", task_id=task_id)
             tasks.append(MadeTask(task_id, "train", name, start, check, bug.path, bug.function, bug.operator, trial.failing))
     return tasks
 
 
-def _accept(bugs: Sequence[Bug], trials: Trials, count: int, report: Callable[[int, Counter[str]], None]) -> Iterator[tuple[Bug, Trial]]:
-    """Yield up to `count` bugs that make a task, few of each function, and no two of a function that fail the same tests."""
+def _accept(bugs: Sequence[Bug], trials: Trials, wanted: int, teller: _Teller) -> Iterator[tuple[Bug, Trial]]:
+    """Yield up to `wanted` bugs that make a task, few of each function, and no two of a function that fail the same tests."""
     functions: Counter[tuple[str, str]] = Counter()
-    most = max(_PER_FUNCTION, 2 * count // len({(bug.path, bug.function) for bug in bugs} or [0]))
+    most = max(_PER_FUNCTION, 2 * wanted // len({(bug.path, bug.function) for bug in bugs} or [0]))
     seen: set[tuple[str, str, tuple[str, ...]]] = set()
     verdicts: Counter[str] = Counter()
 
@@ -124,20 +126,27 @@ def _accept(bugs: Sequence[Bug], trials: Trials, count: int, report: Callable[[i
             seen.add(same)
             functions[bug.path, bug.function] += 1
             yield bug, trial
-            report(len(seen), verdicts)
-        if len(seen) >= count or verdicts.total() >= _TRIES * count:
+        teller.tell(len(seen), verdicts)
+        if len(seen) >= wanted or verdicts.total() >= _TRIES * wanted:
             break
-    report(-len(seen), verdicts)
+    teller.tell_end(len(seen), verdicts)
 
 
-def _report(say: Callable[[str], None], name: str, made: int, verdicts: Counter[str]) -> None:
-    """Tell how many tasks there are: every tenth, and with what came of all bugs at the end, when `made` is not above zero."""
-    tried = f"{verdicts.total()} bugs tried"
-    if made <= 0:
+class _Teller:
+    """Tells how many tasks of a repository there are: twice a minute, and at the end with what came of all bugs."""
+
+    def __init__(self, say: Callable[[str], None], name: str) -> None:
+        self._say, self._name, self._told = say, name, time.monotonic()
+
+    def tell(self, made: int, verdicts: Counter[str]) -> None:
+        if time.monotonic() - self._told >= _TELL_S:
+            self._told = time.monotonic()
+            self._say(f"{self._name}: {count(made, 'task')} so far; {count(verdicts.total(), 'bug')} tried")
+
+    def tell_end(self, made: int, verdicts: Counter[str]) -> None:
         others = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common() if verdict != "task")
-        say(f"{name}: {-made} tasks; {tried}{f', of which {others}' if others else ''}")
-    elif made % 10 == 0:
-        say(f"{name}: {made} tasks so far; {tried}")
+        tried = f"{count(verdicts.total(), 'bug')} tried{f', of which {others}' if others else ''}"
+        self._say(f"{self._name}: {count(made, 'task')}; {tried}")
 
 
 def _default_check(root: Path) -> str:
