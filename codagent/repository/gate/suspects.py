@@ -1,7 +1,7 @@
-"""Finds where a bug is likely: in functions that tests run when they fail, and seldom when they pass.
+"""Finds where a bug is likely: in functions, and lines of them, that tests run when they fail, and seldom when they pass.
 
 The measure is Ochiai's: failed / sqrt(all failures * (failed + passed)), with the tests that run a function. It says 1 of a function that
-every failing test runs and no passing one does.
+every failing test runs and no passing one does. Of a line it says the same.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
 
@@ -22,6 +22,7 @@ SECONDS = 30.0  # that the tests may take when they are traced; without an end t
 MOST_WEIGHT = 8  # a function that a task names weighs about 4
 _MOST = 20
 _MOST_NAMED = 4
+_MOST_LINES = 5
 _LONGEST_NAME = 100
 _MOST_BYTES = 4_000_000
 _TRACED = Path(__file__).with_name("traced_pytest.py")
@@ -35,6 +36,7 @@ class Suspect:
     line: int  # its first, from 1
     name: str  # with that of its class, where Python tells it; "": it has none that can be shown
     score: float  # 0..1
+    lines: Mapping[int, float] = field(default_factory=dict)  # the score of each of its lines that ran, by its number in the file
 
 
 def find_suspects(sandbox: Sandbox, checks: Sequence[str], *, seconds: float = SECONDS) -> tuple[Suspect, ...]:
@@ -67,9 +69,35 @@ def weigh(suspects: Sequence[Suspect]) -> Mapping[str, Mapping[int, int]]:
 
 def name_likely(suspects: Sequence[Suspect]) -> tuple[str, ...]:
     """Return the names of the likeliest functions, the best first. (): so many are as likely as each other that names would not help."""
-    likely = [suspect.name for suspect in suspects if suspect.score >= suspects[0].score / 2]
-    names = tuple(dict.fromkeys(filter(None, likely)))
+    names = tuple(dict.fromkeys(suspect.name for suspect in _select_likely(suspects) if suspect.name))
     return names if len(names) <= _MOST_NAMED else ()
+
+
+def find_likely_lines(suspects: Sequence[Suspect]) -> tuple[tuple[str, int], ...]:
+    """Return the likeliest lines of the likeliest functions, each with its path, the best first.
+
+    Lines that are as likely as each other are told together or not at all. (): even the best are too many, in all these functions and in
+    the first alone.
+    """
+    likely = _select_likely(suspects)
+    return _select_lines(likely) or _select_lines(likely[:1])
+
+
+def _select_lines(suspects: Sequence[Suspect]) -> tuple[tuple[str, int], ...]:
+    alike: defaultdict[float, list[tuple[str, int]]] = defaultdict(list)
+    for suspect in suspects:
+        for line, score in suspect.lines.items():
+            alike[score].append((suspect.path, line))
+    found: list[tuple[str, int]] = []
+    for score in sorted(alike, reverse=True):
+        if len(found) + len(alike[score]) > _MOST_LINES:
+            break
+        found += alike[score]
+    return tuple(found)
+
+
+def _select_likely(suspects: Sequence[Suspect]) -> list[Suspect]:
+    return [suspect for suspect in suspects if suspect.score >= suspects[0].score / 2]
 
 
 def _read_name(name: str) -> str:
@@ -83,10 +111,14 @@ def _rank(data: bytes) -> tuple[Suspect, ...]:
     try:
         content = json.loads(data)
         failures = int(content["failures"])
+
+        def score(failed: int, passed: int) -> float:
+            return int(failed) / sqrt(failures * (int(failed) + int(passed))) if 0 < failed <= failures and passed >= 0 else 0.0
+
         suspects = [
-            Suspect(str(path), int(line), _read_name(name), failed / sqrt(failures * (failed + passed)))
-            for path, line, name, failed, passed in content["ran"]
-            if 0 < failed <= failures and passed >= 0 and not TESTS.search(str(path))
+            Suspect(str(path), int(line), _read_name(name), score(failed, passed), {int(at): score(*both) for at, *both in sorted(lines)})
+            for path, line, name, failed, passed, lines in content["ran"]
+            if score(failed, passed) and not TESTS.search(str(path))
         ]
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return ()

@@ -1,9 +1,9 @@
-"""Runs pytest, and counts in how many tests that failed and that passed each function of the repository ran.
+"""Runs pytest, and counts in how many tests that failed and that passed each function of the repository ran, and each of its lines.
 
 What runs while tests are collected, as when modules are imported, counts as run by all of them.
 
 This file runs in the sandbox as the `__main__.py` of a folder, with the repository's Python and without codagent. It leaves `ran.json`
-beside itself: how many tests failed, and rows of path, first line and name of the function, and the two counts.
+beside itself: how many tests failed, and rows of path, first line and name of the function, the two counts, and its lines with theirs.
 """
 
 import json
@@ -18,40 +18,44 @@ from typing import Any
 
 import pytest
 
+_LINES = 300  # that are noted of a function in a test: a loop would take long
+Place = Any  # a function's code, or (code, line)
+
 
 class Tracer:
-    """A plugin of pytest that notes which functions each test calls."""
+    """A plugin of pytest that notes which functions each test calls, and which of their lines run."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - pathlib is slow to import
-        self._seen: set[CodeType] = set()
-        self._failed: Counter[CodeType] = Counter()
-        self._passed: Counter[CodeType] = Counter()
-        self._imported: set[CodeType] = set()
+        self._seen: set[Place] = set()
+        self._noted: Counter[CodeType] = Counter()  # lines, in this test
+        self._failed: Counter[Place] = Counter()
+        self._passed: Counter[Place] = Counter()
+        self._imported: set[Place] = set()
         self._failures = self._passes = 0
         self._printing: FrameType | None = None  # a `__repr__` that pytest has called, to show why a test fails
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_collection(self) -> Generator[None, Any, None]:
         """Trace the imports."""
-        sys.setprofile(self._note)
+        sys.settrace(self._note_call)
         try:
             yield
         finally:
-            sys.setprofile(None)
-            self._imported = self._seen
+            sys.settrace(None)
+            self._imported = {code for code in self._seen if not isinstance(code, tuple)}
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, None]:
         """Trace a test."""
-        self._seen = set()
-        threading.setprofile(self._note)
-        sys.setprofile(self._note)
+        self._seen, self._noted = set(), Counter()
+        threading.settrace(self._note_call)
+        sys.settrace(self._note_call)
         try:
             outcome = yield
         finally:
-            sys.setprofile(None)
-            threading.setprofile(None)  # None ends it
+            sys.settrace(None)
+            threading.settrace(None)  # None ends it
         error = outcome.excinfo and outcome.excinfo[0]
         if error is None:
             self._passes += 1
@@ -63,23 +67,51 @@ class Tracer:
     def write(self, file: str) -> None:
         """Write what ran in tests that failed, and before all tests."""
         counts = dict.fromkeys(self._imported, (self._failures, self._passes))
-        counts |= {code: (count, self._passed[code]) for code, count in self._failed.items() if code not in self._imported}
+        counts |= {place: (count, self._passed[place]) for place, count in self._failed.items() if place not in self._imported}
+        lines: dict[CodeType, list[tuple[int, int, int]]] = {}
+        for place, both in counts.items():
+            if isinstance(place, tuple):
+                lines.setdefault(place[0], []).append((place[1], *both))
         rows = [
-            (code.co_filename[len(self._root) :], code.co_firstlineno, getattr(code, "co_qualname", code.co_name), *both)
+            (
+                code.co_filename[len(self._root) :],
+                code.co_firstlineno,
+                getattr(code, "co_qualname", code.co_name),
+                *both,
+                lines.get(code, []),
+            )
             for code, both in counts.items()
-            if self._is_own(code) and code.co_flags & CO_OPTIMIZED  # no module, no class
+            if not isinstance(code, tuple) and self._is_own(code) and code.co_flags & CO_OPTIMIZED  # no module, no class
         ]
         with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123
             json.dump({"failures": self._failures, "ran": rows}, opened)
 
-    def _note(self, frame: FrameType, event: str, _: Any) -> None:
-        if self._printing is frame and event == "return":
+    def _note_call(self, frame: FrameType, event: str, _: Any) -> Any:
+        """Note a call. Returns what is to hear of the lines of the function; None: nothing is."""
+        code = frame.f_code
+        if event != "call" or self._printing is not None:
+            return None
+        if code.co_name == "__repr__" and not (frame.f_back and self._is_own(frame.f_back.f_code)):
+            self._printing = frame
+            return self._wait_for_end
+        self._seen.add(code)
+        return self._note_line if self._noted[code] < _LINES and self._is_own(code) else None
+
+    def _note_line(self, frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        if event == "line" and self._printing is None:
+            self._seen.add((code, frame.f_lineno))
+            self._noted[code] += 1
+            frame.f_trace_lines = self._noted[code] < _LINES
+        return self._note_line
+
+    def _wait_for_end(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "return" and self._printing is frame:
             self._printing = None
-        elif event == "call" and self._printing is None:
-            if frame.f_code.co_name == "__repr__" and not (frame.f_back and self._is_own(frame.f_back.f_code)):
-                self._printing = frame
-            else:
-                self._seen.add(frame.f_code)
+        return self._wait_for_end
+
+    def _path(self, code: CodeType) -> str:
+        return code.co_filename[len(self._root) :]
 
     def _is_own(self, code: CodeType) -> bool:
         return code.co_filename.startswith(self._root)

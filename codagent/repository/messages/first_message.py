@@ -64,6 +64,7 @@ class MessageFacts:
     files: Sequence[ShownFile] = ()  # the likeliest first: for models with `fill_tokens`
     checks_output: str = ""  # what the checks print in the attempt's own sandbox
     likely: Sequence[str] = ()  # names of functions that may have the bug, the likeliest first
+    likely_lines: Sequence[str] = ()  # of code that may have it, the likeliest first
     earlier: str = ""  # what was said and done before in a session, in short; "": nothing
     submodules: Sequence[str] = ()  # their paths
     limits: Limits | None = None  # of each turn of a session; None: there are no turns
@@ -131,20 +132,27 @@ def standard_message(facts: MessageFacts) -> list[MessagePart]:
 
 def small_model_message(facts: MessageFacts, profile: Profile) -> list[MessagePart]:
     """Small models do best with the files first, then what the checks print, then the task and the form of the answer."""
-    shown = [MessagePart(_fence(file)) for file in reversed(facts.files)]
+    shown = [MessagePart(_show(file)) for file in reversed(facts.files)]
     files = shown or [MessagePart(list_files(facts.paths, facts.submodules), elastic=True)]
     printed = f"The checks print:\n```\n{facts.checks_output}\n```" if facts.checks_output else ""
-    likely = ", ".join(f"`{name}`" for name in facts.likely)
     return [
         *_rules(facts.rules),
         *files,
         MessagePart(printed, elastic=True),
-        MessagePart(f"Where the bug may be, the likeliest first: {likely}." if likely else ""),
         MessagePart(_notes(facts.notes)),
         MessagePart(_earlier(facts.earlier)),
         MessagePart(f"Task: {facts.task.instruction}"),
+        MessagePart(_describe_likely(facts)),
         MessagePart(_ask_small_model(facts, profile)),
     ]
+
+
+def _describe_likely(facts: MessageFacts) -> str:
+    names, lines = ", ".join(f"`{name}`" for name in facts.likely), "\n".join(facts.likely_lines)
+    where = [f"Where the bug may be, the likeliest first: {names}."] if names else []
+    if lines:
+        where.append(f"The likeliest {'lines, the best first' if len(facts.likely_lines) > 1 else 'line'}:\n{_fence(lines)}")
+    return " ".join(where)
 
 
 def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
@@ -216,9 +224,14 @@ def _earlier(text: str) -> str:
     return f"What was said and done before, in short:\n{text}" if text else ""
 
 
-def _fence(file: ShownFile) -> str:
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", file.text, re.MULTILINE)), default=0))
-    return f"{'' if file.whole else 'Parts of '}{file.path}:\n{fence}\n{file.text.rstrip()}\n{fence}"
+def _show(file: ShownFile) -> str:
+    return f"{'' if file.whole else 'Parts of '}{file.path}:\n{_fence(file.text.rstrip())}"
+
+
+def _fence(text: str) -> str:
+    """Put a text in a block whose fence the text does not have itself."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", text, re.MULTILINE)), default=0))
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _join(texts: Sequence[str]) -> str:

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from codagent.protocols import Sandbox
 from codagent.repository.messages.first_message import MessageFacts
 from codagent.repository.messages.repo_map import select_files
+from codagent.repository.tools.text_file import parse_text
+from codagent.text import split_lines
 from codagent.types import Profile
 
 QUICK_S = 15.0  # traced, tests take up to three times as long
+_LONGEST_LINE = 200
 
 
 def add_shown(facts: MessageFacts, sandbox: Sandbox, profile: Profile, *, seconds_left: Callable[[], float]) -> MessageFacts:
-    """Run the checks of the task in the agent's sandbox, and add what they print, the likeliest files, best first, and the likeliest names.
+    """Run the checks of the task in the agent's sandbox, and add what they print, the likeliest files, best first, and the likeliest names
+    and lines.
 
     Where tests fail within `QUICK_S`, they run once more, and it is noted which functions run in them.
     """
     from codagent.repository.gate import try_checks
-    from codagent.repository.gate.suspects import SECONDS, find_suspects, name_likely, weigh
+    from codagent.repository.gate.suspects import SECONDS, find_likely_lines, find_suspects, name_likely, weigh
 
     task, began = facts.task, time.monotonic()
     output, passed = try_checks(sandbox, task.checks, profile, seconds_left=seconds_left)
     quick = time.monotonic() - began < QUICK_S
     suspects = find_suspects(sandbox, task.checks, seconds=min(SECONDS, seconds_left())) if quick and not passed else ()
     files = select_files(sandbox, facts.paths, f"{task.instruction}\n{output}", profile.fill_tokens, weigh(suspects))
-    return replace(facts, files=files, checks_output=output, likely=name_likely(suspects))
+    lines = _read_lines(sandbox, find_likely_lines(suspects))
+    return replace(facts, files=files, checks_output=output, likely=name_likely(suspects), likely_lines=lines)
+
+
+def _read_lines(sandbox: Sandbox, places: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+    """Return the texts of lines, each once, without those that are not there or are very long."""
+    found: list[str] = []
+    for path, number in places:
+        with suppress(OSError, ValueError):
+            found += split_lines(parse_text(sandbox.read(path)).text)[number - 1 : number]
+    return tuple(dict.fromkeys(line.rstrip() for line in found if line.strip() and len(line) <= _LONGEST_LINE))

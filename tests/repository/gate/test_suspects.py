@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from codagent.repository.gate.suspects import MOST_WEIGHT, Suspect, find_suspects, name_likely, weigh
-from codagent.repository.messages.first_message import MessageFacts
+from codagent.repository.gate.suspects import MOST_WEIGHT, Suspect, find_likely_lines, find_suspects, name_likely, weigh
+from codagent.repository.messages.first_message import MessageFacts, write_first_message
 from codagent.repository.messages.shown import add_shown
 from codagent.sandbox.local import LocalSandbox
 from codagent.types import Profile, Task
@@ -106,6 +106,70 @@ def test_what_runs_only_to_show_a_failure_is_no_suspect(sandbox):
     assert {suspect.name for suspect in find_suspects(sandbox, [CHECK])} == {"Shop.__init__", "Shop.__str__", "Shop.__repr__", "name"}
 
 
+BRANCHES = """\
+def price(count, member=False):
+    total = count * 3
+    if count > 10:
+        total -= 1
+    if member:
+        total += 2
+    for _ in range(1000):
+        total += 0
+    return total
+"""
+BRANCH_TESTS = b"""\
+from lib.shop import price
+
+
+def test_few():
+    assert price(1) == 3
+
+
+def test_many():
+    assert price(11) == 32
+
+
+def test_members():
+    assert price(1, member=True) == 1
+
+
+def test_members_with_many():
+    assert price(11, member=True) == 30
+"""
+
+
+def test_the_lines_are_told_that_only_failing_tests_run(sandbox):
+    sandbox.write("lib/shop.py", BRANCHES.encode())
+    sandbox.write("tests/test_shop.py", BRANCH_TESTS)
+    suspects = find_suspects(sandbox, [CHECK])
+    assert [(suspect.name, round(suspect.lines[6], 2), round(suspect.lines[2], 2)) for suspect in suspects] == [("price", 1.0, 0.71)]
+    assert find_likely_lines(suspects) == (("lib/shop.py", 6),)
+    facts = add_shown(
+        MessageFacts(Task("t", "mend it", (CHECK,)), ("lib/shop.py",)), sandbox, Profile(fill_tokens=500), seconds_left=lambda: 100.0
+    )
+    assert facts.likely_lines == ("        total += 2",)
+    message = write_first_message(facts, Profile(fill_tokens=500), None)
+    assert "Where the bug may be, the likeliest first: `price`. The likeliest line:\n```\n        total += 2\n```\n" in message
+
+
+def test_a_loop_is_not_noted_to_its_end(sandbox):
+    sandbox.write("lib/shop.py", BRANCHES.replace("1000", "10**6").encode())
+    sandbox.write("tests/test_shop.py", BRANCH_TESTS)
+    suspect = find_suspects(sandbox, [CHECK])[0]
+    assert (8 in suspect.lines, 9 in suspect.lines) == (True, False)
+
+
+def test_lines_are_told_where_they_are_few():
+    one, many = Suspect("a.py", 1, "f", 1.0, {2: 0.5, 3: 1.0}), Suspect("b.py", 1, "g", 0.5, dict.fromkeys(range(2, 7), 1.0))
+    assert find_likely_lines([one]) == (("a.py", 3), ("a.py", 2))
+    assert find_likely_lines([one, many]) == (("a.py", 3), ("a.py", 2))  # of both functions there are six as good
+    assert find_likely_lines([one, Suspect("b.py", 1, "g", 0.4, {2: 1.0})]) == (("a.py", 3), ("a.py", 2))
+    assert find_likely_lines([one, Suspect("b.py", 1, "g", 0.5, {2: 0.7})]) == (("a.py", 3), ("b.py", 2), ("a.py", 2))
+    assert find_likely_lines([Suspect("a.py", 1, "f", 1.0, {1: 1.0, **dict.fromkeys(range(2, 9), 0.5)})]) == (("a.py", 1),)
+    assert find_likely_lines([Suspect("a.py", 1, "f", 1.0, dict.fromkeys(range(9), 1.0))]) == ()
+    assert find_likely_lines([Suspect("a.py", 1, "f", 1.0)]) == find_likely_lines([]) == ()
+
+
 def test_nothing_of_it_stays(sandbox, monkeypatch, tmp_path):
     monkeypatch.setattr("codagent.repository.gate.suspects.secrets.token_hex", lambda _: f"..{tmp_path}/traced")
     assert find_suspects(sandbox, [CHECK])
@@ -129,7 +193,7 @@ def test_likely_functions_are_named_unless_there_are_many():
     ("name", "shown"), [("f", "f"), ("C.f", "C.f"), ("f.<locals>.g", "f"), ("<lambda>", ""), ("\x1b[0m`", ""), ("f" * 101, ""), (7, "")]
 )
 def test_a_name_from_the_sandbox_is_a_name(sandbox, monkeypatch, name, shown):
-    monkeypatch.setattr(sandbox, "read", lambda _: json.dumps({"failures": 1, "ran": [["a.py", 1, name, 1, 0]]}).encode())
+    monkeypatch.setattr(sandbox, "read", lambda _: json.dumps({"failures": 1, "ran": [["a.py", 1, name, 1, 0, []]]}).encode())
     assert find_suspects(sandbox, [CHECK])[0].name == shown
 
 
@@ -143,7 +207,7 @@ def test_where_nothing_can_be_traced_there_are_no_suspects(sandbox):
 
 @pytest.mark.parametrize(
     "left",
-    ["", "[]", '{"failures": 0, "ran": [["a.py", 1, "f", 1, 0]]}', '{"failures": 2, "ran": [["a.py"]]}', '{"failures": 2, "ran": 7}'],
+    ["", "[]", '{"failures": 0, "ran": [["a.py", 1, "f", 1, 0, []]]}', '{"failures": 2, "ran": [["a.py"]]}', '{"failures": 2, "ran": 7}'],
 )
 def test_what_the_repository_writes_in_place_of_the_counts_does_no_harm(sandbox, monkeypatch, left):
     monkeypatch.setattr(sandbox, "read", lambda _: left.encode())
