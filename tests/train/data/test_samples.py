@@ -100,6 +100,14 @@ def test_there_are_always_as_many_parts_as_asked_for():
     assert split_samples([], 2) == [[], []]
 
 
+def test_copies_count_less_only_in_what_is_imitated_out_of_records():
+    loops = (
+        key_loops("imitate", {0: [loop(0, 1)]}) | key_loops("teacher", {1: [loop(0, 1)]}) | key_loops("play", {2: [loop(0, 1), loop(0, 0)]})
+    )
+    batch = build_samples(loops, returns=paper, baseline=mean, reweight=False, copied=0.2)
+    assert {(row.source, row.copied) for row in batch.samples} == {("imitate", 0.2), ("teacher", 1.0), ("play", 1.0)}
+
+
 def test_a_row_is_of_one_temperature_and_what_is_imitated_has_none_of_its_own():
     warmer = Loop("l", "g", "e", "m", "", (episode("solve", 0, 1.0, step(temperature=0.7), step(temperature=0.8)),), end="finished")
     found = reaped([warmer, loop(0, 0)])

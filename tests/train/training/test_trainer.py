@@ -82,6 +82,17 @@ def test_the_gradient_is_that_of_replies_taken_one_at_a_time_without_padding(sma
     assert max((mine - each.grad).abs().max().item() for mine, each in zip(found, model.parameters(), strict=True)) < 1e-6
 
 
+def test_copied_tokens_have_their_part_of_the_loss(small, out):
+    plain = structs.replace(small, learning=structs.replace(small.learning, entropy=0.0))
+    trainer = Trainer(plain, load_policy(small.policy, seed=0), out)
+    asked, said = (1, 2, 3, 4, 5, 6, 0, 4, 2), (1, 2, 3, 4, 5, 6, 0, 1)
+    row = TrainingSample((Tokens(asked, said, (0.0,) * 8),), 1.0, "solve", 0, imitated=True, copied=0.25)
+    loss = trainer._compute_loss(trainer.model, pad_samples([row], 6, 8.0, torch.device("cpu")))
+    lost = -of_reply(trainer.model, asked, said).gather(1, torch.tensor(said)[:, None])[:, 0]
+    weights = torch.tensor([1.0] * 6 + [0.25, 1.0])  # the seventh goes on as the prompt does
+    assert loss.item() == pytest.approx((lost * weights * 8 / 7.25).mean().item(), abs=1e-5)
+
+
 def test_a_step_that_learns_nothing_has_its_loss_on_the_device_of_the_model(small, out):
     """Where a GPU computes, accelerate refuses a loss on the CPU. "meta" stands for such a device."""
     trainer = Trainer(small, load_policy(small.policy, seed=0), out)

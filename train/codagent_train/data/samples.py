@@ -60,6 +60,7 @@ class TrainingSample:
     temperature: float = 1.0  # that the replies were sampled at
     imitated: bool = False  # the policy did not sample the replies; their logprobs are 0, so that the loss clips nothing
     source: Source | None = None  # None: not of a training step
+    copied: float = 1.0  # how much a token counts that only goes on as the prompt does (see `copies`)
     environment: str = ""  # its label, without the seed of a pack
 
     @property
@@ -96,6 +97,7 @@ def step_samples(recipe: Recipe, loops: StepLoops) -> SampleBatch:
         baseline=credit.BASELINES[settings.baseline],
         reweight=settings.reweight,
         by_environment=settings.reweight_within == "environment",
+        copied=recipe.records.copied,
     )
     if recipe.batch.balance == "packs":
         return batch
@@ -103,13 +105,19 @@ def step_samples(recipe: Recipe, loops: StepLoops) -> SampleBatch:
 
 
 def build_samples(
-    loops: StepLoops, *, returns: credit.Returns, baseline: credit.Baseline, reweight: bool, by_environment: bool = False
+    loops: StepLoops,
+    *,
+    returns: credit.Returns,
+    baseline: credit.Baseline,
+    reweight: bool,
+    by_environment: bool = False,
+    copied: float = 1.0,
 ) -> SampleBatch:
     """Compute advantages within each group, attach them to the group's replies, and add the samples that are imitated.
 
     After arXiv 2606.20002, section 3. `by_environment`: the re-weighting has a temperature for each environment in place of one for the
-    batch. Differs from the paper: groups without signal are left out of the token mean. Loops of the source "without_notes" are compared
-    with and not trained on.
+    batch. `copied` is of the source "imitate". Differs from the paper: groups without signal are left out of the token mean. Loops of the
+    source "without_notes" are compared with and not trained on.
     """
     compared: list[TrainingSample] = []
     without_signal = 0
@@ -125,7 +133,12 @@ def build_samples(
         else:
             for loop, loop_scores in zip(group, scores, strict=True):
                 compared += _episode_samples(loop, loop_scores, source)
-    imitated = [sample for key, loop in loops.items() if key.source in IMITATED for sample in imitation_samples([loop], key.source)]
+    imitated = [
+        replace(sample, copied=copied if key.source == "imitate" else 1.0)
+        for key, loop in loops.items()
+        if key.source in IMITATED
+        for sample in imitation_samples([loop], key.source)
+    ]
     if not reweight:
         return SampleBatch((*compared, *imitated), without_signal)
     temperatures = _find_temperatures(compared, (lambda sample: sample.environment) if by_environment else (lambda _: ""))

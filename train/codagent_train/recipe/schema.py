@@ -78,6 +78,7 @@ class RecordsConfig(Table, frozen=True):
     max_staleness: values.WholeOrZero = 4  # replay: by how many steps the weights of a loop may be older
     max_drift: Amount = 1.0  # replay: by how much the logprobs of a sample may have moved, on average
     iterations: Count = 2  # redo: attempts at each task
+    copied: Amount = 1.0  # imitate: how much a token counts that only goes on as the prompt does; 1: as much as any other
 
 
 class ReplyConfig(Table, frozen=True):

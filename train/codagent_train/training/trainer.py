@@ -138,7 +138,8 @@ class Trainer(ResumingTrainer):
         mask, learning = inputs.labels[:, 1:] != IGNORED, self._recipe.learning
         moved, by_row = drift(logprobs, inputs.sampled_logprobs, mask & ~inputs.imitated[:, None])
         off_policy = by_row > self._recipe.records.max_drift  # these rows are left out of the loss
-        losses = one_sided_loss(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip) * ~off_policy[:, None]
+        losses = one_sided_loss(logprobs, inputs.sampled_logprobs, inputs.advantages, clip=learning.clip)
+        losses = losses * inputs.weights * ~off_policy[:, None]
         policy, entropy = (token_mean(tensor, mask, inputs.total) for tensor in (losses, entropies))
         loss = policy - token_mean(entropies * self._entropy_weights(inputs.notes)[:, None], mask, inputs.total)
         if not math.isfinite(loss.item()):

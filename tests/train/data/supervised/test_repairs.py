@@ -65,29 +65,23 @@ def make_task(tmp_path, broken, function, whole=WHOLE):
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "function", "said"),
+    ("right", "wrong", "function"),
     [
-        ("> 9", ">= 9", "Box.full", "In `Box.full`, `if self.size >= 9:` must be `if self.size > 9:`."),
-        ("9 if value", "0 if value", "Box.full", "In `Box.full`, `self.size = 0 if value else 0` must be `self.size = 9 if value else 0`."),
-        (
-            "        if self.size > 9:\n            return True\n",
-            "",
-            "Box.full",
-            "In `Box.full`, `if self.size > 9: return True` is missing.",
-        ),
-        ("seconds + 1", "seconds - 1", "wait", "In `wait`, `return seconds - 1` must be `return seconds + 1`."),
-        ("return 1", "return 2", "short", "In `short`, `def short(): return 2` must be `def short(): return 1`."),
-        ("    return seconds", "    seconds = 0\n    return seconds", "wait", "In `wait`, `seconds = 0` must not be there."),
+        ("> 9", ">= 9", "Box.full"),
+        ("9 if value", "0 if value", "Box.full"),
+        ("        if self.size > 9:\n            return True\n", "", "Box.full"),
+        ("seconds + 1", "seconds - 1", "wait"),
+        ("return 1", "return 2", "short"),
+        ("    return seconds", "    seconds = 0\n    return seconds", "wait"),
     ],
 )
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
-def test_a_repair_says_what_is_wrong_and_gives_back_the_file(right, wrong, function, said, ends, tmp_path):
+def test_a_repair_is_the_function_alone_and_gives_back_the_file(right, wrong, function, ends, tmp_path):
     whole = WHOLE.replace("\n", ends)
     root, task = make_task(tmp_path, WHOLE.replace(right, wrong).replace("\n", ends), function, whole)
     answer = write_repair(root, task)
-    begin, code = answer.removesuffix("```").split("\n\n```python\n")
-    assert begin == said
-    assert '"""' not in code
+    before, code = answer.removesuffix("```").split("```python\n")
+    assert (before, '"""' in code) == ("", False)
     assert redefine(git.read_file(root, task.start, "box.py").decode(), code)[0] == git.read_file(root, SOURCE, "box.py").decode()
 
 
@@ -137,7 +131,7 @@ def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_p
         (step,) = attempt.steps
         assert (loop.end, loop.model, step.reply.tokens) == ("passed", "repairs", None)
         assert "An answer without the block changes nothing." in attempt.prompt[-1].content  # as the embedded model is asked
-        assert step.reply.message.content.startswith("In `")
+        assert step.reply.message.content.startswith("```python\n")
     assert record_repairs(wanted, Access(), lines.append) == (len(train), len(train))
     assert len(list(tmp_path.glob("**/record.jsonl"))) == len(train)
     assert not lines

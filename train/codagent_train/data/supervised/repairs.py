@@ -91,8 +91,9 @@ def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: 
 def write_repair(root: Path, task: MadeTask, answers: AnswersName = "functions") -> str:
     """Return an answer that undoes the bug of a task, in a form of `catalog.ANSWERS`. `root` is the repository of the task.
 
-    In functions: what is wrong in a sentence or two, and the function as it was, in a block; a method stands in its class, without the rest
-    of the class. In edits: the function, and the lines that change, with as many around them as the tool needs to find them in it.
+    In functions: the function as it was, in a block; a method stands in its class, without the rest of the class. No word comes before it:
+    a small model finds what is wrong while it writes the function again, and not in advance. In edits: the function, and the lines that
+    change, with as many around them as the tool needs to find them in it.
     """
     broken, whole = (split_python(git.read_file(root, commit, task.path).decode()) for commit in (task.start, SOURCE))
     changes = [change for change in SequenceMatcher(None, broken, whole, autojunk=False).get_opcodes() if change[0] != "equal"]
@@ -100,9 +101,8 @@ def write_repair(root: Path, task: MadeTask, answers: AnswersName = "functions")
         edits = [_widen(broken, whole, change[1:], task.function) for change in changes]
         parts = "\n".join(f"<<<<<<<\n{old}=======\n{new}>>>>>>>" for old, new in edits)
         return f"```{EDIT.name} {task.path} within={task.function}\n{parts}\n```"
-    said = " ".join(_describe(broken[first:last], whole[start:end]) for _, first, last, start, end in changes)
     place = changes[0][3] if changes else 0
-    return f"In `{task.function}`, {said}\n\n```python\n{_cut_out(whole, task.function.split('.'), place)}\n```"
+    return f"```python\n{_cut_out(whole, task.function.split('.'), place)}\n```"
 
 
 def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, int, int], function: str) -> tuple[str, str]:
@@ -127,16 +127,6 @@ def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, 
 
 def _join_lines(lines: Sequence[str]) -> str:
     return "\n".join(line.rstrip("\r\n") for line in lines)
-
-
-def _describe(wrong: Sequence[str], right: Sequence[str]) -> str:
-    if not wrong:
-        return f"{_quote(right)} is missing."
-    return f"{_quote(wrong)} must be {_quote(right)}." if right else f"{_quote(wrong)} must not be there."
-
-
-def _quote(lines: Sequence[str]) -> str:
-    return f"`{' '.join(' '.join(lines).split())}`"
 
 
 def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
