@@ -111,15 +111,20 @@ def _rank(data: bytes) -> tuple[Suspect, ...]:
     try:
         content = json.loads(data)
         failures = int(content["failures"])
-
-        def score(failed: int, passed: int) -> float:
-            return int(failed) / sqrt(failures * (int(failed) + int(passed))) if 0 < failed <= failures and passed >= 0 else 0.0
-
         suspects = [
-            Suspect(str(path), int(line), _read_name(name), score(failed, passed), {int(at): score(*both) for at, *both in sorted(lines)})
+            Suspect(str(path), int(line), _read_name(name), _score(failures, failed, passed), _score_lines(failures, lines))
             for path, line, name, failed, passed, lines in content["ran"]
-            if score(failed, passed) and not TESTS.search(str(path))
+            if _score(failures, failed, passed) and not TESTS.search(str(path))
         ]
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return ()
     return tuple(sorted(suspects, key=lambda suspect: (-suspect.score, suspect.path, suspect.line))[:_MOST])
+
+
+def _score_lines(failures: int, lines: Sequence[tuple[int, int, int]]) -> Mapping[int, float]:
+    return {int(line): _score(failures, failed, passed) for line, failed, passed in sorted(lines)}
+
+
+def _score(failures: int, failed: int, passed: int) -> float:
+    """Return Ochiai's measure; 0 for counts that cannot be."""
+    return int(failed) / sqrt(failures * (int(failed) + int(passed))) if 0 < failed <= failures and passed >= 0 else 0.0

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 _LINES = 300  # that are noted of a function in a test: a loop would take long
-Place = Any  # a function's code, or (code, line)
+_CALL = 0  # in the place of a line: the function was called
 
 
 class Tracer:
@@ -27,11 +27,11 @@ class Tracer:
 
     def __init__(self, root: str) -> None:
         self._root = os.path.join(os.path.realpath(root), "")  # noqa: PTH118 - pathlib is slow to import
-        self._seen: set[Place] = set()
+        self._seen: set[tuple[CodeType, int]] = set()  # functions, each with a line
         self._noted: Counter[CodeType] = Counter()  # lines, in this test
-        self._failed: Counter[Place] = Counter()
-        self._passed: Counter[Place] = Counter()
-        self._imported: set[Place] = set()
+        self._failed: Counter[tuple[CodeType, int]] = Counter()
+        self._passed: Counter[tuple[CodeType, int]] = Counter()
+        self._imported: set[tuple[CodeType, int]] = set()
         self._failures = self._passes = 0
         self._printing: FrameType | None = None  # a `__repr__` that pytest has called, to show why a test fails
 
@@ -43,14 +43,14 @@ class Tracer:
             yield
         finally:
             sys.settrace(None)
-            self._imported = {code for code in self._seen if not isinstance(code, tuple)}
+            self._imported = self._seen
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, None]:
         """Trace a test."""
         self._seen, self._noted = set(), Counter()
-        threading.settrace(self._note_call)
-        sys.settrace(self._note_call)
+        threading.settrace(self._note_all)
+        sys.settrace(self._note_all)
         try:
             outcome = yield
         finally:
@@ -69,9 +69,9 @@ class Tracer:
         counts = dict.fromkeys(self._imported, (self._failures, self._passes))
         counts |= {place: (count, self._passed[place]) for place, count in self._failed.items() if place not in self._imported}
         lines: dict[CodeType, list[tuple[int, int, int]]] = {}
-        for place, both in counts.items():
-            if isinstance(place, tuple):
-                lines.setdefault(place[0], []).append((place[1], *both))
+        for (code, line), both in counts.items():
+            if line != _CALL:
+                lines.setdefault(code, []).append((line, *both))
         rows = [
             (
                 code.co_filename[len(self._root) :],
@@ -80,22 +80,28 @@ class Tracer:
                 *both,
                 lines.get(code, []),
             )
-            for code, both in counts.items()
-            if not isinstance(code, tuple) and self._is_own(code) and code.co_flags & CO_OPTIMIZED  # no module, no class
+            for (code, line), both in counts.items()
+            if line == _CALL and self._is_own(code) and code.co_flags & CO_OPTIMIZED  # no module, no class
         ]
         with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123
             json.dump({"failures": self._failures, "ran": rows}, opened)
 
     def _note_call(self, frame: FrameType, event: str, _: Any) -> Any:
-        """Note a call. Returns what is to hear of the lines of the function; None: nothing is."""
+        """Note a call. Returns what is to hear of the rest of the function; None: nothing is."""
         code = frame.f_code
         if event != "call" or self._printing is not None:
             return None
         if code.co_name == "__repr__" and not (frame.f_back and self._is_own(frame.f_back.f_code)):
             self._printing = frame
             return self._wait_for_end
-        self._seen.add(code)
-        return self._note_line if self._noted[code] < _LINES and self._is_own(code) else None
+        self._seen.add((code, _CALL))
+        return None
+
+    def _note_all(self, frame: FrameType, event: str, _: Any) -> Any:
+        """Note a call, and the lines of a function of the repository."""
+        code, heard = frame.f_code, self._note_call(frame, event, _)
+        is_noted = self._printing is None and self._noted[code] < _LINES and self._is_own(code)
+        return self._note_line if is_noted else heard
 
     def _note_line(self, frame: FrameType, event: str, _: Any) -> Any:
         code = frame.f_code
@@ -109,9 +115,6 @@ class Tracer:
         if event == "return" and self._printing is frame:
             self._printing = None
         return self._wait_for_end
-
-    def _path(self, code: CodeType) -> str:
-        return code.co_filename[len(self._root) :]
 
     def _is_own(self, code: CodeType) -> bool:
         return code.co_filename.startswith(self._root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -36,10 +36,11 @@ def add_shown(facts: MessageFacts, sandbox: Sandbox, profile: Profile, *, second
     return replace(facts, files=files, checks_output=output, likely=name_likely(suspects), likely_lines=lines)
 
 
-def _read_lines(sandbox: Sandbox, places: Iterable[tuple[str, int]]) -> tuple[str, ...]:
+def _read_lines(sandbox: Sandbox, places: Sequence[tuple[str, int]]) -> tuple[str, ...]:
     """Return the texts of lines, each once, without those that are not there or are very long."""
-    found: list[str] = []
-    for path, number in places:
+    files: dict[str, list[str]] = {}
+    for path in {path for path, _ in places}:
         with suppress(OSError, ValueError):
-            found += split_lines(parse_text(sandbox.read(path)).text)[number - 1 : number]
+            files[path] = split_lines(parse_text(sandbox.read(path)).text)
+    found = [line for path, number in places for line in files.get(path, [])[number - 1 : number]]
     return tuple(dict.fromkeys(line.rstrip() for line in found if line.strip() and len(line) <= _LONGEST_LINE))

@@ -133,12 +133,7 @@ def build_samples(
         else:
             for loop, loop_scores in zip(group, scores, strict=True):
                 compared += _episode_samples(loop, loop_scores, source)
-    imitated = [
-        replace(sample, copied=copied if key.source == "imitate" else 1.0)
-        for key, loop in loops.items()
-        if key.source in IMITATED
-        for sample in imitation_samples([loop], key.source)
-    ]
+    imitated = _imitated_samples(loops, copied)
     if not reweight:
         return SampleBatch((*compared, *imitated), without_signal)
     temperatures = _find_temperatures(compared, (lambda sample: sample.environment) if by_environment else (lambda _: ""))
@@ -178,6 +173,15 @@ def imitation_samples(loops: Sequence[Loop], source: Source | None = None) -> li
         for sample in _episode_samples(loop, {(episode.kind, episode.position): 1.0 for episode in loop.episodes}, source)
     )
     return [replace(sample, imitated=True, temperature=1.0) for sample in samples]
+
+
+def _imitated_samples(loops: StepLoops, copied: float) -> list[TrainingSample]:
+    return [
+        replace(sample, copied=copied if key.source == "imitate" else 1.0)
+        for key, loop in loops.items()
+        if key.source in IMITATED
+        for sample in imitation_samples([loop], key.source)
+    ]
 
 
 def split_samples(samples: Sequence[TrainingSample], count: int) -> list[list[TrainingSample]]:
