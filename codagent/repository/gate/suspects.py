@@ -1,7 +1,7 @@
 """Finds where a bug is likely: in functions, and lines of them, that tests run when they fail, and seldom when they pass.
 
-The measure is Ochiai's: failed / sqrt(all failures * (failed + passed)), with the tests that run a function. It says 1 of a function that
-every failing test runs and no passing one does. Of a line it says the same.
+The measure is Ochiai's: failed / sqrt(all failures * (failed + passed)), with the tests that run a line. It says 1 of a line that every
+failing test runs and no passing one does. A function is as likely as the likeliest of its lines, or as its call.
 """
 
 from __future__ import annotations
@@ -111,18 +111,16 @@ def _rank(data: bytes) -> tuple[Suspect, ...]:
     try:
         content = json.loads(data)
         failures = int(content["failures"])
-        suspects = [
-            Suspect(str(path), int(line), _read_name(name), _score(failures, failed, passed), _score_lines(failures, lines))
-            for path, line, name, failed, passed, lines in content["ran"]
-            if _score(failures, failed, passed) and not TESTS.search(str(path))
-        ]
+        suspects = [_suspect(failures, *row) for row in content["ran"] if not TESTS.search(str(row[0]))]
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return ()
-    return tuple(sorted(suspects, key=lambda suspect: (-suspect.score, suspect.path, suspect.line))[:_MOST])
+    likely = [suspect for suspect in suspects if suspect.score]
+    return tuple(sorted(likely, key=lambda suspect: (-suspect.score, suspect.path, suspect.line))[:_MOST])
 
 
-def _score_lines(failures: int, lines: Sequence[tuple[int, int, int]]) -> Mapping[int, float]:
-    return {int(line): _score(failures, failed, passed) for line, failed, passed in sorted(lines)}
+def _suspect(failures: int, path: str, line: int, name: str, failed: int, passed: int, lines: Sequence[tuple[int, int, int]]) -> Suspect:
+    scores = {int(line): _score(failures, failed, passed) for line, failed, passed in sorted(lines)}
+    return Suspect(str(path), int(line), _read_name(name), max(_score(failures, failed, passed), *scores.values(), 0.0), scores)
 
 
 def _score(failures: int, failed: int, passed: int) -> float:

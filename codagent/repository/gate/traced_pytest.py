@@ -52,17 +52,21 @@ class Tracer:
         threading.settrace(self._note_all)
         sys.settrace(self._note_all)
         try:
-            outcome = yield
+            yield
         finally:
             sys.settrace(None)
             threading.settrace(None)  # None ends it
-        error = outcome.excinfo and outcome.excinfo[0]
-        if error is None:
-            self._passes += 1
-            self._passed.update(self._seen)
-        elif not issubclass(error, pytest.skip.Exception | pytest.xfail.Exception):
-            self._failures += 1
-            self._failed.update(self._seen)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+        """Count what a test has run. Only its report knows of the failures of unittest's test cases, which are not raised."""
+        outcome = yield
+        if call.when == "call":
+            report = outcome.get_result()
+            self._passes += report.passed
+            self._failures += report.failed
+            if not report.skipped:
+                (self._passed if report.passed else self._failed).update(self._seen)
 
     def write(self, file: str) -> None:
         """Write what ran in tests that failed, and before all tests."""
