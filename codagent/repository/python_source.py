@@ -64,19 +64,6 @@ def name_definitions(body: Sequence[ast.stmt], owner: str = "") -> Iterator[tupl
         yield from name_definitions(node.body, f"{name}.")
 
 
-def find_spans(text: str, name: str) -> list[range]:
-    """Return which lines of a Python file, counted from 0, have the functions and classes called `name`, which may lack what they are in.
-
-    Returns [] when there are none, and for a text that is not Python.
-    """
-    try:
-        tree = parse_python(text)
-    except (SyntaxError, ValueError):
-        return []
-    found = (node for full, node in name_definitions(tree.body) if f".{full}".endswith(f".{name}"))
-    return [range(start_of(node), node.end_lineno or node.lineno) for node in found]
-
-
 def start_of(node: ast.stmt) -> int:
     """Return the first line of a statement, counted from 0, with its decorators."""
     decorators = node.decorator_list if isinstance(node, PythonDefinition) else []

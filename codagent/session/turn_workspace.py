@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ class TurnWorkspace:
         self._calling = False  # whether a call is carried out
         self._touched = False  # whether anything may have changed since then
         self._task, self._form = Task("", ""), ""
+        self._found: dict[str, bytes | None] = {}  # files as the turn found them, that it has written; None: there was none
         self._prompt: tuple[Message, ...] = ()
 
     @property
@@ -85,7 +87,7 @@ class TurnWorkspace:
         self._prompt = prompt
 
     def reset(self, task: Task, notes: str) -> tuple[Message, ...]:  # noqa: ARG002 - the prompt has them
-        self._task = task
+        self._task, self._found = task, {}
         _ = self.sandbox
         return self._prompt
 
@@ -93,6 +95,8 @@ class TurnWorkspace:
         """Answer the calls of a reply. One without a call ends the turn, and so does a person who interrupts; every call has its answer."""
         if not message.tool_calls:
             return answer_text(message.content, checked=False)
+        if self.profile.memory == 0 and any(call.name in tools.WRITING for call in message.tool_calls):
+            self._undo_earlier_tries()
         answers: list[Message] = []
         written: list[str] = []
         end: End | None = None
@@ -124,7 +128,7 @@ class TurnWorkspace:
         done = [step for step in steps if step.observation.end != "interrupted"]
         self._ready.around.toolbox.servers.expect(done)
         listener, typed = self._on_answer, self.typed.copy()
-        self._on_answer = lambda _: None
+        self._on_answer, self._found = lambda _: None, {}
         self.typed.clear()
         try:
             for step in done:
@@ -217,14 +221,27 @@ class TurnWorkspace:
             path = parse_json(call.arguments)["path"].lstrip("/") if call.name in tools.WRITING else ""
         except (ValueError, LookupError, TypeError, AttributeError):
             path = ""
-        return {path: self._read_text(path)} if path and "\0" not in path else {}
+        if not path or "\0" in path:
+            return {}
+        self._found.setdefault(path, self._read(path))
+        return {path: self._read_text(path)}
+
+    def _undo_earlier_tries(self) -> None:
+        """Put the files back that the turn has written, for a model that remembers no step: its prompt shows them as they were."""
+        for path, data in self._found.items():
+            if data is None:
+                self.sandbox.run(f"rm -f -- {shlex.quote(path)}", timeout=60)
+            else:
+                self.sandbox.write(path, data)
 
     def _read_text(self, path: str) -> str:
-        try:
-            data = self.sandbox.read(path)
-        except OSError:
-            return ""
+        data = self._read(path) or b""
         return data.decode(errors="replace") if len(data) <= _MAX_DIFF_BYTES else ""
+
+    def _read(self, path: str) -> bytes | None:
+        with suppress(OSError):
+            return self.sandbox.read(path)
+        return None
 
     def _run_checks(self, task: Task) -> tuple[str, bool]:
         from codagent.repository.gate import try_checks

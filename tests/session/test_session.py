@@ -283,6 +283,18 @@ def test_edits_are_shown_as_patches(place):
     assert [answered.patch.splitlines()[-1:] for answered in place.answers] == [["+right"], ["+x = 1"], []]
 
 
+def test_a_model_that_remembers_no_step_begins_each_try_with_the_files_of_its_prompt(place):
+    wrong = [call("replace", path="answer.txt", content="1|wrong\nworse\n"), call("write", path="new.txt", content="x\n")]
+    both = {"content": "", "calls": [each["calls"][0] for each in wrong]}
+    session = place.begin(both, call("replace", path="answer.txt", content="1|right\n"), checks=("grep -q right answer.txt",))
+    session.open()
+    workspace = session._now.workspace
+    workspace.profile = replace(workspace.profile, tools=("replace", "write", "finish"), memory=0, checks_after_write=True, steps=5)
+    assert session.ask("mend it").end == "finished"
+    assert work_of(session) == "right\n"
+    assert workspace.run("ls").output == "AGENTS.md\nanswer.txt\n"
+
+
 def test_the_hooks_of_start_and_end_run_once_in_a_session(place, tmp_path):
     hooks = (Hook("SessionStart", f"cat >> {tmp_path}/start; echo >> {tmp_path}/start"), Hook("SessionEnd", f"cat > {tmp_path}/end"))
     session = place.begin("Hello.", "Again.", hooks=hooks)

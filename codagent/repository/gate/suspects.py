@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 from codagent.protocols import Sandbox
 from codagent.repository.gate.commands.pytest_command import parse_pytest
@@ -111,16 +112,17 @@ def _rank(data: bytes) -> tuple[Suspect, ...]:
     try:
         content = json.loads(data)
         failures = int(content["failures"])
-        suspects = [_suspect(failures, *row) for row in content["ran"] if not TESTS.search(str(row[0]))]
+        suspects = [_suspect(failures, row) for row in content["ran"] if not TESTS.search(str(row[0]))]
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return ()
     likely = [suspect for suspect in suspects if suspect.score]
     return tuple(sorted(likely, key=lambda suspect: (-suspect.score, suspect.path, suspect.line))[:_MOST])
 
 
-def _suspect(failures: int, path: str, line: int, name: str, failed: int, passed: int, lines: Sequence[tuple[int, int, int]]) -> Suspect:
-    scores = {int(line): _score(failures, failed, passed) for line, failed, passed in sorted(lines)}
-    return Suspect(str(path), int(line), _read_name(name), max(_score(failures, failed, passed), *scores.values(), 0.0), scores)
+def _suspect(failures: int, row: Sequence[Any]) -> Suspect:
+    path, start, name, failed, passed, ran = row
+    lines = {int(line): _score(failures, failed, passed) for line, failed, passed in sorted(ran)}
+    return Suspect(str(path), int(start), _read_name(name), max(_score(failures, failed, passed), *lines.values(), 0.0), lines)
 
 
 def _score(failures: int, failed: int, passed: int) -> float:

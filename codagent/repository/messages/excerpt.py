@@ -21,6 +21,7 @@ from codagent.repository.python_source import (
     split_python,
     start_of,
 )
+from codagent.repository.tools import number_lines
 from codagent.text import read_indent, utf8_size
 
 _LEFT_OUT = "# …"
@@ -74,11 +75,13 @@ class _About:
     lines: frozenset[int]  # of the file, from 1
 
 
-def excerpt_python(path: str, text: str, about: str, max_bytes: int, suspicions: Mapping[int, int] = NO_SUSPECTS) -> str:
+def excerpt_python(
+    path: str, text: str, about: str, max_bytes: int, suspicions: Mapping[int, int] = NO_SUSPECTS, *, numbered: bool = False
+) -> str:
     """Return the parts of the file `path` that `about` is about, as many as fit, in their order, with `# …` where something is left out.
 
-    `suspicions` have a score for the functions that begin in these lines, from 1.
-    "": none is named or fits, or the text is not Python, or very long.
+    `suspicions` have a score for the functions that begin in these lines, from 1. `numbered` puts their numbers before the lines, which do
+    not count for `max_bytes`. "": none is named or fits, or the text is not Python, or very long.
     """
     if len(text) > _MOST_BYTES:
         return ""
@@ -91,30 +94,31 @@ def excerpt_python(path: str, text: str, about: str, max_bytes: int, suspicions:
     used = frozenset().union(*(part.uses for part in parts if part.score >= _IS_LIKELY))
     parts = [replace(part, score=part.score or int(bool(part.full_names & used))) for part in parts]
     least = max((part.score for part in parts), default=0) * (_LEAST_SUSPECT if suspicions else _LEAST_SHARE)
-    return _choose([part for part in parts if part.score and part.score >= least], lines, max_bytes)
+    chosen = _choose([part for part in parts if part.score and part.score >= least], lines, max_bytes)
+    return _render(chosen, lines, number_lines(lines) if numbered else lines) if chosen else ""
 
 
-def _choose(parts: Sequence[_Part], lines: Sequence[str], max_bytes: int) -> str:
-    """Render the best parts that fit together."""
+def _choose(parts: Sequence[_Part], lines: Sequence[str], max_bytes: int) -> list[_Part]:
+    """Return the best parts that fit together, in their order."""
     chosen: list[_Part] = []
-    shown = ""
     for part in sorted(parts, key=lambda part: -part.score)[:_MOST_PARTS]:
-        text = _render(sorted([*chosen, part], key=lambda part: part.start), lines)
-        if utf8_size(text) <= max_bytes:
-            chosen, shown = [*chosen, part], text
-    return shown
+        more = sorted([*chosen, part], key=lambda part: part.start)
+        if utf8_size(_render(more, lines, lines)) <= max_bytes:
+            chosen = more
+    return chosen
 
 
-def _render(parts: Sequence[_Part], lines: Sequence[str]) -> str:
+def _render(parts: Sequence[_Part], lines: Sequence[str], as_shown: Sequence[str]) -> str:
+    """Return the parts of a file with these lines. `as_shown` has them with their numbers, or as they are."""
     shown: list[str] = []
     at, owner = 0, None
     for part in parts:
         if part.owner and part.owner != owner:
-            shown += [*_gap(lines[at : part.owner.start]), *lines[part.owner.start : part.owner.end_of_head]]
+            shown += [*_gap(lines[at : part.owner.start]), *as_shown[part.owner.start : part.owner.end_of_head]]
             at = part.owner.end_of_head
         owner, indent = part.owner, read_indent(lines[part.start])
         first_line = max(at, part.start)  # statements may share a line
-        shown += [*_gap(lines[at : part.start], indent), *(lines[n] for n in range(first_line, part.end) if n not in part.docstring)]
+        shown += [*_gap(lines[at : part.start], indent), *(as_shown[n] for n in range(first_line, part.end) if n not in part.docstring)]
         at = part.end
     return "".join([*shown, *_gap(lines[at:])])
 

@@ -160,7 +160,7 @@ def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
     task = facts.task
     if not task.checks and is_question(task.instruction):
         return prompt("question")
-    wish = "first_unchecked" if not task.checks else "first_edit" if _edits_alone(profile) else "first"
+    wish = "first_unchecked" if not task.checks else "first_lines" if _answers_in_lines(profile) else "first"
     return f"{prompt(wish)} {answer_form(facts.files, profile)}"
 
 
@@ -172,23 +172,23 @@ def is_question(text: str) -> bool:
 
 
 def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
-    """Describe how the answer should look: the lines that change, for a profile that has `edit` alone to write with; else a function where
-    all shown files are Python, or one is shown in parts; else a whole file.
+    """Describe how the answer should look: the lines that change, for a profile that writes with their numbers; else a function where all
+    shown files are Python, or one is shown in parts; else a whole file.
 
     The function is asked for in a ```python block, which small models have seen most of. Of several files the likeliest is named, because
     a small model copies what stands there word for word.
     """
     path = shown[0].path if shown else "PATH"
-    if _edits_alone(profile):
-        return prompt("answer_edit").replace("{place}", f"{path} within=FUNCTION" if path.endswith(".py") else path)
+    if _answers_in_lines(profile):
+        return prompt("answer_lines").replace("{path}", path)
     of_functions = all(file.path.endswith(".py") for file in shown) or any(not file.whole for file in shown)
     function = tools.DEFINE in tools.select_tools(profile) and of_functions
     what, block = ("function", "```python") if shown and function else ("file", f"```{tools.WRITE.name} {path}")
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
-def _edits_alone(profile: Profile) -> bool:
-    return {tool.name for tool in tools.select_tools(profile)}.intersection(tools.WRITING) == {tools.EDIT.name}
+def _answers_in_lines(profile: Profile) -> bool:
+    return tools.REPLACE in tools.select_tools(profile)
 
 
 def _rules(rules: Rules) -> list[MessagePart]:

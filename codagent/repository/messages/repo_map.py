@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 
 from codagent.protocols import Sandbox
 from codagent.repository.messages.excerpt import NO_SUSPECTS, excerpt_python
+from codagent.repository.python_source import split_python
+from codagent.repository.tools import number_lines
 from codagent.text import BYTES_PER_TOKEN, escape_name, join_names, utf8_size
 
 LISTED_FILES, LISTED_SUBMODULES = 60, 20
@@ -43,11 +45,18 @@ class ShownFile:
 
 
 def select_files(
-    sandbox: Sandbox, paths: Sequence[str], about: str, max_tokens: int, suspicions: Mapping[str, Mapping[int, int]] = NO_SUSPECTS
+    sandbox: Sandbox,
+    paths: Sequence[str],
+    about: str,
+    max_tokens: int,
+    suspicions: Mapping[str, Mapping[int, int]] = NO_SUSPECTS,
+    *,
+    numbered: bool = False,
 ) -> tuple[ShownFile, ...]:
     """Return the files that `about` (the task and the checks' output) is most likely about, best first, as many as fit.
 
-    `suspicions` have a weight for functions that may have the bug, by path and first line. Of a Python file that does not fit whole, parts
+    `suspicions` have a weight for functions that may have the bug, by path and first line. `numbered` puts their numbers before the lines,
+    which do not count for `max_tokens`. Of a Python file that does not fit whole, parts
     are shown. Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
     """
     about = _NOT_FAILED.sub("", about)
@@ -61,9 +70,10 @@ def select_files(
             text = sandbox.read(path).decode(errors="replace")
         except OSError:
             continue
-        file, weights = ShownFile(path, text), suspicions.get(path, NO_SUSPECTS)
+        weights, is_python = suspicions.get(path, NO_SUSPECTS), path.endswith(".py")
+        file = ShownFile(path, "".join(number_lines(split_python(text))) if numbered else text)
         if utf8_size(text) > min(left, WHOLE_BYTES if weights else left):
-            file = ShownFile(path, excerpt_python(path, text, about, left, weights) if path.endswith(".py") else "", whole=False)
+            file = ShownFile(path, excerpt_python(path, text, about, left, weights, numbered=numbered) if is_python else "", whole=False)
         if file.text or file.whole:
             chosen.append(file)
             left -= utf8_size(file.text)

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from codagent.protocols import Sandbox
+from codagent.repository import tools
 from codagent.repository.messages.first_message import MessageFacts
 from codagent.repository.messages.repo_map import select_files
+from codagent.repository.python_source import split_python
 from codagent.repository.tools.text_file import parse_text
-from codagent.text import split_lines
 from codagent.types import Profile
 
 QUICK_S = 15.0  # traced, tests take up to three times as long
@@ -31,16 +32,18 @@ def add_shown(facts: MessageFacts, sandbox: Sandbox, profile: Profile, *, second
     output, passed = try_checks(sandbox, task.checks, profile, seconds_left=seconds_left)
     quick = time.monotonic() - began < QUICK_S
     suspects = find_suspects(sandbox, task.checks, seconds=min(SECONDS, seconds_left())) if quick and not passed else ()
-    files = select_files(sandbox, facts.paths, f"{task.instruction}\n{output}", profile.fill_tokens, weigh(suspects))
-    lines = _read_lines(sandbox, find_likely_lines(suspects))
+    numbered, about = tools.REPLACE in tools.select_tools(profile), f"{task.instruction}\n{output}"
+    files = select_files(sandbox, facts.paths, about, profile.fill_tokens, weigh(suspects), numbered=numbered)
+    lines = _read_lines(sandbox, find_likely_lines(suspects), numbered=numbered)
     return replace(facts, files=files, checks_output=output, likely=name_likely(suspects), likely_lines=lines)
 
 
-def _read_lines(sandbox: Sandbox, places: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+def _read_lines(sandbox: Sandbox, places: Sequence[tuple[str, int]], *, numbered: bool) -> tuple[str, ...]:
     """Return the texts of lines, each once, without those that are not there or are very long."""
     files: dict[str, list[str]] = {}
     for path in {path for path, _ in places}:
         with suppress(OSError, ValueError):
-            files[path] = split_lines(parse_text(sandbox.read(path)).text)
+            lines = split_python(parse_text(sandbox.read(path)).text)
+            files[path] = tools.number_lines(lines) if numbered else lines
     found = [line for path, number in places for line in files.get(path, [])[number - 1 : number]]
     return tuple(dict.fromkeys(line.rstrip() for line in found if line.strip() and len(line) <= _LONGEST_LINE))

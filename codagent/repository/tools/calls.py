@@ -1,4 +1,4 @@
-"""The agent's tools: how a model sees them, and what each does in a sandbox.
+"""What each of the agent's tools does in a sandbox.
 
 Every answer begins with `exit N`, `ok` or `error:`. A wrong call is answered with an error and never raised; only a broken sandbox raises.
 """
@@ -13,63 +13,18 @@ from typing import Any
 
 from codagent.protocols import Sandbox
 from codagent.repository.python_source import find_break
+from codagent.repository.tools.numbered import replace_numbered
+from codagent.repository.tools.offered import BASH, COMMAND_SECONDS, DEFINE, EVERY, READ_LINES, WRITING, select_tools
 from codagent.repository.tools.python_edit import list_definitions, redefine
-from codagent.repository.tools.replace import replace_text, replace_within
+from codagent.repository.tools.replace import replace_text
 from codagent.repository.tools.text_file import TextFile, parse_text
 from codagent.text import encode_text, escape_controls, format_result, parse_json, replace_unencodable, split_lines, truncate_middle
 from codagent.types import Profile, Tool, ToolCall
 
-COMMAND_SECONDS = 120.0
 MAX_COMMAND_SECONDS = 1200.0
-READ_LINES = 400
 
 Arguments = Mapping[str, Any]
 Do = Callable[[Sandbox, Arguments, Profile], str]
-
-
-def _tool(name: str, description: str, required: Mapping[str, str], optional: Mapping[str, str] | None = None) -> Tool:
-    """Describe a tool. Its parameters are strings, but for `seconds`, `from_line` and `lines`, which are integers."""
-    parameters = {**required, **(optional or {})}
-    properties = {
-        key: {"type": "integer" if key in ("seconds", "from_line", "lines") else "string"} | ({"description": text} if text else {})
-        for key, text in parameters.items()
-    }
-    return Tool(name, description, {"type": "object", "properties": properties, "required": list(required)})
-
-
-BASH = _tool(
-    "bash",
-    "Run a command with bash in the repository's root. Every call is a new shell; files persist, `cd` and variables do not. No network.",
-    {"command": ""},
-    {"seconds": f"time limit, default {COMMAND_SECONDS:.0f}"},
-)
-READ = _tool("read", "Show a text file, or list a directory.", {"path": ""}, {"from_line": "default 1", "lines": f"default {READ_LINES}"})
-EDIT = _tool(
-    "edit",
-    "Replace one piece of text in a file. `old` must be copied exactly and occur once; take more lines around it until it does.",
-    {"path": "", "old": "", "new": ""},
-    {"within": "function or class of a Python file; `old` need occur once only in it"},
-)
-WRITE = _tool("write", "Create a file, or replace the whole of one.", {"path": "", "content": ""})
-DEFINE = _tool(
-    "define",
-    "Replace functions or classes of a Python file by the corrected ones in `content`; the rest of the file stays.",
-    {"path": "", "content": ""},
-)
-SEARCH = _tool("search", "Find a regular expression in the repository's files.", {"pattern": ""}, {"path": "file or directory"})
-FINISH = _tool(
-    "finish",
-    "End, when the task is done and verified, or cannot be done.",
-    {"summary": "what was done, in a sentence or two, or the answer to a question"},
-    {"blocked": "what stands in the way, if only a person can remove it"},
-)
-TOOLS = (BASH, READ, EDIT, WRITE, SEARCH, FINISH)
-WRITING = (EDIT.name, WRITE.name, DEFINE.name)
-
-
-def select_tools(profile: Profile) -> tuple[Tool, ...]:
-    """Return the tools that a model with this profile may call."""
-    return tuple(tool for tool in (*TOOLS, DEFINE) if tool.name in profile.tools) if profile.tools else TOOLS
 
 
 def call(sandbox: Sandbox, wanted: ToolCall, profile: Profile, *, seconds_left: float = MAX_COMMAND_SECONDS) -> str:
@@ -101,7 +56,7 @@ def written_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
 
 def touched_paths(wanted: ToolCall, answer: str) -> tuple[str, ...]:
     """Return the paths that a call has read or written; of a command, its words, which may be paths. (): it has failed, or is not ours."""
-    if answer.startswith("error:") or wanted.name not in [tool.name for tool in (*TOOLS, DEFINE)]:
+    if answer.startswith("error:") or wanted.name not in [tool.name for tool in EVERY]:
         return ()
     arguments = parse_json(wanted.arguments)
     words = re.findall(r"[^\s'\"`;|&<>()=]+", arguments["command"]) if wanted.name == BASH.name else [arguments.get("path") or ""]
@@ -139,11 +94,17 @@ def _read(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
 
 
 def _edit(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
-    """Replace a piece of a file. A Python file that is none after it is not written for a small model, which would not come back to it."""
-    path, within = arguments["path"], arguments.get("within")
+    return _change(sandbox, arguments["path"], profile, lambda text: replace_text(text, arguments["old"], arguments["new"]))
+
+
+def _replace(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
+    return _change(sandbox, arguments["path"], profile, lambda text: replace_numbered(text, arguments["content"]))
+
+
+def _change(sandbox: Sandbox, path: str, profile: Profile, change: Callable[[str], tuple[str | None, str]]) -> str:
+    """Change a file. A Python file that is none after it is not written for a small model, which would not come back to it."""
     file = parse_text(sandbox.read(path))
-    old, new = arguments["old"], arguments["new"]
-    changed, report = replace_within(file.text, within, old, new) if within else replace_text(file.text, old, new)
+    changed, report = change(file.text)
     if changed is None:
         return f"error: {path}: {report}"
     broken = find_break(file.text, changed) if path.endswith(".py") else ""
@@ -216,6 +177,7 @@ def _search(sandbox: Sandbox, arguments: Arguments, profile: Profile) -> str:
 _DO: Mapping[str, Do] = {
     "read": _read,
     "edit": _edit,
+    "replace": _replace,
     "write": _write,
     "define": _define,
     "search": _search,

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from codagent.protocols import Sandbox
-from codagent.repository.tools.calls import WRITING
+from codagent.repository.tools.offered import WRITING
 from codagent.types import Message, Profile
 
 _PUT_BACK = "git --literal-pathspecs checkout -q --force HEAD -- {path} 2>/dev/null || rm -f -- {path}"

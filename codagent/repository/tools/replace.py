@@ -6,42 +6,25 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from codagent.repository.python_source import find_spans, split_python
 from codagent.repository.tools.text_file import find_line_end, find_text, set_line_ends
 from codagent.text import read_indent, split_lines
 
 
-def replace_within(content: str, name: str, old: str, new: str) -> tuple[str | None, str]:
-    """Like replace_text, for the only occurrence of `old` in a function or class called `name` of a Python file.
-
-    Where there is none, or nothing is replaced in it, it is the only occurrence in the file.
-    """
-    lines, reports = split_python(content), []
-    for span in find_spans(content, name):
-        part = "".join(lines[span.start : span.stop])
-        changed, report = replace_text(part, old, new, first_line=span.start + 1)
-        if changed is not None:
-            return "".join([*lines[: span.start], changed, *lines[span.stop :]]), report
-        reports.append(report)
-    changed, report = replace_text(content, old, new)
-    return changed, report if changed is not None else [*reports, report][0]
-
-
-def replace_text(content: str, old: str, new: str, *, first_line: int = 1) -> tuple[str | None, str]:
+def replace_text(content: str, old: str, new: str) -> tuple[str | None, str]:
     """Replace the only occurrence of `old` in `content`. Returns the result and a note; the result is None when nothing was replaced.
 
     Lines are put in with the line ends of the file; where these differ, with the end of the line that is replaced. The last line keeps its
     newline. If `old` does not occur, lines are compared again with straight quotes and without trailing space; and then wherever the first
-    line is indented to, where `new` is moved as far as `old`. `first_line` is the number of the first line, for the note.
+    line is indented to, where `new` is moved as far as `old`.
     """
     if error := _find_error(content, old, new):
         return None, error
     matches = list(find_text(content, old))
     if len(matches) > 1:
         starts = [match.start() for match in matches]
-        return None, f"`old` occurs {len(starts)} times, in lines {_line_numbers(content, starts, first_line)}; take more lines around it"
+        return None, f"`old` occurs {len(starts)} times, in lines {_line_numbers(content, starts)}; take more lines around it"
     if not matches:
-        return _replace_similar(content, old, new, first_line)
+        return _replace_similar(content, old, new)
     start, end = matches[0].span()
     changed = content[:start] + set_line_ends(new, _line_end_at(content, start)) + content[end:]
     changed = _keep_last_newline(content, changed)
@@ -59,7 +42,7 @@ def _find_error(content: str, old: str, new: str) -> str:
     return "" if content else "`old` does not occur, because the file is empty; use write to fill it"
 
 
-def _replace_similar(content: str, old: str, new: str, first_line: int) -> tuple[str | None, str]:
+def _replace_similar(content: str, old: str, new: str) -> tuple[str | None, str]:
     lines, stripped = split_lines(content), re.sub("\r\n", "\n", old).strip("\n")
     alike = [_normalise(line) for line in lines]
     pattern = [_normalise(line) for line in stripped.split("\n")] if stripped else []
@@ -75,10 +58,10 @@ def _replace_similar(content: str, old: str, new: str, first_line: int) -> tuple
         changed = _keep_last_newline(content, "".join([*lines[:start], body, *lines[end:]]))
         return changed, f"replaced 1 match (it differed in {how})"
     if matches:
-        places = ", ".join(str(first_line + at) for at in matches)
+        places = ", ".join(str(1 + at) for at in matches)
         return None, f"`old` occurs {len(matches)} times, in lines {places}; take more lines around it"
     near = get_close_matches(next((line for line in pattern if line.strip()), ""), alike, n=1, cutoff=0.6)
-    hint = f"; the nearest line is {first_line + alike.index(near[0])}: {near[0].strip()[:120]}" if near else ""
+    hint = f"; the nearest line is {1 + alike.index(near[0])}: {near[0].strip()[:120]}" if near else ""
     return None, f"`old` does not occur in the file (0 matches){hint}; read the file and copy the text exactly"
 
 
@@ -119,5 +102,5 @@ def _normalise(line: str) -> str:
     return line.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0xA0: " "}).rstrip()
 
 
-def _line_numbers(content: str, starts: list[int], first_line: int) -> str:
-    return ", ".join(str(content.count("\n", 0, start) + first_line) for start in starts[:10])
+def _line_numbers(content: str, starts: list[int]) -> str:
+    return ", ".join(str(content.count("\n", 0, start) + 1) for start in starts[:10])

@@ -8,6 +8,7 @@ from functools import partial
 from codagent.mcp.tools import NO_SERVERS, McpTools
 from codagent.protocols import Sandbox
 from codagent.repository.tools import calls
+from codagent.repository.tools.offered import select_tools
 from codagent.repository.tools.tool_hooks import Hooks
 from codagent.store.ledger import Ledger
 from codagent.types import Profile, Tool, ToolCall
@@ -22,7 +23,7 @@ class Toolbox:
 
     def list_tools(self, profile: Profile) -> tuple[Tool, ...]:
         """Return the tools that a model with this profile may call. One that is offered only some tools gets none of a server's."""
-        own = calls.select_tools(profile)
+        own = select_tools(profile)
         return own if profile.tools else (*own, *self.servers.tools)
 
     def answer(self, sandbox: Sandbox, call: ToolCall, profile: Profile, ledger: Ledger) -> str:

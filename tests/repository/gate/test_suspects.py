@@ -97,7 +97,7 @@ def test_what_only_failing_tests_run_comes_first(sandbox, check):
 
 
 def test_failures_of_unittest_count(sandbox):
-    cases = "    def test_total(self):\n        self.assertEqual(Shop().total, 3)\n\n    def test_count(self):\n        self.assertEqual(Shop().count(), 2)\n"
+    cases = "    def test_total(self):\n        self.assertEqual(Shop().total, 3)\n\n    def test_count(self):\n        Shop().count()\n"
     skipped = "    @unittest.expectedFailure\n    def test_may_fail(self):\n        self.assertEqual(Shop().count(), 3)\n"
     text = f"import unittest\n\nfrom lib.shop import Shop\n\n\nclass TestShop(unittest.TestCase):\n{cases}\n{skipped}"
     sandbox.write("tests/test_shop.py", text.encode())
@@ -150,7 +150,8 @@ def test_the_lines_are_told_that_only_failing_tests_run(sandbox):
     sandbox.write("lib/shop.py", BRANCHES.encode())
     sandbox.write("tests/test_shop.py", BRANCH_TESTS)
     suspects = find_suspects(sandbox, [CHECK])
-    assert [(suspect.name, suspect.score, suspect.lines[6], round(suspect.lines[2], 2)) for suspect in suspects] == [("price", 1.0, 1.0, 0.71)]
+    assert [(suspect.name, suspect.score, suspect.lines[6]) for suspect in suspects] == [("price", 1.0, 1.0)]
+    assert round(suspects[0].lines[2], 2) == 0.71
     assert find_likely_lines(suspects) == (("lib/shop.py", 6),)
     facts = add_shown(
         MessageFacts(Task("t", "mend it", (CHECK,)), ("lib/shop.py",)), sandbox, Profile(fill_tokens=500), seconds_left=lambda: 100.0

@@ -188,55 +188,6 @@ def test_an_edit_of_an_empty_file_is_answered(sandbox, old):
     assert answer == "error: f: `old` does not occur, because the file is empty; use write to fill it"
 
 
-TWINS = """\
-class A:
-    def run(self):
-        return 1
-
-    def stop(self):
-        return 1
-
-
-def run():
-    return 1
-
-
-last = 2
-"""
-
-
-@pytest.mark.parametrize(
-    ("within", "old", "new", "result"),
-    [
-        ("A.stop", "        return 1", "        return 2", TWINS.replace("stop(self):\n        return 1", "stop(self):\n        return 2")),
-        ("stop", "return 1", "return 2", TWINS.replace("stop(self):\n        return 1", "stop(self):\n        return 2")),
-        ("run", "return 1", "return 2", TWINS.replace("1", "2", 1)),  # of several, the first
-        ("A", "    def stop(self):\n        return 1\n", "", TWINS.replace("    def stop(self):\n        return 1\n", "")),
-        ("stop", "last = 2", "last = 3", TWINS.replace("last = 2", "last = 3")),  # it stands elsewhere, and once
-        ("nothing", "last = 2", "last = 3", TWINS.replace("last = 2", "last = 3")),
-    ],
-)
-def test_an_edit_within_a_function_looks_there_first(sandbox, within, old, new, result):
-    sandbox.write("f.py", TWINS.encode())
-    assert use(sandbox, "edit", path="f.py", within=within, old=old, new=new).startswith("ok f.py: replaced 1 match")
-    assert sandbox.read("f.py").decode() == result
-
-
-@pytest.mark.parametrize(
-    ("within", "old", "said"),
-    [
-        ("A", "return 1", "occurs 2 times, in lines 3, 6"),
-        ("nothing", "return 1", "occurs 3 times, in lines 3, 6, 10"),
-        ("stop", "        return 9", "the nearest line is 6: return 1"),
-    ],
-)
-def test_an_edit_within_a_function_that_cannot_be_done_says_why(sandbox, within, old, said):
-    sandbox.write("f.py", TWINS.encode())
-    assert said in use(sandbox, "edit", path="f.py", within=within, old=old, new="x")
-    sandbox.write("f.py", b"def (" + TWINS.encode())  # not Python
-    assert "0 matches" in use(sandbox, "edit", path="f.py", within=within, old="no such line", new="x")
-
-
 def test_newlines_alone_match_nothing_but_newlines(sandbox):
     sandbox.write("f", b"a\nb\n")
     assert "0 matches" in use(sandbox, "edit", path="f", old="\n\n", new="y")

@@ -38,7 +38,7 @@ def test_a_run_has_its_own_records_and_sources(run, folders, sources, tmp_path):
     assert (recipe["records"]["folders"], recipe["sources"]) == (folders, sources)
     assert (recipe["learning"]["steps"], recipe["learning"]["save_every"]) == (3, 1)
     assert recipe["learning"]["learning_rate"] == (3e-4 if run == "taught" else 1e-4)
-    assert recipe["policy"]["answers"] == "edits"  # as the repairs answer, and as the adapter is asked
+    assert recipe["policy"]["answers"] == "lines"  # as the repairs answer, and as the adapter is asked
     (tmp_path / "recipe.toml").write_text(text)
     assert read_recipe(str(tmp_path / "recipe.toml")).learning.steps == 3
 

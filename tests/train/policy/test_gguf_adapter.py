@@ -94,7 +94,7 @@ def test_where_there_is_a_gpu_transformers_serves_a_run_as_its_base_is_best_work
 
 
 @one_kind
-@pytest.mark.parametrize(("answers", "tools"), [("edits", ("edit", "finish")), ("functions", ("define", "write", "finish"))])
+@pytest.mark.parametrize(("answers", "tools"), [("lines", ("replace", "finish")), ("functions", ("define", "write", "finish"))])
 def test_an_adapter_is_asked_as_it_learned_to_answer(imported, tmp_path, monkeypatch, answers, tools):
     run = Path(shutil.copytree(imported, tmp_path / "run"))
     begin_run(run, structs.replace(TOY, policy=structs.replace(TOY.policy, weights=str(imported / "base"), answers=answers)))

@@ -73,7 +73,7 @@ def repair(
     sandbox: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sandbox; `local` has no isolation.")] = None,
     jobs: Annotated[int, typer.Option(parser=at_least(1), metavar="N", help="Loops side by side.")] = 2,
     answers: Annotated[
-        Literal["functions", "edits"], typer.Option(help="Answer in whole functions, or in the lines that change.")
+        Literal["functions", "lines"], typer.Option(help="Answer in whole functions, or in the lines that change, after their numbers.")
     ] = "functions",
 ) -> None:
     """Record repairs of the tasks for training, for `imitate`.

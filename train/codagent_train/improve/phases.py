@@ -32,7 +32,7 @@ _SHARES = {"before": 0.3, "teach": 0.25, "record": 0.15, "train": 0.15, "after":
 _ONE_ANSWER = ("--max-steps", "1")  # in each attempt: so more tasks are worked on in the same time, and each answer has its own outcome
 _ON_GPU: Mapping[str, str] = {"device": '"cuda"', "layers": "0", "packs": "8", "microbatches": "16"}  # all layers, larger steps
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of processors that compute in it: they train in half the time; others take far longer
-_ANSWERS = "edits"  # a small model learns them with fewer tokens, and writes them in a fraction of the time
+_ANSWERS = "lines"  # a small model learns them with fewer tokens, and writes them in a fraction of the time
 _SOURCES: Mapping[str, Mapping[str, str]] = {
     TAUGHT: {"folders": f'["{REPAIRS}"]', "play": "0", "replay": "0", "learning_rate": "3e-4"},  # imitation goes on with larger steps
     RUN: {"folders": f'["{RECORDS}", "{REPAIRS}"]'},

@@ -28,7 +28,7 @@ class PolicyConfig(Table, frozen=True):
     bf16: bool = False  # compute in bfloat16 on a CPU that can; a GPU always does
     device: values.DeviceName = "cpu"
     threads: Count = 1
-    answers: values.AnswersName = "functions"  # how records answer, and how the model will be asked to: in functions or in edits
+    answers: values.AnswersName = "functions"  # how records answer, and how the model will be asked to: in functions or in lines
     enable_thinking: bool = True  # false: told to the chat template of a model that thinks unless it is told not to, as Qwen3
 
     @property

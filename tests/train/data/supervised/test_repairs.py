@@ -8,9 +8,9 @@ import pytest
 from codagent.errors import UsageError
 from codagent.models.tool_calls.fenced import find_calls
 from codagent.repository import git
-from codagent.repository.tools import EDIT
+from codagent.repository.tools import REPLACE
+from codagent.repository.tools.numbered import replace_numbered
 from codagent.repository.tools.python_edit import redefine
-from codagent.repository.tools.replace import replace_within
 from codagent.runner.model import Access
 from codagent.store.record import load
 from codagent_train.data.supervised.imitation import iter_imitable
@@ -88,33 +88,36 @@ def test_a_repair_is_the_function_alone_and_gives_back_the_file(right, wrong, fu
 @pytest.mark.parametrize(
     ("right", "wrong", "lines"),
     [
-        ("> 9", ">= 9", 1),
-        ("        if self.size > 9:\n            return True\n", "", 1),
-        ("    return seconds", "    seconds = 0\n    return seconds", 2),
-        ("            return True", "            return False", 1),
-        ("return False\n", "False\n", 2),  # a part of other lines
-        ("value else 0\n", "value else 9\n", 1),
-        ("seconds + 1", "seconds - 1", 1),
-        ("import os", "import sys", 1),
-        ("def short(): return 1\n", "def short(): return 2\n", 1),
-        ("> 9:\n            return True\n        return False\n\n    @full.setter", "> 8:\n            return True\n\n    @full.setter", 2),
+        ("> 9", ">= 9", ["12|        if self.size > 9:"]),
+        ("            return True", "            return False", ["13|            return True"]),
+        (
+            "        if self.size > 9:\n            return True\n",
+            "",
+            ["12|        if self.size > 9:", "            return True", "        return False"],
+        ),
+        ("            return True\n", "", ["12|        if self.size > 9:", "            return True"]),
+        ("    return seconds", "    seconds = 0\n    return seconds", None),
+        ("import os\n", "", ["1|import os", ""]),
+        ("    size = 3\n", "", None),
+        ("    size = 3\n", "    size = 4\n    more = 5\n", ["7|    size = 3", "8|"]),
+        (
+            "> 9:\n            return True\n        return False\n\n    @full.setter",
+            "> 8:\n            return True\n\n    @full.setter",
+            None,
+        ),
     ],
 )
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
-def test_an_edit_gives_the_lines_that_change_as_they_stand_in_the_file_once(right, wrong, lines, ends, tmp_path):
+def test_lines_that_change_stand_after_their_numbers(right, wrong, lines, ends, tmp_path):
     whole = WHOLE.replace("\n", ends)
     assert right in WHOLE
     root, task = make_task(tmp_path, WHOLE.replace(right, wrong).replace("\n", ends), "Box.full", whole)
-    answer = write_repair(root, task, "edits")
-    assert answer.startswith("```edit box.py within=Box.full\n<<<<<<<\n")
-    text = git.read_file(root, task.start, "box.py").decode()
-    calls = find_calls(answer, [EDIT])
-    for _, arguments in calls:
-        old, new, within = (json.loads(arguments)[key] for key in ("old", "new", "within"))
-        assert len(old.split("\n")) <= lines
-        text, report = replace_within(text, within, old, new)
-        assert report == "replaced 1 match"
-    assert text == whole
+    answer = write_repair(root, task, "lines")
+    ((_, arguments),) = find_calls(answer, [REPLACE])
+    call = json.loads(arguments)
+    assert (call["path"], answer.split("\n")[0]) == ("box.py", "```replace box.py")
+    assert lines is None or call["content"] == "\n".join([*lines, ""])
+    assert replace_numbered(git.read_file(root, task.start, "box.py").decode(), call["content"])[0] == whole
 
 
 def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_path, monkeypatch):  # noqa: F811
@@ -137,17 +140,17 @@ def test_each_task_for_training_has_a_record_that_is_worth_imitating(made, tmp_p
     assert not lines
 
 
-def test_the_prompts_ask_for_edits_where_the_answers_are_edits(made, tmp_path):  # noqa: F811
+def test_the_prompts_ask_for_lines_where_the_answers_are_lines(made, tmp_path):  # noqa: F811
     out, tasks, _ = made
-    wanted = RepairRequest(out, tmp_path, "embedded:qwen2.5-coder-0.5b", "local", answers="edits")
+    wanted = RepairRequest(out, tmp_path, "embedded:qwen2.5-coder-0.5b", "local", answers="lines")
     passed, count = record_repairs(wanted, Access(), print)
     assert passed == count == len([task for task in tasks if task.part == "train"])
     for file in tmp_path.glob("**/record.jsonl"):
         loop = load(file)
         (attempt,) = iter_imitable(loop)
-        assert "what they must be, in one ```edit " in attempt.prompt[-1].content
-        assert [call.name for call in attempt.steps[0].reply.message.tool_calls] == ["edit"]
-        assert loop.settings["profile"]["tools"] == ["edit", "finish"]
+        assert "new ones below them without, in one ```replace " in attempt.prompt[-1].content
+        assert [call.name for call in attempt.steps[0].reply.message.tool_calls] == ["replace"]
+        assert loop.settings["profile"]["tools"] == ["replace", "finish"]
 
 
 def test_what_does_not_pass_is_told(made, tmp_path, monkeypatch):  # noqa: F811

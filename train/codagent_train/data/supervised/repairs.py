@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache, partial
+from itertools import zip_longest
 from pathlib import Path
 
 from codagent.errors import CodagentError
@@ -19,8 +20,7 @@ from codagent.models.weights.catalog import ANSWERS
 from codagent.protocols import OnText, ignore_text
 from codagent.repository import git
 from codagent.repository.python_source import find_docstring, name_definitions, parse_python, split_python, start_of
-from codagent.repository.tools import EDIT
-from codagent.repository.tools.replace import replace_within
+from codagent.repository.tools import REPLACE
 from codagent.runner.display import SilentDisplay
 from codagent.runner.executor import Executor, LocalExecutor
 from codagent.runner.launch import LaunchOptions
@@ -38,6 +38,8 @@ from codagent_train.recipe.values import AnswersName
 from codagent_train.tasks.generate import read_tasks_made
 from codagent_train.tasks.start import SOURCE
 from codagent_train.tasks.task_files import MadeTask, find_task_file
+
+_QUOTES = ('"""', "'''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,42 +93,32 @@ def _make_jobs(request: RepairRequest, access: Access, executor: Executor, say: 
 def write_repair(root: Path, task: MadeTask, answers: AnswersName = "functions") -> str:
     """Return an answer that undoes the bug of a task, in a form of `catalog.ANSWERS`. `root` is the repository of the task.
 
-    In functions: the function as it was, in a block; a method stands in its class, without the rest of the class. No word comes before it:
-    a small model finds what is wrong while it writes the function again, and not in advance. In edits: the function, and the lines that
-    change, with as many around them as the tool needs to find them in it.
+    In functions: the function as it was, in a block; a method stands in its class, without the rest of the class. In lines: those that
+    change, after their numbers. No word comes before: a small model finds what is wrong while it writes, and not in advance.
     """
     broken, whole = (split_python(git.read_file(root, commit, task.path).decode()) for commit in (task.start, SOURCE))
     changes = [change for change in SequenceMatcher(None, broken, whole, autojunk=False).get_opcodes() if change[0] != "equal"]
-    if answers == "edits":
-        edits = [_widen(broken, whole, change[1:], task.function) for change in changes]
-        parts = "\n".join(f"<<<<<<<\n{old}=======\n{new}>>>>>>>" for old, new in edits)
-        return f"```{EDIT.name} {task.path} within={task.function}\n{parts}\n```"
+    if answers == "lines":
+        lines = [line for _, *place in changes for line in _number(broken, whole, *place)]
+        return "\n".join([f"```{REPLACE.name} {task.path}", *lines, "```"])
     place = changes[0][3] if changes else 0
     return f"```python\n{_cut_out(whole, task.function.split('.'), place)}\n```"
 
 
-def _widen(broken: Sequence[str], whole: Sequence[str], change: tuple[int, int, int, int], function: str) -> tuple[str, str]:
-    """Return the lines of a change as they are and as they must be, with lines around them until the tool carries out just this change.
+def _number(broken: Sequence[str], whole: Sequence[str], first: int, last: int, start: int, end: int) -> list[str]:
+    """Return the lines of a change as they must be, after the numbers of those in whose place they stand.
 
-    Neither is empty.
+    Where none is replaced, they go below the line above, or before the line below when the one above may not be shown: it is empty, or ends
+    a docstring.
     """
-    first, last, start, end = change
-    file, wanted = "".join(broken), "".join([*broken[:first], *whole[start:end], *broken[last:]])
-    above = True
-    while True:
-        old, new = _join_lines(broken[first:last]), _join_lines(whole[start:end])
-        is_found = old.strip() and start < end and replace_within(file, function, old, new)[0] == wanted
-        if is_found or (not first and last == len(broken)):
-            return f"{old}\n", f"{new}\n"
-        if (above and first) or last == len(broken):
-            first, start = first - 1, start - 1
-        else:
-            last, end = last + 1, end + 1
-        above = not above
-
-
-def _join_lines(lines: Sequence[str]) -> str:
-    return "\n".join(line.rstrip("\r\n") for line in lines)
+    above = broken[first - 1].strip() if first else ""
+    if first == last and above and not above.endswith(_QUOTES):
+        first, start = first - 1, start - 1
+    elif first == last:
+        last, end = last + 1, end + 1
+    new = [line.rstrip("\r\n") for line in whole[start:end]]
+    numbered = [f"{number}|{line}" for number, line in zip_longest(range(first + 1, last + 1), new[: last - first], fillvalue="")]
+    return [*numbered, *new[last - first :]]
 
 
 def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
