@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codagent.types import Profile, Sampling
 
@@ -63,9 +63,18 @@ _SMALL = Profile(
     repeats=5,
 )
 
-# How a small model answers: in whole functions, which it writes well untrained, or in the lines that change after their
-# numbers, a fifth as many tokens.
-ANSWERS: Mapping[str, tuple[str, ...]] = {"functions": _SMALL.tools, "lines": ("replace", "finish")}
+# How a small model answers, with which tools and at which temperature: in whole functions, which it writes well untrained, or in the lines
+# that change after their numbers, which an adapter has learned. There the likeliest answer is the best; later attempts are warmer.
+ANSWERS: Mapping[str, tuple[tuple[str, ...], float]] = {"functions": (_SMALL.tools, 0.7), "lines": (("replace", "finish"), 0.3)}
+
+
+def answer_in(profile: Profile, form: str) -> Profile:
+    """Return how a small model is asked that has learned to answer in a form of `ANSWERS`. Any other form: as the profile says."""
+    if form not in ANSWERS:
+        return profile
+    tools, temperature = ANSWERS[form]
+    return replace(profile, tools=tools, sampling=replace(profile.sampling, temperature=temperature))
+
 
 DEFAULT = "qwen2.5-coder-1.5b"
 ENTRIES = (

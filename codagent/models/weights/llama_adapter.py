@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def find_profile(path: Path) -> Profile | None:
 
 def _profile_of(source: str, answers: str) -> Profile | None:
     entry = catalog.find_entry(source)
-    return replace(entry.profile, tools=catalog.ANSWERS.get(answers, entry.profile.tools)) if entry else None
+    return catalog.answer_in(entry.profile, answers) if entry else None
 
 
 def _read_answers(checkpoint: Path) -> str:

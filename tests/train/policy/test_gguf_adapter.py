@@ -94,8 +94,10 @@ def test_where_there_is_a_gpu_transformers_serves_a_run_as_its_base_is_best_work
 
 
 @one_kind
-@pytest.mark.parametrize(("answers", "tools"), [("lines", ("replace", "finish")), ("functions", ("define", "write", "finish"))])
-def test_an_adapter_is_asked_as_it_learned_to_answer(imported, tmp_path, monkeypatch, answers, tools):
+@pytest.mark.parametrize(
+    ("answers", "tools", "temperature"), [("lines", ("replace", "finish"), 0.3), ("functions", ("define", "write", "finish"), 0.7)]
+)
+def test_an_adapter_is_asked_as_it_learned_to_answer(imported, tmp_path, monkeypatch, answers, tools, temperature):
     run = Path(shutil.copytree(imported, tmp_path / "run"))
     begin_run(run, structs.replace(TOY, policy=structs.replace(TOY.policy, weights=str(imported / "base"), answers=answers)))
     card = json.loads((imported / "base/codagent.json").read_text())
@@ -103,7 +105,8 @@ def test_an_adapter_is_asked_as_it_learned_to_answer(imported, tmp_path, monkeyp
     assert adapter.answers == answers
     monkeypatch.setattr(llama_adapter, "_read_card", lambda _: card | {"source": "smollm2-135m"})
     assert replace(adapter, source="smollm2-135m").profile == llama_adapter.find_profile(run)
-    assert llama_adapter.find_profile(run).tools == tools
+    profile = llama_adapter.find_profile(run)
+    assert (profile.tools, profile.sampling.temperature) == (tools, temperature)
 
 
 @one_kind

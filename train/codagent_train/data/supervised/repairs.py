@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, partial
 from itertools import zip_longest
@@ -16,7 +16,7 @@ from pathlib import Path
 from codagent.errors import CodagentError
 from codagent.fleet.budget import FleetBudget
 from codagent.fleet.jobs import LoopJob, RecordedLoops, run_jobs
-from codagent.models.weights.catalog import ANSWERS
+from codagent.models.weights.catalog import answer_in
 from codagent.protocols import OnText, ignore_text
 from codagent.repository import git
 from codagent.repository.python_source import find_docstring, name_definitions, parse_python, split_python, start_of
@@ -139,8 +139,8 @@ def _cut_out(lines: Sequence[str], names: Sequence[str], place: int) -> str:
 def _open_repairer(
     answer: str, answers: AnswersName, settings: Settings, access: Access, profile: Profile | None = None, **_: object
 ) -> OpenedModel:
-    own = replace(find_profile(settings, access), tools=ANSWERS[answers])
-    return OpenedModel(_Repairer(answer), profile or own, Price(0.0, 0.0))
+    own = profile or answer_in(find_profile(settings, access), answers)
+    return OpenedModel(_Repairer(answer), own, Price(0.0, 0.0))
 
 
 class _Repairer:
