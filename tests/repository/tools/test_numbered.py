@@ -27,6 +27,7 @@ def test_lines_with_text_have_their_numbers():
         ("3|    b += 1\n", "def f(a):\n    b = a\n    b += 1\n    return b\n"),  # an empty line has a number that is not shown
         ("4|    return a | b\n", FILE.replace("return b", "return a | b")),
         ("2|\n3|\n4|\n", "def f(a):\n"),
+        ("1|def f(a, b):\n    b = a\n    b += 1\n", "def f(a, b):\n    b = a\n    b += 1\n\n    return b\n"),  # it went on copying
     ],
 )
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
