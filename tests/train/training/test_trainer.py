@@ -89,8 +89,8 @@ def test_copied_tokens_have_their_part_of_the_loss(small, out):
     row = TrainingSample((Tokens(asked, said, (0.0,) * 8),), 1.0, "solve", 0, imitated=True, copied=0.25)
     loss = trainer._compute_loss(trainer.model, pad_samples([row], 6, 8.0, torch.device("cpu")))
     lost = -of_reply(trainer.model, asked, said).gather(1, torch.tensor(said)[:, None])[:, 0]
-    weights = torch.tensor([1.0] * 6 + [0.25, 1.0])  # the seventh goes on as the prompt does
-    assert loss.item() == pytest.approx((lost * weights * 8 / 7.25).mean().item(), abs=1e-5)
+    weights = torch.tensor([1.0] * 3 + [0.25] * 4 + [1.0])  # the fourth to the seventh go on as the prompt does
+    assert loss.item() == pytest.approx((lost * weights * 8 / 5).mean().item(), abs=1e-5)
 
 
 def test_a_step_that_learns_nothing_has_its_loss_on_the_device_of_the_model(small, out):
