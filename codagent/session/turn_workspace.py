@@ -210,7 +210,7 @@ class TurnWorkspace:
             self._calling = False
         ledger.check_interrupted()
         written = (path.lstrip("/") for path in tools.written_paths(call, answer))
-        change = next((FileChange(path, before[path], self._read_text(path)) for path in written if path in before), None)
+        change = next((FileChange(path, before[path], _decode(self._read(path))) for path in written if path in before), None)
         if self._rules:
             answer = self._rules.extend_answer(answer, tools.touched_paths(call, answer))
         return Answered(call, answer, change.describe() if change else "", time.monotonic() - began, change)
@@ -223,8 +223,9 @@ class TurnWorkspace:
             path = ""
         if not path or "\0" in path:
             return {}
-        self._found.setdefault(path, self._read(path))
-        return {path: self._read_text(path)}
+        data = self._read(path)
+        self._found.setdefault(path, data)
+        return {path: _decode(data)}
 
     def _undo_earlier_tries(self) -> None:
         """Put the files back that the turn has written, for a model that remembers no step: its prompt shows them as they were."""
@@ -233,10 +234,6 @@ class TurnWorkspace:
                 self.sandbox.run(f"rm -f -- {shlex.quote(path)}", timeout=60)
             else:
                 self.sandbox.write(path, data)
-
-    def _read_text(self, path: str) -> str:
-        data = self._read(path) or b""
-        return data.decode(errors="replace") if len(data) <= _MAX_DIFF_BYTES else ""
 
     def _read(self, path: str) -> bytes | None:
         with suppress(OSError):
@@ -247,3 +244,7 @@ class TurnWorkspace:
         from codagent.repository.gate import try_checks
 
         return try_checks(self.sandbox, task.checks, self.profile, seconds_left=lambda: self._ready.around.ledger.seconds_left)
+
+
+def _decode(data: bytes | None) -> str:
+    return data.decode(errors="replace") if data and len(data) <= _MAX_DIFF_BYTES else ""

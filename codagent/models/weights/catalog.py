@@ -65,7 +65,10 @@ _SMALL = Profile(
 
 # How a small model answers, with which tools and at which temperature: in whole functions, which it writes well untrained, or in the lines
 # that change after their numbers, which an adapter has learned. There the likeliest answer is the best; later attempts are warmer.
-ANSWERS: Mapping[str, tuple[tuple[str, ...], float]] = {"functions": (_SMALL.tools, 0.7), "lines": (("replace", "finish"), 0.3)}
+ANSWERS: Mapping[str, tuple[tuple[str, ...], float | None]] = {
+    "functions": (_SMALL.tools, _SMALL.sampling.temperature),
+    "lines": (("replace", "finish"), 0.3),
+}
 
 
 def answer_in(profile: Profile, form: str) -> Profile:

@@ -160,7 +160,7 @@ def _ask_small_model(facts: MessageFacts, profile: Profile) -> str:
     task = facts.task
     if not task.checks and is_question(task.instruction):
         return prompt("question")
-    wish = "first_unchecked" if not task.checks else "first_lines" if _answers_in_lines(profile) else "first"
+    wish = "first_unchecked" if not task.checks else "first_lines" if answers_in_lines(profile) else "first"
     return f"{prompt(wish)} {answer_form(facts.files, profile)}"
 
 
@@ -179,7 +179,7 @@ def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
     a small model copies what stands there word for word.
     """
     path = shown[0].path if shown else "PATH"
-    if _answers_in_lines(profile):
+    if answers_in_lines(profile):
         return prompt("answer_lines").replace("{path}", path)
     of_functions = all(file.path.endswith(".py") for file in shown) or any(not file.whole for file in shown)
     function = tools.DEFINE in tools.select_tools(profile) and of_functions
@@ -187,7 +187,8 @@ def answer_form(shown: Sequence[ShownFile], profile: Profile) -> str:
     return prompt("answer").replace("{what}", what).replace("{block}", block)
 
 
-def _answers_in_lines(profile: Profile) -> bool:
+def answers_in_lines(profile: Profile) -> bool:
+    """Return whether a model writes the lines that change after their numbers, so that it has to be shown the numbers."""
     return tools.REPLACE in tools.select_tools(profile)
 
 

@@ -56,7 +56,7 @@ def select_files(
     """Return the files that `about` (the task and the checks' output) is most likely about, best first, as many as fit.
 
     `suspicions` have a weight for functions that may have the bug, by path and first line. `numbered` puts their numbers before the lines,
-    which do not count for `max_tokens`. Of a Python file that does not fit whole, parts
+    which count only for the files that follow. Of a Python file that does not fit whole, parts
     are shown. Tests are left out unless there is nothing else: the checks' output already shows the part of them that matters.
     """
     about = _NOT_FAILED.sub("", about)
@@ -71,9 +71,10 @@ def select_files(
         except OSError:
             continue
         weights, is_python = suspicions.get(path, NO_SUSPECTS), path.endswith(".py")
-        file = ShownFile(path, "".join(number_lines(split_python(text))) if numbered else text)
         if utf8_size(text) > min(left, WHOLE_BYTES if weights else left):
             file = ShownFile(path, excerpt_python(path, text, about, left, weights, numbered=numbered) if is_python else "", whole=False)
+        else:
+            file = ShownFile(path, "".join(number_lines(split_python(text))) if numbered else text)
         if file.text or file.whole:
             chosen.append(file)
             left -= utf8_size(file.text)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from codagent.protocols import Sandbox
 from codagent.repository import tools
-from codagent.repository.messages.first_message import MessageFacts
+from codagent.repository.messages.first_message import MessageFacts, answers_in_lines
 from codagent.repository.messages.repo_map import select_files
 from codagent.repository.python_source import split_python
 from codagent.repository.tools.text_file import parse_text
@@ -32,7 +32,7 @@ def add_shown(facts: MessageFacts, sandbox: Sandbox, profile: Profile, *, second
     output, passed = try_checks(sandbox, task.checks, profile, seconds_left=seconds_left)
     quick = time.monotonic() - began < QUICK_S
     suspects = find_suspects(sandbox, task.checks, seconds=min(SECONDS, seconds_left())) if quick and not passed else ()
-    numbered, about = tools.REPLACE in tools.select_tools(profile), f"{task.instruction}\n{output}"
+    numbered, about = answers_in_lines(profile), f"{task.instruction}\n{output}"
     files = select_files(sandbox, facts.paths, about, profile.fill_tokens, weigh(suspects), numbered=numbered)
     lines = _read_lines(sandbox, find_likely_lines(suspects), numbered=numbered)
     return replace(facts, files=files, checks_output=output, likely=name_likely(suspects), likely_lines=lines)

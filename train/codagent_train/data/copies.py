@@ -15,7 +15,7 @@ def find_copied(reply: Tokens) -> list[bool]:
 
     Of a line that was mended, only what differs from this very line is not copied, even if it stands in another.
     """
-    prompt = list(reply.prompt_ids)
+    prompt = reply.prompt_ids
     alike = [0] * len(prompt)  # how many of the latest tokens stand in the prompt before and at each place
     copied: list[bool] = []
     for token in reply.completion_ids:
